@@ -1,0 +1,283 @@
+//! Keys: admin keys and what they may do, project keys, and gateway keys.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    UnixSeconds,
+    id::{ApiKeyId, ServiceAccountId},
+    page::Listed,
+    project::ServiceAccountRole,
+    secret::Secret,
+};
+
+/// What an admin key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Permission {
+    /// Read certificates.
+    #[serde(rename = "api.mtls.read")]
+    MtlsRead,
+    /// Upload, rename, delete, activate and deactivate certificates.
+    #[serde(rename = "api.mtls.write")]
+    MtlsWrite,
+    /// Manage projects, service accounts and keys.
+    #[serde(rename = "api.management")]
+    Management,
+    /// Read the audit log.
+    #[serde(rename = "api.audit.read")]
+    AuditRead,
+}
+
+impl Permission {
+    /// Every permission: what the first key of an organization has.
+    pub const ALL: [Self; 4] = [
+        Self::MtlsRead,
+        Self::MtlsWrite,
+        Self::Management,
+        Self::AuditRead,
+    ];
+
+    /// The permission as the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MtlsRead => "api.mtls.read",
+            Self::MtlsWrite => "api.mtls.write",
+            Self::Management => "api.management",
+            Self::AuditRead => "api.audit.read",
+        }
+    }
+
+    /// The permission of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
+}
+
+/// Which kind of key this is. A key of one kind is nothing where another is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyKind {
+    /// Manages an organization; starts `sk-admin-`.
+    Admin,
+    /// Calls as a project; starts `sk-svcacct-`.
+    Project,
+    /// Reads bundles; starts `sk-gateway-`.
+    Gateway,
+}
+
+impl KeyKind {
+    /// What such a key starts with.
+    #[must_use]
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Admin => "sk-admin-",
+            Self::Project => "sk-svcacct-",
+            Self::Gateway => "sk-gateway-",
+        }
+    }
+
+    /// The kind as the store and the bundle write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Project => "project",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// The word `organization.admin_api_key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum AdminApiKeyObject {
+    /// `organization.admin_api_key`
+    #[serde(rename = "organization.admin_api_key")]
+    AdminApiKey,
+}
+
+/// An admin key. `value` is there only in the answer that made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AdminApiKey {
+    /// Always `organization.admin_api_key`.
+    pub object: AdminApiKeyObject,
+    /// Its id, `key_…`.
+    pub id: ApiKeyId,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its prefix and last four characters.
+    pub redacted_value: String,
+    /// The key itself, shown once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub value: Option<Secret>,
+    /// When it was made, in Unix seconds.
+    pub created_at: UnixSeconds,
+    /// When it stops working, in Unix seconds, or null.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub expires_at: Option<UnixSeconds>,
+    /// When it was last used, in Unix seconds, or null where that is not known.
+    pub last_used_at: Option<UnixSeconds>,
+    /// Whose it is.
+    pub owner: AdminApiKeyOwner,
+    /// Countersign's extension: what it may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub scopes: Option<Vec<Permission>>,
+}
+
+impl Listed for AdminApiKey {
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+/// Whose an admin key is: on Countersign, the organization's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct AdminApiKeyOwner {
+    /// `organization` on Countersign; other servers write others.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The object's type.
+    pub object: String,
+    /// The owner's id.
+    pub id: String,
+    /// The owner's name.
+    pub name: String,
+    /// When the owner was made, in Unix seconds.
+    pub created_at: UnixSeconds,
+    /// The owner's role.
+    pub role: String,
+}
+
+/// Makes an admin key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AdminApiKeyCreateRequest {
+    /// Its name: 1 to 256 characters.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
+    pub name: String,
+    /// Seconds until it stops working, 1 to 31,536,000; absent, it does not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(nullable = false, minimum = 1, maximum = 31_536_000)
+    )]
+    pub expires_in_seconds: Option<u32>,
+    /// Countersign's extension: what it may do, no more than the key that makes it; absent, as much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub scopes: Option<Vec<Permission>>,
+}
+
+/// The word `organization.admin_api_key.deleted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum DeletedAdminApiKeyObject {
+    /// `organization.admin_api_key.deleted`
+    #[serde(rename = "organization.admin_api_key.deleted")]
+    Deleted,
+}
+
+/// What deleting an admin key answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeletedAdminApiKey {
+    /// Always `organization.admin_api_key.deleted`.
+    pub object: DeletedAdminApiKeyObject,
+    /// The id that is no more.
+    pub id: ApiKeyId,
+    /// Always true.
+    pub deleted: bool,
+}
+
+/// The word `organization.project.api_key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ProjectApiKeyObject {
+    /// `organization.project.api_key`
+    #[serde(rename = "organization.project.api_key")]
+    ProjectApiKey,
+}
+
+/// A key of a project, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProjectApiKey {
+    /// Always `organization.project.api_key`.
+    pub object: ProjectApiKeyObject,
+    /// Its prefix and last four characters.
+    pub redacted_value: String,
+    /// Its name.
+    pub name: String,
+    /// When it was made, in Unix seconds.
+    pub created_at: UnixSeconds,
+    /// When it was last used, in Unix seconds, or null where that is not known.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub last_used_at: Option<UnixSeconds>,
+    /// Its id, `key_…`.
+    pub id: ApiKeyId,
+    /// `active` or `inactive`.
+    pub owner_project_access: String,
+    /// Whose it is.
+    pub owner: ProjectApiKeyOwner,
+}
+
+impl Listed for ProjectApiKey {
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+/// Whose a project's key is: on Countersign always a service account's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProjectApiKeyOwner {
+    /// `service_account` on Countersign; `user` on other servers.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The service account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub service_account: Option<ProjectApiKeyOwnerServiceAccount>,
+}
+
+/// The service account whose key it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ProjectApiKeyOwnerServiceAccount {
+    /// Its id, `svc_acct_…`.
+    pub id: ServiceAccountId,
+    /// Its name.
+    pub name: String,
+    /// When it was made, in Unix seconds.
+    pub created_at: UnixSeconds,
+    /// Its role.
+    pub role: ServiceAccountRole,
+}
+
+/// The word `organization.project.api_key.deleted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum DeletedProjectApiKeyObject {
+    /// `organization.project.api_key.deleted`
+    #[serde(rename = "organization.project.api_key.deleted")]
+    Deleted,
+}
+
+/// What deleting a project's key answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeletedProjectApiKey {
+    /// Always `organization.project.api_key.deleted`.
+    pub object: DeletedProjectApiKeyObject,
+    /// The id that is no more.
+    pub id: ApiKeyId,
+    /// Always true.
+    pub deleted: bool,
+}

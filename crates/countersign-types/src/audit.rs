@@ -1,0 +1,297 @@
+//! The audit log: what was done, by which key, to what.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    UnixSeconds,
+    id::{ApiKeyId, AuditLogId, CertificateId, ProjectId, ServiceAccountId},
+    page::Listed,
+};
+
+/// An audit event as the API shows it. What it is about stands under a key named as its type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditLog {
+    /// Its id, `audit_log-…`.
+    pub id: AuditLogId,
+    /// What happened, `certificate.deleted` and the like.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// When, in Unix seconds.
+    pub effective_at: UnixSeconds,
+    /// The project that it was about, for events of one project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub project: Option<AuditProject>,
+    /// Who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub actor: Option<AuditActor>,
+    /// The details, under the event's type.
+    #[serde(flatten)]
+    pub details: Map<String, Value>,
+}
+
+impl Listed for AuditLog {
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+/// The project that an event was about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditProject {
+    /// Its id.
+    pub id: ProjectId,
+    /// Its name at the time of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub name: Option<String>,
+}
+
+/// Who did it: a key, or the operator at the machine itself (a session).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditActor {
+    /// `api_key`, or `session` for the operator.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub api_key: Option<AuditActorApiKey>,
+    /// The session, on servers that have them; the operator's has a user `operator`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Object))]
+    pub session: Option<Value>,
+}
+
+/// The key that did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditActorApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+}
+
+/// Who writes: what `AuditLog::actor` is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A key of the organization.
+    ApiKey(ApiKeyId),
+    /// The operator, at the machine itself.
+    Operator,
+}
+
+impl Actor {
+    /// The actor as an event shows it.
+    #[must_use]
+    pub fn to_audit(&self) -> AuditActor {
+        match self {
+            Self::ApiKey(id) => AuditActor {
+                kind: "api_key".to_owned(),
+                api_key: Some(AuditActorApiKey { id: id.clone() }),
+                session: None,
+            },
+            Self::Operator => AuditActor {
+                kind: "session".to_owned(),
+                api_key: None,
+                session: Some(json!({ "user": { "id": "operator" } })),
+            },
+        }
+    }
+
+    /// The id that `actor_ids[]` filters by.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::ApiKey(id) => id.as_str(),
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// A certificate as an event names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditCertificate {
+    /// Its id.
+    pub id: CertificateId,
+    /// Its name, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// What happened: every write commits together with one of these or not at all.
+#[derive(Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is the event type of that name")]
+pub enum AuditEvent {
+    CertificateCreated(AuditCertificate),
+    CertificateUpdated(AuditCertificate),
+    CertificateDeleted {
+        certificate: AuditCertificate,
+        pem: String,
+    },
+    /// `project` is where; `None` is the organization.
+    CertificatesActivated {
+        project: Option<AuditProject>,
+        certificates: Vec<AuditCertificate>,
+    },
+    /// `project` is where; `None` is the organization.
+    CertificatesDeactivated {
+        project: Option<AuditProject>,
+        certificates: Vec<AuditCertificate>,
+    },
+    ProjectCreated(AuditProject),
+    /// `title` is the new name, when that changed.
+    ProjectUpdated {
+        project: AuditProject,
+        title: Option<String>,
+    },
+    ProjectArchived(AuditProject),
+    ServiceAccountCreated {
+        project: AuditProject,
+        id: ServiceAccountId,
+        role: String,
+    },
+    ServiceAccountUpdated {
+        project: AuditProject,
+        id: ServiceAccountId,
+        role: Option<String>,
+    },
+    ServiceAccountDeleted {
+        project: AuditProject,
+        id: ServiceAccountId,
+    },
+    /// `project` is `None` for an admin key.
+    ApiKeyCreated {
+        project: Option<AuditProject>,
+        id: ApiKeyId,
+        scopes: Vec<String>,
+    },
+    /// `project` is `None` for an admin key.
+    ApiKeyDeleted {
+        project: Option<AuditProject>,
+        id: ApiKeyId,
+    },
+}
+
+impl std::fmt::Debug for AuditEvent {
+    /// The type and the ids only: the PEM of a deleted certificate never reaches a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?}", self.event_type(), self.resource_ids())
+    }
+}
+
+impl AuditEvent {
+    /// The event's type as the API writes it.
+    #[must_use]
+    pub const fn event_type(&self) -> &'static str {
+        match self {
+            Self::CertificateCreated(_) => "certificate.created",
+            Self::CertificateUpdated(_) => "certificate.updated",
+            Self::CertificateDeleted { .. } => "certificate.deleted",
+            Self::CertificatesActivated { .. } => "certificates.activated",
+            Self::CertificatesDeactivated { .. } => "certificates.deactivated",
+            Self::ProjectCreated(_) => "project.created",
+            Self::ProjectUpdated { .. } => "project.updated",
+            Self::ProjectArchived(_) => "project.archived",
+            Self::ServiceAccountCreated { .. } => "service_account.created",
+            Self::ServiceAccountUpdated { .. } => "service_account.updated",
+            Self::ServiceAccountDeleted { .. } => "service_account.deleted",
+            Self::ApiKeyCreated { .. } => "api_key.created",
+            Self::ApiKeyDeleted { .. } => "api_key.deleted",
+        }
+    }
+
+    /// The project that the event is about, if it is about one.
+    #[must_use]
+    pub const fn project(&self) -> Option<&AuditProject> {
+        match self {
+            Self::CertificatesActivated { project, .. }
+            | Self::CertificatesDeactivated { project, .. }
+            | Self::ApiKeyCreated { project, .. }
+            | Self::ApiKeyDeleted { project, .. } => project.as_ref(),
+            Self::ProjectCreated(project)
+            | Self::ProjectUpdated { project, .. }
+            | Self::ProjectArchived(project)
+            | Self::ServiceAccountCreated { project, .. }
+            | Self::ServiceAccountUpdated { project, .. }
+            | Self::ServiceAccountDeleted { project, .. } => Some(project),
+            Self::CertificateCreated(_)
+            | Self::CertificateUpdated(_)
+            | Self::CertificateDeleted { .. } => None,
+        }
+    }
+
+    /// The ids that `resource_ids[]` finds the event by.
+    #[must_use]
+    pub fn resource_ids(&self) -> Vec<&str> {
+        match self {
+            Self::CertificateCreated(certificate)
+            | Self::CertificateUpdated(certificate)
+            | Self::CertificateDeleted { certificate, .. } => vec![certificate.id.as_str()],
+            Self::CertificatesActivated { certificates, .. }
+            | Self::CertificatesDeactivated { certificates, .. } => {
+                certificates.iter().map(|each| each.id.as_str()).collect()
+            }
+            Self::ProjectCreated(project)
+            | Self::ProjectUpdated { project, .. }
+            | Self::ProjectArchived(project) => vec![project.id.as_str()],
+            Self::ServiceAccountCreated { id, .. }
+            | Self::ServiceAccountUpdated { id, .. }
+            | Self::ServiceAccountDeleted { id, .. } => vec![id.as_str()],
+            Self::ApiKeyCreated { id, .. } | Self::ApiKeyDeleted { id, .. } => vec![id.as_str()],
+        }
+    }
+
+    /// The details, as they stand under the event's type.
+    #[must_use]
+    pub fn details(&self) -> Value {
+        match self {
+            Self::CertificateCreated(certificate) | Self::CertificateUpdated(certificate) => {
+                json!(certificate)
+            }
+            Self::CertificateDeleted { certificate, pem } => {
+                let mut details = json!(certificate);
+                if let Some(map) = details.as_object_mut() {
+                    map.insert("certificate".to_owned(), json!(pem));
+                }
+                details
+            }
+            Self::CertificatesActivated { certificates, .. }
+            | Self::CertificatesDeactivated { certificates, .. } => {
+                json!({ "certificates": certificates })
+            }
+            Self::ProjectCreated(project) => {
+                json!({ "id": project.id, "data": title_and_name(project.name.as_deref()) })
+            }
+            Self::ProjectUpdated { project, title } => {
+                let changes = title
+                    .as_ref()
+                    .map_or(json!({}), |title| json!({ "title": title }));
+                json!({ "id": project.id, "changes_requested": changes })
+            }
+            Self::ProjectArchived(project) => json!({ "id": project.id }),
+            Self::ServiceAccountCreated { id, role, .. } => {
+                json!({ "id": id, "data": { "role": role } })
+            }
+            Self::ServiceAccountUpdated { id, role, .. } => {
+                let changes = role
+                    .as_ref()
+                    .map_or(json!({}), |role| json!({ "role": role }));
+                json!({ "id": id, "changes_requested": changes })
+            }
+            Self::ServiceAccountDeleted { id, .. } => json!({ "id": id }),
+            Self::ApiKeyCreated { id, scopes, .. } => {
+                json!({ "id": id, "data": { "scopes": scopes } })
+            }
+            Self::ApiKeyDeleted { id, .. } => json!({ "id": id }),
+        }
+    }
+}
+
+fn title_and_name(name: Option<&str>) -> Value {
+    name.map_or(json!({}), |name| json!({ "name": name, "title": name }))
+}

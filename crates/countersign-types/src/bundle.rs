@@ -1,0 +1,121 @@
+//! What a gateway needs to judge: organizations, whole, numbered by revision. This is the only
+//! meeting point of control plane and gateway (SPEC section 4).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    UnixSeconds,
+    api_key::KeyKind,
+    id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
+};
+
+/// The answer of `GET /v1/countersign/bundle?after=REVISION`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Bundle {
+    /// The deployment's revision that this brings its reader to: `after` for the next request.
+    /// A number below the reader's own means that the store went back (a restored backup): start
+    /// again from 0.
+    pub revision: u64,
+    /// Whether `organizations` is every organization there is, not only those that changed: then
+    /// the reader forgets what is not in it.
+    pub complete: bool,
+    /// The organizations that changed after the revision asked for, each whole.
+    pub organizations: Vec<OrganizationBundle>,
+}
+
+/// An organization, as far as judging its requests needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OrganizationBundle {
+    /// Its id.
+    pub id: OrganizationId,
+    /// The deployment's revision at its latest change.
+    pub revision: u64,
+    /// The certificates that are active anywhere.
+    pub certificates: Vec<BundleCertificate>,
+    /// What is active for the organization, oldest activation first.
+    pub active: Vec<CertificateId>,
+    /// Its projects.
+    pub projects: Vec<BundleProject>,
+    /// Its admin and project keys.
+    pub keys: Vec<BundleKey>,
+}
+
+/// A trust anchor.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BundleCertificate {
+    /// Its id.
+    pub id: CertificateId,
+    /// Its PEM as uploaded.
+    pub pem: String,
+    /// Its CEL policy, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub cel_policy: Option<String>,
+}
+
+impl std::fmt::Debug for BundleCertificate {
+    /// The id only: a PEM body never reaches a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BundleCertificate({})", self.id)
+    }
+}
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BundleProject {
+    /// Its id.
+    pub id: ProjectId,
+    /// Whether it is archived: its keys then open nothing.
+    pub archived: bool,
+    /// What is active for the project, oldest activation first.
+    pub active: Vec<CertificateId>,
+}
+
+/// A key, by the SHA-256 of its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BundleKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// `admin` or `project`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub kind: KeyKind,
+    /// SHA-256 of the key's value, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// The project that it calls as; `None` for an admin key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub project: Option<ProjectId>,
+    /// When it stops working, in Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub expires_at: Option<UnixSeconds>,
+}
+
+/// A gateway, as `GET /v1/countersign/gateways` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Gateway {
+    /// The id that the process drew at its start.
+    pub id: GatewayId,
+    /// The name it was configured with, its host name by default.
+    pub name: String,
+    /// The deployment's revision that it enforces.
+    pub revision: u64,
+    /// When it last asked for bundles, in Unix seconds.
+    pub seen_at: UnixSeconds,
+}
+
+/// The gateways that are alive, and the deployment's revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Gateways {
+    /// The revision of the latest change.
+    pub revision: u64,
+    /// The gateways that asked for bundles lately.
+    pub gateways: Vec<Gateway>,
+}

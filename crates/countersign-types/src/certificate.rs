@@ -1,0 +1,234 @@
+//! Trust anchors: the certificate objects of the API, and the requests about them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    UnixSeconds,
+    id::{CertificateId, ProjectId},
+    page::Listed,
+};
+
+/// The most certificates that an organization may hold.
+pub const MAX_CERTIFICATES_PER_ORGANIZATION: usize = 50;
+/// The most distinct certificates that one activation or deactivation may name.
+pub const MAX_CERTIFICATES_PER_TOGGLE: usize = 10;
+/// The most bytes that an uploaded PEM may have.
+pub const MAX_PEM_BYTES: usize = 16 * 1024;
+/// The most characters that a name may have.
+pub const MAX_NAME_CHARACTERS: usize = 256;
+/// The most bytes that a CEL policy may have.
+pub const MAX_POLICY_BYTES: usize = 4096;
+/// An upload must be valid for at least this many seconds more.
+pub const MIN_REMAINING_VALIDITY: UnixSeconds = 24 * 60 * 60;
+
+/// Where an anchor is active: for the whole organization, or for one project.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// The organization.
+    Organization,
+    /// One project of it.
+    Project(ProjectId),
+}
+
+/// Which certificate object this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum CertificateObject {
+    /// The certificate itself.
+    #[serde(rename = "certificate")]
+    Certificate,
+}
+
+/// A trust anchor, as upload, retrieve and update answer it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Certificate {
+    /// Always `certificate`.
+    pub object: CertificateObject,
+    /// Its id, `cert_…`.
+    pub id: CertificateId,
+    /// Its name, null when none was given.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub name: Option<String>,
+    /// When it was uploaded, in Unix seconds.
+    pub created_at: UnixSeconds,
+    /// Its validity, and its PEM when asked for.
+    pub certificate_details: CertificateDetails,
+    /// Its CEL policy, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub cel_policy: Option<String>,
+}
+
+/// The validity of a certificate, and its PEM when asked for with `include[]=content`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CertificateDetails {
+    /// `notBefore`, in Unix seconds; 0 for a moment before 1970.
+    pub valid_at: UnixSeconds,
+    /// `notAfter`, in Unix seconds.
+    pub expires_at: UnixSeconds,
+    /// The PEM, byte for byte as it was uploaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub content: Option<String>,
+}
+
+impl std::fmt::Debug for CertificateDetails {
+    /// Leaves the PEM out: a body never reaches a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CertificateDetails")
+            .field("valid_at", &self.valid_at)
+            .field("expires_at", &self.expires_at)
+            .field("content", &self.content.as_ref().map(String::len))
+            .finish()
+    }
+}
+
+/// Which scope a listed certificate was listed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ScopedCertificateObject {
+    /// Listed for the organization.
+    #[serde(rename = "organization.certificate")]
+    Organization,
+    /// Listed for a project.
+    #[serde(rename = "organization.project.certificate")]
+    Project,
+}
+
+/// A trust anchor as a scope's list shows it: with `active` for that scope, without content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ScopedCertificate {
+    /// `organization.certificate` or `organization.project.certificate`.
+    pub object: ScopedCertificateObject,
+    /// Its id, `cert_…`.
+    pub id: CertificateId,
+    /// Its name, null when none was given.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub name: Option<String>,
+    /// When it was uploaded, in Unix seconds.
+    pub created_at: UnixSeconds,
+    /// Its validity.
+    pub certificate_details: CertificateDetails,
+    /// Whether it is active at the scope that was listed.
+    pub active: bool,
+    /// Its CEL policy, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub cel_policy: Option<String>,
+}
+
+impl Listed for ScopedCertificate {
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+/// What an activation or deactivation answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CertificateToggle {
+    /// What was done, and at which scope.
+    pub object: CertificateToggleObject,
+    /// The certificates, in the order of the request.
+    pub data: Vec<ScopedCertificate>,
+}
+
+/// What was done, and at which scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum CertificateToggleObject {
+    /// Activated for the organization.
+    #[serde(rename = "organization.certificate.activation")]
+    OrganizationActivation,
+    /// Deactivated for the organization.
+    #[serde(rename = "organization.certificate.deactivation")]
+    OrganizationDeactivation,
+    /// Activated for a project.
+    #[serde(rename = "organization.project.certificate.activation")]
+    ProjectActivation,
+    /// Deactivated for a project.
+    #[serde(rename = "organization.project.certificate.deactivation")]
+    ProjectDeactivation,
+}
+
+/// What a deletion answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeletedCertificate {
+    /// Always `certificate.deleted`.
+    pub object: DeletedCertificateObject,
+    /// The id that is no more.
+    pub id: CertificateId,
+}
+
+/// The word `certificate.deleted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum DeletedCertificateObject {
+    /// `certificate.deleted`
+    #[serde(rename = "certificate.deleted")]
+    Deleted,
+}
+
+/// Uploads a trust anchor. It does not activate it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UploadCertificateRequest {
+    /// The certificate, in PEM, at most 16 KiB.
+    pub certificate: String,
+    /// A name for it: 1 to 256 characters, no control characters; it need not be unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(nullable = false, min_length = 1, max_length = 256)
+    )]
+    pub name: Option<String>,
+    /// Countersign's extension: a CEL policy that the verified leaf must satisfy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, max_length = 4096))]
+    pub cel_policy: Option<String>,
+}
+
+impl std::fmt::Debug for UploadCertificateRequest {
+    /// Leaves the PEM out: a body never reaches a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UploadCertificateRequest")
+            .field("certificate_bytes", &self.certificate.len())
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Renames a certificate; without a name, changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ModifyCertificateRequest {
+    /// The new name: 1 to 256 characters, no control characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(nullable = false, min_length = 1, max_length = 256)
+    )]
+    pub name: Option<String>,
+}
+
+/// Countersign's extension: sets or, with null, removes a certificate's CEL policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UpdatePolicyRequest {
+    /// The policy, at most 4,096 bytes, or null for none.
+    #[cfg_attr(feature = "openapi", schema(required, max_length = 4096))]
+    pub cel_policy: Option<String>,
+}
+
+/// Names 1 to 10 certificates to activate or deactivate together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ToggleCertificatesRequest {
+    /// 1 to 10 distinct ids; duplicates collapse.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 10))]
+    pub certificate_ids: Vec<CertificateId>,
+}

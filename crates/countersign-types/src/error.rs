@@ -1,0 +1,175 @@
+//! The one table of error codes: code, type and HTTP status (SPEC section 1, "Errors").
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal;)*) => {
+        /// A documented error code. Everything that refuses a request names one of these.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ErrorCode {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl ErrorCode {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The code as it stands in `error.code`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// No such key, or none given.
+    InvalidApiKey = "invalid_api_key", 401;
+    /// The key lacks a permission.
+    MissingScope = "missing_scope", 403;
+    /// An unknown or foreign id, or an unknown path.
+    NotFound = "not_found", 404;
+    /// The upload is not a certificate that can be a trust anchor.
+    MtlsCertificateInvalid = "mtls_certificate_invalid", 400;
+    /// The certificate is expired or about to be.
+    ExpiredCertificate = "expired_certificate", 400;
+    /// The CEL policy cannot be accepted.
+    MtlsCelPolicyInvalid = "mtls_cel_policy_invalid", 400;
+    /// The certificate is active somewhere, so it cannot be deleted.
+    CertificateInUse = "certificate_in_use", 400;
+    /// The organization holds as many certificates as it may.
+    CertificateLimitExceeded = "certificate_limit_exceeded", 400;
+    /// The project is archived.
+    ProjectArchived = "project_archived", 400;
+    /// An active anchor applies and no client certificate was presented.
+    CertificateRequired = "certificate_required", 401;
+    /// The leaf cannot be parsed, or has no Authority Key Identifier.
+    InvalidCertificate = "invalid_certificate", 401;
+    /// No path from the presented chain to an active anchor.
+    CertificateVerificationFailed = "certificate_verification_failed", 401;
+    /// The path verified, and the anchor's policy said no.
+    CertificateAttributeVerificationFailed = "certificate_attribute_verification_failed", 403;
+    /// The verifier cannot decide just now.
+    AuthenticationTemporarilyUnavailable = "authentication_temporarily_unavailable", 503;
+    /// The body is not JSON.
+    InvalidJson = "invalid_json", 400;
+    /// A value is not one that is allowed there.
+    InvalidValue = "invalid_value", 400;
+    /// A required property is missing.
+    MissingRequiredParameter = "missing_required_parameter", 400;
+    /// A property that exists elsewhere cannot be given here.
+    UnsupportedParameter = "unsupported_parameter", 400;
+    /// The request is not well-formed HTTP for this server.
+    BadRequest = "bad_request", 400;
+    /// The method is not one of the path's.
+    MethodNotAllowed = "method_not_allowed", 405;
+    /// The client took too long to send its request.
+    RequestTimeout = "request_timeout", 408;
+    /// The body is larger than is read.
+    RequestTooLarge = "request_too_large", 413;
+    /// The body's media type is not `application/json`.
+    UnsupportedMediaType = "unsupported_media_type", 415;
+    /// The request's headers are larger than is read.
+    HeadersTooLarge = "headers_too_large", 431;
+    /// Something broke here; the log has the reason under the request id.
+    ServerError = "server_error", 500;
+    /// The upstream could not be reached or answered garbage.
+    UpstreamUnavailable = "upstream_unavailable", 502;
+    /// The store cannot be read or written just now.
+    StorageUnavailable = "storage_unavailable", 503;
+    /// More is asked of this process than it takes on at once.
+    Overloaded = "overloaded", 503;
+    /// The upstream did not answer in time.
+    UpstreamTimeout = "upstream_timeout", 504;
+}
+
+impl ErrorCode {
+    /// The `error.type` that goes with it.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self.status() {
+            401 => "authentication_error",
+            403 => "permission_error",
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        }
+    }
+
+    /// Seconds for the `Retry-After` header, for codes that a repeat may cure.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<u32> {
+        match self.status() {
+            503 => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The code of that name, if it is one of the table.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|known| known.as_str() == code)
+    }
+}
+
+/// The envelope of every failure: `{"error": {...}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ErrorResponse {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong, for people (`message`) and for programs (`code`, `param`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ErrorBody {
+    /// What is wrong and what to do.
+    pub message: String,
+    /// The family of the error.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The parameter at fault, if one is.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub param: Option<String>,
+    /// One of the documented codes.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub code: Option<String>,
+}
+
+impl ErrorResponse {
+    /// The envelope for a code.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>, param: Option<String>) -> Self {
+        Self {
+            error: ErrorBody {
+                message: message.into(),
+                kind: code.kind().to_owned(),
+                param,
+                code: Some(code.as_str().to_owned()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ErrorCode;
+
+    #[test]
+    fn no_code_is_a_409_which_clients_would_repeat() {
+        for code in ErrorCode::ALL {
+            assert_ne!(code.status(), 409, "{code:?}");
+            assert_eq!(ErrorCode::from_code(code.as_str()), Some(*code));
+        }
+    }
+}

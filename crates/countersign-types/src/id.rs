@@ -1,0 +1,194 @@
+//! One newtype per kind of identifier, its prefix checked, so that a [`ProjectId`] cannot be
+//! given where a [`CertificateId`] belongs.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The most bytes that an identifier may have, prefix included.
+pub const MAX_ID_BYTES: usize = 128;
+
+/// Why a text is not an identifier of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{given}` is not a {kind} id: it must start with `{prefix}`, then letters, digits, `_` or `-`"
+)]
+pub struct InvalidId {
+    /// What was wanted, in words: `certificate`, `project`, ...
+    pub kind: &'static str,
+    /// The prefix that such an id has.
+    pub prefix: &'static str,
+    /// What was given, cut to a printable length.
+    pub given: String,
+}
+
+/// Lower-case Crockford base 32: no `i`, `l`, `o`, `u`, so an id survives being read aloud.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+fn encode(prefix: &str, random: u128) -> Arc<str> {
+    let mut text = String::with_capacity(prefix.len() + 26);
+    text.push_str(prefix);
+    for place in (0..26).rev() {
+        let digit = usize::try_from((random >> (5 * place)) & 31).unwrap_or_default();
+        text.push(char::from(ALPHABET.get(digit).copied().unwrap_or(b'0')));
+    }
+    Arc::from(text)
+}
+
+fn parse(kind: &'static str, prefixes: &[&'static str], text: &str) -> Result<Arc<str>, InvalidId> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let fits = text.len() <= MAX_ID_BYTES
+        && prefixes.iter().any(|prefix| {
+            text.strip_prefix(prefix)
+                .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(allowed))
+        });
+    if fits {
+        return Ok(Arc::from(text));
+    }
+    let given: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
+    let prefix = prefixes.first().copied().unwrap_or_default();
+    Err(InvalidId {
+        kind,
+        prefix,
+        given,
+    })
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $first:literal $(, $other:literal)*) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// What such an id starts with.
+            pub const PREFIX: &'static str = $first;
+
+            /// Makes a new id of 128 random bits that the caller drew.
+            #[must_use]
+            pub fn from_random(random: u128) -> Self {
+                Self(encode($first, random))
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                parse($kind, &[$first $(, $other)*], text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(
+    /// An organization, `org-…`.
+    OrganizationId, "organization", "org-"
+);
+id!(
+    /// A project of an organization, `proj_…`.
+    ProjectId, "project", "proj_"
+);
+id!(
+    /// An uploaded trust anchor, `cert_…`.
+    CertificateId, "certificate", "cert_"
+);
+id!(
+    /// A service account of a project, `svc_acct_…` (other servers also write `user-…`).
+    ServiceAccountId, "service account", "svc_acct_", "user-"
+);
+id!(
+    /// An admin, project or gateway key, `key_…`. It names the key; it is not the secret.
+    ApiKeyId, "api key", "key_"
+);
+id!(
+    /// An audit event, `audit_log-…`.
+    AuditLogId, "audit log", "audit_log-"
+);
+id!(
+    /// A request, `req_…`.
+    RequestId, "request", "req_"
+);
+id!(
+    /// A gateway process, `gw_…`.
+    GatewayId, "gateway", "gw_"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn another_kind_or_shape_is_refused_with_what_is_wanted() {
+        for wrong in [
+            "", "cert_", "proj_a", "cert-abc", "cert_a b", "cert_é", "CERT_a", " cert_a",
+        ] {
+            let error = wrong.parse::<CertificateId>().unwrap_err();
+            assert!(
+                error.to_string().contains("must start with `cert_`"),
+                "{wrong}: {error}"
+            );
+        }
+        assert!(
+            format!("cert_{}", "a".repeat(MAX_ID_BYTES))
+                .parse::<CertificateId>()
+                .is_err()
+        );
+        assert!("user-abc".parse::<ServiceAccountId>().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn a_new_id_reads_back(random: u128) {
+            let id = CertificateId::from_random(random);
+            prop_assert_eq!(id.as_str().parse::<CertificateId>().unwrap(), id);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC*") {
+            if let Ok(id) = text.parse::<CertificateId>() {
+                prop_assert_eq!(id.as_str(), text);
+            }
+        }
+    }
+}

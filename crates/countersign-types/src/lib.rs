@@ -1,0 +1,18 @@
+//! The words of Countersign: every type that crosses a wire, shared by the control plane, the
+//! gateway and the client. Plain data with serde; no I/O, no clock, no HTTP framework.
+
+#![deny(missing_docs)]
+
+pub mod api_key;
+pub mod audit;
+pub mod bundle;
+pub mod certificate;
+pub mod error;
+pub mod id;
+pub mod organization;
+pub mod page;
+pub mod project;
+pub mod secret;
+
+/// Seconds since 1970-01-01T00:00:00Z. The API shows no negative moment.
+pub type UnixSeconds = u64;
