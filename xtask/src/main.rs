@@ -1,1 +1,38 @@
-fn main() {}
+//! Set-up, tests and benchmarks: `cargo xtask test`, `cargo xtask bench control`.
+
+mod debian;
+mod postgres;
+mod process;
+mod python;
+mod suite;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up what the tests and benchmarks need, and runs them.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every test, with PostgreSQL and the OpenAI Python SDK set up for it.
+    Test(suite::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Test(arguments) => suite::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            process::say(&format!("error: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}

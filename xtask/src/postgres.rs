@@ -1,0 +1,179 @@
+//! A private PostgreSQL cluster: made for one run, on a unix socket, gone afterwards.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use crate::{
+    debian,
+    process::{self, Outcome},
+};
+
+/// A running cluster. It stops and its files go when this is dropped, and also when this process
+/// dies in any other way: a keeper waits for the end of a pipe that we hold.
+pub(crate) struct Cluster {
+    directory: PathBuf,
+    programs: PathBuf,
+    user: Option<String>,
+    keeper: Child,
+}
+
+impl Cluster {
+    /// Makes and starts a cluster as it comes, but for the socket: every durability setting stays
+    /// at its safe default.
+    pub(crate) fn start() -> Outcome<Self> {
+        let programs = programs()?;
+        let user = unprivileged_user()?;
+        let directory = short_directory(user.as_deref())?;
+        let keeper = keeper(&directory, &programs, user.as_deref())?;
+        let cluster = Self {
+            directory,
+            programs,
+            user,
+            keeper,
+        };
+        process::read(cluster.program("initdb").args([
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--pgdata=data",
+        ]))?;
+        process::read(
+            cluster
+                .program("pg_ctl")
+                .args(["--pgdata=data", "--log=log", "--wait", "--timeout=60"])
+                .arg(format!(
+                    "--options=-c listen_addresses= -c unix_socket_directories={} -c max_connections=200",
+                    cluster.directory.display()
+                ))
+                .arg("start"),
+        )?;
+        Ok(cluster)
+    }
+
+    /// How a client names it.
+    pub(crate) fn url(&self) -> String {
+        format!(
+            "postgresql:///postgres?host={}&user=postgres",
+            self.directory.display()
+        )
+    }
+
+    /// A shell command that stops it as a power cut would, and starts it again.
+    pub(crate) fn restart_command(&self) -> String {
+        let user = match &self.user {
+            Some(user) => format!("runuser -u {user} -- "),
+            None => String::new(),
+        };
+        let directory = self.directory.display();
+        format!(
+            "cd {directory} && exec {user}{}/pg_ctl --pgdata=data --log=log --mode=immediate --wait --silent restart >/dev/null 2>&1",
+            self.programs.display()
+        )
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = as_user(self.user.as_deref(), &self.programs.join(name));
+        command.current_dir(&self.directory).env("LC_ALL", "C");
+        command
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        // Nothing is left to do about a keeper that cannot be waited for.
+        let _ = self.keeper.wait();
+    }
+}
+
+fn as_user(user: Option<&str>, program: &Path) -> Command {
+    let Some(user) = user else {
+        return Command::new(program);
+    };
+    let mut command = Command::new("runuser");
+    command.args(["-u", user, "--"]).arg(program);
+    command
+}
+
+/// The directory that holds `initdb` and the rest, of the newest version here.
+fn programs() -> Outcome<PathBuf> {
+    if let Some(programs) = installed() {
+        return Ok(programs);
+    }
+    debian::install(&["postgresql"])?;
+    installed().ok_or_else(|| "`postgresql` is installed but `initdb` is not to be found".into())
+}
+
+fn installed() -> Option<PathBuf> {
+    let on_path = process::find("initdb")
+        .and_then(|initdb| fs::canonicalize(initdb).ok())
+        .and_then(|initdb| initdb.parent().map(Path::to_path_buf));
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let version = entry.file_name().to_str()?.parse().ok()?;
+            Some((version, entry.path().join("bin")))
+        })
+        .collect();
+    versions.sort();
+    let debian = versions.into_iter().rev().map(|(_, programs)| programs);
+    on_path
+        .into_iter()
+        .chain(debian)
+        .find(|programs| programs.join("initdb").is_file() && programs.join("postgres").is_file())
+}
+
+/// PostgreSQL refuses to run as root; whom it runs as then. `None` is ourselves.
+fn unprivileged_user() -> Outcome<Option<String>> {
+    if !process::is_root() {
+        return Ok(None);
+    }
+    let accounts = fs::read_to_string("/etc/passwd")?;
+    ["postgres", "nobody"]
+        .into_iter()
+        .find(|name| {
+            accounts
+                .lines()
+                .any(|line| line.split(':').next() == Some(name))
+        })
+        .map(|name| Some(name.to_owned()))
+        .ok_or_else(|| {
+            "PostgreSQL will not run as root, and there is no user `postgres` or `nobody`".into()
+        })
+}
+
+/// A socket's path may have 107 bytes and PostgreSQL's user must reach it, so it cannot be under
+/// the repository. `/var/tmp` is on a disk where `/tmp` may be memory: commits stay real.
+fn short_directory(user: Option<&str>) -> Outcome<PathBuf> {
+    let directory = tempfile::Builder::new()
+        .prefix("countersign-")
+        .tempdir_in("/var/tmp")?
+        .keep();
+    if let Some(user) = user {
+        process::read(Command::new("chown").arg(user).arg(&directory))?;
+    }
+    Ok(directory)
+}
+
+/// Waits until we let go of its standard input, then stops the cluster and removes its files.
+fn keeper(directory: &Path, programs: &Path, user: Option<&str>) -> Outcome<Child> {
+    let stop = as_user(user, &programs.join("pg_ctl"));
+    Ok(Command::new("sh")
+        .arg("-c")
+        .arg(r#"trap "" INT TERM HUP; read -r _; "$@"; cd /; rm -rf "$0""#)
+        .arg(directory)
+        .arg(stop.get_program())
+        .args(stop.get_args())
+        .args(["--pgdata=data", "--mode=immediate", "--silent", "stop"])
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?)
+}

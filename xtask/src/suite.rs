@@ -1,0 +1,140 @@
+//! `cargo xtask test`: every test, with what it needs set up first.
+
+use std::process::Command;
+
+use crate::{
+    debian,
+    postgres::Cluster,
+    process::{self, Outcome, say},
+    python,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Leave out the tests that need PostgreSQL.
+    #[arg(long)]
+    no_postgres: bool,
+    /// Leave out the tests that need Python packages.
+    #[arg(long)]
+    no_python: bool,
+    /// What to pass to the test runner: names of tests, or its own options.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    runner: Vec<String>,
+}
+
+/// What could be set up, and what could not.
+#[derive(Default)]
+struct Surroundings {
+    variables: Vec<(&'static str, String)>,
+    clusters: Vec<Cluster>,
+    missing: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let mut surroundings = Surroundings::default();
+    surroundings.expect("openssl", debian::require("openssl", "openssl").map(drop));
+    if !arguments.no_postgres {
+        let outcome = surroundings.start_postgres();
+        surroundings.expect("PostgreSQL", outcome);
+    }
+    if !arguments.no_python {
+        let outcome = surroundings.make_python();
+        surroundings.expect("the Python packages", outcome);
+    }
+    surroundings.run_tests(&arguments.runner)?;
+    surroundings.verdict()
+}
+
+impl Surroundings {
+    /// Notes what cannot be had and goes on: the rest can still be tested.
+    fn expect(&mut self, what: &str, outcome: Outcome) {
+        if let Err(failure) = outcome {
+            say(&format!("warning: {what} cannot be had: {failure}"));
+            self.missing.push(what.to_owned());
+        }
+    }
+
+    fn start_postgres(&mut self) -> Outcome {
+        let shared = Cluster::start()?;
+        // One test restarts PostgreSQL under load, which the others must not feel.
+        let crashed = Cluster::start()?;
+        self.variables.extend([
+            ("COUNTERSIGN_TEST_POSTGRES_URL", shared.url()),
+            ("COUNTERSIGN_TEST_POSTGRES_CRASH_URL", crashed.url()),
+            (
+                "COUNTERSIGN_TEST_POSTGRES_CRASH_COMMAND",
+                crashed.restart_command(),
+            ),
+        ]);
+        self.clusters.extend([shared, crashed]);
+        Ok(())
+    }
+
+    fn make_python(&mut self) -> Outcome {
+        let python = python::environment()?;
+        let python = python
+            .to_str()
+            .ok_or("the path of the target directory is not UTF-8")?;
+        self.variables
+            .push(("COUNTERSIGN_TEST_PYTHON", python.to_owned()));
+        Ok(())
+    }
+
+    fn cargo(&self) -> Command {
+        let mut cargo = process::cargo();
+        for name in [
+            "COUNTERSIGN_TEST_POSTGRES_URL",
+            "COUNTERSIGN_TEST_POSTGRES_CRASH_URL",
+            "COUNTERSIGN_TEST_POSTGRES_CRASH_COMMAND",
+            "COUNTERSIGN_TEST_PYTHON",
+        ] {
+            cargo.env_remove(name);
+        }
+        cargo.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        cargo
+    }
+
+    /// The runner's closing lines come last; the documentation's examples, which `nextest` does
+    /// not run, come first.
+    fn run_tests(&self, arguments: &[String]) -> Outcome {
+        if process::read(process::cargo().args(["nextest", "--version"])).is_err() {
+            say(
+                "cargo-nextest is not here, and takes minutes to build: `cargo test` runs the same tests, more slowly",
+            );
+            return process::run(
+                self.cargo()
+                    .args(["test", "--workspace", "--no-fail-fast"])
+                    .args(arguments),
+            );
+        }
+        if arguments.is_empty() {
+            process::run(
+                self.cargo()
+                    .args(["test", "--workspace", "--doc", "--quiet"]),
+            )?;
+        }
+        process::run(
+            self.cargo()
+                .args([
+                    "nextest",
+                    "run",
+                    "--workspace",
+                    "--no-fail-fast",
+                    "--no-tests=fail",
+                ])
+                .args(arguments),
+        )
+    }
+
+    /// Tests that were left out without anyone asking for it are a failure.
+    fn verdict(&self) -> Outcome {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "the tests that need {} did not run; see the warnings above, or pass `--no-postgres` or `--no-python` to do without",
+            self.missing.join(" and ")
+        )
+        .into())
+    }
+}
