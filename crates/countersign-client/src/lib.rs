@@ -1,1 +1,106 @@
-//! stub
+//! A typed client for every server of the organization-certificates API: Countersign, or
+//! `https://api.openai.com/v1`.
+//!
+//! Each resource has the API's verbs (`client.certificates().retrieve(&id)`), and [`Client`] has
+//! each operation under the reference's name as well (`client.get_certificate(&id)`). Lists come a
+//! page at a time (`list`) or as a stream of all entries (`stream`). Failures that a repeat may
+//! cure are repeated, as the official SDKs do it: see [`ClientBuilder::max_retries`].
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use countersign_client::{Client, types::certificate::Scope};
+//!
+//! let client = Client::from_env()?;
+//! let certificate = client.get_certificate(&"cert_abc".parse()?).await?;
+//! println!("{} expires at {}", certificate.id, certificate.certificate_details.expires_at);
+//!
+//! let activated = client
+//!     .certificates()
+//!     .activate(&Scope::Organization, &[certificate.id.clone()])
+//!     .await?;
+//! println!("active from revision {:?}", activated.revision);
+//! # Ok(())
+//! # }
+//! ```
+
+#![deny(missing_docs)]
+
+mod admin_api_keys;
+mod api_keys;
+mod audit_logs;
+mod certificates;
+mod config;
+mod countersign;
+mod error;
+mod page;
+mod projects;
+mod request;
+mod retry;
+mod service_accounts;
+mod tls;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use countersign_types::secret::Secret;
+use reqwest::Url;
+
+pub use countersign_types as types;
+
+pub use crate::{
+    admin_api_keys::AdminApiKeys,
+    api_keys::ApiKeys,
+    audit_logs::{AuditLogParams, AuditLogs},
+    certificates::Certificates,
+    config::{ClientBuilder, DEFAULT_BASE_URL},
+    countersign::Countersign,
+    error::{ApiError, Error},
+    page::{ItemStream, ListParams},
+    projects::{ProjectListParams, Projects},
+    request::Response,
+    service_accounts::ServiceAccounts,
+};
+
+/// A client of one server, with one key. Cloning is cheap and shares the connections.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    base_url: Url,
+    key: Secret,
+    timeout: Duration,
+    max_retries: u32,
+}
+
+impl Client {
+    /// Starts a client from nothing but the defaults.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// A client as the process environment describes it: see [`ClientBuilder::from_env`].
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the environment does not describe a client.
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_env(|name| std::env::var(name).ok())?.build()
+    }
+
+    /// The base URL that requests go to.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.inner.base_url.as_str()
+    }
+}
+
+impl fmt::Debug for Client {
+    /// Where it calls, never with which key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base_url", &self.base_url())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,309 @@
+//! Trust anchors: `/organization/certificates`, and what is active where.
+
+use countersign_types::{
+    certificate::{
+        Certificate, CertificateToggle, DeletedCertificate, ModifyCertificateRequest, Scope,
+        ScopedCertificate, ToggleCertificatesRequest, UpdatePolicyRequest,
+        UploadCertificateRequest,
+    },
+    id::{CertificateId, ProjectId},
+    page::Page,
+};
+
+use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+
+const PATH: [&str; 2] = ["organization", "certificates"];
+
+/// The certificates of an organization: see [`Client::certificates`].
+#[derive(Debug, Clone)]
+pub struct Certificates {
+    client: Client,
+}
+
+impl Certificates {
+    /// One page of the organization's certificates, each with whether it is active at `scope`.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn list(
+        &self,
+        scope: &Scope,
+        params: &ListParams,
+    ) -> Result<Response<Page<ScopedCertificate>>, Error> {
+        let request = params.apply(Request::get(&scope_path(scope)));
+        self.client.page(request, params.after.as_deref()).await
+    }
+
+    /// All of the organization's certificates, each with whether it is active at `scope`.
+    pub fn stream(&self, scope: &Scope, params: &ListParams) -> ItemStream<ScopedCertificate> {
+        let request = params.apply(Request::get(&scope_path(scope)));
+        self.client.pages(request, params.after.clone())
+    }
+
+    /// One certificate, without its PEM.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn retrieve(&self, id: &CertificateId) -> Result<Response<Certificate>, Error> {
+        self.client.send(Request::get(&one(id))).await
+    }
+
+    /// One certificate, with its PEM in `certificate_details.content`.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn retrieve_with_content(
+        &self,
+        id: &CertificateId,
+    ) -> Result<Response<Certificate>, Error> {
+        let request = Request::get(&one(id)).query("include[]", ["content"]);
+        self.client.send(request).await
+    }
+
+    /// Stores a trust anchor. It does not activate it.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn upload(
+        &self,
+        certificate: &UploadCertificateRequest,
+    ) -> Result<Response<Certificate>, Error> {
+        self.client
+            .send(Request::post(&PATH).json(certificate)?)
+            .await
+    }
+
+    /// Renames a certificate; without a name, changes nothing.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn update(
+        &self,
+        id: &CertificateId,
+        change: &ModifyCertificateRequest,
+    ) -> Result<Response<Certificate>, Error> {
+        self.client
+            .send(Request::post(&one(id)).json(change)?)
+            .await
+    }
+
+    /// Countersign's extension: sets a certificate's CEL policy, or removes it.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn set_policy(
+        &self,
+        id: &CertificateId,
+        cel_policy: Option<&str>,
+    ) -> Result<Response<Certificate>, Error> {
+        let [organization, certificates] = PATH;
+        let path = [organization, certificates, id.as_str(), "policy"];
+        let body = UpdatePolicyRequest {
+            cel_policy: cel_policy.map(str::to_owned),
+        };
+        self.client.send(Request::post(&path).json(&body)?).await
+    }
+
+    /// Deletes a certificate that is active nowhere.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn delete(&self, id: &CertificateId) -> Result<Response<DeletedCertificate>, Error> {
+        self.client.send(Request::delete(&one(id))).await
+    }
+
+    /// Activates 1 to 10 certificates at `scope`, all or none.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn activate(
+        &self,
+        scope: &Scope,
+        ids: &[CertificateId],
+    ) -> Result<Response<CertificateToggle>, Error> {
+        self.toggle(scope, "activate", ids).await
+    }
+
+    /// Deactivates 1 to 10 certificates at `scope`, all or none.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn deactivate(
+        &self,
+        scope: &Scope,
+        ids: &[CertificateId],
+    ) -> Result<Response<CertificateToggle>, Error> {
+        self.toggle(scope, "deactivate", ids).await
+    }
+
+    async fn toggle(
+        &self,
+        scope: &Scope,
+        verb: &str,
+        ids: &[CertificateId],
+    ) -> Result<Response<CertificateToggle>, Error> {
+        let mut path = scope_path(scope);
+        path.push(verb);
+        let body = ToggleCertificatesRequest {
+            certificate_ids: ids.to_vec(),
+        };
+        self.client.send(Request::post(&path).json(&body)?).await
+    }
+}
+
+fn one(id: &CertificateId) -> [&str; 3] {
+    let [organization, certificates] = PATH;
+    [organization, certificates, id.as_str()]
+}
+
+fn scope_path(scope: &Scope) -> Vec<&str> {
+    match scope {
+        Scope::Organization => PATH.to_vec(),
+        Scope::Project(id) => vec!["organization", "projects", id.as_str(), "certificates"],
+    }
+}
+
+impl Client {
+    /// The organization's certificates.
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        Certificates {
+            client: self.clone(),
+        }
+    }
+}
+
+/// The operations under the reference's names.
+impl Client {
+    /// [`Certificates::list`] for the organization.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn list_organization_certificates(
+        &self,
+        params: &ListParams,
+    ) -> Result<Response<Page<ScopedCertificate>>, Error> {
+        self.certificates().list(&Scope::Organization, params).await
+    }
+
+    /// [`Certificates::list`] for a project.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn list_project_certificates(
+        &self,
+        project: &ProjectId,
+        params: &ListParams,
+    ) -> Result<Response<Page<ScopedCertificate>>, Error> {
+        let scope = Scope::Project(project.clone());
+        self.certificates().list(&scope, params).await
+    }
+
+    /// [`Certificates::upload`].
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn upload_certificate(
+        &self,
+        certificate: &UploadCertificateRequest,
+    ) -> Result<Response<Certificate>, Error> {
+        self.certificates().upload(certificate).await
+    }
+
+    /// [`Certificates::retrieve`].
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn get_certificate(
+        &self,
+        id: &CertificateId,
+    ) -> Result<Response<Certificate>, Error> {
+        self.certificates().retrieve(id).await
+    }
+
+    /// [`Certificates::retrieve_with_content`].
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn get_certificate_with_content(
+        &self,
+        id: &CertificateId,
+    ) -> Result<Response<Certificate>, Error> {
+        self.certificates().retrieve_with_content(id).await
+    }
+
+    /// [`Certificates::update`].
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn modify_certificate(
+        &self,
+        id: &CertificateId,
+        change: &ModifyCertificateRequest,
+    ) -> Result<Response<Certificate>, Error> {
+        self.certificates().update(id, change).await
+    }
+
+    /// [`Certificates::delete`].
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn delete_certificate(
+        &self,
+        id: &CertificateId,
+    ) -> Result<Response<DeletedCertificate>, Error> {
+        self.certificates().delete(id).await
+    }
+
+    /// [`Certificates::activate`] for the organization.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn activate_organization_certificates(
+        &self,
+        ids: &[CertificateId],
+    ) -> Result<Response<CertificateToggle>, Error> {
+        self.certificates()
+            .activate(&Scope::Organization, ids)
+            .await
+    }
+
+    /// [`Certificates::deactivate`] for the organization.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn deactivate_organization_certificates(
+        &self,
+        ids: &[CertificateId],
+    ) -> Result<Response<CertificateToggle>, Error> {
+        self.certificates()
+            .deactivate(&Scope::Organization, ids)
+            .await
+    }
+
+    /// [`Certificates::activate`] for a project.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn activate_project_certificates(
+        &self,
+        project: &ProjectId,
+        ids: &[CertificateId],
+    ) -> Result<Response<CertificateToggle>, Error> {
+        let scope = Scope::Project(project.clone());
+        self.certificates().activate(&scope, ids).await
+    }
+
+    /// [`Certificates::deactivate`] for a project.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn deactivate_project_certificates(
+        &self,
+        project: &ProjectId,
+        ids: &[CertificateId],
+    ) -> Result<Response<CertificateToggle>, Error> {
+        let scope = Scope::Project(project.clone());
+        self.certificates().deactivate(&scope, ids).await
+    }
+}

@@ -1,0 +1,160 @@
+//! Projects: `/organization/projects`.
+
+use countersign_types::{
+    id::ProjectId,
+    page::Page,
+    project::{Project, ProjectCreateRequest, ProjectUpdateRequest},
+};
+
+use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+
+const PATH: [&str; 2] = ["organization", "projects"];
+
+/// The projects of an organization: see [`Client::projects`].
+#[derive(Debug, Clone)]
+pub struct Projects {
+    client: Client,
+}
+
+/// Which page of the list of projects is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProjectListParams {
+    /// Where the page starts and how much it holds.
+    pub list: ListParams,
+    /// Whether archived projects are listed too.
+    pub include_archived: bool,
+}
+
+impl ProjectListParams {
+    fn request(&self) -> Request {
+        let archived = self.include_archived.then_some(true);
+        self.list
+            .apply(Request::get(&PATH))
+            .query("include_archived", archived)
+    }
+}
+
+impl Projects {
+    /// One page of the projects.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn list(&self, params: &ProjectListParams) -> Result<Response<Page<Project>>, Error> {
+        let after = params.list.after.as_deref();
+        self.client.page(params.request(), after).await
+    }
+
+    /// All projects.
+    pub fn stream(&self, params: &ProjectListParams) -> ItemStream<Project> {
+        self.client
+            .pages(params.request(), params.list.after.clone())
+    }
+
+    /// Makes a project.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn create(&self, project: &ProjectCreateRequest) -> Result<Response<Project>, Error> {
+        self.client.send(Request::post(&PATH).json(project)?).await
+    }
+
+    /// One project.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn retrieve(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
+        self.client.send(Request::get(&one(id))).await
+    }
+
+    /// Changes a project; what is absent stays as it is.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn update(
+        &self,
+        id: &ProjectId,
+        change: &ProjectUpdateRequest,
+    ) -> Result<Response<Project>, Error> {
+        self.client
+            .send(Request::post(&one(id)).json(change)?)
+            .await
+    }
+
+    /// Archives a project: its keys stop working, and nothing more can be activated for it.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn archive(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
+        let [organization, projects] = PATH;
+        let path = [organization, projects, id.as_str(), "archive"];
+        self.client.send(Request::post(&path)).await
+    }
+}
+
+fn one(id: &ProjectId) -> [&str; 3] {
+    let [organization, projects] = PATH;
+    [organization, projects, id.as_str()]
+}
+
+impl Client {
+    /// The organization's projects.
+    #[must_use]
+    pub fn projects(&self) -> Projects {
+        Projects {
+            client: self.clone(),
+        }
+    }
+}
+
+/// The operations under the reference's names.
+impl Client {
+    /// [`Projects::list`].
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn list_projects(
+        &self,
+        params: &ProjectListParams,
+    ) -> Result<Response<Page<Project>>, Error> {
+        self.projects().list(params).await
+    }
+
+    /// [`Projects::create`].
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn create_project(
+        &self,
+        project: &ProjectCreateRequest,
+    ) -> Result<Response<Project>, Error> {
+        self.projects().create(project).await
+    }
+
+    /// [`Projects::retrieve`].
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn retrieve_project(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
+        self.projects().retrieve(id).await
+    }
+
+    /// [`Projects::update`].
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn modify_project(
+        &self,
+        id: &ProjectId,
+        change: &ProjectUpdateRequest,
+    ) -> Result<Response<Project>, Error> {
+        self.projects().update(id, change).await
+    }
+
+    /// [`Projects::archive`].
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn archive_project(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
+        self.projects().archive(id).await
+    }
+}

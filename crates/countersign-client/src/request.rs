@@ -1,0 +1,228 @@
+//! One call: its request, its attempts, its answer.
+
+use std::{
+    ops::Deref,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+use reqwest::Url;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{ApiError, Client, Error, Inner, error::presentable, retry};
+
+/// What a call brought: the value (which this dereferences to), and what stood beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Response<T> {
+    /// What the operation answers.
+    pub value: T,
+    /// `x-request-id`: the server's name for the request.
+    pub request_id: Option<String>,
+    /// `countersign-revision`: the number of the change that a write made, on Countersign.
+    pub revision: Option<u64>,
+}
+
+impl<T> Deref for Response<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// A request, apart from the server that it goes to. It has no `Debug`: bodies hold PEM.
+#[derive(Clone)]
+pub(crate) struct Request {
+    method: Method,
+    path: Vec<String>,
+    query: Vec<(&'static str, String)>,
+    body: Option<Bytes>,
+    held_open: Duration,
+}
+
+impl Request {
+    pub(crate) fn get(path: &[&str]) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub(crate) fn post(path: &[&str]) -> Self {
+        Self::new(Method::POST, path)
+    }
+
+    pub(crate) fn delete(path: &[&str]) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    fn new(method: Method, path: &[&str]) -> Self {
+        Self {
+            method,
+            path: path.iter().map(|&segment| segment.to_owned()).collect(),
+            query: Vec::new(),
+            body: None,
+            held_open: Duration::ZERO,
+        }
+    }
+
+    /// Adds a query parameter once for each value; none adds nothing.
+    pub(crate) fn query<V: ToString>(
+        mut self,
+        name: &'static str,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let pairs = values.into_iter().map(|value| (name, value.to_string()));
+        self.query.extend(pairs);
+        self
+    }
+
+    /// Gives the request a JSON body.
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
+        let bytes = serde_json::to_vec(body)
+            .map_err(|error| Error::Config(format!("cannot write the request as JSON: {error}")))?;
+        self.body = Some(bytes.into());
+        Ok(self)
+    }
+
+    /// Lets the server hold the request open this much longer than the client's timeout.
+    pub(crate) const fn held_open(mut self, wait: Duration) -> Self {
+        self.held_open = wait;
+        self
+    }
+
+    /// The URL below `base`; each segment and each query value is percent-encoded.
+    fn url(&self, base: &Url) -> Url {
+        let mut url = base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(&self.path);
+        }
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        url
+    }
+}
+
+/// An answer, read to its end.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Client {
+    /// Sends a request, again where that may help, and reads its answer.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<Response<T>, Error> {
+        let mut repeat = 0;
+        loop {
+            let attempt = self.inner.attempt(&request).await;
+            let wait = match &attempt {
+                Ok(answer) if !retry::is_worthwhile(answer.status, &answer.headers) => None,
+                Ok(answer) => Some(wait(repeat, &answer.headers)),
+                Err(Error::Connection { .. } | Error::Timeout { .. }) => {
+                    Some(wait(repeat, &HeaderMap::new()))
+                }
+                Err(_) => None,
+            };
+            match wait {
+                Some(wait) if repeat < self.inner.max_retries => tokio::time::sleep(wait).await,
+                _ => return self.inner.read(attempt?),
+            }
+            repeat += 1;
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an HTTP date in `retry-after` is held against the clock here, and only here"
+)]
+fn wait(repeat: u32, headers: &HeaderMap) -> Duration {
+    retry::delay(repeat, headers, SystemTime::now(), retry::random())
+}
+
+impl Inner {
+    async fn attempt(&self, request: &Request) -> Result<Answer, Error> {
+        let timeout = self.timeout.saturating_add(request.held_open);
+        let failed = |error| self.failure(&error, timeout);
+        let mut sending = self
+            .http
+            .request(request.method.clone(), request.url(&self.base_url))
+            .timeout(timeout);
+        if let Some(body) = &request.body {
+            sending = sending
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.clone());
+        }
+        let response = sending.send().await.map_err(failed)?;
+        Ok(Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: response.bytes().await.map_err(failed)?,
+        })
+    }
+
+    fn read<T: DeserializeOwned>(&self, answer: Answer) -> Result<Response<T>, Error> {
+        let Answer {
+            status,
+            headers,
+            body,
+        } = answer;
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let request_id = text("x-request-id").map(str::to_owned);
+        if !status.is_success() {
+            let mut error = ApiError::read(status.as_u16(), &body, request_id, &self.key);
+            if let (true, Some(to)) = (status.is_redirection(), text("location")) {
+                let to = presentable(to, &self.key);
+                error.message = format!("it redirects to `{to}`, which is not followed");
+            }
+            return Err(Error::Api(Box::new(error)));
+        }
+        let value = serde_json::from_slice(&body).map_err(|error| Error::Decode {
+            origin: self.origin(),
+            reason: presentable(&without_values(&error.to_string()), &self.key),
+            request_id: request_id.clone(),
+        })?;
+        Ok(Response {
+            value,
+            revision: text("countersign-revision").and_then(|number| number.parse().ok()),
+            request_id,
+        })
+    }
+
+    fn failure(&self, error: &reqwest::Error, after: Duration) -> Error {
+        let origin = self.origin();
+        if error.is_timeout() {
+            return Error::Timeout { origin, after };
+        }
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let reason = presentable(&cause.to_string(), &self.key);
+        if error.is_builder() {
+            return Error::Config(reason);
+        }
+        Error::Connection { origin, reason }
+    }
+
+    pub(crate) fn origin(&self) -> String {
+        self.base_url.origin().ascii_serialization()
+    }
+}
+
+/// A decoding error without the values it quotes: where a key was not expected, it would be
+/// quoted too.
+fn without_values(text: &str) -> String {
+    match (text.find('"'), text.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            let head = text.get(..first).unwrap_or_default();
+            let tail = text.get(last + 1..).unwrap_or_default();
+            format!("{head}\"..\"{tail}")
+        }
+        _ => text.to_owned(),
+    }
+}
