@@ -1,1 +1,3 @@
-//! stub
+//! The ledger: the control plane of Countersign, its store and its HTTP API.
+
+pub mod store;
