@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// An audit event as the API shows it. What it is about stands under a key named as its type.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditLog {
     /// Its id, `audit_log-…`.
@@ -31,6 +31,18 @@ pub struct AuditLog {
     /// The details, under the event's type.
     #[serde(flatten)]
     pub details: Map<String, Value>,
+}
+
+impl std::fmt::Debug for AuditLog {
+    /// Without the details: those of `certificate.deleted` hold the PEM, which never reaches a
+    /// log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuditLog")
+            .field("id", &self.id)
+            .field("event_type", &self.event_type)
+            .field("effective_at", &self.effective_at)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Listed for AuditLog {
@@ -294,4 +306,26 @@ impl AuditEvent {
 
 fn title_and_name(name: Option<&str>) -> Value {
     name.map_or(json!({}), |name| json!({ "name": name, "title": name }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pem_of_a_deleted_certificate_is_not_shown() {
+        let event: AuditLog = serde_json::from_value(json!({
+            "id": "audit_log-a",
+            "type": "certificate.deleted",
+            "effective_at": 3,
+            "certificate.deleted": { "id": "cert_a", "certificate": "-----BEGIN" },
+        }))
+        .unwrap();
+        assert_eq!(event.details["certificate.deleted"]["id"], "cert_a");
+        let shown = format!("{event:?}");
+        assert!(
+            shown.contains("audit_log-a") && !shown.contains("BEGIN"),
+            "{shown}"
+        );
+    }
 }
