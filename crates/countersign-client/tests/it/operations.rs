@@ -1,0 +1,659 @@
+//! Every operation, under its verb and under the reference's name: what is sent, and that the
+//! answer is read.
+
+use std::time::Duration;
+
+use countersign_client::{
+    AuditLogParams, Client, Error, ListParams, ProjectListParams,
+    types::{
+        api_key::AdminApiKeyCreateRequest,
+        certificate::{ModifyCertificateRequest, Scope, UploadCertificateRequest},
+        id::{ApiKeyId, CertificateId, ProjectId, ServiceAccountId},
+        page::Order,
+        project::{
+            ProjectCreateRequest, ProjectUpdateRequest, ServiceAccountApiKeyCreateRequest,
+            ServiceAccountCreateRequest, ServiceAccountRole, ServiceAccountUpdateRequest,
+        },
+    },
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use serde_json::{Value, json};
+
+use crate::peer::{self, KEY, Peer};
+
+type Call = Box<dyn Fn(Client) -> BoxFuture<'static, Result<(), Error>>>;
+
+macro_rules! calls {
+    ($($client:ident => $call:expr),+ $(,)?) => {
+        vec![$(Box::new(move |$client: Client| {
+            async move {
+                $call.map(drop)
+            }
+            .boxed()
+        }) as Call),+]
+    };
+}
+
+/// Each call sends this request line and body, and reads this answer.
+async fn check(line: &str, body: Value, answer: &Value, calls: Vec<Call>) {
+    for (number, call) in calls.into_iter().enumerate() {
+        let peer = Peer::start(vec![peer::json(200, &[], answer)]).await;
+        call(peer.client())
+            .await
+            .unwrap_or_else(|error| panic!("{line}, call {number}: {error}"));
+        let seen = peer.seen();
+        assert_eq!(seen.len(), 1, "{line}, call {number}");
+        let sent: Value = serde_json::from_str(&seen[0].body).unwrap_or(Value::Null);
+        assert_eq!(
+            (seen[0].line.as_str(), &sent),
+            (line, &body),
+            "call {number}"
+        );
+        let media = seen[0].headers.get("content-type").map(String::as_str);
+        assert_eq!(
+            media,
+            (!body.is_null()).then_some("application/json"),
+            "{line}"
+        );
+    }
+}
+
+fn cert() -> CertificateId {
+    "cert_a".parse().unwrap()
+}
+
+fn proj() -> ProjectId {
+    "proj_a".parse().unwrap()
+}
+
+fn account() -> ServiceAccountId {
+    "user-a".parse().unwrap()
+}
+
+fn key() -> ApiKeyId {
+    "key_a".parse().unwrap()
+}
+
+fn certificate() -> Value {
+    json!({ "object": "certificate", "id": "cert_a", "name": null, "created_at": 3,
+        "certificate_details": { "valid_at": 1, "expires_at": 2 }, "new_field": {} })
+}
+
+fn list(entries: &[Value]) -> Value {
+    json!({ "object": "list", "data": entries, "has_more": false })
+}
+
+fn scoped(object: &str) -> Value {
+    json!({ "object": object, "id": "cert_a", "name": "A", "created_at": 3, "active": true,
+        "certificate_details": { "valid_at": 1, "expires_at": 2 } })
+}
+
+fn upload() -> UploadCertificateRequest {
+    UploadCertificateRequest {
+        certificate: "PEM".to_owned(),
+        name: Some("A".to_owned()),
+        cel_policy: None,
+    }
+}
+
+fn rename() -> ModifyCertificateRequest {
+    ModifyCertificateRequest {
+        name: Some("B".to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn certificates_are_read() {
+    check(
+        "GET /v1/organization/certificates/cert_a",
+        Value::Null,
+        &certificate(),
+        calls![
+            client => client.certificates().retrieve(&cert()).await,
+            client => client.get_certificate(&cert()).await
+        ],
+    )
+    .await;
+    check(
+        "GET /v1/organization/certificates/cert_a?include%5B%5D=content",
+        Value::Null,
+        &certificate(),
+        calls![
+            client => client.certificates().retrieve_with_content(&cert()).await,
+            client => client.get_certificate_with_content(&cert()).await
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn certificates_are_written() {
+    check(
+        "POST /v1/organization/certificates",
+        json!({ "certificate": "PEM", "name": "A" }),
+        &certificate(),
+        calls![
+            client => client.certificates().upload(&upload()).await,
+            client => client.upload_certificate(&upload()).await
+        ],
+    )
+    .await;
+    check(
+        "POST /v1/organization/certificates/cert_a",
+        json!({ "name": "B" }),
+        &certificate(),
+        calls![
+            client => client.certificates().update(&cert(), &rename()).await,
+            client => client.modify_certificate(&cert(), &rename()).await
+        ],
+    )
+    .await;
+    check(
+        "POST /v1/organization/certificates/cert_a",
+        json!({}),
+        &certificate(),
+        calls![client => client
+            .modify_certificate(&cert(), &ModifyCertificateRequest::default())
+            .await],
+    )
+    .await;
+    check(
+        "POST /v1/organization/certificates/cert_a/policy",
+        json!({ "cel_policy": null }),
+        &certificate(),
+        calls![client => client.certificates().set_policy(&cert(), None).await],
+    )
+    .await;
+    check(
+        "DELETE /v1/organization/certificates/cert_a",
+        Value::Null,
+        &json!({ "object": "certificate.deleted", "id": "cert_a" }),
+        calls![
+            client => client.certificates().delete(&cert()).await,
+            client => client.delete_certificate(&cert()).await
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn certificates_of_the_organization() {
+    check(
+        "GET /v1/organization/certificates",
+        Value::Null,
+        &list(&[scoped("organization.certificate")]),
+        calls![
+            client => client
+                .certificates()
+                .list(&Scope::Organization, &ListParams::default())
+                .await,
+            client => client
+                .list_organization_certificates(&ListParams::default())
+                .await
+        ],
+    )
+    .await;
+    let toggled =
+        |object: &str| json!({ "object": object, "data": [scoped("organization.certificate")] });
+    check(
+        "POST /v1/organization/certificates/activate",
+        json!({ "certificate_ids": ["cert_a"] }),
+        &toggled("organization.certificate.activation"),
+        calls![
+            client => client
+                .certificates()
+                .activate(&Scope::Organization, &[cert()])
+                .await,
+            client => client.activate_organization_certificates(&[cert()]).await
+        ],
+    )
+    .await;
+    check(
+        "POST /v1/organization/certificates/deactivate",
+        json!({ "certificate_ids": ["cert_a"] }),
+        &toggled("organization.certificate.deactivation"),
+        calls![
+            client => client
+                .certificates()
+                .deactivate(&Scope::Organization, &[cert()])
+                .await,
+            client => client.deactivate_organization_certificates(&[cert()]).await
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn certificates_of_a_project() {
+    check(
+        "GET /v1/organization/projects/proj_a/certificates?limit=2&order=asc&after=cert_z",
+        Value::Null,
+        &list(&[scoped("organization.project.certificate")]),
+        calls![
+            client => client.certificates().list(&Scope::Project(proj()), &second_page()).await,
+            client => client.list_project_certificates(&proj(), &second_page()).await,
+        ],
+    )
+    .await;
+    let toggled = |object: &str| json!({ "object": object, "data": [scoped("organization.project.certificate")] });
+    check(
+        "POST /v1/organization/projects/proj_a/certificates/activate",
+        json!({ "certificate_ids": ["cert_a"] }),
+        &toggled("organization.project.certificate.activation"),
+        calls![
+            client => client
+                .certificates()
+                .activate(&Scope::Project(proj()), &[cert()])
+                .await,
+            client => client
+                .activate_project_certificates(&proj(), &[cert()])
+                .await
+        ],
+    )
+    .await;
+    check(
+        "POST /v1/organization/projects/proj_a/certificates/deactivate",
+        json!({ "certificate_ids": ["cert_a"] }),
+        &toggled("organization.project.certificate.deactivation"),
+        calls![
+            client => client
+                .certificates()
+                .deactivate(&Scope::Project(proj()), &[cert()])
+                .await,
+            client => client
+                .deactivate_project_certificates(&proj(), &[cert()])
+                .await
+        ],
+    )
+    .await;
+}
+
+fn project() -> Value {
+    json!({ "object": "organization.project", "id": "proj_a", "name": "A", "created_at": 3,
+        "archived_at": null, "status": "active" })
+}
+
+#[tokio::test]
+async fn projects_are_listed() {
+    check(
+        "GET /v1/organization/projects?include_archived=true",
+        Value::Null,
+        &list(&[project()]),
+        calls![
+            client => client.projects().list(&archived_too()).await,
+            client => client.list_projects(&archived_too()).await
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn projects_are_written() {
+    let create = || ProjectCreateRequest {
+        name: "A".to_owned(),
+        residency: None,
+        external_key_id: None,
+    };
+    let rename = || ProjectUpdateRequest {
+        name: Some("B".to_owned()),
+        external_key_id: None,
+    };
+    check(
+        "POST /v1/organization/projects",
+        json!({ "name": "A" }),
+        &project(),
+        calls![
+            client => client.projects().create(&create()).await,
+            client => client.create_project(&create()).await
+        ],
+    )
+    .await;
+    check(
+        "GET /v1/organization/projects/proj_a",
+        Value::Null,
+        &project(),
+        calls![
+            client => client.projects().retrieve(&proj()).await,
+            client => client.retrieve_project(&proj()).await
+        ],
+    )
+    .await;
+    check(
+        "POST /v1/organization/projects/proj_a",
+        json!({ "name": "B" }),
+        &project(),
+        calls![
+            client => client.projects().update(&proj(), &rename()).await,
+            client => client.modify_project(&proj(), &rename()).await
+        ],
+    )
+    .await;
+    check(
+        "POST /v1/organization/projects/proj_a/archive",
+        Value::Null,
+        &project(),
+        calls![
+            client => client.projects().archive(&proj()).await,
+            client => client.archive_project(&proj()).await
+        ],
+    )
+    .await;
+}
+
+fn second_page() -> ListParams {
+    ListParams {
+        limit: Some(2),
+        after: Some("cert_z".to_owned()),
+        order: Some(Order::Asc),
+    }
+}
+
+fn archived_too() -> ProjectListParams {
+    ProjectListParams {
+        list: ListParams::default(),
+        include_archived: true,
+    }
+}
+
+fn service_account() -> Value {
+    json!({ "object": "organization.project.service_account", "id": "user-a", "name": "A",
+        "role": "member", "created_at": 3 })
+}
+
+fn service_account_key() -> Value {
+    json!({ "object": "organization.project.service_account.api_key", "value": "sk-svcacct-x",
+        "name": "A", "created_at": 3, "id": "key_a" })
+}
+
+#[tokio::test]
+async fn service_accounts_are_read() {
+    check(
+        "GET /v1/organization/projects/proj_a/service_accounts",
+        Value::Null,
+        &list(&[service_account()]),
+        calls![
+            client => client
+                .service_accounts(&proj())
+                .list(&ListParams::default())
+                .await,
+            client => client
+                .list_project_service_accounts(&proj(), &ListParams::default())
+                .await
+        ],
+    )
+    .await;
+    check(
+        "GET /v1/organization/projects/proj_a/service_accounts/user-a",
+        Value::Null,
+        &service_account(),
+        calls![
+            client => client.service_accounts(&proj()).retrieve(&account()).await,
+            client => client
+                .retrieve_project_service_account(&proj(), &account())
+                .await
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn service_accounts_are_written() {
+    let create = || ServiceAccountCreateRequest {
+        name: "A".to_owned(),
+        create_service_account_only: None,
+    };
+    let promote = || ServiceAccountUpdateRequest {
+        name: None,
+        role: Some(ServiceAccountRole::Owner),
+    };
+    let mut created = service_account();
+    created["api_key"] = service_account_key();
+    check(
+        "POST /v1/organization/projects/proj_a/service_accounts",
+        json!({ "name": "A" }),
+        &created,
+        calls![
+            client => client.service_accounts(&proj()).create(&create()).await,
+            client => client
+                .create_project_service_account(&proj(), &create())
+                .await
+        ],
+    )
+    .await;
+    check(
+        "POST /v1/organization/projects/proj_a/service_accounts/user-a",
+        json!({ "role": "owner" }),
+        &service_account(),
+        calls![
+            client => client
+                .service_accounts(&proj())
+                .update(&account(), &promote())
+                .await,
+            client => client
+                .update_project_service_account(&proj(), &account(), &promote())
+                .await
+        ],
+    )
+    .await;
+    check(
+        "DELETE /v1/organization/projects/proj_a/service_accounts/user-a",
+        Value::Null,
+        &json!({ "object": "organization.project.service_account.deleted", "id": "user-a",
+            "deleted": true }),
+        calls![
+            client => client.service_accounts(&proj()).delete(&account()).await,
+            client => client
+                .delete_project_service_account(&proj(), &account())
+                .await
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn keys_of_service_accounts() {
+    let another = ServiceAccountApiKeyCreateRequest::default;
+    check(
+        "POST /v1/organization/projects/proj_a/service_accounts/user-a/api_keys",
+        json!({}),
+        &service_account_key(),
+        calls![
+            client => client
+                .service_accounts(&proj())
+                .create_api_key(&account(), &another())
+                .await,
+            client => client
+                .create_project_service_account_api_key(&proj(), &account(), &another())
+                .await
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn project_keys() {
+    let project_key = json!({ "object": "organization.project.api_key", "redacted_value": "sk-***",
+        "name": "A", "created_at": 3, "last_used_at": null, "id": "key_a",
+        "owner_project_access": "active",
+        "owner": { "type": "user", "user": { "id": "user-b", "name": "B" } } });
+    check(
+        "GET /v1/organization/projects/proj_a/api_keys",
+        Value::Null,
+        &list(std::slice::from_ref(&project_key)),
+        calls![
+            client => client.api_keys(&proj()).list(&ListParams::default()).await,
+            client => client
+                .list_project_api_keys(&proj(), &ListParams::default())
+                .await
+        ],
+    )
+    .await;
+    check(
+        "GET /v1/organization/projects/proj_a/api_keys/key_a",
+        Value::Null,
+        &project_key,
+        calls![
+            client => client.api_keys(&proj()).retrieve(&key()).await,
+            client => client.retrieve_project_api_key(&proj(), &key()).await
+        ],
+    )
+    .await;
+    check(
+        "DELETE /v1/organization/projects/proj_a/api_keys/key_a",
+        Value::Null,
+        &json!({ "object": "organization.project.api_key.deleted", "id": "key_a",
+            "deleted": true }),
+        calls![
+            client => client.api_keys(&proj()).delete(&key()).await,
+            client => client.delete_project_api_key(&proj(), &key()).await
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn admin_keys() {
+    let admin_key = json!({ "object": "organization.admin_api_key", "id": "key_a", "name": null,
+        "redacted_value": "sk-admin-***", "created_at": 3, "expires_at": null,
+        "last_used_at": null, "owner": { "type": "user", "id": "user-b" } });
+    let create = || AdminApiKeyCreateRequest {
+        name: "A".to_owned(),
+        expires_in_seconds: Some(60),
+        scopes: None,
+    };
+    check(
+        "GET /v1/organization/admin_api_keys",
+        Value::Null,
+        &list(std::slice::from_ref(&admin_key)),
+        calls![
+            client => client.admin_api_keys().list(&ListParams::default()).await,
+            client => client.admin_api_keys_list(&ListParams::default()).await
+        ],
+    )
+    .await;
+    check(
+        "POST /v1/organization/admin_api_keys",
+        json!({ "name": "A", "expires_in_seconds": 60 }),
+        &admin_key,
+        calls![
+            client => client.admin_api_keys().create(&create()).await,
+            client => client.admin_api_keys_create(&create()).await
+        ],
+    )
+    .await;
+    check(
+        "GET /v1/organization/admin_api_keys/key_a",
+        Value::Null,
+        &admin_key,
+        calls![
+            client => client.admin_api_keys().retrieve(&key()).await,
+            client => client.admin_api_keys_get(&key()).await
+        ],
+    )
+    .await;
+    check(
+        "DELETE /v1/organization/admin_api_keys/key_a",
+        Value::Null,
+        &json!({ "object": "organization.admin_api_key.deleted", "id": "key_a",
+            "deleted": true }),
+        calls![
+            client => client.admin_api_keys().delete(&key()).await,
+            client => client.admin_api_keys_delete(&key()).await
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn audit_logs() {
+    let narrow = || AuditLogParams {
+        effective_after: Some(1),
+        effective_from: Some(2),
+        effective_before: Some(9),
+        effective_until: Some(8),
+        project_ids: vec![proj()],
+        event_types: vec!["certificate.created".to_owned(), "a&b".to_owned()],
+        actor_ids: vec!["key_a".to_owned()],
+        resource_ids: vec!["cert_a".to_owned()],
+        limit: Some(5),
+        after: Some("audit_log-a".to_owned()),
+        before: Some("audit_log-b".to_owned()),
+    };
+    check(
+        "GET /v1/organization/audit_logs?effective_at%5Bgt%5D=1&effective_at%5Bgte%5D=2\
+         &effective_at%5Blt%5D=9&effective_at%5Blte%5D=8&project_ids%5B%5D=proj_a\
+         &event_types%5B%5D=certificate.created&event_types%5B%5D=a%26b\
+         &actor_ids%5B%5D=key_a&resource_ids%5B%5D=cert_a&limit=5&before=audit_log-b\
+         &after=audit_log-a",
+        Value::Null,
+        &list(&[
+            json!({ "id": "audit_log-a", "type": "login.failed", "effective_at": 3,
+            "actor": { "type": "session", "session": { "ip_address": "127.0.0.1" } },
+            "login.failed": { "error_code": "x" } }),
+        ]),
+        calls![
+            client => client.audit_logs().list(&narrow()).await,
+            client => client.list_audit_logs(&narrow()).await
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_only_countersign_has() {
+    check(
+        "GET /v1/countersign/bundle?after=7&wait=30",
+        Value::Null,
+        &json!({ "revision": 8, "complete": false, "organizations": [] }),
+        calls![client => client
+            .countersign()
+            .bundle(7, Duration::from_secs(30))
+            .await],
+    )
+    .await;
+    check(
+        "GET /v1/countersign/gateways",
+        Value::Null,
+        &json!({ "revision": 8, "gateways": [
+            { "id": "gw_a", "name": "a", "revision": 8, "seen_at": 3 }] }),
+        calls![client => client.countersign().gateways().await],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_headers_of_a_request_and_what_stands_beside_an_answer() {
+    let headers = [("x-request-id", "req_9"), ("countersign-revision", "42")];
+    let peer = Peer::start(vec![peer::json(200, &headers, &certificate())]).await;
+    let client = peer
+        .builder()
+        .organization("org-a")
+        .project("proj_a")
+        .build()
+        .unwrap();
+    let answer = client.modify_certificate(&cert(), &rename()).await.unwrap();
+    assert_eq!(answer.revision, Some(42));
+    assert_eq!(answer.request_id.as_deref(), Some("req_9"));
+    assert_eq!(answer.value.id, cert());
+
+    let sent = &peer.seen()[0].headers;
+    let version = concat!("countersign/", env!("CARGO_PKG_VERSION"));
+    assert_eq!(sent["authorization"], format!("Bearer {KEY}"));
+    assert_eq!(sent["user-agent"], version);
+    assert_eq!(sent["accept"], "application/json");
+    assert_eq!(sent["openai-organization"], "org-a");
+    assert_eq!(sent["openai-project"], "proj_a");
+}
+
+#[tokio::test]
+async fn a_base_url_may_have_a_prefix_and_a_last_slash() {
+    for base in ["/v1", "/v1/", "/", "", "/some/prefix/v1", "/a%20b/v1/"] {
+        let peer = Peer::start(vec![peer::json(200, &[], &certificate())]).await;
+        let client = peer.builder().base_url(peer.url("http", base));
+        let client = client.build().unwrap();
+        client.get_certificate(&cert()).await.unwrap();
+        let prefix = base.trim_end_matches('/');
+        let wanted = format!("GET {prefix}/organization/certificates/cert_a");
+        assert_eq!(peer.lines(), [wanted]);
+    }
+}
