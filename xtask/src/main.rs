@@ -1,6 +1,7 @@
 //! Set-up, tests and benchmarks: `cargo xtask test`, `cargo xtask bench control`.
 
 mod debian;
+mod fuzz;
 mod postgres;
 mod process;
 mod python;
@@ -22,11 +23,14 @@ struct Arguments {
 enum Task {
     /// Run every test, with PostgreSQL and the OpenAI Python SDK set up for it.
     Test(suite::Arguments),
+    /// Run the fuzz targets for a while each.
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test(arguments) => suite::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
