@@ -1,0 +1,162 @@
+//! Holds what ARCHITECTURE.md and CONTRIBUTING.md promise about the shape of the code, as far as
+//! a test can.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The most lines of a source file, tests at its end not counted.
+const MAX_LINES: usize = 500;
+const FORBIDDEN_NAMES: [&str; 6] = ["common", "util", "helper", "core", "manager", "service"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+struct Source {
+    /// Relative to the repository, with `/`.
+    path: String,
+    /// Without the unit tests at its end.
+    code: String,
+}
+
+fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every source file of the crates, tests and benches apart.
+fn sources() -> Vec<Source> {
+    let root = root();
+    let mut found = Vec::new();
+    for krate in fs::read_dir(root.join("crates")).unwrap() {
+        walk(&krate.unwrap().path().join("src"), &mut found);
+    }
+    walk(&root.join("xtask/src"), &mut found);
+    assert!(found.len() > 50, "only {} source files found", found.len());
+    found
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+            let path = path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
+            Source { path, code }
+        })
+        .collect()
+}
+
+/// The files whose code, comments apart, has one of these words, `allowed` ones left out.
+fn holders(words: &[&str], allowed: impl Fn(&str) -> bool) -> Vec<String> {
+    let has = |code: &str| {
+        code.lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .any(|line| words.iter().any(|word| line.contains(word)))
+    };
+    sources()
+        .into_iter()
+        .filter(|source| has(&source.code) && !allowed(&source.path))
+        .map(|source| source.path)
+        .collect()
+}
+
+#[track_caller]
+fn none(what: &str, found: &[String]) {
+    assert!(found.is_empty(), "{what}: {found:#?}");
+}
+
+#[test]
+fn files_are_short() {
+    let long: Vec<String> = sources()
+        .iter()
+        .filter(|source| source.code.lines().count() > MAX_LINES)
+        .map(|source| source.path.clone())
+        .collect();
+    none("longer than 500 lines", &long);
+}
+
+#[test]
+fn names_say_what_a_file_holds() {
+    let vague: Vec<String> = sources()
+        .iter()
+        .filter(|source| {
+            source
+                .path
+                .split(['/', '.', '-', '_'])
+                .any(|part| FORBIDDEN_NAMES.contains(&part.trim_end_matches('s')))
+        })
+        .filter(|source| !source.path.contains("service_account"))
+        .filter(|source| !source.path.contains("service-account"))
+        .map(|source| source.path.clone())
+        .collect();
+    none("vague names", &vague);
+}
+
+#[test]
+fn sql_lives_under_the_store() {
+    let sql = ["SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE organizations", "CREATE TABLE"];
+    let allowed = |path: &str| {
+        path.starts_with("crates/countersign-server/src/store/") || path.starts_with("xtask/")
+    };
+    none("SQL outside `store/`", &holders(&sql, allowed));
+}
+
+#[test]
+fn one_file_names_webpki() {
+    let allowed = |path: &str| path == "crates/countersign-verify/src/path.rs";
+    none("names webpki", &holders(&["webpki::"], allowed));
+}
+
+#[test]
+fn server_and_gateway_never_meet() {
+    let crossing: Vec<String> = sources()
+        .iter()
+        .filter(|source| {
+            let (server, gateway) = (
+                source.path.starts_with("crates/countersign-server/"),
+                source.path.starts_with("crates/countersign-gateway/"),
+            );
+            (server && source.code.contains("countersign_gateway::"))
+                || (gateway && source.code.contains("countersign_server::"))
+        })
+        .map(|source| source.path.clone())
+        .collect();
+    none("crosses between server and gateway", &crossing);
+}
+
+#[test]
+fn judgement_has_no_clock_no_network_no_files() {
+    let impure = ["std::fs", "std::net", "std::time::SystemTime", "Instant::now", "tokio"];
+    let elsewhere = |path: &str| !path.starts_with("crates/countersign-verify/");
+    none("impure judgement", &holders(&impure, elsewhere));
+}
+
+#[test]
+fn stdout_has_one_owner() {
+    let allowed = |path: &str| {
+        path == "crates/countersign/src/output.rs"
+            || path.starts_with("crates/countersign/src/output/")
+            || path.starts_with("xtask/")
+    };
+    none("writes to stdout", &holders(&["stdout()", "println!"], allowed));
+}
+
+#[test]
+fn nothing_is_left_undone() {
+    let words = ["todo!(", "unimplemented!(", "dbg!(", "#[allow(", "TODO", "FIXME", "XXX"];
+    none("left undone", &holders(&words, |_| false));
+}
+
+#[test]
+fn the_guides_stay_short() {
+    for guide in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let lines = fs::read_to_string(root().join(guide)).unwrap().lines().count();
+        assert!(lines <= 150, "{guide} has {lines} lines");
+    }
+}
