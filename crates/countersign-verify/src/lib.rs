@@ -1,1 +1,4 @@
-//! stub
+//! Judgement: reads certificates, compiles policies, judges chains. A pure function: no clock, no
+//! random numbers, no file, no network, and no panic on any input.
+
+pub mod policy;

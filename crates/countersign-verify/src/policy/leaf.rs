@@ -1,0 +1,177 @@
+//! Reads the facts out of a certificate.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use x509_parser::{
+    asn1_rs::{Any, Class, Tag},
+    certificate::X509Certificate,
+    extensions::GeneralName,
+    prelude::FromDer,
+};
+
+use super::facts::{Attribute, LeafFacts, NameType, Text};
+
+/// The leaf cannot be read, so no policy can be asked about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnreadableLeaf(&'static str);
+
+impl LeafFacts {
+    /// Reads the facts out of a leaf in DER.
+    ///
+    /// # Errors
+    /// When it is not one X.509 certificate, or its subject alternative names cannot be parsed or
+    /// come as two extensions.
+    pub fn from_der(leaf: &[u8]) -> Result<Self, UnreadableLeaf> {
+        match X509Certificate::from_der(leaf) {
+            Ok(([], certificate)) => Self::from_certificate(&certificate),
+            Ok(_) => Err(UnreadableLeaf("the leaf is followed by other bytes")),
+            Err(_) => Err(UnreadableLeaf("the leaf is not an X.509 certificate")),
+        }
+    }
+
+    /// The same as [`LeafFacts::from_der`] for a certificate that is parsed already.
+    ///
+    /// # Errors
+    /// When its subject alternative names cannot be parsed or come as two extensions.
+    pub fn from_certificate(leaf: &X509Certificate<'_>) -> Result<Self, UnreadableLeaf> {
+        let mut facts = Self::default();
+        // Every occurrence counts, be it in an RDN of its own or in a multi-valued one.
+        for entry in leaf.subject().iter_attributes() {
+            if let Some(attribute) = attribute(entry.attr_type().as_bytes()) {
+                facts.add_attribute(attribute, text(entry.attr_value()));
+            }
+        }
+        let names = leaf
+            .subject_alternative_name()
+            .map_err(|_| UnreadableLeaf("the subject alternative names cannot be parsed"))?;
+        for name in names.iter().flat_map(|names| &names.value.general_names) {
+            add_name(&mut facts, name);
+        }
+        Ok(facts)
+    }
+}
+
+/// The attribute with the object identifier whose DER content this is (RFC 5280 appendix A.1).
+fn attribute(oid: &[u8]) -> Option<Attribute> {
+    let [0x55, 0x04, arc] = oid else { return None };
+    Some(match arc {
+        3 => Attribute::CommonName,
+        6 => Attribute::CountryCode,
+        7 => Attribute::Locality,
+        8 => Attribute::Province,
+        9 => Attribute::StreetAddress,
+        10 => Attribute::Organization,
+        11 => Attribute::OrganizationalUnit,
+        17 => Attribute::PostalCode,
+        _ => return None,
+    })
+}
+
+fn add_name(facts: &mut LeafFacts, name: &GeneralName<'_>) {
+    match name {
+        // DNS compares without case (RFC 4343), and so do policies: they see lower case only.
+        GeneralName::DNSName(value) => {
+            facts.add_name(NameType::Dns, ascii(&value.to_ascii_lowercase()), "");
+        }
+        GeneralName::RFC822Name(value) => facts.add_name(NameType::Email, ascii(value), ""),
+        GeneralName::URI(value) => facts.add_name(NameType::Uri, ascii(value), ""),
+        GeneralName::IPAddress(octets) => facts.add_name(NameType::IpAddress, address(octets), ""),
+        GeneralName::OtherName(oid, value) => {
+            facts.add_name(NameType::Custom, other_name(value), &oid.to_id_string());
+        }
+        GeneralName::Invalid(tag, _) => {
+            facts.add_name(malformed(*tag), Text::Unreadable, "");
+        }
+        _ => facts.add_name(NameType::Unnamed, Text::Unreadable, ""),
+    }
+}
+
+/// The kind of a name whose content could not be read (RFC 5280 section 4.2.1.6).
+fn malformed(tag: Tag) -> NameType {
+    match tag.0 {
+        1 => NameType::Email,
+        2 => NameType::Dns,
+        6 => NameType::Uri,
+        _ => NameType::Unnamed,
+    }
+}
+
+/// An `IA5String`; the parser lets any UTF-8 pass for one.
+fn ascii(value: &str) -> Text {
+    if value.is_ascii() {
+        Text::plain(value)
+    } else {
+        Text::Unreadable
+    }
+}
+
+/// An address in its canonical text: dotted, or as RFC 5952 has it.
+fn address(octets: &[u8]) -> Text {
+    if let Ok(octets) = <[u8; 4]>::try_from(octets) {
+        Text::plain(&Ipv4Addr::from(octets).to_string())
+    } else if let Ok(octets) = <[u8; 16]>::try_from(octets) {
+        Text::plain(&Ipv6Addr::from(octets).to_string())
+    } else {
+        Text::Unreadable
+    }
+}
+
+/// The value of an `otherName`: `[0] EXPLICIT ANY`, of which only the string types are read.
+fn other_name(value: &[u8]) -> Text {
+    let Ok(([], wrapper)) = Any::from_der(value) else {
+        return Text::Unreadable;
+    };
+    if wrapper.class() != Class::ContextSpecific || wrapper.tag() != Tag(0) {
+        return Text::Unreadable;
+    }
+    match Any::from_der(wrapper.data) {
+        Ok(([], inner)) => text(&inner),
+        _ => Text::Unreadable,
+    }
+}
+
+/// A string of any of the ASN.1 types that names are made of.
+fn text(value: &Any<'_>) -> Text {
+    if value.class() != Class::Universal || value.header.is_constructed() {
+        return Text::Unreadable;
+    }
+    let decoded = match value.tag() {
+        Tag::Utf8String => std::str::from_utf8(value.data).ok().map(str::to_owned),
+        // Teletex switches alphabets by escape sequences and nobody agrees on them: ASCII only.
+        Tag::PrintableString
+        | Tag::NumericString
+        | Tag::Ia5String
+        | Tag::VisibleString
+        | Tag::TeletexString => std::str::from_utf8(value.data)
+            .ok()
+            .filter(|text| text.is_ascii())
+            .map(str::to_owned),
+        Tag::BmpString => two_byte(value.data),
+        Tag::UniversalString => four_byte(value.data),
+        _ => None,
+    };
+    decoded.map_or(Text::Unreadable, |text| Text::plain(&text))
+}
+
+/// A `BMPString`: UCS-2, big-endian, which has no surrogates.
+fn two_byte(data: &[u8]) -> Option<String> {
+    let (units, []) = data.as_chunks::<2>() else {
+        return None;
+    };
+    units
+        .iter()
+        .map(|unit| char::from_u32(u32::from(u16::from_be_bytes(*unit))))
+        .collect()
+}
+
+/// A `UniversalString`: UCS-4, big-endian.
+fn four_byte(data: &[u8]) -> Option<String> {
+    let (units, []) = data.as_chunks::<4>() else {
+        return None;
+    };
+    units
+        .iter()
+        .map(|unit| char::from_u32(u32::from_be_bytes(*unit)))
+        .collect()
+}
