@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use countersign_types::bundle::{Bundle, Gateways};
+use countersign_types::{
+    bundle::{Bundle, Gateways},
+    id::GatewayId,
+};
 
 use crate::{Client, Error, Response, request::Request};
 
@@ -14,13 +17,21 @@ pub struct Countersign {
 
 impl Countersign {
     /// The organizations that changed after a revision, each whole; 0 asks for all. The server
-    /// holds the request open until there is one, for `wait` at the longest (whole seconds), and
-    /// the client's timeout counts from there. Needs a gateway key.
+    /// holds the request open until there is one, for `wait` at the longest (whole seconds, 60 at
+    /// the most), and the client's timeout counts from there. The gateway, its id and its name
+    /// (empty for none), is then listed as enforcing revision `after`. Needs a gateway key.
     ///
     /// # Errors
     /// As every call: see [`Error`].
-    pub async fn bundle(&self, after: u64, wait: Duration) -> Result<Response<Bundle>, Error> {
+    pub async fn bundle(
+        &self,
+        (gateway, name): (&GatewayId, &str),
+        after: u64,
+        wait: Duration,
+    ) -> Result<Response<Bundle>, Error> {
         let request = Request::get(&["countersign", "bundle"])
+            .query("gateway", [gateway])
+            .query("name", Some(name).filter(|name| !name.is_empty()))
             .query("after", [after])
             .query("wait", [wait.as_secs()])
             .held_open(wait);

@@ -8,7 +8,7 @@ use countersign_client::{
     types::{
         api_key::AdminApiKeyCreateRequest,
         certificate::{ModifyCertificateRequest, Scope, UploadCertificateRequest},
-        id::{ApiKeyId, CertificateId, ProjectId, ServiceAccountId},
+        id::{ApiKeyId, CertificateId, GatewayId, ProjectId, ServiceAccountId},
         page::Order,
         project::{
             ProjectCreateRequest, ProjectUpdateRequest, ServiceAccountApiKeyCreateRequest,
@@ -20,6 +20,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
 
 use crate::peer::{self, KEY, Peer};
+
+const WAIT: Duration = Duration::from_secs(30);
 
 type Call = Box<dyn Fn(Client) -> BoxFuture<'static, Result<(), Error>>>;
 
@@ -72,6 +74,10 @@ fn account() -> ServiceAccountId {
 
 fn key() -> ApiKeyId {
     "key_a".parse().unwrap()
+}
+
+fn gw() -> GatewayId {
+    "gw_a".parse().unwrap()
 }
 
 fn certificate() -> Value {
@@ -601,14 +607,19 @@ async fn audit_logs() {
 
 #[tokio::test]
 async fn what_only_countersign_has() {
+    let empty = json!({ "revision": 8, "complete": false, "organizations": [] });
     check(
-        "GET /v1/countersign/bundle?after=7&wait=30",
+        "GET /v1/countersign/bundle?gateway=gw_a&name=edge+1&after=7&wait=30",
         Value::Null,
-        &json!({ "revision": 8, "complete": false, "organizations": [] }),
-        calls![client => client
-            .countersign()
-            .bundle(7, Duration::from_secs(30))
-            .await],
+        &empty,
+        calls![client => client.countersign().bundle((&gw(), "edge 1"), 7, WAIT).await],
+    )
+    .await;
+    check(
+        "GET /v1/countersign/bundle?gateway=gw_a&after=0&wait=30",
+        Value::Null,
+        &empty,
+        calls![client => client.countersign().bundle((&gw(), ""), 0, WAIT).await],
     )
     .await;
     check(

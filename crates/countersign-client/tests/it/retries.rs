@@ -141,7 +141,12 @@ async fn a_request_that_is_held_open_may_take_longer_than_the_timeout() {
     let client = client.max_retries(0).build().unwrap();
     let begun = Instant::now();
     let wait = Duration::from_secs(1);
-    client.countersign().bundle(0, wait).await.unwrap_err();
+    let gateway = "gw_a".parse().unwrap();
+    client
+        .countersign()
+        .bundle((&gateway, ""), 0, wait)
+        .await
+        .unwrap_err();
     assert!(begun.elapsed() >= wait);
 }
 
