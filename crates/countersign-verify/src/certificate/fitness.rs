@@ -1,0 +1,248 @@
+//! Whether a certificate can be a trust anchor: every reason why not, the most telling first.
+//!
+//! A self-issued certificate's own signature is not verified: the anchor is trusted because a
+//! person with the right to do so uploaded it, and a signature by its own key would add nothing to
+//! that (RFC 5280 section 6.1 takes the anchor's name and key as given). Its algorithm is checked
+//! all the same, because SPEC section 1 asks for one that the verifier supports.
+
+use x509_parser::{
+    certificate::X509Certificate,
+    extensions::{ParsedExtension, X509Extension},
+};
+
+use super::{algorithm::oid_name, constraints, facts::Facts, rejection::Rejection};
+
+/// Why it can be no anchor; empty when it can.
+pub(super) fn reasons(certificate: &X509Certificate<'_>, facts: &Facts) -> Vec<Rejection> {
+    let extensions = certificate.extensions();
+    let of_the_whole = [
+        authority(facts),
+        subject(certificate),
+        key_usage(facts),
+        key_identifier(facts),
+        key(facts),
+        signature(facts),
+        same_signature(certificate),
+        extended_key_usage(facts),
+        validity(facts),
+    ];
+    version(facts)
+        .into_iter()
+        .chain(repeated(extensions))
+        .chain(extensions.iter().filter_map(malformed))
+        .chain(of_the_whole.into_iter().flatten())
+        .chain(extensions.iter().filter_map(unprocessed))
+        .chain(extensions.iter().filter_map(name_constraints))
+        .collect()
+}
+
+fn version(facts: &Facts) -> Option<Rejection> {
+    (facts.version() != 3).then(|| {
+        Rejection::invalid(
+            format!(
+                "The certificate is X.509 version {}, and only version 3 can say that it is a CA.",
+                facts.version()
+            ),
+            "Make a CA with `basicConstraints=critical,CA:TRUE` and `subjectKeyIdentifier=hash`, \
+             and upload its certificate.",
+        )
+    })
+}
+
+/// RFC 5280 section 4.2.1.9: without CA:TRUE its key may not verify certificates.
+fn authority(facts: &Facts) -> Option<Rejection> {
+    if facts.is_ca() || facts.version() != 3 {
+        return None;
+    }
+    Some(if facts.is_self_issued() {
+        Rejection::invalid(
+            format!(
+                "`{}` is self-signed but not a CA: it does not say CA:TRUE.",
+                facts.subject()
+            ),
+            "Make a CA with `basicConstraints=critical,CA:TRUE`, issue the client certificates \
+             from it, and upload the CA's certificate.",
+        )
+    } else {
+        Rejection::invalid(
+            format!(
+                "`{}` is not a CA (it does not say CA:TRUE) but a certificate issued to a client \
+                 or server.",
+                facts.subject()
+            ),
+            &format!(
+                "Upload the certificate of the CA that issued it, `{}`.",
+                facts.issuer()
+            ),
+        )
+    })
+}
+
+/// RFC 5280 section 4.1.2.6: a CA has a name; without one nothing can name it as issuer.
+fn subject(certificate: &X509Certificate<'_>) -> Option<Rejection> {
+    certificate.subject().iter().next().is_none().then(|| {
+        Rejection::invalid(
+            "The certificate's subject is empty, so no client certificate can name its issuer.",
+            "Reissue the CA certificate with a subject.",
+        )
+    })
+}
+
+/// RFC 5280 section 4.2.1.3.
+fn key_usage(facts: &Facts) -> Option<Rejection> {
+    let without = |usages: &[&str]| !usages.contains(&"keyCertSign");
+    facts.key_usage().is_some_and(without).then(|| {
+        Rejection::invalid(
+            "The certificate's keyUsage does not allow keyCertSign, so nothing that it signed can \
+             verify.",
+            "Reissue the CA certificate with `keyUsage=critical,keyCertSign,cRLSign`.",
+        )
+    })
+}
+
+/// RFC 5280 section 4.2.1.2; SPEC section 2 finds anchors by it.
+fn key_identifier(facts: &Facts) -> Option<Rejection> {
+    let identifier = facts.subject_key_identifier().unwrap_or_default();
+    identifier.is_empty().then(|| {
+        Rejection::invalid(
+            "The certificate has no Subject Key Identifier, by which client certificates are \
+             matched to it.",
+            "Reissue the CA certificate with `subjectKeyIdentifier=hash`.",
+        )
+    })
+}
+
+fn key(facts: &Facts) -> Option<Rejection> {
+    (!facts.key.supported).then(|| {
+        Rejection::invalid(
+            format!(
+                "The certificate's key ({}) is not supported.",
+                facts.key_algorithm()
+            ),
+            "Make a CA whose key is RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or \
+             Ed25519.",
+        )
+    })
+}
+
+fn signature(facts: &Facts) -> Option<Rejection> {
+    (!facts.signature.supported).then(|| {
+        Rejection::invalid(
+            format!(
+                "The certificate's signature ({}) is not supported.",
+                facts.signature_algorithm()
+            ),
+            "Reissue the CA certificate signed with RSA, RSA-PSS or ECDSA and SHA-256 or better, \
+             or with Ed25519.",
+        )
+    })
+}
+
+/// RFC 5280 section 4.1.1.2.
+fn same_signature(certificate: &X509Certificate<'_>) -> Option<Rejection> {
+    let inside = &certificate.tbs_certificate.signature;
+    (*inside != certificate.signature_algorithm).then(|| {
+        Rejection::invalid(
+            "The certificate names one signature algorithm inside and another outside.",
+            "Reissue the CA certificate.",
+        )
+    })
+}
+
+/// RFC 5280 section 4.2.1.12, which TLS applies to the whole path: a CA for other purposes vouches
+/// for no client.
+fn extended_key_usage(facts: &Facts) -> Option<Rejection> {
+    let for_clients =
+        |purpose: &String| purpose == "clientAuth" || purpose == "anyExtendedKeyUsage";
+    let without = |purposes: &[String]| !purposes.iter().any(for_clients);
+    facts.extended_key_usage().is_some_and(without).then(|| {
+        Rejection::invalid(
+            "The certificate's extended key usage leaves out clientAuth, so no client certificate \
+             below it can verify.",
+            "Reissue the CA certificate without extended key usage, or with clientAuth in it.",
+        )
+    })
+}
+
+fn validity(facts: &Facts) -> Option<Rejection> {
+    (facts.not_after().unix_seconds < facts.not_before().unix_seconds).then(|| {
+        Rejection::invalid(
+            format!(
+                "The certificate is never valid: it ends at {} and begins at {}.",
+                facts.not_after().text,
+                facts.not_before().text
+            ),
+            "Reissue the CA certificate with the right dates.",
+        )
+    })
+}
+
+/// RFC 5280 section 4.2: no extension more than once.
+fn repeated(extensions: &[X509Extension<'_>]) -> Option<Rejection> {
+    let mut seen = std::collections::HashSet::new();
+    let again = extensions
+        .iter()
+        .find(|extension| !seen.insert(&extension.oid))?;
+    Some(Rejection::invalid(
+        format!(
+            "The certificate has the extension {} more than once.",
+            oid_name(&again.oid)
+        ),
+        "Reissue the CA certificate with it once.",
+    ))
+}
+
+/// The arc of the standard extensions, id-ce.
+const STANDARD: &[u64] = &[2, 5, 29];
+
+/// The last number of a standard extension's identifier.
+fn standard(extension: &X509Extension<'_>) -> Option<u64> {
+    let numbers: Vec<u64> = extension.oid.iter()?.collect();
+    match numbers.strip_prefix(STANDARD) {
+        Some([last]) => Some(*last),
+        _ => None,
+    }
+}
+
+/// Those that are read for judging: key identifiers, key usage, basic constraints, extended key
+/// usage. Name constraints are looked at more closely.
+fn malformed(extension: &X509Extension<'_>) -> Option<Rejection> {
+    let read = matches!(standard(extension), Some(14 | 15 | 19 | 35 | 37));
+    let failed = matches!(
+        extension.parsed_extension(),
+        ParsedExtension::ParseError { .. } | ParsedExtension::UnsupportedExtension { .. }
+    );
+    (read && failed).then(|| {
+        Rejection::invalid(
+            format!(
+                "The certificate's extension {} is malformed.",
+                oid_name(&extension.oid)
+            ),
+            "Reissue the CA certificate.",
+        )
+    })
+}
+
+/// RFC 5280 section 4.2: a critical extension that is not processed may not be ignored. Processed
+/// are key usage, alternative names, basic constraints, name constraints, CRL distribution points
+/// (nothing is fetched) and extended key usage. Certificate policies are not.
+fn unprocessed(extension: &X509Extension<'_>) -> Option<Rejection> {
+    let processed = matches!(standard(extension), Some(15 | 17 | 19 | 30 | 31 | 37));
+    (extension.critical && !processed).then(|| {
+        Rejection::invalid(
+            format!(
+                "The certificate's extension {} is critical; the verifier does not process it and \
+                 so may not ignore it.",
+                oid_name(&extension.oid)
+            ),
+            "Reissue the CA certificate without it or not critical, or upload another CA of the \
+             chain.",
+        )
+    })
+}
+
+fn name_constraints(extension: &X509Extension<'_>) -> Option<Rejection> {
+    (standard(extension) == Some(30))
+        .then(|| constraints::impossible(extension.value))
+        .flatten()
+}

@@ -1,0 +1,22 @@
+//! An uploaded PEM, read into a trust anchor or into the reasons why it cannot be one (SPEC
+//! section 1, "What an upload must be").
+//!
+//! What the verifier can never satisfy is refused here, where a person reads the answer, and not
+//! at the gateway, where it would be a lock-out.
+
+mod algorithm;
+mod anchor;
+mod constraints;
+mod facts;
+mod fitness;
+mod inspect;
+mod name;
+mod pem;
+mod private_key;
+mod rejection;
+
+pub use anchor::{Anchor, read_upload};
+pub use facts::{Facts, Moment};
+pub use inspect::{Inspection, inspect};
+pub use pem::MAX_UPLOAD_BYTES;
+pub use rejection::Rejection;
