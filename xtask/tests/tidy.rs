@@ -1,6 +1,11 @@
 //! Holds what ARCHITECTURE.md and CONTRIBUTING.md promise about the shape of the code, as far as
 //! a test can.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a file that cannot be read fails the test"
+)]
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -11,7 +16,10 @@ const MAX_LINES: usize = 500;
 const FORBIDDEN_NAMES: [&str; 6] = ["common", "util", "helper", "core", "manager", "service"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 struct Source {
@@ -45,8 +53,16 @@ fn sources() -> Vec<Source> {
         .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
-            let path = path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
+            let code = text
+                .split("#[cfg(test)]\nmod tests {")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            let path = path
+                .strip_prefix(&root)
+                .unwrap()
+                .to_string_lossy()
+                .replace('\\', "/");
             Source { path, code }
         })
         .collect()
@@ -100,7 +116,13 @@ fn names_say_what_a_file_holds() {
 
 #[test]
 fn sql_lives_under_the_store() {
-    let sql = ["SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE organizations", "CREATE TABLE"];
+    let sql = [
+        "SELECT ",
+        "INSERT INTO",
+        "DELETE FROM",
+        "UPDATE organizations",
+        "CREATE TABLE",
+    ];
     let allowed = |path: &str| {
         path.starts_with("crates/countersign-server/src/store/") || path.starts_with("xtask/")
     };
@@ -132,7 +154,13 @@ fn server_and_gateway_never_meet() {
 
 #[test]
 fn judgement_has_no_clock_no_network_no_files() {
-    let impure = ["std::fs", "std::net", "std::time::SystemTime", "Instant::now", "tokio"];
+    let impure = [
+        "std::fs",
+        "std::net",
+        "std::time::SystemTime",
+        "Instant::now",
+        "tokio",
+    ];
     let elsewhere = |path: &str| !path.starts_with("crates/countersign-verify/");
     none("impure judgement", &holders(&impure, elsewhere));
 }
@@ -144,19 +172,33 @@ fn stdout_has_one_owner() {
             || path.starts_with("crates/countersign/src/output/")
             || path.starts_with("xtask/")
     };
-    none("writes to stdout", &holders(&["stdout()", "println!"], allowed));
+    none(
+        "writes to stdout",
+        &holders(&["stdout()", "println!"], allowed),
+    );
 }
 
 #[test]
 fn nothing_is_left_undone() {
-    let words = ["todo!(", "unimplemented!(", "dbg!(", "#[allow(", "TODO", "FIXME", "XXX"];
+    let words = [
+        "todo!(",
+        "unimplemented!(",
+        "dbg!(",
+        "#[allow(",
+        "TODO",
+        "FIXME",
+        "XXX",
+    ];
     none("left undone", &holders(&words, |_| false));
 }
 
 #[test]
 fn the_guides_stay_short() {
     for guide in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
-        let lines = fs::read_to_string(root().join(guide)).unwrap().lines().count();
+        let lines = fs::read_to_string(root().join(guide))
+            .unwrap()
+            .lines()
+            .count();
         assert!(lines <= 150, "{guide} has {lines} lines");
     }
 }
