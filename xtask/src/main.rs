@@ -1,5 +1,6 @@
 //! Set-up, tests and benchmarks: `cargo xtask test`, `cargo xtask bench control`.
 
+mod bench;
 mod debian;
 mod fuzz;
 mod postgres;
@@ -23,6 +24,9 @@ struct Arguments {
 enum Task {
     /// Run every test, with PostgreSQL and the OpenAI Python SDK set up for it.
     Test(suite::Arguments),
+    /// Measure.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Run the fuzz targets for a while each.
     Fuzz(fuzz::Arguments),
 }
@@ -30,6 +34,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test(arguments) => suite::run(&arguments),
+        Task::Bench(what) => bench::run(&what),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
     };
     match outcome {

@@ -56,8 +56,37 @@ impl Cluster {
 
     /// How a client names it.
     pub(crate) fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// Makes a database; how a client names it.
+    pub(crate) fn create_database(&self, name: &str) -> Outcome<String> {
+        let sql = format!("--command=CREATE DATABASE {name}");
+        process::read(
+            self.program("psql")
+                .args(["--quiet", "--no-psqlrc", &sql, &self.url()]),
+        )?;
+        Ok(self.url_of(name))
+    }
+
+    /// The number of the server's first process, the parent of all its others.
+    pub(crate) fn process(&self) -> Outcome<u32> {
+        let text = fs::read_to_string(self.directory.join("data/postmaster.pid"))?;
+        Ok(text
+            .lines()
+            .next()
+            .ok_or("an empty postmaster.pid")?
+            .parse()?)
+    }
+
+    /// Where its programs are.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.programs
+    }
+
+    fn url_of(&self, database: &str) -> String {
         format!(
-            "postgresql:///postgres?host={}&user=postgres",
+            "postgresql:///{database}?host={}&user=postgres",
             self.directory.display()
         )
     }

@@ -1,0 +1,179 @@
+//! A server under measurement: started on a core of its own, its CPU time read from the system.
+
+use std::{
+    fs,
+    io::BufReader,
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::process::{self, Outcome};
+
+/// The core that servers run on; the load has the other.
+pub(crate) const SERVER_CORE: &str = "0";
+/// The core that the load, and PostgreSQL, run on.
+pub(crate) const LOAD_CORE: &str = "1";
+
+/// How long a server may take until it takes connections.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A server that runs until this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a program on the servers' core and waits until it takes connections.
+    pub(crate) fn start(command: &Command, address: SocketAddr) -> Outcome<Self> {
+        let mut child = pinned(command).spawn()?;
+        let lines = lines(&mut child);
+        let mut server = Self { child, address };
+        let mut printed = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(address).is_err() {
+            match lines.recv_timeout(Duration::from_millis(20)) {
+                Ok(line) => printed.push(line),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = server.child.wait()?;
+                    return Err(
+                        format!("the server ended with {status}: {}", printed.join("\n")).into(),
+                    );
+                }
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the server did not start: {}", printed.join("\n")).into());
+            }
+        }
+        // A server that finds its pipe full would wait for us.
+        thread::spawn(move || while lines.recv().is_ok() {});
+        Ok(server)
+    }
+
+    /// Seconds of CPU that the server has used, in user code and in the kernel.
+    pub(crate) fn cpu_seconds(&self) -> Outcome<f64> {
+        cpu_seconds(self.child.id())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address on loopback that was free a moment ago, for servers that cannot pick one.
+pub(crate) fn free_address() -> Outcome<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// Puts this process, and what it starts, on the load's core.
+pub(crate) fn pin_load() -> Outcome {
+    let ourselves = std::process::id().to_string();
+    let pin = ["--all-tasks", "--cpu-list", "--pid", LOAD_CORE, &ourselves];
+    process::read(Command::new("taskset").args(pin)).map(drop)
+}
+
+/// Seconds of CPU of a process and of all threads that it ever had.
+fn cpu_seconds(process: u32) -> Outcome<f64> {
+    let status = Status::read(process)?;
+    Ok((status.user + status.system) / ticks_per_second()?)
+}
+
+/// Seconds of CPU of a process and of all children, running and ended, that it ever had.
+pub(crate) fn cpu_seconds_of_family(process: u32) -> Outcome<f64> {
+    let parent = Status::read(process)?;
+    let mut ticks = parent.user + parent.system + parent.ended_children;
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        // A process may end between being listed and being read.
+        let status = number.and_then(|number| Status::read(number).ok());
+        if let Some(status) = status.filter(|status| status.parent == process) {
+            ticks += status.user + status.system;
+        }
+    }
+    Ok(ticks / ticks_per_second()?)
+}
+
+/// What the system says of a process; times in ticks.
+struct Status {
+    parent: u32,
+    user: f64,
+    system: f64,
+    ended_children: f64,
+}
+
+impl Status {
+    fn read(process: u32) -> Outcome<Self> {
+        let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
+        // The name, in parentheses, may hold anything. The fields after it count from 3.
+        let (_, fields) = text.rsplit_once(')').ok_or("unreadable /proc/PID/stat")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let field = |number: usize| {
+            fields
+                .get(number - 3)
+                .copied()
+                .ok_or("short /proc/PID/stat")
+        };
+        let ticks = |number: usize| -> Outcome<f64> { Ok(field(number)?.parse()?) };
+        Ok(Self {
+            parent: field(4)?.parse()?,
+            user: ticks(14)?,
+            system: ticks(15)?,
+            ended_children: ticks(16)? + ticks(17)?,
+        })
+    }
+}
+
+fn ticks_per_second() -> Outcome<f64> {
+    Ok(process::read(Command::new("getconf").arg("CLK_TCK"))?
+        .trim()
+        .parse()?)
+}
+
+fn pinned(command: &Command) -> Command {
+    let mut pinned = Command::new("taskset");
+    pinned
+        .args(["--cpu-list", SERVER_CORE])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => pinned.env(name, value),
+            None => pinned.env_remove(name),
+        };
+    }
+    pinned
+}
+
+fn lines(child: &mut Child) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        let sender = sender.clone();
+        thread::spawn(move || forward(BufReader::new(stdout), &sender));
+    }
+    if let Some(stderr) = child.stderr.take() {
+        thread::spawn(move || forward(BufReader::new(stderr), &sender));
+    }
+    receiver
+}
+
+fn forward(reader: impl std::io::BufRead, sender: &mpsc::Sender<String>) {
+    for line in reader.lines().map_while(Result::ok) {
+        if sender.send(line).is_err() {
+            return;
+        }
+    }
+}
