@@ -3,5 +3,16 @@
 
 #![deny(missing_docs)]
 
+mod budget;
 pub mod certificate;
+pub mod denial;
+mod der;
+pub mod judge;
+mod path;
+pub mod permit;
 pub mod policy;
+pub mod presented;
+mod rules;
+pub mod trust;
+mod walk;
+mod x509;

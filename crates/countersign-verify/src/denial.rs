@@ -1,0 +1,234 @@
+//! Why a request may not go on: the code that the client is told, and the trace that only the
+//! operator sees.
+
+use countersign_types::{UnixSeconds, certificate::Scope, error::ErrorCode, id::CertificateId};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    code: ErrorCode,
+    trace: Vec<Finding>,
+    revision: u64,
+}
+
+impl Denial {
+    pub(crate) const fn new(code: ErrorCode, trace: Vec<Finding>, revision: u64) -> Self {
+        Self {
+            code,
+            trace,
+            revision,
+        }
+    }
+
+    /// The code that the client is told.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// What was tried, in order: every active anchor stands in it with the reason why it did not
+    /// let the leaf through. For the operator only.
+    #[must_use]
+    pub fn trace(&self) -> &[Finding] {
+        &self.trace
+    }
+
+    /// The revision of the trust set that it was judged under.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+/// One step that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The anchor that was tried, and where it is active; none for what concerns all of them.
+    pub anchor: Option<(CertificateId, Scope)>,
+    /// The presented certificate at fault, 0 being the leaf.
+    pub certificate: Option<usize>,
+    /// Where in the judgement it failed.
+    pub step: Step,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Where in the judgement something failed, in the order of SPEC section 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Looking up what is active.
+    Trust,
+    /// Reading the leaf.
+    Leaf,
+    /// Taking an anchor as a candidate.
+    Candidate,
+    /// Verifying the leaf directly under an anchor.
+    DirectPath,
+    /// Verifying the leaf through presented intermediates.
+    ChainPath,
+    /// Asking the selected anchor's policy.
+    Policy,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident $(($field:ident: $type:ty))? = $name:literal, $says:literal, $fix:literal;)*) => {
+        /// Why a step failed.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Reason {
+            $($(#[$doc])* $variant $(($type))?,)*
+        }
+
+        impl Reason {
+            /// The reason's name, for programs.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $name,)* }
+            }
+
+            /// What to do about it.
+            #[must_use]
+            pub const fn fix(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $fix,)* }
+            }
+        }
+
+        impl std::fmt::Display for Reason {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self { $(Self::$variant $(($field))? => write!(f, $says),)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The project is not in the trust set.
+    UnknownProject = "unknown_project",
+        "the project is not in the trust set",
+        "wait until the gateway has the revision that made the project";
+    /// No certificate was presented.
+    NotPresented = "not_presented",
+        "the client presented no certificate",
+        "give the client a certificate and its key, and make it send them";
+    /// A presented certificate cannot be read.
+    Malformed(what: &'static str) = "malformed",
+        "the certificate cannot be read: {what}",
+        "issue the certificate again as X.509 version 3 in DER";
+    /// The leaf says not which key signed it.
+    NoAuthorityKeyIdentifier = "no_authority_key_identifier",
+        "the certificate has no authority key identifier",
+        "issue the certificate again with the `authorityKeyIdentifier=keyid` extension";
+    /// An active anchor cannot be used at all.
+    AnchorUnusable(why: String) = "anchor_unusable",
+        "the anchor cannot be used: {why}",
+        "deactivate this anchor and upload a corrected one";
+    /// The anchor is not valid any more.
+    AnchorExpired(at: UnixSeconds) = "anchor_expired",
+        "the anchor expired at {at}",
+        "upload and activate the anchor's successor";
+    /// The anchor is not valid yet.
+    AnchorNotYetValid(at: UnixSeconds) = "anchor_not_yet_valid",
+        "the anchor is not valid before {at}",
+        "wait, or activate an anchor that is valid now";
+    /// The leaf was signed by another key than this anchor's.
+    OtherKey = "other_key",
+        "the certificate's authority key identifier is not this anchor's key",
+        "if this anchor issued the certificate, issue it again with this anchor's key identifier; if an intermediate did, send that too";
+    /// The key identifiers match, the names do not.
+    OtherIssuer = "other_issuer",
+        "the key identifiers match, but the certificate's issuer is not this anchor's subject",
+        "activate the anchor that bears the issuer's name";
+    /// The anchor signed an intermediate perhaps, but none was presented that leads to it.
+    NoPath = "no_path",
+        "no presented certificate leads to this anchor",
+        "make the client send its intermediates, or activate the anchor that issued its certificate";
+    /// A certificate of the path is not valid any more.
+    Expired(at: UnixSeconds) = "expired",
+        "the certificate expired at {at}",
+        "renew the certificate";
+    /// A certificate of the path is not valid yet.
+    NotYetValid(at: UnixSeconds) = "not_yet_valid",
+        "the certificate is not valid before {at}",
+        "wait, or check the clocks of this machine and of the issuer";
+    /// The leaf is a CA.
+    LeafIsCa = "leaf_is_ca",
+        "the leaf is a CA certificate",
+        "present a certificate that the CA issued, not the CA itself";
+    /// A certificate that signed another may not.
+    NotCa = "not_ca",
+        "the certificate is not a CA (basicConstraints CA:TRUE is missing)",
+        "issue through a CA certificate";
+    /// The key usage forbids this use.
+    KeyUsage(missing: &'static str) = "key_usage",
+        "the certificate's keyUsage lacks {missing}",
+        "issue the certificate again with that key usage, or without the extension";
+    /// The extended key usage forbids this use.
+    ExtendedKeyUsage = "extended_key_usage",
+        "the certificate's extendedKeyUsage lacks clientAuth",
+        "issue the certificate again with clientAuth among its extended key usages";
+    /// The key is too weak or of a kind that is not supported.
+    WeakKey = "weak_key",
+        "the certificate's key is too weak or not supported",
+        "use RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
+    /// The signature's algorithm is too weak or not supported.
+    WeakSignature = "weak_signature",
+        "a signature's algorithm is too weak, not supported, or does not fit the issuer's key",
+        "sign with SHA-256 or better, and a key that is supported";
+    /// A critical extension is unknown here.
+    UnknownCriticalExtension = "unknown_critical_extension",
+        "the certificate has a critical extension that is not processed here",
+        "issue the certificate again without it, or not critical";
+    /// More CAs stand below one than it allows.
+    PathLength = "path_length",
+        "a CA's path length is exceeded",
+        "issue from a CA higher up, or raise pathLenConstraint";
+    /// A signature does not verify.
+    BadSignature = "bad_signature",
+        "a signature does not verify under its issuer's key",
+        "present the certificate that this anchor really issued; if the anchor was renewed with another key, activate the new one";
+    /// A name is outside of what a CA may name.
+    NameConstraints = "name_constraints",
+        "a name is not permitted by a CA's name constraints, or they are of a kind that is not processed here",
+        "issue the certificate with permitted names, or from a CA without that constraint";
+    /// More work would be needed than is done for one chain.
+    Budget(of: &'static str) = "budget",
+        "judging the chain takes more than is allowed: {of}",
+        "present the leaf and its own intermediates only";
+    /// The policy said no.
+    PolicyDenied = "policy_denied",
+        "the anchor's policy is false for this certificate",
+        "issue the certificate with the attributes that the policy asks for, or change the policy";
+    /// The policy could not be evaluated.
+    PolicyFailed(why: String) = "policy_failed",
+        "the anchor's policy could not be evaluated: {why}",
+        "correct the policy";
+}
+
+impl Serialize for Denial {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Denial", 3)?;
+        fields.serialize_field("code", self.code.as_str())?;
+        fields.serialize_field("revision", &self.revision)?;
+        fields.serialize_field("trace", &self.trace)?;
+        fields.end()
+    }
+}
+
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let scope = self.anchor.as_ref().map(|(_, scope)| match scope {
+            Scope::Organization => "organization",
+            Scope::Project(id) => id.as_str(),
+        });
+        let mut fields = serializer.serialize_struct("Finding", 7)?;
+        fields.serialize_field("anchor", &self.anchor.as_ref().map(|(id, _)| id.as_str()))?;
+        fields.serialize_field("scope", &scope)?;
+        fields.serialize_field("certificate", &self.certificate)?;
+        fields.serialize_field("step", &self.step)?;
+        fields.serialize_field("reason", self.reason.name())?;
+        fields.serialize_field("message", &self.reason.to_string())?;
+        fields.serialize_field("fix", self.reason.fix())?;
+        fields.end()
+    }
+}

@@ -1,0 +1,249 @@
+//! What is trusted: an organization's anchors by scope and key identifier, compiled once from its
+//! bundle, immutable, shared behind an `Arc`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use countersign_types::{
+    UnixSeconds,
+    bundle::{BundleCertificate, OrganizationBundle},
+    certificate::Scope,
+    id::{CertificateId, OrganizationId, ProjectId},
+};
+
+use rustls_pki_types::CertificateDer;
+
+use crate::{certificate::Anchor, path::TrustedKey, policy::Policy, rules, x509::Certificate};
+
+/// The anchors of one organization, ready to judge by.
+pub struct TrustSet {
+    revision: u64,
+    organization: ActiveSet,
+    projects: HashMap<ProjectId, ActiveSet>,
+}
+
+/// What is active at one scope.
+struct ActiveSet {
+    scope: Scope,
+    /// Oldest activation first.
+    active: Vec<Arc<Active>>,
+    /// Places in `active`, by the identifier of the anchor's key.
+    by_key: HashMap<Box<[u8]>, Vec<usize>>,
+}
+
+/// A certificate that is active: an anchor, or why it cannot be one. It counts as active either
+/// way, so that a certificate that cannot be used locks out instead of letting everyone in.
+struct Active {
+    id: CertificateId,
+    anchor: Result<TrustedAnchor, String>,
+}
+
+/// An anchor that can be a candidate.
+pub(crate) struct TrustedAnchor {
+    pub(crate) key: TrustedKey,
+    pub(crate) subject_key: Box<[u8]>,
+    pub(crate) not_before: UnixSeconds,
+    pub(crate) not_after: UnixSeconds,
+    pub(crate) path_length: Option<u8>,
+    pub(crate) policy: Option<Policy>,
+}
+
+impl TrustSet {
+    /// Compiles what a gateway was given. Nothing in it makes this fail: a certificate that is
+    /// missing, cannot be an anchor, or has a policy that does not compile is active and permits
+    /// nothing.
+    #[must_use]
+    pub fn compile(bundle: &OrganizationBundle) -> Self {
+        let compiled: HashMap<&CertificateId, Arc<Active>> = bundle
+            .certificates
+            .iter()
+            .map(|certificate| (&certificate.id, Arc::new(Active::compile(certificate))))
+            .collect();
+        let projects = bundle.projects.iter().map(|project| {
+            let scope = Scope::Project(project.id.clone());
+            let set = ActiveSet::new(scope, &project.active, &compiled);
+            (project.id.clone(), set)
+        });
+        Self {
+            revision: bundle.revision,
+            organization: ActiveSet::new(Scope::Organization, &bundle.active, &compiled),
+            projects: projects.collect(),
+        }
+    }
+
+    /// A trust set of these PEM texts, all active for the organization in this order, each with
+    /// the policy if there is one: for judging without a server. The first is `cert_1`, the next
+    /// `cert_2`, and so on.
+    #[must_use]
+    pub fn from_anchors<'p>(pems: impl IntoIterator<Item = &'p str>, policy: Option<&str>) -> Self {
+        let numbered = pems.into_iter().zip(1_u32..);
+        let certificates: Vec<_> = numbered
+            .filter_map(|(pem, number)| {
+                Some(BundleCertificate {
+                    id: format!("{}{number}", CertificateId::PREFIX).parse().ok()?,
+                    pem: pem.to_owned(),
+                    cel_policy: policy.map(str::to_owned),
+                })
+            })
+            .collect();
+        Self::compile(&OrganizationBundle {
+            id: OrganizationId::from_random(0),
+            revision: 0,
+            active: certificates.iter().map(|one| one.id.clone()).collect(),
+            certificates,
+            projects: Vec::new(),
+            keys: Vec::new(),
+        })
+    }
+
+    /// The revision of the bundle that it was compiled from.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// What is active for a request; `None` when its project is not known here.
+    pub(crate) fn applicable(&self, scope: &Scope) -> Option<Applicable<'_>> {
+        let project = match scope {
+            Scope::Organization => None,
+            Scope::Project(id) => Some(self.projects.get(id)?),
+        };
+        Some(Applicable {
+            project,
+            organization: &self.organization,
+        })
+    }
+}
+
+impl Active {
+    fn compile(certificate: &BundleCertificate) -> Self {
+        Self {
+            id: certificate.id.clone(),
+            anchor: TrustedAnchor::compile(certificate),
+        }
+    }
+}
+
+impl TrustedAnchor {
+    fn compile(certificate: &BundleCertificate) -> Result<Self, String> {
+        // The rules of an upload, then those of a CA on a path: an anchor is one too.
+        let anchor = Anchor::from_pem(&certificate.pem).map_err(|error| error.to_string())?;
+        let der = CertificateDer::from(anchor.der());
+        let fields = Certificate::read(&der)?;
+        rules::check_ca(&fields).map_err(|reason| reason.to_string())?;
+        let subject_key = fields
+            .extensions
+            .subject_key
+            .ok_or("it has no subject key identifier")?;
+        let policy = certificate.cel_policy.as_deref().map(Policy::compile);
+        Ok(Self {
+            key: TrustedKey::read(&der)?,
+            subject_key: subject_key.into(),
+            not_before: fields.not_before,
+            not_after: fields.not_after,
+            path_length: fields.extensions.path_length,
+            policy: policy
+                .transpose()
+                .map_err(|error| format!("its policy does not compile: {error}"))?,
+        })
+    }
+}
+
+impl ActiveSet {
+    fn new(
+        scope: Scope,
+        ids: &[CertificateId],
+        compiled: &HashMap<&CertificateId, Arc<Active>>,
+    ) -> Self {
+        let missing = |id: &CertificateId| {
+            Arc::new(Active {
+                id: id.clone(),
+                anchor: Err("the bundle does not hold it".to_owned()),
+            })
+        };
+        let find = |id| compiled.get(id).cloned().unwrap_or_else(|| missing(id));
+        let active: Vec<_> = ids.iter().map(find).collect();
+        let mut by_key: HashMap<Box<[u8]>, Vec<usize>> = HashMap::new();
+        for (place, one) in active.iter().enumerate() {
+            if let Ok(anchor) = &one.anchor {
+                let places = by_key.entry(anchor.subject_key.clone()).or_default();
+                places.push(place);
+            }
+        }
+        Self {
+            scope,
+            active,
+            by_key,
+        }
+    }
+}
+
+/// What is active for a request: at its project, if it has one, and at its organization.
+#[derive(Clone, Copy)]
+pub(crate) struct Applicable<'t> {
+    project: Option<&'t ActiveSet>,
+    organization: &'t ActiveSet,
+}
+
+/// An anchor whose key identifier fits, and where it is active.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate<'t> {
+    pub(crate) id: &'t CertificateId,
+    pub(crate) scope: &'t Scope,
+    pub(crate) anchor: &'t TrustedAnchor,
+    /// Its turn: the project's first, each scope's by activation, oldest first.
+    pub(crate) turn: (Turn, usize),
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Turn {
+    Project,
+    Organization,
+}
+
+impl<'t> Applicable<'t> {
+    /// Whether nothing is active, so that no certificate is asked for.
+    pub(crate) fn is_empty(self) -> bool {
+        self.sets().all(|(_, set)| set.active.is_empty())
+    }
+
+    /// The anchors whose key has this identifier, in their turn.
+    pub(crate) fn candidates(self, key: &[u8]) -> impl Iterator<Item = Candidate<'t>> {
+        self.sets().flat_map(move |(turn, set)| {
+            let places = set.by_key.get(key).into_iter().flatten();
+            places.filter_map(move |&place| {
+                let active = set.active.get(place)?;
+                Some(Candidate {
+                    id: &active.id,
+                    scope: &set.scope,
+                    anchor: active.anchor.as_ref().ok()?,
+                    turn: (turn, place),
+                })
+            })
+        })
+    }
+
+    /// Everything that is active, with its anchor or why it cannot be one.
+    pub(crate) fn all(
+        self,
+    ) -> impl Iterator<
+        Item = (
+            &'t CertificateId,
+            &'t Scope,
+            Result<&'t TrustedAnchor, &'t str>,
+        ),
+    > {
+        self.sets().flat_map(|(_, set)| {
+            set.active.iter().map(|active| {
+                let anchor = active.anchor.as_ref().map_err(String::as_str);
+                (&active.id, &set.scope, anchor)
+            })
+        })
+    }
+
+    fn sets(self) -> impl Iterator<Item = (Turn, &'t ActiveSet)> {
+        let project = self.project.map(|set| (Turn::Project, set));
+        let organization = (Turn::Organization, self.organization);
+        project.into_iter().chain([organization])
+    }
+}
