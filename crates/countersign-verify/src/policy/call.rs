@@ -35,16 +35,16 @@ impl<'a> Checker<'a> {
     ) -> Result<Checked, Refusal> {
         match (of, name, arguments) {
             (Some(list), "exists", [variable, body]) => {
-                self.comprehension(Macro::Exists, list, variable, body)
+                self.comprehension(Macro::Exists, name, list, [variable, body])
             }
             (Some(list), "all", [variable, body]) => {
-                self.comprehension(Macro::All, list, variable, body)
+                self.comprehension(Macro::All, name, list, [variable, body])
             }
             (Some(list), "exists_one", [variable, body]) => {
-                self.comprehension(Macro::ExistsOne, list, variable, body)
+                self.comprehension(Macro::ExistsOne, name, list, [variable, body])
             }
             (Some(list), "filter", [variable, body]) => {
-                self.comprehension(Macro::Filter, list, variable, body)
+                self.comprehension(Macro::Filter, name, list, [variable, body])
             }
             (Some(value), "size", []) | (None, "size", [value]) => self.size(value),
             (Some(text), "startsWith", [part]) => {
@@ -119,9 +119,9 @@ impl<'a> Checker<'a> {
     fn comprehension(
         &mut self,
         what: Macro,
+        called: &str,
         list: &Syntax<'a>,
-        variable: &Syntax<'a>,
-        body: &Syntax<'a>,
+        [variable, body]: [&Syntax<'a>; 2],
     ) -> Result<Checked, Refusal> {
         let range = self.check(list)?;
         if !range.of.list {
@@ -147,7 +147,7 @@ impl<'a> Checker<'a> {
             of: Type::one(range.of.scalar),
             text,
         });
-        let body = self.operand("a comprehension", body, Type::BOOL);
+        let body = self.operand(called, body, Type::BOOL);
         self.variables.pop();
         let body = body?;
         let each = body.cost.plus(Bound::fixed(ELEMENT));
@@ -213,11 +213,7 @@ fn unknown(at: usize, method: bool, name: &str) -> Refusal {
         }
         _ => {
             let kind = if method { "method" } else { "function" };
-            return Refusal::new(at, format!("unknown {kind} `{name}`")).nearest(
-                name,
-                "",
-                CALLABLE.into_iter(),
-            );
+            return Refusal::new(at, format!("unknown {kind} `{name}`")).nearest(name, "", CALLABLE.into_iter(), "there are `exists`, `all`, `exists_one`, `filter`, `size`, `startsWith`, `endsWith`, `contains` and `matches`");
         }
     };
     Refusal::new(at, format!("`{name}` is not called like this")).suggest(format!("write {usage}"))

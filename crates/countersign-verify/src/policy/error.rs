@@ -69,17 +69,18 @@ impl Refusal {
         self
     }
 
-    /// Adds `did you mean …?` when one of the words is near enough to what was written. `prefix`
-    /// stands before the word in the suggestion.
+    /// Asks `did you mean …?` when one of the words is near enough to what was written, and says
+    /// something else when none is. `prefix` stands before the word.
     pub(super) fn nearest<'a>(
         self,
         written: &str,
         prefix: &str,
         words: impl Iterator<Item = &'a str>,
+        otherwise: &str,
     ) -> Self {
         match nearest(written, words) {
             Some(word) => self.suggest(format!("did you mean `{prefix}{word}`?")),
-            None => self,
+            None => self.suggest(otherwise),
         }
     }
 

@@ -20,9 +20,9 @@ pub(super) struct Placed<'a> {
 }
 
 /// Longer symbols before their beginnings.
-const SYMBOLS: [&str; 25] = [
+const SYMBOLS: [&str; 24] = [
     "&&", "||", "==", "!=", "<=", ">=", "<", ">", "!", "+", "-", "*", "/", "%", "?", ":", ".", ",",
-    "(", ")", "[", "]", "{", "}", "@",
+    "(", ")", "[", "]", "{", "}",
 ];
 
 /// Cuts the whole text into tokens; the last is [`Token::End`].

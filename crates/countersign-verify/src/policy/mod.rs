@@ -23,6 +23,7 @@ mod leaf;
 mod lexer;
 pub mod limits;
 mod literal;
+mod operator;
 mod parser;
 mod program;
 mod syntax;
@@ -81,6 +82,9 @@ fn compile(text: &str) -> Result<Policy, Refusal> {
             limits::MAX_POLICY_BYTES
         );
         return Err(Refusal::new(0, message));
+    }
+    if text.trim().is_empty() {
+        return Err(Refusal::new(0, "the policy is empty").suggest("send `null` to have no policy"));
     }
     let (program, cost) = check::check(&parser::parse(text)?)?;
     Ok(Policy { program, cost })

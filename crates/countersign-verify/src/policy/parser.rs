@@ -38,13 +38,10 @@ pub(super) fn parse(text: &str) -> Result<Syntax<'_>, Refusal> {
         terms: 0,
     };
     let syntax = parser.expression()?;
-    match &parser.peek().token {
-        Token::End => Ok(syntax),
-        token => Err(Refusal::new(
-            parser.peek().at,
-            format!("the policy should end before {}", describe(token)),
-        )
-        .suggest("join conditions with `&&` or `||`")),
+    if parser.peek().token == Token::End {
+        Ok(syntax)
+    } else {
+        Err(parser.no_operator())
     }
 }
 
@@ -361,6 +358,20 @@ impl<'a> Parser<'a> {
             deepest(&arguments),
             SyntaxKind::Call(None, name, arguments),
         )
+    }
+
+    fn no_operator(&self) -> Refusal {
+        let Placed { token, at } = self.peek();
+        let refusal = Refusal::new(
+            *at,
+            format!("expected an operator or the end, found {}", describe(token)),
+        );
+        match token {
+            Token::Name("and" | "AND") => refusal.suggest("write `&&`"),
+            Token::Name("or" | "OR") => refusal.suggest("write `||`"),
+            Token::Symbol(_) => refusal,
+            _ => refusal.suggest("join conditions with `&&` or `||`"),
+        }
     }
 
     fn no_value(&self, at: usize) -> Refusal {

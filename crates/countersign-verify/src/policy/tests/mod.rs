@@ -1,4 +1,8 @@
 mod evaluated;
+mod hostile;
+mod leaf;
+mod oracle;
+mod refused;
 
 use super::{Attribute, LeafFacts, NameType};
 
