@@ -4,8 +4,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use x509_parser::{
     asn1_rs::{Any, Class, Tag},
-    certificate::X509Certificate,
+    certificate::{X509Certificate, X509CertificateParser},
     extensions::GeneralName,
+    nom::Parser as _,
+    oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME,
     prelude::FromDer,
 };
 
@@ -16,6 +18,9 @@ use super::facts::{Attribute, LeafFacts, NameType, Text};
 #[error("{0}")]
 pub struct UnreadableLeaf(&'static str);
 
+const NAMES: UnreadableLeaf =
+    UnreadableLeaf("the subject alternative names cannot be parsed, or come twice");
+
 impl LeafFacts {
     /// Reads the facts out of a leaf in DER.
     ///
@@ -23,7 +28,9 @@ impl LeafFacts {
     /// When it is not one X.509 certificate, or its subject alternative names cannot be parsed or
     /// come as two extensions.
     pub fn from_der(leaf: &[u8]) -> Result<Self, UnreadableLeaf> {
-        match X509Certificate::from_der(leaf) {
+        // Only one extension is looked at, and that one more strictly.
+        let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
+        match parser.parse(leaf) {
             Ok(([], certificate)) => Self::from_certificate(&certificate),
             Ok(_) => Err(UnreadableLeaf("the leaf is followed by other bytes")),
             Err(_) => Err(UnreadableLeaf("the leaf is not an X.509 certificate")),
@@ -42,11 +49,9 @@ impl LeafFacts {
                 facts.add_attribute(attribute, text(entry.attr_value()));
             }
         }
-        let names = leaf
-            .subject_alternative_name()
-            .map_err(|_| UnreadableLeaf("the subject alternative names cannot be parsed"))?;
-        for name in names.iter().flat_map(|names| &names.value.general_names) {
-            add_name(&mut facts, name);
+        let names = leaf.get_extension_unique(&OID_X509_EXT_SUBJECT_ALT_NAME);
+        if let Some(extension) = names.map_err(|_| NAMES)? {
+            add_names(&mut facts, extension.value)?;
         }
         Ok(facts)
     }
@@ -66,6 +71,31 @@ fn attribute(oid: &[u8]) -> Option<Attribute> {
         17 => Attribute::PostalCode,
         _ => return None,
     })
+}
+
+/// Adds every name of the extension. It is read here to its last byte: a name that a laxer reader
+/// steps over would hide from `all`.
+fn add_names(facts: &mut LeafFacts, extension: &[u8]) -> Result<(), UnreadableLeaf> {
+    let Ok(([], list)) = Any::from_der(extension) else {
+        return Err(NAMES);
+    };
+    if list.header.tag() != Tag::Sequence || list.class() != Class::Universal {
+        return Err(NAMES);
+    }
+    let mut rest = list.data;
+    while !rest.is_empty() {
+        let (after, name) = Any::from_der(rest).map_err(|_| NAMES)?;
+        rest = after;
+        // `otherName`, `x400Address`, `directoryName` and `ediPartyName` are constructed; the tag
+        // of the others with that bit is another tag to a strict reader.
+        let constructed = matches!(name.tag(), Tag(0 | 3 | 4 | 5));
+        if name.header.is_constructed() == constructed {
+            add_name(facts, &GeneralName::try_from(name).map_err(|_| NAMES)?);
+        } else {
+            facts.add_name(NameType::Unnamed, Text::Unreadable, "");
+        }
+    }
+    Ok(())
 }
 
 fn add_name(facts: &mut LeafFacts, name: &GeneralName<'_>) {

@@ -168,6 +168,8 @@ fn names_that_cannot_be_read_are_counted_but_never_text() {
     for name in [
         General::Raw(0x82, b"a\0b".to_vec()),
         General::Raw(0x82, b"\xff".to_vec()),
+        General::Raw(0xa2, b"x".to_vec()),
+        General::Raw(0x80, der::element(12, b"x")),
         General::Raw(0x82, "\u{e5}.example".as_bytes().to_vec()),
         General::Raw(0x87, vec![1, 2, 3]),
         General::Raw(0x87, vec![10, 0, 0, 0, 255, 0, 0, 0]),
@@ -196,6 +198,34 @@ fn names_that_cannot_be_read_are_counted_but_never_text() {
         "subject_alt_names[0].value == \"a\" && subject_alt_names[0].oid == \"1.2.3\"",
         leaf.der()
     ));
+}
+
+/// What a lax reader would step over.
+#[test]
+fn names_that_are_not_der_to_the_last_byte_are_an_error() {
+    let dns = der::element(0x82, b"a");
+    let sound = der::sequence(std::slice::from_ref(&dns));
+    let template = || root("Root").mint().leaf("leaf");
+    let extension = |value: &[u8]| template().extension(&[2, 5, 29, 17], false, value).mint();
+    assert!(LeafFacts::from_der(extension(&sound).der()).is_ok());
+    for value in [
+        [sound.as_slice(), &dns].concat(),
+        der::sequence(&[dns.clone(), vec![0x82, 9]]),
+        der::sequence(&[der::element(2, b"a")]),
+        der::element(0x31, &dns),
+        dns,
+        Vec::new(),
+    ] {
+        assert!(
+            LeafFacts::from_der(extension(&value).der()).is_err(),
+            "{value:x?}"
+        );
+    }
+    let twice = template()
+        .san(General::dns("b"))
+        .extension(&[2, 5, 29, 17], false, &sound)
+        .mint();
+    assert!(LeafFacts::from_der(twice.der()).is_err());
 }
 
 #[test]
