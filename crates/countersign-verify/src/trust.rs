@@ -247,3 +247,12 @@ impl<'t> Applicable<'t> {
         project.into_iter().chain([organization])
     }
 }
+
+impl std::fmt::Debug for TrustSet {
+    /// The counts only.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrustSet")
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,212 @@
+//! Taking connections: one listener a thread on the same port, TLS, then HTTP/1.1 or HTTP/2 as
+//! was agreed in the handshake.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use countersign_verify::presented::Presented;
+use http::Request;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use metrics::{Counter, counter};
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{connection::Connection, proxy_protocol, serve::Door};
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4_096;
+
+/// How long to wait before accepting again when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Binds one more listener on a port: the kernel spreads connections over them.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// What taking connections needs.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    pub(crate) door: Arc<Door>,
+    pub(crate) tls: Arc<ArcSwap<ServerConfig>>,
+    pub(crate) places: Arc<Semaphore>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) connections: TaskTracker,
+    handshakes: Handshakes,
+}
+
+#[derive(Debug)]
+struct Handshakes {
+    done: Counter,
+    failed: Counter,
+}
+
+impl Acceptor {
+    pub(crate) fn new(
+        door: Arc<Door>,
+        tls: Arc<ArcSwap<ServerConfig>>,
+        places: Arc<Semaphore>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let handshakes =
+            |result| counter!("countersign_gateway_handshakes_total", "result" => result);
+        Arc::new(Self {
+            door,
+            tls,
+            places,
+            stop,
+            connections: TaskTracker::new(),
+            handshakes: Handshakes {
+                done: handshakes("done"),
+                failed: handshakes("failed"),
+            },
+        })
+    }
+
+    /// Takes connections until told to stop.
+    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener) {
+        let accepting = async {
+            loop {
+                // No place, no accept: connections wait in the kernel's queue.
+                let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+                    return;
+                };
+                match listener.accept().await {
+                    Ok((stream, peer)) => {
+                        let acceptor = Arc::clone(&self);
+                        self.connections
+                            .spawn(acceptor.connection(stream, peer, place));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        self.stop.run_until_cancelled(accepting).await;
+        self.connections.close();
+        let grace = self.door.shared.options.limits.drain_timeout;
+        if timeout(grace, self.connections.wait()).await.is_err() {
+            tracing::warn!(
+                left = self.connections.len(),
+                "ended before every connection did"
+            );
+        }
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        _place: OwnedSemaphorePermit,
+    ) {
+        let limit = self.door.shared.options.limits.handshake_timeout;
+        let (stream, peer) = match timeout(limit, self.handshake(stream, peer)).await {
+            Ok(Ok(done)) => done,
+            failed => {
+                self.handshakes.failed.increment(1);
+                tracing::debug!(%peer, failed = ?failed.map(|each| each.map(|_| ())), "no TLS");
+                return;
+            }
+        };
+        self.handshakes.done.increment(1);
+        let (_, session) = stream.get_ref();
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        let chain = session.peer_certificates().unwrap_or_default().to_vec();
+        let connection = Arc::new(Connection::new(Presented::new(chain), peer));
+        if http2 {
+            Box::pin(self.http2(stream, connection)).await;
+        } else {
+            self.http1(stream, connection).await;
+        }
+    }
+
+    async fn handshake(
+        &self,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+    ) -> io::Result<(TlsStream<TcpStream>, SocketAddr)> {
+        stream.set_nodelay(true)?;
+        let peer = if self.door.shared.options.proxy_protocol {
+            proxy_protocol::read(&mut stream, peer).await?
+        } else {
+            peer
+        };
+        let stream = TlsAcceptor::from(self.tls.load_full())
+            .accept(stream)
+            .await?;
+        Ok((stream, peer))
+    }
+
+    async fn http1(&self, stream: TlsStream<TcpStream>, connection: Arc<Connection>) {
+        let limits = &self.door.shared.options.limits;
+        let service = service_fn(|request: Request<Incoming>| {
+            let (door, connection) = (Arc::clone(&self.door), Arc::clone(&connection));
+            async move { Ok::<_, Infallible>(door.serve(&connection, request).await) }
+        });
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(limits.header_bytes.max(8 * 1024))
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            biased;
+            _ = &mut serving => return,
+            () = self.stop.cancelled() => serving.as_mut().graceful_shutdown(),
+        }
+        let _ = serving.await;
+    }
+
+    async fn http2(&self, stream: TlsStream<TcpStream>, connection: Arc<Connection>) {
+        let limits = &self.door.shared.options.limits;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (door, connection) = (Arc::clone(&self.door), Arc::clone(&connection));
+            async move { Ok::<_, Infallible>(door.serve(&connection, request).await) }
+        });
+        let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
+        let serving = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.concurrent_streams)
+            .max_header_list_size(header_bytes)
+            .keep_alive_interval(limits.header_timeout)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            biased;
+            _ = &mut serving => return,
+            () = self.stop.cancelled() => serving.as_mut().graceful_shutdown(),
+        }
+        let _ = serving.await;
+    }
+}

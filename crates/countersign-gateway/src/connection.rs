@@ -1,0 +1,229 @@
+//! One TLS connection: the chain that it presented, and the verdicts that are remembered for it.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use countersign_types::{UnixSeconds, certificate::Scope};
+use countersign_verify::{
+    denial::Denial,
+    judge::{Verdict, judge},
+    permit::{NoAnchorApplies, Permit},
+    presented::Presented,
+};
+use http::HeaderValue;
+
+use crate::identify::{Identity, Organization};
+
+/// The most verdicts that one connection remembers: one for each key that takes turns on it.
+const MAX_REMEMBERED: usize = 8;
+
+/// The most passed chains that are remembered for an organization's revision.
+const MAX_SEEN: usize = 16_384;
+
+/// What lets a request through: nothing else can be forwarded with.
+#[derive(Debug)]
+pub(crate) struct Authorization {
+    /// How it passed.
+    pub(crate) passed: Passed,
+    /// As they go upstream, when a certificate was verified.
+    pub(crate) certificate_headers: Option<CertificateHeaders>,
+}
+
+/// How a request passed.
+#[derive(Debug)]
+pub(crate) enum Passed {
+    /// Its certificate verified.
+    Verified(Permit),
+    /// No anchor is active for it.
+    Open(NoAnchorApplies),
+}
+
+/// The verified certificate, as it is named upstream.
+#[derive(Debug)]
+pub(crate) struct CertificateHeaders {
+    pub(crate) certificate: HeaderValue,
+    pub(crate) leaf_sha256: HeaderValue,
+}
+
+impl Authorization {
+    fn new(passed: Passed) -> Self {
+        let certificate_headers = match &passed {
+            Passed::Open(_) => None,
+            Passed::Verified(permit) => Some(CertificateHeaders {
+                certificate: header(permit.anchor().as_str()),
+                leaf_sha256: header(&hex(permit.leaf_sha256())),
+            }),
+        };
+        Self {
+            passed,
+            certificate_headers,
+        }
+    }
+
+    /// Whether it still lets requests through at this moment.
+    pub(crate) fn holds_at(&self, now: UnixSeconds) -> bool {
+        match &self.passed {
+            Passed::Verified(permit) => permit.holds_at(now),
+            Passed::Open(_) => true,
+        }
+    }
+}
+
+/// A header value of ASCII that was checked before: an id, hexadecimal, base 64.
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// Chains that passed under one revision of one organization.
+pub(crate) type Seen = HashMap<(Scope, [u8; 32]), Arc<Authorization>>;
+
+#[derive(Debug)]
+struct Remembered {
+    revision: u64,
+    scope: Scope,
+    authorization: Arc<Authorization>,
+}
+
+/// One TLS connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    presented: Presented,
+    pub(crate) peer: SocketAddr,
+    /// Tells this chain from every other.
+    chain_sha256: [u8; 32],
+    remembered: Mutex<Vec<Remembered>>,
+}
+
+impl Connection {
+    pub(crate) fn new(presented: Presented, peer: SocketAddr) -> Self {
+        let chain_sha256 = chain_sha256(&presented);
+        Self {
+            presented,
+            peer,
+            chain_sha256,
+            remembered: Mutex::default(),
+        }
+    }
+
+    /// The SHA-256 of the leaf, in hexadecimal, when one was presented.
+    pub(crate) fn leaf_sha256(&self) -> Option<String> {
+        self.presented
+            .leaf()
+            .map(|leaf| hex(digest(&SHA256, leaf).as_ref()))
+    }
+
+    /// The leaf and the rest of the chain as RFC 9440 writes them (sections 2.2 and 2.3).
+    pub(crate) fn rfc9440(&self) -> (Option<HeaderValue>, Option<HeaderValue>) {
+        let item = |der: &[u8]| format!(":{}:", STANDARD.encode(der));
+        let rest: Vec<String> = self
+            .presented
+            .intermediates()
+            .iter()
+            .map(|each| item(each))
+            .collect();
+        (
+            self.presented.leaf().map(|leaf| header(&item(leaf))),
+            (!rest.is_empty()).then(|| header(&rest.join(", "))),
+        )
+    }
+
+    /// The leaf's hash as Envoy writes it in `X-Forwarded-Client-Cert`.
+    pub(crate) fn xfcc(&self) -> Option<HeaderValue> {
+        self.leaf_sha256()
+            .map(|hash| header(&format!("Hash={hash}")))
+    }
+
+    /// Whether a request of this identity passes on this connection now. A verdict is remembered
+    /// for the connection and the revision, never past its expiry; a denial never is.
+    pub(crate) fn authorize(
+        &self,
+        identity: &Identity,
+        now: UnixSeconds,
+    ) -> Result<Arc<Authorization>, Box<Denial>> {
+        let organization = &identity.organization;
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = remembered.iter().find(|each| {
+            each.revision == organization.revision
+                && each.scope == identity.scope
+                && each.authorization.holds_at(now)
+        });
+        if let Some(known) = known {
+            return Ok(Arc::clone(&known.authorization));
+        }
+        let authorization = self.judge(organization, &identity.scope, now)?;
+        remembered.retain(|each| each.scope != identity.scope);
+        if remembered.len() >= MAX_REMEMBERED {
+            remembered.remove(0);
+        }
+        remembered.push(Remembered {
+            revision: organization.revision,
+            scope: identity.scope.clone(),
+            authorization: Arc::clone(&authorization),
+        });
+        Ok(authorization)
+    }
+
+    fn judge(
+        &self,
+        organization: &Organization,
+        scope: &Scope,
+        now: UnixSeconds,
+    ) -> Result<Arc<Authorization>, Box<Denial>> {
+        let place = (scope.clone(), self.chain_sha256);
+        let seen = || {
+            organization
+                .seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = seen().get(&place).filter(|known| known.holds_at(now)) {
+            return Ok(Arc::clone(known));
+        }
+        let passed = match judge(&organization.trust, scope, &self.presented, now) {
+            Verdict::Permit(permit) => Passed::Verified(permit),
+            Verdict::NoAnchorApplies(open) => Passed::Open(open),
+            Verdict::Denial(denial) => return Err(Box::new(denial)),
+        };
+        let authorization = Arc::new(Authorization::new(passed));
+        let mut seen = seen();
+        if seen.len() >= MAX_SEEN {
+            seen.clear();
+        }
+        seen.insert(place, Arc::clone(&authorization));
+        Ok(authorization)
+    }
+}
+
+/// A digest of the whole chain: each certificate's length goes before it, so that no two chains
+/// run together alike.
+fn chain_sha256(presented: &Presented) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for der in presented
+        .leaf()
+        .into_iter()
+        .chain(presented.intermediates())
+    {
+        context.update(&der.len().to_le_bytes());
+        context.update(der);
+    }
+    <[u8; 32]>::try_from(context.finish().as_ref()).unwrap_or_default()
+}

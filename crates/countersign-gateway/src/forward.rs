@@ -1,0 +1,261 @@
+//! Handing a request on. It takes what the judge gave: without an [`Authorization`] there is no
+//! way to call it.
+
+use std::{path::Path, sync::Arc};
+
+use countersign_types::{error::ErrorCode, id::RequestId};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version,
+    header::{AUTHORIZATION, HOST},
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
+use tokio::io::copy_bidirectional;
+
+use crate::{
+    body::{RequestBody, ResponseBody, UpstreamBody},
+    connection::{Authorization, Connection},
+    headers,
+    identify::Identity,
+    live::Registered,
+    options,
+    refusal::Refusal,
+    upstream::{Lease, Upstream, UpstreamError},
+};
+
+/// What a request goes with besides itself.
+pub(crate) struct Pass<'a> {
+    pub(crate) authorization: &'a Authorization,
+    pub(crate) identity: &'a Identity,
+    pub(crate) connection: &'a Connection,
+    pub(crate) id: &'a RequestId,
+}
+
+/// A route on one thread: which requests, to where, changed how.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    pub(crate) host: Option<String>,
+    pub(crate) path: String,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) authority: Authority,
+    pub(crate) scheme: Scheme,
+    pub(crate) http2: bool,
+    pub(crate) preserve_host: bool,
+    pub(crate) authorization: AuthorizationHeader,
+    pub(crate) extra: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) client_cert_header: bool,
+    pub(crate) xfcc_header: bool,
+}
+
+/// What becomes of the `authorization` header.
+#[derive(Debug, Clone)]
+pub(crate) enum AuthorizationHeader {
+    Pass,
+    Drop,
+    Replace(HeaderValue),
+}
+
+impl AuthorizationHeader {
+    /// Reads what it is replaced by.
+    pub(crate) fn read(option: &options::Authorization) -> Result<Self, String> {
+        match option {
+            options::Authorization::Pass => Ok(Self::Pass),
+            options::Authorization::Drop => Ok(Self::Drop),
+            options::Authorization::ReplaceFromFile(file) => read_bearer(file).map(Self::Replace),
+        }
+    }
+}
+
+fn read_bearer(file: &Path) -> Result<HeaderValue, String> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("cannot read `{}`: {error}", file.display()))?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", text.trim()))
+        .map_err(|_| format!("`{}` does not hold a key", file.display()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A response under way, and what else ends with it.
+pub(crate) struct Answer {
+    response: Response<Incoming>,
+    lease: Option<Lease>,
+    client: Option<OnUpgrade>,
+}
+
+impl Forwarder {
+    /// Whether this route serves a request: its host, and its path by whole segments.
+    pub(crate) fn serves(&self, host: Option<&str>, path: &str) -> bool {
+        let right_host = self.host.as_deref().is_none_or(|wanted| {
+            host.is_some_and(|given| {
+                let name = given.rsplit_once(':').map_or(given, |(name, _)| name);
+                name.eq_ignore_ascii_case(wanted) || given.eq_ignore_ascii_case(wanted)
+            })
+        });
+        let prefix = self.path.trim_end_matches('/');
+        right_host
+            && path
+                .strip_prefix(prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Sends a request that passed to the upstream and awaits the head of its response.
+    pub(crate) async fn forward(
+        &self,
+        pass: Pass<'_>,
+        mut request: Request<Incoming>,
+    ) -> Result<Answer, Refusal> {
+        let upgrade = headers::upgrade_wanted(request.version(), request.headers());
+        let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+        headers::to_upstream(request.headers_mut(), upgrade);
+        self.address(&mut request)?;
+        self.introduce(&pass, request.headers_mut());
+        let (response, lease) = self
+            .upstream
+            .send(request.map(RequestBody))
+            .await
+            .map_err(refused)?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none() {
+            let reason = "upstream: it changed protocols unasked";
+            return Err(Refusal::new(ErrorCode::UpstreamUnavailable, reason));
+        }
+        Ok(Answer {
+            response,
+            lease,
+            client,
+        })
+    }
+
+    /// Turns the request's target into the upstream's.
+    fn address(&self, request: &mut Request<Incoming>) -> Result<(), Refusal> {
+        let path = request.uri().path_and_query().cloned();
+        let host = host_of(request).and_then(|host| HeaderValue::from_str(host).ok());
+        let host = match host {
+            Some(host) if self.preserve_host => host,
+            _ => HeaderValue::from_str(self.authority.as_str())
+                .map_err(|_| Refusal::new(ErrorCode::ServerError, "unreadable authority"))?,
+        };
+        let path = path.unwrap_or(PathAndQuery::from_static("/"));
+        let mut parts = http::uri::Parts::default();
+        parts.path_and_query = Some(path);
+        if self.http2 {
+            parts.scheme = Some(self.scheme.clone());
+            parts.authority = Some(self.authority.clone());
+            request.headers_mut().remove(HOST);
+            *request.version_mut() = Version::HTTP_2;
+        } else {
+            request.headers_mut().insert(HOST, host);
+            *request.version_mut() = Version::HTTP_11;
+        }
+        *request.uri_mut() = Uri::from_parts(parts)
+            .map_err(|_| Refusal::new(ErrorCode::BadRequest, "unreadable request target"))?;
+        Ok(())
+    }
+
+    /// Says upstream who is calling. Whatever the client said of that is gone already.
+    fn introduce(&self, pass: &Pass<'_>, headers: &mut HeaderMap) {
+        match &self.authorization {
+            AuthorizationHeader::Pass => {}
+            AuthorizationHeader::Drop => {
+                headers.remove(AUTHORIZATION);
+            }
+            AuthorizationHeader::Replace(value) => {
+                headers.insert(AUTHORIZATION, value.clone());
+            }
+        }
+        for (name, value) in &self.extra {
+            headers.insert(name.clone(), value.clone());
+        }
+        let identity = pass.identity;
+        headers.insert(headers::ORGANIZATION, identity.organization_header.clone());
+        if let Some(project) = &identity.project_header {
+            headers.insert(headers::PROJECT, project.clone());
+        }
+        if let Some(key) = &identity.key_header {
+            headers.insert(headers::KEY, key.clone());
+        }
+        if let Some(verified) = &pass.authorization.certificate_headers {
+            headers.insert(headers::CERTIFICATE, verified.certificate.clone());
+            headers.insert(headers::LEAF_SHA256, verified.leaf_sha256.clone());
+            self.show_certificate(pass.connection, headers);
+        }
+        if let Ok(id) = HeaderValue::from_str(pass.id.as_str()) {
+            headers.insert(headers::REQUEST_ID, id);
+        }
+    }
+
+    fn show_certificate(&self, connection: &Connection, headers: &mut HeaderMap) {
+        if self.client_cert_header {
+            let (leaf, chain) = connection.rfc9440();
+            leaf.and_then(|value| headers.insert(headers::CLIENT_CERT, value));
+            chain.and_then(|value| headers.insert(headers::CLIENT_CERT_CHAIN, value));
+        }
+        if self.xfcc_header {
+            connection
+                .xfcc()
+                .and_then(|value| headers.insert(headers::XFCC, value));
+        }
+    }
+}
+
+/// The host that a request names: its authority in HTTP/2, its `Host` header otherwise.
+pub(crate) fn host_of<B>(request: &Request<B>) -> Option<&str> {
+    let authority = request.uri().authority().map(Authority::as_str);
+    authority.or_else(|| {
+        request
+            .headers()
+            .get(HOST)
+            .and_then(|value| value.to_str().ok())
+    })
+}
+
+fn refused(error: UpstreamError) -> Refusal {
+    let code = match error {
+        UpstreamError::ConnectTimeout(_) | UpstreamError::ResponseTimeout(_) => {
+            ErrorCode::UpstreamTimeout
+        }
+        UpstreamError::Connect(_) | UpstreamError::Broken(_) => ErrorCode::UpstreamUnavailable,
+    };
+    Refusal::new(code, format!("upstream: {error}"))
+}
+
+impl Answer {
+    /// The response as it goes to the client. The stream stays registered until its last byte.
+    pub(crate) fn into_response(self, stream: Registered) -> Response<ResponseBody> {
+        let Self {
+            mut response,
+            lease,
+            client,
+        } = self;
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        headers::to_client(response.headers_mut(), switching);
+        *response.version_mut() = Version::HTTP_11;
+        if switching {
+            let upstream = hyper::upgrade::on(&mut response);
+            if let Some(client) = client {
+                tokio::spawn(tunnel(client, upstream, stream));
+            }
+            return response.map(|_| ResponseBody::Own(http_body_util::Full::default()));
+        }
+        response.map(|inner| {
+            ResponseBody::Upstream(Box::new(UpstreamBody {
+                inner,
+                stream,
+                lease,
+            }))
+        })
+    }
+}
+
+/// Carries an upgraded connection's bytes until either side ends it or it is cut.
+async fn tunnel(client: OnUpgrade, upstream: OnUpgrade, stream: Registered) {
+    let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else {
+        return;
+    };
+    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+    tokio::select! {
+        biased;
+        () = stream.until_cut() => {}
+        _ = copy_bidirectional(&mut client, &mut upstream) => {}
+    }
+}

@@ -1,0 +1,207 @@
+//! Headers on their way through the door: what belongs to one hop is taken off, what claims an
+//! identity is taken off, and the identity that was proved is put on.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Version,
+    header::{
+        CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    },
+};
+
+/// Names that start so are ours alone.
+const OWN_PREFIX: &str = "x-countersign-";
+
+/// Other names by which an upstream may be told of a client certificate: RFC 9440, and Envoy's.
+const CLIENT_CERTIFICATE_NAMES: [&str; 3] = [
+    "client-cert",
+    "client-cert-chain",
+    "x-forwarded-client-cert",
+];
+
+pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("x-countersign-organization");
+pub(crate) const PROJECT: HeaderName = HeaderName::from_static("x-countersign-project");
+pub(crate) const KEY: HeaderName = HeaderName::from_static("x-countersign-key");
+pub(crate) const CERTIFICATE: HeaderName = HeaderName::from_static("x-countersign-certificate");
+pub(crate) const LEAF_SHA256: HeaderName = HeaderName::from_static("x-countersign-leaf-sha256");
+pub(crate) const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+pub(crate) const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
+pub(crate) const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Headers of one hop, whatever `Connection` says (RFC 9110 section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HTTP2_SETTINGS,
+];
+
+/// Whether a name, as a server that folds `_` into `-` would read it, claims an identity.
+fn claims_identity(name: &str) -> bool {
+    let same = |wanted: &str, given: &str| {
+        wanted.len() == given.len()
+            && wanted.bytes().zip(given.bytes()).all(|(want, got)| {
+                want == if got == b'_' {
+                    b'-'
+                } else {
+                    got.to_ascii_lowercase()
+                }
+            })
+    };
+    name.get(..OWN_PREFIX.len())
+        .is_some_and(|head| same(OWN_PREFIX, head))
+        || CLIENT_CERTIFICATE_NAMES
+            .iter()
+            .any(|known| same(known, name))
+}
+
+/// Takes off every header that claims an identity: of a request, and of its trailers.
+pub(crate) fn strip_identity(headers: &mut HeaderMap) {
+    let claimed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| claims_identity(name.as_str()))
+        .cloned()
+        .collect();
+    for name in claimed {
+        headers.remove(name);
+    }
+}
+
+/// Takes off what belongs to one hop: the fixed list and what `Connection` names.
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|token| token.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// The protocol that a request asks to change to, if it does so properly: HTTP/1.1, an `Upgrade`
+/// header and the word in `Connection` (RFC 9110 section 7.8).
+pub(crate) fn upgrade_wanted(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
+    let asked = version == Version::HTTP_11
+        && headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    asked.then(|| headers.get(UPGRADE).cloned()).flatten()
+}
+
+/// Readies a request's headers for the upstream; an upgrade that was asked for is asked again.
+pub(crate) fn to_upstream(headers: &mut HeaderMap, upgrade: Option<HeaderValue>) {
+    let trailers_welcome = headers
+        .get(TE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|token| token.trim() == "trailers"));
+    strip_hop_by_hop(headers);
+    strip_identity(headers);
+    // The body is asked for when it is read, so the upstream need not ask again.
+    headers.remove(EXPECT);
+    if trailers_welcome {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+}
+
+/// Readies a response's headers for the client; a 101 keeps what makes it one.
+pub(crate) fn to_client(headers: &mut HeaderMap, switching: bool) {
+    let upgrade = if switching {
+        headers.get(UPGRADE).cloned()
+    } else {
+        None
+    };
+    strip_hop_by_hop(headers);
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.parse::<HeaderName>().unwrap(),
+                    HeaderValue::from_str(value).unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn no_spelling_of_an_identity_header_gets_through() {
+        let mut headers = map(&[
+            ("x-countersign-project", "proj_evil"),
+            ("X-Countersign-Project", "proj_evil2"),
+            ("x_countersign_project", "proj_evil3"),
+            ("X-Countersign_Anything", "1"),
+            ("client-cert", ":AAAA:"),
+            ("Client_Cert_Chain", ":AAAA:"),
+            ("x-forwarded_client-cert", "Hash=1"),
+            ("accept", "*/*"),
+        ]);
+        to_upstream(&mut headers, None);
+        assert_eq!(
+            headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            ["accept"]
+        );
+    }
+
+    #[test]
+    fn hop_by_hop_headers_stay_on_their_hop() {
+        let mut headers = map(&[
+            ("connection", "keep-alive, X-Drop-Me"),
+            ("connection", "close"),
+            ("x-drop-me", "1"),
+            ("te", "gzip, trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABk"),
+            ("proxy-authorization", "Basic eA=="),
+            ("expect", "100-continue"),
+            ("content-length", "3"),
+        ]);
+        to_upstream(&mut headers, None);
+        assert_eq!(headers, map(&[("content-length", "3"), ("te", "trailers")]));
+    }
+
+    #[test]
+    fn an_upgrade_needs_both_headers_and_the_right_version() {
+        let asked = map(&[("connection", "Upgrade"), ("upgrade", "websocket")]);
+        assert_eq!(
+            upgrade_wanted(Version::HTTP_11, &asked).unwrap(),
+            "websocket"
+        );
+        assert!(upgrade_wanted(Version::HTTP_10, &asked).is_none());
+        assert!(upgrade_wanted(Version::HTTP_11, &map(&[("upgrade", "websocket")])).is_none());
+    }
+}

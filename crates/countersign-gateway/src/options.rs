@@ -1,0 +1,175 @@
+//! What a gateway is told: plain data, read from the `[gateway]` section of the configuration.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use countersign_types::id::ProjectId;
+use serde::Deserialize;
+
+/// A gateway's configuration. Times are in seconds, sizes in bytes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayOptions {
+    /// Where clients connect. Port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The name that this gateway is listed under.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The server certificate chain, in PEM. Read again when it changes.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub private_key: PathBuf,
+    /// The control plane: its base URL, ending in `/v1`.
+    pub control_plane: String,
+    /// A CA file that the control plane's certificate is verified against, besides the public ones.
+    #[serde(default)]
+    pub control_plane_ca: Option<PathBuf>,
+    /// A file that holds this gateway's key.
+    pub key_file: PathBuf,
+    /// Where the last good bundle is kept.
+    pub data_dir: PathBuf,
+    /// How a request's project is found.
+    #[serde(default)]
+    pub identity: IdentitySource,
+    /// Where requests go: the first route that matches.
+    pub routes: Vec<Route>,
+    /// Whether the PROXY protocol, version 2, precedes each connection.
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    /// Whether the verified certificate goes upstream as RFC 9440 `Client-Cert` and
+    /// `Client-Cert-Chain`.
+    #[serde(default)]
+    pub client_cert_header: bool,
+    /// Whether the verified certificate goes upstream as `X-Forwarded-Client-Cert`.
+    #[serde(default)]
+    pub xfcc_header: bool,
+    /// Where the access log goes; absent, nowhere.
+    #[serde(default)]
+    pub access_log: Option<PathBuf>,
+    /// Where `/healthz`, `/readyz`, `/metrics` and denials are served; loopback only, please.
+    #[serde(default)]
+    pub admin_listen: Option<SocketAddr>,
+    /// How many threads serve; absent, one per core.
+    #[serde(default)]
+    pub threads: Option<usize>,
+    /// What is refused before it is too much.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// How a request's project is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentitySource {
+    /// By the bearer key.
+    #[default]
+    Bearer,
+    /// It is always this one: for an upstream that checks keys itself.
+    FixedProject(ProjectId),
+}
+
+/// Requests that go to one upstream.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The host that the request must name; absent, any.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// What the path must start with, whole segments.
+    #[serde(default = "root")]
+    pub path: String,
+    /// `http://HOST:PORT` or `https://HOST:PORT`.
+    pub upstream: String,
+    /// Speak HTTP/2 to it.
+    #[serde(default)]
+    pub http2: bool,
+    /// A CA file that its certificate is verified against, instead of the public ones.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// What becomes of the `authorization` header.
+    #[serde(default)]
+    pub authorization: Authorization,
+    /// Send the client's `Host`, not the upstream's own.
+    #[serde(default)]
+    pub preserve_host: bool,
+    /// More headers to send.
+    #[serde(default)]
+    pub headers: std::collections::BTreeMap<String, String>,
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+/// What becomes of the `authorization` header on its way upstream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authorization {
+    /// It goes on as it came.
+    #[default]
+    Pass,
+    /// It is taken off.
+    Drop,
+    /// It is replaced by `Bearer` and what this file holds.
+    ReplaceFromFile(PathBuf),
+}
+
+/// What is refused before it is too much. Every default is safe on an open network.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at once, over all threads.
+    pub connections: usize,
+    /// HTTP/2 streams at once on one connection.
+    pub concurrent_streams: u32,
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// Seconds for the TLS handshake.
+    #[serde(deserialize_with = "seconds")]
+    pub handshake_timeout: Duration,
+    /// Seconds to send a request's head; also how long a connection may idle between requests.
+    #[serde(deserialize_with = "seconds")]
+    pub header_timeout: Duration,
+    /// Seconds to reach the upstream.
+    #[serde(deserialize_with = "seconds")]
+    pub connect_timeout: Duration,
+    /// Seconds until the upstream's response begins.
+    #[serde(deserialize_with = "seconds")]
+    pub response_timeout: Duration,
+    /// Idle connections kept to each upstream, on each thread.
+    pub idle_upstream_connections: usize,
+    /// Seconds for requests under way to end when the gateway stops.
+    #[serde(deserialize_with = "seconds")]
+    pub drain_timeout: Duration,
+    /// Seconds without news from the control plane after which everything is refused; absent,
+    /// never.
+    #[serde(deserialize_with = "optional_seconds")]
+    pub max_bundle_age: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 65_536,
+            concurrent_streams: 128,
+            header_bytes: 32 * 1024,
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(300),
+            idle_upstream_connections: 64,
+            drain_timeout: Duration::from_secs(30),
+            max_bundle_age: None,
+        }
+    }
+}
+
+fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    Duration::try_from_secs_f64(value).map_err(serde::de::Error::custom)
+}
+
+fn optional_seconds<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    seconds(deserializer).map(Some)
+}

@@ -1,0 +1,194 @@
+//! The order of one request.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use countersign_types::{error::ErrorCode, id::RequestId};
+use http::{
+    HeaderValue, Method, Request, Response,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use hyper::body::Incoming;
+
+use crate::{
+    body::ResponseBody,
+    connection::{Authorization, Connection},
+    forward::{Forwarder, Pass, host_of},
+    headers,
+    identify::{Credential, Identity},
+    live::{Live, Registered, Stream},
+    options::IdentitySource,
+    record::Record,
+    refusal::Refusal,
+    shared::Shared,
+};
+
+/// The path under which the control plane's API is reached through the door.
+const MANAGEMENT_PATH: &str = "/v1/organization";
+
+/// The door, as one thread sees it.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) routes: Vec<Forwarder>,
+    pub(crate) control_plane: Forwarder,
+}
+
+type Passed = (Arc<Identity>, Arc<Authorization>);
+
+impl Door {
+    /// Serves one request: judges it, hands it on or refuses it, and records what became of it.
+    pub(crate) async fn serve(
+        &self,
+        connection: &Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
+        let id = self.shared.request_ids.next();
+        let mut record = Record::new(&id, &request, connection);
+        let started = Instant::now();
+        let mut response = match self.pass(&id, connection, request, &mut record).await {
+            Ok(response) => response,
+            Err(refusal) => {
+                record.refused(refusal.code, connection);
+                self.shared.refuse(&refusal, &record);
+                refusal.response(&id)
+            }
+        };
+        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+            response.headers_mut().insert(headers::REQUEST_ID, value);
+        }
+        self.shared
+            .record(record, response.status(), started.elapsed());
+        response
+    }
+
+    async fn pass(
+        &self,
+        id: &RequestId,
+        connection: &Arc<Connection>,
+        request: Request<Incoming>,
+        record: &mut Record,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        refuse_odd_shapes(&request)?;
+        let credential = self.credential(&request)?;
+        // Registered first, judged second: a change of trust in between finds the stream.
+        let stream = self.live.register(Arc::clone(connection), credential);
+        let (identity, authorization) = self.judge(&stream, record)?;
+        record.passed(&identity, &authorization);
+        let route = self.route(&request, &identity)?;
+        let pass = Pass {
+            authorization: &authorization,
+            identity: &identity,
+            connection,
+            id,
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = route.forward(pass, request) => answer?,
+            () = stream.until_cut() => return Err(self.why_cut(&stream, record)),
+        };
+        Ok(answer.into_response(stream))
+    }
+
+    fn credential(&self, request: &Request<Incoming>) -> Result<Credential, Refusal> {
+        match &self.shared.options.identity {
+            IdentitySource::FixedProject(project) => Ok(Credential::FixedProject(project.clone())),
+            IdentitySource::Bearer => Credential::from_bearer(request.headers())
+                .ok_or_else(|| Refusal::new(ErrorCode::InvalidApiKey, "no bearer key was given")),
+        }
+    }
+
+    /// Judges a stream under what is enforced now.
+    fn judge(&self, stream: &Stream, record: &mut Record) -> Result<Passed, Refusal> {
+        let now = self.shared.now();
+        if let Some(reason) = self.shared.too_old(now) {
+            return Err(Refusal::new(
+                ErrorCode::AuthenticationTemporarilyUnavailable,
+                reason,
+            ));
+        }
+        let snapshot = self.shared.snapshot.load();
+        let identity = snapshot
+            .identity(&stream.credential, now)
+            .ok_or_else(|| Refusal::new(ErrorCode::InvalidApiKey, "no such key is in force"))?;
+        record.identified(identity);
+        let authorization = stream.connection.authorize(identity, now)?;
+        Ok((Arc::clone(identity), authorization))
+    }
+
+    fn why_cut(&self, stream: &Registered, record: &mut Record) -> Refusal {
+        self.judge(stream, record).err().unwrap_or_else(|| {
+            let reason = "trust changed while the upstream was awaited";
+            Refusal::new(ErrorCode::AuthenticationTemporarilyUnavailable, reason)
+        })
+    }
+
+    /// Where a request goes. An admin key opens the control plane's paths and nothing else.
+    fn route(
+        &self,
+        request: &Request<Incoming>,
+        identity: &Identity,
+    ) -> Result<&Forwarder, Refusal> {
+        let path = request.uri().path();
+        let management = path
+            .strip_prefix(MANAGEMENT_PATH)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if management {
+            return Ok(&self.control_plane);
+        }
+        if identity.project_header.is_none() {
+            let reason = "an admin key opens only the paths under `/v1/organization`";
+            return Err(Refusal::new(ErrorCode::InvalidApiKey, reason));
+        }
+        let host = host_of(request);
+        self.routes
+            .iter()
+            .find(|route| route.serves(host, path))
+            .ok_or_else(|| Refusal::new(ErrorCode::NotFound, "no route serves this host and path"))
+    }
+
+    /// Judges every live stream again and cuts those that no longer pass.
+    pub(crate) fn judge_again(&self, revision: u64, thread: usize) {
+        for stream in self.live.streams() {
+            let mut record = Record::again(&stream.connection);
+            if let Err(refusal) = self.judge(&stream, &mut record) {
+                self.shared.cut(&refusal);
+                stream.cut();
+            }
+        }
+        if let Some(enforced) = self.shared.enforced.get(thread) {
+            enforced.store(revision, Ordering::Release);
+            self.shared.enforced_changed.notify_waiters();
+        }
+    }
+}
+
+/// Refuses what two servers could read differently, and what no route can carry.
+fn refuse_odd_shapes(request: &Request<Incoming>) -> Result<(), Refusal> {
+    let bad = |reason| Err(Refusal::new(ErrorCode::BadRequest, reason));
+    let headers = request.headers();
+    if request.method() == Method::CONNECT {
+        return Err(Refusal::new(
+            ErrorCode::MethodNotAllowed,
+            "`CONNECT` is not served",
+        ));
+    }
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        return bad("both `transfer-encoding` and `content-length`");
+    }
+    if headers.get_all(http::header::HOST).iter().count() > 1 {
+        return bad("more than one `host`");
+    }
+    if request
+        .uri()
+        .path()
+        .bytes()
+        .any(|byte| byte <= b' ' || byte == 0x7f)
+    {
+        return bad("a control character in the path");
+    }
+    Ok(())
+}

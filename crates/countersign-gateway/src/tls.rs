@@ -1,0 +1,105 @@
+//! TLS at the door. A client certificate is asked for, never required, with no hint of a CA; the
+//! handshake proves that the client holds the leaf's key, and nothing more.
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{
+        CryptoProvider, WebPkiSupportedAlgorithms,
+        aws_lc_rs::{self, cipher_suite::TLS13_AES_128_GCM_SHA256},
+        verify_tls12_signature, verify_tls13_signature,
+    },
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
+    server::{
+        ServerSessionMemoryCache,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+};
+
+/// How many sessions are kept for resumption.
+const MAX_SESSIONS: usize = 32_768;
+
+/// Accepts any leaf whose key the client proves to hold. Whether it opens anything is the judge's
+/// affair, at each request.
+#[derive(Debug)]
+struct Possession {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientCertVerifier for Possession {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    /// Empty: hints make some clients send nothing.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, leaf, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, leaf, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// The cryptography that is used: AES-128-GCM first, which costs the least per handshake.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| *suite != TLS13_AES_128_GCM_SHA256);
+    Arc::new(provider)
+}
+
+/// Reads the server's certificate and key.
+pub(crate) fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
+    let wrong = |file: &Path, error: String| format!("`{}`: {error}", file.display());
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| wrong(certificate, error.to_string()))?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error.to_string()))?;
+    let provider = provider();
+    let verifier = Arc::new(Possession {
+        algorithms: provider.signature_verification_algorithms,
+    });
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, private)
+        .map_err(|error| wrong(certificate, error.to_string()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ignore_client_order = true;
+    config.session_storage = ServerSessionMemoryCache::new(MAX_SESSIONS);
+    config.send_tls13_tickets = 1;
+    Ok(Arc::new(config))
+}
