@@ -6,11 +6,12 @@ use aws_lc_rs::signature::{
 };
 use rustls_pki_types::alg_id;
 use x509_parser::{
-    asn1_rs::{Any, FromDer as _, Oid},
+    asn1_rs::{Any, FromDer as _, Oid, Tag},
     certificate::X509Certificate,
     objects::{oid_registry, oid2sn},
+    oid_registry::OID_KEY_TYPE_EC_PUBLIC_KEY,
     public_key::PublicKey,
-    x509::SubjectPublicKeyInfo,
+    x509::{AlgorithmIdentifier, SubjectPublicKeyInfo},
 };
 
 /// An algorithm as people name it, and whether the verifier supports it.
@@ -53,17 +54,25 @@ pub(super) fn of_key(key: &SubjectPublicKeyInfo<'_>) -> Algorithm {
             && ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, bits).is_ok();
         (format!("RSA {size} bits"), readable)
     } else {
-        let parameter = key.algorithm.parameters.as_ref();
-        let curve = parameter.and_then(|any| any.as_oid().ok());
-        let algorithm = oid_name(&key.algorithm.algorithm);
-        let name = curve.map_or(algorithm.clone(), |curve| {
-            format!("{algorithm} {}", oid_name(&curve))
-        });
-        (name, false)
+        (unsupported_key(&key.algorithm), false)
     };
     Algorithm {
         name,
         supported: readable && whole_bytes,
+    }
+}
+
+fn unsupported_key(algorithm: &AlgorithmIdentifier<'_>) -> String {
+    if algorithm.algorithm != OID_KEY_TYPE_EC_PUBLIC_KEY {
+        return oid_name(&algorithm.algorithm);
+    }
+    let parameters = algorithm.parameters.as_ref();
+    match parameters
+        .filter(|any| any.tag() == Tag::Oid)
+        .map(Any::as_oid)
+    {
+        Some(Ok(curve)) => format!("ECDSA on the curve {}", oid_name(&curve)),
+        _ => "ECDSA on a curve given by its parameters".to_owned(),
     }
 }
 
@@ -82,9 +91,12 @@ pub(super) fn of_signature(certificate: &X509Certificate<'_>) -> Algorithm {
         (alg_id::ED25519, "Ed25519"),
     ];
     let identifier = signature_identifier(certificate);
-    let known = supported
-        .iter()
-        .find(|(known, _)| identifier == Some(known.as_ref()));
+    // RFC 4055 section 5 wants the parameters of RSA to be NULL; `path` verifies without, too.
+    let is = |known: &[u8]| {
+        let without = known.strip_suffix(&[5, 0]);
+        identifier.is_some_and(|found| found == known || Some(found) == without)
+    };
+    let known = supported.iter().find(|(known, _)| is(known));
     Algorithm {
         name: match known {
             Some((_, name)) => (*name).to_owned(),
@@ -98,6 +110,7 @@ fn unsupported_name(oid: &Oid<'_>) -> String {
     match oid.to_id_string().as_str() {
         "1.2.840.113549.1.1.4" => "RSA with MD5".to_owned(),
         "1.2.840.113549.1.1.5" => "RSA with SHA-1".to_owned(),
+        "1.2.840.113549.1.1.10" => "RSA-PSS with other parameters".to_owned(),
         "1.2.840.10045.4.1" => "ECDSA with SHA-1".to_owned(),
         _ => oid_name(oid),
     }
@@ -115,11 +128,12 @@ fn first_contents(der: &[u8]) -> Option<&[u8]> {
     Any::from_der(der).ok().map(|(_, element)| element.data)
 }
 
-/// The short name of an object identifier, or its numbers.
+/// The short name of an object identifier, or its numbers, as many as an honest one has.
 pub(super) fn oid_name(oid: &Oid<'_>) -> String {
+    const MAX_SHOWN: usize = 64;
     match oid2sn(oid, oid_registry()) {
         Ok(name) if !name.is_empty() => name.to_owned(),
-        _ => oid.to_id_string(),
+        _ => oid.to_id_string().chars().take(MAX_SHOWN).collect(),
     }
 }
 

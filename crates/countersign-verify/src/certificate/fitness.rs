@@ -149,16 +149,15 @@ fn same_signature(certificate: &X509Certificate<'_>) -> Option<Rejection> {
     })
 }
 
-/// RFC 5280 section 4.2.1.12, which TLS applies to the whole path: a CA for other purposes vouches
-/// for no client.
+/// RFC 5280 section 4.2.1.12: a CA that names purposes vouches for no others. The judge does not
+/// take anyExtendedKeyUsage for clientAuth, as that section allows.
 fn extended_key_usage(facts: &Facts) -> Option<Rejection> {
-    let for_clients =
-        |purpose: &String| purpose == "clientAuth" || purpose == "anyExtendedKeyUsage";
+    let for_clients = |purpose: &String| purpose == "clientAuth";
     let without = |purposes: &[String]| !purposes.iter().any(for_clients);
     facts.extended_key_usage().is_some_and(without).then(|| {
         Rejection::invalid(
-            "The certificate's extended key usage leaves out clientAuth, so no client certificate \
-             below it can verify.",
+            "The certificate has an extended key usage without clientAuth, so no client \
+             certificate below it can verify.",
             "Reissue the CA certificate without extended key usage, or with clientAuth in it.",
         )
     })

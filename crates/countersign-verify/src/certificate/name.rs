@@ -7,6 +7,8 @@ use x509_parser::{
     x509::{AttributeTypeAndValue, X509Name},
 };
 
+use super::algorithm::oid_name;
+
 /// The most characters of a name that are shown.
 const MAX_SHOWN: usize = 256;
 
@@ -29,7 +31,8 @@ pub(super) fn readable(name: &X509Name<'_>) -> String {
 
 fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let oid = attribute.attr_type();
-    let kind = oid2abbrev(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned);
+    let abbreviated = oid2abbrev(oid, oid_registry()).map(str::to_owned);
+    let kind = abbreviated.unwrap_or_else(|_| oid_name(oid));
     let value = match attribute.as_str() {
         Ok(text) => escaped(text),
         Err(_) => format!("#{}", data_encoding::HEXLOWER.encode(attribute.as_slice())),

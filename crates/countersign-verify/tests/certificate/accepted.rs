@@ -31,7 +31,6 @@ fn anchors_of_every_sort_are_accepted() {
         ("a path length", root().path_len(0)),
         ("no key usage", root().no_key_usage()),
         ("for clients", root().eku(&[oid::CLIENT_AUTH])),
-        ("for anything", root().eku(&[oid::ANY_EXTENDED_KEY_USAGE])),
         ("DNS names", root().permit(General::dns("example.com"))),
         ("URIs", root().exclude(General::uri("example.com"))),
         ("mail", root().permit(General::email("example.com"))),

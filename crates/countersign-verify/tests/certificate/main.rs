@@ -6,6 +6,7 @@
 )]
 
 mod accepted;
+mod openssl;
 mod refused;
 mod texts;
 

@@ -35,6 +35,10 @@ fn what_is_no_ca_or_too_weak() {
             ("SHA-1 with ECDSA", mint(root().signature(Signature::Sha1))),
             ("for servers only", mint(root().eku(&[oid::SERVER_AUTH]))),
             (
+                "for any purpose",
+                mint(root().eku(&[oid::ANY_EXTENDED_KEY_USAGE])),
+            ),
+            (
                 "for an unknown purpose",
                 mint(root().eku(&[&[1, 3, 6, 1, 4, 1, 9, 1]])),
             ),
