@@ -87,7 +87,10 @@ impl Facts {
             ));
         }
         let facts = Self::of(der, &certificate);
-        let reasons = fitness::reasons(&certificate, &facts);
+        let mut reasons = fitness::reasons(&certificate, &facts);
+        if reasons.is_empty() {
+            reasons.extend(fitness::unusable(der));
+        }
         Ok((facts, reasons))
     }
 

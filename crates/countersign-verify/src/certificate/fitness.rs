@@ -5,12 +5,14 @@
 //! that (RFC 5280 section 6.1 takes the anchor's name and key as given). Its algorithm is checked
 //! all the same, because SPEC section 1 asks for one that the verifier supports.
 
+use rustls_pki_types::CertificateDer;
 use x509_parser::{
     certificate::X509Certificate,
     extensions::{ParsedExtension, X509Extension},
 };
 
 use super::{algorithm::oid_name, constraints, facts::Facts, rejection::Rejection};
+use crate::{path::TrustedKey, rules, x509};
 
 /// Why it can be no anchor; empty when it can.
 pub(super) fn reasons(certificate: &X509Certificate<'_>, facts: &Facts) -> Vec<Rejection> {
@@ -34,6 +36,24 @@ pub(super) fn reasons(certificate: &X509Certificate<'_>, facts: &Facts) -> Vec<R
         .chain(extensions.iter().filter_map(unprocessed))
         .chain(extensions.iter().filter_map(name_constraints))
         .collect()
+}
+
+/// What the judge itself would say against a certificate that has no other defect. It reads the
+/// same bytes more strictly, and with webpki: nothing that it cannot use may be accepted here, or a
+/// lock-out would follow.
+pub(super) fn unusable(der: &[u8]) -> Option<Rejection> {
+    let why = judged(&CertificateDer::from(der)).err()?;
+    Some(Rejection::invalid(
+        format!("The verifier cannot use the certificate: {why}."),
+        "Reissue the CA certificate as RFC 5280 describes it.",
+    ))
+}
+
+fn judged(der: &CertificateDer<'_>) -> Result<(), String> {
+    let fields = x509::Certificate::read(der)?;
+    rules::check_ca(&fields).map_err(|reason| reason.to_string())?;
+    TrustedKey::read(der)?;
+    Ok(())
 }
 
 fn version(facts: &Facts) -> Option<Rejection> {

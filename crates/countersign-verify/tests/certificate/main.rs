@@ -6,6 +6,7 @@
 )]
 
 mod accepted;
+mod anything;
 mod openssl;
 mod refused;
 mod texts;

@@ -139,3 +139,24 @@ fn what_is_at_its_end() {
         ],
     );
 }
+
+/// The judge's own reader has the last word.
+#[test]
+fn what_the_judge_cannot_read() {
+    let bare = root().no_basic_constraints();
+    let basic = |value: &[u8]| mint(bare.clone().extension(oid::BASIC_CONSTRAINTS, true, value));
+    let many = (0..40).fold(root(), |template, number| {
+        template.extension(&[1, 3, 6, 1, 4, 1, 9, number], false, &[5, 0])
+    });
+    check(
+        "judge",
+        [
+            (
+                "a path length past 8 bits",
+                basic(&[0x30, 7, 1, 1, 0xff, 2, 2, 1, 0]),
+            ),
+            ("bytes after the value", basic(&[0x30, 3, 1, 1, 0xff, 5, 0])),
+            ("forty extensions more", mint(many)),
+        ],
+    );
+}

@@ -32,7 +32,7 @@ for curve in secp224r1 secp256k1 brainpoolP256r1; do
 done
 openssl ecparam -name prime256v1 -param_enc explicit -genkey -noout -out explicit.key
 of_key root-explicit-curve explicit.key
-openssl ecparam -name prime256v1 -conv_form compressed -genkey -noout -out compressed.key
+openssl ecparam -name prime256v1 -genkey -noout | openssl ec -conv_form compressed -out compressed.key
 of_key root-compressed-point compressed.key
 openssl genpkey -algorithm ed448 -out ed448.key
 of_key root-ed448 ed448.key
