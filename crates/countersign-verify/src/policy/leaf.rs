@@ -37,11 +37,7 @@ impl LeafFacts {
         }
     }
 
-    /// The same as [`LeafFacts::from_der`] for a certificate that is parsed already.
-    ///
-    /// # Errors
-    /// When its subject alternative names cannot be parsed or come as two extensions.
-    pub fn from_certificate(leaf: &X509Certificate<'_>) -> Result<Self, UnreadableLeaf> {
+    fn from_certificate(leaf: &X509Certificate<'_>) -> Result<Self, UnreadableLeaf> {
         let mut facts = Self::default();
         // Every occurrence counts, be it in an RDN of its own or in a multi-valued one.
         for entry in leaf.subject().iter_attributes() {

@@ -233,3 +233,55 @@ fn too_many_names_or_too_much_text_in_them_is_an_error_only_where_names_are_aske
         Ok(true)
     );
 }
+
+/// The page that users read shows only policies that compile, and names the limits as they are.
+#[test]
+fn the_documentation_is_true() {
+    use crate::policy::limits;
+    let page = include_str!("../../../../../docs/policy.md");
+    let block = page
+        .split("```cel\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    assert_eq!(answer(block.unwrap(), &facts()), Ok(true));
+    let examples = page.split("## Examples").nth(1).unwrap();
+    let rows = examples
+        .lines()
+        .filter_map(|row| row.split(" | `").nth(1)?.strip_suffix("` |"));
+    assert!(rows.clone().count() >= 5);
+    for policy in rows {
+        assert!(answer(policy, &facts()).is_ok(), "{policy}");
+    }
+    for limit in [
+        "| length | 4,096 bytes |",
+        "| nesting | 32 levels |",
+        "| terms | 600 |",
+        "| comprehensions inside one another | 2 |",
+        "| one compiled pattern | 16 KiB |",
+        "| names that a leaf may have | 100, with 8 KiB",
+        "| worst cost | 10,000,000 units",
+        "longer than 2,048 bytes",
+    ] {
+        assert!(page.contains(limit), "{limit}");
+    }
+    assert_eq!(
+        (
+            limits::MAX_POLICY_BYTES,
+            limits::MAX_DEPTH,
+            limits::MAX_TERMS
+        ),
+        (4096, 32, 600)
+    );
+    assert_eq!(
+        (limits::MAX_NESTED_COMPREHENSIONS, limits::MAX_REGEX_BYTES),
+        (2, 16 * 1024)
+    );
+    assert_eq!(
+        (limits::MAX_NAMES, limits::MAX_NAMES_BYTES),
+        (100, 8 * 1024)
+    );
+    assert_eq!(
+        (limits::MAX_COST, limits::MAX_TEXT_BYTES),
+        (10_000_000, 2048)
+    );
+}
