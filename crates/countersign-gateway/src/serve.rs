@@ -7,10 +7,11 @@ use std::{
 
 use countersign_types::{error::ErrorCode, id::RequestId};
 use http::{
-    HeaderValue, Method, Request, Response,
+    HeaderValue, Method, Request, Response, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use hyper::body::Incoming;
+use metrics::gauge;
 
 use crate::{
     body::ResponseBody,
@@ -152,7 +153,11 @@ impl Door {
 
     /// Judges every live stream again and cuts those that no longer pass.
     pub(crate) fn judge_again(&self, revision: u64, thread: usize) {
-        for stream in self.live.streams() {
+        let streams = self.live.streams();
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        gauge!("countersign_gateway_live_streams", "thread" => thread.to_string())
+            .set(streams.len() as f64);
+        for stream in streams {
             let mut record = Record::again(&stream.connection);
             if let Err(refusal) = self.judge(&stream, &mut record) {
                 self.shared.cut(&refusal);
@@ -181,6 +186,9 @@ fn refuse_odd_shapes(request: &Request<Incoming>) -> Result<(), Refusal> {
     }
     if headers.get_all(http::header::HOST).iter().count() > 1 {
         return bad("more than one `host`");
+    }
+    if request.version() == Version::HTTP_11 && host_of(request).is_none() {
+        return bad("no `host`");
     }
     if request
         .uri()

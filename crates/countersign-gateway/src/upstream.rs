@@ -11,6 +11,7 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use metrics::counter;
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -206,6 +207,7 @@ impl Upstream {
         let stream = timeout(limit, connected)
             .await
             .map_err(|_| UpstreamError::ConnectTimeout(limit))??;
+        counter!("countersign_gateway_upstream_connections_total").increment(1);
         Ok(stream)
     }
 }
