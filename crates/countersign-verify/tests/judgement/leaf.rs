@@ -1,0 +1,82 @@
+//! SPEC section 2, step 2: a leaf that is missing or cannot be read.
+
+use countersign_testca::{oid, root};
+use countersign_verify::presented::Presented;
+use rustls_pki_types::CertificateDer;
+
+use crate::scene::{check, organization, present};
+
+#[test]
+fn a_leaf_must_be_one_certificate_that_names_the_key_that_signed_it() {
+    let ca = root("Root").mint();
+    let trust = organization(&[&ca]);
+    let leaf = || ca.leaf("client");
+    let malformed = "invalid_certificate: leaf - 0 malformed";
+    let nameless = "invalid_certificate: leaf - 0 no_authority_key_identifier";
+    for (case, leaf, expected) in [
+        ("sound", leaf(), "permit cert_1"),
+        ("bytes after it", leaf().trailing(b"\0"), malformed),
+        ("version 1", leaf().version(1), malformed),
+        ("version 2", leaf().version(2), malformed),
+        (
+            "an extension twice",
+            leaf().extension(&[1, 2, 3, 4], false, &[5, 0]).extension(
+                &[1, 2, 3, 4],
+                false,
+                &[5, 0],
+            ),
+            malformed,
+        ),
+        (
+            "two key identifiers",
+            leaf().extension(&[2, 5, 29, 35], false, &[0x30, 3, 0x80, 1, 7]),
+            malformed,
+        ),
+        ("no AKI", leaf().no_aki(), nameless),
+        (
+            "AKI of issuer and serial",
+            leaf().aki_without_key_identifier(),
+            nameless,
+        ),
+        ("AKI of nothing", leaf().aki(&[]), nameless),
+        ("expired, and no AKI", leaf().no_aki().valid(0, 1), nameless),
+    ] {
+        check(case, &trust.judge(&present(&[&leaf.mint()])), expected);
+    }
+    let garbage = |bytes: &[u8]| Presented::new(vec![CertificateDer::from(bytes.to_vec())]);
+    for bytes in [&b""[..], b"garbage", &ca.leaf("client").mint().der()[1..]] {
+        check("garbage", &trust.judge(&garbage(bytes)), malformed);
+    }
+}
+
+#[test]
+fn a_leaf_with_more_extensions_than_are_read_is_malformed() {
+    let ca = root("Root").mint();
+    let trust = organization(&[&ca]);
+    let with = |more: u64| {
+        let leaf = (0..more).fold(ca.leaf("client"), |leaf, at| {
+            leaf.extension(&[1, 2, 3, at], false, &[5, 0])
+        });
+        present(&[&leaf.mint()])
+    };
+    check("32 or fewer", &trust.judge(&with(20)), "permit cert_1");
+    check(
+        "more",
+        &trust.judge(&with(33)),
+        "invalid_certificate: leaf - 0 malformed",
+    );
+}
+
+#[test]
+fn a_critical_extension_that_nobody_processes_is_no_matter_of_reading() {
+    let ca = root("Root").mint();
+    let trust = organization(&[&ca]);
+    let odd = |id: &[u64]| present(&[&ca.leaf("client").extension(id, true, &[5, 0]).mint()]);
+    for id in [&[1, 2, 3, 4][..], &[2, 5, 29, 99], oid::CLIENT_AUTH] {
+        check(
+            "critical",
+            &trust.judge(&odd(id)),
+            "certificate_verification_failed: direct_path cert_1 0 unknown_critical_extension",
+        );
+    }
+}

@@ -1,0 +1,17 @@
+//! Cases of our own, one defect each: what `judge` answers, with the code and the whole trace.
+
+#![expect(
+    clippy::cast_possible_wrap,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what goes wrong while a test sets its scene should stop it"
+)]
+
+mod budget;
+mod chain;
+mod direct;
+mod leaf;
+mod permit;
+mod policy;
+mod scene;
+mod scope;

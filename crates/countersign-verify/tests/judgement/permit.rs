@@ -1,0 +1,54 @@
+//! What a permit proves, and how long.
+
+use countersign_testca::{Minted, NOT_AFTER, NOT_BEFORE, root};
+use countersign_types::certificate::Scope;
+use countersign_verify::{judge::Verdict, permit::Permit};
+
+use crate::scene::{NOW, REVISION, organization, present};
+
+const NOW_I64: i64 = NOW as i64;
+
+fn permit(anchors: &[&Minted], chain: &[&Minted]) -> Permit {
+    match organization(anchors).judge(&present(chain)) {
+        Verdict::Permit(permit) => permit,
+        other => panic!("no permit: {other:?}"),
+    }
+}
+
+#[test]
+fn it_names_the_anchor_the_leaf_and_the_revision() {
+    let ca = root("Root").mint();
+    let leaf = ca.leaf("client").mint();
+    let permit = permit(&[&ca], &[&leaf]);
+    assert_eq!(permit.anchor().as_str(), "cert_1");
+    assert_eq!(permit.scope(), &Scope::Organization);
+    assert_eq!(permit.revision(), REVISION);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, leaf.der());
+    assert_eq!(permit.leaf_sha256(), digest.as_ref());
+}
+
+#[test]
+fn it_holds_until_the_first_certificate_of_its_path_expires() {
+    let (soon, later) = (NOW_I64 + 10, NOW_I64 + 20);
+    let mint = |ca: i64, issuing: i64, leaf: i64| {
+        let ca = root("Root").valid(NOT_BEFORE, ca).mint();
+        let issuing = ca.intermediate("Issuing").valid(NOT_BEFORE, issuing).mint();
+        let leaf = issuing.leaf("client").valid(NOT_BEFORE, leaf).mint();
+        (ca, issuing, leaf)
+    };
+    for (ca, issuing, leaf) in [
+        mint(soon, later, NOT_AFTER),
+        mint(later, soon, NOT_AFTER),
+        mint(later, NOT_AFTER, soon),
+    ] {
+        let chained = permit(&[&ca], &[&leaf, &issuing]);
+        assert_eq!(chained.not_after(), NOW + 10);
+        assert!(chained.holds_at(NOW) && chained.holds_at(NOW + 10));
+        assert!(!chained.holds_at(NOW + 11));
+    }
+    for (ca, leaf) in [(soon, later), (later, soon)] {
+        let ca = root("Root").valid(NOT_BEFORE, ca).mint();
+        let leaf = ca.leaf("client").valid(NOT_BEFORE, leaf).mint();
+        assert_eq!(permit(&[&ca], &[&leaf]).not_after(), NOW + 10);
+    }
+}

@@ -1,0 +1,158 @@
+//! Sets the scene of a case and words its verdict, so that a case is a line.
+
+use countersign_testca::Minted;
+use countersign_types::{
+    UnixSeconds,
+    bundle::{BundleCertificate, BundleProject, OrganizationBundle},
+    certificate::Scope,
+    id::OrganizationId,
+};
+use countersign_verify::{
+    denial::Finding,
+    judge::{Verdict, judge},
+    presented::Presented,
+    trust::TrustSet,
+};
+use rustls_pki_types::CertificateDer;
+
+/// 2026-11-23, inside of what testca mints by default.
+pub(crate) const NOW: UnixSeconds = 1_795_392_000;
+/// The revision of every scene's bundle.
+pub(crate) const REVISION: u64 = 7;
+
+/// A bundle in the making.
+pub(crate) struct Trust(OrganizationBundle);
+
+/// An organization where these are active, `cert_1`, `cert_2` and so on.
+pub(crate) fn organization(anchors: &[&Minted]) -> Trust {
+    let mut trust = Trust(OrganizationBundle {
+        id: OrganizationId::from_random(0),
+        revision: REVISION,
+        certificates: Vec::new(),
+        active: Vec::new(),
+        projects: Vec::new(),
+        keys: Vec::new(),
+    });
+    for (anchor, number) in anchors.iter().zip(1..) {
+        let id = format!("cert_{number}");
+        trust = trust.with(&id, &anchor.pem());
+        trust.0.active.push(id.parse().unwrap());
+    }
+    trust
+}
+
+impl Trust {
+    /// With this certificate, active nowhere yet.
+    pub(crate) fn with(mut self, id: &str, pem: &str) -> Self {
+        self.0.certificates.push(BundleCertificate {
+            id: id.parse().unwrap(),
+            pem: pem.to_owned(),
+            cel_policy: None,
+        });
+        self
+    }
+
+    /// With these active for the organization, after the others.
+    pub(crate) fn active(mut self, ids: &[&str]) -> Self {
+        self.0
+            .active
+            .extend(ids.iter().map(|id| id.parse().unwrap()));
+        self
+    }
+
+    /// With a project where these are active.
+    pub(crate) fn project(mut self, project: &str, ids: &[&str]) -> Self {
+        self.0.projects.push(BundleProject {
+            id: project.parse().unwrap(),
+            archived: false,
+            active: ids.iter().map(|id| id.parse().unwrap()).collect(),
+        });
+        self
+    }
+
+    /// With this policy on every certificate so far.
+    pub(crate) fn policy(mut self, policy: &str) -> Self {
+        for certificate in &mut self.0.certificates {
+            certificate.cel_policy = Some(policy.to_owned());
+        }
+        self
+    }
+
+    /// Judges at [`NOW`], at the organization.
+    pub(crate) fn judge(&self, presented: &Presented) -> Verdict {
+        self.judge_at(NOW, presented)
+    }
+
+    pub(crate) fn judge_at(&self, now: UnixSeconds, presented: &Presented) -> Verdict {
+        judge(
+            &TrustSet::compile(&self.0),
+            &Scope::Organization,
+            presented,
+            now,
+        )
+    }
+
+    pub(crate) fn judge_for(&self, project: &str, presented: &Presented) -> Verdict {
+        let scope = Scope::Project(project.parse().unwrap());
+        judge(&TrustSet::compile(&self.0), &scope, presented, NOW)
+    }
+}
+
+/// What a client presents.
+pub(crate) fn present(chain: &[&Minted]) -> Presented {
+    let ders = chain
+        .iter()
+        .map(|one| CertificateDer::from(one.der().to_vec()));
+    Presented::new(ders.collect())
+}
+
+/// A verdict in words: `permit ANCHOR SCOPE`, `no anchor applies`, or the code followed by a line
+/// for each finding, `STEP ANCHOR CERTIFICATE REASON`.
+pub(crate) fn words(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Permit(permit) => {
+            assert_eq!(permit.revision(), REVISION);
+            format!("permit {}", at(permit.anchor().as_str(), permit.scope()))
+        }
+        Verdict::NoAnchorApplies(proof) => {
+            assert_eq!(proof.revision(), REVISION);
+            "no anchor applies".to_owned()
+        }
+        Verdict::Denial(denial) => {
+            assert_eq!(denial.revision(), REVISION);
+            let findings: Vec<_> = denial.trace().iter().map(finding).collect();
+            format!("{}: {}", denial.code().as_str(), findings.join(", "))
+        }
+    }
+}
+
+fn finding(finding: &Finding) -> String {
+    let step = serde_json::to_value(finding.step).unwrap();
+    let anchor = finding.anchor.as_ref();
+    let anchor = anchor.map_or_else(|| "-".to_owned(), |(id, scope)| at(id.as_str(), scope));
+    let place = finding
+        .certificate
+        .map_or_else(|| "-".to_owned(), |at| at.to_string());
+    let reason = finding.reason.name();
+    format!("{} {anchor} {place} {reason}", step.as_str().unwrap())
+}
+
+fn at(id: &str, scope: &Scope) -> String {
+    match scope {
+        Scope::Organization => id.to_owned(),
+        Scope::Project(project) => format!("{id}@{project}"),
+    }
+}
+
+/// Checks a verdict's words.
+pub(crate) fn check(case: &str, verdict: &Verdict, expected: &str) {
+    assert_eq!(words(verdict), expected, "{case}");
+}
+
+/// A code without its trace, for what the trace is shown elsewhere.
+pub(crate) fn code(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Denial(denial) => denial.code().as_str(),
+        other => panic!("no denial: {other:?}"),
+    }
+}
