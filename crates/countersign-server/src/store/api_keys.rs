@@ -1,17 +1,30 @@
 //! Keys: who calls, and the lists of admin, project and gateway keys.
 
-use aws_lc_rs::digest;
 use countersign_types::{
     UnixSeconds,
     api_key::{
-        AdminApiKey, DeletedAdminApiKey, DeletedProjectApiKey, KeyKind, Permission, ProjectApiKey,
+        AdminApiKey, AdminApiKeyObject, AdminApiKeyOwner, DeletedAdminApiKey,
+        DeletedAdminApiKeyObject, DeletedProjectApiKey, DeletedProjectApiKeyObject, KeyKind,
+        Permission, ProjectApiKey, ProjectApiKeyObject, ProjectApiKeyOwner,
+        ProjectApiKeyOwnerServiceAccount,
     },
+    audit::AuditEvent,
     id::{ApiKeyId, OrganizationId, ProjectId},
     page::Page,
     secret::Secret,
 };
 
-use super::{Change, PageRequest, Store, StoreError, WriteTx, unfinished};
+use super::{
+    Change, Kind, PageRequest, Store, StoreError, WriteTx,
+    listing::Listing,
+    mint::NewKey,
+    projects::{self, Archived},
+    value::{Row, Value},
+};
+
+const CALLER: &str = "SELECT k.organization_id, k.id, k.kind, k.permissions, k.project_id, \
+     p.archived_at, k.expires_at \
+     FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id WHERE k.digest = $1";
 
 /// Whose key it is. The caller of the store decides whether it opens anything: expiry and an
 /// archived project are told, not judged.
@@ -66,21 +79,16 @@ pub struct CreatedGatewayKey {
     pub value: Secret,
 }
 
-/// What a key is found by: SHA-256 of its value.
-#[must_use]
-pub fn key_digest(value: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, value.as_bytes()).as_ref());
-    bytes
-}
-
 impl Store {
     /// Whose key has that digest, of any kind.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn caller(&self, _digest: &[u8; 32]) -> Result<Option<Caller>, StoreError> {
-        Err(unfinished())
+    pub async fn caller(&self, digest: &[u8; 32]) -> Result<Option<Caller>, StoreError> {
+        let mut connection = self.reader().await?;
+        connection
+            .find(CALLER, &[Value::Bytes(digest)], read_caller)
+            .await
     }
 
     /// The keys of a project.
@@ -89,11 +97,15 @@ impl Store {
     /// [`StoreError::NotFound`] for the project, [`StoreError::UnknownCursor`].
     pub async fn list_project_api_keys(
         &self,
-        _organization: &OrganizationId,
-        _project: &ProjectId,
-        _request: &PageRequest,
+        organization: &OrganizationId,
+        project: &ProjectId,
+        request: &PageRequest,
     ) -> Result<Page<ProjectApiKey>, StoreError> {
-        Err(unfinished())
+        let mut connection = self.reader().await?;
+        projects::find(&mut connection, organization, project).await?;
+        project_keys(&[Value::text(organization), Value::text(project)])
+            .page(&mut connection, request, read_project_key)
+            .await
     }
 
     /// A key of a project.
@@ -102,11 +114,15 @@ impl Store {
     /// [`StoreError::NotFound`].
     pub async fn retrieve_project_api_key(
         &self,
-        _organization: &OrganizationId,
-        _project: &ProjectId,
-        _id: &ApiKeyId,
+        organization: &OrganizationId,
+        project: &ProjectId,
+        id: &ApiKeyId,
     ) -> Result<ProjectApiKey, StoreError> {
-        Err(unfinished())
+        let mut connection = self.reader().await?;
+        project_keys(&[Value::text(organization), Value::text(project)])
+            .retrieve(&mut connection, id.as_str(), read_project_key)
+            .await?
+            .ok_or_else(|| unknown(id))
     }
 
     /// The admin keys of an organization.
@@ -115,10 +131,13 @@ impl Store {
     /// [`StoreError::UnknownCursor`].
     pub async fn list_admin_api_keys(
         &self,
-        _organization: &OrganizationId,
-        _request: &PageRequest,
+        organization: &OrganizationId,
+        request: &PageRequest,
     ) -> Result<Page<AdminApiKey>, StoreError> {
-        Err(unfinished())
+        let mut connection = self.reader().await?;
+        admin_keys(&[Value::text(organization)])
+            .page(&mut connection, request, read_admin_key)
+            .await
     }
 
     /// An admin key.
@@ -127,18 +146,35 @@ impl Store {
     /// [`StoreError::NotFound`].
     pub async fn retrieve_admin_api_key(
         &self,
-        _organization: &OrganizationId,
-        _id: &ApiKeyId,
+        organization: &OrganizationId,
+        id: &ApiKeyId,
     ) -> Result<AdminApiKey, StoreError> {
-        Err(unfinished())
+        let mut connection = self.reader().await?;
+        admin_keys(&[Value::text(organization)])
+            .retrieve(&mut connection, id.as_str(), read_admin_key)
+            .await?
+            .ok_or_else(|| unknown(id))
     }
 
     /// Makes a key that reads bundles.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn create_gateway_key(&self, _name: &str) -> Result<CreatedGatewayKey, StoreError> {
-        Err(unfinished())
+    pub async fn create_gateway_key(&self, name: &str) -> Result<CreatedGatewayKey, StoreError> {
+        let sources = &self.inner.sources;
+        let key = NewKey::mint(sources, KeyKind::Gateway, name)?;
+        let mut connection = self.inner.database.transaction().await?;
+        key.insert(&mut connection).await?;
+        connection.commit("COMMIT", || ()).await?;
+        Ok(CreatedGatewayKey {
+            key: GatewayKey {
+                id: key.id,
+                name: name.to_owned(),
+                redacted_value: key.value.redacted(),
+                created_at: key.created_at,
+            },
+            value: key.value,
+        })
     }
 
     /// Every gateway key, oldest first.
@@ -146,15 +182,40 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn list_gateway_keys(&self) -> Result<Vec<GatewayKey>, StoreError> {
-        Err(unfinished())
+        let mut connection = self.reader().await?;
+        connection
+            .query(
+                "SELECT id, name, redacted_value, created_at FROM api_keys \
+                 WHERE kind = 'gateway' AND organization_id IS NULL ORDER BY created_at, seq",
+                &[],
+                |row| {
+                    Ok(GatewayKey {
+                        id: row.parse(0)?,
+                        name: row.text(1)?.to_owned(),
+                        redacted_value: row.text(2)?.to_owned(),
+                        created_at: row.moment(3)?,
+                    })
+                },
+            )
+            .await
     }
 
     /// Deletes a gateway key.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn delete_gateway_key(&self, _id: &ApiKeyId) -> Result<(), StoreError> {
-        Err(unfinished())
+    pub async fn delete_gateway_key(&self, id: &ApiKeyId) -> Result<(), StoreError> {
+        let mut connection = self.inner.database.transaction().await?;
+        let deleted = connection
+            .execute(
+                "DELETE FROM api_keys WHERE id = $1 AND kind = 'gateway'",
+                &[Value::text(id)],
+            )
+            .await?;
+        if deleted == 0 {
+            return Err(unknown(id));
+        }
+        connection.commit("COMMIT", || ()).await
     }
 }
 
@@ -165,9 +226,35 @@ impl WriteTx {
     /// [`StoreError::Unavailable`].
     pub async fn create_admin_api_key(
         &mut self,
-        _new: NewAdminApiKey,
+        new: NewAdminApiKey,
     ) -> Result<Change<AdminApiKey>, StoreError> {
-        Err(unfinished())
+        let expires_at = new
+            .expires_in_seconds
+            .map(|after| self.now + u64::from(after));
+        let scopes: Vec<&str> = new.permissions.iter().map(|each| each.as_str()).collect();
+        let key = NewKey {
+            organization: Some(&self.organization),
+            permissions: scopes.join(" "),
+            created_at: self.now,
+            expires_at,
+            ..NewKey::mint(self.sources(), KeyKind::Admin, &new.name)?
+        };
+        key.insert(&mut self.connection).await?;
+        let (id, value) = (key.id, key.value);
+        let mut answer = admin_keys(&[Value::text(&self.organization)])
+            .retrieve(&mut self.connection, id.as_str(), read_admin_key)
+            .await?
+            .ok_or_else(|| unknown(&id))?;
+        answer.value = Some(value);
+        let event = AuditEvent::ApiKeyCreated {
+            project: None,
+            id,
+            scopes: scopes.into_iter().map(str::to_owned).collect(),
+        };
+        Ok(Change {
+            answer,
+            events: vec![event],
+        })
     }
 
     /// Deletes an admin key, were it the last: the operator can make another at the machine.
@@ -176,9 +263,30 @@ impl WriteTx {
     /// [`StoreError::NotFound`].
     pub async fn delete_admin_api_key(
         &mut self,
-        _id: &ApiKeyId,
+        id: &ApiKeyId,
     ) -> Result<Change<DeletedAdminApiKey>, StoreError> {
-        Err(unfinished())
+        let deleted = self
+            .connection
+            .execute(
+                "DELETE FROM api_keys WHERE id = $1 AND organization_id = $2 AND kind = 'admin'",
+                &[Value::text(id), Value::text(&self.organization)],
+            )
+            .await?;
+        if deleted == 0 {
+            return Err(unknown(id));
+        }
+        let event = AuditEvent::ApiKeyDeleted {
+            project: None,
+            id: id.clone(),
+        };
+        Ok(Change {
+            answer: DeletedAdminApiKey {
+                object: DeletedAdminApiKeyObject::Deleted,
+                id: id.clone(),
+                deleted: true,
+            },
+            events: vec![event],
+        })
     }
 
     /// Deletes a project's key.
@@ -187,9 +295,132 @@ impl WriteTx {
     /// [`StoreError::NotFound`].
     pub async fn delete_project_api_key(
         &mut self,
-        _project: &ProjectId,
-        _id: &ApiKeyId,
+        project: &ProjectId,
+        id: &ApiKeyId,
     ) -> Result<Change<DeletedProjectApiKey>, StoreError> {
-        Err(unfinished())
+        let audited = self.open_project(project, Archived::Allowed).await?;
+        let deleted = self
+            .connection
+            .execute(
+                "DELETE FROM api_keys WHERE id = $1 AND organization_id = $2 AND project_id = $3",
+                &[
+                    Value::text(id),
+                    Value::text(&self.organization),
+                    Value::text(project),
+                ],
+            )
+            .await?;
+        if deleted == 0 {
+            return Err(unknown(id));
+        }
+        let event = AuditEvent::ApiKeyDeleted {
+            project: Some(audited),
+            id: id.clone(),
+        };
+        Ok(Change {
+            answer: DeletedProjectApiKey {
+                object: DeletedProjectApiKeyObject::Deleted,
+                id: id.clone(),
+                deleted: true,
+            },
+            events: vec![event],
+        })
     }
+}
+
+fn unknown(id: &ApiKeyId) -> StoreError {
+    StoreError::not_found(Kind::ApiKey, id.as_str())
+}
+
+fn read_caller(row: &Row<'_>) -> Result<Caller, StoreError> {
+    Ok(Caller {
+        organization: row.optional_parse(0)?,
+        key: row.parse(1)?,
+        kind: kind(row.text(2)?)?,
+        permissions: permissions(row.text(3)?)?,
+        project: row.optional_parse(4)?,
+        project_archived: row.optional_moment(5)?.is_some(),
+        expires_at: row.optional_moment(6)?,
+    })
+}
+
+pub(super) fn kind(text: &str) -> Result<KeyKind, StoreError> {
+    [KeyKind::Admin, KeyKind::Project, KeyKind::Gateway]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| StoreError::Corrupt("an unknown kind of key".to_owned()))
+}
+
+fn permissions(text: &str) -> Result<Vec<Permission>, StoreError> {
+    text.split_ascii_whitespace()
+        .map(Permission::from_name)
+        .collect::<Option<_>>()
+        .ok_or_else(|| StoreError::Corrupt("an unknown permission".to_owned()))
+}
+
+const fn admin_keys<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
+    Listing {
+        columns: "t.id, t.name, t.redacted_value, t.created_at, t.expires_at, t.permissions, \
+                  o.id, o.name, o.created_at",
+        from: "FROM api_keys t JOIN organizations o ON o.id = t.organization_id \
+               WHERE t.organization_id = $1 AND t.kind = 'admin'",
+        only: "",
+        values,
+    }
+}
+
+fn read_admin_key(row: &Row<'_>) -> Result<AdminApiKey, StoreError> {
+    Ok(AdminApiKey {
+        object: AdminApiKeyObject::AdminApiKey,
+        id: row.parse(0)?,
+        name: Some(row.text(1)?.to_owned()),
+        redacted_value: row.text(2)?.to_owned(),
+        value: None,
+        created_at: row.moment(3)?,
+        expires_at: row.optional_moment(4)?,
+        last_used_at: None,
+        owner: AdminApiKeyOwner {
+            kind: "organization".to_owned(),
+            object: "organization".to_owned(),
+            id: row.text(6)?.to_owned(),
+            name: row.text(7)?.to_owned(),
+            created_at: row.moment(8)?,
+            role: "owner".to_owned(),
+        },
+        scopes: Some(permissions(row.text(5)?)?),
+    })
+}
+
+const fn project_keys<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
+    Listing {
+        columns: "t.id, t.name, t.redacted_value, t.created_at, p.archived_at, \
+                  s.id, s.name, s.created_at, s.role",
+        from: "FROM api_keys t JOIN service_accounts s ON s.id = t.service_account_id \
+               JOIN projects p ON p.id = t.project_id \
+               WHERE t.organization_id = $1 AND t.project_id = $2",
+        only: "",
+        values,
+    }
+}
+
+fn read_project_key(row: &Row<'_>) -> Result<ProjectApiKey, StoreError> {
+    let access = row.optional_moment(4)?.map_or("active", |_| "inactive");
+    Ok(ProjectApiKey {
+        object: ProjectApiKeyObject::ProjectApiKey,
+        redacted_value: row.text(2)?.to_owned(),
+        name: row.text(1)?.to_owned(),
+        created_at: row.moment(3)?,
+        last_used_at: None,
+        id: row.parse(0)?,
+        owner_project_access: access.to_owned(),
+        owner: ProjectApiKeyOwner {
+            kind: "service_account".to_owned(),
+            service_account: Some(ProjectApiKeyOwnerServiceAccount {
+                id: row.parse(5)?,
+                name: row.text(6)?.to_owned(),
+                created_at: row.moment(7)?,
+                role: projects::from_word(row.text(8)?)?,
+            }),
+        },
+    })
 }

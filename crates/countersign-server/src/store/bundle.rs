@@ -1,12 +1,22 @@
 //! What gateways are told: the organizations that changed, each whole (SPEC section 4).
 
+use std::{collections::HashMap, hash::Hash};
+
 use countersign_types::{
     UnixSeconds,
-    bundle::Bundle,
+    bundle::{Bundle, BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
     id::{CertificateId, OrganizationId},
 };
 
-use super::{Store, StoreError, unfinished};
+use super::{
+    Store, StoreError, api_keys, certificates,
+    connection::Connection,
+    value::{Row, Value},
+    write::REVISION,
+};
+
+/// How many organizations are read at a time.
+const AT_A_TIME: i64 = 256;
 
 /// An anchor that is active somewhere, and when it expires: for the operator's metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,15 +35,204 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn bundle(&self, _after: u64) -> Result<Bundle, StoreError> {
-        Err(unfinished())
+    pub async fn bundle(&self, after: u64) -> Result<Bundle, StoreError> {
+        let mut connection = self.inner.database.snapshot().await?;
+        let revision = connection.number(REVISION, &[]).await?;
+        let complete = after == 0 || after > revision;
+        let mut after = if complete { 0 } else { after };
+        let mut organizations = Vec::new();
+        loop {
+            let some = read_some(&mut connection, after).await?;
+            let Some(last) = some.last() else { break };
+            after = last.revision;
+            organizations.extend(some);
+            // Many organizations take long to read; others have requests too.
+            tokio::task::yield_now().await;
+        }
+        Ok(Bundle {
+            revision,
+            complete,
+            organizations,
+        })
     }
 
     /// The active anchors of every organization that expire first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn list_active_anchors(&self, _limit: u32) -> Result<Vec<ActiveAnchor>, StoreError> {
-        Err(unfinished())
+    pub async fn list_active_anchors(&self, limit: u32) -> Result<Vec<ActiveAnchor>, StoreError> {
+        let mut connection = self.reader().await?;
+        connection
+            .query(
+                "SELECT c.organization_id, c.id, c.expires_at FROM certificates c \
+                 WHERE EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
+                 ORDER BY c.expires_at LIMIT $1",
+                &[Value::Int(i64::from(limit))],
+                |row| {
+                    Ok(ActiveAnchor {
+                        organization: row.parse(0)?,
+                        certificate: row.parse(1)?,
+                        expires_at: row.moment(2)?,
+                    })
+                },
+            )
+            .await
+    }
+}
+
+/// The next organizations after a revision, in the order of their revisions.
+async fn read_some(
+    connection: &mut Connection,
+    after: u64,
+) -> Result<Vec<OrganizationBundle>, StoreError> {
+    let mut organizations = connection
+        .query(
+            "SELECT id, revision FROM organizations WHERE revision > $1 \
+             ORDER BY revision LIMIT $2",
+            &[Value::moment(after), Value::Int(AT_A_TIME)],
+            |row| {
+                Ok(OrganizationBundle {
+                    id: row.parse(0)?,
+                    revision: row.moment(1)?,
+                    certificates: Vec::new(),
+                    active: Vec::new(),
+                    projects: Vec::new(),
+                    keys: Vec::new(),
+                })
+            },
+        )
+        .await?;
+    let Some(last) = organizations.last() else {
+        return Ok(organizations);
+    };
+    let mut parts = Parts {
+        connection,
+        range: [Value::moment(after), Value::moment(last.revision)],
+    };
+    let mut certificates = parts.certificates().await?;
+    let mut active = parts.active().await?;
+    let mut projects = parts.projects().await?;
+    let mut keys = parts.keys().await?;
+    for organization in &mut organizations {
+        let id = organization.id.as_str();
+        organization.certificates = certificates.remove(id).unwrap_or_default();
+        organization.projects = projects.remove(id).unwrap_or_default();
+        organization.keys = keys.remove(id).unwrap_or_default();
+        organization.active = active
+            .remove(&(id.to_owned(), String::new()))
+            .unwrap_or_default();
+        for project in &mut organization.projects {
+            let at = (id.to_owned(), project.id.as_str().to_owned());
+            project.active = active.remove(&at).unwrap_or_default();
+        }
+    }
+    Ok(organizations)
+}
+
+fn group<K: Eq + Hash, V>(rows: Vec<(K, V)>) -> HashMap<K, Vec<V>> {
+    let mut out: HashMap<K, Vec<V>> = HashMap::new();
+    for (key, value) in rows {
+        out.entry(key).or_default().push(value);
+    }
+    out
+}
+
+/// What belongs to the organizations of a range of revisions, by organization.
+struct Parts<'a> {
+    connection: &'a mut Connection,
+    range: [Value<'a>; 2],
+}
+
+type ByOrganization<T> = HashMap<String, Vec<T>>;
+
+impl Parts<'_> {
+    async fn read<T>(
+        &mut self,
+        sql: &str,
+        mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<ByOrganization<T>, StoreError> {
+        let rows = self
+            .connection
+            .query(sql, &self.range, |row| {
+                Ok((row.text(0)?.to_owned(), map(row)?))
+            })
+            .await?;
+        Ok(group(rows))
+    }
+
+    async fn certificates(&mut self) -> Result<ByOrganization<BundleCertificate>, StoreError> {
+        self.read(
+            "SELECT c.organization_id, c.id, c.pem, c.cel_policy \
+             FROM organizations o JOIN certificates c ON c.organization_id = o.id \
+             WHERE o.revision > $1 AND o.revision <= $2 \
+             AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
+             ORDER BY c.created_at, c.seq",
+            |row| {
+                Ok(BundleCertificate {
+                    id: row.parse(1)?,
+                    pem: certificates::pem(row, 2)?,
+                    cel_policy: row.optional_text(3)?.map(str::to_owned),
+                })
+            },
+        )
+        .await
+    }
+
+    /// What is active, by organization and project; the empty project is the organization.
+    async fn active(
+        &mut self,
+    ) -> Result<HashMap<(String, String), Vec<CertificateId>>, StoreError> {
+        let rows = self
+            .connection
+            .query(
+                "SELECT a.organization_id, a.project_id, a.certificate_id \
+                 FROM organizations o JOIN activations a ON a.organization_id = o.id \
+                 WHERE o.revision > $1 AND o.revision <= $2 ORDER BY a.activated_at, a.seq",
+                &self.range,
+                |row| {
+                    let at = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
+                    Ok((at, row.parse(2)?))
+                },
+            )
+            .await?;
+        Ok(group(rows))
+    }
+
+    async fn projects(&mut self) -> Result<ByOrganization<BundleProject>, StoreError> {
+        self.read(
+            "SELECT p.organization_id, p.id, p.archived_at \
+             FROM organizations o JOIN projects p ON p.organization_id = o.id \
+             WHERE o.revision > $1 AND o.revision <= $2 ORDER BY p.created_at, p.seq",
+            |row| {
+                Ok(BundleProject {
+                    id: row.parse(1)?,
+                    archived: row.optional_moment(2)?.is_some(),
+                    active: Vec::new(),
+                })
+            },
+        )
+        .await
+    }
+
+    async fn keys(&mut self) -> Result<ByOrganization<BundleKey>, StoreError> {
+        self.read(
+            "SELECT k.organization_id, k.id, k.kind, k.digest, k.project_id, k.expires_at \
+             FROM organizations o JOIN api_keys k ON k.organization_id = o.id \
+             WHERE o.revision > $1 AND o.revision <= $2 ORDER BY k.created_at, k.seq",
+            |row| {
+                Ok(BundleKey {
+                    id: row.parse(1)?,
+                    kind: api_keys::kind(row.text(2)?)?,
+                    sha256: row
+                        .bytes(3)?
+                        .iter()
+                        .map(|byte| format!("{byte:02x}"))
+                        .collect(),
+                    project: row.optional_parse(4)?,
+                    expires_at: row.optional_moment(5)?,
+                })
+            },
+        )
+        .await
     }
 }

@@ -1,8 +1,15 @@
 //! Gateways, as far as they tell of themselves.
 
-use countersign_types::{UnixSeconds, bundle::Gateways, id::GatewayId};
+use countersign_types::{
+    UnixSeconds,
+    bundle::{Gateway, Gateways},
+    id::GatewayId,
+};
 
-use super::{Store, StoreError, unfinished};
+use super::{Store, StoreError, value::Value, write::REVISION};
+
+/// A gateway that was not seen for a day, in seconds, is forgotten.
+const FORGET_AFTER: UnixSeconds = 24 * 60 * 60;
 
 impl Store {
     /// The gateways that were seen at or after a moment (Unix seconds), and the deployment's
@@ -10,8 +17,25 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn list_gateways(&self, _seen_since: UnixSeconds) -> Result<Gateways, StoreError> {
-        Err(unfinished())
+    pub async fn list_gateways(&self, seen_since: UnixSeconds) -> Result<Gateways, StoreError> {
+        let mut connection = self.inner.database.snapshot().await?;
+        let revision = connection.number(REVISION, &[]).await?;
+        let gateways = connection
+            .query(
+                "SELECT id, name, revision, seen_at FROM gateways WHERE seen_at >= $1 \
+                 ORDER BY name, id",
+                &[Value::moment(seen_since)],
+                |row| {
+                    Ok(Gateway {
+                        id: row.parse(0)?,
+                        name: row.text(1)?.to_owned(),
+                        revision: row.moment(2)?,
+                        seen_at: row.moment(3)?,
+                    })
+                },
+            )
+            .await?;
+        Ok(Gateways { revision, gateways })
     }
 
     /// Keeps that a gateway was seen just now, and the revision that it enforces.
@@ -20,10 +44,31 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn record_gateway(
         &self,
-        _id: &GatewayId,
-        _name: &str,
-        _revision: u64,
+        id: &GatewayId,
+        name: &str,
+        revision: u64,
     ) -> Result<(), StoreError> {
-        Err(unfinished())
+        let now = self.inner.sources.now();
+        let mut connection = self.inner.database.transaction().await?;
+        connection
+            .execute(
+                "INSERT INTO gateways (id, name, revision, seen_at) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+                 revision = excluded.revision, seen_at = excluded.seen_at",
+                &[
+                    Value::text(id),
+                    Value::Text(name),
+                    Value::moment(revision),
+                    Value::moment(now),
+                ],
+            )
+            .await?;
+        connection
+            .execute(
+                "DELETE FROM gateways WHERE seen_at < $1",
+                &[Value::moment(now.saturating_sub(FORGET_AFTER))],
+            )
+            .await?;
+        connection.commit("COMMIT", || ()).await
     }
 }

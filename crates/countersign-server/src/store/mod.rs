@@ -7,26 +7,38 @@ mod api_keys;
 mod audit_logs;
 mod bundle;
 mod certificates;
+mod connection;
+mod dialect;
 mod error;
 mod gateways;
+mod listing;
+mod migrations;
+mod mint;
 mod organizations;
+mod postgres;
+mod postgres_url;
 mod projects;
 mod service_accounts;
+mod signal;
 mod sources;
+mod sqlite;
 mod toggles;
+mod value;
 mod write;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use countersign_types::page::{DEFAULT_LIMIT, Order};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 
+use self::connection::{Connection, Database};
 pub use self::{
-    api_keys::{Caller, CreatedGatewayKey, GatewayKey, NewAdminApiKey, key_digest},
+    api_keys::{Caller, CreatedGatewayKey, GatewayKey, NewAdminApiKey},
     audit_logs::{AuditFilter, AuditPage, AuditRange},
     bundle::ActiveAnchor,
     certificates::NewCertificate,
     error::{Kind, Outage, StoreError},
+    mint::key_digest,
     organizations::CreatedOrganization,
     projects::NewProject,
     service_accounts::NewServiceAccount,
@@ -87,19 +99,34 @@ pub struct Store {
 }
 
 struct Inner {
+    database: Database,
+    sources: Sources,
     revision: watch::Sender<u64>,
+    /// Ends with the store.
+    _followers: JoinSet<()>,
 }
 
 impl Store {
     /// Opens the database and brings its schema up to date, under a lock, so that any number of
-    /// processes may start at once.
+    /// processes may start at once. A SQLite file may be open in several processes too: each sees
+    /// the others' changes at once, but is told of them only by a timer, within half a second.
     ///
     /// # Errors
     /// [`StoreError::Configuration`] when the location cannot be used as given,
     /// [`StoreError::TooNew`] when a newer version wrote the database,
     /// [`StoreError::Unavailable`] when it cannot be reached.
-    pub async fn open(_location: &Location, _sources: Sources) -> Result<Self, StoreError> {
-        Err(unfinished())
+    pub async fn open(location: &Location, sources: Sources) -> Result<Self, StoreError> {
+        let database = Database::open(location)?;
+        migrations::apply(&database, sources.now()).await?;
+        let (revision, _) = watch::channel(signal::read_revision(&database).await?);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                _followers: signal::follow(&database, &revision),
+                database,
+                sources,
+                revision,
+            }),
+        })
     }
 
     /// The deployment's revision as it is announced. It says only that there is something to
@@ -115,10 +142,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when it does not.
     pub async fn revision(&self) -> Result<u64, StoreError> {
-        Err(unfinished())
+        signal::read_revision(&self.inner.database).await
     }
-}
 
-fn unfinished() -> StoreError {
-    StoreError::Unavailable(Outage::Disconnected, "not built yet".to_owned())
+    async fn reader(&self) -> Result<Connection, StoreError> {
+        self.inner.database.reader().await
+    }
 }

@@ -1,8 +1,20 @@
 //! Organizations: made by the operator.
 
-use countersign_types::{api_key::AdminApiKey, id::OrganizationId, organization::Organization};
+use countersign_types::{
+    api_key::{AdminApiKey, Permission},
+    audit::Actor,
+    id::OrganizationId,
+    organization::Organization,
+};
 
-use super::{Store, StoreError, unfinished};
+use super::{
+    Kind, NewAdminApiKey, Store, StoreError, WriteTx,
+    value::{Row, Value},
+};
+
+const COLUMNS: &str = "t.id, t.name, t.created_at, t.revision";
+/// What the key that comes with an organization is called.
+const FIRST_KEY: &str = "First admin key";
 
 /// A new organization and its first key, whose value is shown this once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +31,45 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn create_organization(
-        &self,
-        _name: &str,
-    ) -> Result<CreatedOrganization, StoreError> {
-        Err(unfinished())
+    pub async fn create_organization(&self, name: &str) -> Result<CreatedOrganization, StoreError> {
+        let inner = &self.inner;
+        let mut organization = Organization {
+            id: OrganizationId::from_random(inner.sources.id()?),
+            name: name.to_owned(),
+            created_at: inner.sources.now(),
+            revision: 0,
+        };
+        let mut connection = inner.database.transaction().await?;
+        connection
+            .execute(
+                "INSERT INTO organizations (id, name, created_at, revision, clock) \
+                 VALUES ($1, $2, $3, 0, $3)",
+                &[
+                    Value::text(&organization.id),
+                    Value::Text(name),
+                    Value::moment(organization.created_at),
+                ],
+            )
+            .await?;
+        let mut tx = WriteTx {
+            connection,
+            store: self.clone(),
+            organization: organization.id.clone(),
+            actor: Actor::Operator,
+            now: organization.created_at,
+        };
+        let key = tx
+            .create_admin_api_key(NewAdminApiKey {
+                name: FIRST_KEY.to_owned(),
+                expires_in_seconds: None,
+                permissions: Permission::ALL.to_vec(),
+            })
+            .await?;
+        organization.revision = tx.commit(key.events).await?;
+        Ok(CreatedOrganization {
+            organization,
+            key: key.answer,
+        })
     }
 
     /// Every organization, oldest first.
@@ -31,7 +77,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn list_organizations(&self) -> Result<Vec<Organization>, StoreError> {
-        Err(unfinished())
+        let mut connection = self.reader().await?;
+        let sql = format!("SELECT {COLUMNS} FROM organizations t ORDER BY t.created_at, t.seq");
+        connection.query(&sql, &[], read).await
     }
 
     /// An organization.
@@ -40,8 +88,22 @@ impl Store {
     /// [`StoreError::NotFound`].
     pub async fn retrieve_organization(
         &self,
-        _id: &OrganizationId,
+        id: &OrganizationId,
     ) -> Result<Organization, StoreError> {
-        Err(unfinished())
+        let mut connection = self.reader().await?;
+        let sql = format!("SELECT {COLUMNS} FROM organizations t WHERE t.id = $1");
+        connection
+            .find(&sql, &[Value::text(id)], read)
+            .await?
+            .ok_or_else(|| StoreError::not_found(Kind::Organization, id.as_str()))
     }
+}
+
+fn read(row: &Row<'_>) -> Result<Organization, StoreError> {
+    Ok(Organization {
+        id: row.parse(0)?,
+        name: row.text(1)?.to_owned(),
+        created_at: row.moment(2)?,
+        revision: row.moment(3)?,
+    })
 }

@@ -1,15 +1,25 @@
 //! Service accounts of projects, and the keys made for them.
 
 use countersign_types::{
-    id::{OrganizationId, ProjectId, ServiceAccountId},
+    api_key::KeyKind,
+    audit::{AuditEvent, AuditProject},
+    id::{ApiKeyId, OrganizationId, ProjectId, ServiceAccountId},
     page::Page,
     project::{
-        DeletedServiceAccount, ServiceAccount, ServiceAccountApiKey, ServiceAccountCreated,
-        ServiceAccountUpdateRequest,
+        DeletedServiceAccount, DeletedServiceAccountObject, ServiceAccount, ServiceAccountApiKey,
+        ServiceAccountApiKeyObject, ServiceAccountCreated, ServiceAccountObject,
+        ServiceAccountRole, ServiceAccountUpdateRequest,
     },
 };
 
-use super::{Change, PageRequest, Store, StoreError, WriteTx, unfinished};
+use super::{
+    Change, Kind, PageRequest, Store, StoreError, WriteTx,
+    connection::Connection,
+    listing::Listing,
+    mint::NewKey,
+    projects::{self, Archived},
+    value::{Row, Value},
+};
 
 /// A service account to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +37,15 @@ impl Store {
     /// [`StoreError::NotFound`] for the project, [`StoreError::UnknownCursor`].
     pub async fn list_service_accounts(
         &self,
-        _organization: &OrganizationId,
-        _project: &ProjectId,
-        _request: &PageRequest,
+        organization: &OrganizationId,
+        project: &ProjectId,
+        request: &PageRequest,
     ) -> Result<Page<ServiceAccount>, StoreError> {
-        Err(unfinished())
+        let mut connection = self.reader().await?;
+        projects::find(&mut connection, organization, project).await?;
+        listing(&[Value::text(organization), Value::text(project)])
+            .page(&mut connection, request, read)
+            .await
     }
 
     /// A service account.
@@ -40,11 +54,12 @@ impl Store {
     /// [`StoreError::NotFound`].
     pub async fn retrieve_service_account(
         &self,
-        _organization: &OrganizationId,
-        _project: &ProjectId,
-        _id: &ServiceAccountId,
+        organization: &OrganizationId,
+        project: &ProjectId,
+        id: &ServiceAccountId,
     ) -> Result<ServiceAccount, StoreError> {
-        Err(unfinished())
+        let mut connection = self.reader().await?;
+        find(&mut connection, organization, project, id).await
     }
 }
 
@@ -55,10 +70,40 @@ impl WriteTx {
     /// [`StoreError::NotFound`] for the project, [`StoreError::ProjectArchived`].
     pub async fn create_service_account(
         &mut self,
-        _project: &ProjectId,
-        _new: NewServiceAccount,
+        project: &ProjectId,
+        new: NewServiceAccount,
     ) -> Result<Change<ServiceAccountCreated>, StoreError> {
-        Err(unfinished())
+        let audited = self.open_project(project, Archived::Refused).await?;
+        let account = ServiceAccount {
+            object: ServiceAccountObject::ServiceAccount,
+            id: ServiceAccountId::from_random(self.sources().id()?),
+            name: new.name,
+            role: ServiceAccountRole::Member,
+            created_at: self.now,
+        };
+        self.insert_service_account(project, &account).await?;
+        let mut events = vec![AuditEvent::ServiceAccountCreated {
+            project: audited.clone(),
+            id: account.id.clone(),
+            role: account.role.as_str().to_owned(),
+        }];
+        let mut api_key = None;
+        if new.with_key {
+            let made = self.add_key(audited, &account, None, Vec::new()).await?;
+            events.extend(made.events);
+            api_key = Some(made.answer);
+        }
+        Ok(Change {
+            answer: ServiceAccountCreated {
+                object: account.object,
+                id: account.id,
+                name: account.name,
+                role: account.role,
+                created_at: account.created_at,
+                api_key,
+            },
+            events,
+        })
     }
 
     /// Changes a service account; what is absent stays as it is.
@@ -67,11 +112,38 @@ impl WriteTx {
     /// [`StoreError::NotFound`].
     pub async fn update_service_account(
         &mut self,
-        _project: &ProjectId,
-        _id: &ServiceAccountId,
-        _update: ServiceAccountUpdateRequest,
+        project: &ProjectId,
+        id: &ServiceAccountId,
+        update: ServiceAccountUpdateRequest,
     ) -> Result<Change<ServiceAccount>, StoreError> {
-        Err(unfinished())
+        let audited = self.open_project(project, Archived::Allowed).await?;
+        let mut account = self.find_service_account(project, id).await?;
+        let name = update.name.filter(|name| account.name != *name);
+        let role = update.role.filter(|role| account.role != *role);
+        if name.is_none() && role.is_none() {
+            return Ok(Change::none(account));
+        }
+        account.name = name.unwrap_or(account.name);
+        account.role = role.unwrap_or(account.role);
+        self.connection
+            .execute(
+                "UPDATE service_accounts SET name = $2, role = $3 WHERE id = $1",
+                &[
+                    Value::text(id),
+                    Value::Text(&account.name),
+                    Value::Text(account.role.as_str()),
+                ],
+            )
+            .await?;
+        let event = AuditEvent::ServiceAccountUpdated {
+            project: audited,
+            id: id.clone(),
+            role: role.map(|role| role.as_str().to_owned()),
+        };
+        Ok(Change {
+            answer: account,
+            events: vec![event],
+        })
     }
 
     /// Deletes a service account and its keys.
@@ -80,10 +152,44 @@ impl WriteTx {
     /// [`StoreError::NotFound`].
     pub async fn delete_service_account(
         &mut self,
-        _project: &ProjectId,
-        _id: &ServiceAccountId,
+        project: &ProjectId,
+        id: &ServiceAccountId,
     ) -> Result<Change<DeletedServiceAccount>, StoreError> {
-        Err(unfinished())
+        let audited = self.open_project(project, Archived::Allowed).await?;
+        self.find_service_account(project, id).await?;
+        let keys = self
+            .connection
+            .query(
+                "DELETE FROM api_keys WHERE service_account_id = $1 RETURNING id",
+                &[Value::text(id)],
+                |row| row.parse::<ApiKeyId>(0),
+            )
+            .await?;
+        self.connection
+            .execute(
+                "DELETE FROM service_accounts WHERE id = $1",
+                &[Value::text(id)],
+            )
+            .await?;
+        let mut events: Vec<_> = keys
+            .into_iter()
+            .map(|key| AuditEvent::ApiKeyDeleted {
+                project: Some(audited.clone()),
+                id: key,
+            })
+            .collect();
+        events.push(AuditEvent::ServiceAccountDeleted {
+            project: audited,
+            id: id.clone(),
+        });
+        Ok(Change {
+            answer: DeletedServiceAccount {
+                object: DeletedServiceAccountObject::Deleted,
+                id: id.clone(),
+                deleted: true,
+            },
+            events,
+        })
     }
 
     /// Makes another key for a service account; without a name, it has the account's. `scopes`
@@ -93,11 +199,107 @@ impl WriteTx {
     /// [`StoreError::NotFound`], [`StoreError::ProjectArchived`].
     pub async fn create_service_account_api_key(
         &mut self,
-        _project: &ProjectId,
-        _id: &ServiceAccountId,
-        _name: Option<String>,
-        _scopes: Vec<String>,
+        project: &ProjectId,
+        id: &ServiceAccountId,
+        name: Option<String>,
+        scopes: Vec<String>,
     ) -> Result<Change<ServiceAccountApiKey>, StoreError> {
-        Err(unfinished())
+        let audited = self.open_project(project, Archived::Refused).await?;
+        let account = self.find_service_account(project, id).await?;
+        self.add_key(audited, &account, name, scopes).await
     }
+
+    async fn find_service_account(
+        &mut self,
+        project: &ProjectId,
+        id: &ServiceAccountId,
+    ) -> Result<ServiceAccount, StoreError> {
+        find(&mut self.connection, &self.organization, project, id).await
+    }
+
+    async fn insert_service_account(
+        &mut self,
+        project: &ProjectId,
+        account: &ServiceAccount,
+    ) -> Result<u64, StoreError> {
+        self.connection
+            .execute(
+                "INSERT INTO service_accounts (id, organization_id, project_id, name, role, \
+                 created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+                &[
+                    Value::text(&account.id),
+                    Value::text(&self.organization),
+                    Value::text(project),
+                    Value::Text(&account.name),
+                    Value::Text(account.role.as_str()),
+                    Value::moment(self.now),
+                ],
+            )
+            .await
+    }
+
+    async fn add_key(
+        &mut self,
+        project: AuditProject,
+        account: &ServiceAccount,
+        name: Option<String>,
+        scopes: Vec<String>,
+    ) -> Result<Change<ServiceAccountApiKey>, StoreError> {
+        let name = name.unwrap_or_else(|| account.name.clone());
+        let key = NewKey {
+            organization: Some(&self.organization),
+            project: Some(&project.id),
+            service_account: Some(&account.id),
+            created_at: self.now,
+            ..NewKey::mint(self.sources(), KeyKind::Project, &name)?
+        };
+        key.insert(&mut self.connection).await?;
+        let (id, value) = (key.id, key.value);
+        let event = AuditEvent::ApiKeyCreated {
+            project: Some(project),
+            id: id.clone(),
+            scopes,
+        };
+        Ok(Change {
+            answer: ServiceAccountApiKey {
+                object: ServiceAccountApiKeyObject::ApiKey,
+                value,
+                name,
+                created_at: self.now,
+                id,
+            },
+            events: vec![event],
+        })
+    }
+}
+
+const fn listing<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
+    Listing {
+        columns: "t.id, t.name, t.role, t.created_at",
+        from: "FROM service_accounts t WHERE t.organization_id = $1 AND t.project_id = $2",
+        only: "",
+        values,
+    }
+}
+
+async fn find(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+    project: &ProjectId,
+    id: &ServiceAccountId,
+) -> Result<ServiceAccount, StoreError> {
+    listing(&[Value::text(organization), Value::text(project)])
+        .retrieve(connection, id.as_str(), read)
+        .await?
+        .ok_or_else(|| StoreError::not_found(Kind::ServiceAccount, id.as_str()))
+}
+
+fn read(row: &Row<'_>) -> Result<ServiceAccount, StoreError> {
+    Ok(ServiceAccount {
+        object: ServiceAccountObject::ServiceAccount,
+        id: row.parse(0)?,
+        name: row.text(1)?.to_owned(),
+        role: projects::from_word(row.text(2)?)?,
+        created_at: row.moment(3)?,
+    })
 }

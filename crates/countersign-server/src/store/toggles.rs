@@ -1,11 +1,17 @@
 //! Activation: which certificates are active at which scope.
 
 use countersign_types::{
+    audit::{AuditCertificate, AuditEvent, AuditProject},
     certificate::{Scope, ScopedCertificate},
     id::CertificateId,
 };
 
-use super::{Change, StoreError, WriteTx, unfinished};
+use super::{
+    Change, StoreError, WriteTx,
+    certificates::{find_scoped, scope_id},
+    projects::Archived,
+    value::Value,
+};
 
 impl WriteTx {
     /// Activates certificates at a scope, all or none. Duplicates collapse; the answer follows the
@@ -16,10 +22,28 @@ impl WriteTx {
     /// [`StoreError::Expired`], [`StoreError::ProjectArchived`].
     pub async fn activate_certificates(
         &mut self,
-        _scope: &Scope,
-        _ids: &[CertificateId],
+        scope: &Scope,
+        ids: &[CertificateId],
     ) -> Result<Change<Vec<ScopedCertificate>>, StoreError> {
-        Err(unfinished())
+        let project = self.audit_project(scope, Archived::Refused).await?;
+        let mut data = self.scoped_certificates(scope, ids).await?;
+        let expired = |(_, certificate): &&(usize, ScopedCertificate)| {
+            certificate.certificate_details.expires_at <= self.now
+        };
+        if let Some((index, _)) = data.iter().find(expired) {
+            return Err(StoreError::Expired { index: *index });
+        }
+        let mut certificates = Vec::new();
+        for (_, certificate) in data.iter_mut().filter(|(_, each)| !each.active) {
+            self.insert_activation(scope, &certificate.id).await?;
+            certificate.active = true;
+            certificates.push(audited(certificate));
+        }
+        let event = AuditEvent::CertificatesActivated {
+            project,
+            certificates,
+        };
+        Ok(toggled(data, event))
     }
 
     /// Deactivates certificates at a scope, all or none; an archived project allows it.
@@ -28,9 +52,106 @@ impl WriteTx {
     /// [`StoreError::NotFound`] for the project or the first certificate that is not there.
     pub async fn deactivate_certificates(
         &mut self,
-        _scope: &Scope,
-        _ids: &[CertificateId],
+        scope: &Scope,
+        ids: &[CertificateId],
     ) -> Result<Change<Vec<ScopedCertificate>>, StoreError> {
-        Err(unfinished())
+        let project = self.audit_project(scope, Archived::Allowed).await?;
+        let mut data = self.scoped_certificates(scope, ids).await?;
+        let mut certificates = Vec::new();
+        for (_, certificate) in data.iter_mut().filter(|(_, each)| each.active) {
+            self.delete_activation(scope, &certificate.id).await?;
+            certificate.active = false;
+            certificates.push(audited(certificate));
+        }
+        let event = AuditEvent::CertificatesDeactivated {
+            project,
+            certificates,
+        };
+        Ok(toggled(data, event))
     }
+
+    async fn audit_project(
+        &mut self,
+        scope: &Scope,
+        archived: Archived,
+    ) -> Result<Option<AuditProject>, StoreError> {
+        match scope {
+            Scope::Organization => Ok(None),
+            Scope::Project(project) => self.open_project(project, archived).await.map(Some),
+        }
+    }
+
+    /// The certificates of a request, each once, with its place in the request.
+    async fn scoped_certificates(
+        &mut self,
+        scope: &Scope,
+        ids: &[CertificateId],
+    ) -> Result<Vec<(usize, ScopedCertificate)>, StoreError> {
+        let mut found: Vec<(usize, ScopedCertificate)> = Vec::with_capacity(ids.len());
+        for (index, id) in ids.iter().enumerate() {
+            if found.iter().any(|(_, earlier)| earlier.id == *id) {
+                continue;
+            }
+            let connection = &mut self.connection;
+            let certificate = find_scoped(connection, &self.organization, scope, id).await?;
+            found.push((index, certificate));
+        }
+        Ok(found)
+    }
+
+    async fn insert_activation(
+        &mut self,
+        scope: &Scope,
+        id: &CertificateId,
+    ) -> Result<u64, StoreError> {
+        self.connection
+            .execute(
+                "INSERT INTO activations (organization_id, project_id, certificate_id, \
+                 activated_at) VALUES ($1, $2, $3, $4)",
+                &[
+                    Value::text(&self.organization),
+                    Value::Text(scope_id(scope)),
+                    Value::text(id),
+                    Value::moment(self.now),
+                ],
+            )
+            .await
+    }
+
+    async fn delete_activation(
+        &mut self,
+        scope: &Scope,
+        id: &CertificateId,
+    ) -> Result<u64, StoreError> {
+        self.connection
+            .execute(
+                "DELETE FROM activations WHERE certificate_id = $1 AND project_id = $2",
+                &[Value::text(id), Value::Text(scope_id(scope))],
+            )
+            .await
+    }
+}
+
+fn audited(certificate: &ScopedCertificate) -> AuditCertificate {
+    AuditCertificate {
+        id: certificate.id.clone(),
+        name: certificate.name.clone(),
+    }
+}
+
+/// The answer, and the event unless nothing really changed.
+fn toggled(
+    data: Vec<(usize, ScopedCertificate)>,
+    event: AuditEvent,
+) -> Change<Vec<ScopedCertificate>> {
+    let answer = data
+        .into_iter()
+        .map(|(_, certificate)| certificate)
+        .collect();
+    let events = if event.resource_ids().is_empty() {
+        Vec::new()
+    } else {
+        vec![event]
+    };
+    Change { answer, events }
 }

@@ -3,10 +3,15 @@
 use countersign_types::{
     UnixSeconds,
     audit::{Actor, AuditEvent},
-    id::OrganizationId,
+    id::{ApiKeyId, OrganizationId},
 };
 
-use super::{Store, StoreError, unfinished};
+use super::{
+    Kind, Store, StoreError, connection::Connection, signal::announce, sources::Sources,
+    value::Value,
+};
+
+pub(super) const REVISION: &str = "SELECT revision FROM deployment WHERE id = 1";
 
 /// What a write verb did: its answer, and what the audit log must say of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +25,20 @@ pub struct Change<T> {
 
 /// A write to one organization. Dropped without [`WriteTx::commit`], nothing happened.
 pub struct WriteTx {
-    organization: OrganizationId,
-    actor: Actor,
-    now: UnixSeconds,
+    pub(super) connection: Connection,
+    pub(super) store: Store,
+    pub(super) organization: OrganizationId,
+    pub(super) actor: Actor,
+    pub(super) now: UnixSeconds,
+}
+
+impl<T> Change<T> {
+    pub(super) const fn none(answer: T) -> Self {
+        Self {
+            answer,
+            events: Vec::new(),
+        }
+    }
 }
 
 impl Store {
@@ -33,10 +49,21 @@ impl Store {
     /// [`StoreError::KeyRevoked`] when the actor is an admin key that no longer is one of it.
     pub async fn write(
         &self,
-        _organization: &OrganizationId,
-        _actor: Actor,
+        organization: &OrganizationId,
+        actor: Actor,
     ) -> Result<WriteTx, StoreError> {
-        Err(unfinished())
+        let mut connection = self.inner.database.transaction().await?;
+        let now = advance_clock(&mut connection, organization, self.inner.sources.now()).await?;
+        if let Actor::ApiKey(key) = &actor {
+            check_actor(&mut connection, organization, key, now).await?;
+        }
+        Ok(WriteTx {
+            connection,
+            store: self.clone(),
+            organization: organization.clone(),
+            actor,
+            now,
+        })
     }
 }
 
@@ -55,8 +82,79 @@ impl WriteTx {
     /// # Errors
     /// Any: then nothing changed, unless [`StoreError::Unavailable`] came of losing the connection
     /// while committing, when it may have.
-    pub async fn commit(self, _events: Vec<AuditEvent>) -> Result<u64, StoreError> {
-        let _ = (self.organization, self.actor);
-        Err(unfinished())
+    pub async fn commit(mut self, events: Vec<AuditEvent>) -> Result<u64, StoreError> {
+        if events.is_empty() {
+            return self.connection.number(REVISION, &[]).await;
+        }
+        for event in &events {
+            self.record(event).await?;
+        }
+        // Last, since the whole deployment writes here: held only for as long as the commit takes,
+        // so that revisions become visible in their order.
+        let revision = self
+            .connection
+            .number(
+                "UPDATE deployment SET revision = revision + 1 WHERE id = 1 RETURNING revision",
+                &[],
+            )
+            .await?;
+        self.connection
+            .execute(
+                "UPDATE organizations SET revision = $2 WHERE id = $1",
+                &[Value::text(&self.organization), Value::moment(revision)],
+            )
+            .await?;
+        let inner = &self.store.inner;
+        let sender = inner.revision.clone();
+        self.connection
+            .commit(inner.database.dialect().commit_and_notify(), move || {
+                announce(&sender, revision);
+            })
+            .await?;
+        Ok(revision)
     }
+
+    pub(super) fn sources(&self) -> &Sources {
+        &self.store.inner.sources
+    }
+}
+
+/// Takes the organization's row, which makes every other writer of it wait, and moves its clock
+/// to now, or leaves it where a node with a faster clock has put it.
+async fn advance_clock(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+    now: UnixSeconds,
+) -> Result<UnixSeconds, StoreError> {
+    connection
+        .find(
+            "UPDATE organizations SET clock = CASE WHEN clock < $2 THEN $2 ELSE clock END \
+             WHERE id = $1 RETURNING clock",
+            &[Value::text(organization), Value::moment(now)],
+            |row| row.moment(0),
+        )
+        .await?
+        .ok_or_else(|| StoreError::not_found(Kind::Organization, organization.as_str()))
+}
+
+/// A request may have been read slowly: what its key was when it came is not what it is now.
+async fn check_actor(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+    key: &ApiKeyId,
+    now: UnixSeconds,
+) -> Result<(), StoreError> {
+    connection
+        .find(
+            "SELECT 1 FROM api_keys WHERE id = $1 AND organization_id = $2 AND kind = 'admin' \
+             AND (expires_at IS NULL OR expires_at > $3)",
+            &[
+                Value::text(key),
+                Value::text(organization),
+                Value::moment(now),
+            ],
+            |_| Ok(()),
+        )
+        .await?
+        .ok_or(StoreError::KeyRevoked)
 }

@@ -1,0 +1,198 @@
+//! One connection to either database, and the transactions on it.
+
+use std::sync::Arc;
+
+use tokio::task;
+
+use super::{
+    Location, StoreError,
+    dialect::Dialect,
+    postgres::{self, Postgres},
+    sqlite::{self, Sqlite},
+    value::{Row, Value},
+};
+
+/// A database of either kind.
+#[derive(Clone)]
+pub(super) enum Database {
+    Sqlite(Arc<Sqlite>),
+    Postgres(Arc<Postgres>),
+}
+
+impl Database {
+    pub(super) fn open(location: &Location) -> Result<Self, StoreError> {
+        Ok(match location {
+            Location::Sqlite(path) => Self::Sqlite(Arc::new(Sqlite::new(Some(path.clone()))?)),
+            Location::Memory => Self::Sqlite(Arc::new(Sqlite::new(None)?)),
+            Location::Postgres(url) => Self::Postgres(Arc::new(Postgres::open(url)?)),
+        })
+    }
+
+    pub(super) const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// A connection for single reads.
+    pub(super) async fn reader(&self) -> Result<Connection, StoreError> {
+        Ok(Connection::new(match self {
+            Self::Sqlite(sqlite) => Driver::Sqlite(sqlite.reader().await?),
+            Self::Postgres(postgres) => Driver::Postgres(postgres.connection().await?),
+        }))
+    }
+
+    /// A transaction whose reads all see one moment.
+    pub(super) async fn snapshot(&self) -> Result<Connection, StoreError> {
+        let mut connection = self.reader().await?;
+        let begin = self.dialect().begin_read();
+        match &mut connection.driver {
+            Driver::Sqlite(guard) => guard.batch(begin)?,
+            Driver::Postgres(guard) => guard.begin(begin).await?,
+        }
+        Ok(connection)
+    }
+
+    /// A transaction that writes: it happens when it is committed, and not when it is dropped.
+    pub(super) async fn transaction(&self) -> Result<Connection, StoreError> {
+        Ok(Connection::new(match self {
+            Self::Sqlite(sqlite) => {
+                let mut guard = sqlite.writer().await?;
+                guard.begin_write().await?;
+                Driver::Sqlite(guard)
+            }
+            Self::Postgres(postgres) => {
+                let mut guard = postgres.connection().await?;
+                guard.begin(Dialect::Postgres.begin_write()).await?;
+                Driver::Postgres(guard)
+            }
+        }))
+    }
+}
+
+enum Driver {
+    Sqlite(sqlite::Guard),
+    Postgres(postgres::Guard),
+}
+
+/// A connection in use. Dropped inside a transaction, it rolls back.
+pub(super) struct Connection {
+    driver: Driver,
+    /// A statement failed: what came before it must not be committed without it.
+    failed: bool,
+}
+
+impl Connection {
+    const fn new(driver: Driver) -> Self {
+        Self {
+            driver,
+            failed: false,
+        }
+    }
+
+    /// Every row, as `map` reads it.
+    pub(super) async fn query<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let done = match &mut self.driver {
+            Driver::Sqlite(guard) => guard.query(sql, values, map),
+            Driver::Postgres(guard) => guard.query(sql, values, map).await,
+        };
+        self.failed |= done.is_err();
+        done
+    }
+
+    /// As [`Self::query`], for texts of which there are too many to keep prepared.
+    pub(super) async fn query_once<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let done = match &mut self.driver {
+            Driver::Sqlite(guard) => guard.query(sql, values, map),
+            Driver::Postgres(guard) => guard.query_once(sql, values, map).await,
+        };
+        self.failed |= done.is_err();
+        done
+    }
+
+    /// The first row, if there is one.
+    pub(super) async fn find<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.query(sql, values, map).await?.into_iter().next())
+    }
+
+    /// The number in the first column of the only row.
+    pub(super) async fn number(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<u64, StoreError> {
+        self.find(sql, values, |row| row.moment(0))
+            .await?
+            .ok_or_else(|| StoreError::Corrupt("a row that is always there is missing".to_owned()))
+    }
+
+    /// Runs a statement; answers how many rows it changed.
+    pub(super) async fn execute(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<u64, StoreError> {
+        let done = match &mut self.driver {
+            Driver::Sqlite(guard) => guard.execute(sql, values),
+            Driver::Postgres(guard) => guard.execute(sql, values).await,
+        };
+        self.failed |= done.is_err();
+        done
+    }
+
+    /// Runs statements without parameters.
+    pub(super) async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        let done = match &mut self.driver {
+            Driver::Sqlite(guard) => guard.batch(sql),
+            Driver::Postgres(guard) => guard.batch(sql).await,
+        };
+        self.failed |= done.is_err();
+        done
+    }
+
+    /// Commits with the given text, then runs `then`, which a caller who goes away in the middle
+    /// does not prevent on SQLite. (On PostgreSQL the notification tells this node as well.)
+    pub(super) async fn commit(
+        self,
+        sql: &'static str,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Internal(
+                "a transaction in which a statement failed cannot be committed".to_owned(),
+            ));
+        }
+        match self.driver {
+            Driver::Sqlite(mut guard) => task::spawn_blocking(move || {
+                guard.batch(sql)?;
+                drop(guard);
+                then();
+                Ok(())
+            })
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Internal(error.to_string()))),
+            Driver::Postgres(mut guard) => {
+                guard.commit(sql).await?;
+                drop(guard);
+                then();
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Every difference between the two databases, as text. All other SQL is the same on both.
+
+use std::time::Duration;
+
+/// The channel that PostgreSQL announces changes on. The payload is empty: signals carry no data.
+pub(super) const CHANNEL: &str = "countersign_revision";
+
+/// Which SQL the database speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    /// Begins a transaction that writes. SQLite takes its only write lock at once, so that no
+    /// later statement can find it taken.
+    pub(super) const fn begin_write(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
+        }
+    }
+
+    /// Begins a transaction whose reads all see one moment.
+    pub(super) const fn begin_read(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
+    /// Commits, and tells the other nodes where the database can.
+    pub(super) const fn commit_and_notify(self) -> &'static str {
+        match self {
+            Self::Sqlite => "COMMIT",
+            Self::Postgres => "SELECT pg_notify('countersign_revision', ''); COMMIT",
+        }
+    }
+
+    /// Keeps two processes from migrating at once, where beginning to write does not do so.
+    pub(super) const fn lock_schema(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            // An arbitrary number that only Countersign's migrations take.
+            Self::Postgres => "SELECT pg_advisory_xact_lock(7210411964821)",
+        }
+    }
+
+    /// How often to look for changes of which no signal came. SQLite has no signals between
+    /// processes, and its read costs microseconds.
+    pub(super) const fn reread_every(self) -> Duration {
+        match self {
+            Self::Sqlite => Duration::from_millis(500),
+            Self::Postgres => Duration::from_secs(5),
+        }
+    }
+
+    /// A migration's text with this database's words for its types.
+    pub(super) fn spell(self, migration: &str) -> String {
+        let (sequence, bytes) = match self {
+            Self::Sqlite => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB"),
+            Self::Postgres => ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA"),
+        };
+        migration
+            .replace("{sequence}", sequence)
+            .replace("{bytes}", bytes)
+    }
+}

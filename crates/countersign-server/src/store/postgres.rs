@@ -1,0 +1,251 @@
+//! PostgreSQL: a pool of connections that heals itself.
+
+use std::{future::Future, io, time::Duration};
+
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Timeouts,
+};
+use tokio::{runtime::Handle, time};
+use tokio_postgres::{Config, NoTls, error::Severity, types::ToSql};
+
+use super::{
+    Outage, StoreError,
+    postgres_url::{self, Tls},
+    value::{Row, Value},
+};
+
+/// The most connections that one node opens, besides the one that listens.
+const CONNECTIONS: usize = 16;
+/// How long to wait for a connection.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+/// How long a statement may take, waiting for other writers included.
+const WAIT_FOR_STATEMENT: Duration = Duration::from_secs(15);
+
+/// A PostgreSQL database.
+pub(super) struct Postgres {
+    pool: Pool,
+    /// For the connection that listens, which is none of the pool's.
+    pub(super) config: Config,
+    pub(super) tls: Tls,
+}
+
+impl Postgres {
+    pub(super) fn open(url: &str) -> Result<Self, StoreError> {
+        let (config, tls) = postgres_url::read(url)?;
+        let recycling = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
+        let manager = match &tls {
+            Tls::Plain => Manager::from_config(config.clone(), NoTls, recycling),
+            Tls::Verified(connect) => {
+                Manager::from_config(config.clone(), connect.clone(), recycling)
+            }
+        };
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .timeouts(Timeouts {
+                wait: Some(WAIT_FOR_CONNECTION),
+                create: Some(WAIT_FOR_CONNECTION),
+                recycle: Some(WAIT_FOR_CONNECTION),
+            })
+            .runtime(deadpool_postgres::Runtime::Tokio1)
+            .build()
+            .map_err(|error| StoreError::Configuration(error.to_string()))?;
+        Ok(Self { pool, config, tls })
+    }
+
+    pub(super) async fn connection(&self) -> Result<Guard, StoreError> {
+        let client = self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => failure(&error).0,
+            PoolError::Timeout(_) => {
+                StoreError::Unavailable(Outage::Busy, "no connection came free".to_owned())
+            }
+            other => StoreError::Internal(other.to_string()),
+        })?;
+        Ok(Guard {
+            client: Some(client),
+            in_transaction: false,
+            broken: false,
+        })
+    }
+}
+
+/// A connection in use. Dropped inside a transaction, it rolls back before anyone else gets it.
+pub(super) struct Guard {
+    /// There until it is dropped.
+    client: Option<Object>,
+    in_transaction: bool,
+    broken: bool,
+}
+
+impl Guard {
+    pub(super) async fn begin(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.in_transaction = true;
+        self.batch(sql).await
+    }
+
+    pub(super) async fn commit(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.batch(sql).await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    pub(super) async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        let client = self.client()?;
+        let done = within(client.batch_execute(sql)).await;
+        done.map_err(|fault| self.failed(fault))
+    }
+
+    pub(super) async fn execute(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<u64, StoreError> {
+        let client = self.client()?;
+        let done = within(async {
+            let statement = client.prepare_cached(sql).await?;
+            client.execute(&statement, &references(values)).await
+        })
+        .await;
+        done.map_err(|fault| self.failed(fault))
+    }
+
+    pub(super) async fn query<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let client = self.client()?;
+        let done = within(async {
+            let statement = client.prepare_cached(sql).await?;
+            client.query(&statement, &references(values)).await
+        })
+        .await;
+        let rows = done.map_err(|fault| self.failed(fault))?;
+        rows.iter().map(|row| map(&Row::Postgres(row))).collect()
+    }
+
+    /// As `query`, for texts of which there are many: the connection would keep each for ever.
+    pub(super) async fn query_once<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let client = self.client()?;
+        let typed: Vec<_> = values
+            .iter()
+            .map(|value| (value as &(dyn ToSql + Sync), value.postgres_type()))
+            .collect();
+        let done = within(client.query_typed(sql, &typed)).await;
+        let rows = done.map_err(|fault| self.failed(fault))?;
+        rows.iter().map(|row| map(&Row::Postgres(row))).collect()
+    }
+
+    fn client(&self) -> Result<&Object, StoreError> {
+        self.client.as_ref().ok_or_else(|| {
+            StoreError::Unavailable(Outage::Disconnected, "the connection is gone".to_owned())
+        })
+    }
+
+    fn failed(&mut self, fault: Fault) -> StoreError {
+        let (failure, broken) = match fault {
+            Fault::Database(error) => failure(&error),
+            Fault::TooLong => (
+                StoreError::Unavailable(Outage::Busy, "a statement took too long".to_owned()),
+                true,
+            ),
+        };
+        self.broken |= broken;
+        failure
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Some(client) = self.client.take() else {
+            return;
+        };
+        if self.broken {
+            drop(Object::take(client));
+        } else if self.in_transaction {
+            roll_back(client);
+        }
+    }
+}
+
+/// Rolls back without waiting for it; the connection goes back to the pool afterwards.
+fn roll_back(client: Object) {
+    let Ok(runtime) = Handle::try_current() else {
+        drop(Object::take(client));
+        return;
+    };
+    runtime.spawn(async move {
+        if within(client.batch_execute("ROLLBACK")).await.is_err() {
+            drop(Object::take(client));
+        }
+    });
+}
+
+enum Fault {
+    Database(tokio_postgres::Error),
+    TooLong,
+}
+
+async fn within<T>(
+    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Fault> {
+    match time::timeout(WAIT_FOR_STATEMENT, work).await {
+        Ok(done) => done.map_err(Fault::Database),
+        Err(_) => Err(Fault::TooLong),
+    }
+}
+
+fn references<'a>(values: &'a [Value<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    values
+        .iter()
+        .map(|value| value as &(dyn ToSql + Sync))
+        .collect()
+}
+
+pub(super) fn unreadable(error: tokio_postgres::Error) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
+
+/// What an error means, and whether the connection is of no more use.
+pub(super) fn failure(error: &tokio_postgres::Error) -> (StoreError, bool) {
+    let Some(refusal) = error.as_db_error() else {
+        return without_answer(error);
+    };
+    let code = refusal.code().code();
+    // The message only: the detail may quote what was written.
+    let text = format!("{} ({code})", refusal.message());
+    let fatal = matches!(
+        refusal.parsed_severity(),
+        Some(Severity::Fatal | Severity::Panic)
+    );
+    let outage = match (code, code.get(..2).unwrap_or_default()) {
+        ("53100", _) => Outage::DiskFull,
+        ("25006", _) => Outage::ReadOnly,
+        ("57014" | "55P03", _) | (_, "40" | "53") => Outage::Busy,
+        (_, "58") => Outage::InputOutput,
+        (_, "08" | "57" | "28" | "3D") => Outage::Disconnected,
+        _ if fatal => Outage::Disconnected,
+        _ => return (StoreError::Internal(text), false),
+    };
+    // A server that has become read-only is a standby now: a new connection may find the primary.
+    let broken = fatal || matches!(outage, Outage::ReadOnly | Outage::Disconnected);
+    (StoreError::Unavailable(outage, text), broken)
+}
+
+fn without_answer(error: &tokio_postgres::Error) -> (StoreError, bool) {
+    let source = std::error::Error::source(error);
+    let text = source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+    let lost = error.is_closed()
+        || source.is_none_or(|source| source.downcast_ref::<io::Error>().is_some());
+    if lost {
+        return (StoreError::Unavailable(Outage::Disconnected, text), true);
+    }
+    (StoreError::Internal(text), false)
+}

@@ -1,0 +1,123 @@
+//! Reading a `postgres://` URL: what `tokio_postgres` reads, and TLS that verifies.
+
+use std::{sync::Arc, time::Duration};
+
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use tokio_postgres::{
+    Config,
+    config::{Host, SslMode},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::StoreError;
+
+/// How the connection is protected.
+#[derive(Clone)]
+pub(super) enum Tls {
+    /// Not at all: a socket of this machine, or a network that is trusted.
+    Plain,
+    /// By TLS with a server certificate that verifies for the host's name.
+    Verified(MakeRustlsConnect),
+}
+
+/// Reads a URL. `sslmode` is `disable` (the default), `require` or `verify-full`, which mean the
+/// same here: encrypted, and verified against `sslrootcert` or else the public authorities.
+/// `prefer` and `allow` are refused: whoever sits in between could turn the encryption off.
+pub(super) fn read(url: &str) -> Result<(Config, Tls), StoreError> {
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut mode = "disable".to_owned();
+    let mut root = None;
+    let mut rest = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "sslmode" => mode = value.into_owned(),
+            "sslrootcert" => root = Some(value.into_owned()),
+            _ => {
+                rest.append_pair(&name, &value);
+            }
+        }
+    }
+    // The URL reader below takes `+` as it stands, and knows only percent-encoding.
+    let rest = rest.finish().replace('+', "%20");
+    let mut config: Config = format!("{address}?{rest}")
+        .parse()
+        .map_err(|_| wrong("the database URL cannot be read: write `postgres://user@host/name`"))?;
+    let tls = match mode.as_str() {
+        "disable" => Tls::Plain,
+        "require" | "verify-full" => Tls::Verified(verified(root.as_deref())?),
+        other => {
+            return Err(wrong(&format!(
+                "`sslmode={other}` is not one of `disable`, `require`, `verify-full`"
+            )));
+        }
+    };
+    let encrypted = matches!(tls, Tls::Verified(_));
+    config.ssl_mode(if encrypted {
+        SslMode::Require
+    } else {
+        SslMode::Disable
+    });
+    warn_of_plain_text(&config, encrypted);
+    set_limits(&mut config);
+    Ok((config, tls))
+}
+
+fn warn_of_plain_text(config: &Config, encrypted: bool) {
+    let remote = config.get_hosts().iter().any(|host| match host {
+        Host::Tcp(name) => !matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
+        Host::Unix(_) => false,
+    });
+    if remote && !encrypted {
+        tracing::warn!(
+            "the connection to the database is not encrypted; add `sslmode=verify-full` to its URL"
+        );
+    }
+}
+
+/// A server or a network that goes silent must not hold a request, or a row lock, for long.
+fn set_limits(config: &mut Config) {
+    if config.get_application_name().is_none() {
+        config.application_name("countersign");
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(5));
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(Duration::from_secs(15));
+    }
+    let given = config.get_options().unwrap_or_default();
+    let options = format!(
+        "-c statement_timeout=15s -c lock_timeout=10s \
+         -c idle_in_transaction_session_timeout=30s {given}"
+    );
+    config.options(options.trim());
+}
+
+fn verified(root: Option<&str>) -> Result<MakeRustlsConnect, StoreError> {
+    let mut roots = RootCertStore::empty();
+    match root {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(path) => {
+            let unusable = |error: &dyn std::fmt::Display| {
+                wrong(&format!("`sslrootcert` `{path}` cannot be used: {error}"))
+            };
+            for certificate in
+                CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))?
+            {
+                let certificate = certificate.map_err(|error| unusable(&error))?;
+                roots.add(certificate).map_err(|error| unusable(&error))?;
+            }
+        }
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| StoreError::Internal(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+fn wrong(text: &str) -> StoreError {
+    StoreError::Configuration(text.to_owned())
+}

@@ -1,0 +1,118 @@
+//! How waiting readers learn that something changed: from this process at once, from other nodes
+//! by PostgreSQL's notification, and from a timer in case that was missed. Signals carry no data.
+
+use std::{future::poll_fn, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{Notify, watch},
+    task::JoinSet,
+    time,
+};
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
+
+use super::{
+    StoreError,
+    connection::Database,
+    dialect::CHANNEL,
+    postgres::{Postgres, failure},
+    postgres_url::Tls,
+    write::REVISION,
+};
+
+/// How long to wait before connecting again, doubled on each failure up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Tells whoever waits of a revision, unless it is known already.
+pub(super) fn announce(sender: &watch::Sender<u64>, revision: u64) {
+    sender.send_if_modified(|known| {
+        let newer = revision > *known;
+        *known = revision.max(*known);
+        newer
+    });
+}
+
+pub(super) async fn read_revision(database: &Database) -> Result<u64, StoreError> {
+    let mut connection = database.reader().await?;
+    connection.number(REVISION, &[]).await
+}
+
+/// Follows the changes of other processes until the set is dropped.
+pub(super) fn follow(database: &Database, sender: &watch::Sender<u64>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let wake = Arc::new(Notify::new());
+    if let Database::Postgres(postgres) = database {
+        tasks.spawn(listen(Arc::clone(postgres), Arc::clone(&wake)));
+    }
+    tasks.spawn(reread(database.clone(), sender.clone(), wake));
+    tasks
+}
+
+async fn reread(database: Database, sender: watch::Sender<u64>, wake: Arc<Notify>) {
+    let every = database.dialect().reread_every();
+    loop {
+        // Woken or not, the answer is the same: read.
+        let _ = time::timeout(every, wake.notified()).await;
+        if let Ok(revision) = read_revision(&database).await {
+            announce(&sender, revision);
+        }
+    }
+}
+
+async fn listen(postgres: Arc<Postgres>, wake: Arc<Notify>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let listened = match &postgres.tls {
+            Tls::Plain => match postgres.config.connect(NoTls).await {
+                Ok((client, connection)) => drive(client, connection, &wake).await,
+                Err(error) => Err(error),
+            },
+            Tls::Verified(tls) => match postgres.config.connect(tls.clone()).await {
+                Ok((client, connection)) => drive(client, connection, &wake).await,
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = listened {
+            tracing::warn!(
+                error = %failure(&error).0,
+                "cannot listen for changes of other nodes; the timer still finds them"
+            );
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        } else {
+            pause = FIRST_PAUSE;
+        }
+        time::sleep(pause).await;
+    }
+}
+
+/// Listens until the connection ends.
+async fn drive<S, T>(
+    client: Client,
+    mut connection: Connection<S, T>,
+    wake: &Notify,
+) -> Result<(), tokio_postgres::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let subscribe = async {
+        client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
+        // What changed before the subscription was told to nobody here.
+        wake.notify_one();
+        // The connection ends when its client is dropped.
+        std::future::pending::<Result<(), tokio_postgres::Error>>().await
+    };
+    let receive = async {
+        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(_) = message? {
+                wake.notify_one();
+            }
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = subscribe => ended,
+        ended = receive => ended,
+    }
+}

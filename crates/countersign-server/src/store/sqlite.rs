@@ -1,0 +1,277 @@
+//! SQLite: readers that never wait, and one writer. Statements run where they are asked for, since
+//! they take microseconds; only the commit, which waits for the disk, goes to another thread.
+
+use std::{
+    fs,
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::{sync::OwnedMutexGuard, time};
+
+use super::{
+    Outage, StoreError,
+    dialect::Dialect,
+    value::{Row, Value},
+};
+
+/// How long a write waits for another process that writes. One of our own waits in line instead.
+const WAIT_FOR_WRITER: Duration = Duration::from_secs(5);
+/// How long a read waits, in its thread: readers wait for nobody but another process that is just
+/// opening or closing the database.
+const WAIT_TO_READ: Duration = Duration::from_secs(1);
+/// How long to wait before looking again whether another process still writes.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// Idle readers beyond this many are closed. Reads do not pile up: each runs without a pause.
+const IDLE_READERS: usize = 16;
+/// More statements than there are in this folder.
+const CACHED_STATEMENTS: usize = 128;
+
+type Writer = Arc<tokio::sync::Mutex<Option<Connection>>>;
+
+/// A SQLite database.
+pub(super) struct Sqlite {
+    /// `None` is in memory: then the writer is the only connection.
+    path: Option<PathBuf>,
+    /// `None` inside after a fault of the disk: the next write opens it anew.
+    writer: Writer,
+    readers: std::sync::Mutex<Vec<Connection>>,
+}
+
+impl Sqlite {
+    /// A database that is connected to when it is first used.
+    pub(super) fn new(path: Option<PathBuf>) -> Result<Self, StoreError> {
+        if let Some(path) = &path {
+            make_private(path)?;
+        }
+        Ok(Self {
+            path,
+            writer: Writer::default(),
+            readers: std::sync::Mutex::default(),
+        })
+    }
+
+    fn connect(&self, wait: Duration) -> Result<Connection, StoreError> {
+        let opened = match &self.path {
+            Some(path) => Connection::open(path),
+            None => Connection::open_in_memory(),
+        };
+        let connection = opened.map_err(|error| failure(&error))?;
+        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+        connection
+            .busy_timeout(wait)
+            .and_then(|()| {
+                connection.execute_batch(
+                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                     PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;",
+                )
+            })
+            .map_err(|error| failure(&error))?;
+        Ok(connection)
+    }
+
+    /// A connection to read with.
+    pub(super) async fn reader(self: &Arc<Self>) -> Result<Guard, StoreError> {
+        if self.path.is_none() {
+            return self.writer().await;
+        }
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => retry_while_busy(|| self.connect(WAIT_TO_READ)).await?,
+        };
+        Ok(Guard {
+            held: Held::Reader(Some(connection), Arc::clone(self)),
+            broken: false,
+        })
+    }
+
+    /// The connection to write with, once every earlier write of this process is over.
+    pub(super) async fn writer(self: &Arc<Self>) -> Result<Guard, StoreError> {
+        let mut slot = Arc::clone(&self.writer).lock_owned().await;
+        if slot.is_none() {
+            *slot = Some(retry_while_busy(|| self.connect(Duration::ZERO)).await?);
+        }
+        Ok(Guard {
+            held: Held::Writer(slot, self.path.is_none()),
+            broken: false,
+        })
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs something again while another process holds the database.
+async fn retry_while_busy<T>(
+    mut attempt: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let deadline = time::Instant::now() + WAIT_FOR_WRITER;
+    loop {
+        match attempt() {
+            Err(StoreError::Unavailable(Outage::Busy, _)) if time::Instant::now() < deadline => {
+                time::sleep(LOOK_AGAIN).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Makes the file readable by its owner only, before SQLite would make it readable by others.
+fn make_private(path: &PathBuf) -> Result<(), StoreError> {
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map(|_| ())
+        .map_err(|error| {
+            StoreError::Configuration(format!("cannot open `{}`: {error}", path.display()))
+        })
+}
+
+enum Held {
+    Reader(Option<Connection>, Arc<Sqlite>),
+    /// The flag is whether it is in memory, where closing it would lose everything.
+    Writer(OwnedMutexGuard<Option<Connection>>, bool),
+}
+
+/// A connection in use. Dropped inside a transaction, it rolls back.
+pub(super) struct Guard {
+    held: Held,
+    broken: bool,
+}
+
+impl Guard {
+    fn connection(&self) -> Result<&Connection, StoreError> {
+        let slot = match &self.held {
+            Held::Reader(slot, _) => slot,
+            Held::Writer(slot, _) => &**slot,
+        };
+        slot.as_ref().ok_or_else(busy)
+    }
+
+    pub(super) async fn begin_write(&mut self) -> Result<(), StoreError> {
+        retry_while_busy(|| self.batch(Dialect::Sqlite.begin_write())).await
+    }
+
+    pub(super) fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        let done = self.connection()?.execute_batch(sql);
+        done.map_err(|error| self.failed(&error))
+    }
+
+    pub(super) fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        let done = execute(self.connection()?, sql, values);
+        let changed = done.map_err(|error| self.failed(&error))?;
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn query<T>(
+        &mut self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let done = query(self.connection()?, sql, values, &mut map);
+        done.unwrap_or_else(|error| Err(self.failed(&error)))
+    }
+
+    /// After a fault of the disk or the file, a fresh connection finds out whether it is over.
+    fn failed(&mut self, error: &rusqlite::Error) -> StoreError {
+        let failure = failure(error);
+        self.broken |= matches!(
+            failure,
+            StoreError::Unavailable(Outage::DiskFull | Outage::ReadOnly | Outage::InputOutput, _)
+        );
+        failure
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let in_transaction = self
+            .connection()
+            .is_ok_and(|connection| !connection.is_autocommit());
+        if in_transaction && self.batch("ROLLBACK").is_err() {
+            self.broken = true;
+        }
+        match &mut self.held {
+            Held::Reader(slot, home) => {
+                let mut idle = home.idle();
+                if !self.broken && idle.len() < IDLE_READERS {
+                    idle.extend(slot.take());
+                }
+            }
+            Held::Writer(slot, in_memory) => {
+                if self.broken && !*in_memory {
+                    slot.take();
+                }
+            }
+        }
+    }
+}
+
+fn execute(connection: &Connection, sql: &str, values: &[Value<'_>]) -> rusqlite::Result<usize> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, values)?;
+    statement.raw_execute()
+}
+
+fn query<T>(
+    connection: &Connection,
+    sql: &str,
+    values: &[Value<'_>],
+    map: &mut impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+) -> rusqlite::Result<Result<Vec<T>, StoreError>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, values)?;
+    let mut rows = statement.raw_query();
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        match map(&Row::Sqlite(row)) {
+            Ok(value) => out.push(value),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(out))
+}
+
+/// SQLite numbers `$n` by where it first stands in the text, so each is bound by its name.
+fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value<'_>]) -> rusqlite::Result<()> {
+    for index in 1..=statement.parameter_count() {
+        let value = statement
+            .parameter_name(index)
+            .and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok())
+            .and_then(|number| values.get(number.checked_sub(1)?))
+            .ok_or(rusqlite::Error::InvalidParameterCount(index, values.len()))?;
+        statement.raw_bind_parameter(index, value)?;
+    }
+    Ok(())
+}
+
+fn busy() -> StoreError {
+    StoreError::Unavailable(Outage::Busy, "another holds the connection".to_owned())
+}
+
+pub(super) fn unreadable(error: rusqlite::Error) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
+
+fn failure(error: &rusqlite::Error) -> StoreError {
+    let text = error.to_string();
+    let outage = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Outage::DiskFull,
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Outage::ReadOnly,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Outage::Busy,
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Outage::InputOutput,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            return StoreError::Corrupt(text);
+        }
+        _ => return StoreError::Internal(text),
+    };
+    StoreError::Unavailable(outage, text)
+}
