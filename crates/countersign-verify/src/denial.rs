@@ -119,6 +119,10 @@ reasons! {
     NoAuthorityKeyIdentifier = "no_authority_key_identifier",
         "the certificate has no authority key identifier",
         "issue the certificate again with the `authorityKeyIdentifier=keyid` extension";
+    /// An intermediate says not which key it has.
+    NoSubjectKeyIdentifier = "no_subject_key_identifier",
+        "the certificate has no subject key identifier",
+        "issue the intermediate again with the `subjectKeyIdentifier=hash` extension";
     /// An active anchor cannot be used at all.
     AnchorUnusable(why: String) = "anchor_unusable",
         "the anchor cannot be used: {why}",

@@ -9,7 +9,7 @@ use crate::{
     budget::{MAX_INTERMEDIATE_BYTES, MAX_INTERMEDIATES},
     denial::{Denial, Finding, Reason, Step},
     path::{Leaf, Verifier},
-    permit::{Fingerprint, NoAnchorApplies, Permit},
+    permit::{Fingerprint, NoAnchorApplies, Permit, Proven},
     policy::{LeafFacts, Policy},
     presented::Presented,
     rules,
@@ -50,12 +50,7 @@ pub fn judge(trust: &TrustSet, scope: &Scope, presented: &Presented, now: UnixSe
     }
     let judged = Judgement::open(applicable, presented, now).and_then(Judgement::conclude);
     match judged {
-        Ok((selected, leaf_sha256)) => {
-            let Candidate { id, scope, .. } = selected.candidate;
-            let anchor = (id.clone(), scope.clone());
-            let permit = Permit::new(anchor, leaf_sha256, selected.not_after, revision);
-            Verdict::Permit(permit)
-        }
+        Ok(proven) => Verdict::Permit(Permit::new(proven, revision)),
         Err(refused) => Verdict::Denial(Denial::new(refused.code, refused.trace, revision)),
     }
 }
@@ -138,15 +133,22 @@ impl<'a> Judgement<'a> {
     }
 
     /// Steps 3 to 6.
-    fn conclude(mut self) -> Result<(Selected<'a>, Fingerprint), Refused> {
+    fn conclude(mut self) -> Result<Proven, Refused> {
         let selected = match self.direct_path()? {
             Some(selected) => selected,
             None => self.chain_path()?,
         };
-        if let Some(policy) = &selected.candidate.anchor.policy {
-            self.ask(policy, selected.candidate)?;
+        let candidate = selected.candidate;
+        if let Some(policy) = &candidate.anchor.policy {
+            self.ask(policy, candidate)?;
         }
-        Ok((selected, sha256(self.der)))
+        Ok(Proven {
+            anchor: candidate.id.clone(),
+            scope: candidate.scope.clone(),
+            leaf_sha256: sha256(self.der),
+            not_after: selected.not_after,
+            signature_checks: self.verifier.signature_checks(),
+        })
     }
 
     /// Step 3. `None` is an ordinary no-match: no anchor was selected.
@@ -198,7 +200,10 @@ impl<'a> Judgement<'a> {
                 return Err(self.refuse());
             }
         };
-        for candidate in found.too_long {
+        for place in found.closed_links {
+            self.note(None, Some(place), Step::ChainPath, Reason::PathLength)?;
+        }
+        for candidate in found.closed_anchors.into_values() {
             self.note(Some(candidate), None, Step::ChainPath, Reason::PathLength)?;
         }
         for route in found.routes {
@@ -238,7 +243,7 @@ impl<'a> Judgement<'a> {
         }
         let mut links = Vec::new();
         for (der, place) in intermediates.iter().zip(1..) {
-            match Link::read(der, self.now) {
+            match Link::read(place, der, self.now) {
                 Ok(link) => links.push(link),
                 Err(reason) => self.note(None, Some(place), Step::ChainPath, reason)?,
             }

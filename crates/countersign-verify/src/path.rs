@@ -85,7 +85,7 @@ impl Verifier {
     }
 
     /// How many signatures were checked.
-    pub(crate) fn signatures(&self) -> usize {
+    pub(crate) fn signature_checks(&self) -> usize {
         self.checked.load(Ordering::Relaxed)
     }
 
@@ -123,7 +123,7 @@ impl Verifier {
             Some(&is_this_path),
         )
         .map_err(|error| {
-            if self.signatures() > MAX_SIGNATURES {
+            if self.signature_checks() > MAX_SIGNATURES {
                 return Reason::Budget("signature checks");
             }
             reason(error)

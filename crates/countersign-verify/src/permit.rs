@@ -9,58 +9,62 @@ pub type Fingerprint = [u8; 32];
 /// and the revision that it was made for, as long as [`Permit::holds_at`] says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permit {
-    anchor: CertificateId,
-    scope: Scope,
-    leaf_sha256: Fingerprint,
-    not_after: UnixSeconds,
+    proven: Proven,
     revision: u64,
 }
 
+/// What a judgement proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proven {
+    pub(crate) anchor: CertificateId,
+    pub(crate) scope: Scope,
+    pub(crate) leaf_sha256: Fingerprint,
+    /// The earliest `notAfter` on the path, in Unix seconds.
+    pub(crate) not_after: UnixSeconds,
+    pub(crate) signature_checks: usize,
+}
+
 impl Permit {
-    pub(crate) fn new(
-        (anchor, scope): (CertificateId, Scope),
-        leaf_sha256: Fingerprint,
-        not_after: UnixSeconds,
-        revision: u64,
-    ) -> Self {
-        Self {
-            anchor,
-            scope,
-            leaf_sha256,
-            not_after,
-            revision,
-        }
+    pub(crate) const fn new(proven: Proven, revision: u64) -> Self {
+        Self { proven, revision }
     }
 
     /// The anchor that decided.
     #[must_use]
     pub const fn anchor(&self) -> &CertificateId {
-        &self.anchor
+        &self.proven.anchor
     }
 
     /// Where that anchor is active.
     #[must_use]
     pub const fn scope(&self) -> &Scope {
-        &self.scope
+        &self.proven.scope
     }
 
     /// The SHA-256 of the leaf's DER.
     #[must_use]
     pub const fn leaf_sha256(&self) -> &Fingerprint {
-        &self.leaf_sha256
+        &self.proven.leaf_sha256
     }
 
     /// The last second at which it holds, in Unix seconds: the earliest `notAfter` on the path,
     /// the anchor's own included (RFC 5280 section 4.1.2.5: `notAfter` itself is inside).
     #[must_use]
     pub const fn not_after(&self) -> UnixSeconds {
-        self.not_after
+        self.proven.not_after
     }
 
     /// Whether it still holds. A clock that went back does not make it hold longer.
     #[must_use]
     pub const fn holds_at(&self, now: UnixSeconds) -> bool {
-        now <= self.not_after
+        now <= self.proven.not_after
+    }
+
+    /// How many signatures were checked to get it: one for a direct path, one more for each
+    /// intermediate, more where other paths were tried before.
+    #[must_use]
+    pub const fn signature_checks(&self) -> usize {
+        self.proven.signature_checks
     }
 
     /// The revision of the trust set that it was judged under.

@@ -1,6 +1,8 @@
 //! Finds the paths that could lead from a leaf through presented intermediates to an anchor, by
 //! names and key identifiers alone. Each is then verified by `path`; none is believed before.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use countersign_types::UnixSeconds;
 use rustls_pki_types::CertificateDer;
 
@@ -8,23 +10,36 @@ use crate::{
     budget::{MAX_PATH_INTERMEDIATES, MAX_ROUTES, MAX_STEPS},
     denial::Reason,
     rules,
-    trust::{Applicable, Candidate, TrustedAnchor},
+    trust::{Applicable, Candidate, TrustedAnchor, Turn},
     x509::Certificate,
 };
 
 /// A presented intermediate that may stand on a path.
 pub(crate) struct Link<'a> {
+    /// Its place in what was presented, the leaf being 0.
+    pub(crate) place: usize,
     pub(crate) der: &'a CertificateDer<'static>,
     pub(crate) fields: Certificate<'a>,
 }
 
 impl<'a> Link<'a> {
     /// Reads a presented certificate and refuses what could not sign on any path.
-    pub(crate) fn read(der: &'a CertificateDer<'static>, now: UnixSeconds) -> Result<Self, Reason> {
+    pub(crate) fn read(
+        place: usize,
+        der: &'a CertificateDer<'static>,
+        now: UnixSeconds,
+    ) -> Result<Self, Reason> {
         let fields = Certificate::read(der).map_err(Reason::Malformed)?;
         rules::check_dates(&fields, now)?;
         rules::check_ca(&fields)?;
-        Ok(Self { der, fields })
+        // RFC 5280 sections 4.2.1.1 and 4.2.1.2: only what is self-signed may go without.
+        if fields.extensions.authority_key.is_none() && !fields.is_self_issued() {
+            return Err(Reason::NoAuthorityKeyIdentifier);
+        }
+        if fields.extensions.subject_key.is_none() {
+            return Err(Reason::NoSubjectKeyIdentifier);
+        }
+        Ok(Self { place, der, fields })
     }
 }
 
@@ -47,8 +62,10 @@ pub(crate) struct Walk<'w, 't> {
 #[derive(Default)]
 pub(crate) struct Found<'t> {
     pub(crate) routes: Vec<Route<'t>>,
-    /// Anchors that a path led to, but that allow no path so long.
-    pub(crate) too_long: Vec<Candidate<'t>>,
+    /// Anchors that a path led to, but that allow no path so long, by their turn.
+    pub(crate) closed_anchors: BTreeMap<(Turn, usize), Candidate<'t>>,
+    /// Presented certificates of which the same is true, by their place.
+    pub(crate) closed_links: BTreeSet<usize>,
     steps: usize,
 }
 
@@ -81,11 +98,16 @@ impl<'w, 't> Walk<'w, 't> {
             return Ok(());
         }
         for (place, link) in self.links.iter().enumerate() {
-            if self.may_follow(through, head, issuer_key, &link.fields) {
-                through.push(place);
-                self.extend(through, found)?;
-                through.pop();
+            if !self.may_follow(through, head, &link.fields) {
+                continue;
             }
+            if !allows(link.fields.extensions.path_length, self.counted(through)) {
+                found.closed_links.insert(link.place);
+                continue;
+            }
+            through.push(place);
+            self.extend(through, found)?;
+            through.pop();
         }
         Ok(())
     }
@@ -103,7 +125,7 @@ impl<'w, 't> Walk<'w, 't> {
                 continue;
             }
             if !allows(candidate.anchor.path_length, self.counted(through)) {
-                found.too_long.push(candidate);
+                found.closed_anchors.insert(candidate.turn, candidate);
                 continue;
             }
             if found.routes.len() == MAX_ROUTES {
@@ -122,15 +144,13 @@ impl<'w, 't> Walk<'w, 't> {
         &self,
         through: &[usize],
         head: &Certificate<'_>,
-        issuer_key: &[u8],
         next: &Certificate<'_>,
     ) -> bool {
         // RFC 4158 section 5.2: the same name with the same key again is a loop.
         let is_loop =
             |earlier: &Certificate<'_>| earlier.subject == next.subject && earlier.key == next.key;
-        next.extensions.subject_key == Some(issuer_key)
+        next.extensions.subject_key == head.extensions.authority_key
             && next.subject == head.issuer
-            && allows(next.extensions.path_length, self.counted(through))
             && !is_loop(self.leaf)
             && !self.on_path(through).any(is_loop)
     }

@@ -23,6 +23,7 @@ fn it_names_the_anchor_the_leaf_and_the_revision() {
     assert_eq!(permit.anchor().as_str(), "cert_1");
     assert_eq!(permit.scope(), &Scope::Organization);
     assert_eq!(permit.revision(), REVISION);
+    assert_eq!(permit.signature_checks(), 1);
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, leaf.der());
     assert_eq!(permit.leaf_sha256(), digest.as_ref());
 }
@@ -42,6 +43,7 @@ fn it_holds_until_the_first_certificate_of_its_path_expires() {
         mint(later, NOT_AFTER, soon),
     ] {
         let chained = permit(&[&ca], &[&leaf, &issuing]);
+        assert_eq!(chained.signature_checks(), 2);
         assert_eq!(chained.not_after(), NOW + 10);
         assert!(chained.holds_at(NOW) && chained.holds_at(NOW + 10));
         assert!(!chained.holds_at(NOW + 11));
@@ -51,4 +53,14 @@ fn it_holds_until_the_first_certificate_of_its_path_expires() {
         let leaf = ca.leaf("client").valid(NOT_BEFORE, leaf).mint();
         assert_eq!(permit(&[&ca], &[&leaf]).not_after(), NOW + 10);
     }
+}
+
+#[test]
+fn its_cost_does_not_depend_on_how_many_anchors_there_are() {
+    let ca = root("Root").mint();
+    let namesakes: Vec<_> = (0..49).map(|_| root("Root").mint()).collect();
+    let anchors: Vec<_> = namesakes.iter().chain([&ca]).collect();
+    let permit = permit(&anchors, &[&ca.leaf("client").mint()]);
+    assert_eq!(permit.anchor().as_str(), "cert_50");
+    assert_eq!(permit.signature_checks(), 1);
 }
