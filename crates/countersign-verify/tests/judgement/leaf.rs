@@ -1,10 +1,14 @@
 //! SPEC section 2, step 2: a leaf that is missing or cannot be read.
 
 use countersign_testca::{oid, root};
-use countersign_verify::presented::Presented;
+use countersign_types::certificate::Scope;
+use countersign_verify::{
+    judge::{Verdict, judge},
+    presented::Presented,
+};
 use rustls_pki_types::CertificateDer;
 
-use crate::scene::{check, organization, present};
+use crate::scene::{NOW, check, organization, present};
 
 #[test]
 fn a_leaf_must_be_one_certificate_that_names_the_key_that_signed_it() {
@@ -78,5 +82,42 @@ fn a_critical_extension_that_nobody_processes_is_no_matter_of_reading() {
             &trust.judge(&odd(id)),
             "certificate_verification_failed: direct_path cert_1 0 unknown_critical_extension",
         );
+    }
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_of_a_leaf_is_permitted() {
+    let ca = root("Root").mint();
+    let trust = organization(&[&ca]).compile();
+    let sound = ca.leaf("client").mint().der().to_vec();
+    let is_denied = |der: Vec<u8>| {
+        let presented = Presented::new(vec![CertificateDer::from(der)]);
+        let verdict = judge(&trust, &Scope::Organization, &presented, NOW);
+        matches!(verdict, Verdict::Denial(_))
+    };
+    for at in 0..sound.len() {
+        for bit in 0..8 {
+            let mut der = sound.clone();
+            der[at] ^= 1 << bit;
+            assert!(is_denied(der), "bit {bit} of byte {at}");
+        }
+        assert!(is_denied(sound[..at].to_vec()), "cut at {at}");
+    }
+    assert!(!is_denied(sound));
+}
+
+#[test]
+fn no_flipped_bit_of_an_intermediate_is_permitted() {
+    let ca = root("Root").mint();
+    let issuing = ca.intermediate("Issuing").mint();
+    let trust = organization(&[&ca]).compile();
+    let leaf = CertificateDer::from(issuing.leaf("client").mint().der().to_vec());
+    let sound = issuing.der().to_vec();
+    for at in 0..sound.len() {
+        let mut der = sound.clone();
+        der[at] ^= 1 << (at % 8);
+        let presented = Presented::new(vec![leaf.clone(), CertificateDer::from(der)]);
+        let verdict = judge(&trust, &Scope::Organization, &presented, NOW);
+        assert!(matches!(verdict, Verdict::Denial(_)), "byte {at}");
     }
 }

@@ -78,23 +78,18 @@ impl Trust {
         self
     }
 
-    /// Judges at [`NOW`], at the organization.
-    pub(crate) fn judge(&self, presented: &Presented) -> Verdict {
-        self.judge_at(NOW, presented)
+    pub(crate) fn compile(&self) -> TrustSet {
+        TrustSet::compile(&self.0)
     }
 
-    pub(crate) fn judge_at(&self, now: UnixSeconds, presented: &Presented) -> Verdict {
-        judge(
-            &TrustSet::compile(&self.0),
-            &Scope::Organization,
-            presented,
-            now,
-        )
+    /// Judges at [`NOW`], at the organization.
+    pub(crate) fn judge(&self, presented: &Presented) -> Verdict {
+        judge(&self.compile(), &Scope::Organization, presented, NOW)
     }
 
     pub(crate) fn judge_for(&self, project: &str, presented: &Presented) -> Verdict {
         let scope = Scope::Project(project.parse().unwrap());
-        judge(&TrustSet::compile(&self.0), &scope, presented, NOW)
+        judge(&self.compile(), &scope, presented, NOW)
     }
 }
 
