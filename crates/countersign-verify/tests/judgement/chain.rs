@@ -456,3 +456,23 @@ fn every_way_up_is_tried() {
          chain_path cert_1 - name_constraints, candidate cert_2 - no_path",
     );
 }
+
+#[test]
+fn only_the_path_that_the_key_identifiers_tell_of_counts() {
+    // The leaf names a self-issued intermediate's key, but the anchor itself signed it. By names
+    // and signatures alone it stands directly under the anchor.
+    let ca = root("Root").mint();
+    let rolled = ca.intermediate("Root").mint();
+    let leaf = ca.leaf("client").aki(&rolled.key().identifier()).mint();
+    check(
+        "astray",
+        &organization(&[&ca]).judge(&present(&[&leaf, &rolled])),
+        "certificate_verification_failed: chain_path cert_1 - bad_signature",
+    );
+    let leaf = rolled.leaf("client").mint();
+    check(
+        "a CA that changed its key",
+        &organization(&[&ca]).judge(&present(&[&leaf, &rolled])),
+        "permit cert_1",
+    );
+}
