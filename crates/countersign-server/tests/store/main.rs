@@ -1,0 +1,19 @@
+//! The store's own tests: the same suite on SQLite (a file, and in memory) and on PostgreSQL, when
+//! `COUNTERSIGN_TEST_POSTGRES_URL` names a server on which databases may be made.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the functions that tests share are as free as tests, and say what they skip"
+)]
+
+mod audit_logs;
+mod bundle;
+mod certificates;
+mod concurrency;
+mod faults;
+mod keys;
+mod neighbours;
+mod opening;
+mod setting;

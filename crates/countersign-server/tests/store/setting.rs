@@ -1,0 +1,208 @@
+//! Where a test runs: a database of its own, on each kind of database.
+
+use std::{
+    env,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use countersign_server::store::{
+    Change, Location, NewCertificate, NewProject, Sources, Store, StoreError, WriteTx,
+};
+use countersign_types::{
+    audit::Actor,
+    certificate::{Certificate, Scope},
+    id::{CertificateId, OrganizationId, ProjectId},
+    project::Project,
+};
+use tempfile::TempDir;
+use tokio_postgres::NoTls;
+
+/// The moment that tests begin at, in Unix seconds.
+pub(crate) const START: u64 = 1_800_000_000;
+
+/// A clock that stands still until it is told.
+#[derive(Clone)]
+pub(crate) struct TestClock(Arc<AtomicU64>);
+
+impl TestClock {
+    pub(crate) fn set(&self, now: u64) {
+        self.0.store(now, Ordering::SeqCst);
+    }
+}
+
+/// A database of a test's own.
+pub(crate) struct Setting {
+    pub(crate) location: Location,
+    pub(crate) clock: TestClock,
+    /// Removed with the setting.
+    _directory: TempDir,
+}
+
+impl Setting {
+    pub(crate) fn sources(&self) -> Sources {
+        let clock = self.clock.0.clone();
+        Sources {
+            clock: Arc::new(move || clock.load(Ordering::SeqCst)),
+            ..Sources::system()
+        }
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        Store::open(&self.location, self.sources()).await.unwrap()
+    }
+
+    fn new(location: impl FnOnce(&TempDir) -> Location) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            location: location(&directory),
+            clock: TestClock(Arc::new(AtomicU64::new(START))),
+            _directory: directory,
+        }
+    }
+}
+
+/// Runs a test on every database that several processes can share.
+pub(crate) fn on_each_shared<F: Future<Output = ()>>(test: impl Fn(Setting) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let file = |directory: &TempDir| Location::Sqlite(directory.path().join("store.db"));
+        test(Setting::new(file)).await;
+        let Ok(server) = env::var("COUNTERSIGN_TEST_POSTGRES_URL") else {
+            println!("PostgreSQL skipped: COUNTERSIGN_TEST_POSTGRES_URL is not set");
+            return;
+        };
+        let name = format!("countersign_test_{:016x}", fresh());
+        administer(&server, &format!("CREATE DATABASE {name}")).await;
+        let location = Location::Postgres(with_database(&server, &name));
+        test(Setting::new(|_| location)).await;
+        administer(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    });
+}
+
+/// Runs a test on every database.
+pub(crate) fn on_each<F: Future<Output = ()>>(test: impl Fn(Setting) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(test(Setting::new(|_| Location::Memory)));
+    on_each_shared(test);
+}
+
+fn fresh() -> u64 {
+    let mut bytes = [0; 8];
+    (Sources::system().random)(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes)
+}
+
+/// The URL with another database's name.
+fn with_database(server: &str, name: &str) -> String {
+    let (address, query) = server.split_once('?').unwrap_or((server, ""));
+    let host_at = address.find("://").unwrap() + 3;
+    let path_at = address[host_at..]
+        .find('/')
+        .map_or(address.len(), |at| host_at + at);
+    format!("{}/{name}?{query}", &address[..path_at])
+}
+
+pub(crate) async fn administer(server: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(server, NoTls).await.unwrap();
+    let driver = tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    driver.await.unwrap().unwrap();
+}
+
+pub(crate) async fn organization(store: &Store) -> OrganizationId {
+    store
+        .create_organization("Acme")
+        .await
+        .unwrap()
+        .organization
+        .id
+}
+
+pub(crate) async fn write(store: &Store, organization: &OrganizationId) -> WriteTx {
+    store.write(organization, Actor::Operator).await.unwrap()
+}
+
+pub(crate) fn anchor(name: &str) -> NewCertificate {
+    NewCertificate {
+        pem: format!("-----BEGIN CERTIFICATE-----\r\n{name}\n-----END CERTIFICATE-----"),
+        name: Some(name.to_owned()),
+        cel_policy: None,
+        valid_at: START - 1000,
+        expires_at: START + 1000,
+        fingerprint: [7; 32],
+    }
+}
+
+pub(crate) async fn upload(
+    store: &Store,
+    organization: &OrganizationId,
+    name: &str,
+) -> Certificate {
+    let mut tx = write(store, organization).await;
+    let change = tx.upload_certificate(anchor(name)).await.unwrap();
+    commit(tx, change).await
+}
+
+pub(crate) async fn project(store: &Store, organization: &OrganizationId, name: &str) -> Project {
+    let mut tx = write(store, organization).await;
+    let new = NewProject {
+        name: name.to_owned(),
+        residency: None,
+        external_key_id: None,
+    };
+    let change = tx.create_project(new).await.unwrap();
+    commit(tx, change).await
+}
+
+pub(crate) async fn commit<T>(tx: WriteTx, change: Change<T>) -> T {
+    tx.commit(change.events).await.unwrap();
+    change.answer
+}
+
+pub(crate) async fn activate(
+    store: &Store,
+    organization: &OrganizationId,
+    scope: &Scope,
+    ids: &[CertificateId],
+) -> Result<u64, StoreError> {
+    let mut tx = store.write(organization, Actor::Operator).await?;
+    let change = tx.activate_certificates(scope, ids).await?;
+    tx.commit(change.events).await
+}
+
+pub(crate) async fn deactivate(
+    store: &Store,
+    organization: &OrganizationId,
+    scope: &Scope,
+    ids: &[CertificateId],
+) -> Result<u64, StoreError> {
+    let mut tx = store.write(organization, Actor::Operator).await?;
+    let change = tx.deactivate_certificates(scope, ids).await?;
+    tx.commit(change.events).await
+}
+
+pub(crate) async fn delete(
+    store: &Store,
+    organization: &OrganizationId,
+    id: &CertificateId,
+) -> Result<u64, StoreError> {
+    let mut tx = store.write(organization, Actor::Operator).await?;
+    let change = tx.delete_certificate(id).await?;
+    tx.commit(change.events).await
+}
+
+pub(crate) fn at(project: &ProjectId) -> Scope {
+    Scope::Project(project.clone())
+}
