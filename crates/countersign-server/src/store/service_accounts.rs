@@ -78,7 +78,11 @@ impl WriteTx {
             object: ServiceAccountObject::ServiceAccount,
             id: ServiceAccountId::from_random(self.sources().id()?),
             name: new.name,
-            role: ServiceAccountRole::Member,
+            role: if new.with_key {
+                ServiceAccountRole::Member
+            } else {
+                ServiceAccountRole::None
+            },
             created_at: self.now,
         };
         self.insert_service_account(project, &account).await?;
