@@ -1,0 +1,104 @@
+//! A refusal on its way out: what the caller is told, and apart from it what only the log gets.
+
+use std::borrow::Cow;
+
+use countersign_types::{
+    api_key::Permission,
+    error::{ErrorCode, ErrorResponse},
+};
+
+/// Why a request was refused. `message` and `param` go to the caller, `cause` to the log only.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    pub(super) code: ErrorCode,
+    pub(super) message: Cow<'static, str>,
+    pub(super) param: Option<Cow<'static, str>>,
+    pub(super) cause: Option<Cow<'static, str>>,
+}
+
+impl ApiError {
+    pub(super) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            param: None,
+            cause: None,
+        }
+    }
+
+    /// Names the parameter at fault.
+    pub(super) fn at(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// Adds what only the operator may read.
+    pub(super) fn because(mut self, cause: impl Into<Cow<'static, str>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    pub(super) fn value(
+        param: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(ErrorCode::InvalidValue, message).at(param)
+    }
+
+    pub(super) fn missing(param: &'static str) -> Self {
+        let message = format!("The required property `{param}` is missing. Send it in the body.");
+        Self::new(ErrorCode::MissingRequiredParameter, message).at(param)
+    }
+
+    /// The one answer to an unknown, a malformed and a foreign id: nobody learns which it was.
+    pub(super) fn no_such(noun: &'static str) -> Self {
+        let message = format!(
+            "No such {noun} in this organization. Check the id, and that the key belongs to the \
+             organization that has it."
+        );
+        Self::new(ErrorCode::NotFound, message)
+    }
+
+    pub(super) fn no_such_path() -> Self {
+        Self::new(
+            ErrorCode::NotFound,
+            "There is nothing at this path. `GET /openapi.json` lists what there is; paths have no \
+             trailing slash.",
+        )
+    }
+
+    pub(super) fn missing_permission(permission: Permission) -> Self {
+        let message = format!(
+            "This key lacks the permission `{0}`. Use a key that has it, or make one with \
+             `{0}` among its `scopes`.",
+            permission.as_str()
+        );
+        Self::new(ErrorCode::MissingScope, message)
+    }
+
+    pub(super) fn invalid_key(message: &'static str) -> Self {
+        Self::new(ErrorCode::InvalidApiKey, message)
+    }
+
+    pub(super) fn broken(cause: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(
+            ErrorCode::ServerError,
+            "Something broke while this was answered. Try again; if it stays, give your operator \
+             the request id.",
+        )
+        .because(cause)
+    }
+
+    pub(super) fn storage_unavailable(cause: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(
+            ErrorCode::StorageUnavailable,
+            "The store cannot be reached just now. Try again in a moment.",
+        )
+        .because(cause)
+    }
+
+    pub(super) fn envelope(&self) -> ErrorResponse {
+        let param = self.param.as_deref().map(str::to_owned);
+        ErrorResponse::new(self.code, self.message.as_ref(), param)
+    }
+}

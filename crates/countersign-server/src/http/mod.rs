@@ -1,0 +1,168 @@
+//! The HTTP API: one table of operations, the order of one request, and one file per resource.
+
+mod admin_api_keys;
+mod answer;
+mod audit_logs;
+mod body;
+mod call;
+mod caller;
+mod certificates;
+mod edge;
+mod error;
+mod gateways;
+mod health;
+mod json;
+mod meters;
+mod openapi;
+mod operation;
+mod parameters;
+mod project_api_keys;
+mod projects;
+mod query;
+mod service_accounts;
+mod store_error;
+mod table;
+mod upload;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use axum::{
+    Router,
+    extract::Request,
+    routing::{MethodFilter, on},
+};
+use countersign_types::{UnixSeconds, error::ErrorCode, id::RequestId};
+use http::Method;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Clock, Sources, Store, StoreError};
+use error::ApiError;
+use meters::Meters;
+
+pub use openapi::document;
+pub use operation::{Needs, Operation};
+pub use table::operations;
+
+/// What every request shares. A clone is the same one.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    clock: Clock,
+    closing: CancellationToken,
+    request_ids: RequestIds,
+}
+
+impl App {
+    /// The API over a store, with the same clock and randomness as the store's.
+    ///
+    /// # Errors
+    /// When there is no randomness to be had.
+    pub fn new(store: Store, sources: &Sources) -> Result<Self, StoreError> {
+        let mut seed = [0; 16];
+        (sources.random)(&mut seed)?;
+        Ok(Self(Arc::new(Shared {
+            store,
+            clock: Arc::clone(&sources.clock),
+            closing: CancellationToken::new(),
+            request_ids: RequestIds::new(u128::from_be_bytes(seed)),
+        })))
+    }
+
+    /// Begins the end: requests that wait for a change are answered at once, and `/readyz` says
+    /// no. Requests go on being answered.
+    pub fn close(&self) {
+        self.0.closing.cancel();
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    fn now(&self) -> UnixSeconds {
+        (self.0.clock)()
+    }
+
+    fn closing(&self) -> &CancellationToken {
+        &self.0.closing
+    }
+
+    fn next_request_id(&self) -> RequestId {
+        self.0.request_ids.next()
+    }
+}
+
+/// Ids that do not repeat within a process and, the start being random, hardly between them. They
+/// name a request and keep nothing secret, so they need no random numbers of their own.
+struct RequestIds {
+    start: u128,
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    /// An odd number (the golden ratio's fraction, 128 bits): its multiples visit every number
+    /// before one comes again, and neighbours look nothing alike.
+    const STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
+    fn new(start: u128) -> Self {
+        Self {
+            start,
+            count: AtomicU64::new(0),
+        }
+    }
+
+    fn next(&self) -> RequestId {
+        let count = u128::from(self.count.fetch_add(1, Ordering::Relaxed));
+        RequestId::from_random(self.start.wrapping_add(count.wrapping_mul(Self::STEP)))
+    }
+}
+
+/// The router: every operation of the table, and an answer for everything else. It never redirects.
+pub fn router(app: App) -> Router {
+    let unmatched = Arc::new(Meters::new("unmatched", &Method::GET));
+    let mut router = Router::new();
+    for operation in operations() {
+        let (app, meters) = (
+            app.clone(),
+            Arc::new(Meters::new(operation.path, &operation.method)),
+        );
+        let handler = move |request: Request| async move {
+            edge::answer(app, operation, &meters, request).await
+        };
+        let method = MethodFilter::try_from(operation.method.clone()).unwrap_or(MethodFilter::GET);
+        router = router.route(operation.path, on(method, handler));
+    }
+    let (other_app, other_meters) = (app.clone(), Arc::clone(&unmatched));
+    router
+        .method_not_allowed_fallback(move |request: Request| async move {
+            edge::refuse(other_app, &other_meters, request, wrong_method()).await
+        })
+        .fallback(move |request: Request| async move {
+            edge::refuse(app, &unmatched, request, ApiError::no_such_path()).await
+        })
+}
+
+fn wrong_method() -> ApiError {
+    ApiError::new(
+        ErrorCode::MethodNotAllowed,
+        "This path does not know this method. The `Allow` header lists those that it knows.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::RequestIds;
+
+    #[test]
+    fn request_ids_do_not_repeat() {
+        let ids = RequestIds::new(u128::MAX);
+        let drawn: HashSet<_> = (0..10_000).map(|_| ids.next()).collect();
+        assert_eq!(drawn.len(), 10_000);
+    }
+}

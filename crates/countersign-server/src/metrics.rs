@@ -1,0 +1,105 @@
+//! Figures for Prometheus: the recorder, and the router that a listener of its own serves.
+
+use std::fmt::Write as _;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+
+pub use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::store::{ActiveAnchor, Store, StoreError};
+
+pub(crate) const REQUESTS: &str = "countersign_http_requests_total";
+pub(crate) const SECONDS: &str = "countersign_http_request_duration_seconds";
+pub(crate) const IN_FLIGHT: &str = "countersign_http_requests_in_flight";
+pub(crate) const STORE_ERRORS: &str = "countersign_store_errors_total";
+const NOT_AFTER: &str = "countersign_certificate_not_after_seconds";
+const REVISION: &str = "countersign_revision";
+
+/// Upper bounds of the buckets of request durations, in seconds.
+const BUCKETS: [f64; 11] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0,
+];
+
+/// Installs the recorder of this process. Do it once, before [`App::new`](crate::App::new).
+///
+/// # Errors
+/// When the process already has a recorder.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(SECONDS.to_owned()), &BUCKETS)?;
+    let handle = builder.install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(REQUESTS, "requests answered, by route, method and status");
+    describe_histogram!(
+        SECONDS,
+        Unit::Seconds,
+        "time to answer a request, by route and method"
+    );
+    describe_gauge!(IN_FLIGHT, "requests being answered");
+    describe_counter!(STORE_ERRORS, "requests that failed for the store, by code");
+}
+
+/// How many anchors are shown, those that expire first: a bound on the size of a scrape.
+const MAX_ANCHORS: u32 = 10_000;
+
+/// `/metrics` for a listener of its own: figures are for whoever operates the server, never for
+/// its callers.
+pub fn router(handle: PrometheusHandle, store: Store) -> Router {
+    Router::new()
+        .route("/metrics", get(scrape))
+        .with_state((handle, store))
+}
+
+/// The recorder's figures, then what the store knows now. The latter are not kept in the
+/// recorder: there, an anchor that is gone would stay.
+async fn scrape(State((handle, store)): State<(PrometheusHandle, Store)>) -> Response {
+    handle.run_upkeep();
+    let mut text = handle.render();
+    match stored(&store).await {
+        Ok((revision, anchors)) => show(&mut text, revision, &anchors),
+        Err(error) => {
+            metrics::counter!(STORE_ERRORS, "code" => "scrape").increment(1);
+            tracing::warn!(%error, "the metrics of the store are missing from this scrape");
+        }
+    }
+    let media_type = (
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    );
+    (StatusCode::OK, [media_type], text).into_response()
+}
+
+async fn stored(store: &Store) -> Result<(u64, Vec<ActiveAnchor>), StoreError> {
+    let revision = store.revision().await?;
+    Ok((revision, store.list_active_anchors(MAX_ANCHORS).await?))
+}
+
+fn show(text: &mut String, revision: u64, anchors: &[ActiveAnchor]) {
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(text, "# HELP {REVISION} the number of the latest change");
+    let _ = writeln!(text, "# TYPE {REVISION} gauge\n{REVISION} {revision}");
+    let _ = writeln!(
+        text,
+        "# HELP {NOT_AFTER} when an active trust anchor expires, in Unix seconds"
+    );
+    let _ = writeln!(text, "# TYPE {NOT_AFTER} gauge");
+    for anchor in anchors {
+        let _ = writeln!(
+            text,
+            "{NOT_AFTER}{{organization=\"{}\",certificate=\"{}\"}} {}",
+            anchor.organization, anchor.certificate, anchor.expires_at
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! Serving a router over TCP: TLS when given a certificate, HTTP/1.1 and HTTP/2, limits on what a
+//! client may hold, and an orderly end.
+
+mod tls;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+pub use tls::{TlsError, TlsFiles};
+
+/// The limits of a listener.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a client may take for its TLS handshake, and for the headers of a request, from
+    /// the end of the one before: so also how long a connection may be idle.
+    pub header_timeout: Duration,
+    /// The most bytes of a request's line and headers.
+    pub header_bytes: usize,
+    /// The most connections at once; further ones wait in the accept queue.
+    pub connections: usize,
+    /// The most requests at once on one HTTP/2 connection.
+    pub streams: u32,
+    /// How long requests that are being answered get to finish, once the end has begun.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(30),
+            header_bytes: 32 * 1024,
+            connections: 4096,
+            streams: 128,
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Serves `router` on a bound listener until `shutdown`, then drains: nothing new is accepted,
+/// what is being answered gets `limits.grace` to finish, and the rest is cut.
+///
+/// Whatever holds requests open for long must let go on the same signal, as
+/// [`App::close`](crate::App::close) makes the bundle route do.
+///
+/// # Errors
+/// When the TLS files cannot be used. A failing `accept` is retried, not returned.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<&TlsFiles>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), TlsError> {
+    let tls = tls.map(TlsFiles::acceptor).transpose()?;
+    let door = Door {
+        http1: Arc::new(http_builder(&limits).http1_only()),
+        http2: Arc::new(http_builder(&limits).http2_only()),
+        router,
+        tls,
+        graceful: GracefulShutdown::new(),
+        header_timeout: limits.header_timeout,
+    };
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut connections = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            (stream, place) = accept(&listener, &places) => {
+                connections.spawn(door.connection(stream, place));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    if timeout(limits.grace, door.graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests were still being answered after the grace period and were cut");
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+fn http_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.header_bytes.max(8192));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+/// Waits for a place, then for a connection to take it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(error) => {
+                // Out of file descriptors, most often: connections that end free some.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// HTTP/2 is what ALPN says, never what the first bytes look like: waiting for those has no time
+/// limit in `hyper-util`, so a client that stays silent would keep its place for ever.
+struct Door {
+    http1: Arc<auto::Builder<TokioExecutor>>,
+    http2: Arc<auto::Builder<TokioExecutor>>,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    graceful: GracefulShutdown,
+    header_timeout: Duration,
+}
+
+impl Door {
+    fn connection(
+        &self,
+        stream: TcpStream,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> impl Future<Output = ()> + use<> {
+        let (http1, http2) = (Arc::clone(&self.http1), Arc::clone(&self.http2));
+        let router = self.router.clone();
+        let tls = self.tls.clone();
+        let watcher = self.graceful.watcher();
+        let header_timeout = self.header_timeout;
+        async move {
+            let _place = place;
+            // Answers are small and whole: waiting to fill a packet only adds delay.
+            let _ = stream.set_nodelay(true);
+            let served = match tls {
+                None => talk(&http1, stream, router, watcher).await,
+                Some(tls) => match timeout(header_timeout, tls.accept(stream)).await {
+                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                        talk(&http2, stream, router, watcher).await
+                    }
+                    Ok(Ok(stream)) => talk(&http1, stream, router, watcher).await,
+                    Ok(Err(error)) => Err(error.into()),
+                    Err(_) => Err("the TLS handshake took too long".into()),
+                },
+            };
+            if let Err(error) = served {
+                tracing::debug!(error = %error, "a connection ended early");
+            }
+        }
+    }
+}
+
+async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    http: &auto::Builder<TokioExecutor>,
+    stream: S,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let service = TowerToHyperService::new(router);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    watcher.watch(connection.into_owned()).await
+}

@@ -1,0 +1,371 @@
+//! What holds for every operation, checked by walking the table that the router is made from: an
+//! operation that is added is covered here, or the walk stops at it.
+
+use countersign_server::{Needs, Operation, operations};
+use countersign_types::api_key::Permission;
+use serde_json::{Value, json};
+
+use crate::harness::{Fixture, Request, Server, on_each_store, pem};
+
+/// The body of a request to an operation that takes one, good enough to succeed.
+fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
+    let toggle = json!({ "certificate_ids": [fixture.certificate] });
+    Some(match operation.id() {
+        "uploadCertificate" => json!({ "certificate": pem("Another Root"), "name": "Another" }),
+        "activateOrganizationCertificates"
+        | "deactivateOrganizationCertificates"
+        | "activateProjectCertificates"
+        | "deactivateProjectCertificates" => toggle,
+        "updateCertificatePolicy" => json!({ "cel_policy": "true" }),
+        "update-project-service-account" => json!({ "name": "Renamed", "role": "owner" }),
+        "modifyCertificate"
+        | "create-project"
+        | "modify-project"
+        | "create-project-service-account"
+        | "admin-api-keys-create" => json!({ "name": "Renamed" }),
+        "CreateanAPIkeyforaserviceaccount" => json!({}),
+        _ => return None,
+    })
+}
+
+fn path(operation: &Operation, fixture: &Fixture) -> String {
+    operation
+        .path()
+        .replace("{certificate_id}", &fixture.certificate)
+        .replace("{project_id}", &fixture.project)
+        .replace("{service_account_id}", &fixture.service_account)
+        .replace("{api_key_id}", &fixture.project_key)
+        .replace("{key_id}", &fixture.admin_key)
+}
+
+fn request(server: &Server, operation: &Operation, fixture: &Fixture) -> Request {
+    let path = path(operation, fixture);
+    assert!(!path.contains('{'), "no example of an id for {path}");
+    let path = if operation.id() == "getBundle" {
+        format!("{path}?wait=0")
+    } else {
+        path
+    };
+    let request = server.request(operation.method().as_str(), &path);
+    match body(operation, fixture) {
+        Some(body) => request.json(&body),
+        None => request,
+    }
+}
+
+fn permission(operation: &Operation) -> Option<Permission> {
+    match operation.needs() {
+        Needs::Admin(permission) | Needs::AdminOrGateway(permission) => Some(permission),
+        Needs::Nothing | Needs::Gateway => None,
+    }
+}
+
+fn writes(operation: &Operation) -> bool {
+    operation.method() != "GET"
+}
+
+#[test]
+fn the_table_has_every_operation_of_the_reference() {
+    let Some(reference) = crate::harness::reference() else {
+        return;
+    };
+    let ours: Vec<_> = operations()
+        .iter()
+        .map(|each| {
+            (
+                each.id(),
+                each.method().as_str().to_lowercase(),
+                each.path(),
+            )
+        })
+        .collect();
+    let mut count = 0;
+    for (path, methods) in reference["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let (id, path) = (
+                operation["operationId"].as_str().unwrap(),
+                format!("/v1{path}"),
+            );
+            assert!(
+                ours.contains(&(id, method.clone(), &path)),
+                "{id}: {method} {path}"
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 30, "only {count} operations in the reference");
+}
+
+#[tokio::test]
+async fn without_a_good_key_nothing_answers() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let revision = server.store.revision().await.unwrap();
+        for operation in operations()
+            .iter()
+            .filter(|each| each.needs() != Needs::Nothing)
+        {
+            let request = || request(server, operation, &fixture);
+            let answer = request().no_key().await;
+            answer.refused("invalid_api_key", None);
+            assert_eq!(
+                answer.header("www-authenticate"),
+                Some("Bearer"),
+                "{}",
+                operation.id()
+            );
+            assert_eq!(answer.header("openai-organization"), None);
+            request()
+                .key("sk-admin-unknown")
+                .refused("invalid_api_key", None)
+                .await;
+            request()
+                .key(&fixture.project_key_value)
+                .refused("invalid_api_key", None)
+                .await;
+            if !matches!(operation.needs(), Needs::Gateway | Needs::AdminOrGateway(_)) {
+                let key = server.gateway_key().await;
+                request().key(&key).refused("invalid_api_key", None).await;
+            }
+            if operation.needs() == Needs::Gateway {
+                request().refused("invalid_api_key", None).await;
+            }
+        }
+        assert_eq!(server.store.revision().await.unwrap(), revision);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_the_permission_it_is_a_403_that_names_it() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let mut keys = Vec::new();
+        for missing in Permission::ALL {
+            let others: Vec<_> = Permission::ALL
+                .into_iter()
+                .filter(|each| *each != missing)
+                .map(Permission::as_str)
+                .collect();
+            keys.push((missing, server.key_with(&others).await));
+        }
+        let revision = server.store.revision().await.unwrap();
+        for operation in operations() {
+            let Some(permission) = permission(operation) else {
+                continue;
+            };
+            let (_, key) = keys
+                .iter()
+                .find(|(missing, _)| *missing == permission)
+                .unwrap();
+            let answer = request(server, operation, &fixture).key(key).await;
+            let message = answer.refused("missing_scope", None);
+            assert!(message.contains(permission.as_str()), "{message}");
+            assert_eq!(
+                answer.header("openai-organization"),
+                Some(&*server.organization)
+            );
+        }
+        assert_eq!(server.store.revision().await.unwrap(), revision);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_organization_can_neither_see_nor_touch_anything() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let other = server.other_organization().await;
+        let revision = server.store.revision().await.unwrap();
+        for operation in operations()
+            .iter()
+            .filter(|each| matches!(each.needs(), Needs::Admin(_)))
+        {
+            let names_ids = operation.path().contains('{')
+                || operation.id().ends_with("activateOrganizationCertificates");
+            let answer = if names_ids || !writes(operation) {
+                request(server, operation, &fixture).key(&other).await
+            } else {
+                continue;
+            };
+            if names_ids {
+                assert_eq!(answer.status, 404, "{}: {}", operation.id(), answer.body());
+                continue;
+            }
+            let shown = answer.expect_ok().to_string();
+            for id in [&fixture.certificate, &fixture.project, &fixture.admin_key] {
+                assert!(!shown.contains(id.as_str()), "{}: {shown}", operation.id());
+            }
+        }
+        assert_eq!(server.store.revision().await.unwrap(), revision);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_write_succeeds_with_200_a_revision_and_an_audit_record() {
+    on_each_store(async |server| {
+        for operation in operations().iter().filter(|each| writes(each)) {
+            let fixture = server.fixture().await;
+            if operation.id().starts_with("deactivate") {
+                server
+                    .toggle("activate", None, &[&fixture.certificate])
+                    .await;
+                server
+                    .toggle("activate", Some(&fixture.project), &[&fixture.certificate])
+                    .await;
+            }
+            let before = newest(server).await;
+            let answer = request(server, operation, &fixture).await;
+            let revision: u64 = answer
+                .header("countersign-revision")
+                .unwrap()
+                .parse()
+                .unwrap();
+            answer.expect_ok();
+            assert_eq!(
+                server.store.revision().await.unwrap(),
+                revision,
+                "{}",
+                operation.id()
+            );
+            assert_ne!(
+                newest(server).await,
+                before,
+                "{} left no record",
+                operation.id()
+            );
+            let key = server.get("/v1/organization/audit_logs?limit=1").ok().await;
+            assert_eq!(
+                key["data"][0]["actor"]["type"],
+                "api_key",
+                "{}",
+                operation.id()
+            );
+        }
+    })
+    .await;
+}
+
+async fn newest(server: &Server) -> Value {
+    server.get("/v1/organization/audit_logs?limit=1").ok().await["first_id"].clone()
+}
+
+#[tokio::test]
+async fn every_read_answers_200_and_writes_nothing() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let gateway = server.gateway_key().await;
+        let revision = server.store.revision().await.unwrap();
+        for operation in operations().iter().filter(|each| !writes(each)) {
+            let mut request = request(server, operation, &fixture);
+            if operation.needs() == Needs::Gateway {
+                request = request.key(&gateway);
+            }
+            let answer = request.await;
+            assert_eq!(answer.header("countersign-revision"), None);
+            answer.expect_ok();
+        }
+        assert_eq!(server.store.revision().await.unwrap(), revision);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_no_operation_can_read_is_refused_by_each_and_changes_nothing() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let revision = server.store.revision().await.unwrap();
+        let deep = "[".repeat(60_000);
+        for operation in operations()
+            .iter()
+            .filter(|each| body(each, &fixture).is_some())
+        {
+            let optional = operation.id() == "CreateanAPIkeyforaserviceaccount";
+            let request = || request(server, operation, &fixture);
+            for wrong in [
+                &b" "[..],
+                b"{",
+                b"null",
+                b"[]",
+                b"1",
+                b"\"x\"",
+                b"{\"name\":NaN}",
+                b"{\"name\":\"\xff\"}",
+                b"{\"name\":\"\\ud800\"}",
+                b"{\"name\":\"a\",\"name\":\"b\"}",
+                b"{'name':'a'}",
+                b"{\"name\":\"a\"}{}",
+                b"\xef\xbb\xbf{}",
+                b"{\"\\u0000\":\xc0\x80}",
+                deep.as_bytes(),
+            ] {
+                request()
+                    .body(wrong, "application/json")
+                    .refused("invalid_json", None)
+                    .await;
+            }
+            if !optional {
+                request().body(b"", "").refused("invalid_json", None).await;
+            }
+            let big = format!("{{\"name\":\"{}\"}}", "x".repeat(64 * 1024));
+            let big = big.as_bytes();
+            request()
+                .body(big, "application/json")
+                .refused("request_too_large", None)
+                .await;
+            for media_type in [
+                "",
+                "text/plain",
+                "application/x-www-form-urlencoded",
+                "application/jsonp",
+            ] {
+                let answer = request().body(b"{}", media_type).await;
+                answer.refused("unsupported_media_type", None);
+            }
+            request()
+                .header("content-type", "text/plain")
+                .refused("unsupported_media_type", None)
+                .await;
+        }
+        assert_eq!(server.store.revision().await.unwrap(), revision);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_list_holds_its_query_to_the_same_rules() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let lists = operations().iter().filter(|each| {
+            !writes(each)
+                && each.path().starts_with("/v1/organization")
+                && !each.path().ends_with('}')
+        });
+        let mut count = 0;
+        for operation in lists {
+            let path = path(operation, &fixture);
+            for (query, param) in [
+                ("limit=0", Some("limit")),
+                ("limit=101", Some("limit")),
+                ("limit=1&limit=2", Some("limit")),
+                ("after=x", Some("after")),
+                ("after=", Some("after")),
+                ("after=cert_a%00", None),
+                ("x=%", None),
+                ("%ff", None),
+            ] {
+                server
+                    .get(&format!("{path}?{query}"))
+                    .refused("invalid_value", param)
+                    .await;
+            }
+            let page = server.get(&format!("{path}?limit=1&x=y&x=z")).ok().await;
+            assert_eq!(page["first_id"], page["data"][0]["id"]);
+            assert_eq!(page["last_id"], page["data"][0]["id"]);
+            count += 1;
+        }
+        assert_eq!(count, 7);
+    })
+    .await;
+}

@@ -1,0 +1,82 @@
+//! One of everything that an organization may have.
+
+use countersign_testca::root;
+use serde_json::{Value, json};
+
+use super::Server;
+
+/// The PEM of a new root.
+pub(crate) fn pem(name: &str) -> String {
+    root(name).mint().pem()
+}
+
+/// Ids of one of everything. Each certificate, project and key is made anew.
+pub(crate) struct Fixture {
+    pub(crate) certificate: String,
+    pub(crate) project: String,
+    pub(crate) service_account: String,
+    pub(crate) project_key: String,
+    pub(crate) project_key_value: String,
+    pub(crate) admin_key: String,
+}
+
+fn id(made: &Value) -> String {
+    made["id"].as_str().unwrap().to_owned()
+}
+
+impl Server {
+    /// Uploads a new root and gives its id.
+    pub(crate) async fn upload(&self, name: &str) -> String {
+        let body = json!({ "name": name, "certificate": pem(name) });
+        id(&self.post("/v1/organization/certificates", body).ok().await)
+    }
+
+    pub(crate) async fn project(&self, name: &str) -> String {
+        id(&self
+            .post("/v1/organization/projects", json!({ "name": name }))
+            .ok()
+            .await)
+    }
+
+    /// Activates or deactivates for the organization, or for a project.
+    pub(crate) async fn toggle(&self, verb: &str, project: Option<&str>, ids: &[&str]) -> Value {
+        let scope = project
+            .map(|id| format!("/projects/{id}"))
+            .unwrap_or_default();
+        let path = format!("/v1/organization{scope}/certificates/{verb}");
+        self.post(&path, json!({ "certificate_ids": ids }))
+            .ok()
+            .await
+    }
+
+    /// The events of the audit log of these types, newest first.
+    pub(crate) async fn audit(&self, event_type: &str) -> Vec<Value> {
+        let path = format!("/v1/organization/audit_logs?limit=100&event_types[]={event_type}");
+        self.get(&path).ok().await["data"]
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+
+    pub(crate) async fn fixture(&self) -> Fixture {
+        let project = self.project("Payments").await;
+        let accounts = format!("/v1/organization/projects/{project}/service_accounts");
+        let account = self
+            .post(&accounts, json!({ "name": "billing" }))
+            .ok()
+            .await;
+        let admin = json!({ "name": "second" });
+        let admin = self
+            .post("/v1/organization/admin_api_keys", admin)
+            .ok()
+            .await;
+        Fixture {
+            certificate: self.upload("Example Root").await,
+            project,
+            service_account: id(&account),
+            project_key: id(&account["api_key"]),
+            project_key_value: account["api_key"]["value"].as_str().unwrap().to_owned(),
+            admin_key: id(&admin),
+        }
+    }
+}

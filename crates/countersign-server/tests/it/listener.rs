@@ -1,0 +1,183 @@
+//! The listener: TLS, an orderly end, and clients that take their time.
+
+use std::time::Duration;
+
+use countersign_server::{
+    App, Limits, TlsFiles, router, serve,
+    store::{Location, Sources, Store},
+};
+use countersign_testca::{General, root};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    time::timeout,
+};
+
+const SOON: Duration = Duration::from_secs(20);
+
+async fn app() -> App {
+    let sources = Sources::system();
+    let store = Store::open(&Location::Memory, sources.clone())
+        .await
+        .unwrap();
+    App::new(store, &sources).unwrap()
+}
+
+/// Serves until the sender is dropped; gives the address.
+async fn start(
+    limits: Limits,
+    tls: Option<TlsFiles>,
+) -> (
+    std::net::SocketAddr,
+    oneshot::Sender<()>,
+    tokio::task::JoinHandle<()>,
+) {
+    let router = router(app().await);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(async move {
+        let shutdown = async { drop(stopped.await) };
+        serve(listener, router, tls.as_ref(), limits, shutdown)
+            .await
+            .unwrap();
+    });
+    (address, stop, running)
+}
+
+#[tokio::test]
+async fn tls_speaks_both_versions_of_http() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = root("Server CA").mint();
+    let leaf = ca
+        .leaf("localhost")
+        .no_eku()
+        .san(General::dns("localhost"))
+        .mint();
+    let files = TlsFiles {
+        certificate: directory.path().join("chain.pem"),
+        key: directory.path().join("key.pem"),
+    };
+    std::fs::write(&files.certificate, leaf.pem()).unwrap();
+    std::fs::write(&files.key, leaf.key_pem()).unwrap();
+    let (address, stop, running) = start(Limits::default(), Some(files)).await;
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let trusted = reqwest::Certificate::from_pem(ca.pem().as_bytes()).unwrap();
+    for version in [reqwest::Version::HTTP_11, reqwest::Version::HTTP_2] {
+        let mut builder = reqwest::Client::builder().tls_certs_only([trusted.clone()]);
+        builder = builder.resolve("localhost", address);
+        if version == reqwest::Version::HTTP_11 {
+            builder = builder.http1_only();
+        }
+        let url = format!("https://localhost:{}/healthz", address.port());
+        let answer = builder.build().unwrap().get(url).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.version()), (200, version));
+    }
+    drop(stop);
+    timeout(SOON, running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn tls_files_that_cannot_be_used_say_which() {
+    let files = TlsFiles {
+        certificate: "nowhere.pem".into(),
+        key: "nowhere.key".into(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let router = router(app().await);
+    let served = serve(listener, router, Some(&files), Limits::default(), async {}).await;
+    assert!(served.unwrap_err().to_string().contains("nowhere.pem"));
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_headers_is_let_go() {
+    let limits = Limits {
+        header_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let (address, _stop, _running) = start(limits, None).await;
+    for sent in [
+        "",
+        "GET /healthz HTTP/1.1\r\nhost: a\r\n",
+        "P",
+        "PRI * HTTP/2.0\r\n\r\n",
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let closed = timeout(SOON, stream.read_to_end(&mut answer)).await;
+        assert!(closed.is_ok(), "{sent:?} keeps its place");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_being_answered_gets_to_finish() {
+    let (address, stop, running) = start(Limits::default(), None).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = "POST /v1/nothing HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // An answer on a second connection shows that the first was accepted.
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    second.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(stop);
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    stream.write_all(b"}").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    timeout(SOON, running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_does_not_finish_is_cut_after_the_grace_period() {
+    let limits = Limits {
+        grace: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let (address, stop, running) = start(limits, None).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = "POST /v1/nothing HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    drop(stop);
+    timeout(Duration::from_secs(5), running)
+        .await
+        .expect("it is cut")
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_too_many_waits_for_a_place() {
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let (address, _stop, _running) = start(limits, None).await;
+    let first = TcpStream::connect(address).await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    let early = timeout(
+        Duration::from_millis(200),
+        second.read_to_string(&mut answer),
+    )
+    .await;
+    assert!(early.is_err(), "{answer}");
+    drop(first);
+    timeout(SOON, second.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}

@@ -1,0 +1,16 @@
+mod activate;
+mod deactivate;
+mod delete;
+mod list;
+mod modify;
+mod policy;
+mod retrieve;
+mod upload;
+
+/// The path of the collection.
+const PATH: &str = "/v1/organization/certificates";
+
+/// The path of one certificate.
+fn path(id: &str) -> String {
+    format!("{PATH}/{id}")
+}

@@ -1,0 +1,4 @@
+mod admin_api_keys;
+mod audit_logs;
+mod certificates;
+mod projects;
