@@ -184,8 +184,7 @@ fn foreign(body: &[u8]) -> Told {
 /// to length, without the key and without whatever follows a PEM header.
 pub(crate) fn presentable(text: &str, key: &Secret) -> String {
     let hidden = text.replace(key.reveal(), "[the key]");
-    let without_pem = hidden.split("-----BEGIN").next().unwrap_or_default();
-    let printable: String = without_pem
+    let printable: String = without_pem(&hidden)
         .chars()
         .map(|each| if each.is_control() { ' ' } else { each })
         .collect();
@@ -195,4 +194,40 @@ pub(crate) fn presentable(text: &str, key: &Secret) -> String {
         .chars()
         .take(MAX_MESSAGE_CHARACTERS)
         .collect()
+}
+
+/// A text up to its first PEM block. A header alone in backticks is advice, not a block.
+fn without_pem(text: &str) -> &str {
+    let is_block = |at: usize| {
+        let label = text
+            .get(at..)
+            .and_then(|rest| rest.strip_prefix("-----BEGIN"));
+        let after = label.and_then(|label| label.split_once("-----"));
+        !after.is_some_and(|(_, after)| after.starts_with('`'))
+    };
+    let mut headers = text.match_indices("-----BEGIN").map(|(at, _)| at);
+    let block = headers.find(|at| is_block(*at));
+    block.and_then(|at| text.get(..at)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_pem;
+
+    #[test]
+    fn advice_that_names_a_header_is_kept_and_a_block_is_not() {
+        let advice = "send the block from `-----BEGIN CERTIFICATE-----` on";
+        assert_eq!(without_pem(advice), advice);
+        for block in [
+            "-----BEGIN A-----\nMII",
+            "-----BEGIN A----- MII",
+            "-----BEGIN A",
+            "-----BEGIN",
+        ] {
+            assert_eq!(
+                without_pem(&format!("{advice}: {block}")),
+                format!("{advice}: ")
+            );
+        }
+    }
 }

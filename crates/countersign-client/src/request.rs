@@ -22,6 +22,8 @@ pub struct Response<T> {
     pub request_id: Option<String>,
     /// `countersign-revision`: the number of the change that a write made, on Countersign.
     pub revision: Option<u64>,
+    /// `date`: the server's clock, to the second.
+    pub date: Option<SystemTime>,
 }
 
 impl<T> Deref for Response<T> {
@@ -189,6 +191,7 @@ impl Inner {
         Ok(Response {
             value,
             revision: text("countersign-revision").and_then(|number| number.parse().ok()),
+            date: text("date").and_then(|date| httpdate::parse_http_date(date).ok()),
             request_id,
         })
     }
