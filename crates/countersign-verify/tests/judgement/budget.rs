@@ -148,3 +148,31 @@ fn so_many_signatures_and_no_more() {
             .all(|finding| finding.reason == Reason::BadSignature)
     );
 }
+
+#[test]
+fn the_hundredth_signature_still_counts_and_the_next_does_not() {
+    let ca = root("Root").mint();
+    let top = ca.intermediate("Top").mint();
+    let upper = Key::generate(KeyKind::P256);
+    let uppers: Vec<_> = (0..4)
+        .map(|_| top.intermediate("Upper").with_key(&upper).mint())
+        .collect();
+    let lower = uppers[0].intermediate("Lower").mint();
+    let key = lower.key().identifier();
+    // Six look-alikes under four CAs: 24 paths of four signatures, of which the last is wrong.
+    let look_alikes: Vec<_> = (0..6)
+        .map(|_| uppers[0].intermediate("Lower").ski(&key).mint())
+        .collect();
+    // A path whose first signature is wrong, tried first because it is short.
+    let forged = ca.intermediate("Lower").ski(&key).break_signature().mint();
+    let leaf = lower.leaf("client").mint();
+    let judge = |also: &[&Minted]| {
+        let mut chain = vec![&leaf, &top];
+        chain.extend(uppers.iter().chain(&look_alikes));
+        chain.push(&lower);
+        chain.extend(also);
+        organization(&[&ca]).judge(&present(&chain))
+    };
+    check("100", &judge(&[]), "permit cert_1");
+    refuse_for("101", &judge(&[&forged]), "signature checks");
+}
