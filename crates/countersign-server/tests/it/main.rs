@@ -15,5 +15,6 @@ mod edge;
 mod every_operation;
 mod harness;
 mod listener;
+mod metrics;
 mod openapi;
 mod organization;
