@@ -1,0 +1,210 @@
+//! How the API's commands reach a server: the variables of the official SDKs, and flags over them.
+
+use std::{future::Future, path::PathBuf, time::Duration};
+
+use clap::Args;
+use countersign_client::{Client, ClientBuilder, Error, ItemStream, ListParams};
+use countersign_types::{error::ErrorCode, id::ProjectId, page::Order};
+use futures_util::TryStreamExt;
+
+use crate::{
+    config::{process_env, secret_file},
+    failure::{Doing, Failure, Outcome},
+};
+
+/// The server, and who calls.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ApiOptions {
+    /// Base URL of the API, with its version [env: OPENAI_BASE_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    base_url: Option<String>,
+    /// File that holds the admin key [env: OPENAI_ADMIN_KEY, the key itself]
+    #[arg(long, global = true, value_name = "FILE")]
+    admin_key_file: Option<PathBuf>,
+    /// PEM of the client certificate to present [env: OPENAI_MTLS_CLIENT_CERT_FILE]
+    #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
+    client_certificate: Option<PathBuf>,
+    /// PEM of its private key [env: OPENAI_MTLS_CLIENT_KEY_FILE]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        requires = "client_certificate"
+    )]
+    client_key: Option<PathBuf>,
+    /// PEM of roots to believe besides the public ones [env: COUNTERSIGN_SERVER_CA]
+    #[arg(long, global = true, value_name = "FILE")]
+    server_ca: Option<PathBuf>,
+    /// Seconds that one attempt may take [default: 60]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+}
+
+impl ApiOptions {
+    /// The client that these options and the environment describe.
+    pub(crate) fn client(&self) -> Outcome<Client> {
+        Ok(self.builder()?.build()?)
+    }
+
+    /// Whether a flag says where to call.
+    pub(crate) fn has_base_url(&self) -> bool {
+        self.base_url.is_some()
+    }
+
+    /// The same, which gives up at the first failure.
+    pub(crate) fn impatient_client(&self) -> Outcome<Client> {
+        Ok(self.builder()?.max_retries(0).build()?)
+    }
+
+    /// The files of the client certificate and its key, if there are any.
+    pub(crate) fn client_files(&self) -> Option<(PathBuf, PathBuf)> {
+        let flags = self.client_certificate.clone().zip(self.client_key.clone());
+        let env = |certificate, key| {
+            let path = |name| process_env(name).map(PathBuf::from);
+            path(certificate).zip(path(key))
+        };
+        flags
+            .or_else(|| {
+                env(
+                    "OPENAI_MTLS_CLIENT_CERT_FILE",
+                    "OPENAI_MTLS_CLIENT_KEY_FILE",
+                )
+            })
+            .or_else(|| env("OPENAI_MTLS_CERTIFICATE_CHAIN", "OPENAI_MTLS_PRIVATE_KEY"))
+    }
+
+    fn builder(&self) -> Outcome<ClientBuilder> {
+        let mut builder = ClientBuilder::from_env(process_env)?;
+        if let Some(url) = &self.base_url {
+            builder = builder.base_url(url);
+        }
+        if let Some(path) = &self.admin_key_file {
+            builder = builder.key(secret_file(path)?);
+        }
+        if let (Some(certificate), Some(key)) = (&self.client_certificate, &self.client_key) {
+            builder = builder.client_certificate(certificate, key);
+        }
+        if let Some(path) = &self.server_ca {
+            builder = builder.ca_file(path);
+        }
+        if let Some(seconds) = self.timeout {
+            builder = builder.timeout(Duration::from_secs(seconds));
+        }
+        Ok(builder)
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Args)]
+pub(crate) struct ListOptions {
+    /// Stop after this many entries [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Which end comes first, by the time of making
+    #[arg(long, value_name = "ORDER", value_parser = ["asc", "desc"], default_value = "desc")]
+    order: String,
+}
+
+impl ListOptions {
+    /// What the client is asked for: full pages, in this order.
+    pub(crate) fn params(&self) -> ListParams {
+        ListParams {
+            limit: Some(self.page_size()),
+            order: Some(match self.order.as_str() {
+                "asc" => Order::Asc,
+                _ => Order::Desc,
+            }),
+            ..ListParams::default()
+        }
+    }
+
+    /// The entries that are wanted.
+    pub(crate) async fn take<T>(&self, entries: ItemStream<T>) -> Outcome<Vec<T>> {
+        take(entries, self.limit).await
+    }
+
+    fn page_size(&self) -> u32 {
+        page_size(self.limit)
+    }
+}
+
+/// How many entries a page should hold when so many are wanted in all.
+pub(crate) fn page_size(limit: Option<u32>) -> u32 {
+    let most = countersign_types::page::MAX_LIMIT;
+    limit.map_or(most, |limit| limit.min(most))
+}
+
+/// The first entries of a list, or all.
+pub(crate) async fn take<T>(mut entries: ItemStream<T>, limit: Option<u32>) -> Outcome<Vec<T>> {
+    let limit = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
+    let mut taken = Vec::new();
+    while taken.len() < limit {
+        match entries.try_next().await? {
+            Some(entry) => taken.push(entry),
+            None => break,
+        }
+    }
+    Ok(taken)
+}
+
+/// Runs one command's calls on this thread.
+pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .doing("start")?
+        .block_on(work)
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Config(_) => Self::usage(&error)
+                .hint("`countersign doctor` checks the whole set-up"),
+            Error::Connection { .. } => Self::new(&error).hint(
+                "is the server up? `OPENAI_BASE_URL` or `--base-url` says where; `countersign dev` starts one here",
+            ),
+            _ => match error.code().and_then(hint) {
+                Some(hint) => Self::new(&error).hint(hint),
+                None => Self::new(&error),
+            },
+        }
+    }
+}
+
+/// What to do about a refusal, where the server's own message cannot know.
+fn hint(code: ErrorCode) -> Option<&'static str> {
+    Some(match code {
+        ErrorCode::InvalidApiKey => {
+            "`OPENAI_ADMIN_KEY` or `--admin-key-file` gives the key; it must be an admin key of this server"
+        }
+        ErrorCode::CertificateRequired => {
+            "give one with `--client-certificate` and `--client-key`, or `OPENAI_MTLS_CLIENT_CERT_FILE` and `_KEY_FILE`"
+        }
+        ErrorCode::CertificateInUse => {
+            "deactivate it first: `countersign certificate deactivate ID`, with `--project` for a project"
+        }
+        ErrorCode::MtlsCertificateInvalid => {
+            "`countersign certificate inspect FILE` says what the file is"
+        }
+        _ => return None,
+    })
+}
+
+/// The project of a command that cannot do without one: of its flag, or of the environment.
+pub(crate) fn needed_project(flag: Option<ProjectId>) -> Outcome<ProjectId> {
+    const VARIABLE: &str = "OPENAI_PROJECT_ID";
+    if let Some(project) = flag {
+        return Ok(project);
+    }
+    match process_env(VARIABLE) {
+        Some(text) => text
+            .parse()
+            .map_err(|error| Failure::usage(format_args!("`{VARIABLE}`: {error}"))),
+        None => Err(Failure::usage("no project is named")
+            .hint(format!("give `--project proj_...`, or set `{VARIABLE}`"))),
+    }
+}

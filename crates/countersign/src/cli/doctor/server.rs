@@ -1,0 +1,161 @@
+//! What the server says: whether it answers, what it is, what the key may do, and whose clock is
+//! wrong.
+
+use std::time::SystemTime;
+
+use countersign_client::{AuditLogParams, Client, Error, ListParams, ProjectListParams};
+use countersign_types::{api_key::Permission, certificate::Scope, error::ErrorCode};
+use time::OffsetDateTime;
+
+use super::Check;
+use crate::{cli::api::ApiOptions, clock, config::process_env, failure::Failure};
+
+/// Clocks that are further apart than this, in seconds, make certificates fail.
+const SKEW: u64 = 30;
+
+/// Whether the variables that say where to call are there.
+pub(super) fn environment(api: &ApiOptions) -> Option<Check> {
+    if api.has_base_url() || process_env("OPENAI_BASE_URL").is_some() {
+        return None;
+    }
+    Some(Check::warn(
+        "environment",
+        "`OPENAI_BASE_URL` is not set, so calls go to api.openai.com",
+        "with `countersign dev` running, do `. countersign-data/dev.env`",
+    ))
+}
+
+/// Everything that can be asked of the server without changing anything.
+pub(super) async fn checks(client: &Client) -> Vec<Check> {
+    let first = Read::certificates(client).await;
+    let mut checks = vec![match &first.error {
+        Some(error @ (Error::Connection { .. } | Error::Timeout { .. })) => {
+            return vec![Check::failed("server", &Failure::from(error.clone()))];
+        }
+        _ => Check::ok("server", format!("{} answers", client.base_url())),
+    }];
+    if let Some(error) = first
+        .error
+        .as_ref()
+        .filter(|error| error.status() == Some(401))
+    {
+        checks.push(Check::failed("key", &Failure::from(error.clone())));
+        return checks;
+    }
+    checks.push(kind(client).await);
+    checks.extend(first.date.map(clocks));
+    let reads = [
+        (Permission::MtlsRead, first),
+        (Permission::Management, Read::projects(client).await),
+        (Permission::AuditRead, Read::audit_logs(client).await),
+    ];
+    checks.push(key(&reads));
+    checks
+}
+
+/// How reading a list went.
+struct Read {
+    error: Option<Error>,
+    date: Option<SystemTime>,
+}
+
+impl Read {
+    fn new<T>(answer: Result<countersign_client::Response<T>, Error>) -> Self {
+        match answer {
+            Ok(answer) => Self {
+                error: None,
+                date: answer.date,
+            },
+            Err(error) => Self {
+                error: Some(error),
+                date: None,
+            },
+        }
+    }
+
+    async fn certificates(client: &Client) -> Self {
+        let certificates = client.certificates();
+        Self::new(certificates.list(&Scope::Organization, &one()).await)
+    }
+
+    async fn projects(client: &Client) -> Self {
+        let params = ProjectListParams {
+            list: one(),
+            ..ProjectListParams::default()
+        };
+        Self::new(client.projects().list(&params).await)
+    }
+
+    async fn audit_logs(client: &Client) -> Self {
+        let params = AuditLogParams {
+            limit: Some(1),
+            ..AuditLogParams::default()
+        };
+        Self::new(client.audit_logs().list(&params).await)
+    }
+}
+
+fn one() -> ListParams {
+    ListParams {
+        limit: Some(1),
+        ..ListParams::default()
+    }
+}
+
+/// Only Countersign knows of gateways.
+async fn kind(client: &Client) -> Check {
+    match client.countersign().gateways().await {
+        Ok(answer) => Check::ok(
+            "kind",
+            format!(
+                "a Countersign server at revision {}, with {} gateways",
+                answer.value.revision,
+                answer.value.gateways.len()
+            ),
+        ),
+        Err(error) if error.status() == Some(404) => {
+            Check::ok("kind", "another server of this API, without gateways")
+        }
+        Err(error) => Check::ok("kind", format!("not known: {error}")),
+    }
+}
+
+fn clocks(server: SystemTime) -> Check {
+    let (here, there) = (clock::now(), OffsetDateTime::from(server));
+    let apart = (here - there).whole_seconds().unsigned_abs();
+    let detail = format!("this machine's and the server's are {apart} s apart");
+    if apart > SKEW {
+        return Check::warn(
+            "clock",
+            detail,
+            "set both by NTP: certificates are judged by the clock",
+        );
+    }
+    Check::ok("clock", detail)
+}
+
+fn key(reads: &[(Permission, Read)]) -> Check {
+    let name = |permission: &Permission| format!("`{}`", permission.as_str());
+    let mut may = Vec::new();
+    for (permission, read) in reads {
+        match &read.error {
+            None => may.push(name(permission)),
+            Some(error) if error.code() == Some(ErrorCode::MissingScope) => {}
+            Some(error) => return Check::failed("key", &Failure::from(error.clone())),
+        }
+    }
+    if may.is_empty() {
+        return Check::warn(
+            "key",
+            "the key is valid, and may read nothing",
+            "an admin key with more permissions makes another: `countersign admin-key create`",
+        );
+    }
+    Check::ok(
+        "key",
+        format!(
+            "the key is valid and has {}; writing was not tried",
+            may.join(", ")
+        ),
+    )
+}

@@ -1,0 +1,165 @@
+//! `countersign certificate inspect`: what a file is, and whether it would be accepted, judged
+//! here by the same code as at the server.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use countersign_types::UnixSeconds;
+use countersign_verify::certificate::{Facts, Rejection, inspect};
+use serde::Serialize;
+
+use super::certificate::read_bytes;
+use crate::{
+    clock,
+    failure::{Failure, Outcome},
+    output::{Output, Row, text_or_dash},
+};
+
+#[derive(Args)]
+pub(crate) struct Inspect {
+    /// The file; `-` is standard input
+    file: PathBuf,
+}
+
+/// What is told about a file.
+#[derive(Serialize)]
+struct Told {
+    acceptable: bool,
+    reasons: Vec<Reason>,
+    certificate: Option<Said>,
+}
+
+/// Why it would be refused.
+#[derive(Serialize)]
+struct Reason {
+    code: &'static str,
+    message: String,
+}
+
+/// What the certificate says.
+#[derive(Serialize)]
+struct Said {
+    subject: String,
+    issuer: String,
+    serial: String,
+    sha256: String,
+    valid_at: UnixSeconds,
+    expires_at: UnixSeconds,
+    ca: bool,
+    path_length: Option<u32>,
+    key: String,
+    signature: String,
+    subject_key_identifier: Option<String>,
+    authority_key_identifier: Option<String>,
+    key_usage: Option<Vec<&'static str>>,
+    extended_key_usage: Option<Vec<String>>,
+    #[serde(skip)]
+    validity: String,
+}
+
+impl Inspect {
+    pub(crate) fn run(self, output: Output) -> Outcome {
+        // What is no text is looked at too: the reason then says what it is instead.
+        let bytes = read_bytes(&self.file)?;
+        let inspection = inspect(&String::from_utf8_lossy(&bytes), clock::unix_seconds());
+        let told = Told {
+            acceptable: inspection.reasons.is_empty(),
+            reasons: inspection.reasons.iter().map(Reason::from).collect(),
+            certificate: inspection.facts.as_ref().map(Said::from),
+        };
+        if output.is_table() {
+            if let Some(said) = &told.certificate {
+                output.one(said)?;
+            }
+            for reason in &told.reasons {
+                output.text(&format!("refused: {} ({})\n", reason.message, reason.code))?;
+            }
+        } else {
+            output.value(&told)?;
+        }
+        if told.acceptable {
+            return Ok(());
+        }
+        let shown = self.file.display();
+        Err(Failure::new(format_args!(
+            "`{shown}` would be refused as a trust anchor"
+        )))
+    }
+}
+
+impl From<&Rejection> for Reason {
+    fn from(rejection: &Rejection) -> Self {
+        Self {
+            code: rejection.code.as_str(),
+            message: rejection.message.clone(),
+        }
+    }
+}
+
+impl From<&Facts> for Said {
+    fn from(facts: &Facts) -> Self {
+        let (from, to) = (facts.not_before(), facts.not_after());
+        Self {
+            subject: facts.subject().to_owned(),
+            issuer: facts.issuer().to_owned(),
+            serial: facts.serial().to_owned(),
+            sha256: hex(facts.sha256()),
+            valid_at: from.clamped(),
+            expires_at: to.clamped(),
+            ca: facts.is_ca(),
+            path_length: facts.path_length(),
+            key: facts.key_algorithm().to_owned(),
+            signature: facts.signature_algorithm().to_owned(),
+            subject_key_identifier: facts.subject_key_identifier().map(hex),
+            authority_key_identifier: facts.authority_key_identifier().map(hex),
+            key_usage: facts.key_usage().map(<[_]>::to_vec),
+            extended_key_usage: facts.extended_key_usage().map(<[_]>::to_vec),
+            validity: format!("{} to {}", from.text, to.text),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Row for Said {
+    const HEAD: &'static [&'static str] = &[
+        "subject",
+        "issuer",
+        "serial",
+        "sha256",
+        "valid",
+        "ca",
+        "key",
+        "signature",
+        "subject key id",
+        "authority key id",
+        "key usage",
+        "extended key usage",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let ca = match (self.ca, self.path_length) {
+            (true, Some(most)) => format!("yes, with at most {most} intermediates below it"),
+            (true, None) => "yes".to_owned(),
+            (false, _) => "no".to_owned(),
+        };
+        let usage = self.key_usage.as_ref().map(|usage| usage.join(", "));
+        let purposes = self.extended_key_usage.as_ref().map(|list| list.join(", "));
+        vec![
+            self.subject.clone(),
+            self.issuer.clone(),
+            self.serial.clone(),
+            self.sha256.clone(),
+            self.validity.clone(),
+            ca,
+            self.key.clone(),
+            self.signature.clone(),
+            text_or_dash(self.subject_key_identifier.as_deref()),
+            text_or_dash(self.authority_key_identifier.as_deref()),
+            text_or_dash(usage.as_deref()),
+            text_or_dash(purposes.as_deref()),
+        ]
+    }
+}

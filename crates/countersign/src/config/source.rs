@@ -1,0 +1,176 @@
+//! Where a setting's value comes from: flags over environment over file over default.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use toml::de::{DeTable, DeValue};
+
+use super::schema::{SETTINGS, Setting};
+use crate::failure::{Failure, Outcome};
+
+/// Where a value was given. A later one wins over an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    /// Nobody said.
+    Default,
+    /// A line of the file.
+    File(PathBuf, usize),
+    /// An environment variable.
+    Environment(String),
+    /// A flag of the command.
+    Flag,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => write!(f, "default"),
+            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Environment(name) => write!(f, "{name}"),
+            Self::Flag => write!(f, "flag"),
+        }
+    }
+}
+
+/// A value and where it was given.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    pub(crate) value: String,
+    pub(crate) source: Source,
+}
+
+/// Values by the keys of the settings.
+pub(crate) type Layer = BTreeMap<&'static str, Given>;
+
+/// The defaults.
+pub(crate) fn defaults() -> Layer {
+    let with_default = |setting: &Setting| setting.default.map(|value| (setting.key, value));
+    SETTINGS
+        .iter()
+        .filter_map(with_default)
+        .map(|(key, value)| (key, given(value, Source::Default)))
+        .collect()
+}
+
+/// What the environment says; `read` gives a variable's value.
+pub(crate) fn environment(read: &dyn Fn(&str) -> Option<String>) -> Layer {
+    let mut layer = Layer::new();
+    for setting in SETTINGS {
+        let names = [Some(setting.env()), setting.other_env.map(str::to_owned)];
+        let first = names
+            .into_iter()
+            .flatten()
+            .find_map(|name| read(&name).map(|value| (name, value)));
+        if let Some((name, value)) = first {
+            layer.insert(setting.key, given(&value, Source::Environment(name)));
+        }
+    }
+    layer
+}
+
+/// What a file says. An unknown key is an error that names the key, the line and a likely key.
+pub(crate) fn file(path: &Path) -> Outcome<Layer> {
+    let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let document = DeTable::parse(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_of(&text, span.start));
+        at(path, line, error.message())
+    })?;
+    let mut reader = Reader {
+        path,
+        text: &text,
+        layer: Layer::new(),
+    };
+    reader.table("", document.get_ref())?;
+    Ok(reader.layer)
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    layer: Layer,
+}
+
+impl Reader<'_> {
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) -> Outcome {
+        for (name, value) in table {
+            let key = format!("{prefix}{}", name.get_ref());
+            let line = line_of(self.text, name.span().start);
+            let section = format!("{key}.");
+            let known = SETTINGS.iter().find(|setting| setting.key == key);
+            let is_section = SETTINGS.iter().any(|each| each.key.starts_with(&section));
+            match (known, value.get_ref()) {
+                (Some(setting), value) => self.value(setting, value, line)?,
+                (None, DeValue::Table(inner)) if is_section => self.table(&section, inner)?,
+                (None, _) if is_section => {
+                    let message = format!("`{key}` is a section: write `[{key}]` on its own line");
+                    return Err(at(self.path, line, &message));
+                }
+                (None, _) => return Err(self.unknown(&key, line)),
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, setting: &Setting, value: &DeValue<'_>, line: usize) -> Outcome {
+        let text = match value {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.as_str().to_owned(),
+            other => {
+                let message = format!(
+                    "`{}` is a {}; it must be a string or a number",
+                    setting.key,
+                    other.type_str()
+                );
+                return Err(at(self.path, line, &message));
+            }
+        };
+        let source = Source::File(self.path.to_owned(), line);
+        self.layer.insert(setting.key, given(&text, source));
+        Ok(())
+    }
+
+    fn unknown(&self, key: &str, line: usize) -> Failure {
+        let failure = at(self.path, line, &format!("unknown setting `{key}`"));
+        match likely(key, SETTINGS.iter().map(|setting| setting.key)) {
+            Some(known) => failure.hint(format!("did you mean `{known}`?")),
+            None => failure.hint("`countersign config print` shows every setting"),
+        }
+    }
+}
+
+/// The known name that an unknown one is most like, if it is like one at all.
+pub(crate) fn likely<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const ALIKE: f64 = 0.8;
+    known
+        .map(|name| (strsim::jaro_winkler(unknown, name), name))
+        .filter(|(likeness, _)| *likeness > ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+fn given(value: &str, source: Source) -> Given {
+    Given {
+        value: value.to_owned(),
+        source,
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or_default();
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
+}
+
+fn at(path: &Path, line: usize, message: &str) -> Failure {
+    Failure::usage(format_args!("{}:{line}: {message}", path.display()))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format_args!(
+        "cannot read the configuration `{}`: {error}",
+        path.display()
+    ))
+    .hint("name an existing file with `--config` or `COUNTERSIGN_CONFIG`")
+}

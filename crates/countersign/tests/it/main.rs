@@ -1,0 +1,20 @@
+//! The command line as its users meet it: real processes, real servers, what they print.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what goes wrong while a test sets its scene should stop it"
+)]
+
+mod configuration;
+mod dev;
+mod doctor;
+mod formats;
+mod help;
+mod inspect;
+mod lifecycle;
+mod mistakes;
+mod operator;
+mod running;
+mod serve;
+mod shell;

@@ -1,0 +1,49 @@
+//! Runs a command and writes down what a user sees, without what differs from run to run.
+
+use std::process::{Command, Output};
+
+use regex_lite::Regex;
+
+/// Exit code, standard output and standard error, as one text for a snapshot.
+pub(crate) fn seen(mut command: Command) -> String {
+    told(&command.output().unwrap())
+}
+
+pub(crate) fn told(ran: &Output) -> String {
+    let part = |name: &str, bytes: &[u8]| match String::from_utf8_lossy(bytes).into_owned() {
+        text if text.is_empty() => String::new(),
+        text => format!("--- {name}\n{text}"),
+    };
+    steady(&format!(
+        "exit {}\n{}{}",
+        ran.status.code().unwrap(),
+        part("stdout", &ran.stdout),
+        part("stderr", &ran.stderr)
+    ))
+}
+
+/// Replaces ids, keys, moments, ports and temporary directories.
+pub(crate) fn steady(text: &str) -> String {
+    let rules = [
+        (r"\b(sk-[a-z]+-)[0-9A-Za-z_-]{8,}", "${1}[key]"),
+        (r"\b(sk-[a-z]+-)\*\*\*\w{4}", "${1}***[4]"),
+        (
+            r"\b(cert|proj|key|req|svc_acct)_[0-9a-z]{26}\b",
+            "${1}_[id]",
+        ),
+        (r"\b(org|audit_log)-[0-9a-z]{26}\b", "${1}-[id]"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[moment]"),
+        (r#"(_at"?: ?)\d+"#, "${1}[moment]"),
+        (r"127\.0\.0\.1:\d{5}\b", "127.0.0.1:[port]"),
+        (r"/\S*/\.tmp\w+", "[dir]"),
+        (r"\b[0-9a-f]{64}\b", "[sha256]"),
+        (r"\b[0-9a-f]{40}\b", "[key identifier]"),
+        (r"(?m) +$", ""),
+    ];
+    rules.iter().fold(text.to_owned(), |text, (pattern, with)| {
+        Regex::new(pattern)
+            .unwrap()
+            .replace_all(&text, *with)
+            .into_owned()
+    })
+}
