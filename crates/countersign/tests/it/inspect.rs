@@ -16,7 +16,9 @@ fn openssl(directory: &Path) {
 openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 30 \
   -subj "/O=Example/CN=Example CA" -addext keyUsage=critical,keyCertSign,cRLSign
 openssl req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj "/CN=worker"
-openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -out leaf.pem
+printf 'basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n' > ext
+openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile ext -days 30 \
+  -out leaf.pem
 openssl x509 -in ca.pem -outform der -out ca.der
 openssl req -x509 -newkey rsa:2048 -nodes -keyout day.key -out day.pem -days 1 -subj /CN=day \
   -addext keyUsage=critical,keyCertSign
