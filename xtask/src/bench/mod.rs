@@ -2,12 +2,14 @@
 
 mod control;
 mod dataset;
+mod gateway;
 mod load;
 mod peers;
 mod reads;
 mod report;
 mod sampling;
 mod server;
+mod verify;
 mod writes;
 
 use clap::Subcommand;
@@ -19,10 +21,16 @@ use crate::process::Outcome;
 pub(crate) enum Bench {
     /// The control plane: CPU and requests a second, beside a bare handler and Stoplight Prism.
     Control(control::Arguments),
+    /// The gateway: CPU, memory and latency, beside nginx, HAProxy and Envoy.
+    Gateway(gateway::Arguments),
+    /// Judgement: CPU and signature checks of a verdict, beside the bare signature check.
+    Verify(verify::Arguments),
 }
 
 pub(crate) fn run(bench: &Bench) -> Outcome {
     match bench {
         Bench::Control(arguments) => control::run(arguments),
+        Bench::Gateway(arguments) => gateway::run(arguments),
+        Bench::Verify(arguments) => verify::run(arguments),
     }
 }

@@ -29,7 +29,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a program on the servers' core and waits until it takes connections.
     pub(crate) fn start(command: &Command, address: SocketAddr) -> Outcome<Self> {
-        let mut child = pinned(command).spawn()?;
+        Self::launch(pinned(command, SERVER_CORE), address)
+    }
+
+    /// The same on the load's core: for what servers need, and is not measured.
+    pub(crate) fn start_beside(command: &Command, address: SocketAddr) -> Outcome<Self> {
+        Self::launch(pinned(command, LOAD_CORE), address)
+    }
+
+    fn launch(mut command: Command, address: SocketAddr) -> Outcome<Self> {
+        let mut child = command.spawn()?;
         let lines = lines(&mut child);
         let mut server = Self { child, address };
         let mut printed = Vec::new();
@@ -52,6 +61,11 @@ impl Server {
         // A server that finds its pipe full would wait for us.
         thread::spawn(move || while lines.recv().is_ok() {});
         Ok(server)
+    }
+
+    /// The number of the server's first process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Seconds of CPU that the server has used, in user code and in the kernel.
@@ -104,6 +118,39 @@ pub(crate) fn cpu_seconds_of_family(process: u32) -> Outcome<f64> {
     Ok(ticks / ticks_per_second()?)
 }
 
+/// KiB of memory that a process and its children hold.
+pub(crate) fn resident_kib_of_family(process: u32) -> Outcome<f64> {
+    let mut kib = resident_kib(process)?;
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.parse().ok());
+        // A process may end between being listed and being read.
+        let child = number
+            .filter(|number| Status::read(*number).is_ok_and(|status| status.parent == process));
+        kib += child.map_or(Ok(0.0), resident_kib)?;
+    }
+    Ok(kib)
+}
+
+fn resident_kib(process: u32) -> Outcome<f64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let figure = line.and_then(|line| line.split_whitespace().next());
+    Ok(figure.ok_or("no memory in /proc/PID/status")?.parse()?)
+}
+
+/// Lets this process, and what it starts, open as many files as the system allows it.
+pub(crate) fn raise_file_limit() -> Outcome {
+    let ourselves = std::process::id().to_string();
+    let mut limit = Command::new("prlimit");
+    limit.args(["--pid", &ourselves, "--nofile", "--noheadings", "--raw"]);
+    let hard = process::read(limit.args(["--output", "HARD"]))?;
+    let hard = hard.trim();
+    let mut raise = Command::new("prlimit");
+    raise.args(["--pid", &ourselves, &format!("--nofile={hard}:{hard}")]);
+    process::read(&mut raise).map(drop)
+}
+
 /// What the system says of a process; times in ticks.
 struct Status {
     parent: u32,
@@ -140,10 +187,10 @@ fn ticks_per_second() -> Outcome<f64> {
         .parse()?)
 }
 
-fn pinned(command: &Command) -> Command {
+fn pinned(command: &Command, core: &str) -> Command {
     let mut pinned = Command::new("taskset");
     pinned
-        .args(["--cpu-list", SERVER_CORE])
+        .args(["--cpu-list", core])
         .arg(command.get_program())
         .args(command.get_args())
         .stdin(Stdio::null())

@@ -1,0 +1,106 @@
+//! What a remembered verdict costs: the whole way from a connection and an identity to the
+//! authorization. Run by `cargo xtask bench verify`; prints JSON.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that goes wrong stops"
+)]
+#![expect(
+    dead_code,
+    reason = "the door's own source, of which only this is measured"
+)]
+
+#[path = "../src/connection.rs"]
+mod connection;
+#[path = "../src/identify.rs"]
+mod identify;
+
+use std::hint::black_box;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use connection::Connection;
+use countersign_testca::root;
+use countersign_types::{
+    api_key::KeyKind,
+    bundle::{BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
+    id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
+};
+use countersign_verify::presented::Presented;
+use identify::{Credential, Snapshot};
+use rustix::time::{ClockId, clock_gettime};
+use rustls_pki_types::CertificateDer;
+use serde_json::json;
+
+/// 2027-01-15T08:00:00Z, when everything minted is valid.
+const NOW: u64 = 1_800_000_000;
+const KEY: &str = "sk-remembered";
+
+fn organization(pem: String) -> OrganizationBundle {
+    let (certificate, project) = (CertificateId::from_random(1), ProjectId::from_random(1));
+    OrganizationBundle {
+        id: OrganizationId::from_random(1),
+        revision: 1,
+        certificates: vec![BundleCertificate {
+            id: certificate.clone(),
+            pem,
+            cel_policy: None,
+        }],
+        active: vec![certificate],
+        projects: vec![BundleProject {
+            id: project.clone(),
+            archived: false,
+            active: Vec::new(),
+        }],
+        keys: vec![BundleKey {
+            id: ApiKeyId::from_random(1),
+            kind: KeyKind::Project,
+            sha256: data_encoding::HEXLOWER.encode(digest(&SHA256, KEY.as_bytes()).as_ref()),
+            project: Some(project),
+            expires_at: None,
+        }],
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a thread's CPU time in nanoseconds is far below 2^53"
+)]
+fn cpu_microseconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
+}
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let (rounds, batch) = if quick { (1, 1_000) } else { (21, 200_000) };
+    let ca = root("Example Root").mint();
+    let leaf = ca.leaf("billing").mint();
+    let snapshot = Snapshot::default().after(1, true, vec![organization(ca.pem())]);
+    let mut digested = [0; 32];
+    digested.copy_from_slice(digest(&SHA256, KEY.as_bytes()).as_ref());
+    let credential = Credential::KeyDigest(digested);
+    let identity = snapshot.identity(&credential, NOW).unwrap();
+    let presented = Presented::new(vec![CertificateDer::from(leaf.der().to_vec())]);
+    let connection = Connection::new(presented, ([127, 0, 0, 1], 1).into());
+    connection.authorize(identity, NOW).unwrap();
+    let mut samples: Vec<f64> = (0..rounds)
+        .map(|_| {
+            let before = cpu_microseconds();
+            for _ in 0..batch {
+                black_box(connection.authorize(black_box(identity), black_box(NOW))).unwrap();
+            }
+            (cpu_microseconds() - before) / f64::from(batch)
+        })
+        .collect();
+    samples.sort_by(f64::total_cmp);
+    let row = json!([{
+        "key": "P-256",
+        "case": "remembered",
+        "anchors": 1,
+        "policy": false,
+        "microseconds": samples.get(samples.len() / 2),
+        "signatures": 0,
+    }]);
+    println!("{row}");
+}

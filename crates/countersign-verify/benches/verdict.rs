@@ -1,0 +1,238 @@
+//! What a verdict costs, beside the bare signature check that it cannot do without. Run by
+//! `cargo xtask bench verify`; prints JSON.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark that goes wrong stops"
+)]
+
+use std::hint::black_box;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
+use countersign_testca::{General, KeyKind, Minted, Template, oid, root};
+use countersign_types::certificate::Scope;
+use countersign_verify::{
+    judge::{Verdict, judge},
+    permit::Permit,
+    presented::Presented,
+    trust::TrustSet,
+};
+use rustix::time::{ClockId, clock_gettime};
+use rustls_pki_types::CertificateDer;
+use serde::Serialize;
+
+/// 2027-01-15T08:00:00Z, when everything minted is valid.
+const NOW: u64 = 1_800_000_000;
+
+/// The example of SPEC section 2.
+const POLICY: &str = r#"subject.organizational_unit == "Production" && subject_alt_names.exists(san, san.type == DNS && san.value.endsWith(".example.com"))"#;
+
+const KINDS: [(&str, KeyKind, &dyn VerificationAlgorithm); 3] = [
+    ("P-256", KeyKind::P256, &ECDSA_P256_SHA256_ASN1),
+    ("RSA-2048", KeyKind::Rsa2048, &RSA_PKCS1_2048_8192_SHA256),
+    ("Ed25519", KeyKind::Ed25519, &ED25519),
+];
+
+/// What one case came to: medians over the rounds.
+#[derive(Serialize)]
+struct Row {
+    key: &'static str,
+    case: String,
+    anchors: usize,
+    policy: bool,
+    microseconds: f64,
+    /// Signatures checked in one verdict.
+    signatures: usize,
+}
+
+/// One thing to measure.
+struct Subject {
+    row: Row,
+    work: Box<dyn Fn()>,
+    batch: u32,
+    samples: Vec<f64>,
+}
+
+impl Subject {
+    fn new(row: Row, work: impl Fn() + 'static) -> Self {
+        Self {
+            row,
+            work: Box::new(work),
+            batch: 1,
+            samples: Vec::new(),
+        }
+    }
+
+    /// Microseconds of this thread's CPU for one piece of work.
+    fn sample(&self) -> f64 {
+        let before = cpu_microseconds();
+        for _ in 0..self.batch {
+            (self.work)();
+        }
+        (cpu_microseconds() - before) / f64::from(self.batch)
+    }
+
+    /// Finds how often to work in a sample, so that one takes this long.
+    fn warm_up(&mut self, microseconds: f64) {
+        while self.sample() * f64::from(self.batch) < microseconds {
+            self.batch *= 2;
+        }
+    }
+
+    fn into_row(mut self) -> Row {
+        self.samples.sort_by(f64::total_cmp);
+        self.row.microseconds = *self.samples.get(self.samples.len() / 2).unwrap();
+        self.row
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a thread's CPU time in nanoseconds is far below 2^53"
+)]
+fn cpu_microseconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
+}
+
+/// The anchors around the one that issued: none, of other names, or all of its name.
+#[derive(Clone, Copy)]
+enum Crowd {
+    Alone,
+    Others,
+    SameNamed,
+}
+
+impl Crowd {
+    const ALL: [(Self, &'static str, usize); 3] = [
+        (Self::Alone, "", 1),
+        (Self::Others, ", other names", 50),
+        (Self::SameNamed, ", same name", 50),
+    ];
+
+    /// PEMs of this many anchors; the one that issued is the last, where a search ends.
+    fn pems(self, issuer: &Minted, name: &str, count: usize) -> Vec<String> {
+        let other = |number: usize| match self {
+            Self::SameNamed => root(name).mint().pem(),
+            Self::Alone | Self::Others => root(&format!("Other {number}")).mint().pem(),
+        };
+        let mut pems: Vec<_> = (1..count).map(other).collect();
+        pems.push(issuer.pem());
+        pems
+    }
+}
+
+fn permit(trust: &TrustSet, presented: &Presented) -> Permit {
+    match judge(trust, &Scope::Organization, presented, NOW) {
+        Verdict::Permit(permit) => permit,
+        refused => panic!("not permitted: {refused:?}"),
+    }
+}
+
+fn leaf(template: Template, kind: KeyKind) -> Minted {
+    template
+        .key(kind)
+        .attribute(oid::ORGANIZATIONAL_UNIT, "Production")
+        .san(General::dns("billing.example.com"))
+        .mint()
+}
+
+/// The check of the leaf's signature and nothing else.
+fn bare(
+    key: &'static str,
+    algorithm: &'static dyn VerificationAlgorithm,
+    issuer: &Minted,
+    leaf: &Minted,
+) -> Subject {
+    let (_, issuer) = x509_parser::parse_x509_certificate(issuer.der()).unwrap();
+    let (_, parsed) = x509_parser::parse_x509_certificate(leaf.der()).unwrap();
+    let public = issuer.public_key().subject_public_key.data.to_vec();
+    let signed = parsed.tbs_certificate.as_ref().to_vec();
+    let signature = parsed.signature_value.data.to_vec();
+    let row = Row {
+        key,
+        case: "bare signature check".to_owned(),
+        anchors: 0,
+        policy: false,
+        microseconds: 0.0,
+        signatures: 1,
+    };
+    Subject::new(row, move || {
+        let public = UnparsedPublicKey::new(algorithm, black_box(&public));
+        public.verify(black_box(&signed), &signature).unwrap();
+    })
+}
+
+fn verdicts(
+    key: &'static str,
+    path: &str,
+    (issuer, name): (&Minted, &str),
+    presented: &Presented,
+) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    for (crowd, says, anchors) in Crowd::ALL {
+        let pems = crowd.pems(issuer, name, anchors);
+        for policy in [None, Some(POLICY)] {
+            let trust = TrustSet::from_anchors(pems.iter().map(String::as_str), policy);
+            let presented = presented.clone();
+            let row = Row {
+                key,
+                case: format!("{path}{says}"),
+                anchors,
+                policy: policy.is_some(),
+                microseconds: 0.0,
+                signatures: permit(&trust, &presented).signature_checks(),
+            };
+            subjects.push(Subject::new(row, move || {
+                black_box(permit(black_box(&trust), black_box(&presented)));
+            }));
+        }
+    }
+    subjects
+}
+
+fn subjects() -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    for (key, kind, algorithm) in KINDS {
+        let name = "Example Root";
+        let issuer = root(name).key(kind).mint();
+        let intermediate = issuer.intermediate("Example Issuing").key(kind).mint();
+        let direct = leaf(issuer.leaf("billing"), kind);
+        let below = leaf(intermediate.leaf("billing"), kind);
+        let chain = |minted: &[&Minted]| {
+            let ders = minted
+                .iter()
+                .map(|one| CertificateDer::from(one.der().to_vec()));
+            Presented::new(ders.collect())
+        };
+        let issuer = (&issuer, name);
+        subjects.push(bare(key, algorithm, issuer.0, &direct));
+        subjects.extend(verdicts(key, "direct", issuer, &chain(&[&direct])));
+        let through = chain(&[&below, &intermediate]);
+        subjects.extend(verdicts(key, "one intermediate", issuer, &through));
+    }
+    subjects
+}
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let (rounds, microseconds) = if quick { (1, 1_000.0) } else { (21, 30_000.0) };
+    let mut subjects = subjects();
+    for subject in &mut subjects {
+        subject.warm_up(microseconds);
+    }
+    // Every subject once per round: what disturbs the machine disturbs all alike.
+    for _ in 0..rounds {
+        for subject in &mut subjects {
+            let sample = subject.sample();
+            subject.samples.push(sample);
+        }
+    }
+    let rows: Vec<_> = subjects.into_iter().map(Subject::into_row).collect();
+    println!("{}", serde_json::to_string(&rows).unwrap());
+}

@@ -1,0 +1,164 @@
+//! The figures of all rounds, their medians, and how they stand to the peers'.
+
+use serde::Serialize;
+
+use crate::{
+    bench::{
+        gateway::{
+            doors::{COUNTERSIGN, ENVOY, HAPROXY, NGINX},
+            measures::{GET, HTTP2, LARGE, MEMORY, P50, POST, SEEN, UNSEEN},
+        },
+        report::Goal,
+        sampling::median,
+    },
+    process::say,
+};
+
+/// Every sample, by server and measure, in the order in which they first came.
+#[derive(Default)]
+pub(crate) struct Figures(Vec<Samples>);
+
+struct Samples {
+    server: &'static str,
+    measure: &'static str,
+    unit: &'static str,
+    taken: Vec<f64>,
+}
+
+/// What one server came to in one measure.
+#[derive(Serialize)]
+pub(crate) struct Figure {
+    server: &'static str,
+    measure: &'static str,
+    unit: &'static str,
+    median: f64,
+    lowest: f64,
+    highest: f64,
+    rounds: usize,
+    /// To the better of nginx and HAProxy; none without either.
+    ratio: Option<f64>,
+}
+
+impl Figures {
+    pub(crate) fn add(
+        &mut self,
+        server: &'static str,
+        measure: &'static str,
+        unit: &'static str,
+        sample: f64,
+    ) {
+        let known = self
+            .0
+            .iter_mut()
+            .find(|samples| samples.server == server && samples.measure == measure);
+        match known {
+            Some(samples) => samples.taken.push(sample),
+            None => self.0.push(Samples {
+                server,
+                measure,
+                unit,
+                taken: vec![sample],
+            }),
+        }
+    }
+
+    fn median(&self, server: &str, measure: &str) -> Option<f64> {
+        let mut samples = self.0.iter();
+        let samples =
+            samples.find(|samples| samples.server == server && samples.measure == measure);
+        samples.map(|samples| median(samples.taken.clone()))
+    }
+
+    pub(crate) fn medians(&self) -> Vec<Figure> {
+        let best = |measure| {
+            let peers = [NGINX, HAPROXY].map(|peer| self.median(peer, measure));
+            peers.into_iter().flatten().reduce(f64::min)
+        };
+        let figures = self.0.iter().map(|samples| {
+            let median = median(samples.taken.clone());
+            Figure {
+                server: samples.server,
+                measure: samples.measure,
+                unit: samples.unit,
+                median,
+                lowest: samples.taken.iter().copied().fold(f64::INFINITY, f64::min),
+                highest: samples.taken.iter().copied().fold(0.0, f64::max),
+                rounds: samples.taken.len(),
+                ratio: best(samples.measure).map(|best| median / best),
+            }
+        });
+        figures.collect()
+    }
+}
+
+fn find<'a>(figures: &'a [Figure], server: &str, measure: &str) -> Option<&'a Figure> {
+    let mut figures = figures.iter();
+    figures.find(|figure| figure.server == server && figure.measure == measure)
+}
+
+/// One line a measure, one column a server.
+pub(crate) fn print(figures: &[Figure]) {
+    let servers = [COUNTERSIGN, NGINX, HAPROXY, ENVOY];
+    let mut head = format!("{:<34} {:<7}", "", "");
+    for server in servers {
+        head += &format!(" {server:>16}");
+    }
+    say(&head);
+    let first: Vec<_> = figures
+        .iter()
+        .filter(|figure| figure.server == COUNTERSIGN)
+        .collect();
+    for figure in first {
+        let mut line = format!("{:<34} {:<7}", figure.measure, figure.unit);
+        for server in servers {
+            let cell = find(figures, server, figure.measure).map_or_else(
+                || "-".to_owned(),
+                |figure| match figure.ratio {
+                    Some(ratio) => format!("{:.1} ({ratio:.2})", figure.median),
+                    None => format!("{:.1}", figure.median),
+                },
+            );
+            line += &format!(" {cell:>16}");
+        }
+        say(&line);
+    }
+}
+
+/// The goals, of which those whose peers are absent are left out.
+pub(crate) fn goals(figures: &[Figure]) -> Vec<Goal> {
+    let ours = |measure| find(figures, COUNTERSIGN, measure);
+    let ratio = |measure| ours(measure).and_then(|figure| figure.ratio);
+    let mut goals = Vec::new();
+    for (measure, limit) in [(UNSEEN, 2.4), (SEEN, 2.9)] {
+        let better = ratio(measure).map(|ratio| 1.0 / ratio);
+        let goal = format!("{measure}: times better than nginx and HAProxy");
+        goals.extend(better.map(|better| Goal::at_least(&goal, better, limit)));
+    }
+    let shares = [(GET, 0.85), (POST, 0.85), (HTTP2, 0.75), (LARGE, 0.7)];
+    for (measure, limit) in shares {
+        let goal = format!("{measure}: of nginx's and HAProxy's CPU");
+        goals.extend(ratio(measure).map(|ratio| Goal::at_most(&goal, ratio, limit)));
+    }
+    let against = |peer, measure| {
+        let (ours, peer) = (ours(measure)?, find(figures, peer, measure)?);
+        Some(peer.median / ours.median)
+    };
+    let memory = against(NGINX, MEMORY).map(f64::recip);
+    let goal = format!("{MEMORY}: of nginx's");
+    goals.extend(memory.map(|share| Goal::at_most(&goal, share, 1.0)));
+    for (measure, limit) in [
+        (UNSEEN, 1.5),
+        (SEEN, 1.5),
+        (GET, 1.0),
+        (POST, 1.0),
+        (HTTP2, 1.0),
+        (LARGE, 1.0),
+        (MEMORY, 1.0),
+        (P50, 1.0),
+    ] {
+        let goal = format!("{measure}: times better than Envoy");
+        let better = against(ENVOY, measure);
+        goals.extend(better.map(|better| Goal::at_least(&goal, better, limit)));
+    }
+    goals
+}

@@ -1,0 +1,222 @@
+//! The gateway beside nginx, HAProxy and Envoy, in one run: each server on one core, the load and
+//! the upstream on the other, every server once per round, medians, CPU as the system counts it.
+
+mod countersign;
+mod doors;
+mod figures;
+mod measures;
+mod traffic;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+
+use crate::{
+    bench::{
+        gateway::{
+            countersign::Countersign,
+            doors::{Door, Kind},
+            figures::{Figure, Figures},
+            measures::{MEMORY, Measure, P50, P99, What},
+            traffic::{Answered, Load, Target, Traffic},
+        },
+        report,
+        server::{self, Server, cpu_seconds_of_family, resident_kib_of_family},
+    },
+    process::{self, Outcome, say},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Also write the figures to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Seconds instead of minutes, without optimisation, with the peers that are installed: shows
+    /// that the benchmark works, and nothing else.
+    #[arg(long)]
+    quick: bool,
+    /// How often everything is measured.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+}
+
+/// What differs between a real run and a quick one.
+struct Plan {
+    rounds: usize,
+    scale: usize,
+    idle: usize,
+}
+
+impl Plan {
+    const fn new(arguments: &Arguments) -> Self {
+        if arguments.quick {
+            return Self {
+                rounds: 1,
+                scale: 1,
+                idle: 100,
+            };
+        }
+        Self {
+            rounds: arguments.rounds,
+            scale: 100,
+            idle: 10_000,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let plan = Plan::new(arguments);
+    let mut kinds = vec![Kind::Countersign(Countersign::build(arguments.quick)?)];
+    kinds.extend(doors::peers(arguments.quick));
+    let directory = tempfile::Builder::new()
+        .prefix("bench-")
+        .tempdir_in(process::target_directory())?;
+    server::raise_file_limit()?;
+    server::pin_load()?;
+    let measures = measures::all(plan.scale);
+    let leaves = measures.iter().map(|measure| measure.leaves(plan.rounds));
+    let leaves = leaves.max().unwrap_or(1);
+    let traffic = Traffic::prepare(arguments.quick, directory.path(), leaves)?;
+    let upstream = traffic.upstream()?;
+    let mut figures = Figures::default();
+    for kind in &kinds {
+        say(&format!("{}: {}", kind.name(), kind.version()?));
+        memory(kind, &traffic, &upstream, plan.idle, &mut figures)?;
+    }
+    let doors = kinds
+        .iter()
+        .map(|kind| start(kind, &traffic.directory, &upstream))
+        .collect::<Outcome<Vec<_>>>()?;
+    let bench = Bench {
+        traffic: &traffic,
+        upstream: &upstream,
+        doors: &doors,
+    };
+    bench.warm_up(plan.scale)?;
+    for round in 0..plan.rounds {
+        say(&format!("round {} of {}", round + 1, plan.rounds));
+        for measure in &measures {
+            bench.round(measure, round, &mut figures)?;
+        }
+    }
+    finish(arguments, &figures)
+}
+
+fn start(kind: &Kind, directory: &Path, upstream: &Server) -> Outcome<Door> {
+    kind.start(directory, upstream.address)
+        .map_err(|failure| format!("{}: {failure}", kind.name()).into())
+}
+
+/// What each idle connection adds to a fresh server.
+fn memory(
+    kind: &Kind,
+    traffic: &Traffic,
+    upstream: &Server,
+    connections: usize,
+    figures: &mut Figures,
+) -> Outcome {
+    let door = start(kind, &traffic.directory, upstream)?;
+    let once = Load {
+        kind: vec!["connections".to_owned()],
+        count: 1,
+        leaf: 0,
+    };
+    let failed = |failure| format!("{}, idle connections: {failure}", kind.name());
+    traffic.send(&door.target, &once).map_err(failed)?;
+    let before = resident_kib_of_family(door.server.process())?;
+    let held = traffic.hold(&door.target, connections).map_err(failed)?;
+    let after = resident_kib_of_family(door.server.process())?;
+    drop(held);
+    let each = (after - before) / as_number(connections);
+    figures.add(kind.name(), MEMORY, "KiB", each);
+    Ok(())
+}
+
+/// Everything that runs while rounds are measured.
+struct Bench<'a> {
+    traffic: &'a Traffic,
+    upstream: &'a Server,
+    doors: &'a [Door],
+}
+
+impl Bench<'_> {
+    fn warm_up(&self, scale: usize) -> Outcome {
+        let load = Load {
+            kind: vec!["requests".to_owned(), "get".to_owned()],
+            count: 30 * scale,
+            leaf: 0,
+        };
+        for door in self.doors {
+            let sent = self.traffic.send(&door.target, &load);
+            sent.map_err(|failure| format!("{}: {failure}", door.name))?;
+        }
+        Ok(())
+    }
+
+    /// One measure of every server.
+    fn round(&self, measure: &Measure, round: usize, figures: &mut Figures) -> Outcome {
+        let load = measure.load(round);
+        if measure.what == What::Latency {
+            return self.latency(&load, figures);
+        }
+        for door in self.doors {
+            let process = door.server.process();
+            let before = cpu_seconds_of_family(process)?;
+            self.send(door, measure.name, &load)?;
+            let used = cpu_seconds_of_family(process)? - before;
+            let each = used * 1e6 / as_number(load.count);
+            figures.add(door.name, measure.name, "CPU us", each);
+        }
+        Ok(())
+    }
+
+    fn latency(&self, load: &Load, figures: &mut Figures) -> Outcome {
+        let mut plain = load.clone();
+        plain.kind.push("--plain".to_owned());
+        let upstream = Target {
+            address: self.upstream.address,
+            key: "not-checked".to_owned(),
+        };
+        let times = |answered: &Answered| -> Outcome<(f64, f64)> {
+            let times = answered.p50_us.zip(answered.p99_us);
+            Ok(times.ok_or("the load told no times")?)
+        };
+        let own = times(&self.traffic.send(&upstream, &plain)?)?;
+        for door in self.doors {
+            let (p50, p99) = times(&self.send(door, P50, load)?)?;
+            figures.add(door.name, P50, "us", p50 - own.0);
+            figures.add(door.name, P99, "us", p99 - own.1);
+        }
+        Ok(())
+    }
+
+    fn send(&self, door: &Door, what: &str, load: &Load) -> Outcome<Answered> {
+        let sent = self.traffic.send(&door.target, load);
+        sent.map_err(|failure| format!("{}, {what}: {failure}", door.name).into())
+    }
+}
+
+fn as_number(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
+fn finish(arguments: &Arguments, figures: &Figures) -> Outcome {
+    let rows: Vec<Figure> = figures.medians();
+    say("\nmedians; the ratio to the better of nginx and HAProxy in parentheses");
+    figures::print(&rows);
+    let goals = if arguments.quick {
+        say("a quick run judges no goal: it shows only that the benchmark works");
+        Vec::new()
+    } else {
+        figures::goals(&rows)
+    };
+    report::print_goals(&goals);
+    if let Some(file) = &arguments.json {
+        let report = json!({ "quick": arguments.quick, "results": rows, "goals": goals });
+        fs::write(file, serde_json::to_vec_pretty(&report)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! The traffic: a program of its own (`examples/traffic`), built with optimisation.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    bench::server::{Server, free_address},
+    process::{self, Outcome},
+};
+
+/// What a load came to.
+#[derive(Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) answers: usize,
+    pub(crate) p50_us: Option<f64>,
+    pub(crate) p99_us: Option<f64>,
+}
+
+/// What to send, as the program takes it.
+#[derive(Clone)]
+pub(crate) struct Load {
+    pub(crate) kind: Vec<String>,
+    pub(crate) count: usize,
+    /// The first leaf to use.
+    pub(crate) leaf: usize,
+}
+
+/// Where the traffic goes, and the bearer key that it carries.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) key: String,
+}
+
+pub(crate) struct Traffic {
+    program: PathBuf,
+    /// The certificates.
+    pub(crate) directory: PathBuf,
+}
+
+impl Traffic {
+    /// Builds the program and mints the certificates.
+    pub(crate) fn prepare(quick: bool, directory: &Path, leaves: usize) -> Outcome<Self> {
+        let (profile, built) = if quick {
+            ("dev", "debug")
+        } else {
+            ("release", "release")
+        };
+        let what = ["build", "--package", "xtask", "--example", "traffic"];
+        process::run(process::cargo().args(what).args(["--profile", profile]))?;
+        let program = process::target_directory()
+            .join(built)
+            .join("examples/traffic");
+        let mut mint = Command::new(&program);
+        process::read(mint.arg("mint").arg(directory).arg(leaves.to_string()))?;
+        Ok(Self {
+            program,
+            directory: directory.to_path_buf(),
+        })
+    }
+
+    /// Starts the upstream, on the load's core.
+    pub(crate) fn upstream(&self) -> Outcome<Server> {
+        let address = free_address()?;
+        let mut command = Command::new(&self.program);
+        Server::start_beside(command.arg("upstream").arg(address.to_string()), address)
+    }
+
+    fn command(&self, target: &Target, load: &Load) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["load", "--address", &target.address.to_string()])
+            .args(["--key", &target.key])
+            .args(["--count", &load.count.to_string()])
+            .args(["--leaf", &load.leaf.to_string()])
+            .arg("--directory")
+            .arg(&self.directory)
+            .args(&load.kind);
+        command
+    }
+
+    /// Sends a load and waits for every answer. An answer that is not the one wanted fails.
+    pub(crate) fn send(&self, target: &Target, load: &Load) -> Outcome<Answered> {
+        let printed = process::read(&mut self.command(target, load))?;
+        let answered: Answered = serde_json::from_str(&printed)?;
+        if answered.answers == load.count {
+            return Ok(answered);
+        }
+        Err(format!("{} answers to {} requests", answered.answers, load.count).into())
+    }
+
+    /// Opens connections that stay until what is returned is dropped.
+    pub(crate) fn hold(&self, target: &Target, count: usize) -> Outcome<Held> {
+        let load = Load {
+            kind: vec!["idle".to_owned()],
+            count,
+            leaf: 0,
+        };
+        let mut child = self
+            .command(target, &load)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take();
+        let held = Held(child);
+        let mut line = String::new();
+        BufReader::new(stdout.ok_or("no standard output")?).read_line(&mut line)?;
+        let answered: Answered = serde_json::from_str(&line)
+            .map_err(|_| "the load ended before its connections were open")?;
+        if answered.answers == count {
+            return Ok(held);
+        }
+        Err(format!("{} connections of {count}", answered.answers).into())
+    }
+}
+
+/// Idle connections.
+pub(crate) struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

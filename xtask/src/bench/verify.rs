@@ -1,0 +1,144 @@
+//! Judgement: what a verdict costs beside the bare signature check that it cannot do without.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    bench::{
+        report::{self, Goal},
+        server::SERVER_CORE,
+    },
+    process::{self, Outcome, say},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Also write the figures to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Seconds instead of minutes, without optimisation: shows that the benchmark works, and
+    /// nothing else.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// What one case came to, as the benchmarks print it.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    key: String,
+    case: String,
+    anchors: usize,
+    policy: bool,
+    microseconds: f64,
+    signatures: usize,
+}
+
+/// The benchmarks: the crate and the name of each.
+const BENCHMARKS: [(&str, &str); 2] = [
+    ("countersign-verify", "verdict"),
+    ("countersign-gateway", "remembered"),
+];
+
+const BARE: &str = "bare signature check";
+const REMEMBERED: &str = "remembered";
+const CROWDS: [&str; 2] = ["other names", "same name"];
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let mut rows = Vec::new();
+    for (package, name) in BENCHMARKS {
+        rows.extend(measure(package, name, arguments.quick)?);
+    }
+    print(&rows);
+    let goals = goals(&rows)?;
+    if arguments.quick {
+        say("a quick run judges no goal: it shows only that the benchmark works");
+    } else {
+        report::print_goals(&goals);
+    }
+    if let Some(file) = &arguments.json {
+        let report = json!({ "quick": arguments.quick, "results": rows, "goals": goals });
+        fs::write(file, serde_json::to_vec_pretty(&report)?)?;
+    }
+    Ok(())
+}
+
+/// Builds a benchmark, then runs it on a core of its own.
+fn measure(package: &str, name: &str, quick: bool) -> Outcome<Vec<Row>> {
+    let profile = if quick { "dev" } else { "release" };
+    let what = ["bench", "--profile", profile, "--package", package];
+    let mut build = process::cargo();
+    process::run(build.args(what).args(["--bench", name, "--no-run"]))?;
+    let cargo = process::cargo();
+    let mut bench = Command::new("taskset");
+    bench
+        .args(["--cpu-list", SERVER_CORE])
+        .arg(cargo.get_program())
+        .args(what)
+        .args(["--quiet", "--bench", name])
+        .current_dir(process::repository());
+    if quick {
+        bench.args(["--", "--quick"]);
+    }
+    let printed = process::read(&mut bench)?;
+    Ok(serde_json::from_str(printed.trim())?)
+}
+
+fn print(rows: &[Row]) {
+    say("\nmedians of the CPU time of one thread");
+    say(&format!(
+        "{:<9} {:<30} {:>7} {:>6} {:>10} {:>10} {:>6}",
+        "key", "case", "anchors", "policy", "signatures", "CPU us", "ratio"
+    ));
+    for row in rows {
+        let bare = find(rows, &row.key, BARE, false).map_or(f64::NAN, |bare| bare.microseconds);
+        say(&format!(
+            "{:<9} {:<30} {:>7} {:>6} {:>10} {:>10.3} {:>6.2}",
+            row.key,
+            row.case,
+            row.anchors,
+            if row.policy { "yes" } else { "no" },
+            row.signatures,
+            row.microseconds,
+            row.microseconds / bare
+        ));
+    }
+}
+
+fn find<'a>(rows: &'a [Row], key: &str, case: &str, policy: bool) -> Option<&'a Row> {
+    let mut rows = rows.iter();
+    rows.find(|row| row.key == key && row.case == case && row.policy == policy)
+}
+
+fn goals(rows: &[Row]) -> Outcome<Vec<Goal>> {
+    let cost = |key: &str, case: &str, policy| -> Outcome<f64> {
+        let row = find(rows, key, case, policy);
+        let row = row.ok_or_else(|| format!("nothing was measured of {key}, {case}"))?;
+        Ok(row.microseconds)
+    };
+    let bare = cost("P-256", BARE, false)?;
+    let mut goals = Vec::new();
+    for (says, policy) in [("without", false), ("with", true)] {
+        goals.push(Goal::at_most(
+            &format!("direct P-256 {says} a policy, times the bare check"),
+            cost("P-256", "direct", policy)? / bare,
+            1.15,
+        ));
+    }
+    for path in ["direct", "one intermediate"] {
+        for crowd in CROWDS {
+            goals.push(Goal::at_most(
+                &format!("P-256 {path}: 50 anchors ({crowd}), times one"),
+                cost("P-256", &format!("{path}, {crowd}"), false)? / cost("P-256", path, false)?,
+                1.05,
+            ));
+        }
+    }
+    goals.push(Goal::at_most(
+        "a remembered verdict, in microseconds",
+        cost("P-256", REMEMBERED, false)?,
+        0.5,
+    ));
+    Ok(goals)
+}
