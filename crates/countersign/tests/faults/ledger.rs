@@ -1,0 +1,79 @@
+//! The audit log replayed from its beginning comes to exactly what the server holds.
+
+use std::collections::BTreeMap;
+
+use countersign_client::{
+    AuditLogParams, Client,
+    types::{audit::AuditLog, id::CertificateId},
+};
+use futures_util::TryStreamExt as _;
+use serde_json::Value;
+
+use crate::writers::{Seen, seen};
+
+/// Replays every event and compares. Answers how many there were.
+pub(crate) async fn assert_agrees(client: &Client) -> usize {
+    let params = AuditLogParams {
+        limit: Some(100),
+        ..AuditLogParams::default()
+    };
+    let mut events: Vec<AuditLog> = client
+        .audit_logs()
+        .stream(&params)
+        .try_collect()
+        .await
+        .unwrap();
+    // They come newest first.
+    events.reverse();
+    let mut told = Seen::new();
+    for event in &events {
+        replay(&mut told, event);
+    }
+    assert_eq!(
+        told,
+        seen(client).await,
+        "the audit log and the state disagree"
+    );
+    events.len()
+}
+
+fn replay(told: &mut Seen, event: &AuditLog) {
+    let details = &event.details[&event.event_type];
+    match event.event_type.as_str() {
+        "certificate.created" => {
+            let (id, name) = named(details);
+            assert_eq!(told.insert(id, (name, false)), None, "made twice");
+        }
+        "certificate.updated" => {
+            let (id, name) = named(details);
+            told.get_mut(&id).unwrap().0 = name;
+        }
+        "certificate.deleted" => {
+            let (id, _) = named(details);
+            assert!(!told.remove(&id).unwrap().1, "deleted while active");
+        }
+        "certificates.activated" => switch(told, details, true),
+        "certificates.deactivated" => switch(told, details, false),
+        _ => {}
+    }
+}
+
+fn switch(told: &mut Seen, details: &Value, active: bool) {
+    let named: BTreeMap<_, _> = details["certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(named)
+        .collect();
+    assert_eq!(named.len(), 3, "a batch is audited whole");
+    for id in named.keys() {
+        let certificate = told.get_mut(id).unwrap();
+        assert_ne!(certificate.1, active, "audited without a change");
+        certificate.1 = active;
+    }
+}
+
+fn named(details: &Value) -> (CertificateId, String) {
+    let text = |key: &str| details[key].as_str().unwrap_or_default().to_owned();
+    (text("id").parse().unwrap(), text("name"))
+}
