@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::indexing_slicing,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "what goes wrong while a test sets its scene should stop it"
 )]
@@ -16,5 +17,6 @@ mod lifecycle;
 mod mistakes;
 mod operator;
 mod running;
+mod sdk_python;
 mod serve;
 mod shell;
