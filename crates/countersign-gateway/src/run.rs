@@ -67,6 +67,7 @@ pub struct Gateway {
     admin_address: Option<SocketAddr>,
     stop: CancellationToken,
     threads: Vec<JoinHandle<()>>,
+    fresh: watch::Receiver<bool>,
 }
 
 impl Gateway {
@@ -99,6 +100,7 @@ impl Gateway {
         let stop = CancellationToken::new();
         let tls = Arc::new(ArcSwap::from(tls));
         let (changed, receiver) = watch::channel(shared.snapshot.load().revision);
+        let (fresh, started) = watch::channel(false);
         let places = Arc::new(Semaphore::new(shared.options.limits.connections));
         let mut threads = Vec::with_capacity(count + 1);
         for (number, listener) in listeners.into_iter().enumerate() {
@@ -122,6 +124,7 @@ impl Gateway {
             admin,
             metrics,
             stop: stop.clone(),
+            news: fresh,
         };
         threads.push(spawn("gateway-sync".to_owned(), keeper.run())?);
         Ok(Self {
@@ -129,6 +132,7 @@ impl Gateway {
             admin_address,
             stop,
             threads,
+            fresh: started,
         })
     }
 
@@ -142,6 +146,14 @@ impl Gateway {
     #[must_use]
     pub const fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// Ready once what the control plane said is enforced. Until then a gateway without a kept
+    /// bundle lets nothing through.
+    pub async fn fresh(&self) {
+        let mut fresh = self.fresh.clone();
+        // An error means that the gateway has stopped: nobody need wait for it.
+        let _ = fresh.wait_for(|fresh| *fresh).await;
     }
 
     /// Stops: no new connection, those under way get their time to end. Blocks until they did.
@@ -318,6 +330,7 @@ struct Keeper {
     admin: Option<StdListener>,
     metrics: Metrics,
     stop: CancellationToken,
+    news: watch::Sender<bool>,
 }
 
 impl Keeper {
@@ -330,6 +343,7 @@ impl Keeper {
             admin,
             metrics,
             stop,
+            news,
         } = self;
         if let Some(listener) = admin.and_then(|each| TcpListener::from_std(each).ok()) {
             tokio::spawn(admin::run(listener, Arc::clone(&shared), metrics));
@@ -338,6 +352,7 @@ impl Keeper {
             shared: Arc::clone(&shared),
             client,
             changed,
+            fresh: news,
         };
         tokio::select! {
             () = stop.cancelled() => {}

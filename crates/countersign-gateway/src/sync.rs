@@ -46,6 +46,8 @@ pub(crate) struct Sync {
     pub(crate) client: Client,
     /// Tells the threads that the snapshot changed.
     pub(crate) changed: watch::Sender<u64>,
+    /// Tells who waits for the start that the control plane has answered.
+    pub(crate) fresh: watch::Sender<bool>,
 }
 
 impl Sync {
@@ -55,7 +57,11 @@ impl Sync {
         let mut wait = Duration::ZERO;
         loop {
             match self.pull(wait).await {
-                Ok(()) => (pause, wait) = (FIRST_PAUSE, WAIT),
+                Ok(()) => {
+                    self.fresh
+                        .send_if_modified(|fresh| !std::mem::replace(fresh, true));
+                    (pause, wait) = (FIRST_PAUSE, WAIT);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot pull the bundle; what was pulled last stays in force");
                     tokio::time::sleep(pause).await;
