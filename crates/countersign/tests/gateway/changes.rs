@@ -1,0 +1,224 @@
+//! Changes of trust reach what is under way.
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use countersign_testca::root;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use tokio::time::timeout;
+
+use crate::{
+    client::Connection,
+    world::{LIMIT, NOW, World},
+};
+
+async fn open_events(world: &World, connection: &mut Connection) {
+    connection
+        .write(&format!(
+            "GET /v1/events HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
+            world.key
+        ))
+        .await;
+    assert_eq!(connection.head().await.unwrap().status, 200);
+    assert_eq!(connection.chunk().await.unwrap(), b"data: first\n\n");
+}
+
+async fn replace_anchor(world: &World, old: &countersign_types::id::CertificateId) {
+    let other = world.upload(&root("Other").mint(), None).await;
+    world.activate(&world.scope(), &other).await;
+    world.deactivate(&world.scope(), old).await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_refused_at_its_next_request() {
+    let world = World::new().await;
+    let (id, leaf) = world.armed().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    assert_eq!(connection.get("/v1/echo", &world.key, "").await.code(), "");
+    replace_anchor(&world, &id).await;
+    let code = connection.get("/v1/echo", &world.key, "").await.code();
+    assert_eq!(code, "certificate_verification_failed");
+}
+
+#[tokio::test]
+async fn a_live_stream_is_cut_when_its_anchor_goes() {
+    let world = World::new().await;
+    let (id, leaf) = world.armed().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    open_events(&world, &mut connection).await;
+    replace_anchor(&world, &id).await;
+    let rest = timeout(LIMIT, connection.rest())
+        .await
+        .expect("the stream to be cut");
+    assert!(
+        !rest.ends_with(b"0\r\n\r\n"),
+        "a cut stream must not look complete: {rest:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_live_stream_that_still_holds_is_left_alone() {
+    let world = World::new().await;
+    let (_, leaf) = world.armed().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    open_events(&world, &mut connection).await;
+    let other = world.upload(&root("Other").mint(), None).await;
+    world.activate(&world.scope(), &other).await;
+    let cut = timeout(std::time::Duration::from_millis(300), connection.rest()).await;
+    assert!(cut.is_err(), "the stream must go on");
+}
+
+#[tokio::test]
+async fn a_socket_is_cut_when_its_key_is_deleted() {
+    let world = World::new().await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    connection
+        .write(&format!(
+            "GET /v1/socket HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+             connection: upgrade\r\nupgrade: websocket\r\n\r\n",
+            world.key
+        ))
+        .await;
+    assert_eq!(connection.head().await.unwrap().status, 101);
+    let keys = world.api.api_keys(&world.project);
+    let listed = keys
+        .list(&countersign_client::ListParams::default())
+        .await
+        .unwrap();
+    keys.delete(&listed.data[0].id).await.unwrap();
+    timeout(LIMIT, connection.rest())
+        .await
+        .expect("the socket to be cut");
+}
+
+#[tokio::test]
+async fn an_http2_stream_is_cut() {
+    let world = World::new().await;
+    let (id, leaf) = world.armed().await;
+    let request = Request::get("https://localhost/v1/events")
+        .header("authorization", format!("Bearer {}", world.key))
+        .body(Full::<Bytes>::default())
+        .unwrap();
+    let mut response = world
+        .tls(&[&leaf])
+        .http2(world.door(), request)
+        .await
+        .unwrap();
+    let first = response.body_mut().frame().await.unwrap().unwrap();
+    assert_eq!(first.into_data().unwrap(), "data: first\n\n");
+    replace_anchor(&world, &id).await;
+    let next = timeout(LIMIT, response.body_mut().frame())
+        .await
+        .expect("the stream to be cut");
+    assert!(
+        next.is_some_and(|frame| frame.is_err()),
+        "a reset, not an end"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_the_upstream_is_refused() {
+    let world = World::new().await;
+    let (id, leaf) = world.armed().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    connection
+        .write(&format!(
+            "GET /v1/never HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
+            world.key
+        ))
+        .await;
+    replace_anchor(&world, &id).await;
+    let answer = timeout(LIMIT, connection.answer())
+        .await
+        .expect("an answer")
+        .unwrap();
+    assert_eq!(answer.code(), "certificate_verification_failed");
+}
+
+#[tokio::test]
+async fn a_leaf_that_runs_out_ends_its_stream() {
+    let world = World::new().await;
+    world.armed().await;
+    let leaf = world
+        .ca
+        .leaf("short")
+        .valid(0, i64::try_from(NOW + 100).unwrap())
+        .mint();
+    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    open_events(&world, &mut connection).await;
+    world.clock.store(NOW + 101, Ordering::Relaxed);
+    timeout(LIMIT, connection.rest())
+        .await
+        .expect("the stream to be cut");
+}
+
+#[tokio::test]
+async fn an_archived_project_is_closed() {
+    let world = World::new().await;
+    let (_, leaf) = world.armed().await;
+    let done = world.api.projects().archive(&world.project).await.unwrap();
+    world.enforced(done.revision.unwrap()).await;
+    assert_eq!(world.code(&[&leaf], &world.key).await, "invalid_api_key");
+}
+
+#[tokio::test]
+async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
+    let mut world = World::new().await;
+    let (_, leaf) = world.armed().await;
+    world.stop();
+    // A control plane that is not there.
+    world.options.control_plane = "http://127.0.0.1:1/v1".to_owned();
+    world.options.limits.max_bundle_age = Some(std::time::Duration::from_secs(60));
+    let clock = std::sync::Arc::clone(&world.clock);
+    let gateway = countersign_gateway::Gateway::start(
+        world.options.clone(),
+        std::sync::Arc::new(move || clock.load(Ordering::Relaxed)),
+        [8; 24],
+        std::sync::Arc::new(String::new),
+    )
+    .unwrap();
+    world.gateway = Some(gateway);
+    assert_eq!(world.code(&[&leaf], &world.key).await, "");
+    assert_eq!(world.code(&[], &world.key).await, "certificate_required");
+    world.clock.store(NOW + 61, Ordering::Relaxed);
+    let code = world.code(&[&leaf], &world.key).await;
+    assert_eq!(code, "authentication_temporarily_unavailable");
+}
+
+#[tokio::test]
+async fn a_gateway_without_any_bundle_lets_nothing_through() {
+    let mut world = World::new().await;
+    world.stop();
+    std::fs::remove_dir_all(&world.options.data_dir).unwrap();
+    world.options.control_plane = "http://127.0.0.1:1/v1".to_owned();
+    let gateway = countersign_gateway::Gateway::start(
+        world.options.clone(),
+        std::sync::Arc::new(|| NOW),
+        [8; 24],
+        std::sync::Arc::new(String::new),
+    )
+    .unwrap();
+    world.gateway = Some(gateway);
+    let code = world.code(&[], &world.key).await;
+    assert_eq!(code, "authentication_temporarily_unavailable");
+}
+
+#[tokio::test]
+async fn the_access_log_names_who_passed_and_holds_no_secret() {
+    let mut world = World::new().await;
+    let (id, leaf) = world.armed().await;
+    assert_eq!(world.code(&[&leaf], &world.key).await, "");
+    assert_eq!(world.code(&[], &world.key).await, "certificate_required");
+    let path = world.options.access_log.clone().unwrap();
+    world.stop();
+    let log = std::fs::read_to_string(path).unwrap();
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["certificate"], id.as_str());
+    assert_eq!(lines[0]["status"], 200);
+    assert_eq!(lines[1]["code"], "certificate_required");
+    assert!(!log.contains(&world.key) && !log.contains("BEGIN"));
+}

@@ -1,0 +1,225 @@
+//! A client of the door: TLS with or without a certificate, and HTTP/1.1 as it stands on the wire,
+//! or HTTP/2.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use countersign_testca::Minted;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::{
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
+    pki_types::{CertificateDer, PrivateKeyDer},
+    version::{TLS12, TLS13},
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// A client's TLS: kept over connections, so that sessions can be resumed.
+#[derive(Clone)]
+pub(crate) struct Tls(Arc<ClientConfig>);
+
+impl Tls {
+    /// A client that believes `ca` and presents `chain`, leaf first, if there is one.
+    pub(crate) fn new(ca: &Minted, chain: &[&Minted]) -> Self {
+        Self::of(&[&TLS13, &TLS12], ca, chain)
+    }
+
+    pub(crate) fn tls12(ca: &Minted, chain: &[&Minted]) -> Self {
+        Self::of(&[&TLS12], ca, chain)
+    }
+
+    fn of(versions: &[&'static SupportedProtocolVersion], ca: &Minted, chain: &[&Minted]) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(ca.der().to_vec())).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match chain.first() {
+            None => builder.with_no_client_auth(),
+            Some(leaf) => {
+                let key = PrivateKeyDer::try_from(leaf.key().pkcs8().to_vec()).unwrap();
+                let chain = chain
+                    .iter()
+                    .map(|each| CertificateDer::from(each.der().to_vec()));
+                builder.with_client_auth_cert(chain.collect(), key).unwrap()
+            }
+        };
+        Self(Arc::new(config))
+    }
+
+    pub(crate) async fn connect(&self, door: SocketAddr) -> Connection {
+        Connection(self.stream(door, b"http/1.1").await)
+    }
+
+    async fn stream(&self, door: SocketAddr, protocol: &[u8]) -> TlsStream<TcpStream> {
+        let mut config = (*self.0).clone();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let stream = TcpStream::connect(door).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap()
+    }
+
+    /// One HTTP/2 request on a connection of its own.
+    pub(crate) async fn http2(
+        &self,
+        door: SocketAddr,
+        request: Request<Full<Bytes>>,
+    ) -> hyper::Result<Response<Incoming>> {
+        let stream = self.stream(door, b"h2").await;
+        let (mut sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        sender.send_request(request).await
+    }
+}
+
+/// An HTTP/1.1 connection, byte for byte.
+pub(crate) struct Connection(TlsStream<TcpStream>);
+
+/// An answer: its status, its head as it came, and its body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The code of a refusal; empty when it is none.
+    pub(crate) fn code(&self) -> String {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        body["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (given, value) = line.split_once(':')?;
+            given.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+impl Connection {
+    /// Whether the session was resumed.
+    pub(crate) fn resumed(&self) -> bool {
+        self.0.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+    }
+
+    pub(crate) async fn write(&mut self, bytes: &str) {
+        self.0.write_all(bytes.as_bytes()).await.unwrap();
+        self.0.flush().await.unwrap();
+    }
+
+    /// A `GET` with a bearer key and more header lines.
+    pub(crate) async fn get(&mut self, path: &str, key: &str, lines: &str) -> Answer {
+        self.write(&format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n{lines}\r\n"
+        ))
+        .await;
+        self.answer().await.expect("an answer")
+    }
+
+    /// Reads an answer to its end; `None` when the connection is closed instead.
+    pub(crate) async fn answer(&mut self) -> Option<Answer> {
+        let mut answer = self.head().await?;
+        if answer.header("transfer-encoding") == Some("chunked") {
+            while let Some(chunk) = self.chunk().await {
+                if chunk.is_empty() {
+                    self.line().await;
+                    return Some(answer);
+                }
+                answer.body.extend(chunk);
+            }
+            return None;
+        }
+        let length = answer
+            .header("content-length")
+            .map_or(0, |value| value.parse().unwrap());
+        answer.body = vec![0; length];
+        self.0.read_exact(&mut answer.body).await.ok()?;
+        Some(answer)
+    }
+
+    /// Reads the head of an answer.
+    pub(crate) async fn head(&mut self) -> Option<Answer> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.0.read_u8().await.ok()?);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Some(Answer {
+            status,
+            head,
+            body: Vec::new(),
+        })
+    }
+
+    /// Reads one chunk; `None` when the connection ends within it.
+    pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
+        let size = self.line().await?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(Vec::new());
+        }
+        let mut chunk = vec![0; size];
+        self.0.read_exact(&mut chunk).await.ok()?;
+        self.line().await?;
+        Some(chunk)
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\n") {
+            line.push(self.0.read_u8().await.ok()?);
+        }
+        String::from_utf8(line).ok()
+    }
+
+    /// Reads until the other side closes; what came.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        read_all(&mut self.0).await
+    }
+
+    /// Reads exactly so many bytes.
+    pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.0.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+}
+
+async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A connection that is cut ends in an error or in silence: both are the end.
+    let _ = stream.read_to_end(&mut bytes).await;
+    bytes
+}
+
+/// The body of a `GET` over plain HTTP.
+pub(crate) async fn plain_get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = String::from_utf8(read_all(&mut stream).await).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}

@@ -1,0 +1,260 @@
+//! What goes through, what is put on and what is taken off.
+
+use bytes::Bytes;
+use countersign_gateway::options::{Authorization, IdentitySource};
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
+
+use crate::world::World;
+
+const SPOOF: &str = "x-countersign-project: proj_evil\r\nX-Countersign-Key: key_evil\r\n\
+    x_countersign_organization: org-evil\r\nClient-Cert: :AAAA:\r\nclient_cert_chain: :AAAA:\r\n\
+    x-forwarded-client-cert: Hash=0\r\nconnection: x-countersign-leaf-sha256\r\n";
+
+#[tokio::test]
+async fn the_upstream_is_told_who_calls_and_nobody_else_can_say() {
+    let world = World::new().await;
+    let (id, leaf) = world.armed().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let answer = connection.get("/v1/echo?a=1", &world.key, SPOOF).await;
+    let echo = answer.json();
+    let headers = &echo["headers"];
+    assert_eq!(echo["path"], "/v1/echo?a=1");
+    assert_eq!(
+        headers["x-countersign-organization"][0],
+        world.organization.as_str()
+    );
+    assert_eq!(headers["x-countersign-project"][0], world.project.as_str());
+    assert_eq!(headers["x-countersign-certificate"][0], id.as_str());
+    assert_eq!(
+        headers["x-countersign-leaf-sha256"][0]
+            .as_str()
+            .unwrap()
+            .len(),
+        64
+    );
+    assert_eq!(
+        headers["x-request-id"][0],
+        answer.header("x-request-id").unwrap()
+    );
+    let text = headers.to_string();
+    assert!(
+        !text.contains("evil") && !text.contains("AAAA") && !text.contains("Hash=0"),
+        "{text}"
+    );
+    assert_eq!(
+        headers["x-countersign-project"].as_array().unwrap().len(),
+        1
+    );
+    assert!(answer.header("keep-alive").is_none(), "a header of one hop");
+}
+
+#[tokio::test]
+async fn trailers_claim_no_identity_either() {
+    let world = World::new().await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    connection
+        .write(&format!(
+            "POST /v1/echo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+             transfer-encoding: chunked\r\ntrailer: x-sum, x-countersign-project\r\n\r\n\
+             5\r\nhello\r\n0\r\nx-sum: 1\r\nx-countersign-project: proj_evil\r\n\r\n",
+            world.key
+        ))
+        .await;
+    let echo = connection.answer().await.unwrap().json();
+    assert_eq!(echo["body"], "hello");
+    assert!(!echo.to_string().contains("proj_evil"), "{echo}");
+}
+
+#[tokio::test]
+async fn http2_clients_are_served_and_stripped_alike() {
+    let world = World::new().await;
+    let (id, leaf) = world.armed().await;
+    let request = Request::post("https://localhost/v1/echo")
+        .header("authorization", format!("Bearer {}", world.key))
+        .header("x-countersign-project", "proj_evil")
+        .body(Full::new(Bytes::from_static(b"hello")))
+        .unwrap();
+    let response = world
+        .tls(&[&leaf])
+        .http2(world.door(), request)
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let echo: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(echo["body"], "hello");
+    assert_eq!(echo["headers"]["x-countersign-certificate"][0], id.as_str());
+    assert!(!echo.to_string().contains("evil"));
+}
+
+#[tokio::test]
+async fn the_bearer_is_dropped_or_replaced_where_the_route_says_so() {
+    let world = World::with(|options| options.routes[0].authorization = Authorization::Drop).await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let echo = connection.get("/v1/echo", &world.key, "").await.json();
+    assert!(echo["headers"].get("authorization").is_none());
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
+    std::fs::write(&file, "sk-upstream\n").unwrap();
+    let world = World::with(|options| {
+        options.routes[0].authorization = Authorization::ReplaceFromFile(file);
+    })
+    .await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let echo = connection.get("/v1/echo", &world.key, "").await.json();
+    assert_eq!(echo["headers"]["authorization"][0], "Bearer sk-upstream");
+}
+
+#[tokio::test]
+async fn a_fixed_project_needs_no_key_of_ours() {
+    let mut world = World::new().await;
+    let (_, leaf) = world.armed().await;
+    world.stop();
+    world.options.identity = IdentitySource::FixedProject(world.project.clone());
+    world.start().await;
+    assert_eq!(world.code(&[&leaf], "sk-of-the-upstream").await, "");
+    assert_eq!(
+        world.code(&[], "sk-of-the-upstream").await,
+        "certificate_required"
+    );
+}
+
+#[tokio::test]
+async fn large_bodies_stream_and_connections_are_used_again() {
+    let world = World::new().await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    for _ in 0..3 {
+        assert_eq!(
+            connection.get("/v1/large", &world.key, "").await.body.len(),
+            4 << 20
+        );
+        assert_eq!(connection.get("/v1/echo", &world.key, "").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_is_carried_both_ways() {
+    let world = World::new().await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    connection
+        .write(&format!(
+            "GET /v1/socket HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+             connection: Upgrade\r\nupgrade: websocket\r\n\r\n",
+            world.key
+        ))
+        .await;
+    let head = connection.head().await.unwrap();
+    assert_eq!(
+        (head.status, head.header("upgrade")),
+        (101, Some("websocket"))
+    );
+    connection.write("ping").await;
+    assert_eq!(connection.bytes(4).await, b"ping");
+}
+
+#[tokio::test]
+async fn shapes_that_two_servers_read_differently_are_refused() {
+    let world = World::new().await;
+    let heads = [
+        "POST /v1/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n",
+        "POST /v1/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n",
+        "POST /v1/echo HTTP/1.1\r\nhost: a\r\ncontent-length: +3\r\n",
+        "POST /v1/echo HTTP/1.0\r\nhost: a\r\ntransfer-encoding: chunked\r\n",
+        "GET /v1/echo HTTP/1.1\r\nhost: a\r\nhost: b\r\n",
+        "GET /v1/echo HTTP/1.1\r\n",
+        "GET /v1/echo HTTP/1.1\r\nhost: a\r\nx: a\r\n folded\r\n",
+        "GET /v1/echo HTTP/1.1\r\nhost : a\r\n",
+    ];
+    for head in heads {
+        let mut connection = world.tls(&[]).connect(world.door()).await;
+        connection
+            .write(&format!(
+                "{head}authorization: Bearer {}\r\n\r\n",
+                world.key
+            ))
+            .await;
+        let answer = connection.head().await.expect(head);
+        assert_eq!(answer.status, 400, "{head}");
+    }
+}
+
+#[tokio::test]
+async fn both_lengths_at_once_never_reach_the_upstream_as_two_requests() {
+    let world = World::new().await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    connection
+        .write(&format!(
+            "POST /v1/echo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+             content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/evil HTTP/1.1\r\nhost: a\r\n\r\n",
+            world.key
+        ))
+        .await;
+    let first = connection.answer().await.unwrap();
+    assert!(
+        first.status == 400 || first.json()["body"] == "",
+        "{first:?}"
+    );
+    if let Some(second) = connection.answer().await {
+        assert_eq!(
+            second.code(),
+            "invalid_api_key",
+            "what follows is a request of its own"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_down_is_a_502_in_our_envelope() {
+    let world = World::with(|options| {
+        options.routes[0].upstream = "http://127.0.0.1:1".to_owned();
+    })
+    .await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let answer = connection.get("/v1/echo", &world.key, "").await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (502, "upstream_unavailable")
+    );
+    assert!(answer.header("x-request-id").is_some());
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_slow_is_a_504() {
+    let world = World::with(|options| {
+        options.limits.response_timeout = std::time::Duration::from_millis(50);
+    })
+    .await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let answer = connection.get("/v1/never", &world.key, "").await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (504, "upstream_timeout")
+    );
+}
+
+#[tokio::test]
+async fn management_goes_to_the_control_plane_judged_like_any_request() {
+    let world = World::new().await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let answer = connection
+        .get("/v1/organization/certificates", &world.admin_key, "")
+        .await;
+    assert_eq!(answer.json()["object"], "list");
+    let id = world.upload(&world.ca, None).await;
+    world
+        .activate(&countersign_types::certificate::Scope::Organization, &id)
+        .await;
+    let answer = connection
+        .get("/v1/organization/certificates", &world.admin_key, "")
+        .await;
+    assert_eq!(answer.code(), "certificate_required");
+    let leaf = world.ca.leaf("operator").mint();
+    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let answer = connection
+        .get("/v1/organization/certificates", &world.admin_key, "")
+        .await;
+    assert_eq!(answer.json()["data"][0]["active"], true);
+}

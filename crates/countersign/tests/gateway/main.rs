@@ -1,0 +1,17 @@
+//! The door, end to end: a real control plane, a real gateway, real TLS and a real upstream, all in
+//! this process and all over sockets.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what goes wrong while a test sets its scene should stop it"
+)]
+
+mod changes;
+mod client;
+mod codes;
+mod forwarding;
+mod upstream;
+mod world;

@@ -1,0 +1,291 @@
+//! A deployment: a control plane, a gateway in front of an upstream, and a CA for clients.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use countersign_client::Client;
+use countersign_gateway::{
+    Gateway,
+    options::{Authorization, GatewayOptions, IdentitySource, Limits, Route},
+};
+use countersign_server::{
+    App, Limits as ServerLimits, router, serve,
+    store::{Location, Sources, Store},
+};
+use countersign_testca::{General, Minted, oid, root};
+use countersign_types::{
+    certificate::{Scope, UploadCertificateRequest},
+    id::{CertificateId, OrganizationId, ProjectId},
+    project::{ProjectCreateRequest, ServiceAccountCreateRequest},
+    secret::Secret,
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, time::timeout};
+
+use crate::{client::Tls, upstream};
+
+/// What every test may wait for at most.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) api: Client,
+    pub(crate) organization: OrganizationId,
+    pub(crate) admin_key: String,
+    pub(crate) project: ProjectId,
+    pub(crate) key: String,
+    pub(crate) server_ca: Minted,
+    pub(crate) ca: Minted,
+    pub(crate) gateway: Option<Gateway>,
+    pub(crate) options: GatewayOptions,
+    /// What the gateway takes for the time.
+    pub(crate) clock: Arc<AtomicU64>,
+    _directory: TempDir,
+}
+
+/// 2030-01-01: within what `testca` mints by default.
+pub(crate) const NOW: u64 = 1_893_456_000;
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A deployment whose gateway's options are changed first.
+    pub(crate) async fn with(change: impl FnOnce(&mut GatewayOptions)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(AtomicU64::new(NOW));
+        let store = Store::open(&Location::Memory, Sources::system())
+            .await
+            .unwrap();
+        let plane = start_plane(&store).await;
+        let created = store.create_organization("acme").await.unwrap();
+        let admin_key = created.key.value.unwrap().reveal().to_owned();
+        let api = Client::builder()
+            .base_url(format!("http://{plane}/v1"))
+            .key(Secret::new(&admin_key))
+            .build()
+            .unwrap();
+        let (project, key) = make_project(&api, "alpha").await;
+        let server_ca = root("Server CA").mint();
+        let mut options = options(&directory, &server_ca, &store, plane).await;
+        options.routes[0].upstream = format!("http://{}", upstream::start().await);
+        change(&mut options);
+        let mut world = Self {
+            store,
+            api,
+            organization: created.organization.id,
+            admin_key,
+            project,
+            key,
+            server_ca,
+            ca: root("Client CA").mint(),
+            gateway: None,
+            options,
+            clock,
+            _directory: directory,
+        };
+        world.start().await;
+        world
+    }
+
+    /// Starts the gateway, again if need be, and waits until it enforces.
+    pub(crate) async fn start(&mut self) {
+        let clock = Arc::clone(&self.clock);
+        let gateway = Gateway::start(
+            self.options.clone(),
+            Arc::new(move || clock.load(Ordering::Relaxed)),
+            [7; 24],
+            Arc::new(String::new),
+        )
+        .unwrap();
+        timeout(LIMIT, gateway.fresh())
+            .await
+            .expect("the gateway to pull its bundle");
+        self.gateway = Some(gateway);
+    }
+
+    pub(crate) fn stop(&mut self) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop();
+        }
+    }
+
+    pub(crate) fn door(&self) -> SocketAddr {
+        self.gateway.as_ref().unwrap().address()
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::Project(self.project.clone())
+    }
+
+    /// A client that presents this chain.
+    pub(crate) fn tls(&self, chain: &[&Minted]) -> Tls {
+        Tls::new(&self.server_ca, chain)
+    }
+
+    pub(crate) async fn upload(&self, anchor: &Minted, policy: Option<&str>) -> CertificateId {
+        let request = UploadCertificateRequest {
+            certificate: anchor.pem(),
+            name: None,
+            cel_policy: policy.map(str::to_owned),
+        };
+        self.api
+            .certificates()
+            .upload(&request)
+            .await
+            .unwrap()
+            .value
+            .id
+    }
+
+    /// Activates and waits until the gateway enforces it.
+    pub(crate) async fn activate(&self, scope: &Scope, id: &CertificateId) {
+        let done = self
+            .api
+            .certificates()
+            .activate(scope, std::slice::from_ref(id))
+            .await
+            .unwrap();
+        self.enforced(done.revision.unwrap()).await;
+    }
+
+    pub(crate) async fn deactivate(&self, scope: &Scope, id: &CertificateId) {
+        let done = self
+            .api
+            .certificates()
+            .deactivate(scope, std::slice::from_ref(id))
+            .await
+            .unwrap();
+        self.enforced(done.revision.unwrap()).await;
+    }
+
+    /// Waits until every gateway reports a revision: it does so only once it enforces it.
+    pub(crate) async fn enforced(&self, revision: u64) {
+        let reached = async {
+            loop {
+                let known = self.api.countersign().gateways().await.unwrap();
+                if known.gateways.iter().all(|each| each.revision >= revision) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LIMIT, reached)
+            .await
+            .expect("the gateway to enforce the change");
+    }
+
+    /// The CA active at the project, and a good leaf of it.
+    pub(crate) async fn armed(&self) -> (CertificateId, Minted) {
+        let id = self.upload(&self.ca, None).await;
+        self.activate(&self.scope(), &id).await;
+        let leaf = self
+            .ca
+            .leaf("billing")
+            .attribute(oid::ORGANIZATIONAL_UNIT, "Production")
+            .san(General::dns("billing.example.com"))
+            .mint();
+        (id, leaf)
+    }
+
+    /// The code that one `GET /v1/echo` on a new connection is answered with; empty for a pass.
+    pub(crate) async fn code(&self, chain: &[&Minted], key: &str) -> String {
+        let mut connection = self.tls(chain).connect(self.door()).await;
+        connection.get("/v1/echo", key, "").await.code()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+pub(crate) async fn start_plane(store: &Store) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = App::new(store.clone(), &Sources::system()).unwrap();
+    let limits = ServerLimits::default();
+    tokio::spawn(async move {
+        serve(listener, router(app), None, limits, std::future::pending())
+            .await
+            .unwrap();
+    });
+    address
+}
+
+/// A project and a key of it.
+pub(crate) async fn make_project(api: &Client, name: &str) -> (ProjectId, String) {
+    let request = ProjectCreateRequest {
+        name: name.to_owned(),
+        residency: None,
+        external_key_id: None,
+    };
+    let project = api.projects().create(&request).await.unwrap().value.id;
+    let request = ServiceAccountCreateRequest {
+        name: "robot".to_owned(),
+        create_service_account_only: None,
+    };
+    let account = api
+        .service_accounts(&project)
+        .create(&request)
+        .await
+        .unwrap()
+        .value;
+    (project, account.api_key.unwrap().value.reveal().to_owned())
+}
+
+async fn options(
+    directory: &TempDir,
+    server_ca: &Minted,
+    store: &Store,
+    plane: SocketAddr,
+) -> GatewayOptions {
+    let server = server_ca
+        .leaf("localhost")
+        .eku(&[oid::SERVER_AUTH])
+        .san(General::dns("localhost"))
+        .mint();
+    let write = |name: &str, text: &str| -> PathBuf {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let gateway_key = store.create_gateway_key("test").await.unwrap().value;
+    GatewayOptions {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        name: Some("test".to_owned()),
+        certificate: write("server.pem", &server.pem()),
+        private_key: write("server.key", &server.key_pem()),
+        control_plane: format!("http://{plane}/v1"),
+        control_plane_ca: None,
+        key_file: write("gateway.key", gateway_key.reveal()),
+        data_dir: directory.path().join("gateway"),
+        identity: IdentitySource::Bearer,
+        routes: vec![Route {
+            host: None,
+            path: "/".to_owned(),
+            upstream: String::new(),
+            http2: false,
+            ca: None,
+            authorization: Authorization::Pass,
+            preserve_host: false,
+            headers: std::collections::BTreeMap::new(),
+        }],
+        proxy_protocol: false,
+        client_cert_header: false,
+        xfcc_header: false,
+        access_log: Some(directory.path().join("access.log")),
+        admin_listen: Some("127.0.0.1:0".parse().unwrap()),
+        threads: Some(2),
+        limits: Limits::default(),
+    }
+}
