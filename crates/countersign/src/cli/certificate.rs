@@ -19,6 +19,7 @@ use countersign_types::{
 use super::{
     api::{ApiOptions, ListOptions, block_on},
     inspect,
+    waiting::Wait,
 };
 use crate::{
     failure::{Doing, Failure, Outcome},
@@ -100,6 +101,8 @@ enum Verb {
         ids: Vec<CertificateId>,
         #[command(flatten)]
         scope: AtScope,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Deactivate 1 to 10 certificates together: all or none
     Deactivate {
@@ -108,6 +111,8 @@ enum Verb {
         ids: Vec<CertificateId>,
         #[command(flatten)]
         scope: AtScope,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Say what a file is, whether it would be accepted, and why not; no server is asked
     Inspect(inspect::Inspect),
@@ -191,13 +196,15 @@ impl Verb {
                 output.one(&set.value)
             }
             Self::Delete { ids, yes } => delete(client, &ids, yes, output).await,
-            Self::Activate { ids, scope } => {
+            Self::Activate { ids, scope, wait } => {
                 let toggled = certificates.activate(&scope.into(), &ids).await?;
-                output.list(&toggled.value.data)
+                output.list(&toggled.value.data)?;
+                wait.for_gateways(client, toggled.revision).await
             }
-            Self::Deactivate { ids, scope } => {
+            Self::Deactivate { ids, scope, wait } => {
                 let toggled = certificates.deactivate(&scope.into(), &ids).await?;
-                output.list(&toggled.value.data)
+                output.list(&toggled.value.data)?;
+                wait.for_gateways(client, toggled.revision).await
             }
             Self::Inspect(inspect) => inspect.run(output),
         }

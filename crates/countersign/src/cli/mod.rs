@@ -1,18 +1,23 @@
 //! The command line: one file for each noun, the API's verbs in each.
 
 mod admin_key;
+mod admin_listener;
 mod api;
 mod api_key;
 mod audit_log;
 mod certificate;
 mod configuration;
 mod doctor;
+mod explain;
+pub(crate) mod gateway;
 mod gateway_key;
 mod inspect;
 mod operator;
 pub(crate) mod organization;
 mod project;
 mod service_account;
+mod verify;
+mod waiting;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -50,6 +55,12 @@ enum Command {
     Serve(serve::Serve),
     /// Run everything on this machine, to try it out or to develop against
     Dev(dev::Dev),
+    /// Run a gateway, or ask which gateways enforce what
+    Gateway(gateway::Gateway),
+    /// Judge a client's chain as a gateway would, and tell the whole story
+    Verify(verify::Verify),
+    /// Tell why a gateway refused a request
+    Explain(explain::Explain),
     /// Trust anchors: upload, activate, inspect
     Certificate(certificate::Certificate),
     /// Projects
@@ -89,6 +100,9 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Dev(dev) => dev.run(output),
+            Command::Gateway(gateway) => gateway.run(output),
+            Command::Verify(verify) => verify.run(output),
+            Command::Explain(explain) => explain.run(output),
             Command::Certificate(noun) => noun.run(output),
             Command::Project(noun) => noun.run(output),
             Command::ServiceAccount(noun) => noun.run(output),

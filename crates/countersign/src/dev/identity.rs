@@ -28,6 +28,9 @@ pub(crate) struct Identity {
     pub(crate) certificate: PathBuf,
     /// The client's private key.
     pub(crate) key: PathBuf,
+    /// A certificate of another CA of the same name, and its private key.
+    pub(crate) stranger: PathBuf,
+    pub(crate) stranger_key: PathBuf,
 }
 
 /// Finds or makes the CA of a directory, and makes a client certificate.
@@ -36,6 +39,8 @@ pub(crate) fn prepare(directory: &Path, now: OffsetDateTime) -> Outcome<Identity
         ca: directory.join("ca.pem"),
         certificate: directory.join("client.pem"),
         key: directory.join("client.key"),
+        stranger: directory.join("stranger.pem"),
+        stranger_key: directory.join("stranger.key"),
     };
     let ca_key = directory.join("ca.key");
     let kept = (
@@ -62,10 +67,23 @@ pub(crate) fn prepare(directory: &Path, now: OffsetDateTime) -> Outcome<Identity
         .doing("sign the client certificate")?;
     write_private(&identity.key, &key.serialize_pem())?;
     write_private(&identity.certificate, &certificate.pem())?;
+    make_stranger(&identity, now)?;
     Ok(identity)
 }
 
-fn params(name: &str, now: OffsetDateTime, days: i64) -> CertificateParams {
+/// A client certificate of another CA: one that must be refused.
+fn make_stranger(identity: &Identity, now: OffsetDateTime) -> Outcome {
+    let ca_key = KeyPair::generate().doing("make another CA's key")?;
+    let issuer = Issuer::new(ca_params(now), ca_key);
+    let key = KeyPair::generate().doing("make the stranger's key")?;
+    let certificate = client_params(now)
+        .signed_by(&key, &issuer)
+        .doing("sign the stranger's certificate")?;
+    write_private(&identity.stranger_key, &key.serialize_pem())?;
+    write_private(&identity.stranger, &certificate.pem())
+}
+
+pub(super) fn params(name: &str, now: OffsetDateTime, days: i64) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);

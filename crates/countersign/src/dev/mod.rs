@@ -1,6 +1,8 @@
 //! `countersign dev`: everything on this machine, with nothing to set up: an organization, a
 //! project, keys, a CA and a client certificate, and a file that tells a shell about them.
 
+mod door;
+mod echo;
 mod identity;
 mod keys;
 mod welcome;
@@ -13,10 +15,12 @@ use std::{
 };
 
 use clap::Args;
+use countersign_gateway::Gateway;
 use countersign_server::store::{Location, Store};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
+    cli::gateway,
     clock,
     config::Database,
     failure::{Doing, Failure, Outcome},
@@ -31,6 +35,7 @@ use keys::Keys;
 
 /// Open requests of a developer's own tools need no longer.
 const GRACE: Duration = Duration::from_secs(5);
+const GATEWAY_PORT: u16 = 8443;
 
 #[derive(Args)]
 pub(crate) struct Dev {
@@ -43,6 +48,12 @@ pub(crate) struct Dev {
     /// Loopback address of the listener; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8085")]
     listen: SocketAddr,
+    /// Loopback address of the gateway [default: 127.0.0.1:8443, or a free port where `--listen` has port 0]
+    #[arg(long, value_name = "ADDRESS")]
+    gateway_listen: Option<SocketAddr>,
+    /// URL that the gateway stands in front of [default: an upstream of our own that echoes]
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
 }
 
 /// The directory of one `dev`, held for this process.
@@ -55,7 +66,7 @@ struct Room {
 
 impl Dev {
     pub(crate) fn run(self, output: Output) -> Outcome {
-        if !self.listen.ip().is_loopback() {
+        if !(self.listen.ip().is_loopback() && self.gateway_listen().ip().is_loopback()) {
             return Err(
                 Failure::usage("`dev` has throw-away keys and listens on loopback only")
                     .hint("`countersign serve --listen` serves others"),
@@ -76,15 +87,53 @@ impl Dev {
             tls: None,
             grace: GRACE,
         };
-        let ready = Ready {
-            address: plane.address()?,
-            identity: identity::prepare(&room.path, clock::now())?,
-            keys: self.keys(&plane.store, room).await?,
+        let address = plane.address()?;
+        let store = plane.store.clone();
+        let identity = identity::prepare(&room.path, clock::now())?;
+        let keys = self.keys(&store, room).await?;
+        let parts = door::prepare(&room.path, &store, clock::now()).await?;
+        let upstream = match &self.upstream {
+            Some(url) => url.clone(),
+            None => echo::start().await?,
         };
-        // The listener takes connections from here on, so that who reads the file is served.
-        files::write_private(&room.env_file(), &files::shell_exports(&ready.variables()))?;
-        output.text(&welcome::text(room, &ready))?;
-        plane.run(signals).await
+        let behind = (self.gateway_listen(), upstream);
+        let options = door::options(&room.path, &parts, base_url("http", address), behind);
+        let gateway = gateway::start(options)?;
+
+        let serving = plane.run(signals.clone());
+        let serving = async {
+            let mut serving = std::pin::pin!(serving);
+            tokio::select! {
+                served = &mut serving => return served,
+                () = gateway.fresh() => {}
+            }
+            // Everything answers from here on, so that who reads the file is served.
+            let ready = Ready {
+                address,
+                gateway: &gateway,
+                identity,
+                keys,
+                parts,
+            };
+            files::write_private(&room.env_file(), &files::shell_exports(&ready.variables()))?;
+            output.text(&welcome::text(room, &ready))?;
+            serving.await
+        };
+        let served = serving.await;
+        tokio::task::spawn_blocking(move || gateway.stop())
+            .await
+            .doing("stop the gateway")?;
+        served
+    }
+
+    fn gateway_listen(&self) -> SocketAddr {
+        let port = if self.listen.port() == 0 {
+            0
+        } else {
+            GATEWAY_PORT
+        };
+        self.gateway_listen
+            .unwrap_or_else(|| SocketAddr::new(self.listen.ip(), port))
     }
 
     /// What is in memory only has keys that nobody can use again: they are not kept, and do not
@@ -148,24 +197,35 @@ impl Room {
 }
 
 /// What a client needs to know.
-struct Ready {
+struct Ready<'a> {
     address: SocketAddr,
+    gateway: &'a Gateway,
     identity: Identity,
     keys: Keys,
+    parts: door::Parts,
 }
 
-impl Ready {
+/// The base URL of the API at an address.
+fn base_url(scheme: &str, address: SocketAddr) -> String {
+    let host = match address.ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    format!("{scheme}://{host}:{}/v1", address.port())
+}
+
+impl Ready<'_> {
     fn base_url(&self) -> String {
-        let host = match self.address.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        };
-        format!("http://{host}:{}/v1", self.address.port())
+        base_url("http", self.address)
+    }
+
+    fn gateway_url(&self) -> String {
+        base_url("https", self.gateway.address())
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
         let path = |path: &Path| path.display().to_string();
-        vec![
+        let mut variables = vec![
             ("OPENAI_BASE_URL", self.base_url()),
             ("OPENAI_ADMIN_KEY", self.keys.admin_key.reveal().to_owned()),
             ("OPENAI_PROJECT_ID", self.keys.project_id.to_string()),
@@ -176,6 +236,12 @@ impl Ready {
                 path(&self.identity.certificate),
             ),
             ("OPENAI_MTLS_CLIENT_KEY_FILE", path(&self.identity.key)),
-        ]
+            ("COUNTERSIGN_GATEWAY_URL", self.gateway_url()),
+            ("COUNTERSIGN_SERVER_CA", path(&self.parts.server_ca)),
+        ];
+        if let Some(address) = self.gateway.admin_address() {
+            variables.push(("COUNTERSIGN_GATEWAY_ADMIN_URL", format!("http://{address}")));
+        }
+        variables
     }
 }

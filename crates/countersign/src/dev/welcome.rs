@@ -6,12 +6,14 @@ use super::{Ready, Room};
 use crate::files::shell_quoted;
 
 /// The text: a shell comment for each thing to try, and the command.
-pub(super) fn text(room: &Room, ready: &Ready) -> String {
-    let env_file = shell_quoted(&room.env_file().display().to_string());
+pub(super) fn text(room: &Room, ready: &Ready<'_>) -> String {
+    let quoted = |path: &Path| shell_quoted(&path.display().to_string());
+    let env_file = quoted(&room.env_file());
     let program = program();
     format!(
         "\
-countersign dev is ready at {base_url}; its data is in {directory}
+countersign dev is ready: the API at {base_url}, the gateway at {gateway_url},
+its data in {directory}
 
 # in another terminal, first:
 . {env_file}
@@ -26,9 +28,28 @@ curl -s \"$OPENAI_BASE_URL/organization/certificates\" -H \"Authorization: Beare
 # and with the OpenAI Python SDK (pip install openai)
 python3 -c 'import openai; print(*openai.OpenAI().admin.organization.certificates.list(), sep=\"\\n\")'
 
+# through the gateway, to an upstream that echoes: no anchor is active, so the key alone opens
+call() {{ curl -s --cacert \"$COUNTERSIGN_SERVER_CA\" -H \"Authorization: Bearer $OPENAI_API_KEY\" \"$@\" \"$COUNTERSIGN_GATEWAY_URL/hello\"; echo; }}
+call
+
+# activate the dev CA for the project: without a certificate, refused; with the right one, passed;
+# with one of another CA, refused
+CERT=$({program} certificate list -o jsonl | grep -o 'cert_[a-z0-9]*' | head -n 1)
+{program} certificate activate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait
+call
+call --cert \"$OPENAI_MTLS_CLIENT_CERT_FILE\" --key \"$OPENAI_MTLS_CLIENT_KEY_FILE\"
+call --cert {stranger} --key {stranger_key}
+
+# and open again
+{program} certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait
+call
+
 # stop with Ctrl-C
 ",
         base_url = ready.base_url(),
+        gateway_url = ready.gateway_url(),
+        stranger = quoted(&ready.identity.stranger),
+        stranger_key = quoted(&ready.identity.stranger_key),
         directory = room.path.display(),
     )
 }

@@ -9,8 +9,11 @@ use crate::{
     shell::seen,
 };
 
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 10] = [
     "COUNTERSIGN_CLIENT_CA",
+    "COUNTERSIGN_GATEWAY_ADMIN_URL",
+    "COUNTERSIGN_GATEWAY_URL",
+    "COUNTERSIGN_SERVER_CA",
     "OPENAI_ADMIN_KEY",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
@@ -152,7 +155,7 @@ fn the_commands_that_it_prints_work_as_they_stand() {
     let script: String = dev
         .welcome
         .lines()
-        .skip(1)
+        .skip(2)
         .filter(|line| !line.starts_with("python3"))
         .map(|line| format!("{line}\n"))
         .collect();
@@ -167,9 +170,16 @@ fn the_commands_that_it_prints_work_as_they_stand() {
     assert!(ran.status.success(), "{stderr}");
     assert_eq!(
         stdout.matches("dev-ca").count(),
-        3,
-        "uploaded, listed, listed by curl: {stdout}"
+        5,
+        "uploaded, listed, listed by curl, activated, deactivated: {stdout}"
     );
+    for (text, times) in [
+        ("\"object\": \"echo\"", 3),
+        ("\"certificate_required\"", 1),
+        ("\"certificate_verification_failed\"", 1),
+    ] {
+        assert_eq!(stdout.matches(text).count(), times, "{text}: {stdout}");
+    }
 }
 
 #[test]

@@ -20,3 +20,4 @@ mod running;
 mod sdk_python;
 mod serve;
 mod shell;
+mod verify;

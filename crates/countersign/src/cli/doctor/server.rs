@@ -108,7 +108,7 @@ async fn kind(client: &Client) -> Check {
         Ok(answer) => Check::ok(
             "kind",
             format!(
-                "a Countersign server at revision {}, with {} gateways",
+                "a Countersign server at revision {}; live gateways: {}",
                 answer.value.revision,
                 answer.value.gateways.len()
             ),
