@@ -156,9 +156,12 @@ mod tests {
         let page = include_str!("../../../../docs/cli.md");
         for noun in root.get_subcommands() {
             let name = noun.get_name();
-            let row = page
-                .lines()
-                .find(|line| line.starts_with("| `") && line.contains(&format!("`{name}")));
+            let row = page.lines().find(|line| {
+                line.starts_with("| `")
+                    && [format!("`{name}`"), format!("`{name} ")]
+                        .iter()
+                        .any(|start| line.contains(start))
+            });
             let row = row.unwrap_or_else(|| panic!("`{name}` has no row"));
             for verb in noun.get_subcommands() {
                 assert!(
