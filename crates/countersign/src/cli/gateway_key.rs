@@ -5,13 +5,10 @@ use countersign_server::store::{GatewayKey as Entry, Store};
 use countersign_types::{UnixSeconds, id::ApiKeyId, secret::Secret};
 use serde::Serialize;
 
-use super::{
-    operator::{Missing, name, on_store},
-    service_account::KEEP_IT,
-};
+use super::operator::{KeyFile, Missing, name, on_store};
 use crate::{
     failure::Outcome,
-    output::{Output, Row, confirm, moment, note},
+    output::{Output, Row, confirm, moment},
     serve::StoreOptions,
 };
 
@@ -30,6 +27,8 @@ enum Verb {
         /// Its name
         #[arg(long, value_parser = name)]
         name: String,
+        #[command(flatten)]
+        to: KeyFile,
     },
     /// List gateway keys
     List,
@@ -72,10 +71,12 @@ impl GatewayKey {
 impl Verb {
     async fn call(self, store: &Store, output: Output) -> Outcome {
         match self {
-            Self::Create { name } => {
+            Self::Create { name, to } => {
+                to.reserve()?;
                 let created = store.create_gateway_key(&name).await?;
-                output.one(&Shown::new(created.key, Some(created.value)))?;
-                note(KEEP_IT);
+                let shown = to.keep(created.value)?;
+                output.one(&Shown::new(created.key, shown))?;
+                to.remind();
                 Ok(())
             }
             Self::List => {

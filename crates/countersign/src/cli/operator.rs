@@ -1,15 +1,60 @@
 //! What the operator's commands share: they work on the store itself, so they need no key, and
 //! they are the way back in after a lock-out.
 
-use countersign_server::store::{Store, StoreError};
-use countersign_types::certificate::MAX_NAME_CHARACTERS;
+use std::path::PathBuf;
 
-use super::api::block_on;
+use clap::Args;
+use countersign_server::store::{Store, StoreError};
+use countersign_types::{certificate::MAX_NAME_CHARACTERS, secret::Secret};
+
+use super::{api::block_on, service_account::KEEP_IT};
 use crate::{
     config::Database,
     failure::{Failure, Outcome},
+    files::write_private,
+    output::note,
     serve::{self, StoreOptions},
 };
+
+/// Where a new key goes: to standard output with the rest, or into a file of its own.
+#[derive(Debug, Args)]
+pub(super) struct KeyFile {
+    /// Write the key to this new file, for its owner only, and do not print it
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl KeyFile {
+    /// Sees that the file can be written before there is a key to lose.
+    pub(super) fn reserve(&self) -> Outcome {
+        let Some(path) = &self.key_file else {
+            return Ok(());
+        };
+        if path.exists() {
+            return Err(Failure::usage(format_args!(
+                "`{}` exists, and may hold another key",
+                path.display()
+            )));
+        }
+        write_private(path, "")
+    }
+
+    /// Writes the key to the file, if there is one; what is left to print.
+    pub(super) fn keep(&self, key: Secret) -> Outcome<Option<Secret>> {
+        let Some(path) = &self.key_file else {
+            return Ok(Some(key));
+        };
+        write_private(path, &format!("{}\n", key.reveal()))?;
+        Ok(None)
+    }
+
+    /// Reminds whoever sees the key that it is seen this once.
+    pub(super) fn remind(&self) {
+        if self.key_file.is_none() {
+            note(KEEP_IT);
+        }
+    }
+}
 
 /// What a command does when there is no database yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     admin_key::permission,
-    operator::{Missing, name, on_store},
+    operator::{KeyFile, Missing, name, on_store},
     service_account::KEEP_IT,
 };
 use crate::{
@@ -36,6 +36,8 @@ enum Verb {
         /// Its name
         #[arg(long, value_parser = name)]
         name: String,
+        #[command(flatten)]
+        to: KeyFile,
     },
     /// List organizations
     List,
@@ -78,14 +80,20 @@ impl Organization {
 impl Verb {
     async fn call(self, store: &Store, output: Output) -> Outcome {
         match self {
-            Self::Create { name } => {
-                let CreatedOrganization { organization, key } =
-                    store.create_organization(&name).await?;
+            Self::Create { name, to } => {
+                to.reserve()?;
+                let CreatedOrganization {
+                    organization,
+                    key: mut admin_key,
+                } = store.create_organization(&name).await?;
+                if let Some(value) = admin_key.value.take() {
+                    admin_key.value = to.keep(value)?;
+                }
                 output.one(&Created {
                     organization,
-                    admin_key: key,
+                    admin_key,
                 })?;
-                note(KEEP_IT);
+                to.remind();
                 Ok(())
             }
             Self::List => output.list(&store.list_organizations().await?),

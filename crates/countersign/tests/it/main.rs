@@ -16,6 +16,7 @@ mod inspect;
 mod lifecycle;
 mod mistakes;
 mod operator;
+mod readme;
 mod running;
 mod sdk_python;
 mod serve;

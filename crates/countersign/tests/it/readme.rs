@@ -1,0 +1,103 @@
+//! The README: every command in it is run, in its order, as a reader would.
+
+use std::{fs, process::Command};
+
+use tempfile::tempdir;
+
+use crate::running::{Dev, Running, countersign};
+
+const README: &str = include_str!("../../../../README.md");
+
+/// The shell blocks, in order.
+fn blocks() -> Vec<&'static str> {
+    README
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once("```")?.0))
+        .collect()
+}
+
+/// Runs a block in a directory as a shell that finds `countersign`; what it wrote.
+fn run(script: &str, directory: &std::path::Path) -> String {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_countersign"));
+    let path = std::env::var("PATH").unwrap();
+    let ran = Command::new("sh")
+        .args(["-eu", "-c", script])
+        .current_dir(directory)
+        .env(
+            "PATH",
+            format!("{}:{path}", program.parent().unwrap().display()),
+        )
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&ran.stdout),
+        String::from_utf8_lossy(&ran.stderr),
+    );
+    assert!(ran.status.success(), "{script}\n{stdout}{stderr}");
+    stdout.into_owned()
+}
+
+#[test]
+fn its_commands_work_as_they_stand() {
+    let blocks = blocks();
+    let [dev, walk, test, deploy, commands] = blocks.as_slice() else {
+        panic!(
+            "the README has {} shell blocks, this test knows five",
+            blocks.len()
+        );
+    };
+    assert_eq!(
+        (*dev, *test),
+        ("cargo run --release -- dev\n", "cargo xtask test\n")
+    );
+
+    let directory = tempdir().unwrap();
+    let _dev = Dev::start(&directory.path().join("countersign-data"));
+    let told = run(&format!("{walk}\n{commands}"), directory.path());
+    for (text, times) in [
+        ("\"certificate_required\"", 1),
+        ("\"x-countersign-certificate\"", 1),
+        ("\"verdict\": \"permit\"", 1),
+        ("\"current\": true", 1),
+        ("\"certificate.deleted\"", 1),
+    ] {
+        assert_eq!(told.matches(text).count(), times, "{text}: {told}");
+    }
+    deploys(deploy);
+}
+
+/// All but the last line end; the last serves, on a port and in a directory of the test's own.
+fn deploys(block: &str) {
+    let directory = tempdir().unwrap();
+    let own = directory.path().join("data");
+    let block = block.replace("/var/lib/countersign", own.to_str().unwrap());
+    let (set_up, serve) = block.trim_end().rsplit_once('\n').unwrap();
+    run(set_up, directory.path());
+    for key in ["admin.key", "gateway.key"] {
+        assert!(
+            fs::read_to_string(directory.path().join(key))
+                .unwrap()
+                .starts_with("sk-")
+        );
+    }
+    let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = metrics.local_addr().unwrap();
+    drop(metrics);
+    let args: Vec<&str> = serve.split(' ').skip(1).collect();
+    let address = port.to_string();
+    let args: Vec<&str> = args
+        .iter()
+        .map(|arg| {
+            if *arg == "127.0.0.1:8085" {
+                &address
+            } else {
+                *arg
+            }
+        })
+        .collect();
+    let running = Running::start(countersign(&args));
+    let waiting = format!("until curl -sf http://{address}/readyz; do :; done");
+    run(&waiting, directory.path());
+    running.signal("TERM");
+}
