@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
@@ -95,7 +95,9 @@ pub(crate) type Seen = HashMap<(Scope, [u8; 32]), Arc<Authorization>>;
 
 #[derive(Debug)]
 struct Remembered {
-    revision: u64,
+    /// As it was compiled then. Not its revision: after a restored backup another history may
+    /// have the same number.
+    organization: Weak<Organization>,
     scope: Scope,
     authorization: Arc<Authorization>,
 }
@@ -150,7 +152,7 @@ impl Connection {
     }
 
     /// Whether a request of this identity passes on this connection now. A verdict is remembered
-    /// for the connection and the revision, never past its expiry; a denial never is.
+    /// for the connection and what is enforced, never past its expiry; a denial never is.
     pub(crate) fn authorize(
         &self,
         identity: &Identity,
@@ -162,7 +164,7 @@ impl Connection {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let known = remembered.iter().find(|each| {
-            each.revision == organization.revision
+            std::ptr::eq(each.organization.as_ptr(), Arc::as_ptr(organization))
                 && each.scope == identity.scope
                 && each.authorization.holds_at(now)
         });
@@ -175,7 +177,7 @@ impl Connection {
             remembered.remove(0);
         }
         remembered.push(Remembered {
-            revision: organization.revision,
+            organization: Arc::downgrade(organization),
             scope: identity.scope.clone(),
             authorization: Arc::clone(&authorization),
         });
@@ -226,4 +228,52 @@ fn chain_sha256(presented: &Presented) -> [u8; 32] {
         context.update(der);
     }
     <[u8; 32]>::try_from(context.finish().as_ref()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identify::{Credential, Snapshot};
+    use countersign_testca::root;
+    use countersign_types::{
+        bundle::{BundleCertificate, BundleProject, OrganizationBundle},
+        id::{CertificateId, OrganizationId, ProjectId},
+    };
+
+    fn snapshot(active: bool) -> Snapshot {
+        let anchor = CertificateId::from_random(1);
+        let certificate = BundleCertificate {
+            id: anchor.clone(),
+            pem: root("Client CA").mint().pem(),
+            cel_policy: None,
+        };
+        let bundle = OrganizationBundle {
+            id: OrganizationId::from_random(1),
+            revision: 7,
+            certificates: vec![certificate],
+            active: if active { vec![anchor] } else { Vec::new() },
+            projects: vec![BundleProject {
+                id: ProjectId::from_random(1),
+                archived: false,
+                active: Vec::new(),
+            }],
+            keys: Vec::new(),
+        };
+        Snapshot::default().after(7, true, vec![bundle])
+    }
+
+    fn passes(connection: &Connection, snapshot: &Snapshot) -> bool {
+        let credential = Credential::FixedProject(ProjectId::from_random(1));
+        let identity = snapshot.identity(&credential, 0).unwrap();
+        connection.authorize(identity, 0).is_ok()
+    }
+
+    #[test]
+    fn a_verdict_of_another_history_with_the_same_number_is_not_remembered() {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let connection = Connection::new(Presented::default(), peer);
+        let open = snapshot(false);
+        assert!(passes(&connection, &open));
+        assert!(!passes(&connection, &snapshot(true)));
+    }
 }

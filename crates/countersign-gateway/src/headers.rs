@@ -96,7 +96,8 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// The protocol that a request asks to change to, if it does so properly: HTTP/1.1, an `Upgrade`
-/// header and the word in `Connection` (RFC 9110 section 7.8).
+/// header and the word in `Connection` (RFC 9110 section 7.8). Another HTTP is not carried: its
+/// requests would reach the upstream unjudged, with any header that the client likes.
 pub(crate) fn upgrade_wanted(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
     let asked = version == Version::HTTP_11
         && headers
@@ -105,7 +106,17 @@ pub(crate) fn upgrade_wanted(version: Version, headers: &HeaderMap) -> Option<He
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
-    asked.then(|| headers.get(UPGRADE).cloned()).flatten()
+    let wanted = asked.then(|| headers.get(UPGRADE)).flatten()?;
+    let text = wanted.to_str().ok()?;
+    (!text.split(',').any(carries_requests)).then(|| wanted.clone())
+}
+
+/// Whether a protocol is another HTTP, or what HTTP may follow within.
+fn carries_requests(protocol: &str) -> bool {
+    let name = protocol.trim().split('/').next().unwrap_or_default();
+    ["h2c", "h2", "http", "tls"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Readies a request's headers for the upstream; an upgrade that was asked for is asked again.
@@ -203,5 +214,12 @@ mod tests {
         );
         assert!(upgrade_wanted(Version::HTTP_10, &asked).is_none());
         assert!(upgrade_wanted(Version::HTTP_11, &map(&[("upgrade", "websocket")])).is_none());
+        for other_http in ["h2c", "H2C", "websocket, h2c", "HTTP/2.0", "TLS/1.2"] {
+            let asked = map(&[("connection", "upgrade"), ("upgrade", other_http)]);
+            assert!(
+                upgrade_wanted(Version::HTTP_11, &asked).is_none(),
+                "{other_http}"
+            );
+        }
     }
 }

@@ -54,9 +54,8 @@ impl Credential {
 #[derive(Debug)]
 pub(crate) struct Organization {
     pub(crate) id: OrganizationId,
-    pub(crate) revision: u64,
     pub(crate) trust: TrustSet,
-    /// Chains that passed under this very revision; it goes when the revision goes.
+    /// Chains that passed under this very trust; they go when it goes.
     pub(crate) seen: Mutex<Seen>,
     bundle: OrganizationBundle,
 }
@@ -156,7 +155,6 @@ impl Snapshot {
             let organization = unchanged.unwrap_or_else(|| {
                 Arc::new(Organization {
                     id: bundle.id.clone(),
-                    revision: bundle.revision,
                     trust: TrustSet::compile(&bundle),
                     seen: Mutex::default(),
                     bundle: bundle.clone(),

@@ -94,10 +94,14 @@ impl Door {
         Ok(answer.into_response(stream))
     }
 
+    /// The control plane knows keys only: what goes there is judged as its key's, even where all
+    /// other requests belong to one project.
     fn credential(&self, request: &Request<Incoming>) -> Result<Credential, Refusal> {
         match &self.shared.options.identity {
-            IdentitySource::FixedProject(project) => Ok(Credential::FixedProject(project.clone())),
-            IdentitySource::Bearer => Credential::from_bearer(request.headers())
+            IdentitySource::FixedProject(project) if !is_management(request.uri().path()) => {
+                Ok(Credential::FixedProject(project.clone()))
+            }
+            _ => Credential::from_bearer(request.headers())
                 .ok_or_else(|| Refusal::new(ErrorCode::InvalidApiKey, "no bearer key was given")),
         }
     }
@@ -134,10 +138,7 @@ impl Door {
         identity: &Identity,
     ) -> Result<&Forwarder, Refusal> {
         let path = request.uri().path();
-        let management = path
-            .strip_prefix(MANAGEMENT_PATH)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if management {
+        if is_management(path) {
             return Ok(&self.control_plane);
         }
         if identity.project_header.is_none() {
@@ -171,6 +172,11 @@ impl Door {
     }
 }
 
+fn is_management(path: &str) -> bool {
+    path.strip_prefix(MANAGEMENT_PATH)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Refuses what two servers could read differently, and what no route can carry.
 fn refuse_odd_shapes(request: &Request<Incoming>) -> Result<(), Refusal> {
     let bad = |reason| Err(Refusal::new(ErrorCode::BadRequest, reason));
@@ -186,6 +192,9 @@ fn refuse_odd_shapes(request: &Request<Incoming>) -> Result<(), Refusal> {
     }
     if headers.get_all(http::header::HOST).iter().count() > 1 {
         return bad("more than one `host`");
+    }
+    if host_of(request).is_some_and(|host| host.contains('@')) {
+        return bad("a user in the authority");
     }
     if request.version() == Version::HTTP_11 && host_of(request).is_none() {
         return bad("no `host`");

@@ -8,6 +8,7 @@
     reason = "what goes wrong while a test sets its scene should stop it"
 )]
 
+mod attacks;
 mod changes;
 mod client;
 mod codes;

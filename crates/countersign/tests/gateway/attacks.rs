@@ -1,0 +1,68 @@
+//! Ways around the judge, and ways to hold what others need.
+
+use countersign_gateway::options::IdentitySource;
+use countersign_testca::root;
+use countersign_types::certificate::Scope;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn another_http_is_not_carried_as_an_upgrade() {
+    let world = World::new().await;
+    for protocol in ["h2c", "websocket, h2c", "HTTP/2.0"] {
+        let mut connection = world.tls(&[]).connect(world.door()).await;
+        connection
+            .write(&format!(
+                "GET /v1/socket HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+                 connection: upgrade, http2-settings\r\nhttp2-settings: AAMAAABk\r\n\
+                 upgrade: {protocol}\r\n\r\n",
+                world.key
+            ))
+            .await;
+        let answer = connection.head().await.unwrap();
+        assert_eq!(answer.status, 426, "the upstream must not see {protocol}");
+    }
+}
+
+#[tokio::test]
+async fn management_is_judged_as_its_key_even_where_all_else_is_one_project() {
+    let mut world = World::new().await;
+    let (_, project_leaf) = world.armed().await;
+    let operators = root("Operators CA").mint();
+    let id = world.upload(&operators, None).await;
+    world.activate(&Scope::Organization, &id).await;
+    world.stop();
+    world.options.identity = IdentitySource::FixedProject(world.project.clone());
+    world.start().await;
+    let path = "/v1/organization/certificates";
+    let mut connection = world.tls(&[&project_leaf]).connect(world.door()).await;
+    let answer = connection.get(path, &world.admin_key, "").await;
+    assert_eq!(answer.code(), "certificate_verification_failed");
+    let leaf = operators.leaf("operator").mint();
+    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let answer = connection.get(path, &world.admin_key, "").await;
+    assert_eq!(answer.json()["object"], "list");
+    let answer = connection.get(path, "sk-of-the-upstream", "").await;
+    assert_eq!(answer.code(), "invalid_api_key");
+}
+
+#[tokio::test]
+async fn odd_targets_reach_nothing() {
+    let world = World::new().await;
+    let targets = [
+        ("OPTIONS *", 404),
+        ("GET http://user@localhost/v1/echo", 400),
+        ("CONNECT localhost:443", 405),
+    ];
+    for (target, status) in targets {
+        let mut connection = world.tls(&[]).connect(world.door()).await;
+        connection
+            .write(&format!(
+                "{target} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
+                world.key
+            ))
+            .await;
+        let answer = connection.head().await.expect(target);
+        assert_eq!(answer.status, status, "{target}");
+    }
+}
