@@ -11,11 +11,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 use countersign_verify::presented::Presented;
-use http::Request;
+use http::{Request, Response};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
-    service::service_fn,
+    service::{Service, service_fn},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use metrics::{Counter, counter};
@@ -29,7 +29,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{connection::Connection, proxy_protocol, serve::Door};
+use crate::{body::ResponseBody, connection::Connection, proxy_protocol, serve::Door};
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
@@ -51,6 +51,9 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
+
+/// A connection whose handshake is done.
+type Greeted = (TlsStream<TcpStream>, Arc<Connection>);
 
 /// What taking connections needs.
 #[derive(Debug)]
@@ -123,31 +126,38 @@ impl Acceptor {
         }
     }
 
+    /// The life of a connection. Each part of it lies apart, so that an idle connection holds
+    /// neither what its handshake needed nor what its requests will.
     async fn connection(
         self: Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
         _place: OwnedSemaphorePermit,
     ) {
+        let Some((stream, connection)) = Box::pin(self.greet(stream, peer)).await else {
+            return;
+        };
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            Box::pin(self.http2(stream, connection)).await;
+        } else {
+            Box::pin(self.http1(stream, connection)).await;
+        }
+    }
+
+    async fn greet(&self, stream: TcpStream, peer: SocketAddr) -> Option<Greeted> {
         let limit = self.door.shared.options.limits.handshake_timeout;
         let (stream, peer) = match timeout(limit, self.handshake(stream, peer)).await {
             Ok(Ok(done)) => done,
             failed => {
                 self.handshakes.failed.increment(1);
                 tracing::debug!(%peer, failed = ?failed.map(|each| each.map(|_| ())), "no TLS");
-                return;
+                return None;
             }
         };
         self.handshakes.done.increment(1);
-        let (_, session) = stream.get_ref();
-        let http2 = session.alpn_protocol() == Some(b"h2");
-        let chain = session.peer_certificates().unwrap_or_default().to_vec();
-        let connection = Arc::new(Connection::new(Presented::new(chain), peer));
-        if http2 {
-            Box::pin(self.http2(stream, connection)).await;
-        } else {
-            self.http1(stream, connection).await;
-        }
+        let chain = stream.get_ref().1.peer_certificates();
+        let presented = Presented::new(chain.unwrap_or_default().to_vec());
+        Some((stream, Arc::new(Connection::new(presented, peer))))
     }
 
     async fn handshake(
@@ -167,33 +177,54 @@ impl Acceptor {
         Ok((stream, peer))
     }
 
-    async fn http1(&self, stream: TlsStream<TcpStream>, connection: Arc<Connection>) {
+    /// Serves a connection's requests, each in a place of its own.
+    fn service(
+        &self,
+        connection: Arc<Connection>,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = Response<ResponseBody>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + use<> {
+        let door = Arc::clone(&self.door);
+        service_fn(move |request: Request<Incoming>| {
+            let (door, connection) = (Arc::clone(&door), Arc::clone(&connection));
+            Box::pin(async move { Ok::<_, Infallible>(door.serve(&connection, request).await) })
+        })
+    }
+
+    fn http1(
+        &self,
+        stream: TlsStream<TcpStream>,
+        connection: Arc<Connection>,
+    ) -> impl Future<Output = ()> {
         let limits = &self.door.shared.options.limits;
-        let service = service_fn(|request: Request<Incoming>| {
-            let (door, connection) = (Arc::clone(&self.door), Arc::clone(&connection));
-            async move { Ok::<_, Infallible>(door.serve(&connection, request).await) }
-        });
+        let service = self.service(connection);
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(limits.header_bytes.max(8 * 1024))
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        let mut serving = std::pin::pin!(serving);
-        tokio::select! {
-            biased;
-            _ = &mut serving => return,
-            () = self.stop.cancelled() => serving.as_mut().graceful_shutdown(),
+        async move {
+            let mut serving = std::pin::pin!(serving);
+            tokio::select! {
+                biased;
+                _ = &mut serving => return,
+                () = self.stop.cancelled() => serving.as_mut().graceful_shutdown(),
+            }
+            let _ = serving.await;
         }
-        let _ = serving.await;
     }
 
-    async fn http2(&self, stream: TlsStream<TcpStream>, connection: Arc<Connection>) {
+    fn http2(
+        &self,
+        stream: TlsStream<TcpStream>,
+        connection: Arc<Connection>,
+    ) -> impl Future<Output = ()> {
         let limits = &self.door.shared.options.limits;
-        let service = service_fn(move |request: Request<Incoming>| {
-            let (door, connection) = (Arc::clone(&self.door), Arc::clone(&connection));
-            async move { Ok::<_, Infallible>(door.serve(&connection, request).await) }
-        });
+        let service = self.service(connection);
         let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
         let serving = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -201,12 +232,14 @@ impl Acceptor {
             .max_header_list_size(header_bytes)
             .keep_alive_interval(limits.header_timeout)
             .serve_connection(TokioIo::new(stream), service);
-        let mut serving = std::pin::pin!(serving);
-        tokio::select! {
-            biased;
-            _ = &mut serving => return,
-            () = self.stop.cancelled() => serving.as_mut().graceful_shutdown(),
+        async move {
+            let mut serving = std::pin::pin!(serving);
+            tokio::select! {
+                biased;
+                _ = &mut serving => return,
+                () = self.stop.cancelled() => serving.as_mut().graceful_shutdown(),
+            }
+            let _ = serving.await;
         }
-        let _ = serving.await;
     }
 }

@@ -9,8 +9,13 @@ use std::{
     time::Duration,
 };
 
-use countersign_types::{certificate::Scope, error::ErrorCode, id::RequestId};
-use http::{Request, StatusCode};
+use countersign_types::{
+    certificate::Scope,
+    error::ErrorCode,
+    id::{ApiKeyId, RequestId},
+};
+use countersign_verify::permit::Permit;
+use http::{Method, Request, StatusCode, Uri};
 use serde::Serialize;
 
 use crate::{
@@ -21,22 +26,42 @@ use crate::{
 /// The longest path that is logged, in bytes.
 const MAX_PATH: usize = 512;
 
-/// What became of one request.
-#[derive(Debug, Serialize)]
+/// What became of one request. It holds what is known as it is: texts are made only when they are
+/// written, which is for most requests never.
+#[derive(Debug)]
 pub(crate) struct Record {
-    time: u64,
-    pub(crate) request_id: Option<RequestId>,
+    asked: Option<Asked>,
     peer: SocketAddr,
-    method: String,
-    path: String,
-    pub(crate) organization: Option<String>,
-    pub(crate) project: Option<String>,
-    pub(crate) key: Option<String>,
-    certificate: Option<String>,
+    identity: Option<Arc<Identity>>,
+    authorization: Option<Arc<Authorization>>,
+    /// Why it is refused, and the leaf that was shown.
+    refused: Option<(ErrorCode, Option<String>)>,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+struct Asked {
+    id: RequestId,
+    method: Method,
+    uri: Uri,
+}
+
+/// A record as it is written.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: u64,
+    request_id: Option<&'a str>,
+    peer: SocketAddr,
+    method: &'a str,
+    path: &'a str,
+    organization: Option<&'a str>,
+    project: Option<&'a str>,
+    key: Option<&'a str>,
+    certificate: Option<&'a str>,
     /// The revision of the organization that it was judged under.
     revision: Option<u64>,
-    pub(crate) leaf_sha256: Option<String>,
-    pub(crate) code: Option<&'static str>,
+    leaf_sha256: Option<String>,
+    code: Option<&'static str>,
     status: u16,
     duration_us: u64,
 }
@@ -44,63 +69,106 @@ pub(crate) struct Record {
 impl Record {
     /// A record of a request that just came.
     pub(crate) fn new<B>(id: &RequestId, request: &Request<B>, connection: &Connection) -> Self {
-        let path = request.uri().path();
         Self {
-            request_id: Some(id.clone()),
-            method: request.method().as_str().to_owned(),
-            path: path
-                .get(..path.len().min(MAX_PATH))
-                .unwrap_or_default()
-                .to_owned(),
+            asked: Some(Asked {
+                id: id.clone(),
+                method: request.method().clone(),
+                uri: request.uri().clone(),
+            }),
             ..Self::again(connection)
         }
     }
 
     /// A record of a stream that is judged again.
-    pub(crate) fn again(connection: &Connection) -> Self {
+    pub(crate) const fn again(connection: &Connection) -> Self {
         Self {
-            time: 0,
-            request_id: None,
+            asked: None,
             peer: connection.peer,
-            method: String::new(),
-            path: String::new(),
-            organization: None,
-            project: None,
-            key: None,
-            certificate: None,
-            revision: None,
-            leaf_sha256: None,
-            code: None,
-            status: 0,
-            duration_us: 0,
+            identity: None,
+            authorization: None,
+            refused: None,
         }
     }
 
     /// Notes who is calling.
-    pub(crate) fn identified(&mut self, identity: &Identity) {
-        self.organization = Some(identity.organization.id.to_string());
-        self.key = identity.key.as_ref().map(ToString::to_string);
-        if let Scope::Project(project) = &identity.scope {
-            self.project = Some(project.to_string());
-        }
+    pub(crate) fn identified(&mut self, identity: &Arc<Identity>) {
+        self.identity = Some(Arc::clone(identity));
     }
 
     /// Notes what is refused, and which leaf was shown.
     pub(crate) fn refused(&mut self, code: ErrorCode, connection: &Connection) {
-        self.code = Some(code.as_str());
-        self.leaf_sha256 = connection.leaf_sha256();
+        self.refused = Some((code, connection.leaf_sha256()));
     }
 
     /// Notes what the judge gave.
-    pub(crate) fn passed(&mut self, identity: &Identity, authorization: &Authorization) {
-        self.identified(identity);
-        match &authorization.passed {
-            Passed::Open(open) => self.revision = Some(open.revision()),
-            Passed::Verified(permit) => {
-                self.revision = Some(permit.revision());
-                self.certificate = Some(permit.anchor().to_string());
-                self.leaf_sha256 = Some(hex(permit.leaf_sha256()));
-            }
+    pub(crate) fn passed(&mut self, authorization: &Arc<Authorization>) {
+        self.authorization = Some(Arc::clone(authorization));
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&RequestId> {
+        self.asked.as_ref().map(|asked| &asked.id)
+    }
+
+    pub(crate) fn organization(&self) -> Option<&str> {
+        let identity = self.identity.as_ref()?;
+        Some(identity.organization.id.as_str())
+    }
+
+    pub(crate) fn project(&self) -> Option<&str> {
+        match &self.identity.as_ref()?.scope {
+            Scope::Project(project) => Some(project.as_str()),
+            Scope::Organization => None,
+        }
+    }
+
+    pub(crate) fn key(&self) -> Option<&str> {
+        let identity = self.identity.as_ref()?;
+        identity.key.as_ref().map(ApiKeyId::as_str)
+    }
+
+    pub(crate) fn leaf_sha256(&self) -> Option<String> {
+        match &self.refused {
+            Some((_, leaf)) => leaf.clone(),
+            None => self.permit().map(|permit| hex(permit.leaf_sha256())),
+        }
+    }
+
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    fn permit(&self) -> Option<&Permit> {
+        match &self.authorization.as_ref()?.passed {
+            Passed::Verified(permit) => Some(permit),
+            Passed::Open(_) => None,
+        }
+    }
+
+    fn revision(&self) -> Option<u64> {
+        Some(match &self.authorization.as_ref()?.passed {
+            Passed::Verified(permit) => permit.revision(),
+            Passed::Open(open) => open.revision(),
+        })
+    }
+
+    fn line(&self, time: u64, status: StatusCode, duration: Duration) -> Line<'_> {
+        let asked = self.asked.as_ref();
+        let path = asked.map_or("", |asked| asked.uri.path());
+        Line {
+            time,
+            request_id: self.request_id().map(RequestId::as_str),
+            peer: self.peer,
+            method: asked.map_or("", |asked| asked.method.as_str()),
+            path: path.get(..path.len().min(MAX_PATH)).unwrap_or_default(),
+            organization: self.organization(),
+            project: self.project(),
+            key: self.key(),
+            certificate: self.permit().map(|permit| permit.anchor().as_str()),
+            revision: self.revision(),
+            leaf_sha256: self.leaf_sha256(),
+            code: self.refused.as_ref().map(|(code, _)| code.as_str()),
+            status: status.as_u16(),
+            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         }
     }
 }
@@ -118,17 +186,8 @@ impl AccessLog {
         )))))
     }
 
-    pub(crate) fn write(
-        &self,
-        mut record: Record,
-        time: u64,
-        status: StatusCode,
-        duration: Duration,
-    ) {
-        record.time = time;
-        record.status = status.as_u16();
-        record.duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let Ok(mut line) = serde_json::to_vec(&record) else {
+    pub(crate) fn write(&self, record: &Record, time: u64, status: StatusCode, duration: Duration) {
+        let Ok(mut line) = serde_json::to_vec(&record.line(time, status, duration)) else {
             return;
         };
         line.push(b'\n');

@@ -62,7 +62,7 @@ impl Door {
             response.headers_mut().insert(headers::REQUEST_ID, value);
         }
         self.shared
-            .record(record, response.status(), started.elapsed());
+            .record(&record, response.status(), started.elapsed());
         response
     }
 
@@ -78,7 +78,7 @@ impl Door {
         // Registered first, judged second: a change of trust in between finds the stream.
         let stream = self.live.register(Arc::clone(connection), credential);
         let (identity, authorization) = self.judge(&stream, record)?;
-        record.passed(&identity, &authorization);
+        record.passed(&authorization);
         let route = self.route(&request, &identity)?;
         let pass = Pass {
             authorization: &authorization,

@@ -72,7 +72,7 @@ impl Shared {
     /// Counts and logs a refusal, and keeps its story for `explain`.
     pub(crate) fn refuse(&self, refusal: &Refusal, record: &Record) {
         self.counts.verdict(refusal.code).increment(1);
-        let Some(id) = record.request_id.clone() else {
+        let Some(id) = record.request_id().cloned() else {
             return;
         };
         let trace = refusal
@@ -83,9 +83,9 @@ impl Shared {
             request_id = %id,
             code = refusal.code.as_str(),
             reason = refusal.reason,
-            organization = record.organization,
-            project = record.project,
-            key = record.key,
+            organization = record.organization(),
+            project = record.project(),
+            key = record.key(),
             "refused"
         );
         self.explanations.remember(Explanation {
@@ -93,10 +93,10 @@ impl Shared {
             time: self.now(),
             code: refusal.code.as_str(),
             reason: refusal.reason.clone(),
-            organization: record.organization.clone(),
-            project: record.project.clone(),
-            key: record.key.clone(),
-            leaf_sha256: record.leaf_sha256.clone(),
+            organization: record.organization().map(str::to_owned),
+            project: record.project().map(str::to_owned),
+            key: record.key().map(str::to_owned),
+            leaf_sha256: record.leaf_sha256(),
             trace: trace.unwrap_or_default(),
         });
     }
@@ -108,8 +108,8 @@ impl Shared {
     }
 
     /// Notes what became of a request.
-    pub(crate) fn record(&self, record: Record, status: StatusCode, duration: Duration) {
-        if record.code.is_none() {
+    pub(crate) fn record(&self, record: &Record, status: StatusCode, duration: Duration) {
+        if !record.is_refused() {
             self.counts.passed.increment(1);
         }
         if let Some(log) = &self.access_log {

@@ -25,6 +25,10 @@ use crate::body::RequestBody;
 /// How long a connection may have idled and still be used: less than servers commonly keep one.
 const MAX_IDLE: Duration = Duration::from_secs(50);
 
+/// The most bytes that are read at once, and that a response's head may have. hyper would read up
+/// to 400 KiB, which is gone from the cache before it is encrypted.
+const READ_BYTES: usize = 64 * 1024;
+
 /// Where an upstream is and how it is spoken to.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
@@ -177,7 +181,10 @@ impl Upstream {
 
     async fn connect_http1(&self) -> Result<http1::SendRequest<RequestBody>, UpstreamError> {
         let stream = self.connect().await?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(READ_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await?;
         tokio::spawn(connection.with_upgrades());
         Ok(sender)
     }
