@@ -1,7 +1,8 @@
 //! Recognising a private key wherever it stands in an upload.
 
 /// Whether the text holds anything that looks like a private key: a PEM block of any such label,
-/// in any case and however mangled its dashes, or base64 of such a key under any label or none.
+/// in any case and however mangled its dashes, base64 of such a key under any label or none, or a
+/// key that was printed as text.
 ///
 /// It errs on the side of refusing: what it lets through is stored and shown again.
 pub(super) fn is_in(text: &str) -> bool {
@@ -20,6 +21,8 @@ fn is_label(line: &str) -> bool {
     let in_armor = line.contains("--") || line.contains("BEGIN") || line.contains("END ");
     // "X509v3 Private Key Usage Period" of a certificate printed as text is no key.
     (line.contains("PRIVATE KEY") && in_armor)
+        // What OpenSSL prints above the numbers of a key that is shown as text.
+        || line.contains("PRIVATE-KEY:")
         || line.starts_with("PUTTY-USER-KEY-FILE")
         || line.starts_with("PRIVATE-LINES")
 }

@@ -162,6 +162,8 @@ fn a_private_key_is_refused_wherever_it_stands_and_never_quoted() {
         body(&rsa),
         format!("{}\n{pem}", body(&key)),
         format!("PuTTY-User-Key-File-3: ssh-ed25519\n{pem}"),
+        format!("Private-Key: (256 bit)\npriv:\n    0a:1b:2c\n{pem}"),
+        format!("{pem}RSA Private-Key: (2048 bit, 2 primes)\nmodulus:\n    00:aa"),
     ];
     for text in texts {
         let refused = refuse(&text);
