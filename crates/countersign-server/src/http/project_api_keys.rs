@@ -11,13 +11,15 @@ use super::{answer::Answer, call::Call, caller::Admin, error::ApiError, operatio
 pub(super) async fn list(admin: Admin, call: Call) -> Answered {
     let project = project(&call)?;
     let request = call.query.page::<ApiKeyId>(Order::Desc)?;
-    let inactive = only_inactive(&call)?;
+    let access = access(&call)?;
     let store = call.app.store();
     let page = store
         .list_project_api_keys(&admin.organization, &project, &request)
         .await?;
-    if inactive {
-        // An owner loses its access only together with its keys, so there is never one to show.
+    let wanted =
+        |key: &ProjectApiKey| access.is_none_or(|access| key.owner_project_access == access);
+    // Every owner has access, or none when the project is archived: all are wanted, or none.
+    if !page.data.iter().all(wanted) {
         return Answer::read(&Page::<ProjectApiKey>::new(Vec::new(), false));
     }
     Answer::read(&page)
@@ -48,11 +50,12 @@ fn id(call: &Call) -> Result<ApiKeyId, ApiError> {
     call.id("api_key_id", "API key")
 }
 
-fn only_inactive(call: &Call) -> Result<bool, ApiError> {
+/// The access that the owner must have, or `None` when either will do.
+fn access(call: &Call) -> Result<Option<&str>, ApiError> {
     const PARAM: &str = "owner_project_access";
     match call.query.one(PARAM)? {
-        None | Some("active" | "any") => Ok(false),
-        Some("inactive") => Ok(true),
+        None | Some("any") => Ok(None),
+        Some(access @ ("active" | "inactive")) => Ok(Some(access)),
         Some(_) => Err(ApiError::value(
             PARAM,
             "`owner_project_access` must be `active`, `inactive` or `any`.",

@@ -191,7 +191,7 @@ fn project_api_keys() -> Vec<Operation> {
     const ONE: &str = "/v1/organization/projects/{project_id}/api_keys/{api_key_id}";
     let access = Parameter {
         name: "owner_project_access",
-        description: "Whether the owner has access to the project; here every owner has.",
+        description: "Whether the owner has access to the project; every owner has, unless it is archived.",
         schema: json!({ "type": "string", "enum": ["active", "inactive", "any"] }),
     };
     vec![

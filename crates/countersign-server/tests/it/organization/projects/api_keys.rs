@@ -46,6 +46,20 @@ async fn they_are_filtered_by_the_access_of_their_owner() {
                 .await;
             assert_eq!(page["data"].as_array().unwrap().len(), count, "{access}");
         }
+        let archive = format!("/v1/organization/projects/{}/archive", fixture.project);
+        server.post(&archive, json!({})).ok().await;
+        for (access, count) in [("active", 0), ("any", 1), ("inactive", 1)] {
+            let page = server
+                .get(&format!("{path}?owner_project_access={access}"))
+                .ok()
+                .await;
+            let keys = page["data"].as_array().unwrap();
+            assert_eq!(keys.len(), count, "{access}");
+            assert!(
+                keys.iter()
+                    .all(|key| key["owner_project_access"] == "inactive")
+            );
+        }
         let get = server.get(&format!("{path}?owner_project_access=none"));
         get.refused("invalid_value", Some("owner_project_access"))
             .await;
