@@ -27,7 +27,9 @@ impl Query {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode(name)?, decode(value)?))
+            let name = decode(name)?;
+            let value = decode(value).map_err(|error| error.at(bare(&name).to_owned()))?;
+            Ok((name, value))
         });
         decoded.collect::<Result<_, _>>().map(Self)
     }
@@ -45,8 +47,7 @@ impl Query {
 
     /// Every value of a list parameter: `name[]=a`, `name=a`, repeated, or in a comma list.
     pub(super) fn list(&self, name: &'static str) -> Result<Vec<&str>, ApiError> {
-        let is_it = |given: &str| given.strip_suffix("[]").unwrap_or(given) == name;
-        let given = self.0.iter().filter(|(given, _)| is_it(given));
+        let given = self.0.iter().filter(|(given, _)| bare(given) == name);
         let values: Vec<_> = given.flat_map(|(_, value)| value.split(',')).collect();
         if values.len() > MAX_VALUES {
             let message = format!("`{name}` lists more than {MAX_VALUES} values. List fewer.");
@@ -145,6 +146,11 @@ pub(super) fn unknown_cursor(name: &'static str) -> ApiError {
          a page, or leave it out to start at the beginning."
     );
     ApiError::value(name, message)
+}
+
+/// The name of a parameter without the brackets of a list.
+fn bare(name: &str) -> &str {
+    name.strip_suffix("[]").unwrap_or(name)
 }
 
 fn decode(text: &str) -> Result<String, ApiError> {
@@ -255,6 +261,14 @@ mod tests {
             assert!(Query::read(Some(text)).is_err(), "{text}");
         }
         assert!(Query::read(Some("&&a&=&a=b=c")).is_ok());
+        for (text, param) in [
+            ("include[]=%ff", Some("include")),
+            ("a=1&limit=%0a", Some("limit")),
+            ("%ff=1", None),
+        ] {
+            let error = Query::read(Some(text)).unwrap_err();
+            assert_eq!(error.param.as_deref(), param, "{text}");
+        }
     }
 
     proptest! {

@@ -85,6 +85,12 @@ async fn another_include_is_refused() {
                 .await;
             assert!(message.contains("include[]=content"), "{message}");
         }
+        for query in ["include[]=%ff", "include=%00", "include%5B%5D=%"] {
+            server
+                .get(&format!("{path}?{query}"))
+                .refused("invalid_value", Some("include"))
+                .await;
+        }
     })
     .await;
 }
