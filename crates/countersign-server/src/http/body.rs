@@ -17,7 +17,7 @@ pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// How much of a refused body is read and thrown away, so that a client that writes first and
 /// reads later sees the answer and not a broken pipe.
-const MAX_DISCARDED_BYTES: usize = 1024 * 1024;
+const MAX_DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Reads the whole body, up to the limit.
 pub(super) async fn collect(mut body: Body) -> Result<Bytes, ApiError> {
