@@ -53,10 +53,13 @@ pub(super) fn policy(fields: &mut Fields) -> Result<Option<String>, ApiError> {
     };
     match Policy::compile(&policy) {
         Ok(_) => Ok(Some(policy)),
-        Err(error) => Err(ApiError::new(
-            ErrorCode::MtlsCelPolicyInvalid,
-            format!("The policy cannot be saved: {error}."),
-        )
-        .at("cel_policy")),
+        Err(error) => Err(unsaved(&error.to_string())),
     }
+}
+
+fn unsaved(why: &str) -> ApiError {
+    // A suggestion is a question and brings its own mark.
+    let end = if why.ends_with('?') { "" } else { "." };
+    let message = format!("The policy cannot be saved: {why}{end}");
+    ApiError::new(ErrorCode::MtlsCelPolicyInvalid, message).at("cel_policy")
 }
