@@ -1,63 +1,162 @@
-//! Countersign's own gateway: the release build, with an active anchor and a bearer key, so that
-//! every request is judged.
+//! Countersign's own gateway: the release build, with a real control plane, an active anchor and a
+//! bearer key, so that every request is judged.
 
 use std::{
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
+
+use serde_json::{Value, json};
 
 use crate::{
     bench::{
         gateway::{
             doors::{COUNTERSIGN, Door},
-            traffic::Target,
+            traffic::{Load, Target, Traffic},
         },
+        load::{ask, request},
         server::{Server, free_address},
     },
     process::{self, Outcome},
 };
 
-/// The bearer key of the project whose anchor is active.
-const KEY: &str = "sk-svcacct-benchmark-0123456789abcdefghijklmnop";
+/// How long a gateway may take to let the first request through.
+const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The program, and a control plane for its gateways.
 pub(crate) struct Countersign {
-    program: PathBuf,
+    pub(crate) program: PathBuf,
+    /// Runs on the load's core; it has nothing to do while requests are measured.
+    _control_plane: Server,
+    base_url: String,
+    gateway_key: PathBuf,
+    api_key: String,
+}
+
+/// Builds the program.
+pub(crate) fn build(quick: bool) -> Outcome<PathBuf> {
+    let (profile, built) = if quick {
+        ("dev", "debug")
+    } else {
+        ("release", "release")
+    };
+    let what = ["build", "--package", "countersign", "--bin", "countersign"];
+    process::run(process::cargo().args(what).args(["--profile", profile]))?;
+    Ok(process::target_directory().join(built).join("countersign"))
 }
 
 impl Countersign {
-    pub(crate) fn build(quick: bool) -> Outcome<Self> {
-        let (profile, built) = if quick {
-            ("dev", "debug")
-        } else {
-            ("release", "release")
-        };
-        let what = ["build", "--package", "countersign-gateway"];
-        let mut build = process::cargo();
-        process::run(
-            build
-                .args(what)
-                .args(["--example", "door", "--profile", profile]),
+    /// Starts the control plane and activates the client CA for the project.
+    pub(crate) fn prepare(program: PathBuf, directory: &Path) -> Outcome<Self> {
+        let data = directory.join("control-plane");
+        let address = free_address()?;
+        let mut command = Command::new(&program);
+        command
+            .args(["dev", "--listen", &address.to_string()])
+            .args(["--gateway-listen", &free_address()?.to_string()])
+            .arg("--data-dir")
+            .arg(&data);
+        let control_plane = Server::start_beside(&command, address)?;
+        let exports = wait_for(|| Ok(fs::read_to_string(data.join("dev.env"))?))?;
+        let variable = |name: &str| variable(&exports, name);
+        activate(
+            address,
+            &variable("OPENAI_ADMIN_KEY")?,
+            &variable("OPENAI_PROJECT_ID")?,
+            &fs::read_to_string(directory.join("ca.pem"))?,
         )?;
-        let examples = process::target_directory().join(built).join("examples");
         Ok(Self {
-            program: examples.join("door"),
+            program,
+            _control_plane: control_plane,
+            base_url: variable("OPENAI_BASE_URL")?,
+            gateway_key: data.join("gateway.key"),
+            api_key: variable("OPENAI_API_KEY")?,
         })
     }
 
-    pub(crate) fn start(&self, directory: &Path, upstream: SocketAddr) -> Outcome<Door> {
+    /// Starts a gateway and waits until it lets a request through.
+    pub(crate) fn start(&self, traffic: &Traffic, upstream: SocketAddr) -> Outcome<Door> {
+        let directory = &traffic.directory;
         let address = free_address()?;
+        let file = |name: &str| json!(directory.join(name)).to_string();
+        let name = format!("gateway-{}", address.port());
+        let configuration = format!(
+            "listen = \"{address}\"\ncertificate = {}\nprivate_key = {}\ncontrol_plane = {}\n\
+             key_file = {}\ndata_dir = {}\n\n[[routes]]\nupstream = \"http://{upstream}\"\n",
+            file("server.pem"),
+            file("server.key"),
+            json!(self.base_url),
+            json!(self.gateway_key),
+            file(&name),
+        );
+        let path = directory.join(name + ".toml");
+        fs::write(&path, configuration)?;
         let mut command = Command::new(&self.program);
-        command
-            .arg(directory)
-            .args([address.to_string(), upstream.to_string(), KEY.to_owned()]);
-        Ok(Door {
+        command.args(["gateway", "--config"]).arg(path);
+        let door = Door {
             name: COUNTERSIGN,
             server: Server::start(&command, address)?,
             target: Target {
                 address,
-                key: KEY.to_owned(),
+                key: self.api_key.clone(),
             },
-        })
+        };
+        let once = Load {
+            kind: vec!["connections".to_owned()],
+            count: 1,
+            leaf: 0,
+        };
+        wait_for(|| traffic.send(&door.target, &once))?;
+        Ok(door)
+    }
+}
+
+/// Tries again until it works.
+fn wait_for<T>(attempt: impl Fn() -> Outcome<T>) -> Outcome<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(failure) if Instant::now() > deadline => return Err(failure),
+            Err(_) => {}
+        }
+    }
+}
+
+/// The value of a variable among shell exports.
+fn variable(exports: &str, name: &str) -> Outcome<String> {
+    let value = exports.lines().find_map(|line| {
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let (given, value) = line.split_once('=')?;
+        (given == name).then(|| value.trim_matches(['\'', '"']).to_owned())
+    });
+    value.ok_or_else(|| format!("`dev.env` does not name `{name}`").into())
+}
+
+fn activate(address: SocketAddr, key: &str, project: &str, pem: &str) -> Outcome {
+    let path = "/v1/organization";
+    let body = json!({ "certificate": pem, "name": "benchmark" }).to_string();
+    let upload = request("POST", &format!("{path}/certificates"), key, &body);
+    let made: Value = serde_json::from_slice(&ask(address, &upload)?)?;
+    let id = made.get("id").ok_or("an upload without an id")?;
+    let body = json!({ "certificate_ids": [id] }).to_string();
+    let path = format!("{path}/projects/{project}/certificates/activate");
+    ask(address, &request("POST", &path, key, &body)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::variable;
+
+    #[test]
+    fn a_variable_is_found_whatever_its_quotes() {
+        let exports = "# keys\nexport A='1'\nB=\"2\"\nexport C=3\n";
+        for (name, value) in [("A", "1"), ("B", "2"), ("C", "3")] {
+            assert_eq!(variable(exports, name).unwrap(), value);
+        }
+        assert!(variable(exports, "D").is_err());
     }
 }

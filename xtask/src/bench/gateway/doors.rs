@@ -9,7 +9,10 @@ use std::{
 
 use crate::{
     bench::{
-        gateway::{countersign::Countersign, traffic::Target},
+        gateway::{
+            countersign::Countersign,
+            traffic::{Target, Traffic},
+        },
         server::{Server, free_address},
     },
     debian,
@@ -99,7 +102,7 @@ impl Kind {
     /// What the program says its version is.
     pub(crate) fn version(&self) -> Outcome<String> {
         let (program, flag) = match self {
-            Self::Countersign(_) => return Ok("this build".to_owned()),
+            Self::Countersign(countersign) => (&countersign.program, "--version"),
             Self::Nginx(program) | Self::HaProxy(program) => (program, "-v"),
             Self::Envoy(program) => (program, "--version"),
         };
@@ -112,12 +115,12 @@ impl Kind {
     }
 
     /// Starts one in front of an upstream.
-    pub(crate) fn start(&self, directory: &Path, upstream: SocketAddr) -> Outcome<Door> {
+    pub(crate) fn start(&self, traffic: &Traffic, upstream: SocketAddr) -> Outcome<Door> {
         let address = free_address()?;
-        let write = |name: &str| configuration(name, directory, address, upstream);
+        let write = |name: &str| configuration(name, &traffic.directory, address, upstream);
         let mut command;
         match self {
-            Self::Countersign(countersign) => return countersign.start(directory, upstream),
+            Self::Countersign(countersign) => return countersign.start(traffic, upstream),
             Self::Nginx(program) => {
                 command = Command::new(program);
                 command.arg("-c").arg(write("nginx.conf")?);

@@ -7,10 +7,7 @@ mod figures;
 mod measures;
 mod traffic;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use serde_json::json;
 
@@ -69,8 +66,8 @@ impl Plan {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let plan = Plan::new(arguments);
-    let mut kinds = vec![Kind::Countersign(Countersign::build(arguments.quick)?)];
-    kinds.extend(doors::peers(arguments.quick));
+    let program = countersign::build(arguments.quick)?;
+    let peers = doors::peers(arguments.quick);
     let directory = tempfile::Builder::new()
         .prefix("bench-")
         .tempdir_in(process::target_directory())?;
@@ -81,6 +78,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let leaves = leaves.max().unwrap_or(1);
     let traffic = Traffic::prepare(arguments.quick, directory.path(), leaves)?;
     let upstream = traffic.upstream()?;
+    let countersign = Countersign::prepare(program, directory.path())?;
+    let mut kinds = vec![Kind::Countersign(countersign)];
+    kinds.extend(peers);
     let mut figures = Figures::default();
     for kind in &kinds {
         say(&format!("{}: {}", kind.name(), kind.version()?));
@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
     let doors = kinds
         .iter()
-        .map(|kind| start(kind, &traffic.directory, &upstream))
+        .map(|kind| start(kind, &traffic, &upstream))
         .collect::<Outcome<Vec<_>>>()?;
     let bench = Bench {
         traffic: &traffic,
@@ -105,8 +105,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     finish(arguments, &figures)
 }
 
-fn start(kind: &Kind, directory: &Path, upstream: &Server) -> Outcome<Door> {
-    kind.start(directory, upstream.address)
+fn start(kind: &Kind, traffic: &Traffic, upstream: &Server) -> Outcome<Door> {
+    kind.start(traffic, upstream.address)
         .map_err(|failure| format!("{}: {failure}", kind.name()).into())
 }
 
@@ -118,7 +118,7 @@ fn memory(
     connections: usize,
     figures: &mut Figures,
 ) -> Outcome {
-    let door = start(kind, &traffic.directory, upstream)?;
+    let door = start(kind, traffic, upstream)?;
     let once = Load {
         kind: vec!["connections".to_owned()],
         count: 1,
