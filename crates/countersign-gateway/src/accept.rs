@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    sync::Arc,
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -23,13 +23,18 @@ use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{body::ResponseBody, connection::Connection, proxy_protocol, serve::Door};
+use crate::{
+    body::ResponseBody,
+    connection::{Connection, Place},
+    proxy_protocol,
+    serve::Door,
+};
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
@@ -51,6 +56,9 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
+
+/// How long an HTTP/2 connection that is told to end may stay without a request under way.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// A connection whose handshake is done.
 type Greeted = (TlsStream<TcpStream>, Arc<Connection>);
@@ -96,17 +104,18 @@ impl Acceptor {
 
     /// Takes connections until told to stop.
     pub(crate) async fn run(self: Arc<Self>, listener: TcpListener) {
-        let accepting = async {
+        let taker = Arc::clone(&self);
+        // It takes the listener along: once told to stop, new clients are refused, not left waiting.
+        let accepting = async move {
             loop {
                 // No place, no accept: connections wait in the kernel's queue.
-                let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+                let Ok(place) = Arc::clone(&taker.places).acquire_owned().await else {
                     return;
                 };
                 match listener.accept().await {
                     Ok((stream, peer)) => {
-                        let acceptor = Arc::clone(&self);
-                        self.connections
-                            .spawn(acceptor.connection(stream, peer, place));
+                        let place = Place::new(place, taker.connections.token());
+                        tokio::spawn(Arc::clone(&taker).connection(stream, peer, place));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
@@ -128,13 +137,8 @@ impl Acceptor {
 
     /// The life of a connection. Each part of it lies apart, so that an idle connection holds
     /// neither what its handshake needed nor what its requests will.
-    async fn connection(
-        self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        _place: OwnedSemaphorePermit,
-    ) {
-        let Some((stream, connection)) = Box::pin(self.greet(stream, peer)).await else {
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
+        let Some((stream, connection)) = Box::pin(self.greet(stream, peer, place)).await else {
             return;
         };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
@@ -144,7 +148,7 @@ impl Acceptor {
         }
     }
 
-    async fn greet(&self, stream: TcpStream, peer: SocketAddr) -> Option<Greeted> {
+    async fn greet(&self, stream: TcpStream, peer: SocketAddr, place: Place) -> Option<Greeted> {
         let limit = self.door.shared.options.limits.handshake_timeout;
         let (stream, peer) = match timeout(limit, self.handshake(stream, peer)).await {
             Ok(Ok(done)) => done,
@@ -157,7 +161,8 @@ impl Acceptor {
         self.handshakes.done.increment(1);
         let chain = stream.get_ref().1.peer_certificates();
         let presented = Presented::new(chain.unwrap_or_default().to_vec());
-        Some((stream, Arc::new(Connection::new(presented, peer))))
+        let connection = Connection::new(presented, peer).holding(place);
+        Some((stream, Arc::new(connection)))
     }
 
     async fn handshake(
@@ -224,6 +229,7 @@ impl Acceptor {
         connection: Arc<Connection>,
     ) -> impl Future<Output = ()> {
         let limits = &self.door.shared.options.limits;
+        let watched = Arc::downgrade(&connection);
         let service = self.service(connection);
         let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
         let serving = http2::Builder::new(TokioExecutor::new())
@@ -237,9 +243,36 @@ impl Acceptor {
             tokio::select! {
                 biased;
                 _ = &mut serving => return,
-                () = self.stop.cancelled() => serving.as_mut().graceful_shutdown(),
+                () = self.stop.cancelled() => {}
+                () = idled(&watched, limits.header_timeout) => {}
             }
-            let _ = serving.await;
+            serving.as_mut().graceful_shutdown();
+            // A client that does not answer keeps nothing open but what it has under way.
+            tokio::select! {
+                biased;
+                _ = serving => {}
+                () = idled(&watched, CLOSING) => {}
+            }
         }
+    }
+}
+
+/// Ready once no request came or was under way on a connection for so long. HTTP/2 alone has no
+/// such limit: neither before its first bytes nor between requests.
+async fn idled(connection: &Weak<Connection>, limit: Duration) {
+    let requests = || {
+        let connection = connection.upgrade()?;
+        Some(connection.requests.load(Ordering::Relaxed))
+    };
+    let mut known = requests();
+    loop {
+        tokio::time::sleep(limit).await;
+        // The service holds one; each request under way holds more.
+        let busy = connection.strong_count() > 1;
+        let now = requests();
+        if !busy && now == known {
+            return;
+        }
+        known = now;
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicU64},
 };
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
@@ -16,6 +16,8 @@ use countersign_verify::{
     presented::Presented,
 };
 use http::HeaderValue;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::identify::{Identity, Organization};
 
@@ -102,6 +104,23 @@ struct Remembered {
     authorization: Arc<Authorization>,
 }
 
+/// A connection's place among those that there may be at once, and among those that a stop waits
+/// for. An upgraded stream keeps it when HTTP has let the connection go.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _under_way: TaskTrackerToken,
+}
+
+impl Place {
+    pub(crate) const fn new(permit: OwnedSemaphorePermit, under_way: TaskTrackerToken) -> Self {
+        Self {
+            _permit: permit,
+            _under_way: under_way,
+        }
+    }
+}
+
 /// One TLS connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -110,6 +129,9 @@ pub(crate) struct Connection {
     /// Tells this chain from every other.
     chain_sha256: [u8; 32],
     remembered: Mutex<Vec<Remembered>>,
+    place: Option<Place>,
+    /// How many requests came on it.
+    pub(crate) requests: AtomicU64,
 }
 
 impl Connection {
@@ -120,7 +142,15 @@ impl Connection {
             peer,
             chain_sha256,
             remembered: Mutex::default(),
+            place: None,
+            requests: AtomicU64::new(0),
         }
+    }
+
+    /// Keeps a place until nothing of the connection lives.
+    pub(crate) fn holding(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
     }
 
     /// The SHA-256 of the leaf, in hexadecimal, when one was presented.

@@ -67,6 +67,8 @@ pub struct Gateway {
     admin_address: Option<SocketAddr>,
     stop: CancellationToken,
     threads: Vec<JoinHandle<()>>,
+    /// Stopped last: what is still under way must go on being true to the control plane.
+    keeper: (CancellationToken, JoinHandle<()>),
     fresh: watch::Receiver<bool>,
 }
 
@@ -102,7 +104,7 @@ impl Gateway {
         let (changed, receiver) = watch::channel(shared.snapshot.load().revision);
         let (fresh, started) = watch::channel(false);
         let places = Arc::new(Semaphore::new(shared.options.limits.connections));
-        let mut threads = Vec::with_capacity(count + 1);
+        let mut threads = Vec::with_capacity(count);
         for (number, listener) in listeners.into_iter().enumerate() {
             let worker = Worker {
                 number,
@@ -116,6 +118,7 @@ impl Gateway {
             };
             threads.push(spawn(format!("gateway-{number}"), worker.run())?);
         }
+        let stop_keeper = CancellationToken::new();
         let keeper = Keeper {
             shared,
             client,
@@ -123,15 +126,16 @@ impl Gateway {
             tls,
             admin,
             metrics,
-            stop: stop.clone(),
+            stop: stop_keeper.clone(),
             news: fresh,
         };
-        threads.push(spawn("gateway-sync".to_owned(), keeper.run())?);
+        let keeper = spawn("gateway-sync".to_owned(), keeper.run())?;
         Ok(Self {
             address,
             admin_address,
             stop,
             threads,
+            keeper: (stop_keeper, keeper),
             fresh: started,
         })
     }
@@ -159,11 +163,16 @@ impl Gateway {
     /// Stops: no new connection, those under way get their time to end. Blocks until they did.
     pub fn stop(self) {
         self.stop.cancel();
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a gateway thread had panicked");
-            }
-        }
+        self.threads.into_iter().for_each(join);
+        let (stop_keeper, keeper) = self.keeper;
+        stop_keeper.cancel();
+        join(keeper);
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a gateway thread had panicked");
     }
 }
 

@@ -47,6 +47,7 @@ impl Door {
         connection: &Arc<Connection>,
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
+        connection.requests.fetch_add(1, Ordering::Relaxed);
         let id = self.shared.request_ids.next();
         let mut record = Record::new(&id, &request, connection);
         let started = Instant::now();

@@ -1,10 +1,16 @@
 //! Ways around the judge, and ways to hold what others need.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use countersign_gateway::options::IdentitySource;
 use countersign_testca::root;
 use countersign_types::certificate::Scope;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use tokio::time::timeout;
 
-use crate::world::World;
+use crate::world::{LIMIT, World};
 
 #[tokio::test]
 async fn another_http_is_not_carried_as_an_upgrade() {
@@ -65,4 +71,33 @@ async fn odd_targets_reach_nothing() {
         let answer = connection.head().await.expect(target);
         assert_eq!(answer.status, status, "{target}");
     }
+}
+
+#[tokio::test]
+async fn an_http2_client_that_says_nothing_is_closed() {
+    let world = World::with(|options| {
+        options.limits.header_timeout = Duration::from_millis(100);
+    })
+    .await;
+    let mut connection = world.tls(&[]).silent_http2(world.door()).await;
+    timeout(LIMIT, connection.rest())
+        .await
+        .expect("the connection to be closed");
+}
+
+#[tokio::test]
+async fn an_http2_stream_under_way_does_not_count_as_idle() {
+    let world = World::with(|options| {
+        options.limits.header_timeout = Duration::from_millis(100);
+        options.limits.drain_timeout = Duration::ZERO;
+    })
+    .await;
+    let request = Request::get("https://localhost/v1/events")
+        .header("authorization", format!("Bearer {}", world.key))
+        .body(Full::<Bytes>::default())
+        .unwrap();
+    let mut response = world.tls(&[]).http2(world.door(), request).await.unwrap();
+    response.body_mut().frame().await.unwrap().unwrap();
+    let next = timeout(Duration::from_millis(1500), response.body_mut().frame()).await;
+    assert!(next.is_err(), "the stream must go on");
 }

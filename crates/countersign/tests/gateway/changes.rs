@@ -6,7 +6,7 @@ use bytes::Bytes;
 use countersign_testca::root;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     client::Connection,
@@ -22,6 +22,17 @@ async fn open_events(world: &World, connection: &mut Connection) {
         .await;
     assert_eq!(connection.head().await.unwrap().status, 200);
     assert_eq!(connection.chunk().await.unwrap(), b"data: first\n\n");
+}
+
+async fn open_socket(world: &World, connection: &mut Connection) {
+    connection
+        .write(&format!(
+            "GET /v1/socket HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+             connection: upgrade\r\nupgrade: websocket\r\n\r\n",
+            world.key
+        ))
+        .await;
+    assert_eq!(connection.head().await.unwrap().status, 101);
 }
 
 async fn replace_anchor(world: &World, old: &countersign_types::id::CertificateId) {
@@ -73,14 +84,7 @@ async fn a_live_stream_that_still_holds_is_left_alone() {
 async fn a_socket_is_cut_when_its_key_is_deleted() {
     let world = World::new().await;
     let mut connection = world.tls(&[]).connect(world.door()).await;
-    connection
-        .write(&format!(
-            "GET /v1/socket HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
-             connection: upgrade\r\nupgrade: websocket\r\n\r\n",
-            world.key
-        ))
-        .await;
-    assert_eq!(connection.head().await.unwrap().status, 101);
+    open_socket(&world, &mut connection).await;
     let keys = world.api.api_keys(&world.project);
     let listed = keys
         .list(&countersign_client::ListParams::default())
@@ -221,4 +225,40 @@ async fn the_access_log_names_who_passed_and_holds_no_secret() {
     assert_eq!(lines[0]["status"], 200);
     assert_eq!(lines[1]["code"], "certificate_required");
     assert!(!log.contains(&world.key) && !log.contains("BEGIN"));
+}
+
+#[tokio::test]
+async fn a_stop_lets_what_is_under_way_end_and_refuses_what_is_new() {
+    let mut world = World::new().await;
+    let mut upload = world.tls(&[]).connect(world.door()).await;
+    upload
+        .write(&format!(
+            "POST /v1/echo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+             content-length: 10\r\n\r\nhello",
+            world.key
+        ))
+        .await;
+    let mut socket = world.tls(&[]).connect(world.door()).await;
+    open_socket(&world, &mut socket).await;
+    let gateway = world.gateway.take().unwrap();
+    let door = gateway.address();
+    let stopped = tokio::task::spawn_blocking(|| gateway.stop());
+    let refused = async {
+        while TcpStream::connect(door).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, refused).await.expect("new clients refused");
+
+    upload.write("there").await;
+    let answer = upload.answer().await.expect("an answer");
+    assert_eq!(answer.json()["body"], "hellothere");
+    socket.write("ping").await;
+    assert_eq!(socket.bytes(4).await, b"ping");
+    assert!(!stopped.is_finished(), "the socket is still open");
+    drop(socket);
+    timeout(LIMIT, stopped)
+        .await
+        .expect("the gateway to stop")
+        .unwrap();
 }

@@ -60,6 +60,11 @@ impl Tls {
         Connection(self.stream(door, b"http/1.1").await)
     }
 
+    /// A connection on which HTTP/2 was agreed, and nothing was said yet.
+    pub(crate) async fn silent_http2(&self, door: SocketAddr) -> Connection {
+        Connection(self.stream(door, b"h2").await)
+    }
+
     async fn stream(&self, door: SocketAddr, protocol: &[u8]) -> TlsStream<TcpStream> {
         let mut config = (*self.0).clone();
         config.alpn_protocols = vec![protocol.to_vec()];
