@@ -3,6 +3,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -11,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use crate::{headers, live::Registered, upstream::Lease};
+use crate::{headers, live::Stream, upstream::Lease};
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -24,35 +25,50 @@ pub(crate) enum BodyError {
     Peer(#[from] hyper::Error),
 }
 
-/// A request's body on its way upstream. Its trailers claim no identity.
+/// A request's body on its way upstream. Its trailers claim no identity. It may go on when the
+/// answer is at its end, and is cut like it.
 #[derive(Debug)]
-pub(crate) struct RequestBody(pub(crate) Incoming);
+pub(crate) struct RequestBody {
+    inner: Incoming,
+    /// None where nothing follows the request's head.
+    stream: Option<Arc<Stream>>,
+}
+
+impl RequestBody {
+    pub(crate) fn new(inner: Incoming, stream: &Arc<Stream>) -> Self {
+        let stream = (!inner.is_end_stream()).then(|| Arc::clone(stream));
+        Self { inner, stream }
+    }
+}
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.0).poll_frame(context));
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let cut = |stream: &Arc<Stream>| stream.poll_upload_cut(context).is_ready();
+        if self.stream.as_ref().is_some_and(cut) {
+            return Poll::Ready(Some(Err(BodyError::Cut)));
+        }
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         Poll::Ready(frame.map(|result| {
-            result.map(|mut frame| {
-                if let Some(trailers) = frame.trailers_mut() {
-                    headers::strip_identity(trailers);
-                }
-                frame
-            })
+            let mut frame = result?;
+            if let Some(trailers) = frame.trailers_mut() {
+                headers::strip_identity(trailers);
+            }
+            Ok(frame)
         }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.inner.size_hint()
     }
 }
 
@@ -69,8 +85,10 @@ pub(crate) enum ResponseBody {
 #[derive(Debug)]
 pub(crate) struct UpstreamBody {
     pub(crate) inner: Incoming,
-    pub(crate) stream: Registered,
+    pub(crate) stream: Arc<Stream>,
     pub(crate) lease: Option<Lease>,
+    /// Whether nothing more comes. A chunked body tells so only by saying it.
+    pub(crate) ended: bool,
 }
 
 impl Body for ResponseBody {
@@ -89,9 +107,11 @@ impl Body for ResponseBody {
                 if body.stream.poll_cut(context).is_ready() {
                     return Poll::Ready(Some(Err(BodyError::Cut)));
                 }
-                Pin::new(&mut body.inner)
-                    .poll_frame(context)
-                    .map_err(BodyError::from)
+                let frame = ready!(Pin::new(&mut body.inner).poll_frame(context));
+                body.ended = frame
+                    .as_ref()
+                    .is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
             }
         }
     }
@@ -115,7 +135,7 @@ impl Drop for UpstreamBody {
     /// A connection whose response was read to its end serves again; another is closed.
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take()
-            && self.inner.is_end_stream()
+            && (self.ended || self.inner.is_end_stream())
         {
             lease.give_back();
         }

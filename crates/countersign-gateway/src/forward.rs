@@ -18,7 +18,7 @@ use crate::{
     connection::{Authorization, Connection},
     headers,
     identify::Identity,
-    live::Registered,
+    live::Stream,
     options,
     refusal::Refusal,
     upstream::{Lease, Upstream, UpstreamError},
@@ -28,7 +28,7 @@ use crate::{
 pub(crate) struct Pass<'a> {
     pub(crate) authorization: &'a Authorization,
     pub(crate) identity: &'a Identity,
-    pub(crate) connection: &'a Connection,
+    pub(crate) stream: &'a Arc<Stream>,
     pub(crate) id: &'a RequestId,
 }
 
@@ -112,7 +112,7 @@ impl Forwarder {
         self.introduce(&pass, request.headers_mut());
         let (response, lease) = self
             .upstream
-            .send(request.map(RequestBody))
+            .send(request.map(|body| RequestBody::new(body, pass.stream)))
             .await
             .map_err(refused)?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none() {
@@ -177,7 +177,7 @@ impl Forwarder {
         if let Some(verified) = &pass.authorization.certificate_headers {
             headers.insert(headers::CERTIFICATE, verified.certificate.clone());
             headers.insert(headers::LEAF_SHA256, verified.leaf_sha256.clone());
-            self.show_certificate(pass.connection, headers);
+            self.show_certificate(&pass.stream.connection, headers);
         }
         if let Ok(id) = HeaderValue::from_str(pass.id.as_str()) {
             headers.insert(headers::REQUEST_ID, id);
@@ -221,7 +221,7 @@ fn refused(error: UpstreamError) -> Refusal {
 
 impl Answer {
     /// The response as it goes to the client. The stream stays registered until its last byte.
-    pub(crate) fn into_response(self, stream: Registered) -> Response<ResponseBody> {
+    pub(crate) fn into_response(self, stream: Arc<Stream>) -> Response<ResponseBody> {
         let Self {
             mut response,
             lease,
@@ -242,13 +242,14 @@ impl Answer {
                 inner,
                 stream,
                 lease,
+                ended: false,
             }))
         })
     }
 }
 
 /// Carries an upgraded connection's bytes until either side ends it or it is cut.
-async fn tunnel(client: OnUpgrade, upstream: OnUpgrade, stream: Registered) {
+async fn tunnel(client: OnUpgrade, upstream: OnUpgrade, stream: Arc<Stream>) {
     let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else {
         return;
     };

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -15,7 +15,7 @@ use slab::Slab;
 use crate::connection::Connection;
 use crate::identify::Credential;
 
-/// One request under way, until its last byte.
+/// One request under way: it stays among the live ones until both its bodies are at their end.
 #[derive(Debug)]
 pub(crate) struct Stream {
     /// The connection that it came on.
@@ -23,22 +23,36 @@ pub(crate) struct Stream {
     /// What its identity is looked up by, each time it is judged.
     pub(crate) credential: Credential,
     cut: AtomicBool,
-    waker: AtomicWaker,
+    answer: AtomicWaker,
+    upload: AtomicWaker,
+    live: Arc<Live>,
+    place: usize,
 }
 
 impl Stream {
     /// Ends the stream, wherever it is.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::Release);
-        self.waker.wake();
+        self.answer.wake();
+        self.upload.wake();
     }
 
-    /// Ready once the stream has been cut. One task at a time may wait.
+    /// Ready once the stream has been cut, for the task that brings the answer.
     pub(crate) fn poll_cut(&self, context: &Context<'_>) -> Poll<()> {
+        self.poll(&self.answer, context)
+    }
+
+    /// Ready once the stream has been cut, for the task that brings the request's body.
+    pub(crate) fn poll_upload_cut(&self, context: &Context<'_>) -> Poll<()> {
+        self.poll(&self.upload, context)
+    }
+
+    /// One task at a time may wait at each waker.
+    fn poll(&self, waker: &AtomicWaker, context: &Context<'_>) -> Poll<()> {
         if self.cut.load(Ordering::Acquire) {
             return Poll::Ready(());
         }
-        self.waker.register(context.waker());
+        waker.register(context.waker());
         // A cut between the look and the registration must not be missed.
         if self.cut.load(Ordering::Acquire) {
             Poll::Ready(())
@@ -53,64 +67,49 @@ impl Stream {
     }
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.live.lock().try_remove(self.place);
+    }
+}
+
 /// The streams of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
-    streams: Mutex<Slab<Arc<Stream>>>,
+    streams: Mutex<Slab<Weak<Stream>>>,
 }
 
 impl Live {
-    /// Registers a stream; it stays until the guard is dropped.
+    /// Registers a stream; it stays for as long as anyone keeps it.
     pub(crate) fn register(
         self: &Arc<Self>,
         connection: Arc<Connection>,
         credential: Credential,
-    ) -> Registered {
+    ) -> Arc<Stream> {
+        let mut streams = self.lock();
+        let place = streams.vacant_entry();
         let stream = Arc::new(Stream {
             connection,
             credential,
             cut: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
-        });
-        let place = self.lock().insert(Arc::clone(&stream));
-        Registered {
+            answer: AtomicWaker::new(),
+            upload: AtomicWaker::new(),
             live: Arc::clone(self),
-            stream,
-            place,
-        }
+            place: place.key(),
+        });
+        place.insert(Arc::downgrade(&stream));
+        stream
     }
 
     /// The streams under way, to judge them again.
     pub(crate) fn streams(&self) -> Vec<Arc<Stream>> {
         self.lock()
             .iter()
-            .map(|(_, stream)| Arc::clone(stream))
+            .filter_map(|(_, stream)| stream.upgrade())
             .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slab<Arc<Stream>>> {
+    fn lock(&self) -> MutexGuard<'_, Slab<Weak<Stream>>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A stream's place among the live ones, for as long as this is kept.
-#[derive(Debug)]
-pub(crate) struct Registered {
-    live: Arc<Live>,
-    stream: Arc<Stream>,
-    place: usize,
-}
-
-impl std::ops::Deref for Registered {
-    type Target = Stream;
-
-    fn deref(&self) -> &Stream {
-        &self.stream
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.live.lock().try_remove(self.place);
     }
 }

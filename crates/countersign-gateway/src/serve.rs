@@ -19,7 +19,7 @@ use crate::{
     forward::{Forwarder, Pass, host_of},
     headers,
     identify::{Credential, Identity},
-    live::{Live, Registered, Stream},
+    live::{Live, Stream},
     options::IdentitySource,
     record::Record,
     refusal::Refusal,
@@ -84,7 +84,7 @@ impl Door {
         let pass = Pass {
             authorization: &authorization,
             identity: &identity,
-            connection,
+            stream: &stream,
             id,
         };
         let answer = tokio::select! {
@@ -125,7 +125,7 @@ impl Door {
         Ok((Arc::clone(identity), authorization))
     }
 
-    fn why_cut(&self, stream: &Registered, record: &mut Record) -> Refusal {
+    fn why_cut(&self, stream: &Stream, record: &mut Record) -> Refusal {
         self.judge(stream, record).err().unwrap_or_else(|| {
             let reason = "trust changed while the upstream was awaited";
             Refusal::new(ErrorCode::AuthenticationTemporarilyUnavailable, reason)

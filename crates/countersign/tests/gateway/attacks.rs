@@ -8,7 +8,11 @@ use countersign_testca::root;
 use countersign_types::certificate::Scope;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    time::timeout,
+};
 
 use crate::world::{LIMIT, World};
 
@@ -100,4 +104,59 @@ async fn an_http2_stream_under_way_does_not_count_as_idle() {
     response.body_mut().frame().await.unwrap().unwrap();
     let next = timeout(Duration::from_millis(1500), response.body_mut().frame()).await;
     assert!(next.is_err(), "the stream must go on");
+}
+
+#[tokio::test]
+async fn an_upload_that_outlives_its_answer_is_cut_too() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    let world = World::with(|options| {
+        options.routes[0].upstream = format!("http://{address}");
+    })
+    .await;
+    let (id, leaf) = world.armed().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    connection
+        .write(&format!(
+            "POST /v1/early HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+             content-length: 1000\r\n\r\n",
+            world.key
+        ))
+        .await;
+    let (mut upstream, _) = upstream.accept().await.unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"\r\n\r\n") {
+        seen.push(upstream.read_u8().await.unwrap());
+    }
+    upstream
+        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        .await
+        .unwrap();
+    assert_eq!(connection.answer().await.unwrap().status, 200);
+    connection.write("more").await;
+    let mut more = [0; 4];
+    timeout(LIMIT, upstream.read_exact(&mut more))
+        .await
+        .expect("the upload to go on after the answer")
+        .unwrap();
+
+    world.deactivate(&world.scope(), &id).await;
+    let other = world.upload(&root("Other").mint(), None).await;
+    world.activate(&world.scope(), &other).await;
+    let end = timeout(LIMIT, upstream.read_u8())
+        .await
+        .expect("the upload to be cut");
+    assert!(end.is_err(), "nothing more may come");
+}
+
+#[tokio::test]
+async fn a_connection_whose_answer_was_chunked_serves_again() {
+    let world = World::new().await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut ports = Vec::new();
+    for path in ["/v1/trailers", "/v1/chunks", "/v1/echo"] {
+        let answer = connection.get(path, &world.key, "").await;
+        ports.push(answer.header("x-peer").unwrap().to_owned());
+    }
+    assert_eq!(ports, vec![ports[0].clone(); 3], "one upstream connection");
 }

@@ -23,9 +23,15 @@ pub(crate) async fn start() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
-            let (stream, _) = listener.accept().await.unwrap();
+            let (stream, peer) = listener.accept().await.unwrap();
+            let service = service_fn(move |request| async move {
+                let mut response = answer(request).await?;
+                let peer = peer.to_string().parse().unwrap();
+                response.headers_mut().insert("x-peer", peer);
+                Ok::<_, Infallible>(response)
+            });
             let serving = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service_fn(answer))
+                .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
             tokio::spawn(serving);
         }
@@ -39,6 +45,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
         "/v1/socket" => socket(request),
         "/v1/never" => std::future::pending().await,
         "/v1/trailers" => trailers(),
+        "/v1/chunks" => chunks(),
         "/v1/large" => Response::new(whole(Bytes::from(vec![b'x'; 4 << 20]))),
         _ => echo(request).await,
     })
@@ -109,6 +116,12 @@ fn trailers() -> Response<Body> {
         .header(header::TRAILER, "x-checksum")
         .body(StreamBody::new(futures_util::stream::iter(frames)).boxed())
         .unwrap()
+}
+
+/// A body of unknown length.
+fn chunks() -> Response<Body> {
+    let frames = [Ok(Frame::data(Bytes::from_static(b"chunk")))];
+    Response::new(StreamBody::new(futures_util::stream::iter(frames)).boxed())
 }
 
 /// Changes to a protocol that sends back whatever comes.
