@@ -13,5 +13,6 @@ mod changes;
 mod client;
 mod codes;
 mod forwarding;
+mod model;
 mod upstream;
 mod world;
