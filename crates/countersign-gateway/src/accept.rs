@@ -40,7 +40,7 @@ use crate::{
 const BACKLOG: i32 = 4_096;
 
 /// How long to wait before accepting again when the process is out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Binds one more listener on a port: the kernel spreads connections over them.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {

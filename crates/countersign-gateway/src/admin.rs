@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::shared::Shared;
+use crate::{accept::ACCEPT_PAUSE, shared::Shared};
 
 /// Renders the metrics.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -20,6 +20,8 @@ pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>, metrics: Metrics) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
+            // Out of file descriptors, most likely: trying again at once would help nobody.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let (shared, metrics) = (Arc::clone(&shared), Arc::clone(&metrics));

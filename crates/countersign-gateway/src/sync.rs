@@ -84,27 +84,33 @@ impl Sync {
             .bundle(reader, after, wait)
             .await?
             .value;
-        let went_back = bundle.revision < after;
-        self.shared
-            .heard_at
-            .store(self.shared.now(), Ordering::Release);
-        if went_back {
-            // A restored backup: nothing known is certain any more.
-            self.shared.snapshot.store(Arc::new(Snapshot::default()));
+        if bundle.revision < after {
+            // A restored backup: nothing known is certain any more, until all was pulled anew.
+            self.shared.heard_at.store(0, Ordering::Release);
+            self.changed.send_replace(0);
             return Ok(());
         }
         self.enforce(bundle).await;
         Ok(())
     }
 
+    /// Only once something is enforced does a gateway without any bundle count as having heard:
+    /// until then requests are told to try again, not that their key is unknown.
+    fn heard(&self) {
+        let heard_at = &self.shared.heard_at;
+        heard_at.store(self.shared.now(), Ordering::Release);
+    }
+
     async fn enforce(&self, bundle: Bundle) {
         let before = self.shared.snapshot.load_full();
         if bundle.revision == before.revision && bundle.organizations.is_empty() && !bundle.complete
         {
+            self.heard();
             return;
         }
         let next = Arc::new(before.after(bundle.revision, bundle.complete, bundle.organizations));
         self.shared.snapshot.store(Arc::clone(&next));
+        self.heard();
         self.changed.send_replace(next.revision);
         if timeout(ENFORCE_LIMIT, self.enforced(next.revision))
             .await
