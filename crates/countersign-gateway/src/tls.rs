@@ -13,13 +13,39 @@ use rustls::{
     },
     pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
     server::{
-        ServerSessionMemoryCache,
+        ServerSessionMemoryCache, StoresServerSessions,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
 };
 
 /// How many sessions are kept for resumption.
 const MAX_SESSIONS: usize = 32_768;
+
+/// The most bytes of a session that is kept. It holds the client's whole chain, which anyone may
+/// make as large as a handshake can carry: such a client shakes hands anew each time.
+const MAX_SESSION_BYTES: usize = 8 * 1024;
+
+/// Keeps sessions of ordinary size.
+#[derive(Debug)]
+struct Sessions(Arc<ServerSessionMemoryCache>);
+
+impl StoresServerSessions for Sessions {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        value.len() <= MAX_SESSION_BYTES && self.0.put(key, value)
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.get(key)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.take(key)
+    }
+
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
 
 /// Accepts any leaf whose key the client proves to hold. Whether it opens anything is the judge's
 /// affair, at each request.
@@ -99,7 +125,7 @@ pub(crate) fn server_config(certificate: &Path, key: &Path) -> Result<Arc<Server
         .map_err(|error| wrong(certificate, error.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ignore_client_order = true;
-    config.session_storage = ServerSessionMemoryCache::new(MAX_SESSIONS);
+    config.session_storage = Arc::new(Sessions(ServerSessionMemoryCache::new(MAX_SESSIONS)));
     config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }

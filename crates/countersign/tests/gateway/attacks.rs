@@ -160,3 +160,20 @@ async fn a_connection_whose_answer_was_chunked_serves_again() {
     }
     assert_eq!(ports, vec![ports[0].clone(); 3], "one upstream connection");
 }
+
+#[tokio::test]
+async fn a_chain_of_unusual_size_is_not_kept_for_resumption() {
+    let world = World::new().await;
+    let (_, leaf) = world.armed().await;
+    let padding: Vec<_> = (0..40).map(|_| world.ca.leaf("padding").mint()).collect();
+    let chain: Vec<_> = std::iter::once(&leaf).chain(&padding).collect();
+    for (chain, kept) in [(&chain[..1], true), (&chain[..], false)] {
+        let client = world.tls(chain);
+        for resumed in [false, kept] {
+            let mut connection = client.connect(world.door()).await;
+            assert_eq!(connection.resumed(), resumed);
+            let answer = connection.get("/v1/echo", &world.key, "").await;
+            assert_eq!(answer.status, 200);
+        }
+    }
+}
