@@ -4,7 +4,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{
-        CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+        CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+        TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -145,6 +146,10 @@ pub(crate) fn to_client(headers: &mut HeaderMap, switching: bool) {
     } else {
         None
     };
+    // What was chunked has no length that can be believed (RFC 9112 section 6.3).
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     strip_hop_by_hop(headers);
     if let Some(protocol) = upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -203,6 +208,16 @@ mod tests {
         ]);
         to_upstream(&mut headers, None);
         assert_eq!(headers, map(&[("content-length", "3"), ("te", "trailers")]));
+    }
+
+    #[test]
+    fn a_chunked_answer_claims_no_length() {
+        let mut headers = map(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
+        to_client(&mut headers, false);
+        assert!(headers.is_empty());
+        let mut headers = map(&[("content-length", "3")]);
+        to_client(&mut headers, false);
+        assert_eq!(headers, map(&[("content-length", "3")]));
     }
 
     #[test]
