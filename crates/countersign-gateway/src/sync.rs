@@ -97,8 +97,12 @@ impl Sync {
     /// Only once something is enforced does a gateway without any bundle count as having heard:
     /// until then requests are told to try again, not that their key is unknown.
     fn heard(&self) {
-        let heard_at = &self.shared.heard_at;
-        heard_at.store(self.shared.now(), Ordering::Release);
+        let now = self.shared.now();
+        self.shared.heard_at.store(now, Ordering::Release);
+        let file = heard_file(&self.shared.options.data_dir);
+        if let Err(error) = write_whole(&file, now.to_string().as_bytes()) {
+            tracing::error!(%error, "cannot keep the time of the last contact on disk");
+        }
     }
 
     async fn enforce(&self, bundle: Bundle) {
@@ -157,6 +161,17 @@ fn bundle_file(data_dir: &Path) -> PathBuf {
     data_dir.join("bundle.json")
 }
 
+/// When the control plane last answered: apart from the bundle, which is written only when it
+/// changes, so that a start without the control plane knows how old the bundle really is.
+fn heard_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("heard_at")
+}
+
+fn last_heard(data_dir: &Path) -> u64 {
+    let text = fs::read_to_string(heard_file(data_dir)).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
+}
+
 /// Writes a file whole or not at all, readable by its owner alone.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
@@ -187,7 +202,8 @@ pub(crate) fn start_from_disk(shared: &Shared) {
         Ok(kept) => {
             let snapshot = Snapshot::default().after(kept.revision, true, kept.organizations);
             shared.snapshot.store(Arc::new(snapshot));
-            shared.heard_at.store(kept.heard_at, Ordering::Release);
+            let heard_at = kept.heard_at.max(last_heard(&shared.options.data_dir));
+            shared.heard_at.store(heard_at, Ordering::Release);
         }
         Err(error) => {
             tracing::error!(%error, path = %path.display(), "the kept bundle is broken");

@@ -188,6 +188,24 @@ async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
     world.clock.store(NOW + 61, Ordering::Relaxed);
     let code = world.code(&[&leaf], &world.key).await;
     assert_eq!(code, "authentication_temporarily_unavailable");
+
+    // What counts is when the control plane last answered, not when it last had news.
+    world.stop();
+    std::fs::write(
+        world.options.data_dir.join("heard_at"),
+        (NOW + 30).to_string(),
+    )
+    .unwrap();
+    let clock = std::sync::Arc::clone(&world.clock);
+    let gateway = countersign_gateway::Gateway::start(
+        world.options.clone(),
+        std::sync::Arc::new(move || clock.load(Ordering::Relaxed)),
+        [9; 24],
+        std::sync::Arc::new(String::new),
+    )
+    .unwrap();
+    world.gateway = Some(gateway);
+    assert_eq!(world.code(&[&leaf], &world.key).await, "");
 }
 
 #[tokio::test]
