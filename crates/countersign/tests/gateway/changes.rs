@@ -174,15 +174,7 @@ async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
     // A control plane that is not there.
     world.options.control_plane = "http://127.0.0.1:1/v1".to_owned();
     world.options.limits.max_bundle_age = Some(std::time::Duration::from_secs(60));
-    let clock = std::sync::Arc::clone(&world.clock);
-    let gateway = countersign_gateway::Gateway::start(
-        world.options.clone(),
-        std::sync::Arc::new(move || clock.load(Ordering::Relaxed)),
-        [8; 24],
-        std::sync::Arc::new(String::new),
-    )
-    .unwrap();
-    world.gateway = Some(gateway);
+    world.gateway = Some(world.gateway_with(world.options.clone(), 8));
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
     assert_eq!(world.code(&[], &world.key).await, "certificate_required");
     world.clock.store(NOW + 61, Ordering::Relaxed);
@@ -196,15 +188,7 @@ async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
         (NOW + 30).to_string(),
     )
     .unwrap();
-    let clock = std::sync::Arc::clone(&world.clock);
-    let gateway = countersign_gateway::Gateway::start(
-        world.options.clone(),
-        std::sync::Arc::new(move || clock.load(Ordering::Relaxed)),
-        [9; 24],
-        std::sync::Arc::new(String::new),
-    )
-    .unwrap();
-    world.gateway = Some(gateway);
+    world.gateway = Some(world.gateway_with(world.options.clone(), 9));
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
 }
 

@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "what goes wrong while a test sets its scene should stop it"
@@ -14,5 +15,6 @@ mod client;
 mod codes;
 mod forwarding;
 mod model;
+mod propagation;
 mod upstream;
 mod world;

@@ -60,11 +60,14 @@ impl World {
 
     /// A deployment whose gateway's options are changed first.
     pub(crate) async fn with(change: impl FnOnce(&mut GatewayOptions)) -> Self {
+        let store = Store::open(&Location::Memory, Sources::system()).await;
+        Self::on(store.unwrap(), change).await
+    }
+
+    /// A deployment on a store.
+    pub(crate) async fn on(store: Store, change: impl FnOnce(&mut GatewayOptions)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicU64::new(NOW));
-        let store = Store::open(&Location::Memory, Sources::system())
-            .await
-            .unwrap();
         let plane = start_plane(&store).await;
         let created = store.create_organization("acme").await.unwrap();
         let admin_key = created.key.value.unwrap().reveal().to_owned();
@@ -98,18 +101,23 @@ impl World {
 
     /// Starts the gateway, again if need be, and waits until it enforces.
     pub(crate) async fn start(&mut self) {
-        let clock = Arc::clone(&self.clock);
-        let gateway = Gateway::start(
-            self.options.clone(),
-            Arc::new(move || clock.load(Ordering::Relaxed)),
-            [7; 24],
-            Arc::new(String::new),
-        )
-        .unwrap();
+        let gateway = self.gateway_with(self.options.clone(), 7);
         timeout(LIMIT, gateway.fresh())
             .await
             .expect("the gateway to pull its bundle");
         self.gateway = Some(gateway);
+    }
+
+    /// A gateway of other options on this clock; its number makes it another.
+    pub(crate) fn gateway_with(&self, options: GatewayOptions, number: u8) -> Gateway {
+        let clock = Arc::clone(&self.clock);
+        Gateway::start(
+            options,
+            Arc::new(move || clock.load(Ordering::Relaxed)),
+            [number; 24],
+            Arc::new(String::new),
+        )
+        .unwrap()
     }
 
     pub(crate) fn stop(&mut self) {
@@ -198,8 +206,13 @@ impl World {
 
     /// The code that one `GET /v1/echo` on a new connection is answered with; empty for a pass.
     pub(crate) async fn code(&self, chain: &[&Minted], key: &str) -> String {
+        self.try_code(chain, key).await.expect("an answer")
+    }
+
+    /// The same; `None` when the answer is cut.
+    pub(crate) async fn try_code(&self, chain: &[&Minted], key: &str) -> Option<String> {
         let mut connection = self.tls(chain).connect(self.door()).await;
-        connection.get("/v1/echo", key, "").await.code()
+        Some(connection.try_get("/v1/echo", key, "").await?.code())
     }
 }
 
