@@ -19,4 +19,5 @@ pub use anchor::{Anchor, read_upload};
 pub use facts::{Facts, Moment};
 pub use inspect::{Inspection, inspect};
 pub use pem::MAX_UPLOAD_BYTES;
+pub use private_key::holds_private_key;
 pub use rejection::Rejection;

@@ -4,7 +4,7 @@
 
 use data_encoding::{BASE64, DecodeKind};
 
-use super::{private_key, rejection::Rejection};
+use super::{private_key::holds_private_key, rejection::Rejection};
 
 /// The most bytes that an upload may have (SPEC section 1).
 pub const MAX_UPLOAD_BYTES: usize = 16 * 1024;
@@ -26,7 +26,7 @@ pub(super) fn first_certificate(upload: &str) -> Result<Vec<u8>, Rejection> {
         ));
     }
     let text = real_line_breaks(upload);
-    if private_key::is_in(&text) {
+    if holds_private_key(&text) {
         return Err(Rejection::invalid(
             "The upload contains a private key, so it is refused and not stored.",
             "Send only the CA certificate, the block from `-----BEGIN CERTIFICATE-----` to \

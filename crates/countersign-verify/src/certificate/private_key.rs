@@ -5,7 +5,8 @@
 /// key that was printed as text.
 ///
 /// It errs on the side of refusing: what it lets through is stored and shown again.
-pub(super) fn is_in(text: &str) -> bool {
+#[must_use]
+pub fn holds_private_key(text: &str) -> bool {
     text.lines().any(is_label)
         || text
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '+' && c != '/')

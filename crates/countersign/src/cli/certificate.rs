@@ -15,6 +15,7 @@ use countersign_types::{
     },
     id::{CertificateId, ProjectId},
 };
+use countersign_verify::certificate::holds_private_key;
 
 use super::{
     api::{ApiOptions, ListOptions, block_on},
@@ -176,7 +177,7 @@ impl Verb {
             }
             Self::Upload { file, name, policy } => {
                 let request = UploadCertificateRequest {
-                    certificate: read_text(&file)?,
+                    certificate: read_anchor(&file)?,
                     name,
                     cel_policy: policy.read()?,
                 };
@@ -209,6 +210,20 @@ impl Verb {
             Self::Inspect(inspect) => inspect.run(output),
         }
     }
+}
+
+/// Reads what is to be uploaded. A private key must not leave the machine, whatever a server would
+/// say of it.
+fn read_anchor(file: &Path) -> Outcome<String> {
+    let text = read_text(file)?;
+    if holds_private_key(&text) {
+        return Err(Failure::new(format_args!(
+            "`{}` holds a private key; nothing was sent",
+            file.display()
+        ))
+        .hint("upload the CA's certificate alone, and keep its key where it was"));
+    }
+    Ok(text)
 }
 
 async fn retrieve(client: &Client, id: &CertificateId, content: bool) -> Outcome<Anchor> {
