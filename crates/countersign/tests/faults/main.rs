@@ -14,4 +14,5 @@ mod kill;
 mod ledger;
 mod node;
 mod postgres;
+mod two_nodes;
 mod writers;
