@@ -144,8 +144,8 @@ impl Counts {
     }
 }
 
-/// Numbers requests: unique in this process's life, and not guessable from one another's number
-/// alone, since the process's part is random.
+/// Numbers requests: a random part for the process, then a count. Unique, but no secret: who sees
+/// one id can tell the next.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
     process: u64,
