@@ -42,7 +42,7 @@ impl Wait {
             let behind = behind(&known, revision);
             if behind.is_empty() {
                 note(&format!(
-                    "{} gateways enforce revision {revision}",
+                    "revision {revision} is in force; live gateways: {}",
                     known.gateways.len()
                 ));
                 return Ok(());
