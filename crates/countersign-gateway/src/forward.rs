@@ -6,9 +6,10 @@ use std::{path::Path, sync::Arc};
 use countersign_types::{error::ErrorCode, id::RequestId};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version,
-    header::{AUTHORIZATION, HOST},
+    header::{AUTHORIZATION, HOST, TRANSFER_ENCODING},
     uri::{Authority, PathAndQuery, Scheme},
 };
+use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
@@ -144,7 +145,15 @@ impl Forwarder {
             request.headers_mut().remove(HOST);
             *request.version_mut() = Version::HTTP_2;
         } else {
-            request.headers_mut().insert(HOST, host);
+            let chunked =
+                !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
+            let headers = request.headers_mut();
+            headers.insert(HOST, host);
+            headers::join_cookies(headers);
+            if chunked {
+                // A GET is sent without its body unless told that it has one.
+                headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
             *request.version_mut() = Version::HTTP_11;
         }
         *request.uri_mut() = Uri::from_parts(parts)

@@ -4,7 +4,7 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
         TRANSFER_ENCODING, UPGRADE,
     },
 };
@@ -139,6 +139,21 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, upgrade: Option<HeaderValue>)
     }
 }
 
+/// Joins the lines that HTTP/2 may split a cookie into (RFC 9113 section 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().count() < 2 {
+        return;
+    }
+    let lines: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(whole) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        headers.insert(COOKIE, whole);
+    }
+}
+
 /// Readies a response's headers for the client; a 101 keeps what makes it one.
 pub(crate) fn to_client(headers: &mut HeaderMap, switching: bool) {
     let upgrade = if switching {
@@ -218,6 +233,13 @@ mod tests {
         let mut headers = map(&[("content-length", "3")]);
         to_client(&mut headers, false);
         assert_eq!(headers, map(&[("content-length", "3")]));
+    }
+
+    #[test]
+    fn the_lines_of_a_cookie_become_one() {
+        let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
+        join_cookies(&mut headers);
+        assert_eq!(headers, map(&[("cookie", "a=1; b=2; c=3")]));
     }
 
     #[test]

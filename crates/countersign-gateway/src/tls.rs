@@ -3,6 +3,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use countersign_verify::presented::can_be_verified;
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -48,7 +49,8 @@ impl StoresServerSessions for Sessions {
 }
 
 /// Accepts any leaf whose key the client proves to hold. Whether it opens anything is the judge's
-/// affair, at each request.
+/// affair, at each request. A leaf that the judge can only refuse is accepted without proof, so that
+/// its client is told why in HTTP and not by an alert.
 #[derive(Debug)]
 struct Possession {
     algorithms: WebPkiSupportedAlgorithms,
@@ -79,6 +81,9 @@ impl ClientCertVerifier for Possession {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        if !can_be_verified(leaf) {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         verify_tls12_signature(message, leaf, signature, &self.algorithms)
     }
 
@@ -88,6 +93,9 @@ impl ClientCertVerifier for Possession {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        if !can_be_verified(leaf) {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         verify_tls13_signature(message, leaf, signature, &self.algorithms)
     }
 

@@ -10,7 +10,7 @@ use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
 };
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use metrics::counter;
 use rustls::pki_types::ServerName;
 use tokio::{
@@ -24,6 +24,9 @@ use crate::body::RequestBody;
 
 /// How long a connection may have idled and still be used: less than servers commonly keep one.
 const MAX_IDLE: Duration = Duration::from_secs(50);
+
+/// How often an HTTP/2 upstream with requests under way is asked whether it still lives.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
 
 /// The most bytes that are read at once, and that a response's head may have. hyper would read up
 /// to 400 KiB, which is gone from the cache before it is encrypted.
@@ -191,8 +194,11 @@ impl Upstream {
 
     async fn connect_http2(&self) -> Result<http2::SendRequest<RequestBody>, UpstreamError> {
         let stream = self.connect().await?;
-        let (sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_INTERVAL)
+            .handshake(TokioIo::new(stream))
+            .await?;
         tokio::spawn(connection);
         *lock(&self.shared) = Some(sender.clone());
         Ok(sender)

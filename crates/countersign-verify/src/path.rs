@@ -70,6 +70,11 @@ impl<'a> Leaf<'a> {
             Err(error) => Err(reason(error)),
         }
     }
+
+    /// Whether any path from it can verify.
+    pub(crate) const fn is_understood(&self) -> bool {
+        self.0.is_some()
+    }
 }
 
 /// Verifies paths until the signatures of one verdict are used up.

@@ -5,8 +5,10 @@ use rustls_pki_types::{
     pem::{self, PemObject},
 };
 
+use crate::path::Leaf;
+
 /// A client's certificates, leaf first, as the handshake gave them. Nothing about them is known
-/// but that the client holds the leaf's key.
+/// but that the client holds the leaf's key, if the leaf [`can_be_verified`].
 #[derive(Clone, Default)]
 pub struct Presented {
     chain: Vec<CertificateDer<'static>>,
@@ -39,6 +41,14 @@ impl Presented {
     pub fn intermediates(&self) -> &[CertificateDer<'static>] {
         self.chain.get(1..).unwrap_or_default()
     }
+}
+
+/// Whether a leaf is one that [`crate::judge::judge`] could ever let through. One that cannot be
+/// read, or that has an unknown critical extension, never is: so whoever checks in a handshake that
+/// the client holds its key may let such a leaf pass unchecked, and have it refused by name later.
+#[must_use]
+pub fn can_be_verified(leaf: &CertificateDer<'_>) -> bool {
+    Leaf::read(leaf).is_ok_and(|leaf| leaf.is_understood())
 }
 
 impl std::fmt::Debug for Presented {

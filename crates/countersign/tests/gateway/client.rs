@@ -1,10 +1,10 @@
 //! A client of the door: TLS with or without a certificate, and HTTP/1.1 as it stands on the wire,
 //! or HTTP/2.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use countersign_testca::Minted;
+use countersign_testca::{Key, Minted};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http2};
@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{
     ClientConfig, RootCertStore, SupportedProtocolVersion,
     pki_types::{CertificateDer, PrivateKeyDer},
+    sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
 use serde_json::Value;
@@ -20,6 +21,9 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// A version of TLS.
+pub(crate) type Version = &'static SupportedProtocolVersion;
 
 /// A client's TLS: kept over connections, so that sessions can be resumed.
 #[derive(Clone)]
@@ -35,7 +39,7 @@ impl Tls {
         Self::of(&[&TLS12], ca, chain)
     }
 
-    fn of(versions: &[&'static SupportedProtocolVersion], ca: &Minted, chain: &[&Minted]) -> Self {
+    fn of(versions: &[Version], ca: &Minted, chain: &[&Minted]) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from(ca.der().to_vec())).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -56,8 +60,31 @@ impl Tls {
         Self(Arc::new(config))
     }
 
+    /// A client that presents whatever bytes it likes as its leaf, and signs with this key.
+    pub(crate) fn unchecked(version: Version, ca: &Minted, leaf: &[u8], key: &Key) -> Self {
+        let Self(config) = Self::of(&[version], ca, &[]);
+        let mut config = (*config).clone();
+        let key = PrivateKeyDer::try_from(key.pkcs8().to_vec()).unwrap();
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        let chain = vec![CertificateDer::from(leaf.to_vec())];
+        let certified = Arc::new(CertifiedKey::new(chain, key));
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        Self(Arc::new(config))
+    }
+
     pub(crate) async fn connect(&self, door: SocketAddr) -> Connection {
         Connection(self.stream(door, b"http/1.1").await)
+    }
+
+    /// Whether the handshake is let through, which TLS 1.3 tells only afterwards.
+    pub(crate) async fn answers(&self, door: SocketAddr, key: &str) -> bool {
+        match self.try_stream(door, b"http/1.1").await {
+            Ok(stream) => Connection(stream)
+                .try_get("/v1/echo", key, "")
+                .await
+                .is_some(),
+            Err(_) => false,
+        }
     }
 
     /// A connection on which HTTP/2 was agreed, and nothing was said yet.
@@ -66,6 +93,14 @@ impl Tls {
     }
 
     async fn stream(&self, door: SocketAddr, protocol: &[u8]) -> TlsStream<TcpStream> {
+        self.try_stream(door, protocol).await.unwrap()
+    }
+
+    async fn try_stream(
+        &self,
+        door: SocketAddr,
+        protocol: &[u8],
+    ) -> io::Result<TlsStream<TcpStream>> {
         let mut config = (*self.0).clone();
         config.alpn_protocols = vec![protocol.to_vec()];
         let stream = TcpStream::connect(door).await.unwrap();
@@ -73,7 +108,6 @@ impl Tls {
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
             .await
-            .unwrap()
     }
 
     /// One HTTP/2 request on a connection of its own.

@@ -5,8 +5,10 @@ use std::sync::atomic::Ordering;
 use countersign_testca::{oid, root};
 use countersign_types::certificate::Scope;
 
+use rustls::version::{TLS12, TLS13};
+
 use crate::{
-    client::plain_get,
+    client::{Tls, plain_get},
     world::{NOW, World, make_project},
 };
 
@@ -75,6 +77,49 @@ async fn leaves_with_one_defect() {
     ];
     for (place, (leaf, code)) in cases.iter().enumerate() {
         assert_eq!(world.code(&[leaf], &world.key).await, *code, "case {place}");
+    }
+}
+
+#[tokio::test]
+async fn a_leaf_that_tls_cannot_read_is_refused_in_http() {
+    let world = World::new().await;
+    let (_, good) = world.armed().await;
+    let unknown = world
+        .ca
+        .leaf("a")
+        .extension(&[1, 2, 3], true, &[5, 0])
+        .mint();
+    let cases = [
+        (&b"no certificate"[..], "invalid_certificate"),
+        (&good.der()[..good.der().len() / 2], "invalid_certificate"),
+        (unknown.der(), "certificate_verification_failed"),
+    ];
+    for version in [&TLS12, &TLS13] {
+        for (leaf, code) in cases {
+            let key = if code == "invalid_certificate" {
+                good.key()
+            } else {
+                unknown.key()
+            };
+            let client = Tls::unchecked(version, &world.server_ca, leaf, key);
+            let mut connection = client.connect(world.door()).await;
+            let answer = connection.get("/v1/echo", &world.key, "").await;
+            assert_eq!(answer.code(), code, "{version:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_leaf_without_its_key_ends_in_the_handshake() {
+    let world = World::new().await;
+    let (_, leaf) = world.armed().await;
+    let stranger = world.ca.leaf("a").mint();
+    for version in [&TLS12, &TLS13] {
+        let client = Tls::unchecked(version, &world.server_ca, leaf.der(), stranger.key());
+        assert!(
+            !client.answers(world.door(), &world.key).await,
+            "{version:?}"
+        );
     }
 }
 

@@ -68,6 +68,39 @@ async fn trailers_claim_no_identity_either() {
 }
 
 #[tokio::test]
+async fn a_get_keeps_its_body() {
+    let world = World::new().await;
+    let mut connection = world.tls(&[]).connect(world.door()).await;
+    for framing in [
+        "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "content-length: 5\r\n\r\nhello",
+    ] {
+        let key = &world.key;
+        connection
+            .write(&format!(
+                "GET /v1/echo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n{framing}"
+            ))
+            .await;
+        assert_eq!(connection.answer().await.unwrap().json()["body"], "hello");
+    }
+}
+
+#[tokio::test]
+async fn the_lines_of_an_http2_cookie_reach_an_http1_upstream_as_one() {
+    let world = World::new().await;
+    let request = Request::get("https://localhost/v1/echo")
+        .header("authorization", format!("Bearer {}", world.key))
+        .header("cookie", "a=1")
+        .header("cookie", "b=2")
+        .body(Full::default())
+        .unwrap();
+    let response = world.tls(&[]).http2(world.door(), request).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let echo: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(echo["headers"]["cookie"], serde_json::json!(["a=1; b=2"]));
+}
+
+#[tokio::test]
 async fn http2_clients_are_served_and_stripped_alike() {
     let world = World::new().await;
     let (id, leaf) = world.armed().await;
