@@ -2,10 +2,11 @@
 
 use countersign_types::{
     certificate::{
-        Certificate, CertificateToggle, DeletedCertificate, ModifyCertificateRequest, Scope,
-        ScopedCertificate, ToggleCertificatesRequest, UpdatePolicyRequest,
+        Certificate, CertificateToggle, DeletedCertificate, Enforcement, ModifyCertificateRequest,
+        Scope, ScopedCertificate, ToggleCertificatesRequest, UpdatePolicyRequest,
         UploadCertificateRequest,
     },
+    extension,
     id::{CertificateId, ProjectId},
     page::Page,
 };
@@ -121,7 +122,27 @@ impl Certificates {
         scope: &Scope,
         ids: &[CertificateId],
     ) -> Result<Response<CertificateToggle>, Error> {
-        self.toggle(scope, "activate", ids).await
+        self.toggle(scope, "activate", ids, None).await
+    }
+
+    /// Countersign's extension: activates with this enforcement, which those that are active with
+    /// another one then have. A server that does not know report-only anchors would enforce them,
+    /// so it is asked first and sent nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where nothing can be only reported; as every call: see [`Error`].
+    pub async fn activate_as(
+        &self,
+        scope: &Scope,
+        ids: &[CertificateId],
+        enforcement: Enforcement,
+    ) -> Result<Response<CertificateToggle>, Error> {
+        if enforcement == Enforcement::default() {
+            return self.activate(scope, ids).await;
+        }
+        let countersign = self.client.countersign();
+        countersign.require(extension::ENFORCEMENT).await?;
+        self.toggle(scope, "activate", ids, Some(enforcement)).await
     }
 
     /// Deactivates 1 to 10 certificates at `scope`, all or none.
@@ -133,7 +154,7 @@ impl Certificates {
         scope: &Scope,
         ids: &[CertificateId],
     ) -> Result<Response<CertificateToggle>, Error> {
-        self.toggle(scope, "deactivate", ids).await
+        self.toggle(scope, "deactivate", ids, None).await
     }
 
     async fn toggle(
@@ -141,11 +162,13 @@ impl Certificates {
         scope: &Scope,
         verb: &str,
         ids: &[CertificateId],
+        enforcement: Option<Enforcement>,
     ) -> Result<Response<CertificateToggle>, Error> {
         let mut path = scope_path(scope);
         path.push(verb);
         let body = ToggleCertificatesRequest {
             certificate_ids: ids.to_vec(),
+            enforcement,
         };
         self.client.send(Request::post(&path).json(&body)?).await
     }

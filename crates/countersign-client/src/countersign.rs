@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign_types::{
     bundle::{Bundle, Gateways},
+    extension::Extensions,
     id::GatewayId,
 };
 
@@ -36,6 +37,32 @@ impl Countersign {
             .query("wait", [wait.as_secs()])
             .held_open(wait);
         self.client.send(request).await
+    }
+
+    /// What the server can do beyond the reference; none for another server than Countersign.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn extensions(&self) -> Result<Vec<String>, Error> {
+        let request = Request::get(&["countersign", "extensions"]);
+        match self.client.send::<Extensions>(request).await {
+            Ok(known) => Ok(known.value.extensions),
+            // Nothing is there, or something else.
+            Err(Error::Decode { .. }) => Ok(Vec::new()),
+            Err(error) if matches!(error.status(), Some(404 | 405)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fails unless the server says that it has an extension.
+    pub(crate) async fn require(&self, extension: &'static str) -> Result<(), Error> {
+        if self.extensions().await?.iter().any(|one| one == extension) {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            origin: self.client.inner.origin(),
+            extension,
+        })
     }
 
     /// The gateways that are alive, and the revision that each enforces.

@@ -42,6 +42,14 @@ pub enum Error {
         /// The server's name for the request.
         request_id: Option<String>,
     },
+    /// The server does not say that it has an extension, so what needs it was not sent.
+    #[error("`{origin}` does not know `{extension}`, so nothing was sent")]
+    Unsupported {
+        /// Scheme, host and port of the server.
+        origin: String,
+        /// The extension's name.
+        extension: &'static str,
+    },
     /// The client cannot be made, or the call cannot be sent, as it was described.
     #[error("{0}")]
     Config(String),

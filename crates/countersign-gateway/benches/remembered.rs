@@ -15,6 +15,8 @@
 mod connection;
 #[path = "../src/identify.rs"]
 mod identify;
+#[path = "../src/reported.rs"]
+mod reported;
 
 use std::hint::black_box;
 
@@ -47,10 +49,12 @@ fn organization(pem: String) -> OrganizationBundle {
             cel_policy: None,
         }],
         active: vec![certificate],
+        with_reported: Vec::new(),
         projects: vec![BundleProject {
             id: project.clone(),
             archived: false,
             active: Vec::new(),
+            with_reported: Vec::new(),
         }],
         keys: vec![BundleKey {
             id: ApiKeyId::from_random(1),

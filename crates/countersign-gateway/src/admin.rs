@@ -40,7 +40,7 @@ fn answer(shared: &Shared, metrics: &Metrics, path: &str) -> Response<Full<Bytes
         "/metrics" => text_response(metrics()),
         _ => match path
             .strip_prefix("/denials/")
-            .and_then(|id| shared.explanations.find(id))
+            .and_then(|id| shared.explain(id))
         {
             Some(explanation) => json_response(StatusCode::OK, &json!(explanation)),
             None => json_response(

@@ -19,7 +19,10 @@ use http::HeaderValue;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::identify::{Identity, Organization};
+use crate::{
+    identify::{Identity, Organization},
+    reported::Reported,
+};
 
 /// The most verdicts that one connection remembers: one for each key that takes turns on it.
 const MAX_REMEMBERED: usize = 8;
@@ -32,6 +35,8 @@ const MAX_SEEN: usize = 16_384;
 pub(crate) struct Authorization {
     /// How it passed.
     pub(crate) passed: Passed,
+    /// What anchors that are only reported would make of it, where there are any.
+    pub(crate) reported: Option<Arc<Reported>>,
     /// As they go upstream, when a certificate was verified.
     pub(crate) certificate_headers: Option<CertificateHeaders>,
 }
@@ -53,7 +58,7 @@ pub(crate) struct CertificateHeaders {
 }
 
 impl Authorization {
-    fn new(passed: Passed) -> Self {
+    fn new(passed: Passed, reported: Option<Arc<Reported>>) -> Self {
         let certificate_headers = match &passed {
             Passed::Open(_) => None,
             Passed::Verified(permit) => Some(CertificateHeaders {
@@ -63,16 +68,22 @@ impl Authorization {
         };
         Self {
             passed,
+            reported,
             certificate_headers,
         }
     }
 
-    /// Whether it still lets requests through at this moment.
+    /// Whether it still lets requests through at this moment, and still reports what is so.
     pub(crate) fn holds_at(&self, now: UnixSeconds) -> bool {
-        match &self.passed {
+        let holds = match &self.passed {
             Passed::Verified(permit) => permit.holds_at(now),
             Passed::Open(_) => true,
-        }
+        };
+        holds
+            && self
+                .reported
+                .as_ref()
+                .is_none_or(|reported| reported.holds_at(now))
     }
 }
 
@@ -214,6 +225,16 @@ impl Connection {
         Ok(authorization)
     }
 
+    /// What anchors that are only reported would make of a request that is refused.
+    pub(crate) fn report(&self, identity: &Identity, now: UnixSeconds) -> Option<Arc<Reported>> {
+        Reported::judge(
+            &identity.organization,
+            &identity.scope,
+            &self.presented,
+            now,
+        )
+    }
+
     fn judge(
         &self,
         organization: &Organization,
@@ -235,7 +256,8 @@ impl Connection {
             Verdict::NoAnchorApplies(open) => Passed::Open(open),
             Verdict::Denial(denial) => return Err(Box::new(denial)),
         };
-        let authorization = Arc::new(Authorization::new(passed));
+        let reported = Reported::judge(organization, scope, &self.presented, now);
+        let authorization = Arc::new(Authorization::new(passed, reported));
         let mut seen = seen();
         if seen.len() >= MAX_SEEN {
             seen.clear();
@@ -282,10 +304,12 @@ mod tests {
             revision: 7,
             certificates: vec![certificate],
             active: if active { vec![anchor] } else { Vec::new() },
+            with_reported: Vec::new(),
             projects: vec![BundleProject {
                 id: ProjectId::from_random(1),
                 archived: false,
                 active: Vec::new(),
+                with_reported: Vec::new(),
             }],
             keys: Vec::new(),
         };

@@ -55,6 +55,8 @@ impl Credential {
 pub(crate) struct Organization {
     pub(crate) id: OrganizationId,
     pub(crate) trust: TrustSet,
+    /// The same with what is only reported, if anything is.
+    pub(crate) reported: Option<TrustSet>,
     /// Chains that passed under this very trust; they go when it goes.
     pub(crate) seen: Mutex<Seen>,
     bundle: OrganizationBundle,
@@ -156,6 +158,7 @@ impl Snapshot {
                 Arc::new(Organization {
                     id: bundle.id.clone(),
                     trust: TrustSet::compile(&bundle),
+                    reported: TrustSet::compile_reported(&bundle),
                     seen: Mutex::default(),
                     bundle: bundle.clone(),
                 })

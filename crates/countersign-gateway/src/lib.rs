@@ -16,6 +16,7 @@ pub mod options;
 mod proxy_protocol;
 mod record;
 mod refusal;
+mod reported;
 mod routes;
 mod run;
 mod serve;

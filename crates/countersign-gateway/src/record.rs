@@ -21,10 +21,14 @@ use serde::Serialize;
 use crate::{
     connection::{Authorization, Connection, Passed, hex},
     identify::Identity,
+    reported::Reported,
 };
 
 /// The longest path that is logged, in bytes.
 const MAX_PATH: usize = 512;
+
+/// The word for a verdict that lets a request through.
+pub(crate) const PERMIT: &str = "permit";
 
 /// What became of one request. It holds what is known as it is: texts are made only when they are
 /// written, which is for most requests never.
@@ -34,6 +38,8 @@ pub(crate) struct Record {
     peer: SocketAddr,
     identity: Option<Arc<Identity>>,
     authorization: Option<Arc<Authorization>>,
+    /// What anchors that are only reported would make of it, when it is refused.
+    reported: Option<Arc<Reported>>,
     /// Why it is refused, and the leaf that was shown.
     refused: Option<(ErrorCode, Option<String>)>,
 }
@@ -62,6 +68,11 @@ struct Line<'a> {
     revision: Option<u64>,
     leaf_sha256: Option<String>,
     code: Option<&'static str>,
+    /// What it would be if what is only reported were enforced: `permit` or a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report_anchor: Option<&'a str>,
     status: u16,
     duration_us: u64,
 }
@@ -86,6 +97,7 @@ impl Record {
             peer: connection.peer,
             identity: None,
             authorization: None,
+            reported: None,
             refused: None,
         }
     }
@@ -98,6 +110,17 @@ impl Record {
     /// Notes what is refused, and which leaf was shown.
     pub(crate) fn refused(&mut self, code: ErrorCode, connection: &Connection) {
         self.refused = Some((code, connection.leaf_sha256()));
+    }
+
+    /// Notes what anchors that are only reported would make of a refused request.
+    pub(crate) fn report(&mut self, reported: Option<Arc<Reported>>) {
+        self.reported = reported;
+    }
+
+    /// What anchors that are only reported would make of it, where there are any.
+    pub(crate) fn reported(&self) -> Option<&Arc<Reported>> {
+        let passed = || self.authorization.as_ref()?.reported.as_ref();
+        self.reported.as_ref().or_else(passed)
     }
 
     /// Notes what the judge gave.
@@ -129,7 +152,10 @@ impl Record {
     pub(crate) fn leaf_sha256(&self) -> Option<String> {
         match &self.refused {
             Some((_, leaf)) => leaf.clone(),
-            None => self.permit().map(|permit| hex(permit.leaf_sha256())),
+            None => match self.permit() {
+                Some(permit) => Some(hex(permit.leaf_sha256())),
+                None => self.reported()?.leaf_sha256.clone(),
+            },
         }
     }
 
@@ -154,6 +180,7 @@ impl Record {
     fn line(&self, time: u64, status: StatusCode, duration: Duration) -> Line<'_> {
         let asked = self.asked.as_ref();
         let path = asked.map_or("", |asked| asked.uri.path());
+        let reported = self.reported();
         Line {
             time,
             request_id: self.request_id().map(RequestId::as_str),
@@ -167,6 +194,8 @@ impl Record {
             revision: self.revision(),
             leaf_sha256: self.leaf_sha256(),
             code: self.refused.as_ref().map(|(code, _)| code.as_str()),
+            report_code: reported.map(|reported| reported.code().map_or(PERMIT, ErrorCode::as_str)),
+            report_anchor: reported.and_then(|reported| Some(reported.anchor()?.as_str())),
             status: status.as_u16(),
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
@@ -20,9 +20,9 @@ use http::{
 use http_body_util::Full;
 use serde::Serialize;
 
-use crate::body::ResponseBody;
+use crate::{body::ResponseBody, reported::Reported};
 
-/// How many refusals are remembered for `countersign explain`.
+/// How many refusals, and how many reports of what would be one, are remembered for `countersign explain`.
 const MAX_REMEMBERED: usize = 2_048;
 
 /// Why a request does not pass.
@@ -125,6 +125,9 @@ pub(crate) struct Explanation {
     pub(crate) request_id: RequestId,
     pub(crate) time: u64,
     pub(crate) code: &'static str,
+    /// Whether the request passed, and would be refused by anchors that are only reported.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) report_only: bool,
     pub(crate) reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) organization: Option<String>,
@@ -157,5 +160,35 @@ impl Explanations {
             .rev()
             .find(|each| each.request_id.as_str() == id)
             .cloned()
+    }
+}
+
+/// The latest requests that would be refused, apart from those that were, so that a roll-out does
+/// not push out the refusals. Their stories are told only when asked for: every request may be one.
+#[derive(Debug, Default)]
+pub(crate) struct Reports(Mutex<VecDeque<(Explanation, Arc<Reported>)>>);
+
+impl Reports {
+    /// Remembers a request, its story apart.
+    pub(crate) fn remember(&self, explanation: Explanation, reported: Arc<Reported>) {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.len() >= MAX_REMEMBERED {
+            latest.pop_front();
+        }
+        latest.push_back((explanation, reported));
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<Explanation> {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (explanation, reported) = latest
+            .iter()
+            .rev()
+            .find(|(explanation, _)| explanation.request_id.as_str() == id)?;
+        let denial = reported.denial()?;
+        Some(Explanation {
+            reason: story(denial),
+            trace: serde_json::json!(denial.trace()),
+            ..explanation.clone()
+        })
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     live::Live,
     options::{GatewayOptions, Route},
     record::AccessLog,
-    refusal::Explanations,
+    refusal::{Explanations, Reports},
     routes::Plan,
     serve::Door,
     shared::{Clock, Counts, RequestIds, Shared},
@@ -278,6 +278,7 @@ fn shared(
         request_ids: RequestIds::new(u64::from_le_bytes(process)),
         access_log,
         explanations: Explanations::default(),
+        reports: Reports::default(),
         counts: Counts::new(),
     })
 }

@@ -121,7 +121,10 @@ impl Door {
             .identity(&stream.credential, now)
             .ok_or_else(|| Refusal::new(ErrorCode::InvalidApiKey, "no such key is in force"))?;
         record.identified(identity);
-        let authorization = stream.connection.authorize(identity, now)?;
+        let authorization = stream
+            .connection
+            .authorize(identity, now)
+            .inspect_err(|_| record.report(stream.connection.report(identity, now)))?;
         Ok((Arc::clone(identity), authorization))
     }
 

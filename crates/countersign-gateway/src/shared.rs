@@ -21,8 +21,9 @@ use tokio::sync::Notify;
 use crate::{
     identify::Snapshot,
     options::GatewayOptions,
-    record::{AccessLog, Record},
-    refusal::{Explanation, Explanations, Refusal},
+    record::{AccessLog, PERMIT, Record},
+    refusal::{Explanation, Explanations, Refusal, Reports},
+    reported::Reported,
 };
 
 /// Reads the time.
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) request_ids: RequestIds,
     pub(crate) access_log: Option<Arc<AccessLog>>,
     pub(crate) explanations: Explanations,
+    pub(crate) reports: Reports,
     pub(crate) counts: Counts,
 }
 
@@ -71,7 +73,7 @@ impl Shared {
 
     /// Counts and logs a refusal, and keeps its story for `explain`.
     pub(crate) fn refuse(&self, refusal: &Refusal, record: &Record) {
-        self.counts.verdict(refusal.code).increment(1);
+        self.counts.verdicts.of(Some(refusal.code)).increment(1);
         let Some(id) = record.request_id().cloned() else {
             return;
         };
@@ -89,16 +91,45 @@ impl Shared {
             "refused"
         );
         self.explanations.remember(Explanation {
+            reason: refusal.reason.clone(),
+            trace: trace.unwrap_or_default(),
+            ..self.explanation(id, refusal.code, record)
+        });
+    }
+
+    /// Counts what anchors that are only reported would make of a request, and keeps the story of
+    /// a denial for `explain`.
+    fn report(&self, reported: &Arc<Reported>, record: &Record) {
+        self.counts.reported.of(reported.code()).increment(1);
+        if let (Some(code), Some(id)) = (reported.code(), record.request_id().cloned()) {
+            let explanation = Explanation {
+                report_only: true,
+                ..self.explanation(id, code, record)
+            };
+            self.reports.remember(explanation, Arc::clone(reported));
+        }
+    }
+
+    /// What is known of a refused request besides its story.
+    fn explanation(&self, id: RequestId, code: ErrorCode, record: &Record) -> Explanation {
+        Explanation {
             request_id: id,
             time: self.now(),
-            code: refusal.code.as_str(),
-            reason: refusal.reason.clone(),
+            code: code.as_str(),
+            report_only: false,
+            reason: String::new(),
             organization: record.organization().map(str::to_owned),
             project: record.project().map(str::to_owned),
             key: record.key().map(str::to_owned),
             leaf_sha256: record.leaf_sha256(),
-            trace: trace.unwrap_or_default(),
-        });
+            trace: serde_json::Value::Null,
+        }
+    }
+
+    /// Why a request was refused, or would be.
+    pub(crate) fn explain(&self, id: &str) -> Option<Explanation> {
+        let refused = self.explanations.find(id);
+        refused.or_else(|| self.reports.find(id))
     }
 
     /// Counts a live stream that is cut.
@@ -110,7 +141,10 @@ impl Shared {
     /// Notes what became of a request.
     pub(crate) fn record(&self, record: &Record, status: StatusCode, duration: Duration) {
         if !record.is_refused() {
-            self.counts.passed.increment(1);
+            self.counts.verdicts.passed.increment(1);
+        }
+        if let Some(reported) = record.reported() {
+            self.report(reported, record);
         }
         if let Some(log) = &self.access_log {
             log.write(record, self.now(), status, duration);
@@ -120,24 +154,41 @@ impl Shared {
 
 /// Counters that are looked up once.
 pub(crate) struct Counts {
-    pub(crate) passed: Counter,
+    verdicts: ByVerdict,
+    reported: ByVerdict,
+}
+
+/// A counter for each verdict.
+struct ByVerdict {
+    passed: Counter,
     refused: Vec<Counter>,
 }
 
 impl Counts {
     pub(crate) fn new() -> Self {
         let verdicts = |code| counter!("countersign_gateway_verdicts_total", "code" => code);
+        let reported = |code| counter!("countersign_gateway_report_verdicts_total", "code" => code);
         Self {
-            passed: verdicts("permit"),
+            verdicts: ByVerdict::new(verdicts),
+            reported: ByVerdict::new(reported),
+        }
+    }
+}
+
+impl ByVerdict {
+    fn new(counter: impl Fn(&'static str) -> Counter) -> Self {
+        Self {
+            passed: counter(PERMIT),
             refused: ErrorCode::ALL
                 .iter()
-                .map(|code| verdicts(code.as_str()))
+                .map(|code| counter(code.as_str()))
                 .collect(),
         }
     }
 
-    fn verdict(&self, code: ErrorCode) -> &Counter {
-        let place = ErrorCode::ALL.iter().position(|each| *each == code);
+    /// That of a code; without one, of what passed.
+    fn of(&self, code: Option<ErrorCode>) -> &Counter {
+        let place = code.and_then(|code| ErrorCode::ALL.iter().position(|each| *each == code));
         place
             .and_then(|place| self.refused.get(place))
             .unwrap_or(&self.passed)

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     UnixSeconds,
+    certificate::Enforcement,
     id::{ApiKeyId, AuditLogId, CertificateId, ProjectId, ServiceAccountId},
     page::Listed,
 };
@@ -149,6 +150,7 @@ pub enum AuditEvent {
     CertificatesActivated {
         project: Option<AuditProject>,
         certificates: Vec<AuditCertificate>,
+        enforcement: Enforcement,
     },
     /// `project` is where; `None` is the organization.
     CertificatesDeactivated {
@@ -271,6 +273,13 @@ impl AuditEvent {
                     map.insert("certificate".to_owned(), json!(pem));
                 }
                 details
+            }
+            Self::CertificatesActivated {
+                certificates,
+                enforcement: Enforcement::Report,
+                ..
+            } => {
+                json!({ "certificates": certificates, "enforcement": Enforcement::Report })
             }
             Self::CertificatesActivated { certificates, .. }
             | Self::CertificatesDeactivated { certificates, .. } => {

@@ -34,8 +34,12 @@ pub struct OrganizationBundle {
     pub revision: u64,
     /// The certificates that are active anywhere.
     pub certificates: Vec<BundleCertificate>,
-    /// What is active for the organization, oldest activation first.
+    /// What is enforced for the organization, oldest activation first.
     pub active: Vec<CertificateId>,
+    /// What is active for the organization, enforced or only reported, oldest activation first;
+    /// empty where nothing is only reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with_reported: Vec<CertificateId>,
     /// Its projects.
     pub projects: Vec<BundleProject>,
     /// Its admin and project keys.
@@ -71,8 +75,12 @@ pub struct BundleProject {
     pub id: ProjectId,
     /// Whether it is archived: its keys then open nothing.
     pub archived: bool,
-    /// What is active for the project, oldest activation first.
+    /// What is enforced for the project, oldest activation first.
     pub active: Vec<CertificateId>,
+    /// What is active for the project, enforced or only reported, oldest activation first; empty
+    /// where nothing is only reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with_reported: Vec<CertificateId>,
 }
 
 /// A key, by the SHA-256 of its value.

@@ -1,5 +1,7 @@
 //! Trust anchors: the certificate objects of the API, and the requests about them.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -29,6 +31,44 @@ pub enum Scope {
     /// One project of it.
     Project(ProjectId),
 }
+
+/// What becomes of a request that an active anchor does not let through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcement {
+    /// It is refused.
+    #[default]
+    Enforce,
+    /// It is judged, counted and logged as if the anchor were enforced, and never refused for it.
+    Report,
+}
+
+impl Enforcement {
+    /// The word as the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Report => "report",
+        }
+    }
+}
+
+impl FromStr for Enforcement {
+    type Err = UnknownEnforcement;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Enforce, Self::Report];
+        all.into_iter()
+            .find(|one| one.as_str() == text)
+            .ok_or(UnknownEnforcement)
+    }
+}
+
+/// A word that is neither `enforce` nor `report`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownEnforcement;
 
 /// Which certificate object this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +154,10 @@ pub struct ScopedCertificate {
     pub certificate_details: CertificateDetails,
     /// Whether it is active at the scope that was listed.
     pub active: bool,
+    /// Countersign's extension: `report` where it is active and only reported on; absent else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub enforcement: Option<Enforcement>,
     /// Its CEL policy, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -231,4 +275,9 @@ pub struct ToggleCertificatesRequest {
     /// 1 to 10 distinct ids; duplicates collapse.
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 10))]
     pub certificate_ids: Vec<CertificateId>,
+    /// Countersign's extension, on activation only: `report` never refuses a request, and says
+    /// what would be refused. Absent, it is `enforce`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub enforcement: Option<Enforcement>,
 }

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod bundle;
 pub mod certificate;
 pub mod error;
+pub mod extension;
 pub mod id;
 pub mod organization;
 pub mod page;

@@ -24,6 +24,8 @@ pub struct TrustSet {
 /// What is active at one scope.
 struct ActiveSet {
     scope: Scope,
+    /// Whether some of it is only reported, and is here as if it were enforced.
+    reported: bool,
     /// Oldest activation first.
     active: Vec<Arc<Active>>,
     /// Places in `active`, by the identifier of the anchor's key.
@@ -53,6 +55,34 @@ impl TrustSet {
     /// nothing.
     #[must_use]
     pub fn compile(bundle: &OrganizationBundle) -> Self {
+        Self::compile_active(bundle, |active, _| (active, false))
+    }
+
+    /// The same with the anchors that are only reported counted as enforced: what would be judged
+    /// by once they are. `None` when nothing is only reported, at no scope.
+    #[must_use]
+    pub fn compile_reported(bundle: &OrganizationBundle) -> Option<Self> {
+        let mut projects = bundle.projects.iter();
+        if bundle.with_reported.is_empty()
+            && projects.all(|project| project.with_reported.is_empty())
+        {
+            return None;
+        }
+        Some(Self::compile_active(bundle, |active, with_reported| {
+            if with_reported.is_empty() {
+                (active, false)
+            } else {
+                (with_reported, true)
+            }
+        }))
+    }
+
+    /// Compiles what `pick` takes of a scope's anchors: those enforced, or those that are active
+    /// at all; and whether it took any that are only reported.
+    fn compile_active<'b>(
+        bundle: &'b OrganizationBundle,
+        pick: impl Fn(&'b [CertificateId], &'b [CertificateId]) -> (&'b [CertificateId], bool),
+    ) -> Self {
         let compiled: HashMap<&CertificateId, Arc<Active>> = bundle
             .certificates
             .iter()
@@ -60,12 +90,13 @@ impl TrustSet {
             .collect();
         let projects = bundle.projects.iter().map(|project| {
             let scope = Scope::Project(project.id.clone());
-            let set = ActiveSet::new(scope, &project.active, &compiled);
-            (project.id.clone(), set)
+            let picked = pick(&project.active, &project.with_reported);
+            (project.id.clone(), ActiveSet::new(scope, picked, &compiled))
         });
+        let picked = pick(&bundle.active, &bundle.with_reported);
         Self {
             revision: bundle.revision,
-            organization: ActiveSet::new(Scope::Organization, &bundle.active, &compiled),
+            organization: ActiveSet::new(Scope::Organization, picked, &compiled),
             projects: projects.collect(),
         }
     }
@@ -89,6 +120,7 @@ impl TrustSet {
             id: OrganizationId::from_random(0),
             revision: 0,
             active: certificates.iter().map(|one| one.id.clone()).collect(),
+            with_reported: Vec::new(),
             certificates,
             projects: Vec::new(),
             keys: Vec::new(),
@@ -99,6 +131,13 @@ impl TrustSet {
     #[must_use]
     pub const fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// Whether anchors that are only reported stand here among those for requests of this scope.
+    #[must_use]
+    pub fn reports_at(&self, scope: &Scope) -> bool {
+        self.applicable(scope)
+            .is_some_and(|applicable| applicable.sets().any(|(_, set)| set.reported))
     }
 
     /// What is active for a request; `None` when its project is not known here.
@@ -150,7 +189,7 @@ impl TrustedAnchor {
 impl ActiveSet {
     fn new(
         scope: Scope,
-        ids: &[CertificateId],
+        (ids, reported): (&[CertificateId], bool),
         compiled: &HashMap<&CertificateId, Arc<Active>>,
     ) -> Self {
         let missing = |id: &CertificateId| {
@@ -170,6 +209,7 @@ impl ActiveSet {
         }
         Self {
             scope,
+            reported,
             active,
             by_key,
         }

@@ -2,8 +2,8 @@
 
 use countersign_types::{
     certificate::{
-        CertificateToggle, CertificateToggleObject, MAX_CERTIFICATES_PER_TOGGLE, Scope,
-        ScopedCertificate,
+        CertificateToggle, CertificateToggleObject, Enforcement, MAX_CERTIFICATES_PER_TOGGLE,
+        Scope, ScopedCertificate,
     },
     error::ErrorCode,
     id::{CertificateId, ProjectId},
@@ -15,11 +15,14 @@ use super::{
 };
 use crate::store::{Change, Kind, StoreError};
 
+const ENFORCEMENT: &str = "enforcement";
+
 /// What a modification may not touch, though it is a property of certificates.
-const NOT_MODIFIABLE: [&str; 11] = [
+const NOT_MODIFIABLE: [&str; 12] = [
     "certificate",
     "content",
     "active",
+    ENFORCEMENT,
     "cel_policy",
     "id",
     "object",
@@ -107,8 +110,9 @@ pub(super) async fn activate_in_project(admin: Admin, call: Call) -> Answered {
 
 async fn activate_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
     let ids = call.certificate_ids()?;
+    let enforcement = call.enforcement()?;
     let mut tx = call.write(&admin).await?;
-    let changed = tx.activate_certificates(&scope, &ids).await;
+    let changed = tx.activate_certificates(&scope, &ids, enforcement).await;
     let change = changed.map_err(|error| at_its_place(error, &ids))?;
     let object = match scope {
         Scope::Organization => CertificateToggleObject::OrganizationActivation,
@@ -128,6 +132,10 @@ pub(super) async fn deactivate_in_project(admin: Admin, call: Call) -> Answered 
 
 async fn deactivate_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
     let ids = call.certificate_ids()?;
+    call.fields.refuse(
+        &[ENFORCEMENT],
+        "what is deactivated is neither enforced nor reported. Leave it out.",
+    )?;
     let mut tx = call.write(&admin).await?;
     let changed = tx.deactivate_certificates(&scope, &ids).await;
     let change = changed.map_err(|error| at_its_place(error, &ids))?;
@@ -176,6 +184,17 @@ fn at_its_place(error: StoreError, ids: &[CertificateId]) -> ApiError {
 }
 
 impl Call {
+    /// `enforce` when it is not said.
+    fn enforcement(&mut self) -> Result<Enforcement, ApiError> {
+        let Some(word) = self.fields.text(ENFORCEMENT)? else {
+            return Ok(Enforcement::default());
+        };
+        word.parse().map_err(|_| {
+            let message = "`enforcement` must be `enforce` or `report`. Leave it out to enforce.";
+            ApiError::value(ENFORCEMENT, message)
+        })
+    }
+
     /// The 1 to 10 distinct ids of a toggle, in the order of the request, duplicates included.
     fn certificate_ids(&mut self) -> Result<Vec<CertificateId>, ApiError> {
         const PARAM: &str = "certificate_ids";

@@ -1,5 +1,6 @@
 //! Whether this process lives, whether it can work, and what it offers.
 
+use countersign_types::extension::{self, Extensions, ExtensionsObject};
 use serde_json::json;
 
 use super::{answer::Answer, call::Call, error::ApiError, openapi, operation::Answered};
@@ -19,6 +20,14 @@ pub(super) async fn ready(call: Call) -> Answered {
     }
     let revision = call.app.store().revision().await?;
     Answer::read(&json!({ "status": "ok", "revision": revision }))
+}
+
+/// What this server can do beyond the reference.
+pub(super) async fn extensions(_call: Call) -> Answered {
+    Answer::read(&Extensions {
+        object: ExtensionsObject::Extensions,
+        extensions: [extension::ENFORCEMENT].map(str::to_owned).to_vec(),
+    })
 }
 
 /// The OpenAPI document.

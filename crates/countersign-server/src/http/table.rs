@@ -17,6 +17,7 @@ use countersign_types::{
         UploadCertificateRequest,
     },
     error::ErrorCode as Code,
+    extension::Extensions,
     page::Order,
     project::{
         DeletedServiceAccount, Project, ProjectCreateRequest, ProjectUpdateRequest, ServiceAccount,
@@ -56,7 +57,11 @@ const POST: Method = Method::POST;
 const DELETE: Method = Method::DELETE;
 
 /// What a toggle can be refused for.
-const TOGGLE: &[Code] = &[Code::MissingRequiredParameter, Code::NotFound];
+const DEACTIVATE: &[Code] = &[
+    Code::MissingRequiredParameter,
+    Code::NotFound,
+    Code::UnsupportedParameter,
+];
 const ACTIVATE: &[Code] = &[
     Code::MissingRequiredParameter,
     Code::NotFound,
@@ -90,7 +95,7 @@ fn certificates() -> Vec<Operation> {
             .takes::<ToggleCertificatesRequest>().answers::<CertificateToggle>().refuses(ACTIVATE),
         Operation::admin(POST, OFF, "deactivateOrganizationCertificates", MtlsWrite, certificates::deactivate)
             .summary(TAG, "Deactivate certificates for the organization, all or none.")
-            .takes::<ToggleCertificatesRequest>().answers::<CertificateToggle>().refuses(TOGGLE),
+            .takes::<ToggleCertificatesRequest>().answers::<CertificateToggle>().refuses(DEACTIVATE),
         Operation::admin(GET, ONE, "getCertificate", MtlsRead, certificates::retrieve)
             .summary(TAG, "Get a certificate, active or not.")
             .query([include()]).answers::<Certificate>(),
@@ -124,7 +129,7 @@ fn project_certificates() -> Vec<Operation> {
             .refuses(ACTIVATE_IN_PROJECT),
         Operation::admin(POST, OFF, "deactivateProjectCertificates", MtlsWrite, certificates::deactivate_in_project)
             .summary(TAG, "Deactivate certificates for a project, all or none.")
-            .takes::<ToggleCertificatesRequest>().answers::<CertificateToggle>().refuses(TOGGLE),
+            .takes::<ToggleCertificatesRequest>().answers::<CertificateToggle>().refuses(DEACTIVATE),
     ]
 }
 
@@ -306,6 +311,9 @@ fn countersign() -> Vec<Operation> {
             .permit(Needs::AdminOrGateway(MtlsRead))
             .summary(TAG, "List the gateways that are alive and the revisions that they enforce.")
             .answers::<Gateways>(),
+        Operation::open(GET, "/v1/countersign/extensions", "listExtensions", health::extensions)
+            .summary(TAG, "List what this server can do beyond the reference.")
+            .answers::<Extensions>(),
         Operation::open(GET, "/openapi.json", "getOpenapiDocument", health::document)
             .summary(TAG, "This document."),
         Operation::open(GET, "/healthz", "getHealth", health::live)

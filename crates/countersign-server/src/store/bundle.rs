@@ -5,6 +5,7 @@ use std::{collections::HashMap, hash::Hash};
 use countersign_types::{
     UnixSeconds,
     bundle::{Bundle, BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
+    certificate::Enforcement,
     id::{CertificateId, OrganizationId},
 };
 
@@ -96,6 +97,7 @@ async fn read_some(
                     revision: row.moment(1)?,
                     certificates: Vec::new(),
                     active: Vec::new(),
+                    with_reported: Vec::new(),
                     projects: Vec::new(),
                     keys: Vec::new(),
                 })
@@ -118,15 +120,27 @@ async fn read_some(
         organization.certificates = certificates.remove(id).unwrap_or_default();
         organization.projects = projects.remove(id).unwrap_or_default();
         organization.keys = keys.remove(id).unwrap_or_default();
-        organization.active = active
-            .remove(&(id.to_owned(), String::new()))
-            .unwrap_or_default();
+        let mut at = |scope: &str| active.remove(&(id.to_owned(), scope.to_owned()));
+        (organization.active, organization.with_reported) = split(at(""));
         for project in &mut organization.projects {
-            let at = (id.to_owned(), project.id.as_str().to_owned());
-            project.active = active.remove(&at).unwrap_or_default();
+            (project.active, project.with_reported) = split(at(project.id.as_str()));
         }
     }
     Ok(organizations)
+}
+
+/// What is enforced at a scope, and everything active there where some of it is only reported.
+fn split(active: Option<Vec<Active>>) -> (Vec<CertificateId>, Vec<CertificateId>) {
+    let active = active.unwrap_or_default();
+    let enforced: Vec<_> = active
+        .iter()
+        .filter(|(_, enforcement)| *enforcement == Enforcement::Enforce)
+        .map(|(id, _)| id.clone())
+        .collect();
+    if enforced.len() == active.len() {
+        return (enforced, Vec::new());
+    }
+    (enforced, active.into_iter().map(|(id, _)| id).collect())
 }
 
 fn group<K: Eq + Hash, V>(rows: Vec<(K, V)>) -> HashMap<K, Vec<V>> {
@@ -144,6 +158,7 @@ struct Parts<'a> {
 }
 
 type ByOrganization<T> = HashMap<String, Vec<T>>;
+type Active = (CertificateId, Enforcement);
 
 impl Parts<'_> {
     async fn read<T>(
@@ -179,19 +194,17 @@ impl Parts<'_> {
     }
 
     /// What is active, by organization and project; the empty project is the organization.
-    async fn active(
-        &mut self,
-    ) -> Result<HashMap<(String, String), Vec<CertificateId>>, StoreError> {
+    async fn active(&mut self) -> Result<HashMap<(String, String), Vec<Active>>, StoreError> {
         let rows = self
             .connection
             .query(
-                "SELECT a.organization_id, a.project_id, a.certificate_id \
+                "SELECT a.organization_id, a.project_id, a.certificate_id, a.enforcement \
                  FROM organizations o JOIN activations a ON a.organization_id = o.id \
                  WHERE o.revision > $1 AND o.revision <= $2 ORDER BY a.activated_at, a.seq",
                 &self.range,
                 |row| {
                     let at = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
-                    Ok((at, row.parse(2)?))
+                    Ok((at, (row.parse(2)?, row.parse(3)?)))
                 },
             )
             .await?;
@@ -208,6 +221,7 @@ impl Parts<'_> {
                     id: row.parse(1)?,
                     archived: row.optional_moment(2)?.is_some(),
                     active: Vec::new(),
+                    with_reported: Vec::new(),
                 })
             },
         )

@@ -7,8 +7,8 @@ use countersign_types::{
     audit::{AuditCertificate, AuditEvent},
     certificate::{
         Certificate, CertificateDetails, CertificateObject, DeletedCertificate,
-        DeletedCertificateObject, MAX_CERTIFICATES_PER_ORGANIZATION, Scope, ScopedCertificate,
-        ScopedCertificateObject,
+        DeletedCertificateObject, Enforcement, MAX_CERTIFICATES_PER_ORGANIZATION, Scope,
+        ScopedCertificate, ScopedCertificateObject,
     },
     id::{CertificateId, OrganizationId},
     page::Page,
@@ -30,7 +30,7 @@ const COLUMNS_AND_PEM: &str =
 const FROM: &str = "FROM certificates t WHERE t.organization_id = $1";
 
 const SCOPED_COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, \
-     a.activated_at";
+     a.enforcement";
 const SCOPED_FROM: &str = "FROM certificates t LEFT JOIN activations a \
      ON a.certificate_id = t.id AND a.project_id = $2 WHERE t.organization_id = $1";
 
@@ -345,6 +345,7 @@ pub(super) fn pem(row: &Row<'_>, column: usize) -> Result<String, StoreError> {
 
 fn scoped(row: &Row<'_>, scope: &Scope) -> Result<ScopedCertificate, StoreError> {
     let certificate = read(row, false)?;
+    let enforcement: Option<Enforcement> = row.optional_parse(6)?;
     Ok(ScopedCertificate {
         object: match scope {
             Scope::Organization => ScopedCertificateObject::Organization,
@@ -354,7 +355,8 @@ fn scoped(row: &Row<'_>, scope: &Scope) -> Result<ScopedCertificate, StoreError>
         name: certificate.name,
         created_at: certificate.created_at,
         certificate_details: certificate.certificate_details,
-        active: row.optional_moment(6)?.is_some(),
+        active: enforcement.is_some(),
+        enforcement: enforcement.filter(|found| *found != Enforcement::default()),
         cel_policy: certificate.cel_policy,
     })
 }

@@ -7,7 +7,10 @@ use super::{
 };
 
 /// `{sequence}` and `{bytes}` are spelled by the dialect. A step's number is its place, from 1.
-const STEPS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_enforcement.sql"),
+];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
      (version BIGINT PRIMARY KEY, applied_at BIGINT NOT NULL)";

@@ -2,7 +2,7 @@
 
 use countersign_types::{
     audit::{AuditCertificate, AuditEvent, AuditProject},
-    certificate::{Scope, ScopedCertificate},
+    certificate::{Enforcement, Scope, ScopedCertificate},
     id::CertificateId,
 };
 
@@ -15,7 +15,8 @@ use super::{
 
 impl WriteTx {
     /// Activates certificates at a scope, all or none. Duplicates collapse; the answer follows the
-    /// order of the request; the event names only those that were not active.
+    /// order of the request; the event names only those that were not active so. One that is
+    /// active with another enforcement keeps its place among the scope's anchors.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the project or the first certificate that is not there,
@@ -24,6 +25,7 @@ impl WriteTx {
         &mut self,
         scope: &Scope,
         ids: &[CertificateId],
+        enforcement: Enforcement,
     ) -> Result<Change<Vec<ScopedCertificate>>, StoreError> {
         let project = self.audit_project(scope, Archived::Refused).await?;
         let mut data = self.scoped_certificates(scope, ids).await?;
@@ -33,15 +35,20 @@ impl WriteTx {
         if let Some((index, _)) = data.iter().find(expired) {
             return Err(StoreError::Expired { index: *index });
         }
+        let shown = (enforcement != Enforcement::default()).then_some(enforcement);
+        let is_so = |each: &ScopedCertificate| each.active && each.enforcement == shown;
         let mut certificates = Vec::new();
-        for (_, certificate) in data.iter_mut().filter(|(_, each)| !each.active) {
-            self.insert_activation(scope, &certificate.id).await?;
+        for (_, certificate) in data.iter_mut().filter(|(_, each)| !is_so(each)) {
+            self.upsert_activation(scope, &certificate.id, enforcement)
+                .await?;
             certificate.active = true;
+            certificate.enforcement = shown;
             certificates.push(audited(certificate));
         }
         let event = AuditEvent::CertificatesActivated {
             project,
             certificates,
+            enforcement,
         };
         Ok(toggled(data, event))
     }
@@ -61,6 +68,7 @@ impl WriteTx {
         for (_, certificate) in data.iter_mut().filter(|(_, each)| each.active) {
             self.delete_activation(scope, &certificate.id).await?;
             certificate.active = false;
+            certificate.enforcement = None;
             certificates.push(audited(certificate));
         }
         let event = AuditEvent::CertificatesDeactivated {
@@ -99,20 +107,25 @@ impl WriteTx {
         Ok(found)
     }
 
-    async fn insert_activation(
+    /// Anchors take their turn by `activated_at`: a change of enforcement must not change that.
+    async fn upsert_activation(
         &mut self,
         scope: &Scope,
         id: &CertificateId,
+        enforcement: Enforcement,
     ) -> Result<u64, StoreError> {
         self.connection
             .execute(
                 "INSERT INTO activations (organization_id, project_id, certificate_id, \
-                 activated_at) VALUES ($1, $2, $3, $4)",
+                 activated_at, enforcement) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (certificate_id, project_id) \
+                 DO UPDATE SET enforcement = excluded.enforcement",
                 &[
                     Value::text(&self.organization),
                     Value::Text(scope_id(scope)),
                     Value::text(id),
                     Value::moment(self.now),
+                    Value::Text(enforcement.as_str()),
                 ],
             )
             .await

@@ -2,7 +2,7 @@
 
 use countersign_server::store::{Kind, NewCertificate, PageRequest, StoreError};
 use countersign_types::{
-    certificate::{MAX_CERTIFICATES_PER_ORGANIZATION, Scope, ScopedCertificateObject},
+    certificate::{Enforcement, MAX_CERTIFICATES_PER_ORGANIZATION, Scope, ScopedCertificateObject},
     id::CertificateId,
     page::Order,
 };
@@ -277,7 +277,10 @@ fn toggles_are_all_or_nothing_and_follow_the_request() {
             .unwrap();
         let mut tx = write(&store, &organization).await;
         let ids = [b.clone(), a.clone(), b.clone()];
-        let change = tx.activate_certificates(&scope, &ids).await.unwrap();
+        let change = tx
+            .activate_certificates(&scope, &ids, Enforcement::Enforce)
+            .await
+            .unwrap();
         let order: Vec<_> = change
             .answer
             .iter()

@@ -5,7 +5,10 @@ use std::{future::Future, pin::pin, task::Poll};
 use countersign_server::store::{
     AuditFilter, AuditPage, Location, Outage, Sources, Store, StoreError,
 };
-use countersign_types::{audit::Actor, certificate::Scope};
+use countersign_types::{
+    audit::Actor,
+    certificate::{Enforcement, Scope},
+};
 use futures_util::{FutureExt, future::poll_fn};
 
 use crate::setting::{
@@ -38,7 +41,9 @@ fn a_write_that_is_dropped_leaves_all_or_nothing() {
                 let mut tx = store.write(&organization, Actor::Operator).await?;
                 let uploaded = tx.upload_certificate(anchor("c")).await?;
                 let ids = [uploaded.answer.id.clone()];
-                let activated = tx.activate_certificates(&Scope::Organization, &ids).await?;
+                let activated = tx
+                    .activate_certificates(&Scope::Organization, &ids, Enforcement::Enforce)
+                    .await?;
                 let events = [uploaded.events, activated.events].concat();
                 tx.commit(events).await
             };

@@ -12,6 +12,7 @@ mod audit_logs;
 mod bundle;
 mod certificates;
 mod concurrency;
+mod enforcement;
 mod faults;
 mod keys;
 mod neighbours;

@@ -14,7 +14,7 @@ use countersign_server::store::{
 };
 use countersign_types::{
     audit::Actor,
-    certificate::{Certificate, Scope},
+    certificate::{Certificate, Enforcement, Scope},
     id::{CertificateId, OrganizationId, ProjectId},
     project::Project,
 };
@@ -177,8 +177,18 @@ pub(crate) async fn activate(
     scope: &Scope,
     ids: &[CertificateId],
 ) -> Result<u64, StoreError> {
+    activate_as(store, organization, scope, ids, Enforcement::Enforce).await
+}
+
+pub(crate) async fn activate_as(
+    store: &Store,
+    organization: &OrganizationId,
+    scope: &Scope,
+    ids: &[CertificateId],
+    enforcement: Enforcement,
+) -> Result<u64, StoreError> {
     let mut tx = store.write(organization, Actor::Operator).await?;
-    let change = tx.activate_certificates(scope, ids).await?;
+    let change = tx.activate_certificates(scope, ids, enforcement).await?;
     tx.commit(change.events).await
 }
 

@@ -13,5 +13,6 @@ mod direct;
 mod leaf;
 mod permit;
 mod policy;
+mod reported;
 mod scene;
 mod scope;

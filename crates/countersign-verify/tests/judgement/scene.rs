@@ -30,6 +30,7 @@ pub(crate) fn organization(anchors: &[&Minted]) -> Trust {
         revision: REVISION,
         certificates: Vec::new(),
         active: Vec::new(),
+        with_reported: Vec::new(),
         projects: Vec::new(),
         keys: Vec::new(),
     });
@@ -66,8 +67,27 @@ impl Trust {
             id: project.parse().unwrap(),
             archived: false,
             active: ids.iter().map(|id| id.parse().unwrap()).collect(),
+            with_reported: Vec::new(),
         });
         self
+    }
+
+    /// With these only reported for the organization: as old as they stand among those enforced.
+    pub(crate) fn with_reported(mut self, ids: &[&str]) -> Self {
+        self.0.with_reported = ids.iter().map(|id| id.parse().unwrap()).collect();
+        self
+    }
+
+    /// With the latest project's anchors only reported so.
+    pub(crate) fn project_with_reported(mut self, ids: &[&str]) -> Self {
+        let project = self.0.projects.last_mut().unwrap();
+        project.with_reported = ids.iter().map(|id| id.parse().unwrap()).collect();
+        self
+    }
+
+    /// What would be judged by once everything that is reported is enforced.
+    pub(crate) fn compile_reported(&self) -> Option<TrustSet> {
+        TrustSet::compile_reported(&self.0)
     }
 
     /// With this policy on every certificate so far.

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use countersign_client::Client;
 use countersign_types::{
     certificate::{
-        Certificate as Anchor, DeletedCertificate, ModifyCertificateRequest, Scope,
+        Certificate as Anchor, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
         ScopedCertificate, UploadCertificateRequest,
     },
     id::{CertificateId, ProjectId},
@@ -102,6 +102,9 @@ enum Verb {
         ids: Vec<CertificateId>,
         #[command(flatten)]
         scope: AtScope,
+        /// Refuse nothing for them: judge, count and log what would be refused
+        #[arg(long)]
+        report: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -197,8 +200,20 @@ impl Verb {
                 output.one(&set.value)
             }
             Self::Delete { ids, yes } => delete(client, &ids, yes, output).await,
-            Self::Activate { ids, scope, wait } => {
-                let toggled = certificates.activate(&scope.into(), &ids).await?;
+            Self::Activate {
+                ids,
+                scope,
+                report,
+                wait,
+            } => {
+                let enforcement = if report {
+                    Enforcement::Report
+                } else {
+                    Enforcement::Enforce
+                };
+                let toggled = certificates
+                    .activate_as(&scope.into(), &ids, enforcement)
+                    .await?;
                 output.list(&toggled.value.data)?;
                 wait.for_gateways(client, toggled.revision).await
             }
@@ -296,7 +311,12 @@ impl Row for ScopedCertificate {
         vec![
             self.id.to_string(),
             text_or_dash(self.name.as_deref()),
-            if self.active { "yes" } else { "no" }.to_owned(),
+            match (self.active, self.enforcement.unwrap_or_default()) {
+                (true, Enforcement::Enforce) => "yes",
+                (true, Enforcement::Report) => "report only",
+                (false, _) => "no",
+            }
+            .to_owned(),
             moment(self.certificate_details.expires_at),
             moment(self.created_at),
         ]

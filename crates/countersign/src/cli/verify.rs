@@ -131,8 +131,8 @@ impl Verify {
 
 /// What a gateway would be given of this project, read through the public API.
 async fn bundle(client: &Client, project: &ProjectId) -> Outcome<OrganizationBundle> {
-    let of_organization = active(client, &Scope::Organization).await?;
-    let of_project = active(client, &Scope::Project(project.clone())).await?;
+    let of_organization = enforced(client, &Scope::Organization).await?;
+    let of_project = enforced(client, &Scope::Project(project.clone())).await?;
     let mut certificates: Vec<BundleCertificate> = Vec::new();
     for id in of_organization.iter().chain(&of_project) {
         if certificates.iter().any(|known| known.id == *id) {
@@ -150,19 +150,24 @@ async fn bundle(client: &Client, project: &ProjectId) -> Outcome<OrganizationBun
         revision: 0,
         certificates,
         active: of_organization,
+        with_reported: Vec::new(),
         projects: vec![BundleProject {
             id: project.clone(),
             archived: false,
             active: of_project,
+            with_reported: Vec::new(),
         }],
         keys: Vec::new(),
     })
 }
 
-async fn active(client: &Client, scope: &Scope) -> Outcome<Vec<CertificateId>> {
+async fn enforced(client: &Client, scope: &Scope) -> Outcome<Vec<CertificateId>> {
     let listed = client.certificates().stream(scope, &ListParams::default());
-    let active = listed.try_filter_map(|entry| async move { Ok(entry.active.then_some(entry.id)) });
-    Ok(active.try_collect().await?)
+    let enforced = listed.try_filter_map(|entry| async move {
+        let is_enforced = entry.active && entry.enforcement.is_none();
+        Ok(is_enforced.then_some(entry.id))
+    });
+    Ok(enforced.try_collect().await?)
 }
 
 fn report(verdict: &Verdict, trust: &Trust, output: Output) -> Outcome {

@@ -1,6 +1,7 @@
 mod activate;
 mod deactivate;
 mod delete;
+mod enforcement;
 mod list;
 mod modify;
 mod policy;

@@ -1,0 +1,26 @@
+//! What a server can do beyond the reference: how a client knows before it asks for it. A server
+//! that does not know a property ignores it, and would then do another thing than was meant.
+
+use serde::{Deserialize, Serialize};
+
+/// `enforcement` in an activation: report-only anchors.
+pub const ENFORCEMENT: &str = "enforcement";
+
+/// The answer of `GET /v1/countersign/extensions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Extensions {
+    /// Always `countersign.extensions`, so that no other answer is taken for this one.
+    pub object: ExtensionsObject,
+    /// The extensions' names.
+    pub extensions: Vec<String>,
+}
+
+/// The word `countersign.extensions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ExtensionsObject {
+    /// `countersign.extensions`
+    #[serde(rename = "countersign.extensions")]
+    Extensions,
+}

@@ -1,0 +1,78 @@
+//! Anchors that are only reported: no part of what is enforced, and all of what would be.
+
+use countersign_testca::root;
+use countersign_types::certificate::Scope;
+use countersign_verify::judge::judge;
+
+use crate::scene::{NOW, organization, present, words};
+
+#[test]
+fn what_is_reported_counts_only_in_the_set_of_what_would_be() {
+    let (old, new) = (root("Old").mint(), root("New").mint());
+    let trust = organization(&[&old])
+        .with("cert_2", &new.pem())
+        .project("proj_a", &[])
+        .project_with_reported(&["cert_2"])
+        .project("proj_b", &[]);
+    let reported = trust.compile_reported().unwrap();
+    let at = |project: &str| Scope::Project(project.parse().unwrap());
+    assert!(reported.reports_at(&at("proj_a")));
+    for silent in [at("proj_b"), at("proj_unknown"), Scope::Organization] {
+        assert!(!reported.reports_at(&silent), "{silent:?}");
+    }
+    assert!(!trust.compile().reports_at(&at("proj_a")));
+
+    let chain = present(&[&new.leaf("a").mint()]);
+    let denied = words(&trust.judge_for("proj_a", &chain));
+    assert!(
+        denied.starts_with("certificate_verification_failed"),
+        "{denied}"
+    );
+    assert!(!denied.contains("cert_2"), "{denied}");
+    let verdict = |project| words(&judge(&reported, &at(project), &chain, NOW));
+    assert_eq!(verdict("proj_a"), "permit cert_2@proj_a");
+    assert!(verdict("proj_b").starts_with("certificate_verification_failed"));
+}
+
+#[test]
+fn a_report_arms_nothing() {
+    let ca = root("CA").mint();
+    let trust = organization(&[])
+        .with("cert_1", &ca.pem())
+        .with_reported(&["cert_1"])
+        .project("proj_a", &[]);
+    let nothing = present(&[]);
+    assert_eq!(words(&trust.judge(&nothing)), "no anchor applies");
+    let reported = trust.compile_reported().unwrap();
+    for scope in [
+        Scope::Organization,
+        Scope::Project("proj_a".parse().unwrap()),
+    ] {
+        assert!(
+            reported.reports_at(&scope),
+            "the organization's count everywhere"
+        );
+        let would = words(&judge(&reported, &scope, &nothing, NOW));
+        assert!(would.starts_with("certificate_required"), "{would}");
+    }
+}
+
+#[test]
+fn the_order_is_that_of_the_activations_whether_reported_or_enforced() {
+    // Two with one name and one key, as when a CA is issued again: the older decides.
+    let ca = root("CA").mint();
+    let chain = present(&[&ca.leaf("a").mint()]);
+    let trust = organization(&[&ca])
+        .with("cert_2", &ca.pem())
+        .with_reported(&["cert_2", "cert_1"]);
+    assert_eq!(words(&trust.judge(&chain)), "permit cert_1");
+    let reported = trust.compile_reported().unwrap();
+    let would = judge(&reported, &Scope::Organization, &chain, NOW);
+    assert_eq!(words(&would), "permit cert_2");
+}
+
+#[test]
+fn without_reports_there_is_nothing_more_to_judge_by() {
+    let trust = organization(&[&root("CA").mint()]).project("proj_a", &["cert_1"]);
+    assert!(trust.compile_reported().is_none());
+}
