@@ -1,6 +1,11 @@
 //! The audit log: `/organization/audit_logs`.
 
-use countersign_types::{UnixSeconds, audit::AuditLog, id::ProjectId, page::Page};
+use countersign_types::{
+    UnixSeconds,
+    audit::{AuditDocument, AuditHead, AuditLog},
+    id::ProjectId,
+    page::Page,
+};
 
 use crate::{Client, Error, ItemStream, Response, request::Request};
 
@@ -68,6 +73,20 @@ impl AuditLogs {
     /// All events that match, newest first.
     pub fn stream(&self, params: &AuditLogParams) -> ItemStream<AuditLog> {
         self.client.pages(params.request(), params.after.clone())
+    }
+
+    /// The same, each just as it was sent: what a chain is verified from.
+    pub fn stream_documents(&self, params: &AuditLogParams) -> ItemStream<AuditDocument> {
+        self.client.pages(params.request(), params.after.clone())
+    }
+
+    /// The number and the hash of the newest event (an extension).
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn retrieve_head(&self) -> Result<Response<AuditHead>, Error> {
+        let path = &["organization", "audit_logs", "head"];
+        self.client.send(Request::get(path)).await
     }
 }
 

@@ -29,6 +29,10 @@ pub struct AuditLog {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub actor: Option<AuditActor>,
+    /// Its place in the organization's chain of events (an extension).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub chain: Option<AuditChain>,
     /// The details, under the event's type.
     #[serde(flatten)]
     pub details: Map<String, Value>,
@@ -49,6 +53,56 @@ impl std::fmt::Debug for AuditLog {
 impl Listed for AuditLog {
     fn id(&self) -> &str {
         self.id.as_str()
+    }
+}
+
+/// An event's place in the chain of its organization's events: what makes a change to the log show
+/// (`docs/audit.md` says how).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditChain {
+    /// Its number in the organization, from 1.
+    pub number: u64,
+    /// SHA-256 of the event before it, in hexadecimal; of the first, 64 zeros.
+    pub previous_sha256: String,
+    /// SHA-256 of this event, in hexadecimal.
+    pub sha256: String,
+}
+
+/// The newest event of an organization, as its chain names it. Kept elsewhere, it shows later
+/// whether the log up to it is still what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditHead {
+    /// Always `audit_log.head`.
+    pub object: AuditHeadObject,
+    /// The event's number, which is how many events there are.
+    pub number: u64,
+    /// SHA-256 of the event, in hexadecimal.
+    pub sha256: String,
+    /// When it happened, in Unix seconds.
+    pub effective_at: UnixSeconds,
+}
+
+/// The word `audit_log.head`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum AuditHeadObject {
+    /// `audit_log.head`
+    #[default]
+    #[serde(rename = "audit_log.head")]
+    AuditLogHead,
+}
+
+/// An audit event just as it was sent, with whatever a newer server adds: what its hash is made
+/// from.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct AuditDocument(pub Map<String, Value>);
+
+impl Listed for AuditDocument {
+    fn id(&self) -> &str {
+        self.0.get("id").and_then(Value::as_str).unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![deny(missing_docs)]
 
+pub mod audit_chain;
 mod budget;
 pub mod certificate;
 pub mod denial;

@@ -31,6 +31,11 @@ pub(super) async fn list(admin: Admin, call: Call) -> Answered {
     Answer::read(&listed.map_err(|error| at_its_cursor(error, &page))?)
 }
 
+pub(super) async fn retrieve_head(admin: Admin, call: Call) -> Answered {
+    let store = call.app.store();
+    Answer::read(&store.retrieve_audit_head(&admin.organization).await?)
+}
+
 fn filter(query: &Query) -> Result<AuditFilter, ApiError> {
     if query.boolean("tenant_only")? {
         return Err(ApiError::new(

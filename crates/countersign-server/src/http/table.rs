@@ -9,7 +9,7 @@ use countersign_types::{
         Permission::{AuditRead, Management, MtlsRead, MtlsWrite},
         ProjectApiKey,
     },
-    audit::AuditLog,
+    audit::{AuditHead, AuditLog},
     bundle::{Bundle, Gateways},
     certificate::{
         Certificate, CertificateToggle, DeletedCertificate, ModifyCertificateRequest,
@@ -273,6 +273,18 @@ fn audit_logs() -> Vec<Operation> {
             ),
         ])
         .lists::<AuditLog>(),
+        Operation::admin(
+            GET,
+            "/v1/organization/audit_logs/head",
+            "getAuditLogHead",
+            AuditRead,
+            audit_logs::retrieve_head,
+        )
+        .summary(
+            "Audit logs",
+            "Get the number and the hash of the newest event (an extension).",
+        )
+        .answers::<AuditHead>(),
     ]
 }
 

@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 
 use countersign_types::{
     UnixSeconds,
-    audit::{Actor, AuditEvent, AuditLog, AuditProject},
+    audit::{Actor, AuditChain, AuditEvent, AuditHead, AuditHeadObject, AuditLog, AuditProject},
     id::{AuditLogId, OrganizationId},
     page::{DEFAULT_LIMIT, Page},
 };
+use countersign_verify::audit_chain::{GENESIS, event_sha256};
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Store, StoreError, WriteTx,
+    Kind, Store, StoreError, WriteTx,
     connection::Connection,
     value::{Row, Value},
 };
@@ -104,18 +105,106 @@ impl Store {
     }
 }
 
+/// The newest event of an organization's log: its number and its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) number: u64,
+    pub(super) sha256: String,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            number: 0,
+            sha256: GENESIS.to_owned(),
+        }
+    }
+}
+
+impl Head {
+    /// From two columns, the first of which is given.
+    pub(super) fn read(row: &Row<'_>, column: usize) -> Result<Self, StoreError> {
+        Ok(Self {
+            number: row.moment(column)?,
+            sha256: row.text(column + 1)?.to_owned(),
+        })
+    }
+
+    /// Puts an event after the head, which it then is.
+    pub(super) fn chain(&mut self, event: AuditLog) -> Result<AuditChain, StoreError> {
+        let mut chain = AuditChain {
+            number: self.number + 1,
+            previous_sha256: std::mem::take(&mut self.sha256),
+            sha256: String::new(),
+        };
+        let event = AuditLog {
+            chain: Some(chain.clone()),
+            ..event
+        };
+        let event = serde_json::to_value(event).map_err(internal)?;
+        let event = event.as_object().ok_or_else(|| internal("no object"))?;
+        chain.sha256 = event_sha256(event);
+        *self = Self {
+            number: chain.number,
+            sha256: chain.sha256.clone(),
+        };
+        Ok(chain)
+    }
+}
+
+fn internal(error: impl ToString) -> StoreError {
+    StoreError::Internal(format!("an audit event as JSON: {}", error.to_string()))
+}
+
+impl Store {
+    /// The head of an organization's log. It is kept apart from the events, so that the newest of
+    /// them cannot vanish unseen.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn retrieve_audit_head(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<AuditHead, StoreError> {
+        let sql = "SELECT audit_number, audit_sha256, audit_at FROM organizations WHERE id = $1";
+        let mut connection = self.reader().await?;
+        connection
+            .find(sql, &[Value::text(organization)], |row| {
+                let Head { number, sha256 } = Head::read(row, 0)?;
+                Ok(AuditHead {
+                    object: AuditHeadObject::AuditLogHead,
+                    number,
+                    sha256,
+                    effective_at: row.moment(2)?,
+                })
+            })
+            .await?
+            .ok_or_else(|| StoreError::not_found(Kind::Organization, organization.as_str()))
+    }
+}
+
 impl WriteTx {
-    /// Writes an event into the transaction.
+    /// Writes an event into the transaction, after the newest that there is.
     pub(super) async fn record(&mut self, event: &AuditEvent) -> Result<(), StoreError> {
         let id = AuditLogId::from_random(self.sources().id()?);
-        let details = event.details().to_string();
         let project = event.project();
+        let about = event.details();
+        let details = about.to_string();
+        let chain = self.head.chain(AuditLog {
+            id: id.clone(),
+            event_type: event.event_type().to_owned(),
+            effective_at: self.now,
+            project: project.cloned(),
+            actor: Some(self.actor.to_audit()),
+            chain: None,
+            details: Map::from_iter([(event.event_type().to_owned(), about)]),
+        })?;
         let seq = self
             .connection
             .number(
                 "INSERT INTO audit_logs (id, organization_id, effective_at, event_type, \
-                 project_id, project_name, actor_id, details) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING seq",
+                 project_id, project_name, actor_id, details, chain_number, previous_sha256, \
+                 sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING seq",
                 &[
                     Value::text(&id),
                     Value::text(&self.organization),
@@ -125,6 +214,9 @@ impl WriteTx {
                     Value::optional_text(project.and_then(|project| project.name.as_deref())),
                     Value::Text(self.actor.id()),
                     Value::Text(&details),
+                    Value::moment(chain.number),
+                    Value::text(&chain.previous_sha256),
+                    Value::text(&chain.sha256),
                 ],
             )
             .await?;
@@ -178,10 +270,10 @@ struct AuditQuery<'a> {
 impl<'a> AuditQuery<'a> {
     fn of(organization: &'a OrganizationId) -> Self {
         Self {
-            sql:
-                "SELECT id, event_type, effective_at, project_id, project_name, actor_id, details \
+            sql: "SELECT id, event_type, effective_at, project_id, project_name, actor_id, \
+                  details, chain_number, previous_sha256, sha256 \
                   FROM audit_logs WHERE organization_id = $1"
-                    .to_owned(),
+                .to_owned(),
             values: vec![Value::text(organization)],
         }
     }
@@ -255,6 +347,19 @@ impl<'a> AuditQuery<'a> {
 }
 
 fn read(row: &Row<'_>) -> Result<AuditLog, StoreError> {
+    let chain = AuditChain {
+        number: row.moment(7)?,
+        previous_sha256: row.text(8)?.to_owned(),
+        sha256: row.text(9)?.to_owned(),
+    };
+    Ok(AuditLog {
+        chain: Some(chain),
+        ..read_unchained(row)?
+    })
+}
+
+/// From the seven columns that the table had before there was a chain.
+pub(super) fn read_unchained(row: &Row<'_>) -> Result<AuditLog, StoreError> {
     let event_type = row.text(1)?.to_owned();
     let project = row
         .optional_parse(3)?
@@ -270,6 +375,7 @@ fn read(row: &Row<'_>) -> Result<AuditLog, StoreError> {
         effective_at: row.moment(2)?,
         project,
         actor: Some(actor(row)?.to_audit()),
+        chain: None,
         details: Map::from_iter([(event_type.clone(), details)]),
         event_type,
     })

@@ -1,5 +1,7 @@
 //! The schema, as an ordered list of steps. A step that was released is never changed.
 
+mod audit_chain;
+
 use super::{
     StoreError,
     connection::{Connection, Database},
@@ -7,30 +9,46 @@ use super::{
 };
 
 /// `{sequence}` and `{bytes}` are spelled by the dialect. A step's number is its place, from 1.
-const STEPS: &[&str] = &[
-    include_str!("migrations/0001_first.sql"),
-    include_str!("migrations/0002_enforcement.sql"),
+const STEPS: &[Step] = &[
+    Step::Text(include_str!("migrations/0001_first.sql")),
+    Step::Text(include_str!("migrations/0002_enforcement.sql")),
+    Step::AuditChain(include_str!("migrations/0003_audit_chain.sql")),
 ];
+
+/// SQL, and what must be done after it that SQL cannot do.
+enum Step {
+    Text(&'static str),
+    /// Then each organization's events are chained.
+    AuditChain(&'static str),
+}
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
      (version BIGINT PRIMARY KEY, applied_at BIGINT NOT NULL)";
 
 /// Brings the schema up to date. Whoever comes second waits, and finds it done.
 pub(super) async fn apply(database: &Database, now: u64) -> Result<(), StoreError> {
+    apply_steps(database, now, STEPS).await
+}
+
+async fn apply_steps(database: &Database, now: u64, steps: &[Step]) -> Result<(), StoreError> {
     let dialect = database.dialect();
     let mut connection = database.transaction().await?;
     connection.batch(dialect.lock_schema()).await?;
     connection.batch(LEDGER).await?;
     let found = version(&mut connection).await?;
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(StoreError::TooNew { found, known });
     }
     if found == known {
         return Ok(());
     }
-    for (version, step) in (1_i64..).zip(STEPS).filter(|(version, _)| *version > found) {
-        connection.batch(&dialect.spell(step)).await?;
+    for (version, step) in (1_i64..).zip(steps).filter(|(version, _)| *version > found) {
+        let (Step::Text(text) | Step::AuditChain(text)) = step;
+        connection.batch(&dialect.spell(text)).await?;
+        if let Step::AuditChain(_) = step {
+            audit_chain::chain_events(&mut connection).await?;
+        }
         connection
             .execute(
                 "INSERT INTO schema_migrations (version, applied_at) VALUES ($1, $2)",
@@ -46,3 +64,6 @@ async fn version(connection: &mut Connection) -> Result<i64, StoreError> {
     let found = connection.find(sql, &[], |row| row.int(0)).await?;
     Ok(found.unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use countersign_types::{
 
 use super::{
     Kind, NewAdminApiKey, Store, StoreError, WriteTx,
+    audit_logs::Head,
     value::{Row, Value},
 };
 
@@ -57,6 +58,7 @@ impl Store {
             organization: organization.id.clone(),
             actor: Actor::Operator,
             now: organization.created_at,
+            head: Head::default(),
         };
         let key = tx
             .create_admin_api_key(NewAdminApiKey {

@@ -7,8 +7,8 @@ use countersign_types::{
 };
 
 use super::{
-    Kind, Store, StoreError, connection::Connection, signal::announce, sources::Sources,
-    value::Value,
+    Kind, Store, StoreError, audit_logs::Head, connection::Connection, signal::announce,
+    sources::Sources, value::Value,
 };
 
 pub(super) const REVISION: &str = "SELECT revision FROM deployment WHERE id = 1";
@@ -30,6 +30,8 @@ pub struct WriteTx {
     pub(super) organization: OrganizationId,
     pub(super) actor: Actor,
     pub(super) now: UnixSeconds,
+    /// The newest event of the organization's log, those of this write included.
+    pub(super) head: Head,
 }
 
 impl<T> Change<T> {
@@ -53,7 +55,8 @@ impl Store {
         actor: Actor,
     ) -> Result<WriteTx, StoreError> {
         let mut connection = self.inner.database.transaction().await?;
-        let now = advance_clock(&mut connection, organization, self.inner.sources.now()).await?;
+        let now = self.inner.sources.now();
+        let (now, head) = advance_clock(&mut connection, organization, now).await?;
         if let Actor::ApiKey(key) = &actor {
             check_actor(&mut connection, organization, key, now).await?;
         }
@@ -63,6 +66,7 @@ impl Store {
             organization: organization.clone(),
             actor,
             now,
+            head,
         })
     }
 }
@@ -100,8 +104,15 @@ impl WriteTx {
             .await?;
         self.connection
             .execute(
-                "UPDATE organizations SET revision = $2 WHERE id = $1",
-                &[Value::text(&self.organization), Value::moment(revision)],
+                "UPDATE organizations SET revision = $2, audit_number = $3, audit_sha256 = $4, \
+                 audit_at = $5 WHERE id = $1",
+                &[
+                    Value::text(&self.organization),
+                    Value::moment(revision),
+                    Value::moment(self.head.number),
+                    Value::text(&self.head.sha256),
+                    Value::moment(self.now),
+                ],
             )
             .await?;
         let inner = &self.store.inner;
@@ -120,18 +131,19 @@ impl WriteTx {
 }
 
 /// Takes the organization's row, which makes every other writer of it wait, and moves its clock
-/// to now, or leaves it where a node with a faster clock has put it.
+/// to now, or leaves it where a node with a faster clock has put it. Answers with it the head of
+/// the audit log, which nobody else can move meanwhile.
 async fn advance_clock(
     connection: &mut Connection,
     organization: &OrganizationId,
     now: UnixSeconds,
-) -> Result<UnixSeconds, StoreError> {
+) -> Result<(UnixSeconds, Head), StoreError> {
     connection
         .find(
             "UPDATE organizations SET clock = CASE WHEN clock < $2 THEN $2 ELSE clock END \
-             WHERE id = $1 RETURNING clock",
+             WHERE id = $1 RETURNING clock, audit_number, audit_sha256",
             &[Value::text(organization), Value::moment(now)],
-            |row| row.moment(0),
+            |row| Ok((row.moment(0)?, Head::read(row, 1)?)),
         )
         .await?
         .ok_or_else(|| StoreError::not_found(Kind::Organization, organization.as_str()))

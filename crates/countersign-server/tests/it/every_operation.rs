@@ -341,6 +341,7 @@ async fn every_list_holds_its_query_to_the_same_rules() {
             !writes(each)
                 && each.path().starts_with("/v1/organization")
                 && !each.path().ends_with('}')
+                && !each.path().ends_with("/head")
         });
         let mut count = 0;
         for operation in lists {

@@ -8,6 +8,7 @@
     reason = "the functions that tests share are as free as tests, and say what they skip"
 )]
 
+mod audit_chain;
 mod audit_logs;
 mod bundle;
 mod certificates;

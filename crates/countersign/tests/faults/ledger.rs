@@ -1,4 +1,5 @@
-//! The audit log replayed from its beginning comes to exactly what the server holds.
+//! The audit log replayed from its beginning comes to exactly what the server holds, and its chain
+//! is whole.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,7 @@ use countersign_client::{
     AuditLogParams, Client,
     types::{audit::AuditLog, id::CertificateId},
 };
+use countersign_verify::audit_chain::{ChainWalk, KeptHead};
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
 
@@ -23,6 +25,7 @@ pub(crate) async fn assert_agrees(client: &Client) -> usize {
         .try_collect()
         .await
         .unwrap();
+    assert_whole(client, &events).await;
     // They come newest first.
     events.reverse();
     let mut told = Seen::new();
@@ -35,6 +38,20 @@ pub(crate) async fn assert_agrees(client: &Client) -> usize {
         "the audit log and the state disagree"
     );
     events.len()
+}
+
+/// Nobody else may be writing.
+async fn assert_whole(client: &Client, events: &[AuditLog]) {
+    let head = client.audit_logs().retrieve_head().await.unwrap().value;
+    let mut walk = ChainWalk::new(vec![KeptHead {
+        number: Some(head.number),
+        sha256: head.sha256,
+    }]);
+    for event in events {
+        walk.step(serde_json::to_value(event).unwrap().as_object().unwrap());
+    }
+    assert_eq!(walk.events(), head.number);
+    assert_eq!(walk.finish(1), []);
 }
 
 fn replay(told: &mut Seen, event: &AuditLog) {

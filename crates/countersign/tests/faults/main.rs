@@ -1,6 +1,7 @@
 //! What goes wrong under a server that is at work: kills, full and read-only disks, a database
 //! that restarts. Real processes on real databases. What was acknowledged is never lost, nothing
 //! is ever half done, the audit log tells exactly what happened, and it ends without a restart.
+//! And who tampers with that log is found.
 
 #![expect(
     clippy::indexing_slicing,
@@ -14,5 +15,6 @@ mod kill;
 mod ledger;
 mod node;
 mod postgres;
+mod tamper;
 mod two_nodes;
 mod writers;

@@ -124,3 +124,35 @@ async fn its_query_is_checked() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn its_events_are_a_chain_that_ends_with_its_head() {
+    on_each_store(async |server| {
+        server.fixture().await;
+        server.clock.advance(5);
+        server.project("Naïve \"quoted\" \\ 😀").await;
+        let head = server.get(&format!("{PATH}/head")).ok().await;
+        let page = server.get(&format!("{PATH}?limit=100")).ok().await;
+        let events = page["data"].as_array().unwrap();
+        let mut previous = json!("0".repeat(64));
+        for (number, event) in (1_u64..).zip(events.iter().rev()) {
+            let chain = &event["chain"];
+            assert_eq!(
+                (&chain["number"], &chain["previous_sha256"]),
+                (&json!(number), &previous)
+            );
+            previous = chain["sha256"].clone();
+        }
+        let newest = json!({
+            "object": "audit_log.head",
+            "number": events.len(),
+            "sha256": previous,
+            "effective_at": START + 5,
+        });
+        assert_eq!(head, newest);
+        let other = server.other_organization().await;
+        let theirs = server.get(&format!("{PATH}/head")).key(&other).ok().await;
+        assert_eq!(theirs["number"], 1, "each organization has its own");
+    })
+    .await;
+}

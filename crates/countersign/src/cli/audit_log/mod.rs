@@ -1,15 +1,19 @@
 //! `countersign audit-log`: what was done, by which key.
 
+mod chain_file;
+mod verify;
+
 use std::{collections::HashSet, time::Duration};
 
 use clap::{Args, Subcommand};
 use countersign_client::{AuditLogParams, Client};
 use countersign_types::{
     UnixSeconds,
-    audit::AuditLog as Event,
+    audit::{AuditHead, AuditLog as Event},
     id::{AuditLogId, ProjectId},
 };
 
+use self::verify::Verify;
 use super::api::{ApiOptions, block_on, page_size, take};
 use crate::{
     failure::Outcome,
@@ -33,6 +37,10 @@ pub(crate) struct AuditLog {
 enum Verb {
     /// List events, newest first
     List(List),
+    /// Print the number and the hash of the newest event, to be kept elsewhere
+    Head,
+    /// Check that no event was removed, edited, moved or inserted
+    Verify(Verify),
 }
 
 #[derive(Args)]
@@ -78,19 +86,28 @@ fn parse_moment(text: &str) -> Result<UnixSeconds, String> {
 
 impl AuditLog {
     pub(crate) fn run(self, output: Output) -> Outcome {
-        let client = self.api.client()?;
-        let Verb::List(list) = self.verb;
-        block_on(async move {
-            if list.follow {
-                list.follow(&client, output).await
-            } else {
-                output.list(&list.fetch(&client, list.since, Some(list.limit)).await?)
+        match self.verb {
+            Verb::List(list) => {
+                let client = self.api.client()?;
+                block_on(list.run(&client, output))
             }
-        })
+            Verb::Head => {
+                let client = self.api.client()?;
+                block_on(async { output.one(&client.audit_logs().retrieve_head().await?.value) })
+            }
+            Verb::Verify(verify) => verify.run(&self.api, output),
+        }
     }
 }
 
 impl List {
+    async fn run(&self, client: &Client, output: Output) -> Outcome {
+        if self.follow {
+            return self.follow(client, output).await;
+        }
+        output.list(&self.fetch(client, self.since, Some(self.limit)).await?)
+    }
+
     async fn fetch(
         &self,
         client: &Client,
@@ -146,6 +163,15 @@ impl List {
     async fn recent(&self, client: &Client, newest: UnixSeconds) -> Outcome<Vec<Event>> {
         let since = newest.saturating_sub(OVERLAP).max(self.since.unwrap_or(0));
         self.fetch(client, Some(since), None).await
+    }
+}
+
+impl Row for AuditHead {
+    const HEAD: &'static [&'static str] = &["number", "sha256", "at"];
+
+    fn cells(&self) -> Vec<String> {
+        let (number, sha256) = (self.number.to_string(), self.sha256.clone());
+        vec![number, sha256, moment(self.effective_at)]
     }
 }
 

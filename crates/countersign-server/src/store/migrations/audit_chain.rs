@@ -1,0 +1,79 @@
+//! Chains the events that were written before there was a chain. An event without a place in it
+//! would be one that an attacker could add, so none is left.
+
+use countersign_types::{UnixSeconds, id::OrganizationId};
+
+use super::super::{
+    StoreError,
+    audit_logs::{Head, read_unchained},
+    connection::Connection,
+    value::Value,
+};
+
+/// How many events are read at a time.
+const BATCH: i64 = 500;
+
+pub(super) async fn chain_events(connection: &mut Connection) -> Result<(), StoreError> {
+    let sql = "SELECT id FROM organizations ORDER BY seq";
+    for organization in connection.query(sql, &[], |row| row.parse(0)).await? {
+        chain_organization(connection, &organization).await?;
+    }
+    Ok(())
+}
+
+/// In the order of the log, which is the order in which its events were committed.
+async fn chain_organization(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+) -> Result<(), StoreError> {
+    let mut head = Head::default();
+    let mut at: (UnixSeconds, i64) = (0, -1);
+    loop {
+        let events = connection
+            .query(
+                "SELECT id, event_type, effective_at, project_id, project_name, actor_id, \
+                 details, seq FROM audit_logs WHERE organization_id = $1 \
+                 AND (effective_at, seq) > ($2, $3) ORDER BY effective_at, seq LIMIT $4",
+                &[
+                    Value::text(organization),
+                    Value::moment(at.0),
+                    Value::Int(at.1),
+                    Value::Int(BATCH),
+                ],
+                |row| Ok((row.int(7)?, read_unchained(row)?)),
+            )
+            .await?;
+        if events.is_empty() {
+            break;
+        }
+        for (seq, event) in events {
+            at = (event.effective_at, seq);
+            let chain = head.chain(event)?;
+            connection
+                .execute(
+                    "UPDATE audit_logs SET chain_number = $2, previous_sha256 = $3, sha256 = $4 \
+                     WHERE seq = $1",
+                    &[
+                        Value::Int(seq),
+                        Value::moment(chain.number),
+                        Value::text(&chain.previous_sha256),
+                        Value::text(&chain.sha256),
+                    ],
+                )
+                .await?;
+        }
+    }
+    connection
+        .execute(
+            "UPDATE organizations SET audit_number = $2, audit_sha256 = $3, audit_at = $4 \
+             WHERE id = $1",
+            &[
+                Value::text(organization),
+                Value::moment(head.number),
+                Value::text(&head.sha256),
+                Value::moment(at.0),
+            ],
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! The walk along a chain, from the newest event to the oldest, in memory that does not grow with
+//! the log.
+
+use serde_json::{Map, Value};
+
+use super::{ChainFault, GENESIS, Place, event_sha256};
+
+/// How many faults are told one by one: a log of another's making could have millions.
+const MAX_FAULTS: usize = 1000;
+
+/// A head that somebody kept: the hash of what was the newest event then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptHead {
+    /// Its number, where that was kept too.
+    pub number: Option<u64>,
+    /// Its hash, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// Looks at the events of one organization, newest first, and says what is wrong with them.
+#[derive(Debug, Default)]
+pub struct ChainWalk {
+    heads: Vec<KeptHead>,
+    faults: Vec<ChainFault>,
+    events: u64,
+    newest: Option<Link>,
+    lowest: Option<Link>,
+}
+
+/// An event as its neighbours see it.
+#[derive(Debug, Clone)]
+struct Link {
+    place: Place,
+    previous_sha256: String,
+    sha256: String,
+    /// The hash that another of this number has, if it is that one that the chain leads to.
+    named_sha256: Option<String>,
+}
+
+impl Link {
+    fn read(event: &Map<String, Value>) -> Option<Self> {
+        let chain = event.get("chain")?;
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            place: Place {
+                number: chain.get("number")?.as_u64().filter(|number| *number > 0)?,
+                id: text(event.get("id"))?,
+            },
+            previous_sha256: text(chain.get("previous_sha256"))?,
+            sha256: text(chain.get("sha256"))?,
+            named_sha256: None,
+        })
+    }
+}
+
+impl ChainWalk {
+    /// A walk that must meet each of these heads.
+    #[must_use]
+    pub fn new(heads: Vec<KeptHead>) -> Self {
+        Self {
+            heads,
+            ..Self::default()
+        }
+    }
+
+    /// How many events there were so far.
+    #[must_use]
+    pub const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The highest event so far, and its hash.
+    #[must_use]
+    pub fn newest(&self) -> Option<(&Place, &str)> {
+        self.newest
+            .as_ref()
+            .map(|link| (&link.place, link.sha256.as_str()))
+    }
+
+    /// The lowest event so far.
+    #[must_use]
+    pub fn lowest(&self) -> Option<&Place> {
+        self.lowest.as_ref().map(|link| &link.place)
+    }
+
+    /// Goes on to the next older event, as the API shows it.
+    pub fn step(&mut self, event: &Map<String, Value>) {
+        self.events = self.events.saturating_add(1);
+        let newer = self.lowest().cloned();
+        let Some(mut link) = Link::read(event) else {
+            let id = event.get("id").and_then(Value::as_str).unwrap_or_default();
+            let id = id.to_owned();
+            return self.fault(ChainFault::Unchained { id, newer });
+        };
+        let sha256 = event_sha256(event);
+        link.named_sha256 = self.meet_heads(&link);
+        if sha256 != link.sha256 {
+            link.named_sha256.get_or_insert(link.sha256.clone());
+            self.fault(ChainFault::Edited {
+                event: link.place.clone(),
+                sha256: sha256.clone(),
+            });
+        }
+        let Some(newer) = self.lowest.clone() else {
+            self.newest = Some(link.clone());
+            self.lowest = Some(link);
+            return;
+        };
+        let (number, expected) = (link.place.number, newer.place.number - 1);
+        if number > expected {
+            return self.stray(link, newer);
+        }
+        if number < expected {
+            self.fault(ChainFault::Missing {
+                from: number + 1,
+                to: expected,
+                newer: Some(newer.place),
+                older: Some(link.place.clone()),
+            });
+        } else if ![&link.sha256, &sha256].contains(&&newer.previous_sha256) {
+            link.named_sha256 = Some(newer.previous_sha256.clone());
+            self.fault(ChainFault::Replaced {
+                event: link.place.clone(),
+                newer: newer.place,
+                named_sha256: newer.previous_sha256,
+            });
+        }
+        self.lowest = Some(link);
+    }
+
+    /// Ends the walk, which was to reach the event of this number. Answers what is wrong.
+    #[must_use]
+    pub fn finish(mut self, first: u64) -> Vec<ChainFault> {
+        if let Some(lowest) = self.lowest.clone() {
+            let number = lowest.place.number;
+            if number > first {
+                self.fault(ChainFault::Missing {
+                    from: first,
+                    to: number - 1,
+                    newer: Some(lowest.place),
+                    older: None,
+                });
+            } else if number == 1 && lowest.previous_sha256 != GENESIS {
+                self.fault(ChainFault::NoBeginning {
+                    event: lowest.place,
+                });
+            }
+        }
+        let highest = self.newest.take().map(|link| link.place);
+        for head in std::mem::take(&mut self.heads) {
+            let beyond = head.number.filter(|number| {
+                let highest = highest.as_ref().map_or(0, |place| place.number);
+                *number > highest && *number >= first
+            });
+            self.fault(match beyond {
+                Some(to) => ChainFault::Missing {
+                    from: highest.as_ref().map_or(first, |place| place.number + 1),
+                    to,
+                    newer: None,
+                    older: highest.clone(),
+                },
+                None => ChainFault::HeadNotFound {
+                    kept_sha256: head.sha256,
+                },
+            });
+        }
+        self.faults
+    }
+
+    /// Adds a fault that was found by other means.
+    pub fn fault(&mut self, fault: ChainFault) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Crosses off the heads that this event is, and tells of those that it should have been, of
+    /// which it answers one.
+    fn meet_heads(&mut self, link: &Link) -> Option<String> {
+        let mut rewritten = Vec::new();
+        self.heads.retain(|head| {
+            let same_number = head.number.is_none_or(|number| number == link.place.number);
+            if head.sha256 == link.sha256 && same_number {
+                return false;
+            }
+            if head.number == Some(link.place.number) {
+                rewritten.push(head.sha256.clone());
+                return false;
+            }
+            true
+        });
+        for kept_sha256 in rewritten.iter().cloned() {
+            let event = link.place.clone();
+            self.fault(ChainFault::Rewritten { event, kept_sha256 });
+        }
+        rewritten.pop()
+    }
+
+    /// An event where a lower number belongs: one that was missed before, or one too many.
+    fn stray(&mut self, link: Link, lowest: Link) {
+        let event = link.place.clone();
+        if lowest.place.number == event.number && lowest.named_sha256.as_ref() == Some(&link.sha256)
+        {
+            // This is the one that the chain leads to, so it was the other that does not belong.
+            self.faults.retain(|fault| {
+                !matches!(fault, ChainFault::Edited { event, .. }
+                    | ChainFault::Replaced { event, .. }
+                    | ChainFault::Rewritten { event, .. } if *event == lowest.place)
+            });
+            self.fault(ChainFault::Inserted {
+                event: lowest.place,
+            });
+            self.lowest = Some(link);
+        } else if self.fill_gap(event.number) {
+            self.fault(ChainFault::OutOfOrder {
+                event,
+                newer: lowest.place,
+            });
+        } else {
+            self.fault(ChainFault::Inserted { event });
+        }
+    }
+
+    /// Takes a number out of those that were thought missing; whether it was one.
+    fn fill_gap(&mut self, number: u64) -> bool {
+        let found = self.faults.iter().position(|fault| {
+            matches!(fault, ChainFault::Missing { from, to, .. } if (*from..=*to).contains(&number))
+        });
+        let Some(index) = found else {
+            return false;
+        };
+        let ChainFault::Missing {
+            from,
+            to,
+            newer,
+            older,
+        } = self.faults.remove(index)
+        else {
+            return false;
+        };
+        for (from, to) in [(number + 1, to), (from, number - 1)] {
+            if from <= to {
+                let (newer, older) = (newer.clone(), older.clone());
+                self.fault(ChainFault::Missing {
+                    from,
+                    to,
+                    newer,
+                    older,
+                });
+            }
+        }
+        true
+    }
+}
