@@ -6,6 +6,7 @@ use countersign_types::{
     bundle::{Bundle, Gateways},
     extension::Extensions,
     id::GatewayId,
+    observation::{ObservationBatch, ObservationReceipt},
 };
 
 use crate::{Client, Error, Response, request::Request};
@@ -63,6 +64,20 @@ impl Countersign {
             origin: self.client.inner.origin(),
             extension,
         })
+    }
+
+    /// Hands over what a gateway saw. A batch may be sent again, under its number, until it is
+    /// answered: it is applied once. Where the receipt names unknown chains, nothing was applied.
+    /// Needs a gateway key.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn record_observations(
+        &self,
+        batch: &ObservationBatch,
+    ) -> Result<Response<ObservationReceipt>, Error> {
+        let request = Request::post(&["countersign", "observations"]).json(batch)?;
+        self.client.send(request).await
     }
 
     /// The gateways that are alive, and the revision that each enforces.

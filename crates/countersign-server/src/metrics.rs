@@ -19,6 +19,8 @@ pub(crate) const REQUESTS: &str = "countersign_http_requests_total";
 pub(crate) const SECONDS: &str = "countersign_http_request_duration_seconds";
 pub(crate) const IN_FLIGHT: &str = "countersign_http_requests_in_flight";
 pub(crate) const STORE_ERRORS: &str = "countersign_store_errors_total";
+pub(crate) const OBSERVED_REQUESTS: &str = "countersign_observed_requests_total";
+pub(crate) const OBSERVATIONS_REFUSED: &str = "countersign_observations_refused_total";
 const NOT_AFTER: &str = "countersign_certificate_not_after_seconds";
 const REVISION: &str = "countersign_revision";
 
@@ -49,6 +51,14 @@ fn describe() {
     );
     describe_gauge!(IN_FLIGHT, "requests being answered");
     describe_counter!(STORE_ERRORS, "requests that failed for the store, by code");
+    describe_counter!(
+        OBSERVED_REQUESTS,
+        "requests that gateways saw and the store keeps"
+    );
+    describe_counter!(
+        OBSERVATIONS_REFUSED,
+        "observations of gateways that are not kept, by reason"
+    );
 }
 
 /// How many anchors are shown, those that expire first: a bound on the size of a scrape.

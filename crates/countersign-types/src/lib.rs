@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod error;
 pub mod extension;
 pub mod id;
+pub mod observation;
 pub mod organization;
 pub mod page;
 pub mod project;

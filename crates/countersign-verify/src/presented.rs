@@ -1,11 +1,22 @@
 //! What a client presented: untrusted until judged.
 
+use aws_lc_rs::digest::{Context, SHA256};
+use countersign_types::observation::ChainDigest;
 use rustls_pki_types::{
     CertificateDer,
     pem::{self, PemObject},
 };
 
-use crate::path::Leaf;
+use crate::{
+    budget::{MAX_INTERMEDIATE_BYTES, MAX_INTERMEDIATES},
+    path::Leaf,
+};
+
+/// The most certificates of a chain that a verdict depends on: the leaf, the intermediates that it
+/// may have, and one more, which shows that it has too many.
+pub const MAX_CERTIFICATES: usize = MAX_INTERMEDIATES + 2;
+/// The most bytes that a chain may have: what rustls takes as a handshake's certificates.
+pub const MAX_BYTES: usize = MAX_INTERMEDIATE_BYTES;
 
 /// A client's certificates, leaf first, as the handshake gave them. Nothing about them is known
 /// but that the client holds the leaf's key, if the leaf [`can_be_verified`].
@@ -40,6 +51,28 @@ impl Presented {
     #[must_use]
     pub fn intermediates(&self) -> &[CertificateDer<'static>] {
         self.chain.get(1..).unwrap_or_default()
+    }
+
+    /// The certificates that a verdict depends on, leaf first. Of a chain that is too long, as
+    /// many as show that it is.
+    #[must_use]
+    pub fn judged(&self) -> &[CertificateDer<'static>] {
+        let end = self.chain.len().min(MAX_CERTIFICATES);
+        self.chain.get(..end).unwrap_or_default()
+    }
+
+    /// Tells this chain from every other that may be judged otherwise. Each certificate's length
+    /// goes before it, so that no two chains run together alike.
+    #[must_use]
+    pub fn sha256(&self) -> ChainDigest {
+        let mut context = Context::new(&SHA256);
+        for der in self.judged() {
+            let length = u64::try_from(der.len()).unwrap_or(u64::MAX);
+            context.update(&length.to_le_bytes());
+            context.update(der);
+        }
+        let digest = <[u8; 32]>::try_from(context.finish().as_ref());
+        ChainDigest::new(digest.unwrap_or_default())
     }
 }
 

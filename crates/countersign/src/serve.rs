@@ -23,6 +23,12 @@ use crate::{
 /// The name of the database in the data directory.
 const DATABASE_FILE: &str = "countersign.db";
 
+/// How many days observations are kept where nobody says.
+pub(crate) const OBSERVATION_DAYS: u32 = 90;
+
+/// How often what was observed too long ago is removed. Every node does; each finds what is left.
+const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
+
 const TLS_HINT: &str =
     "`serve.tls_certificate` and `serve.tls_key` name PEM files that belong together";
 
@@ -131,6 +137,9 @@ async fn start(effective: &Effective) -> Outcome {
         metrics_listener,
         tls: tls_files(effective),
         grace: Duration::from_secs(effective.parsed("serve.drain_seconds").unwrap_or(30)),
+        observation_days: effective
+            .parsed("observations.days")
+            .unwrap_or(OBSERVATION_DAYS),
     };
     let address = plane.address()?;
     tracing::info!(%address, tls = plane.tls.is_some(), "the control plane listens");
@@ -154,6 +163,8 @@ pub(crate) struct ControlPlane {
     pub(crate) tls: Option<TlsFiles>,
     /// How long open requests may take once the end has begun.
     pub(crate) grace: Duration,
+    /// How many days what gateways saw is kept.
+    pub(crate) observation_days: u32,
 }
 
 impl ControlPlane {
@@ -173,7 +184,12 @@ impl ControlPlane {
             Some(listener) => Some((listener, metrics::install().doing("keep figures")?)),
             None => None,
         };
-        let app = App::new(self.store.clone(), &StoreSources::system())?;
+        let app = App::keeping(
+            self.store.clone(),
+            &StoreSources::system(),
+            self.observation_days,
+        )?;
+        let _forgetting = Forgetting::start(self.store.clone(), self.observation_days);
         if let Some((listener, handle)) = recorder {
             let figures = metrics::router(handle, self.store.clone());
             tokio::spawn(serve(
@@ -203,6 +219,29 @@ impl ControlPlane {
         .await
         .doing("serve")
         .map_err(|failure| failure.hint(TLS_HINT))
+    }
+}
+
+/// The task that removes what was observed too long ago; it ends with this.
+struct Forgetting(tokio::task::JoinHandle<()>);
+
+impl Forgetting {
+    fn start(store: Store, days: u32) -> Self {
+        Self(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(FORGET_EVERY);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = store.forget_observations(days).await {
+                    tracing::warn!(%error, "old observations could not be removed; the next hour tries again");
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Forgetting {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

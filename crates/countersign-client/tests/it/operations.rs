@@ -9,6 +9,7 @@ use countersign_client::{
         api_key::AdminApiKeyCreateRequest,
         certificate::{ModifyCertificateRequest, Scope, UploadCertificateRequest},
         id::{ApiKeyId, CertificateId, GatewayId, ProjectId, ServiceAccountId},
+        observation::{Der, ObservationBatch, ObservedChain},
         page::Order,
         project::{
             ProjectCreateRequest, ProjectUpdateRequest, ServiceAccountApiKeyCreateRequest,
@@ -620,6 +621,23 @@ async fn what_only_countersign_has() {
         Value::Null,
         &empty,
         calls![client => client.countersign().bundle((&gw(), ""), 0, WAIT).await],
+    )
+    .await;
+    let batch = || ObservationBatch {
+        gateway: gw(),
+        number: 1,
+        chains: vec![ObservedChain {
+            organization: "org-a".parse().unwrap(),
+            certificates: vec![Der(vec![0x30, 0])],
+        }],
+        observations: Vec::new(),
+    };
+    check(
+        "POST /v1/countersign/observations",
+        json!({ "gateway": "gw_a", "number": 1, "observations": [],
+            "chains": [{ "organization": "org-a", "certificates": ["MAA="] }] }),
+        &json!({ "accepted": 0, "refused": 0, "unknown_chains": ["ab".repeat(32)] }),
+        calls![client => client.countersign().record_observations(&batch()).await],
     )
     .await;
     check(

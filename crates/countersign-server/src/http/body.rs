@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{error::ApiError, json};
 
-/// The most bytes of a body that are kept: four times the largest PEM, so that one that is too
+/// The most bytes of a body that are kept, where an operation does not say otherwise: four times the largest PEM, so that one that is too
 /// large still gets the answer that speaks of certificates.
 pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -20,16 +20,16 @@ pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 const MAX_DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Reads the whole body, up to the limit.
-pub(super) async fn collect(mut body: Body) -> Result<Bytes, ApiError> {
+pub(super) async fn collect(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(broken_off)?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if whole.len() + data.len() > MAX_BODY_BYTES {
+        if whole.len() + data.len() > limit {
             discard(body).await;
-            return Err(too_large());
+            return Err(too_large(limit));
         }
         whole.extend_from_slice(&data);
     }
@@ -59,8 +59,8 @@ fn broken_off(error: axum::Error) -> ApiError {
     .because(error.to_string())
 }
 
-fn too_large() -> ApiError {
-    let message = format!("The body is larger than {MAX_BODY_BYTES} bytes. Send less.");
+fn too_large(limit: usize) -> ApiError {
+    let message = format!("The body is larger than {limit} bytes. Send less.");
     ApiError::new(ErrorCode::RequestTooLarge, message)
 }
 

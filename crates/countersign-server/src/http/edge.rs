@@ -98,8 +98,12 @@ async fn run(
     let query = Query::read(parts.uri.query())?;
     let fields = match operation.takes {
         Takes::NoBody => Fields::default(),
-        Takes::OptionalBody(_) => read(&parts.headers, body).await?.unwrap_or_default(),
-        Takes::Body(_) => read(&parts.headers, body).await?.ok_or_else(no_body)?,
+        Takes::OptionalBody(_) => read(operation, &parts.headers, body)
+            .await?
+            .unwrap_or_default(),
+        Takes::Body(_) => read(operation, &parts.headers, body)
+            .await?
+            .ok_or_else(no_body)?,
     };
     let call = Call {
         app: app.clone(),
@@ -112,12 +116,16 @@ async fn run(
 }
 
 /// The properties in the body; nothing when the body is empty.
-async fn read(headers: &HeaderMap, body: &mut Body) -> Result<Option<Fields>, ApiError> {
+async fn read(
+    operation: &Operation,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Option<Fields>, ApiError> {
     if body.is_end_stream() {
         return Ok(None);
     }
     body::check_media_type(headers)?;
-    let whole = body::collect(std::mem::take(body));
+    let whole = body::collect(std::mem::take(body), operation.body_bytes);
     let whole = timeout(BODY_TIME_LIMIT, whole)
         .await
         .map_err(|_| too_slow_a_body())??;

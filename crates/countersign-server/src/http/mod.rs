@@ -13,6 +13,7 @@ mod gateways;
 mod health;
 mod json;
 mod meters;
+mod observations;
 mod openapi;
 mod operation;
 mod parameters;
@@ -46,6 +47,9 @@ pub use openapi::document;
 pub use operation::{Needs, Operation};
 pub use table::operations;
 
+/// How many days observations are kept when nobody says otherwise.
+const OBSERVATION_DAYS: u32 = 90;
+
 /// What every request shares. A clone is the same one.
 #[derive(Clone)]
 pub struct App(Arc<Shared>);
@@ -54,6 +58,7 @@ struct Shared {
     store: Store,
     clock: Clock,
     closing: CancellationToken,
+    observation_days: u32,
     request_ids: RequestIds,
 }
 
@@ -63,12 +68,25 @@ impl App {
     /// # Errors
     /// When there is no randomness to be had.
     pub fn new(store: Store, sources: &Sources) -> Result<Self, StoreError> {
+        Self::keeping(store, sources, OBSERVATION_DAYS)
+    }
+
+    /// The same, with observations kept for so many days, today included.
+    ///
+    /// # Errors
+    /// When there is no randomness to be had.
+    pub fn keeping(
+        store: Store,
+        sources: &Sources,
+        observation_days: u32,
+    ) -> Result<Self, StoreError> {
         let mut seed = [0; 16];
         (sources.random)(&mut seed)?;
         Ok(Self(Arc::new(Shared {
             store,
             clock: Arc::clone(&sources.clock),
             closing: CancellationToken::new(),
+            observation_days,
             request_ids: RequestIds::new(u128::from_be_bytes(seed)),
         })))
     }
@@ -85,6 +103,10 @@ impl App {
 
     fn now(&self) -> UnixSeconds {
         (self.0.clock)()
+    }
+
+    fn observation_days(&self) -> u32 {
+        self.0.observation_days
     }
 
     fn closing(&self) -> &CancellationToken {

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     answer::Answer,
+    body::MAX_BODY_BYTES,
     call::Call,
     caller::{Admin, Caller},
     error::ApiError,
@@ -65,6 +66,7 @@ pub struct Operation {
     pub(super) answers: SchemaOf,
     pub(super) codes: &'static [ErrorCode],
     pub(super) waits: bool,
+    pub(super) body_bytes: usize,
     pub(super) handler: Handler,
 }
 
@@ -139,6 +141,7 @@ impl Operation {
             answers: |_| json!({ "type": "object" }),
             codes: &[],
             waits: false,
+            body_bytes: MAX_BODY_BYTES,
             handler: Box::new(move |_, call| Box::pin(handler(call))),
         }
     }
@@ -162,6 +165,12 @@ impl Operation {
 
     pub(super) fn takes<T: ToSchema>(mut self) -> Self {
         self.takes = Takes::Body(|schemas| schemas.of::<T>());
+        self
+    }
+
+    /// Its body may have so many bytes, more than usual.
+    pub(super) fn up_to(mut self, bytes: usize) -> Self {
+        self.body_bytes = bytes;
         self
     }
 

@@ -18,6 +18,7 @@ use countersign_types::{
     },
     error::ErrorCode as Code,
     extension::Extensions,
+    observation::{MAX_BATCH_BYTES, ObservationBatch, ObservationReceipt},
     page::Order,
     project::{
         DeletedServiceAccount, Project, ProjectCreateRequest, ProjectUpdateRequest, ServiceAccount,
@@ -29,7 +30,7 @@ use http::Method;
 use serde_json::json;
 
 use super::{
-    admin_api_keys, audit_logs, certificates, gateways, health,
+    admin_api_keys, audit_logs, certificates, gateways, health, observations,
     operation::{Needs, Operation, Parameter},
     parameters::{after, any_of, flag, include, limit, page},
     project_api_keys, projects, service_accounts,
@@ -326,6 +327,11 @@ fn countersign() -> Vec<Operation> {
         Operation::open(GET, "/v1/countersign/extensions", "listExtensions", health::extensions)
             .summary(TAG, "List what this server can do beyond the reference.")
             .answers::<Extensions>(),
+        Operation::open(POST, "/v1/countersign/observations", "recordObservations", observations::record)
+            .permit(Needs::Gateway)
+            .summary(TAG, "Keep what a gateway saw. A batch is applied whole, and once.")
+            .takes::<ObservationBatch>().up_to(MAX_BATCH_BYTES).answers::<ObservationReceipt>()
+            .refuses(&[Code::MissingRequiredParameter]),
         Operation::open(GET, "/openapi.json", "getOpenapiDocument", health::document)
             .summary(TAG, "This document."),
         Operation::open(GET, "/healthz", "getHealth", health::live)

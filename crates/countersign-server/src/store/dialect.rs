@@ -58,12 +58,17 @@ impl Dialect {
 
     /// A migration's text with this database's words for its types.
     pub(super) fn spell(self, migration: &str) -> String {
-        let (sequence, bytes) = match self {
-            Self::Sqlite => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB"),
-            Self::Postgres => ("BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "BYTEA"),
+        let (sequence, bytes, clustered) = match self {
+            Self::Sqlite => ("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB", "WITHOUT ROWID"),
+            Self::Postgres => (
+                "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+                "BYTEA",
+                "",
+            ),
         };
         migration
             .replace("{sequence}", sequence)
             .replace("{bytes}", bytes)
+            .replace("{clustered}", clustered)
     }
 }

@@ -8,11 +8,13 @@ use super::{
     value::Value,
 };
 
-/// `{sequence}` and `{bytes}` are spelled by the dialect. A step's number is its place, from 1.
+/// `{sequence}`, `{bytes}` and `{clustered}` are spelled by the dialect. A step's number is its
+/// place, from 1.
 const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0001_first.sql")),
     Step::Text(include_str!("migrations/0002_enforcement.sql")),
     Step::AuditChain(include_str!("migrations/0003_audit_chain.sql")),
+    Step::Text(include_str!("migrations/0004_observations.sql")),
 ];
 
 /// SQL, and what must be done after it that SQL cannot do.

@@ -10,10 +10,13 @@ mod certificates;
 mod connection;
 mod dialect;
 mod error;
+mod forget;
 mod gateways;
 mod listing;
 mod migrations;
 mod mint;
+mod observations;
+mod observed_chains;
 mod organizations;
 mod postgres;
 mod postgres_url;
@@ -24,6 +27,7 @@ mod sources;
 mod sqlite;
 mod toggles;
 mod value;
+mod workloads;
 mod write;
 
 use std::{fmt, path::PathBuf, sync::Arc};
@@ -39,10 +43,13 @@ pub use self::{
     certificates::NewCertificate,
     error::{Kind, Outage, StoreError},
     mint::key_digest,
+    observations::{NotKept, RecordedBatch},
+    observed_chains::{ObservedIdentity, ReceivedChain},
     organizations::CreatedOrganization,
     projects::NewProject,
     service_accounts::NewServiceAccount,
     sources::{Clock, Random, Sources},
+    workloads::Workload,
     write::{Change, WriteTx},
 };
 

@@ -137,6 +137,17 @@ impl Row<'_> {
         }
     }
 
+    pub(super) fn optional_bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {
+        match self {
+            Self::Sqlite(row) => row
+                .get_ref(column)
+                .map_err(sqlite::unreadable)?
+                .as_blob_or_null()
+                .map_err(|error| StoreError::Corrupt(error.to_string())),
+            Self::Postgres(row) => row.try_get(column).map_err(postgres::unreadable),
+        }
+    }
+
     /// An id, or another word that has a set form.
     pub(super) fn parse<T: FromStr>(&self, column: usize) -> Result<T, StoreError> {
         parse(self.text(column)?)
@@ -147,6 +158,15 @@ impl Row<'_> {
         column: usize,
     ) -> Result<Option<T>, StoreError> {
         self.optional_text(column)?.map(parse).transpose()
+    }
+
+    /// An id where there is one; an empty text is none.
+    pub(super) fn parse_unless_empty<T: FromStr>(
+        &self,
+        column: usize,
+    ) -> Result<Option<T>, StoreError> {
+        let text = self.text(column)?;
+        (!text.is_empty()).then(|| parse(text)).transpose()
     }
 }
 

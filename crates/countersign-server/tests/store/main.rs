@@ -17,5 +17,6 @@ mod enforcement;
 mod faults;
 mod keys;
 mod neighbours;
+mod observations;
 mod opening;
 mod setting;

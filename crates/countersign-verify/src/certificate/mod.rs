@@ -14,6 +14,7 @@ mod name;
 mod pem;
 mod private_key;
 mod rejection;
+mod summary;
 
 pub use anchor::{Anchor, read_upload};
 pub use facts::{Facts, Moment};
@@ -21,3 +22,4 @@ pub use inspect::{Inspection, inspect};
 pub use pem::MAX_UPLOAD_BYTES;
 pub use private_key::holds_private_key;
 pub use rejection::Rejection;
+pub use summary::LeafSummary;

@@ -161,6 +161,27 @@ impl LeafFacts {
         attributes.chain(names)
     }
 
+    /// The subject alternative names for people: `DNS:a.example`, and `(unreadable)` where the
+    /// value is not text that can be relied on.
+    #[must_use]
+    pub fn readable_names(&self) -> Vec<String> {
+        let readable = |name: &Name| {
+            let value = match &name.value {
+                Text::Plain(text) => text,
+                Text::Repeated | Text::Unreadable => "(unreadable)",
+            };
+            let kind = NameType::CONSTANTS
+                .iter()
+                .find(|(_, kind)| *kind == name.kind);
+            let kind = kind.map_or("OTHER", |(constant, _)| constant);
+            match &*name.oid {
+                "" => format!("{kind}:{value}"),
+                oid => format!("{kind}:{oid}:{value}"),
+            }
+        };
+        self.names.iter().map(readable).collect()
+    }
+
     /// Adds an occurrence.
     pub(super) fn add_attribute(&mut self, attribute: Attribute, text: Text) {
         if let Some(slot) = self.attributes.get_mut(attribute as usize) {

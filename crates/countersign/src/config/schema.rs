@@ -136,4 +136,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "how long open requests may take after SIGTERM",
     )
     .or("30"),
+    setting(
+        "observations.days",
+        Kind::Number,
+        "how many days what gateways saw is kept, today included",
+    )
+    .or("90"),
 ];

@@ -86,6 +86,7 @@ impl Dev {
             metrics_listener: None,
             tls: None,
             grace: GRACE,
+            observation_days: serve::OBSERVATION_DAYS,
         };
         let address = plane.address()?;
         let store = plane.store.clone();

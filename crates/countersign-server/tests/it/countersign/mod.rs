@@ -1,2 +1,3 @@
 mod bundle;
 mod gateways;
+mod observations;

@@ -1,0 +1,490 @@
+//! What gateways saw, counted per UTC day. A batch is applied whole and once, in a transaction of
+//! its own: it changes no organization, so it takes no revision and leaves no audit event.
+//!
+//! A row names only what is its organization's: a gateway that claims another's project, key or
+//! anchor is not believed. A chain is known by the digest that is computed here, so a digest never
+//! stands without its certificates.
+
+use std::collections::{BTreeMap, HashMap};
+
+use countersign_types::{
+    UnixSeconds,
+    error::ErrorCode,
+    id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
+    observation::{AnchorScope, ChainDigest, Observation, ObservationBatch},
+};
+
+use super::{
+    Store, StoreError,
+    connection::Connection,
+    observed_chains::{self, ReceivedChain, Stored},
+    value::Value,
+};
+
+/// Seconds of a day.
+pub(super) const DAY: UnixSeconds = 24 * 60 * 60;
+/// More requests than one observation can have counted, far from where a sum would overflow.
+const MAX_REQUESTS: u64 = 1 << 40;
+/// How a request that would have been let through is written down.
+const PERMIT: &str = "permit";
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordedBatch {
+    /// How many observations were kept.
+    pub accepted: u64,
+    /// The requests of those.
+    pub requests: u64,
+    /// How many were not kept, by the reason.
+    pub refused: BTreeMap<NotKept, u64>,
+    /// Chains that are named and not there: then nothing of the batch was applied.
+    pub unknown_chains: Vec<ChainDigest>,
+}
+
+/// Why an observation is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotKept {
+    /// Its project, key or anchor is not its organization's; a deleted key is nobody's.
+    Foreign,
+    /// It is older than what is kept.
+    TooOld,
+    /// It says what no gateway can have seen.
+    Implausible,
+}
+
+impl NotKept {
+    /// The reason's name, for figures.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Foreign => "foreign",
+            Self::TooOld => "too_old",
+            Self::Implausible => "implausible",
+        }
+    }
+}
+
+impl Store {
+    /// Applies a batch, unless one of its number or a later one of its gateway was applied before.
+    /// `keep_days` is how long observations are kept, today included.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]. Then nothing was applied, unless the connection was lost while
+    /// committing; sending the batch again under its number is safe either way.
+    pub async fn record_observations(
+        &self,
+        batch: &ObservationBatch,
+        chains: &[ReceivedChain],
+        keep_days: u32,
+    ) -> Result<RecordedBatch, StoreError> {
+        let now = self.inner.sources.now();
+        let mut connection = self.inner.database.transaction().await?;
+        if !is_new(&mut connection, batch, now).await? {
+            return Ok(RecordedBatch::default());
+        }
+        let mut checking = Checking {
+            connection: &mut connection,
+            now,
+            first_day: first_day(now, keep_days),
+            callers: HashMap::new(),
+            anchors: HashMap::new(),
+        };
+        let mut recorded = RecordedBatch::default();
+        let mut counts = Vec::new();
+        for observation in &batch.observations {
+            match checking.count(observation).await? {
+                Ok(count) => counts.push(count),
+                Err(reason) => *recorded.refused.entry(reason).or_default() += 1,
+            }
+        }
+        // Rows are taken in one order by every node, so that none waits for another in a circle.
+        counts.sort_by(|a, b| a.place().cmp(&b.place()));
+        let known = find_chains(&mut connection, &counts, chains).await?;
+        recorded.unknown_chains = known.unknown;
+        if !recorded.unknown_chains.is_empty() {
+            return Ok(recorded);
+        }
+        for count in &counts {
+            let stored = count.chain_of(&known.stored);
+            add(&mut connection, count, stored).await?;
+            recorded.accepted += 1;
+            recorded.requests += count.observation.requests;
+        }
+        add_to_anchors(&mut connection, &counts).await?;
+        connection.commit("COMMIT", || ()).await?;
+        Ok(recorded)
+    }
+}
+
+/// The first day that is kept.
+pub(super) fn first_day(now: UnixSeconds, keep_days: u32) -> u64 {
+    (now / DAY + 1).saturating_sub(u64::from(keep_days))
+}
+
+/// Takes the batch's number, which makes another copy of the batch wait for this one.
+async fn is_new(
+    connection: &mut Connection,
+    batch: &ObservationBatch,
+    now: UnixSeconds,
+) -> Result<bool, StoreError> {
+    let taken = connection
+        .execute(
+            "INSERT INTO observation_batches (gateway_id, number, seen_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (gateway_id) DO UPDATE SET number = excluded.number, \
+             seen_at = excluded.seen_at WHERE observation_batches.number < excluded.number",
+            &[
+                Value::text(&batch.gateway),
+                Value::moment(batch.number),
+                Value::moment(now),
+            ],
+        )
+        .await?;
+    Ok(taken > 0)
+}
+
+/// An observation that is kept, as it is written down: what is not there is empty.
+struct Count<'a> {
+    observation: &'a Observation,
+    project: &'a str,
+    key: &'a str,
+    code: &'static str,
+    anchor: &'a str,
+    anchor_project: &'a str,
+    reported: &'static str,
+    reported_anchor: &'a str,
+    day: u64,
+    first_seen: UnixSeconds,
+    last_seen: UnixSeconds,
+}
+
+type Place<'a> = (&'a str, [&'a str; 7], Option<ChainDigest>, u64);
+
+impl<'a> Count<'a> {
+    fn place(&self) -> Place<'_> {
+        let words = [
+            self.project,
+            self.key,
+            self.code,
+            self.anchor,
+            self.anchor_project,
+            self.reported,
+            self.reported_anchor,
+        ];
+        let organization = self.observation.organization.as_str();
+        (organization, words, self.observation.chain, self.day)
+    }
+
+    fn chain_of(&self, stored: &HashMap<(&OrganizationId, ChainDigest), Stored>) -> Stored {
+        let chain = self.observation.chain;
+        let found = chain.and_then(|chain| stored.get(&(&self.observation.organization, chain)));
+        found.copied().unwrap_or_default()
+    }
+
+    fn new(observation: &'a Observation, now: UnixSeconds) -> Self {
+        let last_seen = observation.last_seen.min(now);
+        let project = observation.project.as_ref().map_or("", ProjectId::as_str);
+        let reported = observation.reported.as_ref();
+        Self {
+            observation,
+            project,
+            key: observation.key.as_ref().map_or("", ApiKeyId::as_str),
+            code: observation.code.map_or("", ErrorCode::as_str),
+            anchor: id_or_empty(observation.anchor.as_ref()),
+            anchor_project: match observation.anchor_scope {
+                Some(AnchorScope::Project) => project,
+                Some(AnchorScope::Organization) | None => "",
+            },
+            reported: reported.map_or("", |it| it.code.map_or(PERMIT, ErrorCode::as_str)),
+            reported_anchor: id_or_empty(reported.and_then(|it| it.anchor.as_ref())),
+            day: last_seen / DAY,
+            first_seen: observation.first_seen.min(last_seen),
+            last_seen,
+        }
+    }
+}
+
+fn id_or_empty(id: Option<&CertificateId>) -> &str {
+    id.map_or("", CertificateId::as_str)
+}
+
+/// Whether an observation can be so, whoever sends it.
+fn is_plausible(observation: &Observation) -> bool {
+    let judged = |code: Option<ErrorCode>| {
+        code.is_none_or(|code| {
+            matches!(
+                code,
+                ErrorCode::CertificateRequired
+                    | ErrorCode::InvalidCertificate
+                    | ErrorCode::CertificateVerificationFailed
+                    | ErrorCode::CertificateAttributeVerificationFailed
+                    | ErrorCode::AuthenticationTemporarilyUnavailable
+            )
+        })
+    };
+    let reported = observation.reported.as_ref();
+    let has_anchor = observation.anchor.is_some();
+    let names_anchor = has_anchor || reported.is_some_and(|it| it.anchor.is_some());
+    (1..=MAX_REQUESTS).contains(&observation.requests)
+        && (observation.project.is_some() || observation.key.is_some())
+        && judged(observation.code)
+        && judged(reported.and_then(|it| it.code))
+        && (!names_anchor || observation.chain.is_some())
+        && has_anchor == observation.anchor_scope.is_some()
+        && (observation.anchor_scope != Some(AnchorScope::Project) || observation.project.is_some())
+}
+
+/// Whose an anchor is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    This,
+    Another,
+    /// It was deleted meanwhile, or never was.
+    Nobody,
+}
+
+type CallerKey<'a> = (
+    &'a OrganizationId,
+    Option<&'a ProjectId>,
+    Option<&'a ApiKeyId>,
+);
+
+/// Holds observations against what there is.
+struct Checking<'c, 'a> {
+    connection: &'c mut Connection,
+    now: UnixSeconds,
+    first_day: u64,
+    callers: HashMap<CallerKey<'a>, bool>,
+    anchors: HashMap<(&'a OrganizationId, &'a CertificateId), Owner>,
+}
+
+impl<'a> Checking<'_, 'a> {
+    async fn count(
+        &mut self,
+        observation: &'a Observation,
+    ) -> Result<Result<Count<'a>, NotKept>, StoreError> {
+        if !is_plausible(observation) {
+            return Ok(Err(NotKept::Implausible));
+        }
+        let mut count = Count::new(observation, self.now);
+        if count.day < self.first_day {
+            return Ok(Err(NotKept::TooOld));
+        }
+        if !self.is_caller(observation).await? {
+            return Ok(Err(NotKept::Foreign));
+        }
+        let reported = observation.reported.as_ref();
+        let reported = reported.and_then(|it| it.anchor.as_ref());
+        let anchor = self.owner(observation, observation.anchor.as_ref()).await?;
+        let reported = self.owner(observation, reported).await?;
+        if anchor == Owner::Another || reported == Owner::Another {
+            return Ok(Err(NotKept::Foreign));
+        }
+        // What was seen remains so when the anchor is deleted; only its name goes.
+        if anchor == Owner::Nobody {
+            (count.anchor, count.anchor_project) = ("", "");
+        }
+        if reported == Owner::Nobody {
+            count.reported_anchor = "";
+        }
+        Ok(Ok(count))
+    }
+
+    /// Whether project and key are the organization's, and belong together.
+    async fn is_caller(&mut self, observation: &'a Observation) -> Result<bool, StoreError> {
+        let (project, key) = (observation.project.as_ref(), observation.key.as_ref());
+        let caller = (&observation.organization, project, key);
+        if let Some(known) = self.callers.get(&caller) {
+            return Ok(*known);
+        }
+        let (sql, id) = match (key, project) {
+            (Some(key), _) => (
+                "SELECT coalesce(project_id, '') FROM api_keys WHERE organization_id = $1 \
+                 AND id = $2 AND kind IN ('admin', 'project')",
+                key.as_str(),
+            ),
+            (None, Some(project)) => (
+                "SELECT id FROM projects WHERE organization_id = $1 AND id = $2",
+                project.as_str(),
+            ),
+            (None, None) => return Ok(false),
+        };
+        let values = [Value::text(&observation.organization), Value::Text(id)];
+        let found = self
+            .connection
+            .find(sql, &values, |row| Ok(row.text(0)?.to_owned()))
+            .await?;
+        let is_caller = found.as_deref() == Some(project.map_or("", ProjectId::as_str));
+        self.callers.insert(caller, is_caller);
+        Ok(is_caller)
+    }
+
+    async fn owner(
+        &mut self,
+        observation: &'a Observation,
+        anchor: Option<&'a CertificateId>,
+    ) -> Result<Owner, StoreError> {
+        let Some(anchor) = anchor else {
+            return Ok(Owner::Nobody);
+        };
+        let organization = &observation.organization;
+        if let Some(known) = self.anchors.get(&(organization, anchor)) {
+            return Ok(*known);
+        }
+        let found = self
+            .connection
+            .find(
+                "SELECT organization_id FROM certificates WHERE id = $1",
+                &[Value::text(anchor)],
+                |row| row.parse::<OrganizationId>(0),
+            )
+            .await?;
+        let owner = match found {
+            Some(found) if found == *organization => Owner::This,
+            Some(_) => Owner::Another,
+            None => Owner::Nobody,
+        };
+        self.anchors.insert((organization, anchor), owner);
+        Ok(owner)
+    }
+}
+
+/// The chains of a batch.
+#[derive(Default)]
+struct Chains<'a> {
+    stored: HashMap<(&'a OrganizationId, ChainDigest), Stored>,
+    unknown: Vec<ChainDigest>,
+}
+
+/// Finds the chains that are named, or keeps them where the batch brings them.
+async fn find_chains<'a>(
+    connection: &mut Connection,
+    counts: &[Count<'a>],
+    received: &[ReceivedChain],
+) -> Result<Chains<'a>, StoreError> {
+    let mut latest: BTreeMap<(&OrganizationId, ChainDigest), u64> = BTreeMap::new();
+    for count in counts {
+        let Some(chain) = count.observation.chain else {
+            continue;
+        };
+        let day = latest
+            .entry((&count.observation.organization, chain))
+            .or_default();
+        *day = count.day.max(*day);
+    }
+    let mut chains = Chains::default();
+    for ((organization, digest), day) in latest {
+        let is_it = |each: &&ReceivedChain| each.is(organization, digest);
+        let found = observed_chains::find(connection, organization, digest, day).await?;
+        let stored = match (found, received.iter().find(is_it)) {
+            (Some(stored), _) => stored,
+            (None, Some(received)) => observed_chains::insert(connection, received, day).await?,
+            (None, None) => {
+                chains.unknown.push(digest);
+                continue;
+            }
+        };
+        chains.stored.insert((organization, digest), stored);
+    }
+    Ok(chains)
+}
+
+const UPDATE_OUTCOME: &str = "UPDATE observed_outcomes SET \
+    first_seen = CASE WHEN first_seen > $10 THEN $10 ELSE first_seen END, \
+    last_seen = CASE WHEN last_seen < $11 THEN $11 ELSE last_seen END \
+    WHERE organization_id = $1 AND project_id = $2 AND key_id = $3 AND chain = $4 AND code = $5 \
+    AND anchor_id = $6 AND anchor_project = $7 AND reported = $8 AND reported_anchor_id = $9 \
+    RETURNING seq";
+
+/// Another node may have inserted it just now.
+const INSERT_OUTCOME: &str = "INSERT INTO observed_outcomes (organization_id, project_id, key_id, \
+    chain, code, anchor_id, anchor_project, reported, reported_anchor_id, first_seen, last_seen, \
+    leaf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+    ON CONFLICT (organization_id, project_id, key_id, chain, code, anchor_id, anchor_project, \
+    reported, reported_anchor_id) DO UPDATE SET \
+    first_seen = CASE WHEN excluded.first_seen < observed_outcomes.first_seen \
+    THEN excluded.first_seen ELSE observed_outcomes.first_seen END, \
+    last_seen = CASE WHEN excluded.last_seen > observed_outcomes.last_seen \
+    THEN excluded.last_seen ELSE observed_outcomes.last_seen END RETURNING seq";
+
+/// Adds to what was counted for an outcome on a day.
+async fn add(
+    connection: &mut Connection,
+    count: &Count<'_>,
+    chain: Stored,
+) -> Result<(), StoreError> {
+    let outcome = outcome(connection, count, chain).await?;
+    connection
+        .execute(
+            "INSERT INTO observations (outcome, day, requests) VALUES ($1, $2, $3) \
+             ON CONFLICT (outcome, day) DO UPDATE SET \
+             requests = observations.requests + excluded.requests",
+            &[
+                Value::moment(outcome),
+                Value::moment(count.day),
+                Value::moment(count.observation.requests),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// The row of an outcome, its times brought up to date. Most are there: only those that are not
+/// take a number.
+async fn outcome(
+    connection: &mut Connection,
+    count: &Count<'_>,
+    chain: Stored,
+) -> Result<u64, StoreError> {
+    let values = [
+        Value::text(&count.observation.organization),
+        Value::Text(count.project),
+        Value::Text(count.key),
+        Value::moment(chain.seq),
+        Value::Text(count.code),
+        Value::Text(count.anchor),
+        Value::Text(count.anchor_project),
+        Value::Text(count.reported),
+        Value::Text(count.reported_anchor),
+        Value::moment(count.first_seen),
+        Value::moment(count.last_seen),
+        Value::moment(chain.leaf),
+    ];
+    let (known, _) = values.split_at(values.len() - 1);
+    let found = connection.find(UPDATE_OUTCOME, known, |row| row.moment(0));
+    match found.await? {
+        Some(seq) => Ok(seq),
+        None => connection.number(INSERT_OUTCOME, &values).await,
+    }
+}
+
+/// Adds to what was counted for the anchors that let the requests through.
+async fn add_to_anchors(
+    connection: &mut Connection,
+    counts: &[Count<'_>],
+) -> Result<(), StoreError> {
+    let mut sums: BTreeMap<(&str, &str, &str, u64), u64> = BTreeMap::new();
+    let permitted = |count: &&Count<'_>| count.code.is_empty() && !count.anchor.is_empty();
+    for count in counts.iter().filter(permitted) {
+        let organization = count.observation.organization.as_str();
+        let place = (organization, count.anchor, count.anchor_project, count.day);
+        *sums.entry(place).or_default() += count.observation.requests;
+    }
+    for ((organization, anchor, project, day), requests) in sums {
+        connection
+            .execute(
+                "INSERT INTO anchor_requests (organization_id, anchor_id, anchor_project, day, \
+                 requests) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (organization_id, anchor_id, anchor_project, day) DO UPDATE SET \
+                 requests = anchor_requests.requests + excluded.requests",
+                &[
+                    Value::Text(organization),
+                    Value::Text(anchor),
+                    Value::Text(project),
+                    Value::moment(day),
+                    Value::moment(requests),
+                ],
+            )
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! The chains that were presented, each kept once in its organization: the leaf with what it says,
+//! the intermediates by digest.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use countersign_types::{
+    UnixSeconds,
+    id::OrganizationId,
+    observation::{ChainDigest, ObservedChain},
+};
+use countersign_verify::{certificate::LeafSummary, presented::Presented};
+use rustls_pki_types::CertificateDer;
+
+use super::{
+    Store, StoreError,
+    connection::Connection,
+    observations::DAY,
+    value::{Row, Value},
+};
+
+const DIGEST_BYTES: usize = 32;
+
+/// A chain as a gateway sent it, digested and read here.
+#[derive(Debug)]
+pub struct ReceivedChain {
+    organization: OrganizationId,
+    presented: Presented,
+    digest: ChainDigest,
+    summary: LeafSummary,
+}
+
+impl ReceivedChain {
+    /// Reads a chain. One that cannot be read is a chain all the same: it was presented.
+    #[must_use]
+    pub fn new(chain: &ObservedChain) -> Self {
+        let certificates = chain.certificates.iter();
+        let certificates = certificates.map(|der| CertificateDer::from(der.0.clone()));
+        let presented = Presented::new(certificates.collect());
+        Self {
+            organization: chain.organization.clone(),
+            digest: presented.sha256(),
+            summary: presented
+                .leaf()
+                .map(|leaf| LeafSummary::of(leaf))
+                .unwrap_or_default(),
+            presented,
+        }
+    }
+
+    pub(super) fn is(&self, organization: &OrganizationId, digest: ChainDigest) -> bool {
+        self.digest == digest && self.organization == *organization
+    }
+}
+
+/// A chain that was presented, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedIdentity {
+    /// The certificates in DER, leaf first.
+    pub certificates: Vec<Vec<u8>>,
+    /// What the leaf says; empty when it cannot be read.
+    pub leaf: LeafSummary,
+}
+
+/// Where a chain is kept; 0 for requests without one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stored {
+    pub(super) seq: u64,
+    /// Where its leaf is kept.
+    pub(super) leaf: u64,
+}
+
+impl Store {
+    /// The chains that were presented to an organization on the day of a moment (Unix seconds) or
+    /// later.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn observed_chains(
+        &self,
+        organization: &OrganizationId,
+        since: UnixSeconds,
+    ) -> Result<HashMap<ChainDigest, ObservedIdentity>, StoreError> {
+        let mut connection = self.inner.database.snapshot().await?;
+        let reading = Reading {
+            organization,
+            first_day: since / DAY,
+        };
+        let certificates = reading.certificates(&mut connection).await?;
+        let chains = reading.chains(&mut connection).await?;
+        let by_digest: HashMap<&[u8], &[u8]> = certificates
+            .values()
+            .map(|(digest, der)| (digest.as_slice(), der.as_slice()))
+            .collect();
+        let missing = || StoreError::Corrupt("a chain's certificate is missing".to_owned());
+        let mut identities = HashMap::with_capacity(chains.len());
+        for chain in chains {
+            let (_, leaf) = certificates.get(&chain.leaf).ok_or_else(missing)?;
+            let mut whole = vec![leaf.clone()];
+            for digest in chain.intermediates.chunks(DIGEST_BYTES) {
+                let der = by_digest.get(digest).ok_or_else(missing)?;
+                whole.push((*der).to_vec());
+            }
+            let identity = ObservedIdentity {
+                certificates: whole,
+                leaf: chain.summary,
+            };
+            identities.insert(chain.digest, identity);
+        }
+        Ok(identities)
+    }
+}
+
+/// How many rows are read at a time: many take long, and others have requests too.
+pub(super) const AT_A_TIME: i64 = 1000;
+
+struct Reading<'a> {
+    organization: &'a OrganizationId,
+    first_day: u64,
+}
+
+struct ChainRow {
+    seq: u64,
+    digest: ChainDigest,
+    leaf: u64,
+    intermediates: Vec<u8>,
+    summary: LeafSummary,
+}
+
+impl Reading<'_> {
+    fn values(&self, after: u64) -> [Value<'_>; 4] {
+        [
+            Value::text(self.organization),
+            Value::moment(self.first_day),
+            Value::moment(after),
+            Value::Int(AT_A_TIME),
+        ]
+    }
+
+    /// The certificates by `seq`, each with its digest.
+    async fn certificates(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<HashMap<u64, (Vec<u8>, Vec<u8>)>, StoreError> {
+        let mut all = HashMap::new();
+        let mut after = 0;
+        loop {
+            let some = connection
+                .query(
+                    "SELECT seq, sha256, der FROM observed_certificates \
+                     WHERE organization_id = $1 AND last_day >= $2 AND seq > $3 \
+                     ORDER BY seq LIMIT $4",
+                    &self.values(after),
+                    |row| {
+                        let certificate = (row.bytes(1)?.to_vec(), row.bytes(2)?.to_vec());
+                        Ok((row.moment(0)?, certificate))
+                    },
+                )
+                .await?;
+            let Some((last, _)) = some.last() else { break };
+            after = *last;
+            all.extend(some);
+            tokio::task::yield_now().await;
+        }
+        Ok(all)
+    }
+
+    async fn chains(&self, connection: &mut Connection) -> Result<Vec<ChainRow>, StoreError> {
+        let mut all: Vec<ChainRow> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |last| last.seq);
+            let some = connection
+                .query(
+                    "SELECT seq, sha256, leaf, intermediates, subject, names, issuer, \
+                     authority_key, not_after FROM observed_chains \
+                     WHERE organization_id = $1 AND last_day >= $2 AND seq > $3 \
+                     ORDER BY seq LIMIT $4",
+                    &self.values(after),
+                    read_chain,
+                )
+                .await?;
+            if some.is_empty() {
+                return Ok(all);
+            }
+            all.extend(some);
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn read_chain(row: &Row<'_>) -> Result<ChainRow, StoreError> {
+    Ok(ChainRow {
+        seq: row.moment(0)?,
+        digest: chain_digest(row, 1)?,
+        leaf: row.moment(2)?,
+        intermediates: row.bytes(3)?.to_vec(),
+        summary: LeafSummary {
+            subject: row.text(4)?.to_owned(),
+            names: read_names(row.text(5)?)?,
+            issuer: row.text(6)?.to_owned(),
+            authority_key: row.optional_bytes(7)?.map(<[u8]>::to_vec),
+            not_after: row.optional_moment(8)?,
+        },
+    })
+}
+
+pub(super) fn chain_digest(row: &Row<'_>, column: usize) -> Result<ChainDigest, StoreError> {
+    let bytes = row.bytes(column)?.try_into().map(ChainDigest::new);
+    bytes.map_err(|_| StoreError::Corrupt("a digest of another length".to_owned()))
+}
+
+fn read_names(text: &str) -> Result<Vec<String>, StoreError> {
+    serde_json::from_str(text)
+        .map_err(|_| StoreError::Corrupt("names that cannot be read".to_owned()))
+}
+
+/// The chain of that digest, which is then kept as long as what was seen on that day.
+pub(super) async fn find(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+    digest: ChainDigest,
+    day: u64,
+) -> Result<Option<Stored>, StoreError> {
+    let found = connection
+        .find(
+            "SELECT seq, leaf, last_day, intermediates FROM observed_chains \
+             WHERE organization_id = $1 AND sha256 = $2",
+            &[Value::text(organization), Value::Bytes(digest.as_bytes())],
+            |row| {
+                let stored = Stored {
+                    seq: row.moment(0)?,
+                    leaf: row.moment(1)?,
+                };
+                Ok((stored, row.moment(2)?, row.bytes(3)?.to_vec()))
+            },
+        )
+        .await?;
+    let Some((stored, last_day, intermediates)) = found else {
+        return Ok(None);
+    };
+    if last_day >= day {
+        return Ok(Some(stored));
+    }
+    // Another node may just have removed it: then it is as if it had never been.
+    let values = [Value::moment(stored.seq), Value::moment(day)];
+    let kept = "UPDATE observed_chains \
+         SET last_day = CASE WHEN last_day < $2 THEN $2 ELSE last_day END WHERE seq = $1";
+    if connection.execute(kept, &values).await? == 0 {
+        return Ok(None);
+    }
+    keep_certificates(connection, organization, stored, &intermediates, day).await?;
+    Ok(Some(stored))
+}
+
+async fn keep_certificates(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+    stored: Stored,
+    intermediates: &[u8],
+    day: u64,
+) -> Result<(), StoreError> {
+    connection
+        .execute(
+            "UPDATE observed_certificates SET last_day = $2 WHERE seq = $1 AND last_day < $2",
+            &[Value::moment(stored.leaf), Value::moment(day)],
+        )
+        .await?;
+    for digest in intermediates.chunks(DIGEST_BYTES) {
+        connection
+            .execute(
+                "UPDATE observed_certificates SET last_day = $3 \
+                 WHERE organization_id = $1 AND sha256 = $2 AND last_day < $3",
+                &[
+                    Value::text(organization),
+                    Value::Bytes(digest),
+                    Value::moment(day),
+                ],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// Keeps a chain that is not there yet.
+pub(super) async fn insert(
+    connection: &mut Connection,
+    chain: &ReceivedChain,
+    day: u64,
+) -> Result<Stored, StoreError> {
+    let mut leaf = 0;
+    let mut intermediates = Vec::new();
+    for (place, der) in chain.presented.judged().iter().enumerate() {
+        let sha256 = digest(&SHA256, der);
+        let seq = insert_certificate(connection, chain, sha256.as_ref(), der, day).await?;
+        if place == 0 {
+            leaf = seq;
+        } else {
+            intermediates.extend_from_slice(sha256.as_ref());
+        }
+    }
+    let summary = &chain.summary;
+    let names = serde_json::to_string(&summary.names)
+        .map_err(|error| StoreError::Internal(error.to_string()))?;
+    let seq = connection
+        .number(
+            "INSERT INTO observed_chains (organization_id, sha256, leaf, intermediates, subject, \
+             names, issuer, authority_key, not_after, last_day) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             ON CONFLICT (organization_id, sha256) DO UPDATE SET \
+             last_day = CASE WHEN excluded.last_day > observed_chains.last_day \
+             THEN excluded.last_day ELSE observed_chains.last_day END RETURNING seq",
+            &[
+                Value::text(&chain.organization),
+                Value::Bytes(chain.digest.as_bytes()),
+                Value::moment(leaf),
+                Value::Bytes(&intermediates),
+                Value::Text(&summary.subject),
+                Value::Text(&names),
+                Value::Text(&summary.issuer),
+                summary
+                    .authority_key
+                    .as_deref()
+                    .map_or(Value::Null, Value::Bytes),
+                summary.not_after.map_or(Value::Null, Value::moment),
+                Value::moment(day),
+            ],
+        )
+        .await?;
+    Ok(Stored { seq, leaf })
+}
+
+async fn insert_certificate(
+    connection: &mut Connection,
+    chain: &ReceivedChain,
+    sha256: &[u8],
+    der: &[u8],
+    day: u64,
+) -> Result<u64, StoreError> {
+    connection
+        .number(
+            "INSERT INTO observed_certificates (organization_id, sha256, der, last_day) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT (organization_id, sha256) DO UPDATE SET \
+             last_day = CASE WHEN excluded.last_day > observed_certificates.last_day \
+             THEN excluded.last_day ELSE observed_certificates.last_day END RETURNING seq",
+            &[
+                Value::text(&chain.organization),
+                Value::Bytes(sha256),
+                Value::Bytes(der),
+                Value::moment(day),
+            ],
+        )
+        .await
+}

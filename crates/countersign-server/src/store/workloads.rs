@@ -1,0 +1,122 @@
+//! Who calls with which certificates: what was observed, summed up.
+
+use std::collections::HashMap;
+
+use countersign_types::{
+    UnixSeconds,
+    error::ErrorCode,
+    id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
+    observation::ChainDigest,
+};
+
+use super::{
+    Store, StoreError,
+    observations::DAY,
+    observed_chains::{AT_A_TIME, chain_digest},
+    value::{Row, Value},
+};
+
+/// A caller with one chain, and what was seen of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// The project that it calls as; `None` for an admin key.
+    pub project: Option<ProjectId>,
+    /// The key that it calls with, which may be deleted meanwhile; `None` where the gateway knows
+    /// the project without one.
+    pub key: Option<ApiKeyId>,
+    /// The chain that it presents; `None` when it presents none.
+    pub chain: Option<ChainDigest>,
+    /// Its requests, of whole UTC days.
+    pub requests: u64,
+    /// When it was first seen, as far as that is still kept, in Unix seconds.
+    pub first_seen: UnixSeconds,
+    /// When it was last seen, in Unix seconds.
+    pub last_seen: UnixSeconds,
+    /// Why its latest request was refused; `None` when it was let through.
+    pub code: Option<ErrorCode>,
+    /// The anchor that its latest request verified under, if it did.
+    pub anchor: Option<CertificateId>,
+}
+
+impl Store {
+    /// The workloads of an organization that were seen on the UTC day of a moment (Unix seconds)
+    /// or later, with their requests since then; those first that were seen first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn list_workloads(
+        &self,
+        organization: &OrganizationId,
+        since: UnixSeconds,
+    ) -> Result<Vec<Workload>, StoreError> {
+        let first_day = since / DAY;
+        let mut connection = self.inner.database.snapshot().await?;
+        let mut workloads: Vec<Workload> = Vec::new();
+        let mut places = HashMap::new();
+        let mut after = 0;
+        loop {
+            let some = connection
+                .query(
+                    "SELECT o.seq, o.project_id, o.key_id, c.sha256, o.code, o.anchor_id, \
+                     o.first_seen, o.last_seen, (SELECT CAST(coalesce(sum(d.requests), 0) AS BIGINT) \
+                     FROM observations d WHERE d.outcome = o.seq AND d.day >= $3) \
+                     FROM observed_outcomes o LEFT JOIN observed_chains c ON c.seq = o.chain \
+                     WHERE o.organization_id = $1 AND o.last_seen >= $2 AND o.seq > $4 \
+                     ORDER BY o.seq LIMIT $5",
+                    &[
+                        Value::text(organization),
+                        Value::moment(first_day * DAY),
+                        Value::moment(first_day),
+                        Value::moment(after),
+                        Value::Int(AT_A_TIME),
+                    ],
+                    |row| Ok((row.moment(0)?, read(row)?)),
+                )
+                .await?;
+            let Some((last, _)) = some.last() else {
+                return Ok(workloads);
+            };
+            after = *last;
+            for (_, outcome) in some {
+                let who = (outcome.project.clone(), outcome.key.clone(), outcome.chain);
+                let place = *places.entry(who).or_insert(workloads.len());
+                match workloads.get_mut(place) {
+                    Some(workload) => workload.add(outcome),
+                    None => workloads.push(outcome),
+                }
+            }
+            // Many rows take long to read; others have requests too.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Workload {
+    /// Adds another outcome of the same caller and chain.
+    fn add(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.first_seen = self.first_seen.min(other.first_seen);
+        if other.last_seen >= self.last_seen {
+            self.last_seen = other.last_seen;
+            (self.code, self.anchor) = (other.code, other.anchor);
+        }
+    }
+}
+
+/// A row as the workload that it would be alone.
+fn read(row: &Row<'_>) -> Result<Workload, StoreError> {
+    let chain = match row.optional_bytes(3)? {
+        Some(_) => Some(chain_digest(row, 3)?),
+        None => None,
+    };
+    Ok(Workload {
+        project: row.parse_unless_empty(1)?,
+        key: row.parse_unless_empty(2)?,
+        chain,
+        code: ErrorCode::from_code(row.text(4)?),
+        anchor: row.parse_unless_empty(5)?,
+        first_seen: row.moment(6)?,
+        last_seen: row.moment(7)?,
+        requests: row.moment(8)?,
+    })
+}

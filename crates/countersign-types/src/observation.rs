@@ -1,0 +1,252 @@
+//! What gateways saw: who called, with which certificates, and what became of it. A gateway counts
+//! and sends; the control plane keeps the counts per UTC day.
+
+use std::{fmt, str::FromStr};
+
+use data_encoding::{BASE64, HEXLOWER};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{
+    UnixSeconds,
+    error::ErrorCode,
+    id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
+};
+
+/// The most observations that one batch may hold.
+pub const MAX_OBSERVATIONS: usize = 1000;
+/// The most chains that one batch may bring.
+pub const MAX_CHAINS: usize = 1000;
+/// The most bytes that a batch may have as JSON.
+pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
+
+/// The SHA-256 that tells one presented chain from every other. On the wire, 64 lower-case
+/// hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
+pub struct ChainDigest([u8; 32]);
+
+/// The text is not 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a digest has 64 lower-case hexadecimal digits")]
+pub struct InvalidDigest;
+
+impl ChainDigest {
+    /// The digest with these bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl FromStr for ChainDigest {
+    type Err = InvalidDigest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        let bytes = HEXLOWER
+            .decode(text.as_bytes())
+            .map_err(|_| InvalidDigest)?;
+        bytes.try_into().map(Self).map_err(|_| InvalidDigest)
+    }
+}
+
+impl fmt::Display for ChainDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for ChainDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for ChainDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChainDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// One presented certificate in DER, read or not. On the wire, base 64 (RFC 4648 section 4).
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
+pub struct Der(pub Vec<u8>);
+
+impl fmt::Debug for Der {
+    /// The size only: a certificate's body never reaches a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Der({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for Der {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Der {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let decoded = BASE64.decode(text.as_bytes());
+        decoded
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom("a certificate is base 64 of its DER"))
+    }
+}
+
+/// What a gateway saw since its last batch: the body of `POST /v1/countersign/observations`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ObservationBatch {
+    /// The id that the gateway drew at its start.
+    pub gateway: GatewayId,
+    /// Numbers the batches of one gateway, from 1. A number that is not greater than the last is
+    /// a batch that was applied already: it changes nothing.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+    pub number: u64,
+    /// Chains that the control plane may not have yet.
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
+    pub chains: Vec<ObservedChain>,
+    /// What was counted.
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
+    pub observations: Vec<Observation>,
+}
+
+/// A chain as it was presented. Its digest is not sent: who receives it computes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ObservedChain {
+    /// Whose traffic it came in.
+    pub organization: OrganizationId,
+    /// The certificates, leaf first.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1))]
+    pub certificates: Vec<Der>,
+}
+
+/// Requests of one caller with one chain and one outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Observation {
+    /// Whose traffic it is.
+    pub organization: OrganizationId,
+    /// The project that was called as; absent for an admin key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub project: Option<ProjectId>,
+    /// The key that was called with; absent where the gateway knows its project without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub key: Option<ApiKeyId>,
+    /// The chain that was presented; absent when none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub chain: Option<ChainDigest>,
+    /// Why the requests were refused; absent when they were let through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = String))]
+    pub code: Option<ErrorCode>,
+    /// The anchor that the chain verified under, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub anchor: Option<CertificateId>,
+    /// Where that anchor is active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub anchor_scope: Option<AnchorScope>,
+    /// What would have become of them had the anchors that are only reported been enforced;
+    /// absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub reported: Option<ReportedOutcome>,
+    /// How many requests.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+    pub requests: u64,
+    /// When the first of them came, in Unix seconds.
+    pub first_seen: UnixSeconds,
+    /// When the last of them came, in Unix seconds.
+    pub last_seen: UnixSeconds,
+}
+
+/// Where the anchor that decided is active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AnchorScope {
+    /// For the whole organization.
+    Organization,
+    /// For the project that was called as.
+    Project,
+}
+
+/// What would have become of requests had the anchors that are only reported been enforced.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReportedOutcome {
+    /// Why they would have been refused; absent when they would have been let through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = String))]
+    pub code: Option<ErrorCode>,
+    /// The anchor that the chain verifies under, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub anchor: Option<CertificateId>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ObservationReceipt {
+    /// How many observations were kept; 0 for a batch that was applied before.
+    pub accepted: u64,
+    /// How many were not: of another organization's project or key, or older than what is kept.
+    pub refused: u64,
+    /// Chains that observations name and nobody sent. When there are any, nothing of the batch
+    /// was applied: send it again, under the same number, with these chains.
+    pub unknown_chains: Vec<ChainDigest>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_reads_back_and_nothing_else_is_one() {
+        let digest = ChainDigest::new([0xab; 32]);
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        for wrong in [
+            "",
+            "ab",
+            &"AB".repeat(32),
+            &"ab".repeat(33),
+            &"é".repeat(32),
+        ] {
+            assert_eq!(wrong.parse::<ChainDigest>(), Err(InvalidDigest), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_base_64_and_never_shown() {
+        let der = Der(vec![0x30, 0xff, 0x00]);
+        let text = serde_json::to_string(&der).unwrap();
+        assert_eq!(text, "\"MP8A\"");
+        assert_eq!(serde_json::from_str::<Der>(&text).unwrap(), der);
+        assert_eq!(format!("{der:?}"), "Der(3 bytes)");
+        assert!(serde_json::from_str::<Der>("\"MP8\"").is_err());
+    }
+}
