@@ -2,8 +2,9 @@
 
 use countersign_types::{
     certificate::{
-        Certificate, CertificateToggle, DeletedCertificate, Enforcement, ModifyCertificateRequest,
-        Scope, ScopedCertificate, ToggleCertificatesRequest, UpdatePolicyRequest,
+        ActiveCertificate, ActiveCertificates, Certificate, CertificateToggle, DeletedCertificate,
+        Enforcement, ModifyCertificateRequest, Scope, ScopedCertificate,
+        SetActiveCertificatesRequest, ToggleCertificatesRequest, UpdatePolicyRequest,
         UploadCertificateRequest,
     },
     extension,
@@ -155,6 +156,26 @@ impl Certificates {
         ids: &[CertificateId],
     ) -> Result<Response<CertificateToggle>, Error> {
         self.toggle(scope, "deactivate", ids, None).await
+    }
+
+    /// Countersign's extension: makes exactly these certificates active at `scope`, in one step.
+    /// With `expected`, only if exactly those are active now. A repeat of a call that worked works.
+    ///
+    /// # Errors
+    /// `scope_changed` when something else than `expected` is active; as every call: see [`Error`].
+    pub async fn set_active(
+        &self,
+        scope: &Scope,
+        active: &[ActiveCertificate],
+        expected: Option<&[ActiveCertificate]>,
+    ) -> Result<Response<ActiveCertificates>, Error> {
+        let mut path = scope_path(scope);
+        path.push("active");
+        let body = SetActiveCertificatesRequest {
+            active: active.to_vec(),
+            expected: expected.map(<[_]>::to_vec),
+        };
+        self.client.send(Request::post(&path).json(&body)?).await
     }
 
     async fn toggle(

@@ -281,3 +281,52 @@ pub struct ToggleCertificatesRequest {
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
 }
+
+/// Countersign's extension: a certificate that is active at a scope, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ActiveCertificate {
+    /// Its id.
+    pub certificate_id: CertificateId,
+    /// Whether it is enforced, which it is when absent, or only reported.
+    #[serde(default)]
+    pub enforcement: Enforcement,
+}
+
+/// Countersign's extension: says everything that shall be active at a scope. What else is active
+/// there is deactivated, in the same step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SetActiveCertificatesRequest {
+    /// The distinct certificates that shall be active, 50 at most. Newly activated ones take their
+    /// turn after those that are active already, in this order, enforced before reported.
+    #[cfg_attr(feature = "openapi", schema(max_items = 50))]
+    pub active: Vec<ActiveCertificate>,
+    /// What the caller takes to be active now, in any order. When something else is, nothing
+    /// changes, and the answer is `scope_changed`. Absent, nothing is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, max_items = 50))]
+    pub expected: Option<Vec<ActiveCertificate>>,
+}
+
+/// What setting a scope answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ActiveCertificates {
+    /// At which scope.
+    pub object: ActiveCertificatesObject,
+    /// What is active there, in the order of the request.
+    pub data: Vec<ScopedCertificate>,
+}
+
+/// At which scope something is active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ActiveCertificatesObject {
+    /// For the organization.
+    #[serde(rename = "organization.certificate.active")]
+    Organization,
+    /// For a project.
+    #[serde(rename = "organization.project.certificate.active")]
+    Project,
+}

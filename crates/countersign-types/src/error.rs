@@ -48,6 +48,8 @@ codes! {
     CertificateLimitExceeded = "certificate_limit_exceeded", 400;
     /// The project is archived.
     ProjectArchived = "project_archived", 400;
+    /// What is active at the scope is not what the caller expected.
+    ScopeChanged = "scope_changed", 400;
     /// An active anchor applies and no client certificate was presented.
     CertificateRequired = "certificate_required", 401;
     /// The leaf cannot be parsed, or has no Authority Key Identifier.

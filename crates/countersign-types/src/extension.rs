@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 /// `enforcement` in an activation: report-only anchors.
 pub const ENFORCEMENT: &str = "enforcement";
+/// `POST ../certificates/active`: sets everything that is active at a scope in one step.
+pub const SET_ACTIVE: &str = "set_active";
+/// `cel_policy`: a policy for each anchor.
+pub const CEL_POLICY: &str = "cel_policy";
 
 /// The answer of `GET /v1/countersign/extensions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -33,15 +33,20 @@ impl Failure {
 
     /// The reader of the output has gone: end without a word, and not as a failure.
     pub(crate) fn silent() -> Self {
+        Self::quiet(0)
+    }
+
+    /// An answer that scripts tell from others by its exit code: all is said already.
+    pub(crate) fn quiet(exit: u8) -> Self {
         Self {
-            exit: 0,
+            exit,
             ..Self::new("")
         }
     }
 
     /// Whether there is nothing to tell.
-    pub(crate) const fn is_silent(&self) -> bool {
-        self.exit == 0
+    pub(crate) fn is_silent(&self) -> bool {
+        self.message.is_empty()
     }
 
     /// Adds what to do about it.

@@ -7,7 +7,10 @@ use countersign_client::{
     AuditLogParams, Client, Error, ListParams, ProjectListParams,
     types::{
         api_key::AdminApiKeyCreateRequest,
-        certificate::{ModifyCertificateRequest, Scope, UploadCertificateRequest},
+        certificate::{
+            ActiveCertificate, Enforcement, ModifyCertificateRequest, Scope,
+            UploadCertificateRequest,
+        },
         id::{ApiKeyId, CertificateId, GatewayId, ProjectId, ServiceAccountId},
         observation::{Der, ObservationBatch, ObservedChain},
         page::Order,
@@ -271,6 +274,39 @@ async fn certificates_of_a_project() {
                 .deactivate_project_certificates(&proj(), &[cert()])
                 .await
         ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_active_is_set_whole() {
+    let reported = || {
+        [ActiveCertificate {
+            certificate_id: cert(),
+            enforcement: Enforcement::Report,
+        }]
+    };
+    check(
+        "POST /v1/organization/certificates/active",
+        json!({ "active": [{ "certificate_id": "cert_a", "enforcement": "report" }] }),
+        &json!({ "object": "organization.certificate.active", "data": [scoped("organization.certificate")] }),
+        calls![client => client
+            .certificates()
+            .set_active(&Scope::Organization, &reported(), None)
+            .await],
+    )
+    .await;
+    check(
+        "POST /v1/organization/projects/proj_a/certificates/active",
+        json!({
+            "active": [],
+            "expected": [{ "certificate_id": "cert_a", "enforcement": "report" }],
+        }),
+        &json!({ "object": "organization.project.certificate.active", "data": [] }),
+        calls![client => client
+            .certificates()
+            .set_active(&Scope::Project(proj()), &[], Some(&reported()))
+            .await],
     )
     .await;
 }

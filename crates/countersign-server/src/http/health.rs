@@ -26,7 +26,13 @@ pub(super) async fn ready(call: Call) -> Answered {
 pub(super) async fn extensions(_call: Call) -> Answered {
     Answer::read(&Extensions {
         object: ExtensionsObject::Extensions,
-        extensions: [extension::ENFORCEMENT].map(str::to_owned).to_vec(),
+        extensions: [
+            extension::ENFORCEMENT,
+            extension::SET_ACTIVE,
+            extension::CEL_POLICY,
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP API: one table of operations, the order of one request, and one file per resource.
 
+mod active;
 mod admin_api_keys;
 mod answer;
 mod audit_logs;

@@ -16,6 +16,7 @@ impl From<StoreError> for ApiError {
             StoreError::CertificateInUse { scopes } => in_use(&scopes),
             StoreError::CertificateLimit => limit_reached(),
             StoreError::Expired { index } => expired(index),
+            StoreError::ScopeChanged => scope_changed(),
             StoreError::ProjectArchived => archived(),
             StoreError::KeyRevoked => Self::invalid_key(
                 "This API key was deleted or expired while the request was on its way.",
@@ -69,6 +70,15 @@ fn expired(index: usize) -> ApiError {
          nothing was changed.",
     )
     .at(format!("certificate_ids[{index}]"))
+}
+
+fn scope_changed() -> ApiError {
+    ApiError::new(
+        ErrorCode::ScopeChanged,
+        "What is active here is not what `expected` says: somebody changed it meanwhile. Read it \
+         again and decide again; nothing was changed.",
+    )
+    .at("expected")
 }
 
 fn archived() -> ApiError {

@@ -12,9 +12,9 @@ use countersign_types::{
     audit::{AuditHead, AuditLog},
     bundle::{Bundle, Gateways},
     certificate::{
-        Certificate, CertificateToggle, DeletedCertificate, ModifyCertificateRequest,
-        ScopedCertificate, ToggleCertificatesRequest, UpdatePolicyRequest,
-        UploadCertificateRequest,
+        ActiveCertificates, Certificate, CertificateToggle, DeletedCertificate,
+        ModifyCertificateRequest, ScopedCertificate, SetActiveCertificatesRequest,
+        ToggleCertificatesRequest, UpdatePolicyRequest, UploadCertificateRequest,
     },
     error::ErrorCode as Code,
     extension::Extensions,
@@ -30,7 +30,7 @@ use http::Method;
 use serde_json::json;
 
 use super::{
-    admin_api_keys, audit_logs, certificates, gateways, health, observations,
+    active, admin_api_keys, audit_logs, certificates, gateways, health, observations,
     operation::{Needs, Operation, Parameter},
     parameters::{after, any_of, flag, include, limit, page},
     project_api_keys, projects, service_accounts,
@@ -75,6 +75,21 @@ const ACTIVATE_IN_PROJECT: &[Code] = &[
     Code::ProjectArchived,
 ];
 
+/// What setting a scope can be refused for.
+const SET_ACTIVE: &[Code] = &[
+    Code::MissingRequiredParameter,
+    Code::NotFound,
+    Code::ExpiredCertificate,
+    Code::ScopeChanged,
+];
+const SET_ACTIVE_IN_PROJECT: &[Code] = &[
+    Code::MissingRequiredParameter,
+    Code::NotFound,
+    Code::ExpiredCertificate,
+    Code::ScopeChanged,
+    Code::ProjectArchived,
+];
+
 #[rustfmt::skip]
 fn certificates() -> Vec<Operation> {
     const TAG: &str = "Certificates";
@@ -83,6 +98,7 @@ fn certificates() -> Vec<Operation> {
     const POLICY: &str = "/v1/organization/certificates/{certificate_id}/policy";
     const ON: &str = "/v1/organization/certificates/activate";
     const OFF: &str = "/v1/organization/certificates/deactivate";
+    const ACTIVE: &str = "/v1/organization/certificates/active";
     vec![
         Operation::admin(GET, ALL, "listOrganizationCertificates", MtlsRead, certificates::list)
             .summary(TAG, "List the organization's certificates.")
@@ -111,6 +127,9 @@ fn certificates() -> Vec<Operation> {
             .summary(TAG, "Set or, with null, remove a certificate's CEL policy (an extension).")
             .takes::<UpdatePolicyRequest>().answers::<Certificate>()
             .refuses(&[Code::MtlsCelPolicyInvalid, Code::MissingRequiredParameter]),
+        Operation::admin(POST, ACTIVE, "setActiveOrganizationCertificates", MtlsWrite, active::set)
+            .summary(TAG, "Set everything that is active for the organization, in one step (an extension).")
+            .takes::<SetActiveCertificatesRequest>().answers::<ActiveCertificates>().refuses(SET_ACTIVE),
     ]
 }
 
@@ -120,6 +139,7 @@ fn project_certificates() -> Vec<Operation> {
     const ALL: &str = "/v1/organization/projects/{project_id}/certificates";
     const ON: &str = "/v1/organization/projects/{project_id}/certificates/activate";
     const OFF: &str = "/v1/organization/projects/{project_id}/certificates/deactivate";
+    const ACTIVE: &str = "/v1/organization/projects/{project_id}/certificates/active";
     vec![
         Operation::admin(GET, ALL, "listProjectCertificates", MtlsRead, certificates::list_in_project)
             .summary(TAG, "List the organization's certificates, as they are for a project.")
@@ -131,6 +151,10 @@ fn project_certificates() -> Vec<Operation> {
         Operation::admin(POST, OFF, "deactivateProjectCertificates", MtlsWrite, certificates::deactivate_in_project)
             .summary(TAG, "Deactivate certificates for a project, all or none.")
             .takes::<ToggleCertificatesRequest>().answers::<CertificateToggle>().refuses(DEACTIVATE),
+        Operation::admin(POST, ACTIVE, "setActiveProjectCertificates", MtlsWrite, active::set_in_project)
+            .summary(TAG, "Set everything that is active for a project, in one step (an extension).")
+            .takes::<SetActiveCertificatesRequest>().answers::<ActiveCertificates>()
+            .refuses(SET_ACTIVE_IN_PROJECT),
     ]
 }
 

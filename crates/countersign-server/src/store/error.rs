@@ -87,6 +87,9 @@ pub enum StoreError {
         /// Its place in the ids of the request, from 0.
         index: usize,
     },
+    /// What is active at the scope is not what the caller expected.
+    #[error("what is active at the scope is not what was expected")]
+    ScopeChanged,
     /// The project is archived, so nothing new can be made or activated in it.
     #[error("the project is archived")]
     ProjectArchived,

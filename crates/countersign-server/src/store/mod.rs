@@ -3,6 +3,7 @@
 //! verbs of [`WriteTx`]. Every verb of an organization takes its id first, or is of a `WriteTx`
 //! that belongs to one; another organization's id is [`StoreError::NotFound`].
 
+mod active;
 mod api_keys;
 mod audit_logs;
 mod bundle;

@@ -78,7 +78,7 @@ impl WriteTx {
         Ok(toggled(data, event))
     }
 
-    async fn audit_project(
+    pub(super) async fn audit_project(
         &mut self,
         scope: &Scope,
         archived: Archived,

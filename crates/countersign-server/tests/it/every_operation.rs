@@ -16,6 +16,9 @@ fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
         | "deactivateOrganizationCertificates"
         | "activateProjectCertificates"
         | "deactivateProjectCertificates" => toggle,
+        "setActiveOrganizationCertificates" | "setActiveProjectCertificates" => {
+            json!({ "active": [{ "certificate_id": fixture.certificate }] })
+        }
         "updateCertificatePolicy" => json!({ "cel_policy": "true" }),
         "update-project-service-account" => json!({ "name": "Renamed", "role": "owner" }),
         "modifyCertificate"
@@ -190,7 +193,8 @@ async fn another_organization_can_neither_see_nor_touch_anything() {
             .filter(|each| matches!(each.needs(), Needs::Admin(_)))
         {
             let names_ids = operation.path().contains('{')
-                || operation.id().ends_with("activateOrganizationCertificates");
+                || operation.id().ends_with("activateOrganizationCertificates")
+                || operation.id() == "setActiveOrganizationCertificates";
             let answer = if names_ids || !writes(operation) {
                 request(server, operation, &fixture).key(&other).await
             } else {

@@ -229,7 +229,7 @@ impl Verb {
 
 /// Reads what is to be uploaded. A private key must not leave the machine, whatever a server would
 /// say of it.
-fn read_anchor(file: &Path) -> Outcome<String> {
+pub(super) fn read_anchor(file: &Path) -> Outcome<String> {
     let text = read_text(file)?;
     if holds_private_key(&text) {
         return Err(Failure::new(format_args!(
@@ -297,7 +297,7 @@ pub(super) fn read_bytes(path: &Path) -> Outcome<Vec<u8>> {
     Ok(bytes)
 }
 
-fn read_text(path: &Path) -> Outcome<String> {
+pub(super) fn read_text(path: &Path) -> Outcome<String> {
     String::from_utf8(read_bytes(path)?).map_err(|_| {
         Failure::new(format_args!("`{}` is not text", path.display()))
             .hint("turn DER into PEM with `openssl x509 -inform der -in FILE -out FILE.pem`")

@@ -7,6 +7,7 @@ mod api_key;
 mod audit_log;
 mod certificate;
 mod configuration;
+mod declared;
 mod doctor;
 mod explain;
 pub(crate) mod gateway;
@@ -63,6 +64,12 @@ enum Command {
     Explain(explain::Explain),
     /// Trust anchors: upload, activate, inspect
     Certificate(certificate::Certificate),
+    /// Show what would make the server as a file says; exit code 3 when something would change
+    Plan(declared::Plan),
+    /// Make the server as a file says
+    Apply(declared::Apply),
+    /// Write a file that says what is on the server
+    Export(declared::Export),
     /// Projects
     Project(project::Project),
     /// Service accounts of a project, and their keys
@@ -104,6 +111,9 @@ impl Cli {
             Command::Verify(verify) => verify.run(output),
             Command::Explain(explain) => explain.run(output),
             Command::Certificate(noun) => noun.run(output),
+            Command::Plan(plan) => plan.run(output),
+            Command::Apply(apply) => apply.run(output),
+            Command::Export(export) => export.run(),
             Command::Project(noun) => noun.run(output),
             Command::ServiceAccount(noun) => noun.run(output),
             Command::ApiKey(noun) => noun.run(output),

@@ -8,6 +8,7 @@
 )]
 
 mod configuration;
+mod declared;
 mod dev;
 mod doctor;
 mod formats;

@@ -8,17 +8,16 @@ use crate::running::{Dev, Running, countersign};
 
 const README: &str = include_str!("../../../../README.md");
 
-/// The shell blocks, in order.
-fn blocks() -> Vec<&'static str> {
-    README
-        .split("```sh\n")
+/// The shell blocks of a page, in order.
+pub(crate) fn blocks(page: &'static str) -> Vec<&'static str> {
+    page.split("```sh\n")
         .skip(1)
         .filter_map(|rest| Some(rest.split_once("```")?.0))
         .collect()
 }
 
 /// Runs a block in a directory as a shell that finds `countersign`; what it wrote.
-fn run(script: &str, directory: &std::path::Path) -> String {
+pub(crate) fn run(script: &str, directory: &std::path::Path) -> String {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_countersign"));
     let path = std::env::var("PATH").unwrap();
     let ran = Command::new("sh")
@@ -40,7 +39,7 @@ fn run(script: &str, directory: &std::path::Path) -> String {
 
 #[test]
 fn its_commands_work_as_they_stand() {
-    let blocks = blocks();
+    let blocks = blocks(README);
     let [dev, walk, test, deploy, commands] = blocks.as_slice() else {
         panic!(
             "the README has {} shell blocks, this test knows five",

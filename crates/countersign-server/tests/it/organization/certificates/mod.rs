@@ -1,4 +1,5 @@
 mod activate;
+mod active;
 mod deactivate;
 mod delete;
 mod enforcement;

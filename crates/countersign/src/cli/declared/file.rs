@@ -1,0 +1,386 @@
+//! The declared file, read strictly: a mistake is told by its line before a server is asked.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use countersign_types::certificate::{
+    Enforcement, MAX_CERTIFICATES_PER_ORGANIZATION, MAX_NAME_CHARACTERS,
+};
+use countersign_verify::{
+    certificate::{Facts, Rejection, inspect},
+    policy::Policy,
+};
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
+
+use crate::{
+    cli::certificate::{read_anchor, read_text},
+    config::likely,
+    failure::{Doing, Failure, Outcome},
+};
+
+/// What a file says.
+pub(super) struct Declared {
+    /// The certificates, in the order of their local keys.
+    pub(super) certificates: Vec<Wanted>,
+    /// The scopes: the organization first, then projects by what they are called.
+    pub(super) scopes: Vec<WantedScope>,
+}
+
+/// A certificate of the file.
+pub(super) struct Wanted {
+    /// What the file calls it.
+    pub(super) key: String,
+    /// The line that it stands on, `trust.toml:3`.
+    pub(super) line: String,
+    /// Its PEM file, as the file names it.
+    pub(super) file: PathBuf,
+    pub(super) pem: String,
+    pub(super) facts: Facts,
+    /// Why an upload would be refused now; empty when it would not.
+    pub(super) reasons: Vec<Rejection>,
+    /// What it shall be called; `None` leaves its name alone.
+    pub(super) name: Option<String>,
+    /// The policy that it shall have; `None` is none.
+    pub(super) policy: Option<String>,
+}
+
+/// A scope of the file.
+pub(super) struct WantedScope {
+    pub(super) owner: Owner,
+    /// The line that it stands on, `trust.toml:7`.
+    pub(super) line: String,
+    /// What shall be active there, all of it: places in [`Declared::certificates`].
+    pub(super) active: Vec<(usize, Enforcement)>,
+}
+
+/// Whose scope it is.
+pub(super) enum Owner {
+    Organization,
+    /// By id or by name.
+    Project(String),
+}
+
+/// Reads a file and the PEM and policy files that it names.
+pub(super) fn read(path: &Path) -> Outcome<Declared> {
+    let text = fs::read_to_string(path).doing(format_args!("read `{}`", path.display()))?;
+    let reader = Reader { path, text: &text };
+    let document = DeTable::parse(&text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        reader.wrong(start, error.message())
+    })?;
+    let document = document.get_ref();
+    reader.known(document, "", &["certificates", "organization", "projects"])?;
+    let certificates = match reader.section(document, "certificates", "")? {
+        Some(table) => reader.certificates(table)?,
+        None => Vec::new(),
+    };
+    let mut scopes = Vec::new();
+    if let Some((name, value)) = entry(document, "organization") {
+        let owner = Owner::Organization;
+        scopes.push(reader.scope(owner, "organization", name, value, &certificates)?);
+    }
+    if let Some(projects) = reader.section(document, "projects", "")? {
+        for (name, value) in projects {
+            let owner = Owner::Project(name.get_ref().to_string());
+            let shown = format!("projects.{}", name.get_ref());
+            scopes.push(reader.scope(owner, &shown, name, value, &certificates)?);
+        }
+    }
+    if certificates.is_empty() && scopes.is_empty() {
+        return Err(
+            Failure::new(format_args!("`{}` declares nothing", path.display()))
+                .hint("`countersign export FILE` writes such a file from what is on the server"),
+        );
+    }
+    Ok(Declared {
+        certificates,
+        scopes,
+    })
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+type Key<'t> = Spanned<std::borrow::Cow<'t, str>>;
+type Value<'t> = Spanned<DeValue<'t>>;
+
+fn entry<'a, 't>(table: &'a DeTable<'t>, key: &str) -> Option<(&'a Key<'t>, &'a Value<'t>)> {
+    table.iter().find(|(name, _)| name.get_ref() == key)
+}
+
+impl Reader<'_> {
+    fn certificates(&self, table: &DeTable<'_>) -> Outcome<Vec<Wanted>> {
+        let mut all: Vec<Wanted> = Vec::new();
+        for (name, value) in table {
+            let start = name.span().start;
+            if all.len() == MAX_CERTIFICATES_PER_ORGANIZATION {
+                return Err(self.wrong(
+                    start,
+                    &format!(
+                        "more than {MAX_CERTIFICATES_PER_ORGANIZATION} certificates, the most that \
+                         an organization may have"
+                    ),
+                ));
+            }
+            let wanted = self.certificate(name, value)?;
+            let same = all
+                .iter()
+                .find(|each| each.facts.sha256() == wanted.facts.sha256());
+            if let Some(same) = same {
+                let message = format!(
+                    "`{}` is the same certificate as `{}` ({})",
+                    wanted.key, same.key, same.line
+                );
+                return Err(self.wrong(start, &message).hint(
+                    "keep one entry; a certificate may stand in the lists of any number of scopes",
+                ));
+            }
+            all.push(wanted);
+        }
+        Ok(all)
+    }
+
+    fn certificate(&self, name: &Key<'_>, value: &Value<'_>) -> Outcome<Wanted> {
+        let (key, start) = (name.get_ref().to_string(), name.span().start);
+        let path = format!("certificates.{key}");
+        let table = self.table(&path, name, value)?;
+        self.known(table, &path, &["file", "name", "policy", "policy_file"])?;
+        let file = self.text_of(table, &path, "file")?.ok_or_else(|| {
+            self.wrong(start, &format!("`{path}` has no `file`"))
+                .hint("`file = \"ca.pem\"` names its PEM, beside this file")
+        })?;
+        let file = PathBuf::from(file);
+        let read = read_anchor(&self.beside(&file));
+        let pem = read.map_err(|failure| self.at(start, &failure))?;
+        let inspection = inspect(&pem, crate::clock::unix_seconds());
+        let facts = inspection.facts.ok_or_else(|| {
+            let why = inspection.reasons.first().map(Rejection::to_string);
+            self.no_anchor(start, &file, &why.unwrap_or_default())
+        })?;
+        if !facts.is_ca() {
+            let why = "It is the certificate of a client or server (a leaf), not of a CA.";
+            return Err(self.no_anchor(start, &file, why));
+        }
+        Ok(Wanted {
+            key,
+            line: self.line(start),
+            file,
+            pem,
+            facts,
+            reasons: inspection.reasons,
+            name: self.name(table, &path)?,
+            policy: self.policy(table, &path)?,
+        })
+    }
+
+    fn no_anchor(&self, start: usize, file: &Path, why: &str) -> Failure {
+        let message = format!("`{}` cannot be a trust anchor: {why}", file.display());
+        self.wrong(start, &message)
+            .hint("`countersign certificate inspect FILE` says what the file is")
+    }
+
+    fn name(&self, table: &DeTable<'_>, path: &str) -> Outcome<Option<String>> {
+        let name = self.text_of(table, path, "name")?;
+        let fits = |name: &String| {
+            (1..=MAX_NAME_CHARACTERS).contains(&name.chars().count())
+                && !name.chars().any(char::is_control)
+        };
+        if name.as_ref().is_none_or(fits) {
+            return Ok(name);
+        }
+        let message = format!(
+            "`{path}.name` must have 1 to {MAX_NAME_CHARACTERS} characters and no control characters"
+        );
+        Err(self.wrong(self.start_of(table, "name"), &message))
+    }
+
+    fn policy(&self, table: &DeTable<'_>, path: &str) -> Outcome<Option<String>> {
+        let inline = self.text_of(table, path, "policy")?;
+        let file = self.text_of(table, path, "policy_file")?;
+        let (policy, key) = match (inline, file) {
+            (Some(_), Some(_)) => {
+                let message = format!("`{path}` has both `policy` and `policy_file`; keep one");
+                return Err(self.wrong(self.start_of(table, "policy_file"), &message));
+            }
+            (None, None) => return Ok(None),
+            (Some(policy), None) => (policy, "policy"),
+            (None, Some(file)) => {
+                let start = self.start_of(table, "policy_file");
+                let text = read_text(&self.beside(Path::new(&file)));
+                let text = text.map_err(|failure| self.at(start, &failure))?;
+                (text.trim_end().to_owned(), "policy_file")
+            }
+        };
+        match Policy::compile(&policy) {
+            Ok(_) => Ok(Some(policy)),
+            Err(error) => {
+                let message = format!("`{path}.{key}` is no policy: {error}");
+                Err(self.wrong(self.start_of(table, key), &message))
+            }
+        }
+    }
+
+    fn scope(
+        &self,
+        owner: Owner,
+        path: &str,
+        name: &Key<'_>,
+        value: &Value<'_>,
+        certificates: &[Wanted],
+    ) -> Outcome<WantedScope> {
+        let table = self.table(path, name, value)?;
+        self.known(table, path, &["enforce", "report"])?;
+        let start = name.span().start;
+        if table.is_empty() {
+            return Err(self
+                .wrong(
+                    start,
+                    &format!("`{path}` does not say what is active there"),
+                )
+                .hint(
+                    "`enforce = []` says: nothing; leave the section out to leave the scope alone",
+                ));
+        }
+        let mut active: Vec<(usize, Enforcement)> = Vec::new();
+        for (list, enforcement) in [
+            ("enforce", Enforcement::Enforce),
+            ("report", Enforcement::Report),
+        ] {
+            for (key, start) in self.keys(table, path, list)? {
+                let place = self.place(&key, start, certificates)?;
+                if active.iter().any(|(known, _)| *known == place) {
+                    return Err(self.wrong(start, &format!("`{key}` stands twice in `{path}`")));
+                }
+                active.push((place, enforcement));
+            }
+        }
+        Ok(WantedScope {
+            owner,
+            line: self.line(start),
+            active,
+        })
+    }
+
+    /// The local keys of a list, each with where it stands.
+    fn keys(&self, table: &DeTable<'_>, path: &str, list: &str) -> Outcome<Vec<(String, usize)>> {
+        let Some((name, value)) = entry(table, list) else {
+            return Ok(Vec::new());
+        };
+        let wrong = |start| {
+            let message =
+                format!("`{path}.{list}` must be a list of local keys: `{list} = [\"mesh\"]`");
+            self.wrong(start, &message)
+        };
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(wrong(name.span().start));
+        };
+        let items: &DeArray<'_> = items;
+        let key = |item: &Value<'_>| match item.get_ref() {
+            DeValue::String(key) => Ok((key.to_string(), item.span().start)),
+            _ => Err(wrong(item.span().start)),
+        };
+        items.iter().map(key).collect()
+    }
+
+    fn place(&self, key: &str, start: usize, certificates: &[Wanted]) -> Outcome<usize> {
+        let place = certificates.iter().position(|each| each.key == key);
+        place.ok_or_else(|| {
+            let failure = self.wrong(start, &format!("no certificate `{key}` in this file"));
+            match likely(key, certificates.iter().map(|each| each.key.as_str())) {
+                Some(known) => failure.hint(format!("did you mean `{known}`?")),
+                None => failure.hint(format!(
+                    "`[certificates.{key}]` with its `file` declares it"
+                )),
+            }
+        })
+    }
+
+    fn section<'a, 't>(
+        &self,
+        table: &'a DeTable<'t>,
+        key: &str,
+        prefix: &str,
+    ) -> Outcome<Option<&'a DeTable<'t>>> {
+        entry(table, key)
+            .map(|(name, value)| self.table(&format!("{prefix}{key}"), name, value))
+            .transpose()
+    }
+
+    fn table<'a, 't>(
+        &self,
+        path: &str,
+        name: &Key<'_>,
+        value: &'a Value<'t>,
+    ) -> Outcome<&'a DeTable<'t>> {
+        match value.get_ref() {
+            DeValue::Table(table) => Ok(table),
+            _ => Err(self.wrong(
+                name.span().start,
+                &format!("`{path}` is a section: write `[{path}]` on its own line"),
+            )),
+        }
+    }
+
+    fn text_of(&self, table: &DeTable<'_>, path: &str, key: &str) -> Outcome<Option<String>> {
+        match entry(table, key) {
+            None => Ok(None),
+            Some((name, value)) => match value.get_ref() {
+                DeValue::String(text) => Ok(Some(text.to_string())),
+                other => {
+                    let kind = other.type_str();
+                    let message = format!("`{path}.{key}` must be a string; it is of type {kind}");
+                    Err(self.wrong(name.span().start, &message))
+                }
+            },
+        }
+    }
+
+    /// Refuses what is not a setting: a misspelt one would be a change nobody meant.
+    fn known(&self, table: &DeTable<'_>, path: &str, known: &[&str]) -> Outcome {
+        let unknown = |name: &&Key<'_>| !known.contains(&name.get_ref().as_ref());
+        let Some(name) = table.keys().find(unknown) else {
+            return Ok(());
+        };
+        let dot = if path.is_empty() { "" } else { "." };
+        let shown = format!("{path}{dot}{}", name.get_ref());
+        let failure = self.wrong(name.span().start, &format!("unknown setting `{shown}`"));
+        Err(match likely(name.get_ref(), known.iter().copied()) {
+            Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
+            None => failure.hint(format!("the settings here are `{}`", known.join("`, `"))),
+        })
+    }
+
+    fn start_of(&self, table: &DeTable<'_>, key: &str) -> usize {
+        entry(table, key).map_or(0, |(name, _)| name.span().start)
+    }
+
+    fn beside(&self, file: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(file)
+    }
+
+    fn line(&self, start: usize) -> String {
+        let before = self.text.as_bytes().get(..start).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("{}:{line}", self.path.display())
+    }
+
+    fn wrong(&self, start: usize, message: &str) -> Failure {
+        Failure::new(format_args!("{}: {message}", self.line(start)))
+    }
+
+    /// Another failure, with the line that led to it.
+    fn at(&self, start: usize, failure: &Failure) -> Failure {
+        let told = self.wrong(start, failure.message());
+        match failure.advice() {
+            Some(hint) => told.hint(hint),
+            None => told,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What is on the server, as far as a file declares it.
+
+use countersign_client::{Client, Error, ListParams, ProjectListParams};
+use countersign_types::{
+    UnixSeconds,
+    certificate::{ActiveCertificate, Scope, ScopedCertificate},
+    extension,
+    id::CertificateId,
+    page::{MAX_LIMIT, Order},
+    project::Project,
+};
+use countersign_verify::certificate::inspect;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::failure::Outcome;
+
+/// How many certificates are read at a time.
+const AT_ONCE: usize = 8;
+
+/// A certificate of the server.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) id: CertificateId,
+    pub(super) name: Option<String>,
+    pub(super) policy: Option<String>,
+    pub(super) expires_at: UnixSeconds,
+    /// Its PEM as uploaded; empty when the server gives none.
+    pub(super) pem: String,
+    /// SHA-256 of its DER, when it can be read.
+    pub(super) sha256: Option<[u8; 32]>,
+}
+
+/// Whether the server has Countersign's extensions: policies, report-only activation, and setting
+/// a scope at once. OpenAI's own has not.
+pub(super) async fn is_countersign(client: &Client) -> Outcome<bool> {
+    let has = client.countersign().extensions().await?;
+    let needed = [
+        extension::ENFORCEMENT,
+        extension::SET_ACTIVE,
+        extension::CEL_POLICY,
+    ];
+    Ok(needed.iter().all(|one| has.iter().any(|each| each == one)))
+}
+
+/// Every certificate of the organization, oldest first.
+pub(super) async fn certificates(client: &Client) -> Outcome<Vec<Known>> {
+    let listed = list(client, &Scope::Organization).await?;
+    let reads = listed.into_iter().map(|each| known(client, each));
+    let read: Result<Vec<Known>, Error> = stream::iter(reads).buffered(AT_ONCE).try_collect().await;
+    Ok(read?)
+}
+
+/// What is active at a scope.
+pub(super) async fn active(
+    client: &Client,
+    scope: &Scope,
+) -> Result<Vec<ActiveCertificate>, Error> {
+    let listed = list(client, scope).await?.into_iter();
+    let active = listed.filter(|each| each.active);
+    Ok(active
+        .map(|each| ActiveCertificate {
+            certificate_id: each.id,
+            enforcement: each.enforcement.unwrap_or_default(),
+        })
+        .collect())
+}
+
+/// The organization's projects.
+pub(super) async fn projects(client: &Client, include_archived: bool) -> Outcome<Vec<Project>> {
+    let params = ProjectListParams {
+        list: whole(),
+        include_archived,
+    };
+    Ok(client.projects().stream(&params).try_collect().await?)
+}
+
+/// The organization's certificates as a scope has them, oldest first.
+pub(super) async fn list(client: &Client, scope: &Scope) -> Result<Vec<ScopedCertificate>, Error> {
+    let stream = client.certificates().stream(scope, &whole());
+    stream.try_collect().await
+}
+
+async fn known(client: &Client, listed: ScopedCertificate) -> Result<Known, Error> {
+    let certificates = client.certificates();
+    let read = certificates.retrieve_with_content(&listed.id).await?;
+    let certificate = read.value;
+    let details = certificate.certificate_details;
+    let pem = details.content.unwrap_or_default();
+    Ok(Known {
+        sha256: inspect(&pem, 0).facts.map(|facts| *facts.sha256()),
+        id: certificate.id,
+        name: certificate.name,
+        policy: certificate.cel_policy,
+        expires_at: details.expires_at,
+        pem,
+    })
+}
+
+fn whole() -> ListParams {
+    ListParams {
+        limit: Some(MAX_LIMIT),
+        order: Some(Order::Asc),
+        ..ListParams::default()
+    }
+}
