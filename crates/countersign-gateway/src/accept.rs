@@ -193,10 +193,7 @@ impl Acceptor {
         Future: Send + 'static,
     > + use<> {
         let door = Arc::clone(&self.door);
-        service_fn(move |request: Request<Incoming>| {
-            let (door, connection) = (Arc::clone(&door), Arc::clone(&connection));
-            Box::pin(async move { Ok::<_, Infallible>(door.serve(&connection, request).await) })
-        })
+        service_fn(move |request| Box::pin(door.serve(&connection, request)))
     }
 
     fn http1(

@@ -3,7 +3,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use countersign_types::{error::ErrorCode, id::RequestId};
+use countersign_types::error::ErrorCode;
+use futures_util::FutureExt as _;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version,
     header::{AUTHORIZATION, HOST, TRANSFER_ENCODING},
@@ -22,7 +23,7 @@ use crate::{
     live::Stream,
     options,
     refusal::Refusal,
-    upstream::{Lease, Upstream, UpstreamError},
+    upstream::{Head, Lease, Upstream, UpstreamError},
 };
 
 /// What a request goes with besides itself.
@@ -30,7 +31,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) authorization: &'a Authorization,
     pub(crate) identity: &'a Identity,
     pub(crate) stream: &'a Arc<Stream>,
-    pub(crate) id: &'a RequestId,
+    /// The request's id.
+    pub(crate) id: &'a HeaderValue,
 }
 
 /// A route on one thread: which requests, to where, changed how.
@@ -40,6 +42,8 @@ pub(crate) struct Forwarder {
     pub(crate) path: String,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) authority: Authority,
+    /// The same, as an HTTP/1.1 upstream is told it.
+    pub(crate) host_header: HeaderValue,
     pub(crate) scheme: Scheme,
     pub(crate) http2: bool,
     pub(crate) preserve_host: bool,
@@ -100,61 +104,60 @@ impl Forwarder {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Sends a request that passed to the upstream and awaits the head of its response.
-    pub(crate) async fn forward(
+    /// Sends a request that passed to the upstream; what it answers awaits the head of the
+    /// response.
+    pub(crate) fn forward(
         &self,
-        pass: Pass<'_>,
+        pass: &Pass<'_>,
         mut request: Request<Incoming>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<impl Future<Output = Result<Answer, Refusal>> + use<>, Refusal> {
         let upgrade = headers::upgrade_wanted(request.version(), request.headers());
         let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         headers::to_upstream(request.headers_mut(), upgrade);
         self.address(&mut request)?;
-        self.introduce(&pass, request.headers_mut());
-        let (response, lease) = self
-            .upstream
-            .send(request.map(|body| RequestBody::new(body, pass.stream)))
-            .await
-            .map_err(refused)?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none() {
-            let reason = "upstream: it changed protocols unasked";
-            return Err(Refusal::new(ErrorCode::UpstreamUnavailable, reason));
-        }
-        Ok(Answer {
-            response,
-            lease,
-            client,
-        })
+        self.introduce(pass, request.headers_mut());
+        let request = request.map(|body| RequestBody::new(body, pass.stream));
+        let answered = |sent| answer(sent, client);
+        Ok(self.upstream.send(request).map(answered))
     }
 
     /// Turns the request's target into the upstream's.
     fn address(&self, request: &mut Request<Incoming>) -> Result<(), Refusal> {
-        let path = request.uri().path_and_query().cloned();
-        let host = host_of(request).and_then(|host| HeaderValue::from_str(host).ok());
-        let host = match host {
-            Some(host) if self.preserve_host => host,
-            _ => HeaderValue::from_str(self.authority.as_str())
-                .map_err(|_| Refusal::new(ErrorCode::ServerError, "unreadable authority"))?,
-        };
-        let path = path.unwrap_or(PathAndQuery::from_static("/"));
-        let mut parts = http::uri::Parts::default();
-        parts.path_and_query = Some(path);
         if self.http2 {
-            parts.scheme = Some(self.scheme.clone());
-            parts.authority = Some(self.authority.clone());
-            request.headers_mut().remove(HOST);
             *request.version_mut() = Version::HTTP_2;
-        } else {
-            let chunked =
-                !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
-            let headers = request.headers_mut();
-            headers.insert(HOST, host);
-            headers::join_cookies(headers);
-            if chunked {
-                // A GET is sent without its body unless told that it has one.
-                headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            }
-            *request.version_mut() = Version::HTTP_11;
+            request.headers_mut().remove(HOST);
+            return Self::set_target(request, Some((&self.scheme, &self.authority)));
+        }
+        let kept = self.preserve_host.then(|| host_of(request)).flatten();
+        let host = kept.and_then(|host| HeaderValue::from_str(host).ok());
+        let host = host.unwrap_or_else(|| self.host_header.clone());
+        *request.version_mut() = Version::HTTP_11;
+        let chunked =
+            !request.body().is_end_stream() && request.body().size_hint().exact().is_none();
+        let headers = request.headers_mut();
+        headers.insert(HOST, host);
+        headers::join_cookies(headers);
+        if chunked {
+            // A GET is sent without its body unless told that it has one.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        if request.uri().authority().is_none() {
+            return Ok(());
+        }
+        Self::set_target(request, None)
+    }
+
+    /// Keeps of the request's target its path alone, and puts a scheme and an authority before it.
+    fn set_target(
+        request: &mut Request<Incoming>,
+        before: Option<(&Scheme, &Authority)>,
+    ) -> Result<(), Refusal> {
+        let path = request.uri().path_and_query().cloned();
+        let mut parts = http::uri::Parts::default();
+        parts.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
+        if let Some((scheme, authority)) = before {
+            parts.scheme = Some(scheme.clone());
+            parts.authority = Some(authority.clone());
         }
         *request.uri_mut() = Uri::from_parts(parts)
             .map_err(|_| Refusal::new(ErrorCode::BadRequest, "unreadable request target"))?;
@@ -176,6 +179,7 @@ impl Forwarder {
             headers.insert(name.clone(), value.clone());
         }
         let identity = pass.identity;
+        headers.reserve(headers::INTRODUCTION);
         headers.insert(headers::ORGANIZATION, identity.organization_header.clone());
         if let Some(project) = &identity.project_header {
             headers.insert(headers::PROJECT, project.clone());
@@ -188,9 +192,7 @@ impl Forwarder {
             headers.insert(headers::LEAF_SHA256, verified.leaf_sha256.clone());
             self.show_certificate(&pass.stream.connection, headers);
         }
-        if let Ok(id) = HeaderValue::from_str(pass.id.as_str()) {
-            headers.insert(headers::REQUEST_ID, id);
-        }
+        headers.insert(headers::REQUEST_ID, pass.id.clone());
     }
 
     fn show_certificate(&self, connection: &Connection, headers: &mut HeaderMap) {
@@ -215,6 +217,19 @@ pub(crate) fn host_of<B>(request: &Request<B>) -> Option<&str> {
             .headers()
             .get(HOST)
             .and_then(|value| value.to_str().ok())
+    })
+}
+
+fn answer(sent: Result<Head, UpstreamError>, client: Option<OnUpgrade>) -> Result<Answer, Refusal> {
+    let (response, lease) = sent.map_err(refused)?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none() {
+        let reason = "upstream: it changed protocols unasked";
+        return Err(Refusal::new(ErrorCode::UpstreamUnavailable, reason));
+    }
+    Ok(Answer {
+        response,
+        lease,
+        client,
     })
 }
 

@@ -1,12 +1,10 @@
 //! Headers on their way through the door: what belongs to one hop is taken off, what claims an
 //! identity is taken off, and the identity that was proved is put on.
 
+use countersign_types::id::RequestId;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
-    header::{
-        CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-        TRANSFER_ENCODING, UPGRADE,
-    },
+    header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
 /// Names that start so are ours alone.
@@ -29,22 +27,32 @@ pub(crate) const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client
 pub(crate) const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+/// How many headers say upstream who is calling.
+pub(crate) const INTRODUCTION: usize = 6;
 
-/// Headers of one hop, whatever `Connection` says (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HTTP2_SETTINGS,
-];
+/// Whether a header is of one hop, whatever `Connection` says (RFC 9110 section 7.6.1).
+fn of_one_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+/// A request's id as a header. It never comes again, so HTTP/2 must not give it a place in the table
+/// of its connection, where it would drive out what does.
+pub(crate) fn request_id(id: &RequestId) -> HeaderValue {
+    let mut value = HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
+}
 
 /// Whether a name, as a server that folds `_` into `-` would read it, claims an identity.
 fn claims_identity(name: &str) -> bool {
@@ -58,6 +66,10 @@ fn claims_identity(name: &str) -> bool {
                 }
             })
     };
+    // Every name that is meant begins so, and few others do.
+    if !name.starts_with(['x', 'X', 'c', 'C']) {
+        return false;
+    }
     name.get(..OWN_PREFIX.len())
         .is_some_and(|head| same(OWN_PREFIX, head))
         || CLIENT_CERTIFICATE_NAMES
@@ -67,31 +79,34 @@ fn claims_identity(name: &str) -> bool {
 
 /// Takes off every header that claims an identity: of a request, and of its trailers.
 pub(crate) fn strip_identity(headers: &mut HeaderMap) {
-    let claimed: Vec<HeaderName> = headers
+    strip(headers, |name| claims_identity(name.as_str()));
+}
+
+/// Takes off what is unwelcome, in one pass: mostly there is nothing.
+fn strip(headers: &mut HeaderMap, unwelcome: impl Fn(&HeaderName) -> bool) {
+    let found: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| claims_identity(name.as_str()))
+        .filter(|name| unwelcome(name))
         .cloned()
         .collect();
-    for name in claimed {
+    for name in found {
         headers.remove(name);
     }
 }
 
-/// Takes off what belongs to one hop: the fixed list and what `Connection` names.
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|token| token.trim().parse().ok())
-            .collect();
-        for name in named {
-            headers.remove(name);
-        }
+/// Takes off what `Connection` names.
+fn strip_named(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONNECTION) {
+        return;
     }
-    for name in HOP_BY_HOP {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|token| token.trim().parse().ok())
+        .collect();
+    for name in named {
         headers.remove(name);
     }
 }
@@ -126,10 +141,11 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, upgrade: Option<HeaderValue>)
         .get(TE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.split(',').any(|token| token.trim() == "trailers"));
-    strip_hop_by_hop(headers);
-    strip_identity(headers);
+    strip_named(headers);
     // The body is asked for when it is read, so the upstream need not ask again.
-    headers.remove(EXPECT);
+    let unwelcome =
+        |name: &HeaderName| of_one_hop(name) || name == EXPECT || claims_identity(name.as_str());
+    strip(headers, unwelcome);
     if trailers_welcome {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -165,7 +181,8 @@ pub(crate) fn to_client(headers: &mut HeaderMap, switching: bool) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    strip_hop_by_hop(headers);
+    strip_named(headers);
+    strip(headers, of_one_hop);
     if let Some(protocol) = upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol);

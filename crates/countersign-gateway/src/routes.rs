@@ -26,6 +26,7 @@ pub(crate) struct Plan {
     path: String,
     target: Target,
     authority: Authority,
+    host_header: HeaderValue,
     scheme: Scheme,
     preserve_host: bool,
     authorization: AuthorizationHeader,
@@ -74,6 +75,8 @@ impl Plan {
                 response_timeout: options.limits.response_timeout,
                 max_idle_connections: options.limits.idle_upstream_connections,
             },
+            host_header: HeaderValue::from_str(&authority)
+                .map_err(|_| format!("upstream `{url}`: not a host"))?,
             authority: authority
                 .parse()
                 .map_err(|_| format!("upstream `{url}`: not a host"))?,
@@ -93,6 +96,7 @@ impl Plan {
             path: self.path.clone(),
             upstream: Upstream::new(self.target.clone()),
             authority: self.authority.clone(),
+            host_header: self.host_header.clone(),
             scheme: self.scheme.clone(),
             http2: self.target.http2,
             preserve_host: self.preserve_host,

@@ -1,6 +1,7 @@
 //! The order of one request.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
@@ -16,7 +17,7 @@ use metrics::gauge;
 use crate::{
     body::ResponseBody,
     connection::{Authorization, Connection},
-    forward::{Forwarder, Pass, host_of},
+    forward::{Answer, Forwarder, Pass, host_of},
     headers,
     identify::{Credential, Identity},
     live::{Live, Stream},
@@ -41,39 +42,54 @@ pub(crate) struct Door {
 type Passed = (Arc<Identity>, Arc<Authorization>);
 
 impl Door {
-    /// Serves one request: judges it, hands it on or refuses it, and records what became of it.
-    pub(crate) async fn serve(
-        &self,
+    /// Serves one request: judges it, hands it on or refuses it, and records what became of it. All
+    /// that need not wait is done at once, so that little is kept while the upstream is awaited.
+    pub(crate) fn serve(
+        self: &Arc<Self>,
         connection: &Arc<Connection>,
         request: Request<Incoming>,
-    ) -> Response<ResponseBody> {
+    ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + Send + use<> {
         connection.requests.fetch_add(1, Ordering::Relaxed);
         let id = self.shared.request_ids.next();
+        let id_header = headers::request_id(&id);
         let mut record = Record::new(&id, &request, connection);
         let started = Instant::now();
-        let mut response = match self.pass(&id, connection, request, &mut record).await {
-            Ok(response) => response,
-            Err(refusal) => {
-                record.refused(refusal.code, connection);
-                self.shared.refuse(&refusal, &record);
-                refusal.response(&id)
-            }
-        };
-        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-            response.headers_mut().insert(headers::REQUEST_ID, value);
+        let passed = self.pass(&id_header, connection, request, &mut record);
+        let (door, connection) = (Arc::clone(self), Arc::clone(connection));
+        async move {
+            let answered = match passed {
+                Err(refusal) => Err(refusal),
+                Ok((stream, answer)) => tokio::select! {
+                    biased;
+                    answer = answer => answer.map(|answer| answer.into_response(stream)),
+                    () = stream.until_cut() => Err(door.why_cut(&stream, &mut record)),
+                },
+            };
+            let mut response = answered
+                .unwrap_or_else(|refusal| door.refuse(&refusal, &id, &mut record, &connection));
+            response
+                .headers_mut()
+                .insert(headers::REQUEST_ID, id_header);
+            door.shared
+                .record(&record, response.status(), started.elapsed());
+            Ok(response)
         }
-        self.shared
-            .record(&record, response.status(), started.elapsed());
-        response
     }
 
-    async fn pass(
+    /// Judges a request and, if it passes, sends it on: what is left to do is to await the answer.
+    fn pass(
         &self,
-        id: &RequestId,
+        id: &HeaderValue,
         connection: &Arc<Connection>,
         request: Request<Incoming>,
         record: &mut Record,
-    ) -> Result<Response<ResponseBody>, Refusal> {
+    ) -> Result<
+        (
+            Arc<Stream>,
+            impl Future<Output = Result<Answer, Refusal>> + use<>,
+        ),
+        Refusal,
+    > {
         refuse_odd_shapes(&request)?;
         let credential = self.credential(&request)?;
         // Registered first, judged second: a change of trust in between finds the stream.
@@ -87,12 +103,21 @@ impl Door {
             stream: &stream,
             id,
         };
-        let answer = tokio::select! {
-            biased;
-            answer = route.forward(pass, request) => answer?,
-            () = stream.until_cut() => return Err(self.why_cut(&stream, record)),
-        };
-        Ok(answer.into_response(stream))
+        let answer = route.forward(&pass, request)?;
+        Ok((stream, answer))
+    }
+
+    /// The answer to a request that does not pass, counted and told once.
+    fn refuse(
+        &self,
+        refusal: &Refusal,
+        id: &RequestId,
+        record: &mut Record,
+        connection: &Connection,
+    ) -> Response<ResponseBody> {
+        record.refused(refusal.code, connection);
+        self.shared.refuse(refusal, record);
+        refusal.response(id)
     }
 
     /// The control plane knows keys only: what goes there is judged as its key's, even where all

@@ -1,6 +1,7 @@
 //! One upstream as one thread sees it: how to reach it, and its idle connections.
 
 use std::{
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -8,7 +9,7 @@ use std::{
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
-    client::conn::{http1, http2},
+    client::conn::{TrySendError, http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use metrics::counter;
@@ -64,6 +65,13 @@ struct Idle {
     since: Instant,
 }
 
+/// The head of a response, and the connection to give back after its body.
+pub(crate) type Head = (Response<Incoming>, Option<Lease>);
+
+/// The head of a response, awaited. In a place of its own: it is large, and would be copied with
+/// everything that holds it.
+pub(crate) type Awaited = Pin<Box<dyn Future<Output = Result<Head, UpstreamError>> + Send>>;
+
 /// An upstream's connections on one thread.
 #[derive(Debug)]
 pub(crate) struct Upstream {
@@ -105,11 +113,46 @@ impl Upstream {
         })
     }
 
-    /// Sends a request and awaits the head of its response, as long as is allowed.
-    pub(crate) async fn send(
-        self: &Arc<Self>,
+    /// Sends a request; what it answers awaits the head of the response, as long as is allowed. A
+    /// request that an idle connection takes is under way when this returns.
+    pub(crate) fn send(self: &Arc<Self>, request: Request<RequestBody>) -> Awaited {
+        let upstream = Arc::clone(self);
+        let idle = if self.target.http2 {
+            None
+        } else {
+            self.take_idle()
+        };
+        match idle {
+            None => Box::pin(upstream.send_within_limit(request)),
+            Some(mut sender) => {
+                let sent = sender.try_send_request(request);
+                Box::pin(upstream.head_of(sent, sender))
+            }
+        }
+    }
+
+    /// An idle connection may have been closed just now: then nothing was sent, the request comes
+    /// back whole, and goes another way.
+    async fn head_of(
+        self: Arc<Self>,
+        sent: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+        sender: http1::SendRequest<RequestBody>,
+    ) -> Result<Head, UpstreamError> {
+        let limit = self.target.response_timeout;
+        match timeout(limit, sent).await {
+            Ok(Ok(response)) => Ok((response, Some(self.lease(sender)))),
+            Ok(Err(mut error)) => match error.take_message() {
+                Some(unsent) => Box::pin(self.send_within_limit(unsent)).await,
+                None => Err(error.into_error().into()),
+            },
+            Err(_) => Err(UpstreamError::ResponseTimeout(limit)),
+        }
+    }
+
+    async fn send_within_limit(
+        self: Arc<Self>,
         request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
+    ) -> Result<Head, UpstreamError> {
         let limit = self.target.response_timeout;
         let sent = async {
             if self.target.http2 {
@@ -126,20 +169,10 @@ impl Upstream {
     async fn send_http1(
         self: &Arc<Self>,
         mut request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Option<Lease>), UpstreamError> {
-        // An idle connection may have been closed just now: then nothing was sent, the request
-        // comes back whole, and the next one is tried.
+    ) -> Result<Head, UpstreamError> {
         while let Some(mut sender) = self.take_idle() {
             match sender.try_send_request(request).await {
-                Ok(response) => {
-                    return Ok((
-                        response,
-                        Some(Lease {
-                            upstream: Arc::clone(self),
-                            sender,
-                        }),
-                    ));
-                }
+                Ok(response) => return Ok((response, Some(self.lease(sender)))),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(error.into_error().into()),
@@ -148,13 +181,14 @@ impl Upstream {
         }
         let mut sender = self.connect_http1().await?;
         let response = sender.send_request(request).await?;
-        Ok((
-            response,
-            Some(Lease {
-                upstream: Arc::clone(self),
-                sender,
-            }),
-        ))
+        Ok((response, Some(self.lease(sender))))
+    }
+
+    fn lease(self: &Arc<Self>, sender: http1::SendRequest<RequestBody>) -> Lease {
+        Lease {
+            upstream: Arc::clone(self),
+            sender,
+        }
     }
 
     async fn send_http2(

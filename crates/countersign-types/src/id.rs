@@ -25,13 +25,20 @@ pub struct InvalidId {
 /// Lower-case Crockford base 32: no `i`, `l`, `o`, `u`, so an id survives being read aloud.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
+/// The digits of 128 bits, five bits each.
+const DIGITS: usize = 26;
+
 fn encode(prefix: &str, random: u128) -> Arc<str> {
-    let mut text = String::with_capacity(prefix.len() + 26);
-    text.push_str(prefix);
-    for place in (0..26).rev() {
-        let digit = usize::try_from((random >> (5 * place)) & 31).unwrap_or_default();
-        text.push(char::from(ALPHABET.get(digit).copied().unwrap_or(b'0')));
+    let mut left = random;
+    let mut digits = [0; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        let place = usize::from(left.to_le_bytes()[0] & 31);
+        *digit = ALPHABET.get(place).copied().unwrap_or(b'0');
+        left >>= 5;
     }
+    let mut text = String::with_capacity(prefix.len() + DIGITS);
+    text.push_str(prefix);
+    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
     Arc::from(text)
 }
 
