@@ -17,6 +17,8 @@ mod connection;
 mod identify;
 #[path = "../src/reported.rs"]
 mod reported;
+#[path = "../src/tally.rs"]
+mod tally;
 
 use std::hint::black_box;
 
@@ -33,6 +35,7 @@ use identify::{Credential, Snapshot};
 use rustix::time::{ClockId, clock_gettime};
 use rustls_pki_types::CertificateDer;
 use serde_json::json;
+use tally::Observer;
 
 /// 2027-01-15T08:00:00Z, when everything minted is valid.
 const NOW: u64 = 1_800_000_000;
@@ -87,12 +90,15 @@ fn main() {
     let identity = snapshot.identity(&credential, NOW).unwrap();
     let presented = Presented::new(vec![CertificateDer::from(leaf.der().to_vec())]);
     let connection = Connection::new(presented, ([127, 0, 0, 1], 1).into());
-    connection.authorize(identity, NOW).unwrap();
+    let (observer, _tallies) = Observer::new();
+    let observer = Some(&observer);
+    connection.authorize(identity, NOW, observer).unwrap();
     let mut samples: Vec<f64> = (0..rounds)
         .map(|_| {
             let before = cpu_microseconds();
             for _ in 0..batch {
-                black_box(connection.authorize(black_box(identity), black_box(NOW))).unwrap();
+                let passed = connection.authorize(black_box(identity), black_box(NOW), observer);
+                black_box(passed).unwrap();
             }
             (cpu_microseconds() - before) / f64::from(batch)
         })

@@ -3,12 +3,12 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
 };
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use countersign_types::{UnixSeconds, certificate::Scope};
+use countersign_types::{UnixSeconds, certificate::Scope, id::ApiKeyId, observation::ChainDigest};
 use countersign_verify::{
     denial::Denial,
     judge::{Verdict, judge},
@@ -22,6 +22,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::{
     identify::{Identity, Organization},
     reported::Reported,
+    tally::{Chain, Observer, Outcome, Tally},
 };
 
 /// The most verdicts that one connection remembers: one for each key that takes turns on it.
@@ -73,6 +74,14 @@ impl Authorization {
         }
     }
 
+    fn outcome(&self) -> Outcome {
+        let permit = match &self.passed {
+            Passed::Verified(permit) => Some(permit),
+            Passed::Open(_) => None,
+        };
+        Outcome::passed(permit, self.reported.as_deref())
+    }
+
     /// Whether it still lets requests through at this moment, and still reports what is so.
     pub(crate) fn holds_at(&self, now: UnixSeconds) -> bool {
         let holds = match &self.passed {
@@ -104,7 +113,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Chains that passed under one revision of one organization.
-pub(crate) type Seen = HashMap<(Scope, [u8; 32]), Arc<Authorization>>;
+pub(crate) type Seen = HashMap<(Scope, ChainDigest), Arc<Authorization>>;
 
 #[derive(Debug)]
 struct Remembered {
@@ -112,7 +121,17 @@ struct Remembered {
     /// have the same number.
     organization: Weak<Organization>,
     scope: Scope,
+    key: Option<ApiKeyId>,
     authorization: Arc<Authorization>,
+    /// None until a request is counted.
+    tally: Option<Arc<Tally>>,
+}
+
+/// What a connection remembers: how its requests passed, and what counts those that did not.
+#[derive(Debug, Default)]
+struct Memory {
+    passed: Vec<Remembered>,
+    refused: Vec<Arc<Tally>>,
 }
 
 /// A connection's place among those that there may be at once, and among those that a stop waits
@@ -135,11 +154,9 @@ impl Place {
 /// One TLS connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    presented: Presented,
+    chain: Arc<Chain>,
     pub(crate) peer: SocketAddr,
-    /// Tells this chain from every other.
-    chain_sha256: [u8; 32],
-    remembered: Mutex<Vec<Remembered>>,
+    memory: Mutex<Memory>,
     place: Option<Place>,
     /// How many requests came on it.
     pub(crate) requests: AtomicU64,
@@ -147,12 +164,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(presented: Presented, peer: SocketAddr) -> Self {
-        let chain_sha256 = chain_sha256(&presented);
         Self {
-            presented,
+            chain: Arc::new(Chain::new(presented)),
             peer,
-            chain_sha256,
-            remembered: Mutex::default(),
+            memory: Mutex::default(),
             place: None,
             requests: AtomicU64::new(0),
         }
@@ -164,9 +179,13 @@ impl Connection {
         self
     }
 
+    fn presented(&self) -> &Presented {
+        &self.chain.presented
+    }
+
     /// The SHA-256 of the leaf, in hexadecimal, when one was presented.
     pub(crate) fn leaf_sha256(&self) -> Option<String> {
-        self.presented
+        self.presented()
             .leaf()
             .map(|leaf| hex(digest(&SHA256, leaf).as_ref()))
     }
@@ -175,13 +194,13 @@ impl Connection {
     pub(crate) fn rfc9440(&self) -> (Option<HeaderValue>, Option<HeaderValue>) {
         let item = |der: &[u8]| format!(":{}:", STANDARD.encode(der));
         let rest: Vec<String> = self
-            .presented
+            .presented()
             .intermediates()
             .iter()
             .map(|each| item(each))
             .collect();
         (
-            self.presented.leaf().map(|leaf| header(&item(leaf))),
+            self.presented().leaf().map(|leaf| header(&item(leaf))),
             (!rest.is_empty()).then(|| header(&rest.join(", "))),
         )
     }
@@ -193,36 +212,82 @@ impl Connection {
     }
 
     /// Whether a request of this identity passes on this connection now. A verdict is remembered
-    /// for the connection and what is enforced, never past its expiry; a denial never is.
+    /// for the connection and what is enforced, never past its expiry; a denial never is. With an
+    /// observer, a request that passes is counted.
     pub(crate) fn authorize(
         &self,
         identity: &Identity,
         now: UnixSeconds,
+        observer: Option<&Observer>,
     ) -> Result<Arc<Authorization>, Box<Denial>> {
         let organization = &identity.organization;
-        let mut remembered = self
-            .remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let known = remembered.iter().find(|each| {
+        let mut memory = self.lock();
+        let known = memory.passed.iter_mut().find(|each| {
             std::ptr::eq(each.organization.as_ptr(), Arc::as_ptr(organization))
                 && each.scope == identity.scope
+                && each.key == identity.key
                 && each.authorization.holds_at(now)
         });
         if let Some(known) = known {
+            if let Some(observer) = observer {
+                match &known.tally {
+                    Some(tally) => tally.count(now),
+                    None => known.tally = self.begin(observer, identity, &known.authorization, now),
+                }
+            }
             return Ok(Arc::clone(&known.authorization));
         }
         let authorization = self.judge(organization, &identity.scope, now)?;
-        remembered.retain(|each| each.scope != identity.scope);
-        if remembered.len() >= MAX_REMEMBERED {
-            remembered.remove(0);
+        let of_another =
+            |each: &Remembered| each.scope != identity.scope || each.key != identity.key;
+        memory.passed.retain(of_another);
+        if memory.passed.len() >= MAX_REMEMBERED {
+            memory.passed.remove(0);
         }
-        remembered.push(Remembered {
+        let begin = |observer| self.begin(observer, identity, &authorization, now);
+        memory.passed.push(Remembered {
             organization: Arc::downgrade(organization),
             scope: identity.scope.clone(),
+            key: identity.key.clone(),
+            tally: observer.and_then(begin),
             authorization: Arc::clone(&authorization),
         });
         Ok(authorization)
+    }
+
+    /// Begins to count requests that pass.
+    fn begin(
+        &self,
+        observer: &Observer,
+        identity: &Identity,
+        authorization: &Authorization,
+        now: UnixSeconds,
+    ) -> Option<Arc<Tally>> {
+        observer.begin(identity, &self.chain, authorization.outcome(), now)
+    }
+
+    /// Counts a request that was refused.
+    pub(crate) fn refuse(
+        &self,
+        identity: &Identity,
+        outcome: Outcome,
+        now: UnixSeconds,
+        observer: &Observer,
+    ) {
+        let refused = &mut self.lock().refused;
+        let is_it = |tally: &&Arc<Tally>| tally.counts(identity, &outcome);
+        if let Some(tally) = refused.iter().find(is_it) {
+            tally.count(now);
+            return;
+        }
+        if refused.len() >= MAX_REMEMBERED {
+            refused.remove(0);
+        }
+        refused.extend(observer.begin(identity, &self.chain, outcome, now));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What anchors that are only reported would make of a request that is refused.
@@ -230,7 +295,7 @@ impl Connection {
         Reported::judge(
             &identity.organization,
             &identity.scope,
-            &self.presented,
+            self.presented(),
             now,
         )
     }
@@ -241,7 +306,7 @@ impl Connection {
         scope: &Scope,
         now: UnixSeconds,
     ) -> Result<Arc<Authorization>, Box<Denial>> {
-        let place = (scope.clone(), self.chain_sha256);
+        let place = (scope.clone(), self.chain.digest);
         let seen = || {
             organization
                 .seen
@@ -251,12 +316,12 @@ impl Connection {
         if let Some(known) = seen().get(&place).filter(|known| known.holds_at(now)) {
             return Ok(Arc::clone(known));
         }
-        let passed = match judge(&organization.trust, scope, &self.presented, now) {
+        let passed = match judge(&organization.trust, scope, self.presented(), now) {
             Verdict::Permit(permit) => Passed::Verified(permit),
             Verdict::NoAnchorApplies(open) => Passed::Open(open),
             Verdict::Denial(denial) => return Err(Box::new(denial)),
         };
-        let reported = Reported::judge(organization, scope, &self.presented, now);
+        let reported = Reported::judge(organization, scope, self.presented(), now);
         let authorization = Arc::new(Authorization::new(passed, reported));
         let mut seen = seen();
         if seen.len() >= MAX_SEEN {
@@ -265,21 +330,6 @@ impl Connection {
         seen.insert(place, Arc::clone(&authorization));
         Ok(authorization)
     }
-}
-
-/// A digest of the whole chain: each certificate's length goes before it, so that no two chains
-/// run together alike.
-fn chain_sha256(presented: &Presented) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    for der in presented
-        .leaf()
-        .into_iter()
-        .chain(presented.intermediates())
-    {
-        context.update(&der.len().to_le_bytes());
-        context.update(der);
-    }
-    <[u8; 32]>::try_from(context.finish().as_ref()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -319,7 +369,7 @@ mod tests {
     fn passes(connection: &Connection, snapshot: &Snapshot) -> bool {
         let credential = Credential::FixedProject(ProjectId::from_random(1));
         let identity = snapshot.identity(&credential, 0).unwrap();
-        connection.authorize(identity, 0).is_ok()
+        connection.authorize(identity, 0, None).is_ok()
     }
 
     #[test]

@@ -98,6 +98,14 @@ impl Identity {
             expires_at,
         })
     }
+
+    /// The project that it calls as; none for an admin key.
+    pub(crate) const fn project(&self) -> Option<&ProjectId> {
+        match &self.scope {
+            Scope::Project(project) => Some(project),
+            Scope::Organization => None,
+        }
+    }
 }
 
 /// Everything that is enforced now. It is built beside the old one and swapped in one step.

@@ -12,6 +12,7 @@ mod forward;
 mod headers;
 mod identify;
 mod live;
+mod observations;
 pub mod options;
 mod proxy_protocol;
 mod record;
@@ -22,6 +23,7 @@ mod run;
 mod serve;
 mod shared;
 mod sync;
+mod tally;
 mod tls;
 mod upstream;
 

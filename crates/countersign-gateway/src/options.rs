@@ -48,12 +48,26 @@ pub struct GatewayOptions {
     /// Where `/healthz`, `/readyz`, `/metrics` and denials are served; loopback only, please.
     #[serde(default)]
     pub admin_listen: Option<SocketAddr>,
+    /// Whether the control plane is told who called with which certificates.
+    #[serde(default = "on")]
+    pub observations: bool,
+    /// Seconds between two such tellings.
+    #[serde(default = "observation_interval", deserialize_with = "seconds")]
+    pub observation_interval: Duration,
     /// How many threads serve; absent, one per core.
     #[serde(default)]
     pub threads: Option<usize>,
     /// What is refused before it is too much.
     #[serde(default)]
     pub limits: Limits,
+}
+
+const fn on() -> bool {
+    true
+}
+
+const fn observation_interval() -> Duration {
+    Duration::from_secs(10)
 }
 
 /// How a request's project is found.

@@ -25,6 +25,7 @@ use crate::{
     admin::{self, Metrics},
     identify::Snapshot,
     live::Live,
+    observations::Observations,
     options::{GatewayOptions, Route},
     record::AccessLog,
     refusal::{Explanations, Reports},
@@ -32,6 +33,7 @@ use crate::{
     serve::Door,
     shared::{Clock, Counts, RequestIds, Shared},
     sync::{self, Sync},
+    tally::Observer,
     tls,
 };
 
@@ -96,7 +98,12 @@ impl Gateway {
         let (listeners, address) = listeners(options.listen, count)?;
         let admin = options.admin_listen.map(std_bind).transpose()?;
         let admin_address = admin.as_ref().map(StdListener::local_addr).transpose()?;
-        let shared = Arc::new(shared(options, clock, random, count)?);
+        let (observer, tallies) = options.observations.then(Observer::new).unzip();
+        let shared = Arc::new(shared(options, clock, random, count, observer)?);
+        let observations = tallies.map(|tallies| {
+            let every = shared.options.observation_interval;
+            Observations::new(every, tallies, client.clone(), shared.id.clone())
+        });
         sync::start_from_disk(&shared);
 
         let stop = CancellationToken::new();
@@ -122,6 +129,7 @@ impl Gateway {
         let keeper = Keeper {
             shared,
             client,
+            observations,
             changed,
             tls,
             admin,
@@ -254,6 +262,7 @@ fn shared(
     clock: Clock,
     random: [u8; 24],
     threads: usize,
+    observer: Option<Observer>,
 ) -> io::Result<Shared> {
     let [id @ .., _, _, _, _, _, _, _, _] = random;
     let [_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, process @ ..] = random;
@@ -280,6 +289,7 @@ fn shared(
         explanations: Explanations::default(),
         reports: Reports::default(),
         counts: Counts::new(),
+        observer,
     })
 }
 
@@ -335,6 +345,7 @@ impl Worker {
 struct Keeper {
     shared: Arc<Shared>,
     client: Client,
+    observations: Option<Observations>,
     changed: watch::Sender<u64>,
     tls: Arc<ArcSwap<ServerConfig>>,
     admin: Option<StdListener>,
@@ -348,6 +359,7 @@ impl Keeper {
         let Self {
             shared,
             client,
+            mut observations,
             changed,
             tls,
             admin,
@@ -364,10 +376,20 @@ impl Keeper {
             changed,
             fresh: news,
         };
+        let observing = async {
+            match &mut observations {
+                Some(observations) => observations.run().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => {}
             () = sync.run() => {}
             () = keep_house(&shared, &tls) => {}
+            () = observing => {}
+        }
+        if let Some(observations) = observations {
+            observations.finish().await;
         }
         if let Some(log) = &shared.access_log {
             let _ = log.flush();

@@ -25,6 +25,7 @@ use crate::{
     record::Record,
     refusal::Refusal,
     shared::Shared,
+    tally::{Observer, Outcome},
 };
 
 /// The path under which the control plane's API is reached through the door.
@@ -94,7 +95,8 @@ impl Door {
         let credential = self.credential(&request)?;
         // Registered first, judged second: a change of trust in between finds the stream.
         let stream = self.live.register(Arc::clone(connection), credential);
-        let (identity, authorization) = self.judge(&stream, record)?;
+        let observer = self.shared.observer.as_ref();
+        let (identity, authorization) = self.judge(&stream, record, observer)?;
         record.passed(&authorization);
         let route = self.route(&request, &identity)?;
         let pass = Pass {
@@ -132,8 +134,13 @@ impl Door {
         }
     }
 
-    /// Judges a stream under what is enforced now.
-    fn judge(&self, stream: &Stream, record: &mut Record) -> Result<Passed, Refusal> {
+    /// Judges a stream under what is enforced now; with an observer, as a request that came.
+    fn judge(
+        &self,
+        stream: &Stream,
+        record: &mut Record,
+        observer: Option<&Observer>,
+    ) -> Result<Passed, Refusal> {
         let now = self.shared.now();
         if let Some(reason) = self.shared.too_old(now) {
             return Err(Refusal::new(
@@ -148,13 +155,20 @@ impl Door {
         record.identified(identity);
         let authorization = stream
             .connection
-            .authorize(identity, now)
-            .inspect_err(|_| record.report(stream.connection.report(identity, now)))?;
+            .authorize(identity, now, observer)
+            .inspect_err(|denial| {
+                let reported = stream.connection.report(identity, now);
+                if let Some(observer) = observer {
+                    let refused = Outcome::denied(denial, reported.as_deref());
+                    stream.connection.refuse(identity, refused, now, observer);
+                }
+                record.report(reported);
+            })?;
         Ok((Arc::clone(identity), authorization))
     }
 
     fn why_cut(&self, stream: &Stream, record: &mut Record) -> Refusal {
-        self.judge(stream, record).err().unwrap_or_else(|| {
+        self.judge(stream, record, None).err().unwrap_or_else(|| {
             let reason = "trust changed while the upstream was awaited";
             Refusal::new(ErrorCode::AuthenticationTemporarilyUnavailable, reason)
         })
@@ -189,7 +203,7 @@ impl Door {
             .set(streams.len() as f64);
         for stream in streams {
             let mut record = Record::again(&stream.connection);
-            if let Err(refusal) = self.judge(&stream, &mut record) {
+            if let Err(refusal) = self.judge(&stream, &mut record, None) {
                 self.shared.cut(&refusal);
                 stream.cut();
             }

@@ -24,6 +24,7 @@ use crate::{
     record::{AccessLog, PERMIT, Record},
     refusal::{Explanation, Explanations, Refusal, Reports},
     reported::Reported,
+    tally::Observer,
 };
 
 /// Reads the time.
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) explanations: Explanations,
     pub(crate) reports: Reports,
     pub(crate) counts: Counts,
+    /// None where nothing is observed.
+    pub(crate) observer: Option<Observer>,
 }
 
 impl std::fmt::Debug for Shared {

@@ -34,6 +34,14 @@ impl Denial {
         &self.trace
     }
 
+    /// The anchor that the chain verified under, and where it is active, when it is only its policy
+    /// that says no.
+    #[must_use]
+    pub fn verified_under(&self) -> Option<&(CertificateId, Scope)> {
+        let policy = |finding: &&Finding| finding.step == Step::Policy;
+        self.trace.iter().find(policy)?.anchor.as_ref()
+    }
+
     /// The revision of the trust set that it was judged under.
     #[must_use]
     pub const fn revision(&self) -> u64 {

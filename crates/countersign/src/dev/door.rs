@@ -4,6 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use countersign_gateway::options::{Authorization, GatewayOptions, IdentitySource, Limits, Route};
@@ -19,6 +20,8 @@ use crate::{
     files::write_private,
 };
 
+/// How often what the gateway saw is told to the control plane: soon enough to be looked at.
+const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 /// How long the server certificate holds; it is new at each start.
 const SERVER_DAYS: i64 = 90;
 
@@ -123,6 +126,8 @@ pub(super) fn options(
         xfcc_header: false,
         access_log: Some(directory.join("access.log")),
         admin_listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        observations: true,
+        observation_interval: OBSERVE_EVERY,
         threads: None,
         limits: Limits {
             drain_timeout: super::GRACE,

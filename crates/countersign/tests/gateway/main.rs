@@ -15,6 +15,8 @@ mod client;
 mod codes;
 mod forwarding;
 mod model;
+mod observations;
 mod propagation;
+mod tap;
 mod upstream;
 mod world;

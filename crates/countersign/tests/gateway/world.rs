@@ -298,6 +298,8 @@ async fn options(
         xfcc_header: false,
         access_log: Some(directory.path().join("access.log")),
         admin_listen: Some("127.0.0.1:0".parse().unwrap()),
+        observations: false,
+        observation_interval: Duration::from_millis(20),
         threads: Some(2),
         limits: Limits::default(),
     }
