@@ -125,6 +125,25 @@ async def switch(certificates, project_certificates, project_id, ids):
     assert [entry.active for entry in off] == [False] * len(ids), off
 
 
+async def report_only(certificates, name):
+    """What is only reported is said so in a field that the SDK does not know."""
+    on = await everything(certificates.activate(certificate_ids=[name], extra_body={"enforcement": "report"}))
+    assert [(entry.active, entry.enforcement) for entry in on] == [(True, "report")], on
+    listed = {entry.id: entry for entry in await everything(certificates.list())}
+    assert listed[name].enforcement == "report", listed
+    on = await everything(certificates.activate(certificate_ids=[name]))
+    assert on[0].active and not hasattr(on[0], "enforcement"), on
+    error = await refused(
+        openai.BadRequestError,
+        "invalid_value",
+        certificates.activate,
+        certificate_ids=[name],
+        extra_body={"enforcement": "maybe"},
+    )
+    assert error.param == "enforcement", error
+    await everything(certificates.deactivate(certificate_ids=[name]))
+
+
 async def delete(certificates, ids):
     for name in ids:
         gone = await got(certificates.delete(name))
@@ -198,6 +217,7 @@ async def lifecycle(make_client):
     first = await read_and_rename(certificates, pem, private_key)
     made = await page_through(certificates, project_certificates, project_id, pem)
     await switch(certificates, project_certificates, project_id, [first, *made[:3]])
+    await report_only(certificates, made[0])
     await delete(certificates, [first, *made])
     archived = await projects_and_keys(organization)
     await admin_keys(organization, make_client)

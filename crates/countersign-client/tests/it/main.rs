@@ -9,6 +9,7 @@
 
 mod config;
 mod errors;
+mod extensions;
 mod operations;
 mod pages;
 mod peer;

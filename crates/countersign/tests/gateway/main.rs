@@ -17,6 +17,7 @@ mod forwarding;
 mod model;
 mod observations;
 mod propagation;
+mod reported;
 mod tap;
 mod upstream;
 mod world;
