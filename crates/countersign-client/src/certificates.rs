@@ -10,7 +10,9 @@ use countersign_types::{
     extension,
     id::{CertificateId, ProjectId},
     page::Page,
+    preview::TogglePreview,
 };
+use serde::de::DeserializeOwned;
 
 use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
 
@@ -123,7 +125,7 @@ impl Certificates {
         scope: &Scope,
         ids: &[CertificateId],
     ) -> Result<Response<CertificateToggle>, Error> {
-        self.toggle(scope, "activate", ids, None).await
+        self.toggle(scope, "activate", &named(ids)).await
     }
 
     /// Countersign's extension: activates with this enforcement, which those that are active with
@@ -143,7 +145,11 @@ impl Certificates {
         }
         let countersign = self.client.countersign();
         countersign.require(extension::ENFORCEMENT).await?;
-        self.toggle(scope, "activate", ids, Some(enforcement)).await
+        let body = ToggleCertificatesRequest {
+            enforcement: Some(enforcement),
+            ..named(ids)
+        };
+        self.toggle(scope, "activate", &body).await
     }
 
     /// Deactivates 1 to 10 certificates at `scope`, all or none.
@@ -155,7 +161,7 @@ impl Certificates {
         scope: &Scope,
         ids: &[CertificateId],
     ) -> Result<Response<CertificateToggle>, Error> {
-        self.toggle(scope, "deactivate", ids, None).await
+        self.toggle(scope, "deactivate", &named(ids)).await
     }
 
     /// Countersign's extension: makes exactly these certificates active at `scope`, in one step.
@@ -178,20 +184,73 @@ impl Certificates {
         self.client.send(Request::post(&path).json(&body)?).await
     }
 
-    async fn toggle(
+    /// Countersign's extension: what an activation would do to the traffic that was observed.
+    /// Nothing is changed. A server that does not know previews would activate, so it is asked
+    /// first and sent nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where nothing can be previewed; what the activation would be refused
+    /// for; as every call: see [`Error`].
+    pub async fn preview_activate(
+        &self,
+        scope: &Scope,
+        ids: &[CertificateId],
+        enforcement: Enforcement,
+    ) -> Result<Response<TogglePreview>, Error> {
+        let is_default = enforcement == Enforcement::default();
+        let body = ToggleCertificatesRequest {
+            enforcement: (!is_default).then_some(enforcement),
+            ..named(ids)
+        };
+        self.preview(scope, "activate", body).await
+    }
+
+    /// Countersign's extension: what a deactivation would do to the traffic that was observed.
+    /// Nothing is changed.
+    ///
+    /// # Errors
+    /// As of [`Certificates::preview_activate`].
+    pub async fn preview_deactivate(
+        &self,
+        scope: &Scope,
+        ids: &[CertificateId],
+    ) -> Result<Response<TogglePreview>, Error> {
+        self.preview(scope, "deactivate", named(ids)).await
+    }
+
+    async fn preview(
         &self,
         scope: &Scope,
         verb: &str,
-        ids: &[CertificateId],
-        enforcement: Option<Enforcement>,
-    ) -> Result<Response<CertificateToggle>, Error> {
+        body: ToggleCertificatesRequest,
+    ) -> Result<Response<TogglePreview>, Error> {
+        let countersign = self.client.countersign();
+        countersign.require(extension::PREVIEW).await?;
+        let body = ToggleCertificatesRequest {
+            preview: Some(true),
+            ..body
+        };
+        self.toggle(scope, verb, &body).await
+    }
+
+    async fn toggle<T: DeserializeOwned>(
+        &self,
+        scope: &Scope,
+        verb: &str,
+        body: &ToggleCertificatesRequest,
+    ) -> Result<Response<T>, Error> {
         let mut path = scope_path(scope);
         path.push(verb);
-        let body = ToggleCertificatesRequest {
-            certificate_ids: ids.to_vec(),
-            enforcement,
-        };
-        self.client.send(Request::post(&path).json(&body)?).await
+        self.client.send(Request::post(&path).json(body)?).await
+    }
+}
+
+/// Toggles these, and says nothing else.
+fn named(ids: &[CertificateId]) -> ToggleCertificatesRequest {
+    ToggleCertificatesRequest {
+        certificate_ids: ids.to_vec(),
+        enforcement: None,
+        preview: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod http;
 pub mod metrics;
+pub mod preview;
 mod serve;
 pub mod store;
 

@@ -280,6 +280,10 @@ pub struct ToggleCertificatesRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
+    /// Countersign's extension: when true, nothing is changed, and the answer says what would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub preview: Option<bool>,
 }
 
 /// Countersign's extension: a certificate that is active at a scope, and how.

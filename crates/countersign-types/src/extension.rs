@@ -10,6 +10,9 @@ pub const SET_ACTIVE: &str = "set_active";
 /// `cel_policy`: a policy for each anchor.
 pub const CEL_POLICY: &str = "cel_policy";
 
+/// `preview` in an activation or a deactivation: it is judged and not made.
+pub const PREVIEW: &str = "preview";
+
 /// The answer of `GET /v1/countersign/extensions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

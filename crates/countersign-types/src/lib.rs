@@ -13,6 +13,7 @@ pub mod id;
 pub mod observation;
 pub mod organization;
 pub mod page;
+pub mod preview;
 pub mod project;
 pub mod secret;
 

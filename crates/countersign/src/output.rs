@@ -129,11 +129,15 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Outcome {
     if yes {
         return Ok(());
     }
+    ask(question, "this cannot be undone")
+}
+
+/// Asks, and goes on only when the answer is yes; without a terminal to ask at, the command is
+/// refused, for the reason that it asks.
+pub(crate) fn ask(question: &str, reason: &str) -> Outcome {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(
-            Failure::usage("this cannot be undone, and there is no terminal to ask at")
-                .hint("pass `--yes` when you are sure"),
-        );
+        let what = format!("{reason}, and there is no terminal to ask at");
+        return Err(Failure::usage(what).hint("pass `--yes` when you are sure"));
     }
     let mut stderr = io::stderr().lock();
     write!(stderr, "{question} [y/N] ")

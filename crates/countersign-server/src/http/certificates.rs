@@ -6,23 +6,26 @@ use countersign_types::{
         Scope, ScopedCertificate,
     },
     error::ErrorCode,
+    extension::{ENFORCEMENT, PREVIEW},
     id::{CertificateId, ProjectId},
     page::Order,
 };
 
+use serde_json::Value;
+
 use super::{
-    answer::Answer, call::Call, caller::Admin, error::ApiError, operation::Answered, upload,
+    answer::Answer, body::wrong_type, call::Call, caller::Admin, error::ApiError,
+    operation::Answered, preview, upload,
 };
 use crate::store::{Change, Kind, StoreError};
 
-const ENFORCEMENT: &str = "enforcement";
-
 /// What a modification may not touch, though it is a property of certificates.
-const NOT_MODIFIABLE: [&str; 12] = [
+const NOT_MODIFIABLE: [&str; 13] = [
     "certificate",
     "content",
     "active",
     ENFORCEMENT,
+    PREVIEW,
     "cel_policy",
     "id",
     "object",
@@ -111,13 +114,19 @@ pub(super) async fn activate_in_project(admin: Admin, call: Call) -> Answered {
 async fn activate_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
     let ids = call.certificate_ids()?;
     let enforcement = call.enforcement()?;
-    let mut tx = call.write(&admin).await?;
-    let changed = tx.activate_certificates(&scope, &ids, enforcement).await;
-    let change = changed.map_err(|error| at_its_place(error, &ids))?;
     let object = match scope {
         Scope::Organization => CertificateToggleObject::OrganizationActivation,
         Scope::Project(_) => CertificateToggleObject::ProjectActivation,
     };
+    let preview = call.preview()?;
+    let mut tx = call.write(&admin).await?;
+    if preview {
+        let tried = preview::activate(tx, &scope, &ids, enforcement).await;
+        let tried = tried.map_err(|error| at_its_place(error, &ids))?;
+        return tried.answer(&call.app, &admin.organization, object).await;
+    }
+    let changed = tx.activate_certificates(&scope, &ids, enforcement).await;
+    let change = changed.map_err(|error| at_its_place(error, &ids))?;
     Answer::commit(tx, toggle(object, change)).await
 }
 
@@ -136,13 +145,19 @@ async fn deactivate_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
         &[ENFORCEMENT],
         "what is deactivated is neither enforced nor reported. Leave it out.",
     )?;
-    let mut tx = call.write(&admin).await?;
-    let changed = tx.deactivate_certificates(&scope, &ids).await;
-    let change = changed.map_err(|error| at_its_place(error, &ids))?;
     let object = match scope {
         Scope::Organization => CertificateToggleObject::OrganizationDeactivation,
         Scope::Project(_) => CertificateToggleObject::ProjectDeactivation,
     };
+    let preview = call.preview()?;
+    let mut tx = call.write(&admin).await?;
+    if preview {
+        let tried = preview::deactivate(tx, &scope, &ids).await;
+        let tried = tried.map_err(|error| at_its_place(error, &ids))?;
+        return tried.answer(&call.app, &admin.organization, object).await;
+    }
+    let changed = tx.deactivate_certificates(&scope, &ids).await;
+    let change = changed.map_err(|error| at_its_place(error, &ids))?;
     Answer::commit(tx, toggle(object, change)).await
 }
 
@@ -193,6 +208,16 @@ impl Call {
             let message = "`enforcement` must be `enforce` or `report`. Leave it out to enforce.";
             ApiError::value(ENFORCEMENT, message)
         })
+    }
+
+    /// Whether nothing shall be changed. Anything but true and false is refused: a change that was
+    /// not meant must not come of a mistake here.
+    fn preview(&mut self) -> Result<bool, ApiError> {
+        match self.fields.take(PREVIEW) {
+            None => Ok(false),
+            Some(Value::Bool(preview)) => Ok(preview),
+            Some(other) => Err(wrong_type(PREVIEW, "true or false", &other)),
+        }
     }
 
     /// The 1 to 10 distinct ids of a toggle, in the order of the request, duplicates included.

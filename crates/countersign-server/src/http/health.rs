@@ -30,6 +30,7 @@ pub(super) async fn extensions(_call: Call) -> Answered {
             extension::ENFORCEMENT,
             extension::SET_ACTIVE,
             extension::CEL_POLICY,
+            extension::PREVIEW,
         ]
         .map(str::to_owned)
         .to_vec(),

@@ -18,6 +18,7 @@ mod observations;
 mod openapi;
 mod operation;
 mod parameters;
+mod preview;
 mod project_api_keys;
 mod projects;
 mod query;
@@ -38,6 +39,7 @@ use axum::{
 };
 use countersign_types::{UnixSeconds, error::ErrorCode, id::RequestId};
 use http::Method;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{Clock, Sources, Store, StoreError};
@@ -60,6 +62,8 @@ struct Shared {
     clock: Clock,
     closing: CancellationToken,
     observation_days: u32,
+    /// Whose turn it is to preview.
+    previews: Arc<Semaphore>,
     request_ids: RequestIds,
 }
 
@@ -88,6 +92,7 @@ impl App {
             clock: Arc::clone(&sources.clock),
             closing: CancellationToken::new(),
             observation_days,
+            previews: Arc::new(Semaphore::new(1)),
             request_ids: RequestIds::new(u128::from_be_bytes(seed)),
         })))
     }
@@ -108,6 +113,10 @@ impl App {
 
     fn observation_days(&self) -> u32 {
         self.0.observation_days
+    }
+
+    fn previews(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.previews)
     }
 
     fn closing(&self) -> &CancellationToken {

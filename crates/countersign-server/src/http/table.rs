@@ -12,14 +12,15 @@ use countersign_types::{
     audit::{AuditHead, AuditLog},
     bundle::{Bundle, Gateways},
     certificate::{
-        ActiveCertificates, Certificate, CertificateToggle, DeletedCertificate,
-        ModifyCertificateRequest, ScopedCertificate, SetActiveCertificatesRequest,
-        ToggleCertificatesRequest, UpdatePolicyRequest, UploadCertificateRequest,
+        ActiveCertificates, Certificate, DeletedCertificate, ModifyCertificateRequest,
+        ScopedCertificate, SetActiveCertificatesRequest, ToggleCertificatesRequest,
+        UpdatePolicyRequest, UploadCertificateRequest,
     },
     error::ErrorCode as Code,
     extension::Extensions,
     observation::{MAX_BATCH_BYTES, ObservationBatch, ObservationReceipt},
     page::Order,
+    preview::ToggleAnswer,
     project::{
         DeletedServiceAccount, Project, ProjectCreateRequest, ProjectUpdateRequest, ServiceAccount,
         ServiceAccountApiKey, ServiceAccountApiKeyCreateRequest, ServiceAccountCreateRequest,
@@ -109,10 +110,10 @@ fn certificates() -> Vec<Operation> {
             .refuses(certificates::UPLOAD_CODES),
         Operation::admin(POST, ON, "activateOrganizationCertificates", MtlsWrite, certificates::activate)
             .summary(TAG, "Activate certificates for the organization, all or none.")
-            .takes::<ToggleCertificatesRequest>().answers::<CertificateToggle>().refuses(ACTIVATE),
+            .takes::<ToggleCertificatesRequest>().answers::<ToggleAnswer>().refuses(ACTIVATE),
         Operation::admin(POST, OFF, "deactivateOrganizationCertificates", MtlsWrite, certificates::deactivate)
             .summary(TAG, "Deactivate certificates for the organization, all or none.")
-            .takes::<ToggleCertificatesRequest>().answers::<CertificateToggle>().refuses(DEACTIVATE),
+            .takes::<ToggleCertificatesRequest>().answers::<ToggleAnswer>().refuses(DEACTIVATE),
         Operation::admin(GET, ONE, "getCertificate", MtlsRead, certificates::retrieve)
             .summary(TAG, "Get a certificate, active or not.")
             .query([include()]).answers::<Certificate>(),
@@ -146,11 +147,11 @@ fn project_certificates() -> Vec<Operation> {
             .query(page(Order::Desc)).lists::<ScopedCertificate>(),
         Operation::admin(POST, ON, "activateProjectCertificates", MtlsWrite, certificates::activate_in_project)
             .summary(TAG, "Activate certificates for a project, all or none.")
-            .takes::<ToggleCertificatesRequest>().answers::<CertificateToggle>()
+            .takes::<ToggleCertificatesRequest>().answers::<ToggleAnswer>()
             .refuses(ACTIVATE_IN_PROJECT),
         Operation::admin(POST, OFF, "deactivateProjectCertificates", MtlsWrite, certificates::deactivate_in_project)
             .summary(TAG, "Deactivate certificates for a project, all or none.")
-            .takes::<ToggleCertificatesRequest>().answers::<CertificateToggle>().refuses(DEACTIVATE),
+            .takes::<ToggleCertificatesRequest>().answers::<ToggleAnswer>().refuses(DEACTIVATE),
         Operation::admin(POST, ACTIVE, "setActiveProjectCertificates", MtlsWrite, active::set_in_project)
             .summary(TAG, "Set everything that is active for a project, in one step (an extension).")
             .takes::<SetActiveCertificatesRequest>().answers::<ActiveCertificates>()

@@ -10,7 +10,7 @@ use countersign_types::{
 };
 
 use super::{
-    Store, StoreError, api_keys, certificates,
+    Kind, Store, StoreError, WriteTx, api_keys, certificates,
     connection::Connection,
     value::{Row, Value},
     write::REVISION,
@@ -81,6 +81,28 @@ impl Store {
     }
 }
 
+impl WriteTx {
+    /// The organization as this write leaves it so far, keys and all.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn bundle(&mut self) -> Result<OrganizationBundle, StoreError> {
+        let found = self
+            .connection
+            .find(
+                "SELECT id, revision FROM organizations WHERE id = $1",
+                &[Value::text(&self.organization)],
+                empty,
+            )
+            .await?;
+        let mut found: Vec<_> = found.into_iter().collect();
+        fill(&mut self.connection, &mut found).await?;
+        found
+            .pop()
+            .ok_or_else(|| StoreError::not_found(Kind::Organization, self.organization.as_str()))
+    }
+}
+
 /// The next organizations after a revision, in the order of their revisions.
 async fn read_some(
     connection: &mut Connection,
@@ -91,31 +113,43 @@ async fn read_some(
             "SELECT id, revision FROM organizations WHERE revision > $1 \
              ORDER BY revision LIMIT $2",
             &[Value::moment(after), Value::Int(AT_A_TIME)],
-            |row| {
-                Ok(OrganizationBundle {
-                    id: row.parse(0)?,
-                    revision: row.moment(1)?,
-                    certificates: Vec::new(),
-                    active: Vec::new(),
-                    with_reported: Vec::new(),
-                    projects: Vec::new(),
-                    keys: Vec::new(),
-                })
-            },
+            empty,
         )
         .await?;
-    let Some(last) = organizations.last() else {
-        return Ok(organizations);
+    fill(connection, &mut organizations).await?;
+    Ok(organizations)
+}
+
+/// An organization before anything of it is read.
+fn empty(row: &Row<'_>) -> Result<OrganizationBundle, StoreError> {
+    Ok(OrganizationBundle {
+        id: row.parse(0)?,
+        revision: row.moment(1)?,
+        certificates: Vec::new(),
+        active: Vec::new(),
+        with_reported: Vec::new(),
+        projects: Vec::new(),
+        keys: Vec::new(),
+    })
+}
+
+/// Reads what belongs to organizations that stand in the order of their revisions, without a gap.
+async fn fill(
+    connection: &mut Connection,
+    organizations: &mut [OrganizationBundle],
+) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (organizations.first(), organizations.last()) else {
+        return Ok(());
     };
     let mut parts = Parts {
         connection,
-        range: [Value::moment(after), Value::moment(last.revision)],
+        range: [Value::moment(first.revision), Value::moment(last.revision)],
     };
     let mut certificates = parts.certificates().await?;
     let mut active = parts.active().await?;
     let mut projects = parts.projects().await?;
     let mut keys = parts.keys().await?;
-    for organization in &mut organizations {
+    for organization in organizations {
         let id = organization.id.as_str();
         organization.certificates = certificates.remove(id).unwrap_or_default();
         organization.projects = projects.remove(id).unwrap_or_default();
@@ -126,7 +160,7 @@ async fn read_some(
             (project.active, project.with_reported) = split(at(project.id.as_str()));
         }
     }
-    Ok(organizations)
+    Ok(())
 }
 
 /// What is enforced at a scope, and everything active there where some of it is only reported.
@@ -179,7 +213,7 @@ impl Parts<'_> {
         self.read(
             "SELECT c.organization_id, c.id, c.pem, c.cel_policy \
              FROM organizations o JOIN certificates c ON c.organization_id = o.id \
-             WHERE o.revision > $1 AND o.revision <= $2 \
+             WHERE o.revision >= $1 AND o.revision <= $2 \
              AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
              ORDER BY c.created_at, c.seq",
             |row| {
@@ -200,7 +234,7 @@ impl Parts<'_> {
             .query(
                 "SELECT a.organization_id, a.project_id, a.certificate_id, a.enforcement \
                  FROM organizations o JOIN activations a ON a.organization_id = o.id \
-                 WHERE o.revision > $1 AND o.revision <= $2 ORDER BY a.activated_at, a.seq",
+                 WHERE o.revision >= $1 AND o.revision <= $2 ORDER BY a.activated_at, a.seq",
                 &self.range,
                 |row| {
                     let at = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
@@ -215,7 +249,7 @@ impl Parts<'_> {
         self.read(
             "SELECT p.organization_id, p.id, p.archived_at \
              FROM organizations o JOIN projects p ON p.organization_id = o.id \
-             WHERE o.revision > $1 AND o.revision <= $2 ORDER BY p.created_at, p.seq",
+             WHERE o.revision >= $1 AND o.revision <= $2 ORDER BY p.created_at, p.seq",
             |row| {
                 Ok(BundleProject {
                     id: row.parse(1)?,
@@ -232,7 +266,7 @@ impl Parts<'_> {
         self.read(
             "SELECT k.organization_id, k.id, k.kind, k.digest, k.project_id, k.expires_at \
              FROM organizations o JOIN api_keys k ON k.organization_id = o.id \
-             WHERE o.revision > $1 AND o.revision <= $2 ORDER BY k.created_at, k.seq",
+             WHERE o.revision >= $1 AND o.revision <= $2 ORDER BY k.created_at, k.seq",
             |row| {
                 Ok(BundleKey {
                     id: row.parse(1)?,

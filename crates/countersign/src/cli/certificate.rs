@@ -19,8 +19,7 @@ use countersign_verify::certificate::holds_private_key;
 
 use super::{
     api::{ApiOptions, ListOptions, block_on},
-    inspect,
-    waiting::Wait,
+    inspect, toggle,
 };
 use crate::{
     failure::{Doing, Failure, Outcome},
@@ -96,35 +95,16 @@ enum Verb {
         yes: bool,
     },
     /// Activate 1 to 10 certificates together: all or none
-    Activate {
-        /// The certificates, `cert_...`
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<CertificateId>,
-        #[command(flatten)]
-        scope: AtScope,
-        /// Refuse nothing for them: judge, count and log what would be refused
-        #[arg(long)]
-        report: bool,
-        #[command(flatten)]
-        wait: Wait,
-    },
+    Activate(toggle::Activate),
     /// Deactivate 1 to 10 certificates together: all or none
-    Deactivate {
-        /// The certificates, `cert_...`
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<CertificateId>,
-        #[command(flatten)]
-        scope: AtScope,
-        #[command(flatten)]
-        wait: Wait,
-    },
+    Deactivate(toggle::Deactivate),
     /// Say what a file is, whether it would be accepted, and why not; no server is asked
     Inspect(inspect::Inspect),
 }
 
 /// The scope of a command: never from the environment, since a scope must not change unseen.
 #[derive(Debug, Args)]
-struct AtScope {
+pub(super) struct AtScope {
     /// At this project, `proj_...` [default: at the organization]
     #[arg(long, value_name = "ID")]
     project: Option<ProjectId>,
@@ -200,28 +180,8 @@ impl Verb {
                 output.one(&set.value)
             }
             Self::Delete { ids, yes } => delete(client, &ids, yes, output).await,
-            Self::Activate {
-                ids,
-                scope,
-                report,
-                wait,
-            } => {
-                let enforcement = if report {
-                    Enforcement::Report
-                } else {
-                    Enforcement::Enforce
-                };
-                let toggled = certificates
-                    .activate_as(&scope.into(), &ids, enforcement)
-                    .await?;
-                output.list(&toggled.value.data)?;
-                wait.for_gateways(client, toggled.revision).await
-            }
-            Self::Deactivate { ids, scope, wait } => {
-                let toggled = certificates.deactivate(&scope.into(), &ids).await?;
-                output.list(&toggled.value.data)?;
-                wait.for_gateways(client, toggled.revision).await
-            }
+            Self::Activate(activate) => activate.call(client, output).await,
+            Self::Deactivate(deactivate) => deactivate.call(client, output).await,
             Self::Inspect(inspect) => inspect.run(output),
         }
     }

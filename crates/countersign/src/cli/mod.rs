@@ -15,8 +15,10 @@ mod gateway_key;
 mod inspect;
 mod operator;
 pub(crate) mod organization;
+mod preview;
 mod project;
 mod service_account;
+mod toggle;
 mod verify;
 mod waiting;
 

@@ -35,13 +35,13 @@ call
 # activate the dev CA for the project: without a certificate, refused; with the right one, passed;
 # with one of another CA, refused
 CERT=$({program} certificate list -o jsonl | grep -o 'cert_[a-z0-9]*' | head -n 1)
-{program} certificate activate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait
+{program} certificate activate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait --yes
 call
 call --cert \"$OPENAI_MTLS_CLIENT_CERT_FILE\" --key \"$OPENAI_MTLS_CLIENT_KEY_FILE\"
 call --cert {stranger} --key {stranger_key}
 
 # and open again
-{program} certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait
+{program} certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait --yes
 call
 
 # stop with Ctrl-C

@@ -55,6 +55,13 @@ pub(super) fn check(method: &str, path: &str, status: u16, body: &Value) {
     };
     hold("ours", name.clone(), find, body);
     let Some(reference) = reference() else { return };
+    // An extension's answer, which the reference does not know.
+    if body["object"]
+        .as_str()
+        .is_some_and(|word| word.ends_with(".preview"))
+    {
+        return;
+    }
     let theirs = template.strip_prefix("/v1").unwrap_or(template);
     let class = format!("{}XX", status / 100);
     let find = || {

@@ -6,6 +6,7 @@ mod enforcement;
 mod list;
 mod modify;
 mod policy;
+mod preview;
 mod retrieve;
 mod upload;
 

@@ -1,0 +1,231 @@
+//! Two states of an organization's trust, and one chain judged under both.
+
+use std::collections::{HashMap, HashSet};
+
+use countersign_types::{
+    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, error::ErrorCode,
+    id::CertificateId,
+};
+use countersign_verify::{
+    denial::Denial,
+    judge::{Verdict, judge},
+    presented::Presented,
+    trust::TrustSet,
+};
+
+/// Which side enforces everything that the other does, in the same order, and more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Larger {
+    Before,
+    After,
+    /// Each has something that the other lacks.
+    Neither,
+}
+
+/// Trust before and after.
+pub(super) struct Sides {
+    before: TrustSet,
+    after: TrustSet,
+    larger: Larger,
+    /// What is enforced only before, and only after.
+    lost: HashSet<(Scope, CertificateId)>,
+    gained: HashSet<(Scope, CertificateId)>,
+    /// Scopes at which the same is enforced are of one class: a chain fares alike at them.
+    classes: HashMap<Scope, usize>,
+}
+
+/// What becomes of a chain on one side.
+#[derive(Clone)]
+pub(super) enum Outcome {
+    /// It verifies under this anchor, which is active here.
+    Permitted(CertificateId, Scope),
+    /// Nothing is active.
+    Open,
+    Denied(Denied),
+}
+
+/// Why a chain is refused.
+#[derive(Clone)]
+pub(super) struct Denied {
+    pub(super) code: ErrorCode,
+    pub(super) reason: String,
+}
+
+impl Outcome {
+    pub(super) const fn denied(&self) -> Option<&Denied> {
+        match self {
+            Self::Denied(denied) => Some(denied),
+            Self::Permitted(..) | Self::Open => None,
+        }
+    }
+
+    /// Whether it is a permit under an anchor of which this is true.
+    pub(super) fn rests_on(&self, is_so: impl Fn(&CertificateId, &Scope) -> bool) -> bool {
+        match self {
+            Self::Permitted(anchor, scope) => is_so(anchor, scope),
+            Self::Open | Self::Denied(_) => false,
+        }
+    }
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Permit(permit) => {
+                Self::Permitted(permit.anchor().clone(), permit.scope().clone())
+            }
+            Verdict::NoAnchorApplies(_) => Self::Open,
+            Verdict::Denial(denial) => Self::Denied(Denied {
+                code: denial.code(),
+                reason: reason(&denial),
+            }),
+        }
+    }
+}
+
+/// The finding that came furthest, which is the one to act upon.
+fn reason(denial: &Denial) -> String {
+    let findings = denial.trace().iter();
+    let furthest = findings.rev().max_by_key(|finding| finding.step);
+    furthest.map_or_else(String::new, |finding| finding.reason.to_string())
+}
+
+impl Sides {
+    pub(super) fn new(before: &OrganizationBundle, after: &OrganizationBundle) -> Self {
+        let (old, new) = (enforced(before), enforced(after));
+        let (lost, gained) = (without(&old, &new), without(&new, &old));
+        let larger = if !alike(before, after) || !in_one_order(&old, &new) {
+            Larger::Neither
+        } else if lost.is_empty() {
+            Larger::After
+        } else if gained.is_empty() {
+            Larger::Before
+        } else {
+            Larger::Neither
+        };
+        let mut known: HashMap<[Option<&[CertificateId]>; 2], usize> = HashMap::new();
+        let mut classes = HashMap::new();
+        for scope in new.keys() {
+            let here = [old.get(scope).copied(), new.get(scope).copied()];
+            // With nothing of its own, a project is as the organization is for admin keys.
+            let here = match scope {
+                Scope::Organization => [Some(&[][..]); 2],
+                Scope::Project(_) => here,
+            };
+            let next = known.len();
+            classes.insert(scope.clone(), *known.entry(here).or_insert(next));
+        }
+        Self {
+            before: TrustSet::compile(before),
+            after: TrustSet::compile(after),
+            larger,
+            lost,
+            gained,
+            classes,
+        }
+    }
+
+    /// The class of a scope that is there after.
+    pub(super) fn class(&self, scope: &Scope) -> usize {
+        self.classes.get(scope).copied().unwrap_or(usize::MAX)
+    }
+
+    /// Whether an anchor is enforced before and not after.
+    pub(super) fn loses(&self, anchor: &CertificateId, scope: &Scope) -> bool {
+        !self.lost.is_empty() && self.lost.contains(&(scope.clone(), anchor.clone()))
+    }
+
+    fn differs(&self, anchor: &CertificateId, scope: &Scope) -> bool {
+        let place = (scope.clone(), anchor.clone());
+        self.lost.contains(&place) || self.gained.contains(&place)
+    }
+
+    /// A chain's outcome before and after.
+    ///
+    /// Where one side is the larger, it is judged first, and what it permits under an anchor that
+    /// both have is permitted by the other under the same anchor: to be selected, that anchor is
+    /// the first that verifies, on the direct path or, where no direct candidate failed, on the
+    /// shortest of the chain paths in their order. The other side has fewer candidates and fewer
+    /// paths in the same order, so none comes before it there, none fails that did not fail here,
+    /// and no budget ends that lasted. A denial says nothing of the other side: an anchor that is
+    /// gone may have been what refused.
+    pub(super) fn judge(
+        &self,
+        scope: &Scope,
+        presented: &Presented,
+        now: UnixSeconds,
+    ) -> [Outcome; 2] {
+        let under = |trust| Outcome::from(judge(trust, scope, presented, now));
+        let same = self.larger != Larger::Neither && self.lost.is_empty() && self.gained.is_empty();
+        let carries = |outcome: &Outcome| match outcome {
+            Outcome::Permitted(anchor, at) => !self.differs(anchor, at),
+            // Where the larger side has nothing active, neither has the other.
+            Outcome::Open => true,
+            Outcome::Denied(_) => same,
+        };
+        match self.larger {
+            Larger::Neither => [under(&self.before), under(&self.after)],
+            Larger::Before => {
+                let before = under(&self.before);
+                let after = if carries(&before) {
+                    before.clone()
+                } else {
+                    under(&self.after)
+                };
+                [before, after]
+            }
+            Larger::After => {
+                let after = under(&self.after);
+                let before = if carries(&after) {
+                    after.clone()
+                } else {
+                    under(&self.before)
+                };
+                [before, after]
+            }
+        }
+    }
+}
+
+type Enforced<'a> = HashMap<Scope, &'a [CertificateId]>;
+
+fn enforced(bundle: &OrganizationBundle) -> Enforced<'_> {
+    let projects = bundle.projects.iter();
+    let projects =
+        projects.map(|project| (Scope::Project(project.id.clone()), &project.active[..]));
+    projects
+        .chain([(Scope::Organization, &bundle.active[..])])
+        .collect()
+}
+
+/// What is enforced in one and not in the other.
+fn without(one: &Enforced<'_>, other: &Enforced<'_>) -> HashSet<(Scope, CertificateId)> {
+    let mut found = HashSet::new();
+    for (scope, ids) in one {
+        let there = other.get(scope).copied().unwrap_or_default();
+        let only = ids.iter().filter(|id| !there.contains(id));
+        found.extend(only.map(|id| (scope.clone(), id.clone())));
+    }
+    found
+}
+
+/// Whether what both sides enforce at a scope takes its turn alike.
+fn in_one_order(one: &Enforced<'_>, other: &Enforced<'_>) -> bool {
+    one.iter().all(|(scope, here)| {
+        let there = other.get(scope).copied().unwrap_or_default();
+        let of_here = here.iter().filter(|id| there.contains(id));
+        of_here.eq(there.iter().filter(|id| here.contains(id)))
+    })
+}
+
+/// Whether each project and each certificate that one side enforces is on both sides the same.
+fn alike(before: &OrganizationBundle, after: &OrganizationBundle) -> bool {
+    let ids = |bundle: &OrganizationBundle| -> HashSet<_> {
+        bundle.projects.iter().map(|it| it.id.clone()).collect()
+    };
+    let known: HashMap<_, _> = before.certificates.iter().map(|it| (&it.id, it)).collect();
+    let same = |it: &countersign_types::bundle::BundleCertificate| {
+        known.get(&it.id).is_none_or(|before| *before == it)
+    };
+    ids(before) == ids(after) && after.certificates.iter().all(same)
+}

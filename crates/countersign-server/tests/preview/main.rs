@@ -1,0 +1,12 @@
+//! Previews: the shortcut against judging both sides, and what is counted.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "the functions that tests share are as free as tests"
+)]
+
+mod both_sides;
+mod cost;
+mod counted;
+mod scene;
