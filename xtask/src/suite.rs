@@ -56,8 +56,9 @@ impl Surroundings {
 
     fn start_postgres(&mut self) -> Outcome {
         let shared = Cluster::start()?;
-        // One test restarts PostgreSQL under load, which the others must not feel.
+        // Two tests restart PostgreSQL under load, which the others must not feel.
         let crashed = Cluster::start()?;
+        let killed = Cluster::start()?;
         self.variables.extend([
             ("COUNTERSIGN_TEST_POSTGRES_URL", shared.url()),
             ("COUNTERSIGN_TEST_POSTGRES_CRASH_URL", crashed.url()),
@@ -65,8 +66,13 @@ impl Surroundings {
                 "COUNTERSIGN_TEST_POSTGRES_CRASH_COMMAND",
                 crashed.restart_command(),
             ),
+            ("COUNTERSIGN_TEST_POSTGRES_KILL_URL", killed.url()),
+            (
+                "COUNTERSIGN_TEST_POSTGRES_KILL_COMMAND",
+                killed.restart_command(),
+            ),
         ]);
-        self.clusters.extend([shared, crashed]);
+        self.clusters.extend([shared, crashed, killed]);
         Ok(())
     }
 
@@ -86,6 +92,8 @@ impl Surroundings {
             "COUNTERSIGN_TEST_POSTGRES_URL",
             "COUNTERSIGN_TEST_POSTGRES_CRASH_URL",
             "COUNTERSIGN_TEST_POSTGRES_CRASH_COMMAND",
+            "COUNTERSIGN_TEST_POSTGRES_KILL_URL",
+            "COUNTERSIGN_TEST_POSTGRES_KILL_COMMAND",
             "COUNTERSIGN_TEST_PYTHON",
         ] {
             cargo.env_remove(name);

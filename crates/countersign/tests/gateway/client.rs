@@ -78,13 +78,17 @@ impl Tls {
 
     /// Whether the handshake is let through, which TLS 1.3 tells only afterwards.
     pub(crate) async fn answers(&self, door: SocketAddr, key: &str) -> bool {
-        match self.try_stream(door, b"http/1.1").await {
-            Ok(stream) => Connection(stream)
-                .try_get("/v1/echo", key, "")
-                .await
-                .is_some(),
-            Err(_) => false,
-        }
+        self.try_code(door, key).await.is_some()
+    }
+
+    /// The code that a request on a new connection is answered with, empty for a pass; `None` when
+    /// there is no answer, whatever the reason.
+    pub(crate) async fn try_code(&self, door: SocketAddr, key: &str) -> Option<String> {
+        let mut stream = self.try_stream(door, b"http/1.1").await.ok()?;
+        let line = format!("authorization: Bearer {key}");
+        let request = format!("GET /v1/echo HTTP/1.1\r\nhost: a\r\n{line}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        Some(Connection(stream).answer().await?.code())
     }
 
     /// A connection on which HTTP/2 was agreed, and nothing was said yet.
@@ -103,7 +107,7 @@ impl Tls {
     ) -> io::Result<TlsStream<TcpStream>> {
         let mut config = (*self.0).clone();
         config.alpn_protocols = vec![protocol.to_vec()];
-        let stream = TcpStream::connect(door).await.unwrap();
+        let stream = TcpStream::connect(door).await?;
         let name = "localhost".try_into().unwrap();
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)

@@ -15,14 +15,14 @@ const CAS: usize = 3;
 
 /// Which of the anchors are active, at the project and at the organization.
 #[derive(Clone, Default)]
-struct Model {
+pub(crate) struct Model {
     project: BTreeSet<usize>,
     organization: BTreeSet<usize>,
 }
 
 impl Model {
     /// The code that a leaf of this CA (or none at all) is answered with.
-    fn code(&self, leaf: Option<usize>) -> &'static str {
+    pub(crate) fn code(&self, leaf: Option<usize>) -> &'static str {
         if self.project.is_empty() && self.organization.is_empty() {
             return "";
         }
@@ -33,7 +33,8 @@ impl Model {
         }
     }
 
-    fn toggled(&self, ca: usize, at_project: bool) -> (Self, bool) {
+    /// The state after an anchor was toggled at a scope, and whether that activates it.
+    pub(crate) fn toggled(&self, ca: usize, at_project: bool) -> (Self, bool) {
         let mut next = self.clone();
         let set = if at_project {
             &mut next.project
@@ -49,10 +50,10 @@ impl Model {
 }
 
 /// A small generator: the same run each time.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)

@@ -1,0 +1,310 @@
+//! Random changes while gateways, control planes and PostgreSQL are killed: no answer is one that
+//! no trust set of that moment gives, and none goes back behind what its gateway had reported.
+//! `COUNTERSIGN_KILL_STEPS` says how many changes.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use countersign_client::Client;
+use countersign_testca::{Minted, root};
+use countersign_types::{
+    certificate::{Scope, UploadCertificateRequest},
+    id::{CertificateId, ProjectId},
+};
+use tokio::{
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
+
+use crate::{
+    client::Tls,
+    model::{Dice, Model},
+    process::{Deployment, Process, free_address, patient_client, shell},
+    upstream,
+    world::{LIMIT, make_project},
+};
+
+/// As many control planes, each with one gateway.
+const NODES: usize = 2;
+
+/// What the gateways may enforce: every state so far, the next one from before it is asked for.
+struct History {
+    states: Vec<Model>,
+    /// By gateway: the first state that it may be in, after its answers so far.
+    first: [usize; NODES],
+    /// The state that every gateway has reported, and so kept on its disk.
+    kept: usize,
+    /// By gateway: how many answers were held against the model.
+    answers: [usize; NODES],
+}
+
+impl History {
+    /// Holds an answer against the model. A gateway goes from state to later state, so the first
+    /// one that gives this answer leaves the most open. `asked_from` is where it may have been when
+    /// it was asked.
+    fn hold(&mut self, door: usize, asked_from: usize, leaf: Option<usize>, code: &str) {
+        self.answers[door] += 1;
+        // It has nothing to judge by just now, and lets nobody in.
+        if code == "authentication_temporarily_unavailable" {
+            return;
+        }
+        let from = asked_from.min(self.first[door]);
+        let gives = |state: &Model| state.code(leaf) == code;
+        let Some(ahead) = self.states[from..].iter().position(gives) else {
+            panic!("door {door}, leaf {leaf:?}: `{code}` fits no state from {from} on");
+        };
+        self.first[door] = self.first[door].max(from + ahead);
+    }
+}
+
+/// What may be killed.
+struct Running {
+    deployment: Arc<Deployment>,
+    restart: String,
+    addresses: [(SocketAddr, SocketAddr); NODES],
+    planes: Vec<Option<Process>>,
+    doors: Vec<Option<Process>>,
+    history: Arc<Mutex<History>>,
+    dice: Dice,
+}
+
+impl Running {
+    /// Kills something, and starts it again.
+    fn kill(&mut self) {
+        let at = self.dice.roll(NODES);
+        let (plane, _) = self.addresses[at];
+        match self.dice.roll(4) {
+            0 => {
+                self.planes[at] = None;
+                self.planes[at] = Some(self.deployment.plane(plane));
+            }
+            1 => {
+                self.doors[at] = None;
+                {
+                    // What it enforced a moment ago may not have been on its disk yet.
+                    let mut history = lock(&self.history);
+                    history.first[at] = history.kept;
+                }
+                self.doors[at] = Some(self.deployment.door(at));
+            }
+            2 => shell(&self.deployment.directory, &self.restart),
+            _ => {}
+        }
+    }
+}
+
+/// Who asks and who changes.
+struct Scene {
+    doors: [SocketAddr; NODES],
+    clients: Vec<Client>,
+    project: ProjectId,
+    key: String,
+    ids: Vec<CertificateId>,
+    /// By what is presented: nothing, a leaf of each anchor, and a stranger's.
+    callers: Arc<Vec<(Option<usize>, Tls)>>,
+    history: Arc<Mutex<History>>,
+}
+
+fn lock(history: &Mutex<History>) -> MutexGuard<'_, History> {
+    history.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Scene {
+    async fn new(deployment: Deployment, restart: String) -> (Self, Running) {
+        let addresses = [(); NODES].map(|()| (free_address(), free_address()));
+        let planes = addresses.map(|(plane, _)| plane);
+        let admin_key = deployment.prepare(upstream::start().await, &addresses);
+        let running = planes.map(|address| Some(deployment.plane(address)));
+        let clients: Vec<Client> = planes
+            .iter()
+            .map(|plane| patient_client(*plane, &admin_key))
+            .collect();
+        let (project, key) = make_project(&clients[0], "alpha").await;
+        let cas: Vec<Minted> = (0..3).map(|_| root("Client CA").mint()).collect();
+        let mut ids = Vec::new();
+        for ca in &cas[..2] {
+            let request = UploadCertificateRequest {
+                certificate: ca.pem(),
+                name: None,
+                cel_policy: None,
+            };
+            let uploaded = clients[0].certificates().upload(&request).await;
+            ids.push(uploaded.unwrap().value.id);
+        }
+        let ca = &deployment.server_ca;
+        let mut callers = vec![(None, Tls::new(ca, &[]))];
+        for (number, issuer) in cas.iter().enumerate() {
+            callers.push((Some(number), Tls::new(ca, &[&issuer.leaf("a").mint()])));
+        }
+        let history = History {
+            states: vec![Model::default()],
+            first: [0; NODES],
+            kept: 0,
+            answers: [0; NODES],
+        };
+        let history = Arc::new(Mutex::new(history));
+        let scene = Self {
+            doors: addresses.map(|(_, door)| door),
+            clients,
+            project,
+            key,
+            ids,
+            callers: Arc::new(callers),
+            history: Arc::clone(&history),
+        };
+        let doors = (0..NODES).map(|at| Some(deployment.door(at)));
+        let running = Running {
+            doors: doors.collect(),
+            planes: running.into(),
+            deployment: Arc::new(deployment),
+            restart,
+            addresses,
+            history,
+            dice: Dice(20_261_124),
+        };
+        (scene, running)
+    }
+
+    /// Asks at a gateway, one request after another, until told to stop.
+    fn ask_on(&self, door: usize, stop: Arc<AtomicBool>) -> JoinHandle<()> {
+        let (address, key) = (self.doors[door], self.key.clone());
+        let (callers, history) = (Arc::clone(&self.callers), Arc::clone(&self.history));
+        tokio::spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                for (leaf, tls) in callers.iter() {
+                    let from = lock(&history).first[door];
+                    match tls.try_code(address, &key).await {
+                        Some(code) => lock(&history).hold(door, from, *leaf, &code),
+                        None => tokio::task::yield_now().await,
+                    }
+                }
+            }
+        })
+    }
+
+    /// Makes a change, again and again until it is acknowledged; its revision.
+    async fn change(&self, dice: &mut Dice) -> u64 {
+        let (ca, at_project) = (dice.roll(2), dice.roll(2) == 0);
+        let client = &self.clients[dice.roll(NODES)];
+        let activate = {
+            let mut history = lock(&self.history);
+            let (next, activate) = history.states[history.states.len() - 1].toggled(ca, at_project);
+            history.states.push(next);
+            activate
+        };
+        let scope = if at_project {
+            Scope::Project(self.project.clone())
+        } else {
+            Scope::Organization
+        };
+        let (certificates, ids) = (client.certificates(), [self.ids[ca].clone()]);
+        let acknowledged = async {
+            loop {
+                let toggled = if activate {
+                    certificates.activate(&scope, &ids).await
+                } else {
+                    certificates.deactivate(&scope, &ids).await
+                };
+                if let Ok(toggled) = toggled {
+                    return toggled.revision.unwrap();
+                }
+            }
+        };
+        timeout(LIMIT, acknowledged)
+            .await
+            .expect("the change to be acknowledged")
+    }
+
+    /// Waits until every gateway reports a revision: from there on it answers as things are.
+    async fn settle(&self, revision: u64) {
+        let reached = async {
+            loop {
+                let Ok(known) = self.clients[0].countersign().gateways().await else {
+                    continue;
+                };
+                // One that was killed is listed for a while, beside the one that took its place.
+                let enforced = |door: usize| {
+                    let name = format!("door-{door}");
+                    let same = known.gateways.iter().filter(|each| each.name == name);
+                    same.map(|each| each.revision).max() >= Some(revision)
+                };
+                if (0..NODES).all(enforced) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LIMIT, reached)
+            .await
+            .expect("the gateways to enforce the change");
+        let mut history = lock(&self.history);
+        history.kept = history.states.len() - 1;
+        history.first = [history.kept; NODES];
+    }
+}
+
+/// A deployment on a database of its own, in a cluster that may be killed; none without that.
+async fn deployment() -> Option<(Deployment, String)> {
+    let url = std::env::var("COUNTERSIGN_TEST_POSTGRES_KILL_URL");
+    let restart = std::env::var("COUNTERSIGN_TEST_POSTGRES_KILL_COMMAND");
+    let (Ok(url), Ok(restart)) = (url, restart) else {
+        eprintln!(
+            "skipped: `COUNTERSIGN_TEST_POSTGRES_KILL_URL` is not set; `cargo xtask test` sets it"
+        );
+        return None;
+    };
+    let tls = tokio_postgres::NoTls;
+    let (client, connection) = tokio_postgres::connect(&url, tls).await.unwrap();
+    tokio::spawn(connection);
+    let name = format!("kills_{}", std::process::id());
+    let create = format!("CREATE DATABASE {name}");
+    client.batch_execute(&create).await.unwrap();
+    let deployment = Deployment {
+        database_url: url.replacen("/postgres?", &format!("/{name}?"), 1),
+        directory: tempfile::tempdir().unwrap().keep(),
+        server_ca: root("Server CA").mint(),
+    };
+    Some((deployment, restart))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_is_of_a_trust_set_that_never_was() {
+    let Some((deployment, restart)) = deployment().await else {
+        return;
+    };
+    let directory = deployment.directory.clone();
+    let (scene, mut running) = Scene::new(deployment, restart).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let askers: Vec<_> = (0..NODES)
+        .map(|at| scene.ask_on(at, Arc::clone(&stop)))
+        .collect();
+    let steps = std::env::var("COUNTERSIGN_KILL_STEPS");
+    let steps: usize = steps.map_or(12, |count| count.parse().unwrap());
+    let mut dice = Dice(20_261_125);
+    for step in 0..steps {
+        // The change and the kill meet as they may.
+        let killing = spawn_blocking(move || {
+            running.kill();
+            running
+        });
+        let revision = scene.change(&mut dice).await;
+        running = killing.await.unwrap();
+        if step % 4 == 3 {
+            scene.settle(revision).await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for asker in askers {
+        asker.await.unwrap();
+    }
+    let answers = lock(&scene.history).answers;
+    println!("{steps} changes, answers by gateway: {answers:?}");
+    assert!(answers.iter().all(|count| *count > steps), "{answers:?}");
+    drop(running);
+    std::fs::remove_dir_all(directory).unwrap();
+}

@@ -1,0 +1,135 @@
+//! The program's roles as processes of their own, to be killed and started again.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use countersign_client::Client;
+use countersign_testca::{General, Minted, oid};
+use countersign_types::secret::Secret;
+use serde_json::Value;
+
+/// A process that runs until it is killed or dropped.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Starts the program and waits until its log says that it is ready.
+    fn start(command: &mut Command, ready: &str) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(ready) {
+            assert!(log.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+        }
+        // A process whose pipe is full, or broken, would stop or fail at its log.
+        thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self(child)
+    }
+}
+
+impl Drop for Process {
+    /// As a power cut would: no handler runs, nothing is flushed.
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An address on loopback that was free a moment ago: who starts again must be found again.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// What every process of a deployment is told.
+pub(crate) struct Deployment {
+    pub(crate) database_url: String,
+    pub(crate) directory: PathBuf,
+    pub(crate) server_ca: Minted,
+}
+
+impl Deployment {
+    fn program(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("DATABASE_URL", &self.database_url)
+            .current_dir(&self.directory)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command of the operator; what it prints, as JSON.
+    fn operator(&self, arguments: &[&str]) -> Value {
+        let done = self.program().args(arguments).output().unwrap();
+        let complaint = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{complaint}");
+        serde_json::from_slice(&done.stdout).unwrap_or_default()
+    }
+
+    /// An organization's first admin key; a gateway key and a server certificate go to files.
+    pub(crate) fn prepare(
+        &self,
+        upstream: SocketAddr,
+        nodes: &[(SocketAddr, SocketAddr)],
+    ) -> String {
+        let made = self.operator(&["organization", "create", "--name", "kills", "-o", "json"]);
+        self.operator(&["gateway-key", "create", "--name", "k", "--key-file", "key"]);
+        let server = self
+            .server_ca
+            .leaf("localhost")
+            .eku(&[oid::SERVER_AUTH])
+            .san(General::dns("localhost"))
+            .mint();
+        let write = |name: &str, text: &str| std::fs::write(self.directory.join(name), text);
+        write("server.pem", &server.pem()).unwrap();
+        write("server.key", &server.key_pem()).unwrap();
+        for (number, (plane, door)) in nodes.iter().enumerate() {
+            let configuration = format!(
+                "listen = \"{door}\"\nname = \"door-{number}\"\ncertificate = \"server.pem\"\n\
+                 private_key = \"server.key\"\ncontrol_plane = \"http://{plane}/v1\"\n\
+                 key_file = \"key\"\ndata_dir = \"door-{number}\"\nthreads = 1\n\n\
+                 [[routes]]\nupstream = \"http://{upstream}\"\n"
+            );
+            write(&format!("door-{number}.toml"), &configuration).unwrap();
+        }
+        let key = made.pointer("/admin_key/value").and_then(Value::as_str);
+        key.unwrap().to_owned()
+    }
+
+    pub(crate) fn plane(&self, address: SocketAddr) -> Process {
+        let listen = address.to_string();
+        let mut command = self.program();
+        command.args(["serve", "--listen", &listen, "--log-format", "json"]);
+        Process::start(&mut command, "the control plane listens")
+    }
+
+    pub(crate) fn door(&self, number: usize) -> Process {
+        let file = format!("door-{number}.toml");
+        let mut command = self.program();
+        command.args(["gateway", "--config", &file]);
+        Process::start(&mut command, "the gateway listens")
+    }
+}
+
+/// A client that repeats what fails for as long as a restart may take.
+pub(crate) fn patient_client(plane: SocketAddr, key: &str) -> Client {
+    Client::builder()
+        .base_url(format!("http://{plane}/v1"))
+        .key(Secret::new(key))
+        .max_retries(8)
+        .build()
+        .unwrap()
+}
+
+/// Runs a shell line to its end.
+pub(crate) fn shell(directory: &Path, line: &str) {
+    let mut command = Command::new("sh");
+    let status = command.args(["-c", line]).current_dir(directory).status();
+    assert!(status.unwrap().success(), "{line}");
+}
