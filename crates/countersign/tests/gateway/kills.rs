@@ -55,9 +55,12 @@ impl History {
         }
         let from = asked_from.min(self.first[door]);
         let gives = |state: &Model| state.code(leaf) == code;
-        let Some(ahead) = self.states[from..].iter().position(gives) else {
-            panic!("door {door}, leaf {leaf:?}: `{code}` fits no state from {from} on");
-        };
+        let fits = self.states[from..].iter().position(gives);
+        assert!(
+            fits.is_some(),
+            "door {door}, leaf {leaf:?}: `{code}` fits no state from {from} on"
+        );
+        let ahead = fits.unwrap();
         self.first[door] = self.first[door].max(from + ahead);
     }
 }
