@@ -28,15 +28,15 @@ pub(super) fn show(found: &TogglePreview, output: Output) -> Outcome {
 
 fn tell(found: &TogglePreview, output: Output) -> Outcome {
     for (heading, list) in [
-        ("would be refused, and pass now", &found.starts_to_fail),
-        ("would pass, and are refused now", &found.starts_to_pass),
+        ("pass now and would be refused", &found.starts_to_fail),
+        ("are refused now and would pass", &found.starts_to_pass),
         (
             "would be refused once this is enforced",
             &found.would_fail_once_enforced,
         ),
     ] {
         if !list.is_empty() {
-            output.text(&format!("{} {heading}:\n", workloads(list.len())))?;
+            output.text(&format!("{heading}: {}\n", workloads(list.len())))?;
             output.list(list)?;
             output.text("\n")?;
         }
@@ -48,7 +48,7 @@ fn tell(found: &TogglePreview, output: Output) -> Outcome {
 fn summary(found: &TogglePreview) -> String {
     let mut text = match found.since {
         Some(since) => format!(
-            "judged {} ({} requests, {} chains) seen since {}: {} would go on to pass, {} to be refused\n",
+            "judged {} (requests: {}, chains: {}), seen since {}\nstill passing: {}, still refused: {}\n",
             workloads(found.workloads),
             found.requests,
             found.identities,
@@ -88,7 +88,7 @@ pub(super) fn warning(found: &TogglePreview, lately: Option<UnixSeconds>) -> Str
     let mut lines = Vec::new();
     if let Some(first) = found.starts_to_fail.first() {
         lines.push(format!(
-            "{} would be refused that pass now, first of all {} ({}, {} requests, last seen {})",
+            "pass now and would be refused: {}; first {} ({}, requests: {}, last seen {})",
             workloads(found.starts_to_fail.len()),
             printable(&caller(first)),
             first.code.as_str(),

@@ -71,7 +71,8 @@ impl Activate {
             let found = certificates.preview_activate(&scope, &ids, enforcement);
             return preview::show(&found.await?.value, output);
         }
-        if !yes && !self.report && knows_previews(client).await? {
+        // What was enforced and is only reported from now on lets nobody in any more.
+        if !yes && knows_previews(client).await? {
             let found = certificates.preview_activate(&scope, &ids, enforcement);
             consider(&found.await?.value, "activate", &ids)?;
         }

@@ -17,6 +17,7 @@ mod forwarding;
 mod kills;
 mod model;
 mod observations;
+mod previewed;
 mod process;
 mod propagation;
 mod reported;

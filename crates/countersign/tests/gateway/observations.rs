@@ -103,7 +103,7 @@ async fn counted(world: &World) -> Counted {
 }
 
 /// Waits until so many requests are known.
-async fn until(world: &World, requests: u64) {
+pub(crate) async fn until(world: &World, requests: u64) {
     let known = async {
         loop {
             let known: u64 = workloads(world)

@@ -17,6 +17,7 @@ mod inspect;
 mod lifecycle;
 mod mistakes;
 mod operator;
+mod preview;
 mod readme;
 mod running;
 mod sdk_python;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What becomes of a request.
-pub(super) enum Treated {
+pub(crate) enum Treated {
     /// It goes on to the server.
     Passed,
     /// The server does not know the path.
@@ -17,15 +17,15 @@ pub(super) enum Treated {
 }
 
 /// A listener in front of a server.
-pub(super) struct Between {
+pub(crate) struct Between {
     /// The base URL to call instead of the server's.
-    pub(super) base_url: String,
+    pub(crate) base_url: String,
     /// `METHOD PATH` of each request, in order.
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Between {
-    pub(super) fn start(
+    pub(crate) fn start(
         base_url: &str,
         treat: impl Fn(&str) -> Treated + Send + Sync + 'static,
     ) -> Self {
@@ -51,7 +51,7 @@ impl Between {
     }
 
     /// The requests so far whose `METHOD PATH` holds this.
-    pub(super) fn seen(&self, part: &str) -> Vec<String> {
+    pub(crate) fn seen(&self, part: &str) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
         seen.iter()
             .filter(|each| each.contains(part))
@@ -61,7 +61,7 @@ impl Between {
 }
 
 /// Holds the `nth` request that the test is about: says when it has come, and waits for a word.
-pub(super) fn hold(
+pub(crate) fn hold(
     part: &'static str,
     nth: usize,
 ) -> (

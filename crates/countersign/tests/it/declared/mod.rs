@@ -1,6 +1,6 @@
 //! `plan`, `apply` and `export`: a file of what shall be, against a real server.
 
-mod between;
+pub(crate) mod between;
 mod changes;
 mod exported;
 mod mistakes;

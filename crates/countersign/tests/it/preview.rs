@@ -1,0 +1,234 @@
+//! What a change would do, before it is made: the page that walks through it, and the question that
+//! is asked.
+
+use countersign_testca::root;
+use serde_json::Value;
+use tempfile::{TempDir, tempdir};
+
+use crate::{
+    declared::between::{Between, Treated},
+    readme::{blocks, run},
+    running::Dev,
+    shell::{seen, steady},
+};
+
+const PAGE: &str = include_str!("../../../../docs/roll-out.md");
+
+struct Scene {
+    dev: Dev,
+    _directory: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let directory = tempdir().unwrap();
+        let dev = Dev::start(&directory.path().join("countersign-data"));
+        Self {
+            dev,
+            _directory: directory,
+        }
+    }
+
+    /// One request through the gateway, with these arguments to curl; its code, if it is refused.
+    fn call(&self, more: &[&str]) -> Value {
+        let env = &self.dev.env;
+        let bearer = format!("Authorization: Bearer {}", env["OPENAI_API_KEY"]);
+        let url = format!("{}/hello", env["COUNTERSIGN_GATEWAY_URL"]);
+        let base = [
+            "-s",
+            "--cacert",
+            &env["COUNTERSIGN_SERVER_CA"],
+            "-H",
+            &bearer,
+            &url,
+        ];
+        let mut curl = std::process::Command::new("curl");
+        let ran = curl.args(base).args(more).output().unwrap();
+        let answer: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        answer["error"]["code"].clone()
+    }
+
+    /// Waits until so many requests of the project are known.
+    fn observed(&self, id: &str, requests: u64) {
+        loop {
+            let preview = self.preview("deactivate", id);
+            if preview["requests"].as_u64() >= Some(requests) {
+                return;
+            }
+        }
+    }
+
+    fn at_project<'a>(&'a self, verb: &'a str, id: &'a str) -> Vec<&'a str> {
+        let project = self.dev.env["OPENAI_PROJECT_ID"].as_str();
+        vec!["certificate", verb, id, "--project", project]
+    }
+
+    fn preview(&self, verb: &str, id: &str) -> Value {
+        let args = [self.at_project(verb, id), vec!["--preview"]].concat();
+        let ran = self.dev.command(&args).output().unwrap();
+        serde_json::from_slice(&ran.stdout).unwrap()
+    }
+
+    /// What a command at the project says.
+    fn told(&self, verb: &str, id: &str, more: &[&str]) -> String {
+        let args = [self.at_project(verb, id), more.to_vec()].concat();
+        seen(self.dev.command(&args))
+    }
+
+    fn is_active(&self) -> bool {
+        let project = self.dev.env["OPENAI_PROJECT_ID"].as_str();
+        let listed = self
+            .dev
+            .json(&["certificate", "list", "--project", project]);
+        listed[0]["active"] == true && listed[0].get("enforcement").is_none()
+    }
+}
+
+#[test]
+fn the_page_of_a_roll_out_works_as_it_stands() {
+    let blocks = blocks(PAGE);
+    let [report, look, tell, preview, enforce, back] = blocks.as_slice() else {
+        panic!(
+            "the page has {} shell blocks, this test knows six",
+            blocks.len()
+        );
+    };
+    let directory = tempdir().unwrap();
+    let _dev = Dev::start(&directory.path().join("countersign-data"));
+    // What the page only speaks of: the second that passes until what was seen has arrived.
+    let arrived = "until countersign certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" \
+        --preview -o json | grep -q '\"requests\": 2,'; do :; done";
+    let walk = [report, look, tell, arrived, preview, enforce, back].map(|block| block.trim_end());
+    let told = run(&walk.join("\n"), directory.path());
+    for part in [
+        "report only",
+        "report_verdicts_total{code=\"permit\"} 1",
+        "report_verdicts_total{code=\"certificate_required\"} 1",
+        "the client presented no certificate",
+        "pass now and would be refused: 1 workload",
+        "exit code 3",
+        "\"code\":\"certificate_required\"",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(
+        told.trim_end().ends_with('}'),
+        "the last call passes: {told}"
+    );
+}
+
+#[test]
+fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
+    let scene = Scene::new();
+    let id = scene.dev.upload("new");
+    insta::assert_snapshot!(
+        "knows_nothing",
+        scene.told("activate", &id, &["--preview", "-o", "table"])
+    );
+    assert_eq!(scene.call(&[]), Value::Null);
+    scene.observed(&id, 1);
+    insta::assert_snapshot!("unasked", scene.told("activate", &id, &[]));
+    assert!(!scene.is_active(), "nothing was changed");
+    insta::assert_snapshot!(
+        "breaks",
+        scene.told("activate", &id, &["--preview", "-o", "table"])
+    );
+    assert!(
+        scene
+            .told("activate", &id, &["--report"])
+            .starts_with("exit 0")
+    );
+    assert!(!scene.is_active());
+    let done = scene.told("activate", &id, &["--yes", "--wait"]);
+    assert!(done.starts_with("exit 0"), "{done}");
+    assert_eq!(scene.call(&[]), "certificate_required");
+
+    let env = scene.dev.env.clone();
+    let certificate = [
+        "--cert",
+        &env["OPENAI_MTLS_CLIENT_CERT_FILE"],
+        "--key",
+        &env["OPENAI_MTLS_CLIENT_KEY_FILE"],
+    ];
+    assert_eq!(scene.call(&certificate), Value::Null);
+    scene.observed(&id, 3);
+    let asked = scene.told("deactivate", &id, &[]);
+    assert!(
+        asked.starts_with("exit 2") && asked.contains("last used"),
+        "{asked}"
+    );
+    let asked = scene.told("activate", &id, &["--report"]);
+    assert!(asked.starts_with("exit 2"), "{asked}");
+    assert!(scene.is_active());
+    let preview = scene.told("deactivate", &id, &["--preview", "-o", "json"]);
+    assert!(
+        preview.starts_with("exit 0"),
+        "nobody would be refused: {preview}"
+    );
+    assert!(
+        scene
+            .told("deactivate", &id, &["--yes"])
+            .starts_with("exit 0")
+    );
+}
+
+#[test]
+fn a_server_without_previews_is_never_asked_to_change_anything_by_one() {
+    let scene = Scene::new();
+    let id = scene.dev.upload("new");
+    let reference_only = |request: &str| {
+        if request.contains("/countersign/") {
+            Treated::NotFound
+        } else {
+            Treated::Passed
+        }
+    };
+    let between = Between::start(&scene.dev.env["OPENAI_BASE_URL"], reference_only);
+    let told = |args: &[&str]| {
+        let mut command = scene.dev.command(args);
+        command.env("OPENAI_BASE_URL", &between.base_url);
+        seen(command)
+    };
+    for (verb, more) in [
+        ("activate", "--preview"),
+        ("deactivate", "--preview"),
+        ("activate", "--report"),
+    ] {
+        let refused = told(&["certificate", verb, &id, more]);
+        assert!(refused.starts_with("exit 1"), "{refused}");
+        assert!(
+            refused.contains("so nothing was sent"),
+            "{}",
+            steady(&refused)
+        );
+    }
+    assert!(between.seen("activate").is_empty());
+    assert!(told(&["certificate", "activate", &id]).starts_with("exit 0"));
+    assert!(told(&["certificate", "deactivate", &id]).starts_with("exit 0"));
+    assert_eq!(between.seen("activate").len(), 2);
+}
+
+#[test]
+fn what_a_leaf_says_cannot_steer_the_terminal() {
+    let scene = Scene::new();
+    let ca = root("CA").mint();
+    let leaf = ca.leaf("evil\u{1b}[2Jname").mint();
+    let directory = &scene.dev.directory;
+    std::fs::write(directory.join("leaf.pem"), leaf.pem()).unwrap();
+    std::fs::write(directory.join("leaf.key"), leaf.key_pem()).unwrap();
+    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+    let (certificate, key) = (path("leaf.pem"), path("leaf.key"));
+    let id = scene.dev.upload("new");
+    assert_eq!(
+        scene.call(&["--cert", &certificate, "--key", &key]),
+        Value::Null
+    );
+    scene.observed(&id, 1);
+    for more in [vec![], vec!["--preview", "-o", "table"]] {
+        let told = scene.told("activate", &id, &more);
+        assert!(
+            told.contains("[2Jname") && !told.contains('\u{1b}'),
+            "{told:?}"
+        );
+    }
+}
