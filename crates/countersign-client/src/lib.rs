@@ -36,6 +36,7 @@ mod page;
 mod projects;
 mod request;
 mod retry;
+mod rotations;
 mod service_accounts;
 mod tls;
 
@@ -57,6 +58,7 @@ pub use crate::{
     page::{ItemStream, ListParams},
     projects::{ProjectListParams, Projects},
     request::Response,
+    rotations::Rotations,
     service_accounts::ServiceAccounts,
 };
 

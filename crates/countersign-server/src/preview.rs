@@ -244,7 +244,7 @@ impl<'a> Comparing<'a> {
     }
 }
 
-fn leaf(observed: &Observed, chain: ChainDigest) -> Option<PreviewedLeaf> {
+pub(crate) fn leaf(observed: &Observed, chain: ChainDigest) -> Option<PreviewedLeaf> {
     let identity = observed.chains.get(&chain)?;
     let der = identity.certificates.first()?;
     Some(PreviewedLeaf {

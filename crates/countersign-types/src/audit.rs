@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use crate::{
     UnixSeconds,
     certificate::Enforcement,
-    id::{ApiKeyId, AuditLogId, CertificateId, ProjectId, ServiceAccountId},
+    id::{ApiKeyId, AuditLogId, CertificateId, ProjectId, RotationId, ServiceAccountId},
     page::Listed,
+    rotation::RotationStatus,
 };
 
 /// An audit event as the API shows it. What it is about stands under a key named as its type.
@@ -190,12 +191,44 @@ pub struct AuditCertificate {
     pub name: Option<String>,
 }
 
+/// A step of a rotation as an event names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRotation {
+    /// Its id.
+    pub id: RotationId,
+    /// What it came to be.
+    pub status: RotationStatus,
+    /// The anchor that goes.
+    pub old: AuditCertificate,
+    /// The anchor that comes.
+    pub new: AuditCertificate,
+}
+
+impl AuditRotation {
+    /// The new certificate, as a `certificate.updated` names it, and the rotation.
+    fn details(&self) -> Value {
+        let mut details = json!(self.new);
+        if let Some(map) = details.as_object_mut() {
+            let rotation = json!({
+                "id": self.id,
+                "status": self.status,
+                "old_certificate_id": self.old.id,
+                "new_certificate_id": self.new.id,
+            });
+            map.insert("rotation".to_owned(), rotation);
+        }
+        details
+    }
+}
+
 /// What happened: every write commits together with one of these or not at all.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each variant is the event type of that name")]
 pub enum AuditEvent {
     CertificateCreated(AuditCertificate),
     CertificateUpdated(AuditCertificate),
+    /// A `certificate.updated` of the new anchor, with the rotation: the API has no type of its own.
+    CertificateRotated(AuditRotation),
     CertificateDeleted {
         certificate: AuditCertificate,
         pem: String,
@@ -258,7 +291,7 @@ impl AuditEvent {
     pub const fn event_type(&self) -> &'static str {
         match self {
             Self::CertificateCreated(_) => "certificate.created",
-            Self::CertificateUpdated(_) => "certificate.updated",
+            Self::CertificateUpdated(_) | Self::CertificateRotated(_) => "certificate.updated",
             Self::CertificateDeleted { .. } => "certificate.deleted",
             Self::CertificatesActivated { .. } => "certificates.activated",
             Self::CertificatesDeactivated { .. } => "certificates.deactivated",
@@ -289,6 +322,7 @@ impl AuditEvent {
             | Self::ServiceAccountDeleted { project, .. } => Some(project),
             Self::CertificateCreated(_)
             | Self::CertificateUpdated(_)
+            | Self::CertificateRotated(_)
             | Self::CertificateDeleted { .. } => None,
         }
     }
@@ -300,6 +334,9 @@ impl AuditEvent {
             Self::CertificateCreated(certificate)
             | Self::CertificateUpdated(certificate)
             | Self::CertificateDeleted { certificate, .. } => vec![certificate.id.as_str()],
+            Self::CertificateRotated(AuditRotation { id, old, new, .. }) => {
+                vec![new.id.as_str(), old.id.as_str(), id.as_str()]
+            }
             Self::CertificatesActivated { certificates, .. }
             | Self::CertificatesDeactivated { certificates, .. } => {
                 certificates.iter().map(|each| each.id.as_str()).collect()
@@ -321,6 +358,7 @@ impl AuditEvent {
             Self::CertificateCreated(certificate) | Self::CertificateUpdated(certificate) => {
                 json!(certificate)
             }
+            Self::CertificateRotated(rotation) => rotation.details(),
             Self::CertificateDeleted { certificate, pem } => {
                 let mut details = json!(certificate);
                 if let Some(map) = details.as_object_mut() {

@@ -50,6 +50,12 @@ codes! {
     ProjectArchived = "project_archived", 400;
     /// What is active at the scope is not what the caller expected.
     ScopeChanged = "scope_changed", 400;
+    /// Another rotation of one of the certificates is under way.
+    RotationInProgress = "rotation_in_progress", 400;
+    /// The rotation was ended the other way.
+    RotationEnded = "rotation_ended", 400;
+    /// The rotation cannot be ended without harm, as far as is known.
+    RotationNotReady = "rotation_not_ready", 400;
     /// An active anchor applies and no client certificate was presented.
     CertificateRequired = "certificate_required", 401;
     /// The leaf cannot be parsed, or has no Authority Key Identifier.

@@ -12,6 +12,8 @@ pub const CEL_POLICY: &str = "cel_policy";
 
 /// `preview` in an activation or a deactivation: it is judged and not made.
 pub const PREVIEW: &str = "preview";
+/// `/v1/organization/rotations`: one anchor takes another's place.
+pub const ROTATIONS: &str = "rotations";
 
 /// The answer of `GET /v1/countersign/extensions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

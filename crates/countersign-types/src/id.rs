@@ -159,6 +159,10 @@ id!(
     /// A gateway process, `gw_…`.
     GatewayId, "gateway", "gw_"
 );
+id!(
+    /// A rotation of trust anchors, `rot_…`.
+    RotationId, "rotation", "rot_"
+);
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ pub mod organization;
 pub mod page;
 pub mod preview;
 pub mod project;
+pub mod rotation;
 pub mod secret;
 
 /// Seconds since 1970-01-01T00:00:00Z. The API shows no negative moment.

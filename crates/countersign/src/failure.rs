@@ -49,6 +49,12 @@ impl Failure {
         self.message.is_empty()
     }
 
+    /// The same with another exit code.
+    pub(crate) fn with_exit(mut self, exit: u8) -> Self {
+        self.exit = exit;
+        self
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

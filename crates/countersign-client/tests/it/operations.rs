@@ -11,13 +11,14 @@ use countersign_client::{
             ActiveCertificate, Enforcement, ModifyCertificateRequest, Scope,
             UploadCertificateRequest,
         },
-        id::{ApiKeyId, CertificateId, GatewayId, ProjectId, ServiceAccountId},
+        id::{ApiKeyId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId},
         observation::{Der, ObservationBatch, ObservedChain},
         page::Order,
         project::{
             ProjectCreateRequest, ProjectUpdateRequest, ServiceAccountApiKeyCreateRequest,
             ServiceAccountCreateRequest, ServiceAccountRole, ServiceAccountUpdateRequest,
         },
+        rotation::{EndRotationRequest, StartRotationRequest},
     },
 };
 use futures_util::{FutureExt, future::BoxFuture};
@@ -307,6 +308,67 @@ async fn what_is_active_is_set_whole() {
             .certificates()
             .set_active(&Scope::Project(proj()), &[], Some(&reported()))
             .await],
+    )
+    .await;
+}
+
+fn rot() -> RotationId {
+    "rot_a".parse().unwrap()
+}
+
+#[tokio::test]
+async fn rotations() {
+    let rotation = json!({
+        "object": "organization.rotation", "id": "rot_a", "old_certificate_id": "cert_a",
+        "new_certificate_id": "cert_b", "enforcement": "report", "status": "in_progress",
+        "created_at": 3, "ended_at": null, "scopes": [{ "project_id": null }],
+    });
+    let path = "/v1/organization/rotations";
+    check(
+        &format!("GET {path}"),
+        Value::Null,
+        &list(std::slice::from_ref(&rotation)),
+        calls![client => client.rotations().list(&ListParams::default()).await],
+    )
+    .await;
+    check(
+        &format!("GET {path}/rot_a?seen_within=60"),
+        Value::Null,
+        &rotation,
+        calls![client => client.rotations().retrieve(&rot(), Some(Duration::from_secs(60))).await],
+    )
+    .await;
+    check(
+        &format!("POST {path}"),
+        json!({ "old_certificate_id": "cert_a", "new_certificate_id": "cert_a" }),
+        &rotation,
+        calls![client => client
+            .rotations()
+            .start(&StartRotationRequest {
+                old_certificate_id: cert(),
+                new_certificate_id: cert(),
+                project_ids: None,
+                enforcement: None,
+            })
+            .await],
+    )
+    .await;
+    let forced = || EndRotationRequest {
+        force: Some(true),
+        seen_within: None,
+    };
+    check(
+        &format!("POST {path}/rot_a/finish"),
+        json!({ "force": true }),
+        &rotation,
+        calls![client => client.rotations().finish(&rot(), &forced()).await],
+    )
+    .await;
+    check(
+        &format!("POST {path}/rot_a/abort"),
+        json!({}),
+        &rotation,
+        calls![client => client.rotations().abort(&rot(), &EndRotationRequest::default()).await],
     )
     .await;
 }

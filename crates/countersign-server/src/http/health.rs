@@ -31,6 +31,7 @@ pub(super) async fn extensions(_call: Call) -> Answered {
             extension::SET_ACTIVE,
             extension::CEL_POLICY,
             extension::PREVIEW,
+            extension::ROTATIONS,
         ]
         .map(str::to_owned)
         .to_vec(),

@@ -22,6 +22,8 @@ mod preview;
 mod project_api_keys;
 mod projects;
 mod query;
+mod rotation_progress;
+mod rotations;
 mod service_accounts;
 mod store_error;
 mod table;

@@ -3,10 +3,11 @@
 use countersign_types::{
     certificate::{MAX_CERTIFICATES_PER_ORGANIZATION, Scope},
     error::ErrorCode,
+    id::RotationId,
 };
 
 use super::{error::ApiError, query::unknown_cursor};
-use crate::store::{Kind, StoreError};
+use crate::store::{Kind, RotationProblem, StoreError};
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
@@ -17,6 +18,11 @@ impl From<StoreError> for ApiError {
             StoreError::CertificateLimit => limit_reached(),
             StoreError::Expired { index } => expired(index),
             StoreError::ScopeChanged => scope_changed(),
+            StoreError::NotActive { index } => not_active(index),
+            StoreError::RotationInProgress { id } => rotation_in_progress(&id),
+            StoreError::RotationEnded => rotation_ended(),
+            StoreError::RotationBroken { problems } => rotation_broken(&problems),
+            StoreError::WouldDisarm { scope } => would_disarm(&scope),
             StoreError::ProjectArchived => archived(),
             StoreError::KeyRevoked => Self::invalid_key(
                 "This API key was deleted or expired while the request was on its way.",
@@ -37,17 +43,12 @@ fn noun(kind: Kind) -> &'static str {
         Kind::Certificate => "certificate",
         Kind::ServiceAccount => "service account",
         Kind::ApiKey => "API key",
+        Kind::Rotation => "rotation",
     }
 }
 
 fn in_use(scopes: &[Scope]) -> ApiError {
-    let named: Vec<_> = scopes
-        .iter()
-        .map(|scope| match scope {
-            Scope::Organization => "the organization".to_owned(),
-            Scope::Project(id) => format!("project `{id}`"),
-        })
-        .collect();
+    let named: Vec<_> = scopes.iter().map(place).collect();
     let message = format!(
         "The certificate is active for {}. Deactivate it there, then delete it.",
         named.join(", ")
@@ -79,6 +80,85 @@ fn scope_changed() -> ApiError {
          again and decide again; nothing was changed.",
     )
     .at("expected")
+}
+
+fn not_active(index: Option<usize>) -> ApiError {
+    let (param, message) = match index {
+        Some(index) => (
+            format!("project_ids[{index}]"),
+            "The old certificate is not active at this project, so it cannot be rotated there. \
+             Name projects where it is, or none, for everywhere that it is.",
+        ),
+        None => (
+            "old_certificate_id".to_owned(),
+            "The old certificate is active nowhere, so there is nothing to rotate. Activate the \
+             new one with `activate`.",
+        ),
+    };
+    ApiError::value(param, message)
+}
+
+fn rotation_in_progress(id: &RotationId) -> ApiError {
+    let message = format!(
+        "Rotation `{id}` of one of these certificates is under way. Finish or abort it first."
+    );
+    ApiError::new(ErrorCode::RotationInProgress, message)
+}
+
+fn rotation_ended() -> ApiError {
+    ApiError::new(
+        ErrorCode::RotationEnded,
+        "The rotation was ended the other way already, and stays so. Start another one.",
+    )
+}
+
+fn rotation_broken(problems: &[RotationProblem]) -> ApiError {
+    let told: Vec<String> = problems.iter().map(problem).collect();
+    ApiError::new(ErrorCode::RotationNotReady, told.join(" "))
+}
+
+fn would_disarm(scope: &Scope) -> ApiError {
+    let message = format!(
+        "Without the new certificate nothing would be enforced for {}. Activate another one there, \
+         or send `\"force\": true`.",
+        place(scope)
+    );
+    ApiError::new(ErrorCode::RotationNotReady, message)
+}
+
+/// What stands in a rotation's way, and what to do.
+pub(super) fn problem(problem: &RotationProblem) -> String {
+    match problem {
+        RotationProblem::OldDeleted => {
+            "The old certificate was deleted: abort the rotation, or finish it with \
+             `\"force\": true` to keep the new one."
+                .to_owned()
+        }
+        RotationProblem::NewDeleted => {
+            "The new certificate was deleted: abort the rotation.".to_owned()
+        }
+        RotationProblem::NewExpired => {
+            "The new certificate is expired: abort the rotation, and start one to its successor."
+                .to_owned()
+        }
+        RotationProblem::OldNotActive(scope) => format!(
+            "The old certificate was deactivated for {}: abort the rotation, or finish it with \
+             `\"force\": true` to keep the new one.",
+            place(scope)
+        ),
+        RotationProblem::NewNotActive(scope) => format!(
+            "The new certificate was deactivated for {}: activate it there again, or abort the \
+             rotation.",
+            place(scope)
+        ),
+    }
+}
+
+fn place(scope: &Scope) -> String {
+    match scope {
+        Scope::Organization => "the organization".to_owned(),
+        Scope::Project(id) => format!("project `{id}`"),
+    }
 }
 
 fn archived() -> ApiError {

@@ -26,6 +26,7 @@ use countersign_types::{
         ServiceAccountApiKey, ServiceAccountApiKeyCreateRequest, ServiceAccountCreateRequest,
         ServiceAccountCreated, ServiceAccountUpdateRequest,
     },
+    rotation::{DEFAULT_SEEN_WITHIN, EndRotationRequest, Rotation, StartRotationRequest},
 };
 use http::Method;
 use serde_json::json;
@@ -34,12 +35,13 @@ use super::{
     active, admin_api_keys, audit_logs, certificates, gateways, health, observations,
     operation::{Needs, Operation, Parameter},
     parameters::{after, any_of, flag, include, limit, page},
-    project_api_keys, projects, service_accounts,
+    project_api_keys, projects, rotations, service_accounts,
 };
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     let mut all = certificates();
     all.extend(project_certificates());
+    all.extend(rotations());
     all.extend(projects());
     all.extend(service_accounts());
     all.extend(project_api_keys());
@@ -156,6 +158,42 @@ fn project_certificates() -> Vec<Operation> {
             .summary(TAG, "Set everything that is active for a project, in one step (an extension).")
             .takes::<SetActiveCertificatesRequest>().answers::<ActiveCertificates>()
             .refuses(SET_ACTIVE_IN_PROJECT),
+    ]
+}
+
+#[rustfmt::skip]
+fn rotations() -> Vec<Operation> {
+    const TAG: &str = "Rotations";
+    const ALL: &str = "/v1/organization/rotations";
+    const ONE: &str = "/v1/organization/rotations/{rotation_id}";
+    const FINISH: &str = "/v1/organization/rotations/{rotation_id}/finish";
+    const ABORT: &str = "/v1/organization/rotations/{rotation_id}/abort";
+    const ENDS: &[Code] = &[Code::RotationEnded, Code::RotationNotReady];
+    let within = Parameter {
+        name: rotations::SEEN_WITHIN,
+        description: "Workloads that were seen within so many seconds count.",
+        schema: json!({ "type": "integer", "minimum": 1, "default": DEFAULT_SEEN_WITHIN }),
+    };
+    vec![
+        Operation::admin(GET, ALL, "listRotations", MtlsRead, rotations::list)
+            .summary(TAG, "List the rotations of trust anchors (an extension).")
+            .query(page(Order::Desc)).lists::<Rotation>(),
+        Operation::admin(POST, ALL, "startRotation", MtlsWrite, rotations::start)
+            .summary(TAG, "Start a rotation: activate the new anchor beside the old one.")
+            .takes::<StartRotationRequest>().answers::<Rotation>()
+            .refuses(&[
+                Code::MissingRequiredParameter, Code::NotFound, Code::ExpiredCertificate,
+                Code::ProjectArchived, Code::RotationInProgress,
+            ]),
+        Operation::admin(GET, ONE, "getRotation", MtlsRead, rotations::retrieve)
+            .summary(TAG, "Get a rotation, with who has moved and what finishing it would do.")
+            .query([within]).answers::<Rotation>(),
+        Operation::admin(POST, FINISH, "finishRotation", MtlsWrite, rotations::finish)
+            .summary(TAG, "Finish a rotation: deactivate the old anchor, if nobody seen lately is refused for it.")
+            .may_take::<EndRotationRequest>().answers::<Rotation>().refuses(ENDS),
+        Operation::admin(POST, ABORT, "abortRotation", MtlsWrite, rotations::abort)
+            .summary(TAG, "Abort a rotation: take back what it activated, if nobody seen lately is refused for it.")
+            .may_take::<EndRotationRequest>().answers::<Rotation>().refuses(ENDS),
     ]
 }
 

@@ -64,6 +64,13 @@ impl WriteTx {
         Ok(Change { answer, events })
     }
 
+    /// Whether anything is enforced at a scope.
+    pub(super) async fn is_armed(&mut self, scope: &Scope) -> Result<bool, StoreError> {
+        let active = self.active_certificates(scope).await?;
+        let mut all = active.iter();
+        Ok(all.any(|each| each.enforcement == Enforcement::Enforce))
+    }
+
     /// What is active at a scope, oldest activation first.
     async fn active_certificates(
         &mut self,

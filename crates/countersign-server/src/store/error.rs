@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use countersign_types::certificate::Scope;
+use countersign_types::{certificate::Scope, id::RotationId};
+
+use super::RotationProblem;
 
 /// Which kind of thing an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Kind {
     ServiceAccount,
     /// A key.
     ApiKey,
+    /// A rotation.
+    Rotation,
 }
 
 impl fmt::Display for Kind {
@@ -27,6 +31,7 @@ impl fmt::Display for Kind {
             Self::Certificate => "certificate",
             Self::ServiceAccount => "service account",
             Self::ApiKey => "api key",
+            Self::Rotation => "rotation",
         })
     }
 }
@@ -90,6 +95,33 @@ pub enum StoreError {
     /// What is active at the scope is not what the caller expected.
     #[error("what is active at the scope is not what was expected")]
     ScopeChanged,
+    /// The certificate that was to be rotated is not active there.
+    #[error("the certificate to rotate is not active there")]
+    NotActive {
+        /// The place of the project in those of the request; `None` when it is active nowhere.
+        index: Option<usize>,
+    },
+    /// Another rotation of one of the certificates is under way.
+    #[error("rotation `{id}` of one of the certificates is under way")]
+    RotationInProgress {
+        /// The other rotation.
+        id: RotationId,
+    },
+    /// The rotation was ended the other way.
+    #[error("the rotation was ended already")]
+    RotationEnded,
+    /// The rotation cannot be finished as it is.
+    #[error("{} problems stand in the rotation's way", problems.len())]
+    RotationBroken {
+        /// What stands in the way.
+        problems: Vec<RotationProblem>,
+    },
+    /// A scope would be left with nothing enforced, where something is.
+    #[error("nothing would be enforced where something is")]
+    WouldDisarm {
+        /// The scope.
+        scope: Scope,
+    },
     /// The project is archived, so nothing new can be made or activated in it.
     #[error("the project is archived")]
     ProjectArchived,

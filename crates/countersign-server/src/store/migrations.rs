@@ -15,6 +15,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0002_enforcement.sql")),
     Step::AuditChain(include_str!("migrations/0003_audit_chain.sql")),
     Step::Text(include_str!("migrations/0004_observations.sql")),
+    Step::Text(include_str!("migrations/0005_rotations.sql")),
 ];
 
 /// SQL, and what must be done after it that SQL cannot do.

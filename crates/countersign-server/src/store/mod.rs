@@ -22,6 +22,8 @@ mod organizations;
 mod postgres;
 mod postgres_url;
 mod projects;
+mod rotation_ends;
+mod rotations;
 mod service_accounts;
 mod signal;
 mod sources;
@@ -48,6 +50,8 @@ pub use self::{
     observed_chains::{ObservedIdentity, ReceivedChain},
     organizations::CreatedOrganization,
     projects::NewProject,
+    rotation_ends::RotationProblem,
+    rotations::NewRotation,
     service_accounts::NewServiceAccount,
     sources::{Clock, Random, Sources},
     workloads::Workload,

@@ -19,6 +19,11 @@ fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
         "setActiveOrganizationCertificates" | "setActiveProjectCertificates" => {
             json!({ "active": [{ "certificate_id": fixture.certificate }] })
         }
+        "startRotation" => json!({
+            "old_certificate_id": fixture.certificate,
+            "new_certificate_id": fixture.successor,
+        }),
+        "finishRotation" | "abortRotation" => json!({ "force": true }),
         "updateCertificatePolicy" => json!({ "cel_policy": "true" }),
         "update-project-service-account" => json!({ "name": "Renamed", "role": "owner" }),
         "modifyCertificate"
@@ -41,6 +46,7 @@ fn path(operation: &Operation, fixture: &Fixture) -> String {
         .replace("{project_id}", &fixture.project)
         .replace("{service_account_id}", &fixture.service_account)
         .replace("{api_key_id}", &fixture.project_key)
+        .replace("{rotation_id}", &fixture.rotation)
         .replace("{key_id}", &fixture.admin_key)
 }
 
@@ -185,7 +191,8 @@ async fn without_the_permission_it_is_a_403_that_names_it() {
 #[tokio::test]
 async fn another_organization_can_neither_see_nor_touch_anything() {
     on_each_store(async |server| {
-        let fixture = server.fixture().await;
+        let mut fixture = server.fixture().await;
+        server.start_rotation(&mut fixture).await;
         let other = server.other_organization().await;
         let revision = server.store.revision().await.unwrap();
         for operation in operations()
@@ -194,7 +201,8 @@ async fn another_organization_can_neither_see_nor_touch_anything() {
         {
             let names_ids = operation.path().contains('{')
                 || operation.id().ends_with("activateOrganizationCertificates")
-                || operation.id() == "setActiveOrganizationCertificates";
+                || operation.id() == "setActiveOrganizationCertificates"
+                || operation.id() == "startRotation";
             let answer = if names_ids || !writes(operation) {
                 request(server, operation, &fixture).key(&other).await
             } else {
@@ -218,7 +226,12 @@ async fn another_organization_can_neither_see_nor_touch_anything() {
 async fn every_write_succeeds_with_200_a_revision_and_an_audit_record() {
     on_each_store(async |server| {
         for operation in operations().iter().filter(|each| writes(each)) {
-            let fixture = server.fixture().await;
+            let mut fixture = server.fixture().await;
+            match operation.id() {
+                "startRotation" => server.add_successor(&mut fixture).await,
+                "finishRotation" | "abortRotation" => server.start_rotation(&mut fixture).await,
+                _ => {}
+            }
             if operation.id().starts_with("deactivate") {
                 server
                     .toggle("activate", None, &[&fixture.certificate])
@@ -266,7 +279,8 @@ async fn newest(server: &Server) -> Value {
 #[tokio::test]
 async fn whatever_else_answers_200_and_changes_no_organization() {
     on_each_store(async |server| {
-        let fixture = server.fixture().await;
+        let mut fixture = server.fixture().await;
+        server.start_rotation(&mut fixture).await;
         let gateway = server.gateway_key().await;
         let revision = server.store.revision().await.unwrap();
         for operation in operations().iter().filter(|each| !writes(each)) {
@@ -312,7 +326,12 @@ async fn what_no_operation_can_read_is_refused_by_each_and_changes_nothing() {
             .iter()
             .filter(|each| body(each, &fixture).is_some())
         {
-            let optional = operation.id() == "CreateanAPIkeyforaserviceaccount";
+            let optional = [
+                "CreateanAPIkeyforaserviceaccount",
+                "finishRotation",
+                "abortRotation",
+            ]
+            .contains(&operation.id());
             let request = || {
                 let request = request(server, operation, &fixture);
                 match operation.needs() {
@@ -391,7 +410,7 @@ async fn every_list_holds_its_query_to_the_same_rules() {
             assert_eq!(page["last_id"], page["data"][0]["id"]);
             count += 1;
         }
-        assert_eq!(count, 7);
+        assert_eq!(count, 8);
     })
     .await;
 }

@@ -17,6 +17,7 @@ mod operator;
 pub(crate) mod organization;
 mod preview;
 mod project;
+mod rotation;
 mod service_account;
 mod toggle;
 mod verify;
@@ -66,6 +67,8 @@ enum Command {
     Explain(explain::Explain),
     /// Trust anchors: upload, activate, inspect
     Certificate(certificate::Certificate),
+    /// Replace a trust anchor by another, step by step
+    Rotation(rotation::Rotation),
     /// Show what would make the server as a file says; exit code 3 when something would change
     Plan(declared::Plan),
     /// Make the server as a file says
@@ -113,6 +116,7 @@ impl Cli {
             Command::Verify(verify) => verify.run(output),
             Command::Explain(explain) => explain.run(output),
             Command::Certificate(noun) => noun.run(output),
+            Command::Rotation(noun) => noun.run(output),
             Command::Plan(plan) => plan.run(output),
             Command::Apply(apply) => apply.run(output),
             Command::Export(export) => export.run(),

@@ -18,6 +18,10 @@ pub(crate) struct Fixture {
     pub(crate) project_key: String,
     pub(crate) project_key_value: String,
     pub(crate) admin_key: String,
+    /// What the certificate is rotated to, once [`Server::add_successor`] has made it.
+    pub(crate) successor: String,
+    /// The rotation, once [`Server::start_rotation`] has started it.
+    pub(crate) rotation: String,
 }
 
 fn id(made: &Value) -> String {
@@ -77,6 +81,25 @@ impl Server {
             project_key: id(&account["api_key"]),
             project_key_value: account["api_key"]["value"].as_str().unwrap().to_owned(),
             admin_key: id(&admin),
+            successor: "cert_unknown".to_owned(),
+            rotation: "rot_unknown".to_owned(),
         }
+    }
+
+    /// Activates the certificate for the organization, and uploads another to rotate it to.
+    pub(crate) async fn add_successor(&self, fixture: &mut Fixture) {
+        self.toggle("activate", None, &[&fixture.certificate]).await;
+        fixture.successor = self.upload("Successor").await;
+    }
+
+    /// Starts a rotation of the certificate.
+    pub(crate) async fn start_rotation(&self, fixture: &mut Fixture) {
+        self.add_successor(fixture).await;
+        let body = json!({
+            "old_certificate_id": fixture.certificate,
+            "new_certificate_id": fixture.successor,
+        });
+        let started = self.post("/v1/organization/rotations", body).ok().await;
+        fixture.rotation = id(&started);
     }
 }

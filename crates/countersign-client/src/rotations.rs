@@ -1,0 +1,109 @@
+//! Rotations of trust anchors, which only Countersign has: `/organization/rotations`.
+
+use std::time::Duration;
+
+use countersign_types::{
+    id::RotationId,
+    page::Page,
+    rotation::{EndRotationRequest, Rotation, StartRotationRequest},
+};
+
+use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+
+const PATH: [&str; 2] = ["organization", "rotations"];
+
+/// The rotations of an organization: see [`Client::rotations`].
+#[derive(Debug, Clone)]
+pub struct Rotations {
+    client: Client,
+}
+
+impl Rotations {
+    /// One page of the rotations.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn list(&self, params: &ListParams) -> Result<Response<Page<Rotation>>, Error> {
+        let request = params.apply(Request::get(&PATH));
+        self.client.page(request, params.after.as_deref()).await
+    }
+
+    /// All rotations.
+    pub fn stream(&self, params: &ListParams) -> ItemStream<Rotation> {
+        let request = params.apply(Request::get(&PATH));
+        self.client.pages(request, params.after.clone())
+    }
+
+    /// Activates a new anchor beside an old one.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn start(
+        &self,
+        rotation: &StartRotationRequest,
+    ) -> Result<Response<Rotation>, Error> {
+        self.client.send(Request::post(&PATH).json(rotation)?).await
+    }
+
+    /// One rotation, with who has moved: of those that were seen lately, by default within 30
+    /// days.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn retrieve(
+        &self,
+        id: &RotationId,
+        seen_within: Option<Duration>,
+    ) -> Result<Response<Rotation>, Error> {
+        let [organization, rotations] = PATH;
+        let request = Request::get(&[organization, rotations, id.as_str()])
+            .query("seen_within", seen_within.map(|within| within.as_secs()));
+        self.client.send(request).await
+    }
+
+    /// Deactivates the old anchor, if nobody who was seen lately would be refused for it.
+    ///
+    /// # Errors
+    /// `rotation_not_ready` when somebody would; as every call: see [`Error`].
+    pub async fn finish(
+        &self,
+        id: &RotationId,
+        how: &EndRotationRequest,
+    ) -> Result<Response<Rotation>, Error> {
+        self.end(id, "finish", how).await
+    }
+
+    /// Takes back what the rotation activated, if nobody who was seen lately would be refused for
+    /// it.
+    ///
+    /// # Errors
+    /// `rotation_not_ready` when somebody would; as every call: see [`Error`].
+    pub async fn abort(
+        &self,
+        id: &RotationId,
+        how: &EndRotationRequest,
+    ) -> Result<Response<Rotation>, Error> {
+        self.end(id, "abort", how).await
+    }
+
+    async fn end(
+        &self,
+        id: &RotationId,
+        verb: &str,
+        how: &EndRotationRequest,
+    ) -> Result<Response<Rotation>, Error> {
+        let [organization, rotations] = PATH;
+        let request = Request::post(&[organization, rotations, id.as_str(), verb]);
+        self.client.send(request.json(how)?).await
+    }
+}
+
+impl Client {
+    /// The organization's rotations.
+    #[must_use]
+    pub fn rotations(&self) -> Rotations {
+        Rotations {
+            client: self.clone(),
+        }
+    }
+}

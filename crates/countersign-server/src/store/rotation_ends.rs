@@ -1,0 +1,209 @@
+//! How rotations end: finished, with the new anchor alone, or aborted, as it was before.
+
+use countersign_types::{
+    audit::AuditEvent,
+    certificate::{Certificate, Enforcement, Scope},
+    id::{CertificateId, RotationId},
+    rotation::{Rotation, RotationStatus},
+};
+
+use super::{
+    Change, StoreError, WriteTx,
+    rotations::{StoredScope, rotated},
+};
+
+/// Why a rotation cannot be finished as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RotationProblem {
+    /// The old anchor was deleted meanwhile.
+    OldDeleted,
+    /// The new anchor was deleted meanwhile.
+    NewDeleted,
+    /// The new anchor is expired.
+    NewExpired,
+    /// The old anchor was deactivated meanwhile.
+    OldNotActive(Scope),
+    /// The new anchor was deactivated meanwhile.
+    NewNotActive(Scope),
+}
+
+impl RotationProblem {
+    /// Whether finishing all the same would leave a scope without an anchor that can be verified
+    /// under: then nothing overrules it.
+    const fn is_fatal(&self) -> bool {
+        matches!(
+            self,
+            Self::NewDeleted | Self::NewExpired | Self::NewNotActive(_)
+        )
+    }
+}
+
+impl WriteTx {
+    /// Finishes a rotation: the new anchor is enforced wherever the old one is, and the old one is
+    /// deactivated. One that is finished stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::RotationEnded`] when it was aborted,
+    /// [`StoreError::RotationBroken`]; with `force`, only for what the new anchor lacks.
+    pub async fn finish_rotation(
+        &mut self,
+        id: &RotationId,
+        force: bool,
+    ) -> Result<Change<Rotation>, StoreError> {
+        let rotation = self.find_rotation(id).await?;
+        match rotation.status {
+            RotationStatus::InProgress => {}
+            RotationStatus::Finished => return Ok(Change::none(rotation)),
+            RotationStatus::Aborted => return Err(StoreError::RotationEnded),
+        }
+        let mut problems = self.rotation_problems(&rotation).await?;
+        if force {
+            problems.retain(RotationProblem::is_fatal);
+        }
+        if !problems.is_empty() {
+            return Err(StoreError::RotationBroken { problems });
+        }
+        let new = [rotation.new_certificate_id.clone()];
+        let old = [rotation.old_certificate_id.clone()];
+        let mut events = Vec::new();
+        for at in self.rotation_scopes(&rotation).await? {
+            let enforced = Some(Enforcement::Enforce);
+            if at.old == enforced && at.new != enforced {
+                let promoted = self.activate_certificates(&at.scope, &new, Enforcement::Enforce);
+                match promoted.await {
+                    Ok(promoted) => events.extend(promoted.events),
+                    // Its keys open nothing, so nothing is lost with the old anchor.
+                    Err(StoreError::ProjectArchived) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if at.old.is_some() {
+                let gone = self.deactivate_certificates(&at.scope, &old).await?;
+                events.extend(gone.events);
+            }
+        }
+        self.ended(rotation, RotationStatus::Finished, events).await
+    }
+
+    /// Aborts a rotation: takes back what it activated, and nothing else. One that is aborted
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::RotationEnded`] when it was finished,
+    /// [`StoreError::WouldDisarm`] when a scope would be left with nothing enforced, unless `force`.
+    pub async fn abort_rotation(
+        &mut self,
+        id: &RotationId,
+        force: bool,
+    ) -> Result<Change<Rotation>, StoreError> {
+        let rotation = self.find_rotation(id).await?;
+        match rotation.status {
+            RotationStatus::InProgress => {}
+            RotationStatus::Aborted => return Ok(Change::none(rotation)),
+            RotationStatus::Finished => return Err(StoreError::RotationEnded),
+        }
+        let new = rotation.new_certificate_id.clone();
+        let mut events = Vec::new();
+        for at in self.rotation_scopes(&rotation).await? {
+            let armed = self.is_armed(&at.scope).await?;
+            events.extend(self.take_back(&at, &new).await?);
+            if armed && !force && !self.is_armed(&at.scope).await? {
+                return Err(StoreError::WouldDisarm { scope: at.scope });
+            }
+        }
+        self.ended(rotation, RotationStatus::Aborted, events).await
+    }
+
+    /// What stands in the way of finishing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn rotation_problems(
+        &mut self,
+        rotation: &Rotation,
+    ) -> Result<Vec<RotationProblem>, StoreError> {
+        let old = self
+            .certificate_if_there(&rotation.old_certificate_id)
+            .await?;
+        let new = self
+            .certificate_if_there(&rotation.new_certificate_id)
+            .await?;
+        let mut problems = Vec::new();
+        if old.is_none() {
+            problems.push(RotationProblem::OldDeleted);
+        }
+        match &new {
+            None => problems.push(RotationProblem::NewDeleted),
+            Some(new) if new.certificate_details.expires_at <= self.now => {
+                problems.push(RotationProblem::NewExpired);
+            }
+            Some(_) => {}
+        }
+        for at in self.rotation_scopes(rotation).await? {
+            if old.is_some() && at.old.is_none() {
+                problems.push(RotationProblem::OldNotActive(at.scope.clone()));
+            }
+            if new.is_some() && at.new.is_none() {
+                problems.push(RotationProblem::NewNotActive(at.scope));
+            }
+        }
+        Ok(problems)
+    }
+
+    async fn ended(
+        &mut self,
+        rotation: Rotation,
+        status: RotationStatus,
+        mut events: Vec<AuditEvent>,
+    ) -> Result<Change<Rotation>, StoreError> {
+        let Rotation {
+            id,
+            old_certificate_id,
+            new_certificate_id,
+            ..
+        } = rotation;
+        self.set_rotation_status(&id, status).await?;
+        let old = self.certificate_if_there(&old_certificate_id).await?;
+        let new = self.certificate_if_there(&new_certificate_id).await?;
+        let ids = [&old_certificate_id, &new_certificate_id];
+        events.insert(0, rotated(&id, status, [old.as_ref(), new.as_ref()], ids));
+        let answer = self.find_rotation(&id).await?;
+        Ok(Change { answer, events })
+    }
+
+    /// Takes back what the rotation did at a scope, as far as it still is so.
+    async fn take_back(
+        &mut self,
+        at: &StoredScope,
+        new: &CertificateId,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let (Some(_), Some(is)) = (at.new_set, at.new) else {
+            return Ok(Vec::new());
+        };
+        let ids = [new.clone()];
+        match at.new_before {
+            None => Ok(self.deactivate_certificates(&at.scope, &ids).await?.events),
+            Some(before) if before != is => {
+                let lowered = self.activate_certificates(&at.scope, &ids, before).await;
+                match lowered {
+                    Ok(lowered) => Ok(lowered.events),
+                    // Neither lets anything through any more.
+                    Err(StoreError::ProjectArchived | StoreError::Expired { .. }) => Ok(Vec::new()),
+                    Err(error) => Err(error),
+                }
+            }
+            Some(_) => Ok(Vec::new()),
+        }
+    }
+
+    async fn certificate_if_there(
+        &mut self,
+        id: &CertificateId,
+    ) -> Result<Option<Certificate>, StoreError> {
+        match self.find_certificate(id).await {
+            Ok(certificate) => Ok(Some(certificate)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
