@@ -19,6 +19,7 @@ mod mistakes;
 mod operator;
 mod preview;
 mod readme;
+mod refused;
 mod rotate;
 mod running;
 mod sdk_python;
