@@ -478,3 +478,49 @@ async fn of_two_operators_one_wins() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_changes_while_it_is_judged_is_judged_too() {
+    on_each_store(async |server| {
+        let scene = Scene::new(server).await;
+        let id = scene.start().await;
+        scene.sees(1, &scene.new, START).await;
+        // Each of these changes the organization; none of them can be lost or break the finish.
+        let others = async {
+            for number in 0..3 {
+                server.project(&format!("Other {number}")).await;
+            }
+        };
+        let finish = async { scene.end(&id, "finish", json!({})).await.ok().await };
+        let (finished, ()) = tokio::join!(finish, others);
+        assert_eq!(finished["status"], "finished");
+        assert_eq!(scene.active().await, ["New enforce"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_projects_traffic_neither_counts_nor_helps() {
+    on_each_store(async |server| {
+        let scene = Scene::new(server).await;
+        let id = scene.start().await;
+        let other = server.fixture().await;
+        let elsewhere = Scene {
+            server,
+            old: anchor(server, "Elsewhere").await,
+            new: anchor(server, "Nowhere").await,
+            project: other.project,
+            key: other.project_key,
+            gateway: server.gateway_key().await,
+        };
+        let scope = Some(elsewhere.project.as_str());
+        server.toggle("activate", scope, &[&elsewhere.old.id]).await;
+        elsewhere.sees(1, &elsewhere.old, START).await;
+        let progress = scene.progress(&id).await;
+        assert_eq!(progress["observed"], 0, "{progress}");
+        let finish = scene.end(&id, "finish", json!({})).await;
+        let message = finish.refused("rotation_not_ready", None).await;
+        assert!(message.contains("Nothing is known"), "{message}");
+    })
+    .await;
+}
