@@ -11,6 +11,7 @@ use countersign_types::{
     id::{CertificateId, ProjectId},
     page::Page,
     preview::TogglePreview,
+    usage::CertificateUse,
 };
 use serde::de::DeserializeOwned;
 
@@ -62,6 +63,42 @@ impl Certificates {
     ) -> Result<Response<Certificate>, Error> {
         let request = Request::get(&one(id)).query("include[]", ["content"]);
         self.client.send(request).await
+    }
+
+    /// One certificate, with how it was used in `usage`: Countersign's extension.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn retrieve_with_usage(
+        &self,
+        id: &CertificateId,
+    ) -> Result<Response<Certificate>, Error> {
+        let request = Request::get(&one(id)).query("include[]", ["usage"]);
+        self.client.send(request).await
+    }
+
+    /// All of the organization's certificates, each with how it was used: Countersign's extension.
+    pub fn stream_with_usage(
+        &self,
+        scope: &Scope,
+        params: &ListParams,
+    ) -> ItemStream<ScopedCertificate> {
+        let request = params.apply(Request::get(&scope_path(scope)));
+        let request = request.query("include[]", ["usage"]);
+        self.client.pages(request, params.after.clone())
+    }
+
+    /// The leaves that a certificate let through, and who called with them: Countersign's
+    /// extension.
+    pub fn stream_uses(
+        &self,
+        id: &CertificateId,
+        params: &ListParams,
+    ) -> ItemStream<CertificateUse> {
+        let [organization, certificates] = PATH;
+        let path = [organization, certificates, id.as_str(), "usage"];
+        let request = params.apply(Request::get(&path));
+        self.client.pages(request, params.after.clone())
     }
 
     /// Stores a trust anchor. It does not activate it.

@@ -8,6 +8,7 @@ use crate::{
     UnixSeconds,
     id::{CertificateId, ProjectId},
     page::Listed,
+    usage::CertificateUsage,
 };
 
 /// The most certificates that an organization may hold.
@@ -98,6 +99,10 @@ pub struct Certificate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
+    /// How it was used, when asked for with `include[]=usage` (an extension).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub usage: Option<CertificateUsage>,
 }
 
 /// The validity of a certificate, and its PEM when asked for with `include[]=content`.
@@ -162,6 +167,10 @@ pub struct ScopedCertificate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
+    /// How it was used, when asked for with `include[]=usage` (an extension).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub usage: Option<CertificateUsage>,
 }
 
 impl Listed for ScopedCertificate {

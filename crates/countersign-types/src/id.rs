@@ -156,6 +156,10 @@ id!(
     RequestId, "request", "req_"
 );
 id!(
+    /// Something that gateways saw, `obs_…`.
+    ObservationId, "observation", "obs_"
+);
+id!(
     /// A gateway process, `gw_…`.
     GatewayId, "gateway", "gw_"
 );

@@ -17,6 +17,7 @@ pub mod preview;
 pub mod project;
 pub mod rotation;
 pub mod secret;
+pub mod usage;
 
 /// Seconds since 1970-01-01T00:00:00Z. The API shows no negative moment.
 pub type UnixSeconds = u64;

@@ -21,7 +21,7 @@ use countersign_client::{
         rotation::{EndRotationRequest, StartRotationRequest},
     },
 };
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{FutureExt, TryStreamExt, future::BoxFuture};
 use serde_json::{Value, json};
 
 use crate::peer::{self, KEY, Peer};
@@ -133,6 +133,47 @@ async fn certificates_are_read() {
             client => client.certificates().retrieve_with_content(&cert()).await,
             client => client.get_certificate_with_content(&cert()).await
         ],
+    )
+    .await;
+    let mut used = certificate();
+    used["usage"] = json!({ "last_used": null, "scopes": [] });
+    check(
+        "GET /v1/organization/certificates/cert_a?include%5B%5D=usage",
+        Value::Null,
+        &used,
+        calls![client => client.certificates().retrieve_with_usage(&cert()).await],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_certificates_are_used_for() {
+    check(
+        "GET /v1/organization/certificates?include%5B%5D=usage",
+        Value::Null,
+        &list(&[]),
+        calls![client => {
+            let scope = Scope::Organization;
+            let all = client.certificates().stream_with_usage(&scope, &ListParams::default());
+            all.try_collect::<Vec<_>>().await
+        }],
+    )
+    .await;
+    let windows = json!({ "days_1": 1, "days_7": 2, "days_30": 3 });
+    check(
+        "GET /v1/organization/certificates/cert_a/usage",
+        Value::Null,
+        &list(&[json!({
+            "object": "organization.certificate.use", "id": "obs_1",
+            "active_at_project_id": null, "project_id": "proj_a", "api_key_id": null,
+            "leaf": { "sha256": "ab", "subject": "CN=a", "subject_alt_names": ["DNS:a"],
+                "issuer": "CN=b", "expires_at": 9 },
+            "first_seen": 1, "last_seen": 2, "requests": windows,
+        })]),
+        calls![client => {
+            let uses = client.certificates().stream_uses(&cert(), &ListParams::default());
+            uses.try_collect::<Vec<_>>().await
+        }],
     )
     .await;
 }

@@ -7,8 +7,9 @@ use countersign_types::{
     },
     error::ErrorCode,
     extension::{ENFORCEMENT, PREVIEW},
-    id::{CertificateId, ProjectId},
+    id::{CertificateId, ObservationId, ProjectId},
     page::Order,
+    usage::{CertificateUsage, ScopeUsage},
 };
 
 use serde_json::Value;
@@ -20,7 +21,7 @@ use super::{
 use crate::store::{Change, Kind, StoreError};
 
 /// What a modification may not touch, though it is a property of certificates.
-const NOT_MODIFIABLE: [&str; 13] = [
+const NOT_MODIFIABLE: [&str; 14] = [
     "certificate",
     "content",
     "active",
@@ -34,6 +35,7 @@ const NOT_MODIFIABLE: [&str; 13] = [
     "valid_at",
     "expires_at",
     "certificate_ids",
+    "usage",
 ];
 
 pub(super) async fn list(admin: Admin, call: Call) -> Answered {
@@ -46,23 +48,54 @@ pub(super) async fn list_in_project(admin: Admin, call: Call) -> Answered {
 
 async fn list_at(admin: &Admin, call: &Call, scope: &Scope) -> Answered {
     let request = call.query.page::<CertificateId>(Order::Desc)?;
+    let usage = call.query.include_usage()?;
     let store = call.app.store();
-    Answer::read(
-        &store
-            .list_certificates(&admin.organization, scope, &request)
-            .await?,
-    )
+    let organization = &admin.organization;
+    let mut page = store
+        .list_certificates(organization, scope, &request)
+        .await?;
+    if usage {
+        let ids: Vec<_> = page.data.iter().map(|each| each.id.clone()).collect();
+        let mut known = store.certificate_usage(organization, &ids).await?;
+        for certificate in &mut page.data {
+            let usage = known.remove(&certificate.id);
+            certificate.usage = usage.map(|usage| at_scope(usage, scope));
+        }
+    }
+    Answer::read(&page)
+}
+
+/// A project's list shows what was used there.
+fn at_scope(mut usage: CertificateUsage, scope: &Scope) -> CertificateUsage {
+    if let Scope::Project(project) = scope {
+        let here = |each: &ScopeUsage| each.project_id.as_ref() == Some(project);
+        usage.scopes.retain(here);
+        usage.last_used = usage.scopes.first().map(|each| each.last_used);
+    }
+    usage
 }
 
 pub(super) async fn retrieve(admin: Admin, call: Call) -> Answered {
     let id = certificate(&call)?;
-    let content = call.query.include_content()?;
+    let include = call.query.include()?;
     let store = call.app.store();
-    Answer::read(
-        &store
-            .retrieve_certificate(&admin.organization, &id, content)
-            .await?,
-    )
+    let organization = &admin.organization;
+    let mut certificate = store
+        .retrieve_certificate(organization, &id, include.content)
+        .await?;
+    if include.usage {
+        let known = store.certificate_usage(organization, std::slice::from_ref(&id));
+        certificate.usage = known.await?.remove(&id);
+    }
+    Answer::read(&certificate)
+}
+
+pub(super) async fn list_uses(admin: Admin, call: Call) -> Answered {
+    let id = certificate(&call)?;
+    let request = call.query.page::<ObservationId>(Order::Desc)?;
+    let store = call.app.store();
+    let uses = store.list_certificate_uses(&admin.organization, &id, &request);
+    Answer::read(&uses.await?)
 }
 
 pub(super) async fn upload(admin: Admin, mut call: Call) -> Answered {

@@ -39,9 +39,22 @@ pub(super) fn page(default: Order) -> [Parameter; 3] {
 pub(super) fn include() -> Parameter {
     Parameter {
         name: "include[]",
-        description: "`content` adds the PEM. `include=content` is understood as well.",
-        schema: json!({ "type": "array", "items": { "type": "string", "enum": ["content"] } }),
+        description: "`content` adds the PEM, `usage` how it was used (an extension). \
+            `include=content` is understood as well.",
+        schema: included(&["content", "usage"]),
     }
+}
+
+pub(super) fn include_usage() -> Parameter {
+    Parameter {
+        name: "include[]",
+        description: "`usage` adds how each was used (an extension).",
+        schema: included(&["usage"]),
+    }
+}
+
+fn included(known: &[&str]) -> serde_json::Value {
+    json!({ "type": "array", "items": { "type": "string", "enum": known } })
 }
 
 /// A list of ids or names that an entry must match one of.

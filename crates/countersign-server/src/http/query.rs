@@ -15,6 +15,13 @@ use crate::store::PageRequest;
 /// The most values that one parameter may list.
 const MAX_VALUES: usize = 100;
 
+/// What is asked for besides what is always there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Include {
+    pub(super) content: bool,
+    pub(super) usage: bool,
+}
+
 /// The parameters of a query, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
@@ -56,16 +63,27 @@ impl Query {
         Ok(values)
     }
 
-    /// Whether `include` asks for the content, the only thing that it can ask for.
-    pub(super) fn include_content(&self) -> Result<bool, ApiError> {
+    /// What `include` asks for, besides what is always there.
+    pub(super) fn include(&self) -> Result<Include, ApiError> {
         let asked = self.list("include")?;
-        if asked.iter().all(|value| *value == "content") {
-            return Ok(!asked.is_empty());
+        if !asked
+            .iter()
+            .all(|value| ["content", "usage"].contains(value))
+        {
+            return Err(ApiError::value(
+                "include",
+                "`include` knows `content` and `usage`. Send `include[]=content`, or leave it out.",
+            ));
         }
-        Err(ApiError::value(
-            "include",
-            "`include` knows only `content`. Send `include[]=content`, or leave it out.",
-        ))
+        Ok(Include {
+            content: asked.contains(&"content"),
+            usage: asked.contains(&"usage"),
+        })
+    }
+
+    /// Whether `include` asks for the usage of what is listed; lists know nothing else of it.
+    pub(super) fn include_usage(&self) -> Result<bool, ApiError> {
+        Ok(self.list("include")?.contains(&"usage"))
     }
 
     pub(super) fn limit(&self) -> Result<u32, ApiError> {
@@ -203,10 +221,10 @@ mod tests {
             "include=content&include%5b%5d=content&x=1",
             "include=%63ontent",
         ] {
-            assert!(query(text).include_content().unwrap(), "{text}");
+            assert!(query(text).include().unwrap().content, "{text}");
         }
         for text in ["", "x=1", "Include=content"] {
-            assert!(!query(text).include_content().unwrap(), "{text}");
+            assert!(!query(text).include().unwrap().content, "{text}");
         }
         for text in [
             "include",
@@ -216,7 +234,7 @@ mod tests {
             "include=content,",
             "include=Content",
         ] {
-            let error = query(text).include_content().unwrap_err();
+            let error = query(text).include().unwrap_err();
             assert_eq!(error.param.as_deref(), Some("include"), "{text}");
         }
     }
@@ -276,7 +294,7 @@ mod tests {
         fn any_query_is_read_or_refused(text in "[ -~]{0,40}") {
             if let Ok(query) = Query::read(Some(&text)) {
                 let _ = query.limit();
-                let _ = query.include_content();
+                let _ = query.include();
                 let _ = query.order(Order::Desc);
             }
         }

@@ -27,6 +27,7 @@ use countersign_types::{
         ServiceAccountCreated, ServiceAccountUpdateRequest,
     },
     rotation::{DEFAULT_SEEN_WITHIN, EndRotationRequest, Rotation, StartRotationRequest},
+    usage::CertificateUse,
 };
 use http::Method;
 use serde_json::json;
@@ -34,7 +35,7 @@ use serde_json::json;
 use super::{
     active, admin_api_keys, audit_logs, certificates, gateways, health, observations,
     operation::{Needs, Operation, Parameter},
-    parameters::{after, any_of, flag, include, limit, page},
+    parameters::{after, any_of, flag, include, include_usage, limit, page},
     project_api_keys, projects, rotations, service_accounts,
 };
 
@@ -99,13 +100,14 @@ fn certificates() -> Vec<Operation> {
     const ALL: &str = "/v1/organization/certificates";
     const ONE: &str = "/v1/organization/certificates/{certificate_id}";
     const POLICY: &str = "/v1/organization/certificates/{certificate_id}/policy";
+    const USAGE: &str = "/v1/organization/certificates/{certificate_id}/usage";
     const ON: &str = "/v1/organization/certificates/activate";
     const OFF: &str = "/v1/organization/certificates/deactivate";
     const ACTIVE: &str = "/v1/organization/certificates/active";
     vec![
         Operation::admin(GET, ALL, "listOrganizationCertificates", MtlsRead, certificates::list)
             .summary(TAG, "List the organization's certificates.")
-            .query(page(Order::Desc)).lists::<ScopedCertificate>(),
+            .query(page(Order::Desc)).query([include_usage()]).lists::<ScopedCertificate>(),
         Operation::admin(POST, ALL, "uploadCertificate", MtlsWrite, certificates::upload)
             .summary(TAG, "Upload a certificate. This does not activate it.")
             .takes::<UploadCertificateRequest>().answers::<Certificate>()
@@ -126,6 +128,9 @@ fn certificates() -> Vec<Operation> {
         Operation::admin(DELETE, ONE, "deleteCertificate", MtlsWrite, certificates::delete)
             .summary(TAG, "Delete a certificate that is active nowhere.")
             .answers::<DeletedCertificate>().refuses(&[Code::CertificateInUse]),
+        Operation::admin(GET, USAGE, "listCertificateUses", MtlsRead, certificates::list_uses)
+            .summary(TAG, "List the leaves that a certificate let through, and who called with them (an extension).")
+            .query(page(Order::Desc)).lists::<CertificateUse>(),
         Operation::admin(POST, POLICY, "updateCertificatePolicy", MtlsWrite, certificates::update_policy)
             .summary(TAG, "Set or, with null, remove a certificate's CEL policy (an extension).")
             .takes::<UpdatePolicyRequest>().answers::<Certificate>()
@@ -146,7 +151,7 @@ fn project_certificates() -> Vec<Operation> {
     vec![
         Operation::admin(GET, ALL, "listProjectCertificates", MtlsRead, certificates::list_in_project)
             .summary(TAG, "List the organization's certificates, as they are for a project.")
-            .query(page(Order::Desc)).lists::<ScopedCertificate>(),
+            .query(page(Order::Desc)).query([include_usage()]).lists::<ScopedCertificate>(),
         Operation::admin(POST, ON, "activateProjectCertificates", MtlsWrite, certificates::activate_in_project)
             .summary(TAG, "Activate certificates for a project, all or none.")
             .takes::<ToggleCertificatesRequest>().answers::<ToggleAnswer>()

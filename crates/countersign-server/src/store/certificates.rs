@@ -138,6 +138,7 @@ impl WriteTx {
                     content: None,
                 },
                 cel_policy: new.cel_policy,
+                usage: None,
             },
             events: vec![event],
         })
@@ -286,7 +287,7 @@ pub(super) fn scope_id(scope: &Scope) -> &str {
     }
 }
 
-async fn find(
+pub(super) async fn find(
     connection: &mut Connection,
     organization: &OrganizationId,
     id: &CertificateId,
@@ -335,6 +336,7 @@ fn read(row: &Row<'_>, content: bool) -> Result<Certificate, StoreError> {
             content: content.then(|| pem(row, 6)).transpose()?,
         },
         cel_policy: row.optional_text(5)?.map(str::to_owned),
+        usage: None,
     })
 }
 
@@ -358,5 +360,6 @@ fn scoped(row: &Row<'_>, scope: &Scope) -> Result<ScopedCertificate, StoreError>
         active: enforcement.is_some(),
         enforcement: enforcement.filter(|found| *found != Enforcement::default()),
         cel_policy: certificate.cel_policy,
+        usage: None,
     })
 }

@@ -29,6 +29,7 @@ mod signal;
 mod sources;
 mod sqlite;
 mod toggles;
+mod usage;
 mod value;
 mod workloads;
 mod write;

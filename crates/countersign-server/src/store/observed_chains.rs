@@ -209,7 +209,7 @@ pub(super) fn chain_digest(row: &Row<'_>, column: usize) -> Result<ChainDigest, 
     bytes.map_err(|_| StoreError::Corrupt("a digest of another length".to_owned()))
 }
 
-fn read_names(text: &str) -> Result<Vec<String>, StoreError> {
+pub(super) fn read_names(text: &str) -> Result<Vec<String>, StoreError> {
     serde_json::from_str(text)
         .map_err(|_| StoreError::Corrupt("names that cannot be read".to_owned()))
 }

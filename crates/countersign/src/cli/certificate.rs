@@ -19,7 +19,7 @@ use countersign_verify::certificate::holds_private_key;
 
 use super::{
     api::{ApiOptions, ListOptions, block_on},
-    inspect, toggle,
+    inspect, toggle, usage,
 };
 use crate::{
     failure::{Doing, Failure, Outcome},
@@ -43,6 +43,16 @@ enum Verb {
     List {
         #[command(flatten)]
         scope: AtScope,
+        /// How each is used: requests and distinct leaves in 1, 7 and 30 days, per scope
+        #[arg(long)]
+        usage: bool,
+        #[command(flatten)]
+        list: ListOptions,
+    },
+    /// List the leaves that a certificate let through, and who called with them
+    Usage {
+        /// The certificate, `cert_...`
+        id: CertificateId,
         #[command(flatten)]
         list: ListOptions,
     },
@@ -56,6 +66,9 @@ enum Verb {
         /// Only its PEM, byte for byte as it was uploaded
         #[arg(long, conflicts_with = "content")]
         pem: bool,
+        /// With how it is used: requests and distinct leaves in 1, 7 and 30 days, per scope
+        #[arg(long, conflicts_with_all = ["content", "pem"])]
+        usage: bool,
     },
     /// Upload a CA certificate; this does not activate it
     Upload {
@@ -150,31 +163,30 @@ impl Verb {
     async fn call(self, client: &Client, output: Output) -> Outcome {
         let certificates = client.certificates();
         match self {
-            Self::List { scope, list } => {
-                let entries = certificates.stream(&scope.into(), &list.params());
+            Self::List { scope, usage, list } => {
+                list_at(client, &scope.into(), usage, list, output).await
+            }
+            Self::Usage { id, list } => {
+                let entries = certificates.stream_uses(&id, &list.params());
                 output.list(&list.take(entries).await?)
             }
-            Self::Retrieve { id, content, pem } => {
+            Self::Retrieve {
+                id, usage: true, ..
+            } => show_usage(client, &id, output).await,
+            Self::Retrieve {
+                id, content, pem, ..
+            } => {
                 let anchor = retrieve(client, &id, content || pem).await?;
                 show(&anchor, content, pem, output)
             }
             Self::Upload { file, name, policy } => {
-                let request = UploadCertificateRequest {
-                    certificate: read_anchor(&file)?,
-                    name,
-                    cel_policy: policy.read()?,
-                };
-                output.one(&certificates.upload(&request).await?.value)
+                upload(client, &file, name, policy, output).await
             }
             Self::Update { id, name } => {
                 let change = ModifyCertificateRequest { name: Some(name) };
                 output.one(&certificates.update(&id, &change).await?.value)
             }
-            Self::SetPolicy {
-                id,
-                policy,
-                none: _,
-            } => {
+            Self::SetPolicy { id, policy, .. } => {
                 let policy = policy.read()?;
                 let set = certificates.set_policy(&id, policy.as_deref()).await?;
                 output.one(&set.value)
@@ -199,6 +211,53 @@ pub(super) fn read_anchor(file: &Path) -> Outcome<String> {
         .hint("upload the CA's certificate alone, and keep its key where it was"));
     }
     Ok(text)
+}
+
+async fn upload(
+    client: &Client,
+    file: &Path,
+    name: Option<String>,
+    policy: PolicyText,
+    output: Output,
+) -> Outcome {
+    let request = UploadCertificateRequest {
+        certificate: read_anchor(file)?,
+        name,
+        cel_policy: policy.read()?,
+    };
+    let uploaded = client.certificates().upload(&request).await?;
+    output.one(&uploaded.value)
+}
+
+async fn list_at(
+    client: &Client,
+    scope: &Scope,
+    usage: bool,
+    list: ListOptions,
+    output: Output,
+) -> Outcome {
+    let certificates = client.certificates();
+    if !usage {
+        let entries = certificates.stream(scope, &list.params());
+        return output.list(&list.take(entries).await?);
+    }
+    let entries = certificates.stream_with_usage(scope, &list.params());
+    let listed = list.take(entries).await?;
+    if output.is_table() {
+        return output.list(&usage::all_lines(&listed));
+    }
+    output.list(&listed)
+}
+
+async fn show_usage(client: &Client, id: &CertificateId, output: Output) -> Outcome {
+    let anchor = client.certificates().retrieve_with_usage(id).await?.value;
+    output.one(&anchor)?;
+    if !output.is_table() {
+        return Ok(());
+    }
+    output.text("\n")?;
+    let usage = anchor.usage.as_ref();
+    output.list(&usage::lines(&anchor.id, anchor.name.as_deref(), usage))
 }
 
 async fn retrieve(client: &Client, id: &CertificateId, content: bool) -> Outcome<Anchor> {

@@ -20,6 +20,7 @@ mod project;
 mod rotation;
 mod service_account;
 mod toggle;
+mod usage;
 mod verify;
 mod waiting;
 

@@ -35,6 +35,7 @@ fn certificate_verbs_say_what_they_take() {
         "delete",
         "retrieve",
         "list",
+        "usage",
     ] {
         let args = ["certificate", verb, "--help"];
         assert_snapshot!(format!("help_certificate_{verb}"), seen(countersign(&args)));

@@ -1,5 +1,7 @@
 //! Each noun from its making to its end, against a real server.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
@@ -212,4 +214,49 @@ fn the_audit_log_tells_by_type_and_resource_and_goes_on_telling() {
     dev.json(&["certificate", "update", &id, "--name", "renamed"]);
     let told = follower.wait_for(|line| line.contains("certificate.updated"));
     assert_eq!(told.lines().count(), 1, "an event is told once: {told}");
+}
+
+#[test]
+fn what_a_certificate_is_used_for() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let id = dev.upload("anchor");
+    let retrieved = dev.json(&["certificate", "retrieve", &id, "--usage"]);
+    assert_eq!(
+        retrieved["usage"],
+        json!({ "last_used": null, "scopes": [] })
+    );
+    dev.json(&["certificate", "activate", &id, "--wait"]);
+    let gateway = dev.env["COUNTERSIGN_GATEWAY_URL"].clone();
+    dev.json(&["certificate", "list", "--base-url", &gateway]);
+    // The gateway tells what it saw a moment later.
+    let limit = Instant::now() + Duration::from_secs(20);
+    let uses = loop {
+        let uses = dev.json(&["certificate", "usage", &id]);
+        if uses != json!([]) {
+            break uses;
+        }
+        assert!(Instant::now() < limit, "no use was told");
+    };
+    assert_eq!(uses[0]["leaf"]["subject"], "CN=dev-client");
+    assert_eq!(uses[0]["active_at_project_id"], Value::Null);
+    let list = dev.json(&["certificate", "list", "--usage"]);
+    let scope = &list[0]["usage"]["scopes"][0];
+    assert_eq!(
+        (&scope["project_id"], &scope["leaves"]["days_1"]),
+        (&Value::Null, &json!(1))
+    );
+    for args in [
+        &["certificate", "list", "--usage", "-o", "table"][..],
+        &["certificate", "retrieve", &id, "--usage", "-o", "table"],
+        &["certificate", "usage", &id, "-o", "table"],
+    ] {
+        let shown = dev.command(args).output().unwrap();
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        assert!(
+            shown.contains("ACTIVE AT") && shown.contains("organization"),
+            "{shown}"
+        );
+        assert!(shown.contains("1 / 1 / 1"), "{shown}");
+    }
 }

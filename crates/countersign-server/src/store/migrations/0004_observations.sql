@@ -59,6 +59,8 @@ CREATE INDEX observed_outcomes_in_order ON observed_outcomes (organization_id, s
 CREATE INDEX observed_outcomes_by_anchor
     ON observed_outcomes (anchor_id, anchor_project, last_seen, leaf)
     WHERE anchor_id <> '' AND code = '';
+CREATE INDEX observed_outcomes_of_anchor ON observed_outcomes (anchor_id, seq)
+    WHERE anchor_id <> '' AND code = '';
 
 -- How many requests had an outcome on a day.
 CREATE TABLE observations (

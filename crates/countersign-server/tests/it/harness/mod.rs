@@ -91,6 +91,11 @@ impl Server {
         }
     }
 
+    /// What the server takes for the time.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.0.load(Ordering::SeqCst)
+    }
+
     /// Ends the server in order, and waits for the end.
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());

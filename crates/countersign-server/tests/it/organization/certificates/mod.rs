@@ -9,6 +9,7 @@ mod policy;
 mod preview;
 mod retrieve;
 mod upload;
+mod usage;
 
 /// The path of the collection.
 const PATH: &str = "/v1/organization/certificates";

@@ -1,0 +1,237 @@
+//! What anchors are used for: sums of what gateways saw. A window of so many days begins with the
+//! UTC day that many days ago.
+
+use std::collections::BTreeMap;
+
+use countersign_types::{
+    UnixSeconds,
+    id::{CertificateId, ObservationId, OrganizationId, ProjectId},
+    page::{Order, Page},
+    usage::{
+        CertificateUsage, CertificateUse, CertificateUseObject, ScopeUsage, UsedLeaf, Windows,
+    },
+};
+
+use super::{
+    PageRequest, Store, StoreError, certificates,
+    connection::Connection,
+    observations::DAY,
+    observed_chains::read_names,
+    value::{Row, Value},
+};
+
+/// What the database is asked for an anchor, by where it was active. The anchor is the
+/// organization's: whoever asks has seen to that, and no row names another organization's.
+const LEAVES: &str = "SELECT anchor_project, max(last_seen), \
+     count(DISTINCT CASE WHEN last_seen >= $2 THEN leaf END), \
+     count(DISTINCT CASE WHEN last_seen >= $3 THEN leaf END), \
+     count(DISTINCT CASE WHEN last_seen >= $4 THEN leaf END) \
+     FROM observed_outcomes WHERE anchor_id = $1 AND anchor_id <> '' AND code = '' \
+     GROUP BY anchor_project ORDER BY anchor_project";
+
+const REQUESTS: &str = "SELECT anchor_project, \
+     CAST(sum(CASE WHEN day >= $3 THEN requests ELSE 0 END) AS BIGINT), \
+     CAST(sum(CASE WHEN day >= $4 THEN requests ELSE 0 END) AS BIGINT), \
+     CAST(sum(requests) AS BIGINT) FROM anchor_requests \
+     WHERE organization_id = $1 AND anchor_id = $2 AND day >= $5 GROUP BY anchor_project";
+
+/// Rows that differ only in what is reported are one use: the first of them stands for all.
+const USE: &str = "o.anchor_id = $1 AND o.anchor_id <> '' AND o.code = '' \
+     AND NOT EXISTS (SELECT 1 FROM observed_outcomes e WHERE e.organization_id = o.organization_id \
+     AND e.project_id = o.project_id AND e.key_id = o.key_id AND e.chain = o.chain \
+     AND e.code = '' AND e.anchor_id = o.anchor_id AND e.anchor_project = o.anchor_project \
+     AND e.seq < o.seq)";
+
+/// All rows of the same use as `o`.
+const SAME: &str = "FROM observed_outcomes e WHERE e.organization_id = o.organization_id \
+     AND e.project_id = o.project_id AND e.key_id = o.key_id AND e.chain = o.chain \
+     AND e.code = '' AND e.anchor_id = o.anchor_id AND e.anchor_project = o.anchor_project";
+
+impl Store {
+    /// How certificates of an organization were used; one that is not the organization's is not
+    /// in the answer.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn certificate_usage(
+        &self,
+        organization: &OrganizationId,
+        ids: &[CertificateId],
+    ) -> Result<BTreeMap<CertificateId, CertificateUsage>, StoreError> {
+        let mut connection = self.reader().await?;
+        let today = self.inner.sources.now() / DAY;
+        let mut all = BTreeMap::new();
+        for id in ids {
+            match certificates::find(&mut connection, organization, id, false).await {
+                Ok(_) => {
+                    let usage = usage(&mut connection, organization, id, today).await?;
+                    all.insert(id.clone(), usage);
+                }
+                Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            // An anchor may have many leaves; others have requests too.
+            tokio::task::yield_now().await;
+        }
+        Ok(all)
+    }
+
+    /// The leaves that a certificate let through, with who called with them, by when they were
+    /// first observed.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::UnknownCursor`].
+    pub async fn list_certificate_uses(
+        &self,
+        organization: &OrganizationId,
+        id: &CertificateId,
+        request: &PageRequest,
+    ) -> Result<Page<CertificateUse>, StoreError> {
+        let mut connection = self.reader().await?;
+        certificates::find(&mut connection, organization, id, false).await?;
+        let after = start(&mut connection, id, request).await?;
+        let (than, direction) = match request.order {
+            Order::Asc => (">", "ASC"),
+            Order::Desc => ("<", "DESC"),
+        };
+        let sums: Vec<String> = (5..=7)
+            .map(|day| {
+                format!(
+                    "(SELECT CAST(coalesce(sum(d.requests), 0) AS BIGINT) FROM observations d \
+                     WHERE d.outcome IN (SELECT e.seq {SAME}) AND d.day >= ${day})"
+                )
+            })
+            .collect();
+        let sql = format!(
+            "SELECT o.seq, o.anchor_project, o.project_id, o.key_id, l.sha256, c.subject, \
+             c.names, c.issuer, c.not_after, (SELECT min(e.first_seen) {SAME}), \
+             (SELECT max(e.last_seen) {SAME}), {} \
+             FROM observed_outcomes o JOIN observed_chains c ON c.seq = o.chain \
+             JOIN observed_certificates l ON l.seq = o.leaf \
+             WHERE {USE} AND o.organization_id = $2 AND o.seq {than} $3 \
+             ORDER BY o.seq {direction} LIMIT $4",
+            sums.join(", ")
+        );
+        let [day_1, day_7, day_30] = first_days(self.inner.sources.now() / DAY).map(Value::moment);
+        let values = [
+            Value::text(id),
+            Value::text(organization),
+            Value::Int(after),
+            Value::Int(i64::from(request.limit) + 1),
+            day_1,
+            day_7,
+            day_30,
+        ];
+        let mut uses = connection.query(&sql, &values, read_use).await?;
+        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        let has_more = uses.len() > limit;
+        uses.truncate(limit);
+        Ok(Page::new(uses, has_more))
+    }
+}
+
+/// The first days of the windows.
+fn first_days(today: u64) -> [u64; 3] {
+    [1, 7, 30].map(|days| today.saturating_sub(days))
+}
+
+async fn usage(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+    id: &CertificateId,
+    today: u64,
+) -> Result<CertificateUsage, StoreError> {
+    let [day_1, day_7, day_30] = first_days(today);
+    let [from_1, from_7, from_30] = [day_1, day_7, day_30].map(|day| Value::moment(day * DAY));
+    let windows = |row: &Row<'_>, first: usize| {
+        Ok::<_, StoreError>(Windows {
+            days_1: row.moment(first)?,
+            days_7: row.moment(first + 1)?,
+            days_30: row.moment(first + 2)?,
+        })
+    };
+    let [day_1, day_7, day_30] = [day_1, day_7, day_30].map(Value::moment);
+    let (organization, anchor) = (Value::text(organization), Value::text(id));
+    let requests: BTreeMap<String, Windows> = connection
+        .query(
+            REQUESTS,
+            &[organization, anchor, day_1, day_7, day_30],
+            |row| Ok((row.text(0)?.to_owned(), windows(row, 1)?)),
+        )
+        .await?
+        .into_iter()
+        .collect();
+    let scopes: Vec<ScopeUsage> = connection
+        .query(LEAVES, &[anchor, from_1, from_7, from_30], |row| {
+            let requests = requests.get(row.text(0)?);
+            Ok(ScopeUsage {
+                project_id: row.parse_unless_empty::<ProjectId>(0)?,
+                last_used: row.moment(1)?,
+                requests: requests.copied().unwrap_or_default(),
+                leaves: windows(row, 2)?,
+            })
+        })
+        .await?;
+    Ok(CertificateUsage {
+        last_used: scopes.iter().map(|scope| scope.last_used).max(),
+        scopes,
+    })
+}
+
+/// The row that a page follows, or before the first.
+async fn start(
+    connection: &mut Connection,
+    anchor: &CertificateId,
+    request: &PageRequest,
+) -> Result<i64, StoreError> {
+    let Some(after) = &request.after else {
+        return Ok(match request.order {
+            Order::Asc => 0,
+            Order::Desc => i64::MAX,
+        });
+    };
+    let unknown = || StoreError::UnknownCursor(after.clone());
+    let digits = after
+        .strip_prefix(ObservationId::PREFIX)
+        .ok_or_else(unknown)?;
+    let seq: i64 = digits.parse().map_err(|_| unknown())?;
+    let sql = format!("SELECT o.seq FROM observed_outcomes o WHERE {USE} AND o.seq = $2");
+    connection
+        .find(&sql, &[Value::text(anchor), Value::Int(seq)], |row| {
+            row.int(0)
+        })
+        .await?
+        .ok_or_else(unknown)
+}
+
+fn read_use(row: &Row<'_>) -> Result<CertificateUse, StoreError> {
+    let id = format!("{}{}", ObservationId::PREFIX, row.int(0)?);
+    let first_seen: UnixSeconds = row.moment(9)?;
+    Ok(CertificateUse {
+        object: CertificateUseObject::Use,
+        id: id
+            .parse()
+            .map_err(|_| StoreError::Internal("an observation without an id".to_owned()))?,
+        active_at_project_id: row.parse_unless_empty(1)?,
+        project_id: row.parse_unless_empty(2)?,
+        api_key_id: row.parse_unless_empty(3)?,
+        leaf: UsedLeaf {
+            sha256: row
+                .bytes(4)?
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            subject: row.text(5)?.to_owned(),
+            subject_alt_names: read_names(row.text(6)?)?,
+            issuer: row.text(7)?.to_owned(),
+            expires_at: row.optional_moment(8)?,
+        },
+        first_seen,
+        last_seen: row.moment(10)?,
+        requests: Windows {
+            days_1: row.moment(11)?,
+            days_7: row.moment(12)?,
+            days_30: row.moment(13)?,
+        },
+    })
+}

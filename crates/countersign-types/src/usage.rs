@@ -1,0 +1,109 @@
+//! What an anchor is used for, as gateways saw it: Countersign's extension of certificates. A
+//! window of so many days begins with the UTC day that many days ago and holds whole UTC days, so
+//! it is never shorter than its name says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    UnixSeconds,
+    id::{ApiKeyId, ObservationId, ProjectId},
+    page::Listed,
+};
+
+/// How a certificate was used, with `include[]=usage`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CertificateUsage {
+    /// When it last let a request through, in Unix seconds; null when it never did, as far as
+    /// observations are kept.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub last_used: Option<UnixSeconds>,
+    /// Where it let requests through, the organization first.
+    pub scopes: Vec<ScopeUsage>,
+}
+
+/// How a certificate was used where it is or was active.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ScopeUsage {
+    /// The project; null for the organization.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub project_id: Option<ProjectId>,
+    /// When it last let a request through, in Unix seconds.
+    pub last_used: UnixSeconds,
+    /// How many requests it let through.
+    pub requests: Windows,
+    /// How many distinct leaves it let through.
+    pub leaves: Windows,
+}
+
+/// A number for each window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Windows {
+    /// Since the UTC day before today.
+    pub days_1: u64,
+    /// Since seven UTC days before today.
+    pub days_7: u64,
+    /// Since thirty UTC days before today.
+    pub days_30: u64,
+}
+
+/// A leaf that a certificate let through, and who called with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CertificateUse {
+    /// Always `organization.certificate.use`.
+    pub object: CertificateUseObject,
+    /// Its id, `obs_…`.
+    pub id: ObservationId,
+    /// The project where the certificate was active; null for the organization.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub active_at_project_id: Option<ProjectId>,
+    /// The project that was called as; null for an admin key.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub project_id: Option<ProjectId>,
+    /// The key that was called with; null where the gateway knows its project without one.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub api_key_id: Option<ApiKeyId>,
+    /// The leaf.
+    pub leaf: UsedLeaf,
+    /// When it was first seen, in Unix seconds.
+    pub first_seen: UnixSeconds,
+    /// When it was last seen, in Unix seconds.
+    pub last_seen: UnixSeconds,
+    /// How many requests.
+    pub requests: Windows,
+}
+
+/// A leaf, and what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UsedLeaf {
+    /// SHA-256 of its DER, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// Its subject, as RFC 4514 writes it.
+    pub subject: String,
+    /// Its subject alternative names, `DNS:a.example` and the like.
+    pub subject_alt_names: Vec<String>,
+    /// Its issuer, as RFC 4514 writes it.
+    pub issuer: String,
+    /// `notAfter`, in Unix seconds; null when it cannot be read.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub expires_at: Option<UnixSeconds>,
+}
+
+/// The word `organization.certificate.use`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum CertificateUseObject {
+    /// `organization.certificate.use`
+    #[serde(rename = "organization.certificate.use")]
+    Use,
+}
+
+impl Listed for CertificateUse {
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
