@@ -4,7 +4,7 @@ use countersign_testca::{oid, root};
 use countersign_types::certificate::Scope;
 use countersign_verify::{
     judge::{Verdict, judge},
-    presented::Presented,
+    presented::{Presented, can_be_verified},
 };
 use rustls_pki_types::CertificateDer;
 
@@ -50,6 +50,28 @@ fn a_leaf_must_be_one_certificate_that_names_the_key_that_signed_it() {
     let garbage = |bytes: &[u8]| Presented::new(vec![CertificateDer::from(bytes.to_vec())]);
     for bytes in [&b""[..], b"garbage", &ca.leaf("client").mint().der()[1..]] {
         check("garbage", &trust.judge(&garbage(bytes)), malformed);
+    }
+}
+
+/// Whose key the handshake does not ask for: never a leaf that could pass.
+#[test]
+fn only_a_leaf_that_never_passes_is_let_off_the_proof_of_its_key() {
+    let ca = root("Root").mint();
+    let trust = organization(&[&ca]);
+    let leaf = || ca.leaf("client");
+    for (leaf, expected) in [
+        (leaf(), true),
+        (leaf().no_aki(), true),
+        (leaf().valid(0, 1), true),
+        (leaf().trailing(b"\0"), false),
+        (leaf().version(1), false),
+        (leaf().extension(&[1, 2, 3], true, &[5, 0]), false),
+    ] {
+        let presented = present(&[&leaf.mint()]);
+        let proven = can_be_verified(presented.leaf().unwrap());
+        assert_eq!(proven, expected);
+        let permitted = matches!(trust.judge(&presented), Verdict::Permit(_));
+        assert!(proven || !permitted);
     }
 }
 
