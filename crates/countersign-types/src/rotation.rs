@@ -162,6 +162,11 @@ pub struct StartRotationRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
+    /// Do it even if workloads would be refused at once: the new anchor's policy can say no to some
+    /// that another one lets through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub force: Option<bool>,
 }
 
 /// Finishes or aborts a rotation.

@@ -390,6 +390,7 @@ async fn rotations() {
                 new_certificate_id: cert(),
                 project_ids: None,
                 enforcement: None,
+                force: None,
             })
             .await],
     )

@@ -8,7 +8,7 @@ use countersign_types::{
     UnixSeconds,
     bundle::OrganizationBundle,
     certificate::Scope,
-    id::{ApiKeyId, ProjectId},
+    id::{ApiKeyId, OrganizationId, ProjectId},
     rotation::{MAX_NAMED_WORKLOADS, Rotation, RotationProgress, RotationWorkload},
 };
 use tokio::task::spawn_blocking;
@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use super::{App, caller::Admin, error::ApiError, store_error::problem};
 use crate::{
     preview::{Observed, compare, leaf},
-    store::{StoreError, Workload, WriteTx},
+    store::{NewRotation, StoreError, Workload, WriteTx},
 };
 
 /// How a rotation ends.
@@ -49,10 +49,7 @@ pub(super) async fn look(
     let organization = &admin.organization;
     let broken = |_| ApiError::broken("looking at a rotation was broken off");
     let turn = app.previews().acquire_owned().await.map_err(broken)?;
-    let mut observed = Observed {
-        workloads: store.list_workloads(organization, since).await?,
-        chains: store.observed_chains(organization, since).await?,
-    };
+    let mut observed = observe(app, organization, since).await?;
     let (rotation, now) = (rotation.clone(), app.now());
     let looked = spawn_blocking(move || {
         let _turn = turn;
@@ -74,8 +71,58 @@ pub(super) async fn look(
     looked.await.map_err(broken)
 }
 
-/// An end that was tried and undone.
-struct Tried {
+async fn observe(
+    app: &App,
+    organization: &OrganizationId,
+    since: UnixSeconds,
+) -> Result<Observed, StoreError> {
+    Ok(Observed {
+        workloads: app.store().list_workloads(organization, since).await?,
+        chains: app.store().observed_chains(organization, since).await?,
+    })
+}
+
+/// Tries a start.
+pub(super) async fn try_start(mut tx: WriteTx, new: NewRotation) -> Result<Tried, StoreError> {
+    let before = tx.bundle().await?;
+    let _: Rotation = tx.start_rotation(new).await?.answer;
+    Ok(Tried {
+        before,
+        after: tx.bundle().await?,
+        refused: None,
+    })
+}
+
+impl Tried {
+    /// The organization's revision that it was tried on.
+    pub(super) fn revision(&self) -> u64 {
+        self.before.revision
+    }
+
+    /// How many workloads pass before and would be refused after.
+    pub(super) async fn starts_to_fail(
+        self,
+        app: &App,
+        admin: &Admin,
+        since: UnixSeconds,
+    ) -> Result<usize, ApiError> {
+        let broken = |_| ApiError::broken("looking at a rotation was broken off");
+        let turn = app.previews().acquire_owned().await.map_err(broken)?;
+        let observed = observe(app, &admin.organization, since).await?;
+        let now = app.now();
+        let judged = spawn_blocking(move || {
+            let _turn = turn;
+            let Self { before, after, .. } = &self;
+            let found = compare(before, after, &Scope::Organization, &observed, now);
+            found.starts_to_fail.len()
+        });
+        let broken = |error: tokio::task::JoinError| ApiError::broken(error.to_string());
+        judged.await.map_err(broken)
+    }
+}
+
+/// A step of a rotation that was tried and undone.
+pub(super) struct Tried {
     before: OrganizationBundle,
     after: OrganizationBundle,
     refused: Option<String>,

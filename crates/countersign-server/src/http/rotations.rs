@@ -17,7 +17,7 @@ use super::{
     caller::Admin,
     error::ApiError,
     operation::Answered,
-    rotation_progress::{End, Looked, look},
+    rotation_progress::{End, Looked, look, try_start},
 };
 use crate::store::{Kind, NewRotation, StoreError};
 
@@ -51,10 +51,44 @@ pub(super) async fn start(admin: Admin, mut call: Call) -> Answered {
                        and name that.";
         return Err(ApiError::value(NEW, message));
     }
-    let mut tx = call.write(&admin).await?;
-    let started = tx.start_rotation(new.clone()).await;
-    let change = started.map_err(|error| at_its_place(error, &new))?;
-    Answer::commit(tx, change).await
+    let force = call.fields.boolean(FORCE)?.unwrap_or_default();
+    for _ in 0..ATTEMPTS {
+        let mut judged = None;
+        if !force {
+            let tx = call.write(&admin).await?;
+            let tried = try_start(tx, new.clone()).await;
+            let tried = tried.map_err(|error| at_its_place(error, &new))?;
+            judged = Some(tried.revision());
+            let since = since(&call, DEFAULT_SEEN_WITHIN);
+            let failing = tried.starts_to_fail(&call.app, &admin, since).await?;
+            if failing > 0 {
+                return Err(breaks_at_once(failing));
+            }
+        }
+        let mut tx = call.write(&admin).await?;
+        if let Some(judged) = judged
+            && tx.organization_revision().await? != judged
+        {
+            continue;
+        }
+        let started = tx.start_rotation(new.clone()).await;
+        let change = started.map_err(|error| at_its_place(error, &new))?;
+        return Answer::commit(tx, change).await;
+    }
+    Err(changed_each_time())
+}
+
+fn breaks_at_once(failing: usize) -> ApiError {
+    let message = format!(
+        "{failing} workloads that pass now would be refused as soon as the new certificate is \
+         active: its policy says no to them. Preview its activation to see which. Change the \
+         policy, start with `\"enforcement\": \"report\"`, or send `\"force\": true`."
+    );
+    ApiError::new(ErrorCode::RotationNotReady, message)
+}
+
+fn changed_each_time() -> ApiError {
+    ApiError::storage_unavailable("the organization changed each time that a rotation was judged")
 }
 
 pub(super) async fn retrieve(admin: Admin, call: Call) -> Answered {
@@ -107,9 +141,7 @@ async fn end(admin: Admin, mut call: Call, end: End) -> Answered {
         };
         return Answer::commit(tx, change).await;
     }
-    Err(ApiError::storage_unavailable(
-        "the organization changed each time that a rotation's end was judged",
-    ))
+    Err(changed_each_time())
 }
 
 /// Refuses an end that would have workloads refused, or of which nothing is known.

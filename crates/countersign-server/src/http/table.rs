@@ -188,7 +188,7 @@ fn rotations() -> Vec<Operation> {
             .takes::<StartRotationRequest>().answers::<Rotation>()
             .refuses(&[
                 Code::MissingRequiredParameter, Code::NotFound, Code::ExpiredCertificate,
-                Code::ProjectArchived, Code::RotationInProgress,
+                Code::ProjectArchived, Code::RotationInProgress, Code::RotationNotReady,
             ]),
         Operation::admin(GET, ONE, "getRotation", MtlsRead, rotations::retrieve)
             .summary(TAG, "Get a rotation, with who has moved and what finishing it would do.")

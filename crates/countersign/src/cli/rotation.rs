@@ -52,6 +52,9 @@ enum Verb {
         /// Refuse nothing for the new one until the rotation is finished
         #[arg(long)]
         report: bool,
+        /// Do it even if workloads would be refused at once
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -112,6 +115,7 @@ impl Verb {
                 new,
                 project,
                 report,
+                force,
                 wait,
             } => {
                 let request = StartRotationRequest {
@@ -119,8 +123,9 @@ impl Verb {
                     new_certificate_id: new,
                     project_ids: (!project.is_empty()).then_some(project),
                     enforcement: report.then_some(Enforcement::Report),
+                    force: force.then_some(true),
                 };
-                let started = rotations.start(&request).await?;
+                let started = rotations.start(&request).await.map_err(not_ready)?;
                 output.one(&started.value)?;
                 wait.for_gateways(client, started.revision).await
             }
@@ -201,6 +206,16 @@ impl Which {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// A start that workloads stand in the way of has an exit code of its own.
+fn not_ready(error: Error) -> Failure {
+    if error.code() != Some(ErrorCode::RotationNotReady) {
+        return error.into();
+    }
+    Failure::from(error)
+        .hint("`certificate activate NEW --preview` names them; `--force` goes over them")
+        .with_exit(NOT_READY)
 }
 
 /// Writes a rotation; for people, with its progress in words.

@@ -64,16 +64,28 @@ impl<'a> Scene<'a> {
     /// A gateway saw the workload with a leaf under this anchor, at a moment.
     async fn sees(&self, number: u64, under: &Anchor, at: u64) {
         let leaf = under.minted.leaf("billing").mint();
-        let der = leaf.der().to_vec();
-        let digest = Presented::new(vec![der.clone().into()]).sha256();
+        self.sees_these(number, &[leaf.der()], &under.id, at).await;
+    }
+
+    /// A gateway saw a leaf and the intermediate above it, verified under an anchor above both.
+    async fn sees_chain(&self, number: u64, issuing: &Anchor, anchor: &str) {
+        let leaf = issuing.minted.leaf("billing").mint();
+        let chain = [leaf.der(), issuing.minted.der()];
+        self.sees_these(number, &chain, anchor, START).await;
+    }
+
+    async fn sees_these(&self, number: u64, chain: &[&[u8]], anchor: &str, at: u64) {
+        let presented = chain.iter().map(|der| der.to_vec().into()).collect();
+        let digest = Presented::new(presented).sha256();
+        let chain: Vec<String> = chain.iter().map(|der| STANDARD.encode(der)).collect();
         let organization = &self.server.organization;
         let batch = json!({
             "gateway": "gw_test",
             "number": number,
-            "chains": [{ "organization": organization, "certificates": [STANDARD.encode(&der)] }],
+            "chains": [{ "organization": organization, "certificates": chain }],
             "observations": [{
                 "organization": organization, "project": self.project, "key": self.key,
-                "chain": digest.to_string(), "anchor": under.id, "anchor_scope": "project",
+                "chain": digest.to_string(), "anchor": anchor, "anchor_scope": "project",
                 "requests": 3, "first_seen": at, "last_seen": at,
             }],
         });
@@ -521,6 +533,42 @@ async fn another_projects_traffic_neither_counts_nor_helps() {
         let finish = scene.end(&id, "finish", json!({})).await;
         let message = finish.refused("rotation_not_ready", None).await;
         assert!(message.contains("Nothing is known"), "{message}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_start_that_breaks_somebody_is_refused() {
+    on_each_store(async |server| {
+        let scene = Scene::new(server).await;
+        // An issuing CA below the old root, with a policy: it decides before its root does.
+        let issuing = scene.old.minted.intermediate("Issuing").mint();
+        let body = json!({
+            "name": "Issuing", "certificate": issuing.pem(), "cel_policy": "false",
+        });
+        let path = "/v1/organization/certificates";
+        let made = server.post(path, body).ok().await["id"].clone();
+        let under = Anchor {
+            id: made.as_str().unwrap().to_owned(),
+            minted: issuing,
+        };
+        scene.sees_chain(1, &under, &scene.old.id).await;
+        let mut request = scene.request();
+        request["new_certificate_id"] = json!(under.id);
+        let refused = server.post(PATH, request.clone());
+        let message = refused.refused("rotation_not_ready", None).await;
+        assert!(message.starts_with("1 workloads"), "{message}");
+        assert_eq!(scene.active().await, ["Old enforce"]);
+        request["enforcement"] = json!("report");
+        let started = server.post(PATH, request.clone()).ok().await;
+        let abort = scene
+            .end(started["id"].as_str().unwrap(), "abort", json!({}))
+            .await;
+        abort.ok().await;
+        request["enforcement"] = json!("enforce");
+        request["force"] = json!(true);
+        server.post(PATH, request).ok().await;
+        assert_eq!(scene.active().await, ["Old enforce", "Issuing enforce"]);
     })
     .await;
 }
