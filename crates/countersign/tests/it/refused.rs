@@ -12,7 +12,7 @@ const PAGE: &str = include_str!("../../../../docs/why-was-i-refused.md");
 #[test]
 fn the_pages_commands_work_as_they_stand() {
     let blocks = blocks(PAGE);
-    assert_eq!(blocks.len(), 7, "shell blocks of the page");
+    assert_eq!(blocks.len(), 8, "shell blocks of the page");
     let directory = tempdir().unwrap();
     let _dev = Dev::start(&directory.path().join("countersign-data"));
     let told = run(&blocks.join("\n"), directory.path());
