@@ -7,6 +7,7 @@ use countersign_types::{
         SetActiveCertificatesRequest, ToggleCertificatesRequest, UpdatePolicyRequest,
         UploadCertificateRequest,
     },
+    expiry::ExpiringList,
     extension,
     id::{CertificateId, ProjectId},
     page::Page,
@@ -26,6 +27,19 @@ pub struct Certificates {
 }
 
 impl Certificates {
+    /// Active anchors and observed leaves that expire within so many days (an extension).
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn list_expiring(
+        &self,
+        within_days: Option<u64>,
+    ) -> Result<Response<ExpiringList>, Error> {
+        let request = Request::get(&["organization", "expiring"]);
+        let request = request.query("within_days", within_days);
+        self.client.send(request).await
+    }
+
     /// One page of the organization's certificates, each with whether it is active at `scope`.
     ///
     /// # Errors

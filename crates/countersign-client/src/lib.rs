@@ -39,6 +39,7 @@ mod retry;
 mod rotations;
 mod service_accounts;
 mod tls;
+mod webhooks;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -60,6 +61,7 @@ pub use crate::{
     request::Response,
     rotations::Rotations,
     service_accounts::ServiceAccounts,
+    webhooks::Webhooks,
 };
 
 /// A client of one server, with one key. Cloning is cheap and shares the connections.

@@ -1,10 +1,14 @@
 //! The ledger: the control plane of Countersign, its store and its HTTP API.
 
+mod expiry;
 mod http;
 pub mod metrics;
 pub mod preview;
 mod serve;
 pub mod store;
+mod webhooks;
 
-pub use http::{App, Needs, Operation, document, operations, router};
+pub use expiry::watch_expiry;
+pub use http::{App, AppOptions, Needs, Operation, document, operations, router};
 pub use serve::{Limits, TlsError, TlsFiles, serve};
+pub use webhooks::{WebhookOptions, Webhooks};

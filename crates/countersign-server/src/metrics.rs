@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 
 pub use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::store::{ActiveAnchor, Store, StoreError};
+use crate::store::{ActiveAnchor, ExpiringCount, Store, StoreError};
 
 pub(crate) const REQUESTS: &str = "countersign_http_requests_total";
 pub(crate) const SECONDS: &str = "countersign_http_request_duration_seconds";
@@ -21,7 +21,9 @@ pub(crate) const IN_FLIGHT: &str = "countersign_http_requests_in_flight";
 pub(crate) const STORE_ERRORS: &str = "countersign_store_errors_total";
 pub(crate) const OBSERVED_REQUESTS: &str = "countersign_observed_requests_total";
 pub(crate) const OBSERVATIONS_REFUSED: &str = "countersign_observations_refused_total";
+pub(crate) const WEBHOOK_ATTEMPTS: &str = "countersign_webhook_attempts_total";
 const NOT_AFTER: &str = "countersign_certificate_not_after_seconds";
+const EXPIRING: &str = "countersign_expiring";
 const REVISION: &str = "countersign_revision";
 
 /// Upper bounds of the buckets of request durations, in seconds.
@@ -50,6 +52,10 @@ fn describe() {
         "time to answer a request, by route and method"
     );
     describe_gauge!(IN_FLIGHT, "requests being answered");
+    describe_counter!(
+        WEBHOOK_ATTEMPTS,
+        "attempts to deliver a webhook, by how the delivery stands after it"
+    );
     describe_counter!(STORE_ERRORS, "requests that failed for the store, by code");
     describe_counter!(
         OBSERVED_REQUESTS,
@@ -78,7 +84,10 @@ async fn scrape(State((handle, store)): State<(PrometheusHandle, Store)>) -> Res
     handle.run_upkeep();
     let mut text = handle.render();
     match stored(&store).await {
-        Ok((revision, anchors)) => show(&mut text, revision, &anchors),
+        Ok((revision, anchors, expiring)) => {
+            show(&mut text, revision, &anchors);
+            show_expiring(&mut text, &expiring);
+        }
         Err(error) => {
             metrics::counter!(STORE_ERRORS, "code" => "scrape").increment(1);
             tracing::warn!(%error, "the metrics of the store are missing from this scrape");
@@ -91,9 +100,25 @@ async fn scrape(State((handle, store)): State<(PrometheusHandle, Store)>) -> Res
     (StatusCode::OK, [media_type], text).into_response()
 }
 
-async fn stored(store: &Store) -> Result<(u64, Vec<ActiveAnchor>), StoreError> {
+async fn stored(store: &Store) -> Result<(u64, Vec<ActiveAnchor>, Vec<ExpiringCount>), StoreError> {
     let revision = store.revision().await?;
-    Ok((revision, store.list_active_anchors(MAX_ANCHORS).await?))
+    let anchors = store.list_active_anchors(MAX_ANCHORS).await?;
+    Ok((revision, anchors, store.count_expiring().await?))
+}
+
+fn show_expiring(text: &mut String, counts: &[ExpiringCount]) {
+    let _ = writeln!(
+        text,
+        "# HELP {EXPIRING} active anchors, and leaves seen within 7 days, that expire within so many days"
+    );
+    let _ = writeln!(text, "# TYPE {EXPIRING} gauge");
+    for each in counts {
+        let (kind, days, count) = (each.kind.as_str(), each.within_days, each.count);
+        let _ = writeln!(
+            text,
+            "{EXPIRING}{{kind=\"{kind}\",within_days=\"{days}\"}} {count}"
+        );
+    }
 }
 
 fn show(text: &mut String, revision: u64, anchors: &[ActiveAnchor]) {

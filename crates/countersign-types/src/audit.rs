@@ -6,7 +6,10 @@ use serde_json::{Map, Value, json};
 use crate::{
     UnixSeconds,
     certificate::Enforcement,
-    id::{ApiKeyId, AuditLogId, CertificateId, ProjectId, RotationId, ServiceAccountId},
+    id::{
+        ApiKeyId, AuditLogId, CertificateId, OrganizationId, ProjectId, RotationId,
+        ServiceAccountId, WebhookId,
+    },
     page::Listed,
     rotation::RotationStatus,
 };
@@ -276,6 +279,37 @@ pub enum AuditEvent {
         project: Option<AuditProject>,
         id: ApiKeyId,
     },
+    /// A webhook of the organization: strict clients know no event types but the reference's, and
+    /// webhooks are settings of the organization.
+    WebhookChanged {
+        organization: OrganizationId,
+        id: WebhookId,
+        change: WebhookChange,
+    },
+}
+
+/// What happened to a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookChange {
+    /// Made. Of the URL only the host is told: the rest may hold a secret.
+    Created {
+        /// The host of its URL.
+        host: String,
+    },
+    /// Deleted.
+    Deleted,
+    /// An event was sent to it alone, to see whether it comes.
+    Tested,
+}
+
+impl WebhookChange {
+    fn details(&self, id: &WebhookId) -> Value {
+        match self {
+            Self::Created { host } => json!({ "webhook_created": { "id": id, "host": host } }),
+            Self::Deleted => json!({ "webhook_deleted": { "id": id } }),
+            Self::Tested => json!({ "webhook_tested": { "id": id } }),
+        }
+    }
 }
 
 impl std::fmt::Debug for AuditEvent {
@@ -303,6 +337,7 @@ impl AuditEvent {
             Self::ServiceAccountDeleted { .. } => "service_account.deleted",
             Self::ApiKeyCreated { .. } => "api_key.created",
             Self::ApiKeyDeleted { .. } => "api_key.deleted",
+            Self::WebhookChanged { .. } => "organization.updated",
         }
     }
 
@@ -323,7 +358,8 @@ impl AuditEvent {
             Self::CertificateCreated(_)
             | Self::CertificateUpdated(_)
             | Self::CertificateRotated(_)
-            | Self::CertificateDeleted { .. } => None,
+            | Self::CertificateDeleted { .. }
+            | Self::WebhookChanged { .. } => None,
         }
     }
 
@@ -348,6 +384,7 @@ impl AuditEvent {
             | Self::ServiceAccountUpdated { id, .. }
             | Self::ServiceAccountDeleted { id, .. } => vec![id.as_str()],
             Self::ApiKeyCreated { id, .. } | Self::ApiKeyDeleted { id, .. } => vec![id.as_str()],
+            Self::WebhookChanged { id, .. } => vec![id.as_str()],
         }
     }
 
@@ -401,6 +438,11 @@ impl AuditEvent {
                 json!({ "id": id, "data": { "scopes": scopes } })
             }
             Self::ApiKeyDeleted { id, .. } => json!({ "id": id }),
+            Self::WebhookChanged {
+                organization,
+                id,
+                change,
+            } => json!({ "id": organization, "changes_requested": change.details(id) }),
         }
     }
 }

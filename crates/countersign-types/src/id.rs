@@ -167,6 +167,14 @@ id!(
     /// A rotation of trust anchors, `rot_…`.
     RotationId, "rotation", "rot_"
 );
+id!(
+    /// A webhook of an organization, `wh_…`.
+    WebhookId, "webhook", "wh_"
+);
+id!(
+    /// One event on its way to one webhook, `msg_…`.
+    WebhookDeliveryId, "webhook delivery", "msg_"
+);
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod bundle;
 pub mod certificate;
 pub mod error;
+pub mod expiry;
 pub mod extension;
 pub mod id;
 pub mod observation;
@@ -18,6 +19,7 @@ pub mod project;
 pub mod rotation;
 pub mod secret;
 pub mod usage;
+pub mod webhook;
 
 /// Seconds since 1970-01-01T00:00:00Z. The API shows no negative moment.
 pub type UnixSeconds = u64;

@@ -8,8 +8,9 @@ use std::{
 
 use clap::Args;
 use countersign_server::{
-    App, Limits, TlsFiles, metrics, router, serve,
+    App, AppOptions, Limits, TlsFiles, WebhookOptions, Webhooks, metrics, router, serve,
     store::{Location, Sources as StoreSources, Store, StoreError},
+    watch_expiry,
 };
 use tokio::net::TcpListener;
 
@@ -136,6 +137,12 @@ async fn start(effective: &Effective) -> Outcome {
         listener,
         metrics_listener,
         tls: tls_files(effective),
+        webhooks: WebhookOptions {
+            private_addresses: effective
+                .parsed("webhooks.private_addresses")
+                .unwrap_or_default(),
+            ca_file: effective.path("webhooks.ca_file"),
+        },
         grace: Duration::from_secs(effective.parsed("serve.drain_seconds").unwrap_or(30)),
         observation_days: effective
             .parsed("observations.days")
@@ -161,6 +168,7 @@ pub(crate) struct ControlPlane {
     pub(crate) listener: TcpListener,
     pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) tls: Option<TlsFiles>,
+    pub(crate) webhooks: WebhookOptions,
     /// How long open requests may take once the end has begun.
     pub(crate) grace: Duration,
     /// How many days what gateways saw is kept.
@@ -184,12 +192,16 @@ impl ControlPlane {
             Some(listener) => Some((listener, metrics::install().doing("keep figures")?)),
             None => None,
         };
-        let app = App::keeping(
-            self.store.clone(),
-            &StoreSources::system(),
-            self.observation_days,
-        )?;
-        let _forgetting = Forgetting::start(self.store.clone(), self.observation_days);
+        let (store, sources) = (self.store.clone(), StoreSources::system());
+        let options = AppOptions {
+            observation_days: self.observation_days,
+            private_webhooks: self.webhooks.private_addresses,
+        };
+        let app = App::with_options(store.clone(), &sources, options)?;
+        let _forgetting = Forgetting::start(store.clone(), self.observation_days);
+        tokio::spawn(watch_expiry(store.clone(), signals.ended()));
+        let webhooks = Webhooks::new(store, sources, &self.webhooks)?;
+        let webhooks = tokio::spawn(webhooks.run(signals.ended()));
         if let Some((listener, handle)) = recorder {
             let figures = metrics::router(handle, self.store.clone());
             tokio::spawn(serve(
@@ -218,7 +230,8 @@ impl ControlPlane {
         )
         .await
         .doing("serve")
-        .map_err(|failure| failure.hint(TLS_HINT))
+        .map_err(|failure| failure.hint(TLS_HINT))?;
+        webhooks.await.doing("stop the webhooks")
     }
 }
 

@@ -10,6 +10,7 @@ mod caller;
 mod certificates;
 mod edge;
 mod error;
+mod expiring;
 mod gateways;
 mod health;
 mod json;
@@ -28,6 +29,7 @@ mod service_accounts;
 mod store_error;
 mod table;
 mod upload;
+mod webhooks;
 
 use std::sync::{
     Arc,
@@ -63,10 +65,28 @@ struct Shared {
     store: Store,
     clock: Clock,
     closing: CancellationToken,
-    observation_days: u32,
     /// Whose turn it is to preview.
     previews: Arc<Semaphore>,
     request_ids: RequestIds,
+    options: AppOptions,
+}
+
+/// What the operator says of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppOptions {
+    /// For how many days observations are kept, today included.
+    pub observation_days: u32,
+    /// Whether webhooks may go to addresses that are not public, and without TLS.
+    pub private_webhooks: bool,
+}
+
+impl Default for AppOptions {
+    fn default() -> Self {
+        Self {
+            observation_days: OBSERVATION_DAYS,
+            private_webhooks: false,
+        }
+    }
 }
 
 impl App {
@@ -75,17 +95,17 @@ impl App {
     /// # Errors
     /// When there is no randomness to be had.
     pub fn new(store: Store, sources: &Sources) -> Result<Self, StoreError> {
-        Self::keeping(store, sources, OBSERVATION_DAYS)
+        Self::with_options(store, sources, AppOptions::default())
     }
 
-    /// The same, with observations kept for so many days, today included.
+    /// The same, as the operator wants it.
     ///
     /// # Errors
     /// When there is no randomness to be had.
-    pub fn keeping(
+    pub fn with_options(
         store: Store,
         sources: &Sources,
-        observation_days: u32,
+        options: AppOptions,
     ) -> Result<Self, StoreError> {
         let mut seed = [0; 16];
         (sources.random)(&mut seed)?;
@@ -93,9 +113,9 @@ impl App {
             store,
             clock: Arc::clone(&sources.clock),
             closing: CancellationToken::new(),
-            observation_days,
             previews: Arc::new(Semaphore::new(1)),
             request_ids: RequestIds::new(u128::from_be_bytes(seed)),
+            options,
         })))
     }
 
@@ -109,12 +129,16 @@ impl App {
         &self.0.store
     }
 
+    fn private_webhooks(&self) -> bool {
+        self.0.options.private_webhooks
+    }
+
     fn now(&self) -> UnixSeconds {
         (self.0.clock)()
     }
 
     fn observation_days(&self) -> u32 {
-        self.0.observation_days
+        self.0.options.observation_days
     }
 
     fn previews(&self) -> Arc<Semaphore> {

@@ -4,6 +4,7 @@ use countersign_types::{
     certificate::{MAX_CERTIFICATES_PER_ORGANIZATION, Scope},
     error::ErrorCode,
     id::RotationId,
+    webhook::MAX_WEBHOOKS_PER_ORGANIZATION,
 };
 
 use super::{error::ApiError, query::unknown_cursor};
@@ -16,6 +17,7 @@ impl From<StoreError> for ApiError {
             StoreError::UnknownCursor(_) => unknown_cursor("after"),
             StoreError::CertificateInUse { scopes } => in_use(&scopes),
             StoreError::CertificateLimit => limit_reached(),
+            StoreError::WebhookLimit => too_many_webhooks(),
             StoreError::Expired { index } => expired(index),
             StoreError::ScopeChanged => scope_changed(),
             StoreError::NotActive { index } => not_active(index),
@@ -44,6 +46,7 @@ fn noun(kind: Kind) -> &'static str {
         Kind::ServiceAccount => "service account",
         Kind::ApiKey => "API key",
         Kind::Rotation => "rotation",
+        Kind::Webhook => "webhook",
     }
 }
 
@@ -62,6 +65,14 @@ fn limit_reached() -> ApiError {
          that it may have. Delete one that is not in use, then upload again."
     );
     ApiError::new(ErrorCode::CertificateLimitExceeded, message)
+}
+
+fn too_many_webhooks() -> ApiError {
+    let message = format!(
+        "The organization already has {MAX_WEBHOOKS_PER_ORGANIZATION} webhooks, the most that it \
+         may have. Delete one, then try again."
+    );
+    ApiError::new(ErrorCode::InvalidValue, message)
 }
 
 fn expired(index: usize) -> ApiError {

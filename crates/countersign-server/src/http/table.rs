@@ -17,6 +17,7 @@ use countersign_types::{
         UpdatePolicyRequest, UploadCertificateRequest,
     },
     error::ErrorCode as Code,
+    expiry::{DEFAULT_WITHIN_DAYS, ExpiringList, MAX_WITHIN_DAYS},
     extension::Extensions,
     observation::{MAX_BATCH_BYTES, ObservationBatch, ObservationReceipt},
     page::Order,
@@ -28,15 +29,16 @@ use countersign_types::{
     },
     rotation::{DEFAULT_SEEN_WITHIN, EndRotationRequest, Rotation, StartRotationRequest},
     usage::CertificateUse,
+    webhook::{DeletedWebhook, Webhook, WebhookCreateRequest, WebhookDelivery},
 };
 use http::Method;
 use serde_json::json;
 
 use super::{
-    active, admin_api_keys, audit_logs, certificates, gateways, health, observations,
+    active, admin_api_keys, audit_logs, certificates, expiring, gateways, health, observations,
     operation::{Needs, Operation, Parameter},
     parameters::{after, any_of, flag, include, include_usage, limit, page},
-    project_api_keys, projects, rotations, service_accounts,
+    project_api_keys, projects, rotations, service_accounts, webhooks,
 };
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
@@ -48,6 +50,8 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     all.extend(project_api_keys());
     all.extend(admin_api_keys());
     all.extend(audit_logs());
+    all.extend(webhooks());
+    all.push(expiring());
     all.extend(countersign());
     all
 });
@@ -354,6 +358,52 @@ fn audit_logs() -> Vec<Operation> {
             "Get the number and the hash of the newest event (an extension).",
         )
         .answers::<AuditHead>(),
+    ]
+}
+
+fn expiring() -> Operation {
+    let within = Parameter {
+        name: "within_days",
+        description: "How many days to look ahead.",
+        schema: json!({
+            "type": "integer", "minimum": 0,
+            "maximum": MAX_WITHIN_DAYS, "default": DEFAULT_WITHIN_DAYS,
+        }),
+    };
+    let path = "/v1/organization/expiring";
+    Operation::admin(GET, path, "listExpiring", MtlsRead, expiring::list)
+        .summary(
+            "Certificates",
+            "List active anchors and observed leaves that expire soon (an extension).",
+        )
+        .query([within])
+        .answers::<ExpiringList>()
+}
+
+#[rustfmt::skip]
+fn webhooks() -> Vec<Operation> {
+    const TAG: &str = "Webhooks";
+    const ALL: &str = "/v1/organization/webhooks";
+    const ONE: &str = "/v1/organization/webhooks/{webhook_id}";
+    const TEST: &str = "/v1/organization/webhooks/{webhook_id}/test";
+    const DELIVERIES: &str = "/v1/organization/webhooks/{webhook_id}/deliveries";
+    vec![
+        Operation::admin(GET, ALL, "listWebhooks", Management, webhooks::list)
+            .summary(TAG, "List the organization's webhooks.")
+            .query(page(Order::Desc)).lists::<Webhook>(),
+        Operation::admin(POST, ALL, "createWebhook", Management, webhooks::create)
+            .summary(TAG, "Create a webhook, which every event is sent to; its secret is shown this once.")
+            .takes::<WebhookCreateRequest>().answers::<Webhook>().refuses(webhooks::CREATE_CODES),
+        Operation::admin(GET, ONE, "getWebhook", Management, webhooks::retrieve)
+            .summary(TAG, "Get a webhook, without its secret.").answers::<Webhook>(),
+        Operation::admin(DELETE, ONE, "deleteWebhook", Management, webhooks::delete)
+            .summary(TAG, "Delete a webhook, and what is on its way to it.")
+            .answers::<DeletedWebhook>(),
+        Operation::admin(POST, TEST, "testWebhook", Management, webhooks::test)
+            .summary(TAG, "Send a webhook the event `webhook.tested`.").answers::<Webhook>(),
+        Operation::admin(GET, DELIVERIES, "listWebhookDeliveries", Management, webhooks::list_deliveries)
+            .summary(TAG, "List what was sent to a webhook, or is to be, of the last 30 days.")
+            .query(page(Order::Desc)).lists::<WebhookDelivery>(),
     ]
 }
 

@@ -131,7 +131,7 @@ impl Head {
     }
 
     /// Puts an event after the head, which it then is.
-    pub(super) fn chain(&mut self, event: AuditLog) -> Result<AuditChain, StoreError> {
+    pub(super) fn chain(&mut self, event: &AuditLog) -> Result<AuditChain, StoreError> {
         let mut chain = AuditChain {
             number: self.number + 1,
             previous_sha256: std::mem::take(&mut self.sha256),
@@ -139,7 +139,7 @@ impl Head {
         };
         let event = AuditLog {
             chain: Some(chain.clone()),
-            ..event
+            ..event.clone()
         };
         let event = serde_json::to_value(event).map_err(internal)?;
         let event = event.as_object().ok_or_else(|| internal("no object"))?;
@@ -184,21 +184,23 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Writes an event into the transaction, after the newest that there is.
-    pub(super) async fn record(&mut self, event: &AuditEvent) -> Result<(), StoreError> {
+    /// Writes an event into the transaction, after the newest that there is. Answers the event as
+    /// the API shows it.
+    pub(super) async fn record(&mut self, event: &AuditEvent) -> Result<AuditLog, StoreError> {
         let id = AuditLogId::from_random(self.sources().id()?);
         let project = event.project();
         let about = event.details();
         let details = about.to_string();
-        let chain = self.head.chain(AuditLog {
-            id: id.clone(),
+        let mut shown = AuditLog {
+            id,
             event_type: event.event_type().to_owned(),
             effective_at: self.now,
             project: project.cloned(),
             actor: Some(self.actor.to_audit()),
             chain: None,
             details: Map::from_iter([(event.event_type().to_owned(), about)]),
-        })?;
+        };
+        let chain = self.head.chain(&shown)?;
         let seq = self
             .connection
             .number(
@@ -206,7 +208,7 @@ impl WriteTx {
                  project_id, project_name, actor_id, details, chain_number, previous_sha256, \
                  sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING seq",
                 &[
-                    Value::text(&id),
+                    Value::text(&shown.id),
                     Value::text(&self.organization),
                     Value::moment(self.now),
                     Value::Text(event.event_type()),
@@ -233,7 +235,8 @@ impl WriteTx {
                 )
                 .await?;
         }
-        Ok(())
+        shown.chain = Some(chain);
+        Ok(shown)
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Kind {
     ApiKey,
     /// A rotation.
     Rotation,
+    /// A webhook.
+    Webhook,
 }
 
 impl fmt::Display for Kind {
@@ -32,6 +34,7 @@ impl fmt::Display for Kind {
             Self::ServiceAccount => "service account",
             Self::ApiKey => "api key",
             Self::Rotation => "rotation",
+            Self::Webhook => "webhook",
         })
     }
 }
@@ -86,6 +89,9 @@ pub enum StoreError {
     /// The organization holds as many certificates as it may.
     #[error("the organization holds as many certificates as it may")]
     CertificateLimit,
+    /// The organization has as many webhooks as it may.
+    #[error("the organization has as many webhooks as it may")]
+    WebhookLimit,
     /// A certificate that was to be activated is expired.
     #[error("certificate number {index} of the request is expired")]
     Expired {

@@ -16,6 +16,8 @@ const STEPS: &[Step] = &[
     Step::AuditChain(include_str!("migrations/0003_audit_chain.sql")),
     Step::Text(include_str!("migrations/0004_observations.sql")),
     Step::Text(include_str!("migrations/0005_rotations.sql")),
+    Step::Text(include_str!("migrations/0006_webhooks.sql")),
+    Step::Text(include_str!("migrations/0007_expiry.sql")),
 ];
 
 /// SQL, and what must be done after it that SQL cannot do.

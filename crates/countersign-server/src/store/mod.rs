@@ -11,6 +11,7 @@ mod certificates;
 mod connection;
 mod dialect;
 mod error;
+mod expiry;
 mod forget;
 mod gateways;
 mod listing;
@@ -22,6 +23,7 @@ mod organizations;
 mod postgres;
 mod postgres_url;
 mod projects;
+mod refused_scopes;
 mod rotation_ends;
 mod rotations;
 mod service_accounts;
@@ -31,6 +33,8 @@ mod sqlite;
 mod toggles;
 mod usage;
 mod value;
+mod webhook_deliveries;
+mod webhooks;
 mod workloads;
 mod write;
 
@@ -46,6 +50,7 @@ pub use self::{
     bundle::ActiveAnchor,
     certificates::NewCertificate,
     error::{Kind, Outage, StoreError},
+    expiry::{ExpiringCount, ExpiryNotice},
     mint::key_digest,
     observations::{NotKept, RecordedBatch},
     observed_chains::{ObservedIdentity, ReceivedChain},
@@ -55,9 +60,12 @@ pub use self::{
     rotations::NewRotation,
     service_accounts::NewServiceAccount,
     sources::{Clock, Random, Sources},
+    webhooks::NewWebhook,
     workloads::Workload,
     write::{Change, WriteTx},
 };
+
+pub(crate) use self::webhook_deliveries::{Attempted, Claimed};
 
 /// Where the database is.
 #[derive(Clone, PartialEq, Eq)]

@@ -18,6 +18,7 @@ use super::{
     Store, StoreError,
     connection::Connection,
     observed_chains::{self, ReceivedChain, Stored},
+    refused_scopes::{self, Refused},
     value::Value,
 };
 
@@ -111,6 +112,8 @@ impl Store {
             recorded.requests += count.observation.requests;
         }
         add_to_anchors(&mut connection, &counts).await?;
+        let refused = counts.iter().filter_map(Count::refused);
+        refused_scopes::note(&mut connection, &self.inner.sources, refused).await?;
         connection.commit("COMMIT", || ()).await?;
         Ok(recorded)
     }
@@ -178,6 +181,11 @@ impl<'a> Count<'a> {
         let chain = self.observation.chain;
         let found = chain.and_then(|chain| stored.get(&(&self.observation.organization, chain)));
         found.copied().unwrap_or_default()
+    }
+
+    fn refused(&self) -> Option<Refused<'a>> {
+        let times = [self.first_seen, self.last_seen];
+        (!self.code.is_empty()).then(|| Refused::of(self.observation, self.code, times))
     }
 
     fn new(observation: &'a Observation, now: UnixSeconds) -> Self {

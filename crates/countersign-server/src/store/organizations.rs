@@ -59,6 +59,7 @@ impl Store {
             actor: Actor::Operator,
             now: organization.created_at,
             head: Head::default(),
+            webhooks: 0,
         };
         let key = tx
             .create_admin_api_key(NewAdminApiKey {

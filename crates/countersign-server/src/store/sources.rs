@@ -44,7 +44,7 @@ impl Sources {
         }
     }
 
-    pub(super) fn now(&self) -> UnixSeconds {
+    pub(crate) fn now(&self) -> UnixSeconds {
         (self.clock)()
     }
 

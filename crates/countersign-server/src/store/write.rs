@@ -32,6 +32,8 @@ pub struct WriteTx {
     pub(super) now: UnixSeconds,
     /// The newest event of the organization's log, those of this write included.
     pub(super) head: Head,
+    /// How many webhooks the organization has.
+    pub(super) webhooks: u64,
 }
 
 impl<T> Change<T> {
@@ -56,7 +58,7 @@ impl Store {
     ) -> Result<WriteTx, StoreError> {
         let mut connection = self.inner.database.transaction().await?;
         let now = self.inner.sources.now();
-        let (now, head) = advance_clock(&mut connection, organization, now).await?;
+        let (now, head, webhooks) = advance_clock(&mut connection, organization, now).await?;
         if let Actor::ApiKey(key) = &actor {
             check_actor(&mut connection, organization, key, now).await?;
         }
@@ -67,6 +69,7 @@ impl Store {
             actor,
             now,
             head,
+            webhooks,
         })
     }
 }
@@ -90,9 +93,12 @@ impl WriteTx {
         if events.is_empty() {
             return self.connection.number(REVISION, &[]).await;
         }
-        for event in &events {
-            self.record(event).await?;
+        let mut written = Vec::new();
+        for event in events {
+            let shown = self.record(&event).await?;
+            written.push((event, shown));
         }
+        self.enqueue_audit(&written).await?;
         // Last, since the whole deployment writes here: held only for as long as the commit takes,
         // so that revisions become visible in their order.
         let revision = self
@@ -132,18 +138,18 @@ impl WriteTx {
 
 /// Takes the organization's row, which makes every other writer of it wait, and moves its clock
 /// to now, or leaves it where a node with a faster clock has put it. Answers with it the head of
-/// the audit log, which nobody else can move meanwhile.
+/// the audit log, which nobody else can move meanwhile, and the number of webhooks.
 async fn advance_clock(
     connection: &mut Connection,
     organization: &OrganizationId,
     now: UnixSeconds,
-) -> Result<(UnixSeconds, Head), StoreError> {
+) -> Result<(UnixSeconds, Head, u64), StoreError> {
     connection
         .find(
             "UPDATE organizations SET clock = CASE WHEN clock < $2 THEN $2 ELSE clock END \
-             WHERE id = $1 RETURNING clock, audit_number, audit_sha256",
+             WHERE id = $1 RETURNING clock, audit_number, audit_sha256, webhooks",
             &[Value::text(organization), Value::moment(now)],
-            |row| Ok((row.moment(0)?, Head::read(row, 1)?)),
+            |row| Ok((row.moment(0)?, Head::read(row, 1)?, row.moment(3)?)),
         )
         .await?
         .ok_or_else(|| StoreError::not_found(Kind::Organization, organization.as_str()))

@@ -32,6 +32,7 @@ fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
         | "create-project-service-account"
         | "admin-api-keys-create" => json!({ "name": "Renamed" }),
         "CreateanAPIkeyforaserviceaccount" => json!({}),
+        "createWebhook" => json!({ "url": "https://example.com/hook" }),
         "recordObservations" => json!({
             "gateway": "gw_every", "number": 1, "chains": [], "observations": [],
         }),
@@ -48,6 +49,7 @@ fn path(operation: &Operation, fixture: &Fixture) -> String {
         .replace("{api_key_id}", &fixture.project_key)
         .replace("{rotation_id}", &fixture.rotation)
         .replace("{key_id}", &fixture.admin_key)
+        .replace("{webhook_id}", &fixture.webhook)
 }
 
 fn request(server: &Server, operation: &Operation, fixture: &Fixture) -> Request {
@@ -242,12 +244,10 @@ async fn every_write_succeeds_with_200_a_revision_and_an_audit_record() {
             }
             let before = newest(server).await;
             let answer = request(server, operation, &fixture).await;
-            let revision: u64 = answer
-                .header("countersign-revision")
-                .unwrap()
-                .parse()
-                .unwrap();
-            answer.expect_ok();
+            let revision = answer.header("countersign-revision").map(str::to_owned);
+            let body = answer.expect_ok();
+            let revision = revision.unwrap_or_else(|| panic!("{}: {body}", operation.id()));
+            let revision: u64 = revision.parse().unwrap();
             assert_eq!(
                 server.store.revision().await.unwrap(),
                 revision,
@@ -386,6 +386,7 @@ async fn every_list_holds_its_query_to_the_same_rules() {
                 && each.path().starts_with("/v1/organization")
                 && !each.path().ends_with('}')
                 && !each.path().ends_with("/head")
+                && !each.path().ends_with("/expiring")
         });
         let mut count = 0;
         for operation in lists {
@@ -410,7 +411,7 @@ async fn every_list_holds_its_query_to_the_same_rules() {
             assert_eq!(page["last_id"], page["data"][0]["id"]);
             count += 1;
         }
-        assert_eq!(count, 9);
+        assert_eq!(count, 11);
     })
     .await;
 }

@@ -14,6 +14,7 @@ mod bundle;
 mod certificates;
 mod concurrency;
 mod enforcement;
+mod expiry;
 mod faults;
 mod keys;
 mod neighbours;

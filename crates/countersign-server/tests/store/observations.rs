@@ -22,16 +22,16 @@ const DAY: u64 = 24 * 60 * 60;
 const KEEP: u32 = 90;
 
 /// An organization with a project, one of its keys, and an anchor that is active for the project.
-struct Scene {
+pub(crate) struct Scene {
     store: Store,
-    organization: OrganizationId,
-    project: ProjectId,
+    pub(crate) organization: OrganizationId,
+    pub(crate) project: ProjectId,
     key: ApiKeyId,
     anchor: CertificateId,
 }
 
 impl Scene {
-    async fn new(store: &Store) -> Self {
+    pub(crate) async fn new(store: &Store) -> Self {
         let organization = organization(store).await;
         let project = project(store, &organization, "Payments").await.id;
         let mut tx = write(store, &organization).await;
@@ -60,7 +60,7 @@ impl Scene {
     }
 
     /// Ten requests just now that the anchor let through.
-    fn seen(&self, chain: Option<ChainDigest>) -> Observation {
+    pub(crate) fn seen(&self, chain: Option<ChainDigest>) -> Observation {
         Observation {
             organization: self.organization.clone(),
             project: Some(self.project.clone()),
@@ -76,7 +76,12 @@ impl Scene {
         }
     }
 
-    async fn send(&self, number: u64, chains: &[Chain], seen: &[Observation]) -> RecordedBatch {
+    pub(crate) async fn send(
+        &self,
+        number: u64,
+        chains: &[Chain],
+        seen: &[Observation],
+    ) -> RecordedBatch {
         self.send_as(&gateway(1), number, chains, seen).await
     }
 
@@ -119,12 +124,12 @@ fn gateway(number: u128) -> GatewayId {
 }
 
 #[derive(Clone)]
-struct Chain {
-    digest: ChainDigest,
+pub(crate) struct Chain {
+    pub(crate) digest: ChainDigest,
     certificates: Vec<Vec<u8>>,
 }
 
-fn chain(certificates: Vec<Vec<u8>>) -> Chain {
+pub(crate) fn chain(certificates: Vec<Vec<u8>>) -> Chain {
     let ders = certificates.iter().cloned().map(Into::into).collect();
     Chain {
         digest: Presented::new(ders).sha256(),

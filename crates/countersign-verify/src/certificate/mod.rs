@@ -22,4 +22,4 @@ pub use inspect::{Inspection, inspect};
 pub use pem::MAX_UPLOAD_BYTES;
 pub use private_key::holds_private_key;
 pub use rejection::Rejection;
-pub use summary::LeafSummary;
+pub use summary::{LeafSummary, leaf_validity};

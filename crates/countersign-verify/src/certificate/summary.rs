@@ -21,6 +21,14 @@ pub struct LeafSummary {
     pub not_after: Option<UnixSeconds>,
 }
 
+/// From when and until when a leaf in DER holds (`notBefore`, `notAfter`), in Unix seconds; `None`
+/// when it cannot be read.
+#[must_use]
+pub fn leaf_validity(leaf: &[u8]) -> Option<(UnixSeconds, UnixSeconds)> {
+    let fields = Certificate::read(leaf).ok()?;
+    Some((fields.not_before, fields.not_after))
+}
+
 impl LeafSummary {
     /// Reads a leaf in DER, or what of it can be read.
     #[must_use]

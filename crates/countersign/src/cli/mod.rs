@@ -9,6 +9,7 @@ mod certificate;
 mod configuration;
 mod declared;
 mod doctor;
+mod expiring;
 mod explain;
 pub(crate) mod gateway;
 mod gateway_key;
@@ -23,6 +24,7 @@ mod toggle;
 mod usage;
 mod verify;
 mod waiting;
+mod webhook;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -76,6 +78,8 @@ enum Command {
     Apply(declared::Apply),
     /// Write a file that says what is on the server
     Export(declared::Export),
+    /// Anchors and client certificates that expire soon
+    Expiring(expiring::Expiring),
     /// Projects
     Project(project::Project),
     /// Service accounts of a project, and their keys
@@ -86,6 +90,8 @@ enum Command {
     AdminKey(admin_key::AdminKey),
     /// What was done, by which key
     AuditLog(audit_log::AuditLog),
+    /// Addresses that are told of every event
+    Webhook(webhook::Webhook),
     /// Organizations of this deployment (operator, works on the store)
     Organization(organization::Organization),
     /// Keys that gateways read their bundles with (operator, works on the store)
@@ -121,11 +127,13 @@ impl Cli {
             Command::Plan(plan) => plan.run(output),
             Command::Apply(apply) => apply.run(output),
             Command::Export(export) => export.run(),
+            Command::Expiring(expiring) => expiring.run(output),
             Command::Project(noun) => noun.run(output),
             Command::ServiceAccount(noun) => noun.run(output),
             Command::ApiKey(noun) => noun.run(output),
             Command::AdminKey(noun) => noun.run(output),
             Command::AuditLog(noun) => noun.run(output),
+            Command::Webhook(noun) => noun.run(output),
             Command::Organization(noun) => noun.run(output),
             Command::GatewayKey(noun) => noun.run(output),
             Command::Config(config) => config.run(output),

@@ -16,6 +16,11 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
 }
 
+impl Kind {
+    /// Yes or no.
+    pub(crate) const TRUTH: Self = Self::Choice(&["true", "false"]);
+}
+
 /// A setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
@@ -142,4 +147,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "how many days what gateways saw is kept, today included",
     )
     .or("90"),
+    setting(
+        "webhooks.private_addresses",
+        Kind::TRUTH,
+        "whether webhooks may go to addresses that are not public, and over plain HTTP",
+    )
+    .or("false"),
+    setting(
+        "webhooks.ca_file",
+        Kind::Path,
+        "PEM of roots that webhooks believe besides the public ones",
+    ),
 ];

@@ -8,7 +8,7 @@ use std::{
 
 use toml::de::{DeTable, DeValue};
 
-use super::schema::{SETTINGS, Setting};
+use super::schema::{Kind, SETTINGS, Setting};
 use crate::failure::{Failure, Outcome};
 
 /// Where a value was given. A later one wins over an earlier one.
@@ -118,6 +118,7 @@ impl Reader<'_> {
         let text = match value {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) => number.as_str().to_owned(),
+            DeValue::Boolean(truth) if setting.kind == Kind::TRUTH => truth.to_string(),
             other => {
                 let message = format!(
                     "`{}` is a {}; it must be a string or a number",

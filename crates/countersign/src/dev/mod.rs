@@ -16,7 +16,10 @@ use std::{
 
 use clap::Args;
 use countersign_gateway::Gateway;
-use countersign_server::store::{Location, Store};
+use countersign_server::{
+    WebhookOptions,
+    store::{Location, Store},
+};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
@@ -85,6 +88,11 @@ impl Dev {
             store: self.open(&room.path).await?,
             metrics_listener: None,
             tls: None,
+            // What a developer tries webhooks with is on this machine.
+            webhooks: WebhookOptions {
+                private_addresses: true,
+                ca_file: None,
+            },
             grace: GRACE,
             observation_days: serve::OBSERVATION_DAYS,
         };

@@ -15,6 +15,8 @@ mod kill;
 mod ledger;
 mod node;
 mod postgres;
+mod receiver;
 mod tamper;
 mod two_nodes;
+mod webhooks;
 mod writers;

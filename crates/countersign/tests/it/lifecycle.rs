@@ -260,3 +260,61 @@ fn what_a_certificate_is_used_for() {
         assert!(shown.contains("1 / 1 / 1"), "{shown}");
     }
 }
+
+#[test]
+fn a_webhook() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let made = dev.json(&["webhook", "create", "http://127.0.0.1:9/hook"]);
+    let id = made["id"].as_str().unwrap();
+    assert!(made["secret"].as_str().unwrap().starts_with("whsec_"));
+    let shown = dev.json(&["webhook", "retrieve", id]);
+    assert_eq!((&shown["url"], shown.get("secret")), (&made["url"], None));
+    assert_eq!(dev.json(&["webhook", "list"]), json!([shown]));
+    dev.json(&["webhook", "test", id]);
+    let told = dev.json(&["webhook", "deliveries", id, "--order", "asc"]);
+    let types: Vec<_> = told
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| &each["type"])
+        .collect();
+    assert_eq!(types, ["organization.updated", "webhook.tested"]);
+    assert_eq!(
+        dev.json(&["webhook", "delete", id, "--yes"])["deleted"],
+        true
+    );
+    assert_eq!(dev.json(&["webhook", "list"]), json!([]));
+}
+
+#[test]
+fn what_expires_is_listed_and_told_by_the_exit_code() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let exit = |args: &[&str]| {
+        let ran = dev
+            .command(&[&["expiring", "--exit-code"], args].concat())
+            .output();
+        ran.unwrap().status.code()
+    };
+    assert_eq!(exit(&["--within", "30d"]), Some(0));
+    let log = dev.json(&["audit-log", "list", "--limit", "1"]);
+    let now = log[0]["effective_at"].as_i64().unwrap();
+    let day = 24 * 60 * 60;
+    let soon = countersign_testca::root("Soon")
+        .valid(now - day, now + 20 * day)
+        .mint();
+    std::fs::write(directory.path().join("soon.pem"), soon.pem()).unwrap();
+    let id = dev.json(&["certificate", "upload", "soon.pem", "--name", "soon"])["id"].clone();
+    let id = id.as_str().unwrap();
+    assert_eq!(exit(&["--within", "30d"]), Some(0), "it is active nowhere");
+    dev.json(&["certificate", "activate", id]);
+    let listed = dev.json(&["expiring"]);
+    assert_eq!(
+        (&listed[0]["kind"], &listed[0]["id"]),
+        (&json!("anchor"), &json!(id))
+    );
+    assert_eq!(exit(&["--within", "30d"]), Some(3));
+    assert_eq!(exit(&["--within", "19"]), Some(0));
+    assert_eq!(exit(&["--within", "soon"]), Some(2));
+}

@@ -48,7 +48,7 @@ async fn chain_organization(
         }
         for (seq, event) in events {
             at = (event.effective_at, seq);
-            let chain = head.chain(event)?;
+            let chain = head.chain(&event)?;
             connection
                 .execute(
                     "UPDATE audit_logs SET chain_number = $2, previous_sha256 = $3, sha256 = $4 \

@@ -22,6 +22,8 @@ pub(crate) struct Fixture {
     pub(crate) successor: String,
     /// The rotation, once [`Server::start_rotation`] has started it.
     pub(crate) rotation: String,
+    /// One that there is, or else a new one: there may not be many.
+    pub(crate) webhook: String,
 }
 
 fn id(made: &Value) -> String {
@@ -33,6 +35,16 @@ impl Server {
     pub(crate) async fn upload(&self, name: &str) -> String {
         let body = json!({ "name": name, "certificate": pem(name) });
         id(&self.post("/v1/organization/certificates", body).ok().await)
+    }
+
+    pub(crate) async fn webhook(&self) -> String {
+        let path = "/v1/organization/webhooks";
+        let all = self.get(path).ok().await;
+        if let Some(found) = all["data"].get(0) {
+            return id(found);
+        }
+        let body = json!({ "url": "https://example.com/hook" });
+        id(&self.post(path, body).ok().await)
     }
 
     pub(crate) async fn project(&self, name: &str) -> String {
@@ -83,6 +95,7 @@ impl Server {
             admin_key: id(&admin),
             successor: "cert_unknown".to_owned(),
             rotation: "rot_unknown".to_owned(),
+            webhook: self.webhook().await,
         }
     }
 

@@ -3,3 +3,4 @@ mod audit_logs;
 mod certificates;
 mod projects;
 mod rotations;
+mod webhooks;

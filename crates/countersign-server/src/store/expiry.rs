@@ -1,0 +1,325 @@
+//! What expires soon, and who is told of it. That a notice is given once, whichever node gives it,
+//! is held by a key of the database; it goes out with the same transaction.
+
+use std::collections::HashMap;
+
+use countersign_types::{
+    UnixSeconds,
+    expiry::{Expiring, ExpiringKind, ExpiringList, MAX_EXPIRING, THRESHOLD_DAYS},
+    id::OrganizationId,
+    observation::ChainDigest,
+    page::ListObject,
+};
+use countersign_verify::certificate::leaf_validity;
+use data_encoding::HEXLOWER;
+use serde_json::json;
+
+use super::{
+    Store, StoreError,
+    connection::Connection,
+    observations::DAY,
+    observed_chains::chain_digest,
+    value::{Row, Value},
+    webhook_deliveries::Outgoing,
+};
+
+/// How many things of a threshold are told of at a time; the rest follows the next time.
+const AT_A_TIME: i64 = 500;
+/// A leaf that was not seen for so many days is not in use.
+const IN_USE_DAYS: u64 = 7;
+
+/// Something of which it was just told that it expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiryNotice {
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// What it is.
+    pub expiring: Expiring,
+    /// The threshold that it crossed, in days.
+    pub within_days: u64,
+}
+
+/// How many things in use expire within a threshold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiringCount {
+    /// What they are.
+    pub kind: ExpiringKind,
+    /// The threshold, in days.
+    pub within_days: u64,
+    /// How many.
+    pub count: u64,
+}
+
+struct Candidate {
+    organization: OrganizationId,
+    thing: String,
+    expiring: Expiring,
+    /// How long it lives in all, in seconds.
+    lifetime: UnixSeconds,
+}
+
+const ANCHORS: &str = "SELECT c.organization_id, c.id, c.name, c.fingerprint, c.expires_at, \
+    c.valid_at FROM certificates c WHERE c.expires_at > $1 AND c.expires_at <= $2 \
+    AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
+    AND NOT EXISTS (SELECT 1 FROM expiry_notices n WHERE n.organization_id = c.organization_id \
+    AND n.thing = c.id AND n.days = $3) ORDER BY c.expires_at LIMIT $4";
+
+/// A leaf that came with several chains is there several times; its notice is taken once.
+const LEAVES: &str = "SELECT c.organization_id, CAST(c.leaf AS TEXT), c.subject, k.sha256, \
+    c.not_after, k.der FROM observed_chains c JOIN observed_certificates k ON k.seq = c.leaf \
+    WHERE c.not_after > $1 AND c.not_after <= $2 AND c.last_day >= $5 \
+    AND NOT EXISTS (SELECT 1 FROM expiry_notices n WHERE n.organization_id = c.organization_id \
+    AND n.thing = CAST(c.leaf AS TEXT) AND n.days = $3) ORDER BY c.not_after LIMIT $4";
+
+impl Store {
+    /// Tells of what crossed a threshold and was not told of: each thing once for each threshold
+    /// (1, 7, 30, 60, 90 days), and only for the nearest when it crossed several. Webhooks hear of
+    /// it as `certificate.expiring`. A threshold that is not shorter than the whole life of a
+    /// leaf says nothing of it, so that short-lived leaves do not cry wolf.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: then some is left for the next time.
+    pub async fn tell_expiring(&self) -> Result<Vec<ExpiryNotice>, StoreError> {
+        let now = self.inner.sources.now();
+        let mut told = Vec::new();
+        let mut from = now;
+        for days in THRESHOLD_DAYS {
+            let to = now + days * DAY;
+            for candidate in self.candidates(from, to, days).await? {
+                told.extend(self.tell(candidate, days, now).await?);
+            }
+            from = to;
+        }
+        Ok(told)
+    }
+
+    async fn candidates(
+        &self,
+        from: UnixSeconds,
+        to: UnixSeconds,
+        days: u64,
+    ) -> Result<Vec<Candidate>, StoreError> {
+        let today = self.inner.sources.now() / DAY;
+        let values = [
+            Value::moment(from),
+            Value::moment(to),
+            Value::moment(days),
+            Value::Int(AT_A_TIME),
+            Value::moment(today.saturating_sub(IN_USE_DAYS)),
+        ];
+        let mut connection = self.reader().await?;
+        let (of_anchors, _) = values.split_at(4);
+        let mut found = connection.query(ANCHORS, of_anchors, read_anchor).await?;
+        found.extend(connection.query(LEAVES, &values, read_leaf).await?);
+        Ok(found)
+    }
+
+    /// Takes the notice; `None` when another node has it, or there is nothing to say.
+    async fn tell(
+        &self,
+        candidate: Candidate,
+        within_days: u64,
+        now: UnixSeconds,
+    ) -> Result<Option<ExpiryNotice>, StoreError> {
+        let Candidate {
+            organization,
+            thing,
+            expiring,
+            lifetime,
+        } = candidate;
+        let mut connection = self.inner.database.transaction().await?;
+        let taken = connection
+            .execute(
+                "INSERT INTO expiry_notices (organization_id, thing, days, expires_at) \
+                 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                &[
+                    Value::text(&organization),
+                    Value::Text(&thing),
+                    Value::moment(within_days),
+                    Value::moment(expiring.expires_at),
+                ],
+            )
+            .await?;
+        let is_leaf = expiring.kind == ExpiringKind::Leaf;
+        let told = taken > 0 && !(is_leaf && lifetime <= within_days * DAY);
+        if told {
+            let data = json!({ "within_days": within_days, "expiring": expiring });
+            let outgoing = Outgoing {
+                event_type: "certificate.expiring",
+                at: now,
+                data: &data,
+            };
+            let sources = &self.inner.sources;
+            outgoing
+                .enqueue_to_all(&mut connection, sources, &organization)
+                .await?;
+        }
+        connection.commit("COMMIT", || ()).await?;
+        Ok(told.then_some(ExpiryNotice {
+            organization,
+            expiring,
+            within_days,
+        }))
+    }
+
+    /// Forgets the notices of what has expired.
+    pub(crate) async fn forget_notices(&self) -> Result<(), StoreError> {
+        let now = self.inner.sources.now();
+        let mut connection = self.inner.database.transaction().await?;
+        let sql = "DELETE FROM expiry_notices WHERE expires_at < $1";
+        connection.execute(sql, &[Value::moment(now)]).await?;
+        connection.commit("COMMIT", || ()).await
+    }
+
+    /// How many active anchors, and leaves seen within 7 days, expire within each threshold.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn count_expiring(&self) -> Result<Vec<ExpiringCount>, StoreError> {
+        let now = self.inner.sources.now();
+        let since = Value::moment((now / DAY).saturating_sub(IN_USE_DAYS));
+        let mut connection = self.reader().await?;
+        let mut counts = Vec::new();
+        for within_days in THRESHOLD_DAYS {
+            let within = [Value::moment(now), Value::moment(now + within_days * DAY)];
+            let anchors = "SELECT count(*) FROM certificates c WHERE c.expires_at > $1 \
+                AND c.expires_at <= $2 \
+                AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id)";
+            let leaves = "SELECT count(DISTINCT leaf) FROM observed_chains \
+                WHERE not_after > $1 AND not_after <= $2 AND last_day >= $3";
+            let [from, to] = within;
+            for (kind, count) in [
+                (
+                    ExpiringKind::Anchor,
+                    connection.number(anchors, &within).await?,
+                ),
+                (
+                    ExpiringKind::Leaf,
+                    connection.number(leaves, &[from, to, since]).await?,
+                ),
+            ] {
+                counts.push(ExpiringCount {
+                    kind,
+                    within_days,
+                    count,
+                });
+            }
+        }
+        Ok(counts)
+    }
+
+    /// What of an organization expires within so many days, or has expired and is still active or
+    /// still presented.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn list_expiring(
+        &self,
+        organization: &OrganizationId,
+        within_days: u64,
+    ) -> Result<ExpiringList, StoreError> {
+        let horizon = self.inner.sources.now() + within_days * DAY;
+        let mut data = self.expiring_leaves(organization, horizon).await?;
+        let anchors = "SELECT c.organization_id, c.id, c.name, c.fingerprint, c.expires_at, \
+            c.valid_at FROM certificates c WHERE c.organization_id = $1 AND c.expires_at <= $2 \
+            AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id)";
+        let values = [Value::text(organization), Value::moment(horizon)];
+        let mut connection = self.reader().await?;
+        let anchors = connection.query(anchors, &values, read_anchor).await?;
+        data.extend(anchors.into_iter().map(|anchor| anchor.expiring));
+        data.sort_by(|a, b| {
+            (a.expires_at, a.kind, &a.sha256).cmp(&(b.expires_at, b.kind, &b.sha256))
+        });
+        let has_more = data.len() > MAX_EXPIRING;
+        data.truncate(MAX_EXPIRING);
+        Ok(ExpiringList {
+            object: ListObject::List,
+            data,
+            has_more,
+        })
+    }
+
+    async fn expiring_leaves(
+        &self,
+        organization: &OrganizationId,
+        horizon: UnixSeconds,
+    ) -> Result<Vec<Expiring>, StoreError> {
+        let now = self.inner.sources.now();
+        let mut connection = self.reader().await?;
+        let values = [Value::text(organization), Value::moment(horizon)];
+        let chains = leaf_chains(&mut connection, &values).await?;
+        drop(connection);
+        if chains.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut leaves: HashMap<String, Expiring> = HashMap::new();
+        for workload in self.list_workloads(organization, 0).await? {
+            let Some(leaf) = workload.chain.and_then(|chain| chains.get(&chain)) else {
+                continue;
+            };
+            let leaf = leaves
+                .entry(leaf.sha256.clone())
+                .or_insert_with(|| leaf.clone());
+            leaf.last_seen = leaf.last_seen.max(Some(workload.last_seen));
+            leaf.requests = Some(leaf.requests.unwrap_or(0) + workload.requests);
+        }
+        let matters = |leaf: &Expiring| {
+            leaf.expires_at > now || leaf.last_seen.is_some_and(|seen| seen > leaf.expires_at)
+        };
+        Ok(leaves.into_values().filter(matters).collect())
+    }
+}
+
+async fn leaf_chains(
+    connection: &mut Connection,
+    values: &[Value<'_>],
+) -> Result<HashMap<ChainDigest, Expiring>, StoreError> {
+    let sql = "SELECT c.sha256, k.sha256, c.subject, c.not_after FROM observed_chains c \
+        JOIN observed_certificates k ON k.seq = c.leaf \
+        WHERE c.organization_id = $1 AND c.not_after <= $2";
+    let chains = connection.query(sql, values, |row| {
+        let leaf = leaf(row.bytes(1)?, row.text(2)?, row.moment(3)?);
+        Ok((chain_digest(row, 0)?, leaf))
+    });
+    Ok(chains.await?.into_iter().collect())
+}
+
+fn leaf(sha256: &[u8], subject: &str, expires_at: UnixSeconds) -> Expiring {
+    Expiring {
+        kind: ExpiringKind::Leaf,
+        id: None,
+        name: (!subject.is_empty()).then(|| subject.to_owned()),
+        sha256: HEXLOWER.encode(sha256),
+        expires_at,
+        last_seen: None,
+        requests: None,
+    }
+}
+
+fn read_anchor(row: &Row<'_>) -> Result<Candidate, StoreError> {
+    let expires_at = row.moment(4)?;
+    Ok(Candidate {
+        organization: row.parse(0)?,
+        thing: row.text(1)?.to_owned(),
+        expiring: Expiring {
+            kind: ExpiringKind::Anchor,
+            id: Some(row.parse(1)?),
+            name: row.optional_text(2)?.map(str::to_owned),
+            sha256: HEXLOWER.encode(row.bytes(3)?),
+            expires_at,
+            last_seen: None,
+            requests: None,
+        },
+        lifetime: expires_at.saturating_sub(row.moment(5)?),
+    })
+}
+
+fn read_leaf(row: &Row<'_>) -> Result<Candidate, StoreError> {
+    let (from, to) = leaf_validity(row.bytes(5)?).unwrap_or_default();
+    Ok(Candidate {
+        organization: row.parse(0)?,
+        thing: row.text(1)?.to_owned(),
+        expiring: leaf(row.bytes(3)?, row.text(2)?, row.moment(4)?),
+        lifetime: to.saturating_sub(from),
+    })
+}

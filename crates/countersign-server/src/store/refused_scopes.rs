@@ -1,0 +1,136 @@
+//! When a scope begins to refuse: told to webhooks once, until it has not refused for an hour.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use countersign_types::{
+    UnixSeconds,
+    id::{OrganizationId, ProjectId},
+    observation::Observation,
+};
+use serde_json::json;
+
+use super::{
+    StoreError, connection::Connection, sources::Sources, value::Value,
+    webhook_deliveries::Outgoing,
+};
+
+/// For how long a scope must not have refused, in seconds.
+const QUIET: UnixSeconds = 60 * 60;
+
+/// Refusals of a scope in one batch.
+pub(super) struct Refused<'a> {
+    organization: &'a OrganizationId,
+    /// `None` for a key without a project.
+    project: Option<&'a ProjectId>,
+    /// Of the first of them.
+    code: &'static str,
+    requests: u64,
+    first_seen: UnixSeconds,
+    last_seen: UnixSeconds,
+}
+
+/// Notes the refusals of a batch: a scope once, in one order on every node.
+pub(super) async fn note<'a>(
+    connection: &mut Connection,
+    sources: &Sources,
+    refusals: impl Iterator<Item = Refused<'a>>,
+) -> Result<(), StoreError> {
+    let mut scopes: BTreeMap<_, Refused<'a>> = BTreeMap::new();
+    for refused in refusals {
+        match scopes.entry((refused.organization, refused.project)) {
+            Entry::Occupied(mut known) => known.get_mut().add(&refused),
+            Entry::Vacant(place) => {
+                place.insert(refused);
+            }
+        }
+    }
+    for refused in scopes.values() {
+        refused.note(connection, sources).await?;
+    }
+    Ok(())
+}
+
+impl<'a> Refused<'a> {
+    /// The refusals of an observation, first and last seen at these moments.
+    pub(super) fn of(
+        observation: &'a Observation,
+        code: &'static str,
+        [first_seen, last_seen]: [UnixSeconds; 2],
+    ) -> Self {
+        Self {
+            organization: &observation.organization,
+            project: observation.project.as_ref(),
+            code,
+            requests: observation.requests,
+            first_seen,
+            last_seen,
+        }
+    }
+
+    /// Adds others of the same scope.
+    fn add(&mut self, other: &Self) {
+        if other.first_seen < self.first_seen {
+            (self.first_seen, self.code) = (other.first_seen, other.code);
+        }
+        self.last_seen = self.last_seen.max(other.last_seen);
+        self.requests += other.requests;
+    }
+
+    /// Keeps the moment, and tells of the beginning if this is one. The row decides which of two
+    /// nodes tells: the second waits for the first, and then finds that it has begun.
+    async fn note(&self, connection: &mut Connection, sources: &Sources) -> Result<(), StoreError> {
+        let project = self.project.map_or("", ProjectId::as_str);
+        let (organization, project) = (Value::text(self.organization), Value::Text(project));
+        let last = Value::moment(self.last_seen);
+        let inserted = connection
+            .execute(
+                "INSERT INTO refused_scopes (organization_id, project_id, last_refused_at) \
+                 VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                &[organization, project, last],
+            )
+            .await?;
+        let begun = if inserted > 0 {
+            inserted
+        } else {
+            let quiet_since = Value::moment(self.first_seen.saturating_sub(QUIET));
+            connection
+                .execute(
+                    "UPDATE refused_scopes SET last_refused_at = $3 WHERE organization_id = $1 \
+                     AND project_id = $2 AND last_refused_at < $4",
+                    &[organization, project, last, quiet_since],
+                )
+                .await?
+        };
+        if begun > 0 {
+            return self.tell(connection, sources).await;
+        }
+        connection
+            .execute(
+                "UPDATE refused_scopes SET last_refused_at = $3 WHERE organization_id = $1 \
+                 AND project_id = $2 AND last_refused_at < $3",
+                &[organization, project, last],
+            )
+            .await?;
+        Ok(())
+    }
+
+    async fn tell(&self, connection: &mut Connection, sources: &Sources) -> Result<(), StoreError> {
+        let (organization, project) = (self.organization, self.project);
+        tracing::warn!(%organization, project = project.map(ProjectId::as_str), code = self.code, "a scope begins to refuse");
+        let data = json!({
+            "project": project,
+            "code": self.code,
+            "requests": self.requests,
+            "first_seen": self.first_seen,
+            "last_seen": self.last_seen,
+        });
+        let outgoing = Outgoing {
+            event_type: "refusals.started",
+            at: sources.now(),
+            data: &data,
+        };
+        outgoing
+            .enqueue_to_all(connection, sources, organization)
+            .await
+    }
+}

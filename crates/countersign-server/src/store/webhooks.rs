@@ -1,0 +1,207 @@
+//! Webhooks of an organization.
+
+use aws_lc_rs::hmac;
+use countersign_types::{
+    audit::{AuditEvent, WebhookChange},
+    id::{OrganizationId, WebhookId},
+    page::Page,
+    secret::Secret,
+    webhook::{
+        DeletedWebhook, DeletedWebhookObject, MAX_WEBHOOKS_PER_ORGANIZATION, SECRET_PREFIX,
+        Webhook, WebhookObject,
+    },
+};
+use data_encoding::BASE64;
+
+use super::{
+    Change, Kind, PageRequest, Store, StoreError, WriteTx,
+    connection::Connection,
+    listing::Listing,
+    value::{Row, Value},
+};
+
+/// As many bytes as the hash has: more would not make it harder to guess.
+const SECRET_BYTES: usize = 32;
+
+/// A webhook to make. The edge has looked at its URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewWebhook {
+    /// Where events are sent.
+    pub url: Secret,
+    /// The host of the URL, which the audit log shows.
+    pub host: String,
+}
+
+/// What a webhook's events are signed with.
+pub(crate) struct SigningKey(hmac::Key);
+
+impl SigningKey {
+    pub(super) fn new(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    /// Standard Webhooks, "Signature scheme": HMAC-SHA256 of `id.timestamp.body` in base 64.
+    pub(crate) fn sign(&self, id: &str, timestamp: u64, body: &str) -> String {
+        let signed = format!("{id}.{timestamp}.{body}");
+        let tag = hmac::sign(&self.0, signed.as_bytes());
+        format!("v1,{}", BASE64.encode(tag.as_ref()))
+    }
+}
+
+impl Store {
+    /// An organization's webhooks.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownCursor`].
+    pub async fn list_webhooks(
+        &self,
+        organization: &OrganizationId,
+        request: &PageRequest,
+    ) -> Result<Page<Webhook>, StoreError> {
+        let mut connection = self.reader().await?;
+        webhooks(&[Value::text(organization)])
+            .page(&mut connection, request, read)
+            .await
+    }
+
+    /// A webhook, without its secret.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn retrieve_webhook(
+        &self,
+        organization: &OrganizationId,
+        id: &WebhookId,
+    ) -> Result<Webhook, StoreError> {
+        find(&mut self.reader().await?, organization, id).await
+    }
+}
+
+impl WriteTx {
+    /// Makes a webhook; the answer holds its secret, this once.
+    ///
+    /// # Errors
+    /// [`StoreError::WebhookLimit`].
+    pub async fn create_webhook(&mut self, new: NewWebhook) -> Result<Change<Webhook>, StoreError> {
+        if usize::try_from(self.webhooks).is_ok_and(|count| count >= MAX_WEBHOOKS_PER_ORGANIZATION)
+        {
+            return Err(StoreError::WebhookLimit);
+        }
+        let id = WebhookId::from_random(self.sources().id()?);
+        let secret: [u8; SECRET_BYTES] = self.sources().bytes()?;
+        self.connection
+            .execute(
+                "INSERT INTO webhooks (id, organization_id, url, secret, created_at) \
+                 VALUES ($1, $2, $3, $4, $5)",
+                &[
+                    Value::text(&id),
+                    Value::text(&self.organization),
+                    Value::Text(new.url.reveal()),
+                    Value::Bytes(&secret),
+                    Value::moment(self.now),
+                ],
+            )
+            .await?;
+        self.count_webhooks(self.webhooks + 1).await?;
+        let created = WebhookChange::Created { host: new.host };
+        let events = vec![self.webhook_changed(&id, created)];
+        Ok(Change {
+            answer: Webhook {
+                object: WebhookObject::Webhook,
+                id,
+                url: new.url,
+                created_at: self.now,
+                secret: Some(Secret::new(
+                    SECRET_PREFIX.to_owned() + &BASE64.encode(&secret),
+                )),
+            },
+            events,
+        })
+    }
+
+    /// Deletes a webhook, and what was on its way to it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn delete_webhook(
+        &mut self,
+        id: &WebhookId,
+    ) -> Result<Change<DeletedWebhook>, StoreError> {
+        find(&mut self.connection, &self.organization, id).await?;
+        for sql in [
+            "DELETE FROM webhook_deliveries WHERE webhook_id = $1",
+            "DELETE FROM webhooks WHERE id = $1",
+        ] {
+            self.connection.execute(sql, &[Value::text(id)]).await?;
+        }
+        self.count_webhooks(self.webhooks.saturating_sub(1)).await?;
+        Ok(Change {
+            answer: DeletedWebhook {
+                object: DeletedWebhookObject::Deleted,
+                id: id.clone(),
+                deleted: true,
+            },
+            events: vec![self.webhook_changed(id, WebhookChange::Deleted)],
+        })
+    }
+
+    /// Sends a webhook an event that says only that it is tested. The answer is the webhook.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn test_webhook(&mut self, id: &WebhookId) -> Result<Change<Webhook>, StoreError> {
+        Ok(Change {
+            answer: find(&mut self.connection, &self.organization, id).await?,
+            events: vec![self.webhook_changed(id, WebhookChange::Tested)],
+        })
+    }
+
+    fn webhook_changed(&self, id: &WebhookId, change: WebhookChange) -> AuditEvent {
+        AuditEvent::WebhookChanged {
+            organization: self.organization.clone(),
+            id: id.clone(),
+            change,
+        }
+    }
+
+    async fn count_webhooks(&mut self, count: u64) -> Result<(), StoreError> {
+        self.connection
+            .execute(
+                "UPDATE organizations SET webhooks = $2 WHERE id = $1",
+                &[Value::text(&self.organization), Value::moment(count)],
+            )
+            .await?;
+        self.webhooks = count;
+        Ok(())
+    }
+}
+
+pub(super) async fn find(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+    id: &WebhookId,
+) -> Result<Webhook, StoreError> {
+    webhooks(&[Value::text(organization)])
+        .retrieve(connection, id.as_str(), read)
+        .await?
+        .ok_or_else(|| StoreError::not_found(Kind::Webhook, id.as_str()))
+}
+
+const fn webhooks<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
+    Listing {
+        columns: "t.id, t.url, t.created_at",
+        from: "FROM webhooks t WHERE t.organization_id = $1",
+        only: "",
+        values,
+    }
+}
+
+fn read(row: &Row<'_>) -> Result<Webhook, StoreError> {
+    Ok(Webhook {
+        object: WebhookObject::Webhook,
+        id: row.parse(0)?,
+        url: Secret::new(row.text(1)?),
+        created_at: row.moment(2)?,
+        secret: None,
+    })
+}

@@ -1,0 +1,76 @@
+//! What expires soon: active trust anchors, and the leaves that clients were seen with.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{UnixSeconds, id::CertificateId, page::ListObject};
+
+/// How many days before something expires it is told, each once.
+pub const THRESHOLD_DAYS: [u64; 5] = [1, 7, 30, 60, 90];
+/// How many days are looked ahead when nothing is asked.
+pub const DEFAULT_WITHIN_DAYS: u64 = 30;
+/// The most days that can be looked ahead.
+pub const MAX_WITHIN_DAYS: u64 = 3650;
+/// The most entries of a list.
+pub const MAX_EXPIRING: usize = 1000;
+
+/// What expires within some time, the soonest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ExpiringList {
+    /// Always `list`.
+    pub object: ListObject,
+    /// The entries.
+    pub data: Vec<Expiring>,
+    /// Whether there is more than one answer holds.
+    pub has_more: bool,
+}
+
+/// An active anchor, or a leaf that was presented.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Expiring {
+    /// Which of the two.
+    pub kind: ExpiringKind,
+    /// The anchor's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub id: Option<CertificateId>,
+    /// The anchor's name, or the leaf's subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub name: Option<String>,
+    /// SHA-256 of its DER, in hexadecimal.
+    pub sha256: String,
+    /// When it expires, in Unix seconds.
+    pub expires_at: UnixSeconds,
+    /// When the leaf was last seen, in Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub last_seen: Option<UnixSeconds>,
+    /// The leaf's requests, as far back as observations are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub requests: Option<u64>,
+}
+
+/// What it is that expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ExpiringKind {
+    /// A trust anchor that is active somewhere, enforced or only reported.
+    Anchor,
+    /// A client's certificate that was presented.
+    Leaf,
+}
+
+impl ExpiringKind {
+    /// The kind as the API writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anchor => "anchor",
+            Self::Leaf => "leaf",
+        }
+    }
+}
