@@ -7,6 +7,5 @@
 )]
 
 mod both_sides;
-mod cost;
 mod counted;
 mod scene;
