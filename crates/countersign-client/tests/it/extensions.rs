@@ -40,6 +40,41 @@ async fn a_server_that_knows_it_is_sent_it() {
 }
 
 #[tokio::test]
+async fn a_preview_says_that_it_is_one() {
+    let preview = json!({
+        "object": "organization.project.certificate.deactivation.preview", "data": [],
+        "knows_nothing": true, "unobserved_projects": ["proj_a"], "since": null, "judged_at": 7,
+        "workloads": 0, "identities": 0, "requests": 0, "starts_to_fail": [],
+        "starts_to_pass": [], "would_fail_once_enforced": [], "still_passing": 0,
+        "still_failing": 0, "unjudged": 0, "last_used": null,
+    });
+    let peer = Peer::start(vec![known(&["preview"]), peer::json(200, &[], &preview)]).await;
+    let ids = ["cert_a".parse().unwrap()];
+    let scope = Scope::Project("proj_a".parse().unwrap());
+    let client = peer.client();
+    let found = client.certificates().preview_deactivate(&scope, &ids).await;
+    assert!(found.unwrap().knows_nothing);
+    let seen = peer.seen();
+    let path = "POST /v1/organization/projects/proj_a/certificates/deactivate";
+    assert_eq!(seen[1].line, path);
+    let sent: Value = serde_json::from_str(&seen[1].body).unwrap();
+    assert_eq!(
+        sent,
+        json!({ "certificate_ids": ["cert_a"], "preview": true })
+    );
+
+    let peer = Peer::start(vec![known(&["enforcement"])]).await;
+    let client = peer.client();
+    let enforce = Enforcement::Enforce;
+    let refused = client
+        .certificates()
+        .preview_activate(&scope, &ids, enforce)
+        .await;
+    assert!(matches!(refused, Err(Error::Unsupported { .. })));
+    assert_eq!(peer.lines().len(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_may_not_know_it_is_sent_nothing() {
     let error =
         json!({ "error": { "message": "Invalid URL", "type": "x", "param": null, "code": null } });

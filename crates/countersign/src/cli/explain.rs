@@ -60,6 +60,10 @@ fn story(explanation: &Value) -> String {
             story += &format!("{name:<13} {value}\n");
         }
     }
+    let report_only = explanation.get("report_only");
+    if report_only.and_then(Value::as_bool) == Some(true) {
+        story += "it passed; anchors that are only reported would refuse it\n";
+    }
     let findings = explanation.get("trace").and_then(Value::as_array);
     for finding in findings.into_iter().flatten() {
         let anchor = text(finding, "anchor").unwrap_or_else(|| "any anchor".to_owned());
