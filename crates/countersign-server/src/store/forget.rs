@@ -28,8 +28,8 @@ impl Store {
                     day,
                 ),
                 (
-                    "DELETE FROM observed_outcomes WHERE seq > $1 AND seq <= $2 AND last_seen < $3",
-                    moment,
+                    "DELETE FROM observed_outcomes WHERE seq > $1 AND seq <= $2 AND last_day < $3",
+                    day,
                 ),
             ],
         )

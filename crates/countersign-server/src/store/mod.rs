@@ -20,6 +20,7 @@ mod mint;
 mod observations;
 mod observed_chains;
 mod organizations;
+mod plausible;
 mod postgres;
 mod postgres_url;
 mod projects;

@@ -18,14 +18,13 @@ use super::{
     Store, StoreError,
     connection::Connection,
     observed_chains::{self, ReceivedChain, Stored},
+    plausible::is_plausible,
     refused_scopes::{self, Refused},
     value::Value,
 };
 
 /// Seconds of a day.
 pub(super) const DAY: UnixSeconds = 24 * 60 * 60;
-/// More requests than one observation can have counted, far from where a sum would overflow.
-const MAX_REQUESTS: u64 = 1 << 40;
 /// How a request that would have been let through is written down.
 const PERMIT: &str = "permit";
 
@@ -215,32 +214,6 @@ fn id_or_empty(id: Option<&CertificateId>) -> &str {
     id.map_or("", CertificateId::as_str)
 }
 
-/// Whether an observation can be so, whoever sends it.
-fn is_plausible(observation: &Observation) -> bool {
-    let judged = |code: Option<ErrorCode>| {
-        code.is_none_or(|code| {
-            matches!(
-                code,
-                ErrorCode::CertificateRequired
-                    | ErrorCode::InvalidCertificate
-                    | ErrorCode::CertificateVerificationFailed
-                    | ErrorCode::CertificateAttributeVerificationFailed
-                    | ErrorCode::AuthenticationTemporarilyUnavailable
-            )
-        })
-    };
-    let reported = observation.reported.as_ref();
-    let has_anchor = observation.anchor.is_some();
-    let names_anchor = has_anchor || reported.is_some_and(|it| it.anchor.is_some());
-    (1..=MAX_REQUESTS).contains(&observation.requests)
-        && (observation.project.is_some() || observation.key.is_some())
-        && judged(observation.code)
-        && judged(reported.and_then(|it| it.code))
-        && (!names_anchor || observation.chain.is_some())
-        && has_anchor == observation.anchor_scope.is_some()
-        && (observation.anchor_scope != Some(AnchorScope::Project) || observation.project.is_some())
-}
-
 /// Whose an anchor is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -396,23 +369,24 @@ async fn find_chains<'a>(
     Ok(chains)
 }
 
-const UPDATE_OUTCOME: &str = "UPDATE observed_outcomes SET \
-    first_seen = CASE WHEN first_seen > $10 THEN $10 ELSE first_seen END, \
-    last_seen = CASE WHEN last_seen < $11 THEN $11 ELSE last_seen END \
+const FIND_OUTCOME: &str = "SELECT seq, first_seen, last_day FROM observed_outcomes \
     WHERE organization_id = $1 AND project_id = $2 AND key_id = $3 AND chain = $4 AND code = $5 \
-    AND anchor_id = $6 AND anchor_project = $7 AND reported = $8 AND reported_anchor_id = $9 \
-    RETURNING seq";
+    AND anchor_id = $6 AND anchor_project = $7 AND reported = $8 AND reported_anchor_id = $9";
+
+const UPDATE_OUTCOME: &str = "UPDATE observed_outcomes SET \
+    first_seen = CASE WHEN first_seen > $2 THEN $2 ELSE first_seen END, \
+    last_day = CASE WHEN last_day < $3 THEN $3 ELSE last_day END WHERE seq = $1";
 
 /// Another node may have inserted it just now.
 const INSERT_OUTCOME: &str = "INSERT INTO observed_outcomes (organization_id, project_id, key_id, \
-    chain, code, anchor_id, anchor_project, reported, reported_anchor_id, first_seen, last_seen, \
+    chain, code, anchor_id, anchor_project, reported, reported_anchor_id, first_seen, last_day, \
     leaf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
     ON CONFLICT (organization_id, project_id, key_id, chain, code, anchor_id, anchor_project, \
     reported, reported_anchor_id) DO UPDATE SET \
     first_seen = CASE WHEN excluded.first_seen < observed_outcomes.first_seen \
     THEN excluded.first_seen ELSE observed_outcomes.first_seen END, \
-    last_seen = CASE WHEN excluded.last_seen > observed_outcomes.last_seen \
-    THEN excluded.last_seen ELSE observed_outcomes.last_seen END RETURNING seq";
+    last_day = CASE WHEN excluded.last_day > observed_outcomes.last_day \
+    THEN excluded.last_day ELSE observed_outcomes.last_day END RETURNING seq";
 
 /// Adds to what was counted for an outcome on a day.
 async fn add(
@@ -423,21 +397,23 @@ async fn add(
     let outcome = outcome(connection, count, chain).await?;
     connection
         .execute(
-            "INSERT INTO observations (outcome, day, requests) VALUES ($1, $2, $3) \
+            "INSERT INTO observations (outcome, day, requests, last_seen) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (outcome, day) DO UPDATE SET \
-             requests = observations.requests + excluded.requests",
+             requests = observations.requests + excluded.requests, \
+             last_seen = CASE WHEN excluded.last_seen > observations.last_seen \
+             THEN excluded.last_seen ELSE observations.last_seen END",
             &[
                 Value::moment(outcome),
                 Value::moment(count.day),
                 Value::moment(count.observation.requests),
+                Value::moment(count.last_seen),
             ],
         )
         .await?;
     Ok(())
 }
 
-/// The row of an outcome, its times brought up to date. Most are there: only those that are not
-/// take a number.
+/// The row of an outcome. Most are there, and nothing of them changes but once a day.
 async fn outcome(
     connection: &mut Connection,
     count: &Count<'_>,
@@ -454,15 +430,26 @@ async fn outcome(
         Value::Text(count.reported),
         Value::Text(count.reported_anchor),
         Value::moment(count.first_seen),
-        Value::moment(count.last_seen),
+        Value::moment(count.day),
         Value::moment(chain.leaf),
     ];
-    let (known, _) = values.split_at(values.len() - 1);
-    let found = connection.find(UPDATE_OUTCOME, known, |row| row.moment(0));
-    match found.await? {
-        Some(seq) => Ok(seq),
-        None => connection.number(INSERT_OUTCOME, &values).await,
+    let (known, _) = values.split_at(values.len() - 3);
+    let found = connection.find(FIND_OUTCOME, known, |row| {
+        Ok((row.moment(0)?, row.moment(1)?, row.moment(2)?))
+    });
+    if let Some((seq, first_seen, last_day)) = found.await? {
+        if first_seen <= count.first_seen && last_day >= count.day {
+            return Ok(seq);
+        }
+        let times = [count.first_seen, count.day].map(Value::moment);
+        let [first_seen, day] = times;
+        let update = [Value::moment(seq), first_seen, day];
+        // Another node may just have removed it.
+        if connection.execute(UPDATE_OUTCOME, &update).await? > 0 {
+            return Ok(seq);
+        }
     }
+    connection.number(INSERT_OUTCOME, &values).await
 }
 
 /// Adds to what was counted for the anchors that let the requests through.
@@ -470,26 +457,31 @@ async fn add_to_anchors(
     connection: &mut Connection,
     counts: &[Count<'_>],
 ) -> Result<(), StoreError> {
-    let mut sums: BTreeMap<(&str, &str, &str, u64), u64> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, &str, &str, u64), (u64, UnixSeconds)> = BTreeMap::new();
     let permitted = |count: &&Count<'_>| count.code.is_empty() && !count.anchor.is_empty();
     for count in counts.iter().filter(permitted) {
         let organization = count.observation.organization.as_str();
         let place = (organization, count.anchor, count.anchor_project, count.day);
-        *sums.entry(place).or_default() += count.observation.requests;
+        let (requests, last_seen) = sums.entry(place).or_default();
+        *requests += count.observation.requests;
+        *last_seen = count.last_seen.max(*last_seen);
     }
-    for ((organization, anchor, project, day), requests) in sums {
+    for ((organization, anchor, project, day), (requests, last_seen)) in sums {
         connection
             .execute(
                 "INSERT INTO anchor_requests (organization_id, anchor_id, anchor_project, day, \
-                 requests) VALUES ($1, $2, $3, $4, $5) \
+                 requests, last_seen) VALUES ($1, $2, $3, $4, $5, $6) \
                  ON CONFLICT (organization_id, anchor_id, anchor_project, day) DO UPDATE SET \
-                 requests = anchor_requests.requests + excluded.requests",
+                 requests = anchor_requests.requests + excluded.requests, \
+                 last_seen = CASE WHEN excluded.last_seen > anchor_requests.last_seen \
+                 THEN excluded.last_seen ELSE anchor_requests.last_seen END",
                 &[
                     Value::Text(organization),
                     Value::Text(anchor),
                     Value::Text(project),
                     Value::moment(day),
                     Value::moment(requests),
+                    Value::moment(last_seen),
                 ],
             )
             .await?;

@@ -22,18 +22,18 @@ use super::{
 
 /// What the database is asked for an anchor, by where it was active. The anchor is the
 /// organization's: whoever asks has seen to that, and no row names another organization's.
-const LEAVES: &str = "SELECT anchor_project, max(last_seen), \
-     count(DISTINCT CASE WHEN last_seen >= $2 THEN leaf END), \
-     count(DISTINCT CASE WHEN last_seen >= $3 THEN leaf END), \
-     count(DISTINCT CASE WHEN last_seen >= $4 THEN leaf END) \
+const LEAVES: &str = "SELECT anchor_project, \
+     count(DISTINCT CASE WHEN last_day >= $2 THEN leaf END), \
+     count(DISTINCT CASE WHEN last_day >= $3 THEN leaf END), count(DISTINCT leaf) \
      FROM observed_outcomes WHERE anchor_id = $1 AND anchor_id <> '' AND code = '' \
-     GROUP BY anchor_project ORDER BY anchor_project";
+     AND last_day >= $4 GROUP BY anchor_project";
 
-const REQUESTS: &str = "SELECT anchor_project, \
+const REQUESTS: &str = "SELECT anchor_project, max(last_seen), \
      CAST(sum(CASE WHEN day >= $3 THEN requests ELSE 0 END) AS BIGINT), \
      CAST(sum(CASE WHEN day >= $4 THEN requests ELSE 0 END) AS BIGINT), \
-     CAST(sum(requests) AS BIGINT) FROM anchor_requests \
-     WHERE organization_id = $1 AND anchor_id = $2 AND day >= $5 GROUP BY anchor_project";
+     CAST(sum(CASE WHEN day >= $5 THEN requests ELSE 0 END) AS BIGINT) FROM anchor_requests \
+     WHERE organization_id = $1 AND anchor_id = $2 \
+     GROUP BY anchor_project ORDER BY anchor_project";
 
 /// Rows that differ only in what is reported are one use: the first of them stands for all.
 const USE: &str = "o.anchor_id = $1 AND o.anchor_id <> '' AND o.code = '' \
@@ -105,7 +105,8 @@ impl Store {
         let sql = format!(
             "SELECT o.seq, o.anchor_project, o.project_id, o.key_id, l.sha256, c.subject, \
              c.names, c.issuer, c.not_after, (SELECT min(e.first_seen) {SAME}), \
-             (SELECT max(e.last_seen) {SAME}), {} \
+             (SELECT max(d.last_seen) FROM observations d WHERE d.outcome IN (SELECT e.seq {SAME})), \
+             {} \
              FROM observed_outcomes o JOIN observed_chains c ON c.seq = o.chain \
              JOIN observed_certificates l ON l.seq = o.leaf \
              WHERE {USE} AND o.organization_id = $2 AND o.seq {than} $3 \
@@ -141,8 +142,7 @@ async fn usage(
     id: &CertificateId,
     today: u64,
 ) -> Result<CertificateUsage, StoreError> {
-    let [day_1, day_7, day_30] = first_days(today);
-    let [from_1, from_7, from_30] = [day_1, day_7, day_30].map(|day| Value::moment(day * DAY));
+    let [day_1, day_7, day_30] = first_days(today).map(Value::moment);
     let windows = |row: &Row<'_>, first: usize| {
         Ok::<_, StoreError>(Windows {
             days_1: row.moment(first)?,
@@ -150,25 +150,23 @@ async fn usage(
             days_30: row.moment(first + 2)?,
         })
     };
-    let [day_1, day_7, day_30] = [day_1, day_7, day_30].map(Value::moment);
     let (organization, anchor) = (Value::text(organization), Value::text(id));
-    let requests: BTreeMap<String, Windows> = connection
-        .query(
-            REQUESTS,
-            &[organization, anchor, day_1, day_7, day_30],
-            |row| Ok((row.text(0)?.to_owned(), windows(row, 1)?)),
-        )
+    let leaves: BTreeMap<String, Windows> = connection
+        .query(LEAVES, &[anchor, day_1, day_7, day_30], |row| {
+            Ok((row.text(0)?.to_owned(), windows(row, 1)?))
+        })
         .await?
         .into_iter()
         .collect();
+    let values = [organization, anchor, day_1, day_7, day_30];
     let scopes: Vec<ScopeUsage> = connection
-        .query(LEAVES, &[anchor, from_1, from_7, from_30], |row| {
-            let requests = requests.get(row.text(0)?);
+        .query(REQUESTS, &values, |row| {
+            let leaves = leaves.get(row.text(0)?);
             Ok(ScopeUsage {
                 project_id: row.parse_unless_empty::<ProjectId>(0)?,
                 last_used: row.moment(1)?,
-                requests: requests.copied().unwrap_or_default(),
-                leaves: windows(row, 2)?,
+                requests: windows(row, 2)?,
+                leaves: leaves.copied().unwrap_or_default(),
             })
         })
         .await?;

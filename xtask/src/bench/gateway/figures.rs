@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     bench::{
         gateway::{
-            doors::{COUNTERSIGN, ENVOY, HAPROXY, NGINX},
+            doors::{COUNTERSIGN, ENVOY, HAPROXY, NGINX, UNOBSERVED},
             measures::{GET, HTTP2, LARGE, MEMORY, P50, POST, SEEN, UNSEEN},
         },
         report::Goal,
@@ -122,6 +122,18 @@ pub(crate) fn print(figures: &[Figure]) {
         }
         say(&line);
     }
+    if let Some(cost) = observing(figures) {
+        let percent = (cost - 1.0) * 100.0;
+        say(&format!(
+            "{GET}: observations cost {percent:+.1} % of its CPU"
+        ));
+    }
+}
+
+/// The CPU of a request with observations to that without.
+fn observing(figures: &[Figure]) -> Option<f64> {
+    let median = |server| Some(find(figures, server, GET)?.median);
+    Some(median(COUNTERSIGN)? / median(UNOBSERVED)?)
 }
 
 /// The goals, of which those whose peers are absent are left out.
@@ -139,6 +151,9 @@ pub(crate) fn goals(figures: &[Figure]) -> Vec<Goal> {
         let goal = format!("{measure}: of nginx's and HAProxy's CPU");
         goals.extend(ratio(measure).map(|ratio| Goal::at_most(&goal, ratio, limit)));
     }
+    let observing = observing(figures);
+    let goal = format!("{GET}: CPU with observations, of that without");
+    goals.extend(observing.map(|share| Goal::at_most(&goal, share, 1.03)));
     let against = |peer, measure| {
         let (ours, peer) = (ours(measure)?, find(figures, peer, measure)?);
         Some(peer.median / ours.median)

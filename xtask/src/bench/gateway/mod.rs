@@ -7,7 +7,7 @@ mod figures;
 mod measures;
 mod traffic;
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, rc::Rc};
 
 use serde_json::json;
 
@@ -78,7 +78,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let leaves = leaves.max().unwrap_or(1);
     let traffic = Traffic::prepare(arguments.quick, directory.path(), leaves)?;
     let upstream = traffic.upstream()?;
-    let countersign = Countersign::prepare(program, directory.path())?;
+    let countersign = Rc::new(Countersign::prepare(program, directory.path())?);
+    let unobserved = Kind::Unobserved(Rc::clone(&countersign));
     let mut kinds = vec![Kind::Countersign(countersign)];
     kinds.extend(peers);
     let mut figures = Figures::default();
@@ -86,6 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         say(&format!("{}: {}", kind.name(), kind.version()?));
         memory(kind, &traffic, &upstream, plan.idle, &mut figures)?;
     }
+    kinds.push(unobserved);
     let doors = kinds
         .iter()
         .map(|kind| start(kind, &traffic, &upstream))
@@ -162,7 +164,7 @@ impl Bench<'_> {
         if measure.what == What::Latency {
             return self.latency(&load, figures);
         }
-        for door in self.doors {
+        for door in self.doors.iter().filter(|door| door.takes(measure.name)) {
             let process = door.server.process();
             let before = cpu_seconds_of_family(process)?;
             self.send(door, measure.name, &load)?;
@@ -185,7 +187,7 @@ impl Bench<'_> {
             Ok(times.ok_or("the load told no times")?)
         };
         let own = times(&self.traffic.send(&upstream, &plain)?)?;
-        for door in self.doors {
+        for door in self.doors.iter().filter(|door| door.takes(P50)) {
             let (p50, p99) = times(&self.send(door, P50, load)?)?;
             figures.add(door.name, P50, "us", p50 - own.0);
             figures.add(door.name, P99, "us", p99 - own.1);

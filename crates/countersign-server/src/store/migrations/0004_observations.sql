@@ -51,22 +51,24 @@ CREATE TABLE observed_outcomes (
     reported TEXT NOT NULL,
     reported_anchor_id TEXT NOT NULL,
     first_seen BIGINT NOT NULL,
-    last_seen BIGINT NOT NULL,
+    last_day BIGINT NOT NULL,
     UNIQUE (organization_id, project_id, key_id, chain, code, anchor_id, anchor_project,
             reported, reported_anchor_id)
 );
 CREATE INDEX observed_outcomes_in_order ON observed_outcomes (organization_id, seq);
 CREATE INDEX observed_outcomes_by_anchor
-    ON observed_outcomes (anchor_id, anchor_project, last_seen, leaf)
+    ON observed_outcomes (anchor_id, anchor_project, last_day, leaf)
     WHERE anchor_id <> '' AND code = '';
 CREATE INDEX observed_outcomes_of_anchor ON observed_outcomes (anchor_id, seq)
     WHERE anchor_id <> '' AND code = '';
 
--- How many requests had an outcome on a day.
+-- How many requests had an outcome on a day. What moves with every batch stands here, where no
+-- index has it: PostgreSQL then rewrites the row in its place.
 CREATE TABLE observations (
     outcome BIGINT NOT NULL,
     day BIGINT NOT NULL,
     requests BIGINT NOT NULL,
+    last_seen BIGINT NOT NULL,
     PRIMARY KEY (outcome, day)
 ) {clustered};
 
@@ -77,5 +79,6 @@ CREATE TABLE anchor_requests (
     anchor_project TEXT NOT NULL,
     day BIGINT NOT NULL,
     requests BIGINT NOT NULL,
+    last_seen BIGINT NOT NULL,
     PRIMARY KEY (organization_id, anchor_id, anchor_project, day)
 ) {clustered};

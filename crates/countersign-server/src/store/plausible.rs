@@ -1,0 +1,35 @@
+//! What a gateway can have seen at all, whoever it says it is.
+
+use countersign_types::{
+    error::ErrorCode,
+    observation::{AnchorScope, Observation},
+};
+
+/// More requests than one observation can have counted, far from where a sum would overflow.
+const MAX_REQUESTS: u64 = 1 << 40;
+
+/// Whether an observation can be so, whoever sends it.
+pub(super) fn is_plausible(observation: &Observation) -> bool {
+    let judged = |code: Option<ErrorCode>| {
+        code.is_none_or(|code| {
+            matches!(
+                code,
+                ErrorCode::CertificateRequired
+                    | ErrorCode::InvalidCertificate
+                    | ErrorCode::CertificateVerificationFailed
+                    | ErrorCode::CertificateAttributeVerificationFailed
+                    | ErrorCode::AuthenticationTemporarilyUnavailable
+            )
+        })
+    };
+    let reported = observation.reported.as_ref();
+    let has_anchor = observation.anchor.is_some();
+    let names_anchor = has_anchor || reported.is_some_and(|it| it.anchor.is_some());
+    (1..=MAX_REQUESTS).contains(&observation.requests)
+        && (observation.project.is_some() || observation.key.is_some())
+        && judged(observation.code)
+        && judged(reported.and_then(|it| it.code))
+        && (!names_anchor || observation.chain.is_some())
+        && has_anchor == observation.anchor_scope.is_some()
+        && (observation.anchor_scope != Some(AnchorScope::Project) || observation.project.is_some())
+}
