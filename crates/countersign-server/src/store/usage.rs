@@ -35,12 +35,13 @@ const REQUESTS: &str = "SELECT anchor_project, max(last_seen), \
      WHERE organization_id = $1 AND anchor_id = $2 \
      GROUP BY anchor_project ORDER BY anchor_project";
 
-/// Rows that differ only in what is reported are one use: the first of them stands for all.
+/// Rows that differ only in what is reported are one use: the first of them stands for all. The
+/// `+` keeps SQLite from looking for it by `seq` among all rows of the organization.
 const USE: &str = "o.anchor_id = $1 AND o.anchor_id <> '' AND o.code = '' \
      AND NOT EXISTS (SELECT 1 FROM observed_outcomes e WHERE e.organization_id = o.organization_id \
      AND e.project_id = o.project_id AND e.key_id = o.key_id AND e.chain = o.chain \
      AND e.code = '' AND e.anchor_id = o.anchor_id AND e.anchor_project = o.anchor_project \
-     AND e.seq < o.seq)";
+     AND +e.seq < o.seq)";
 
 /// All rows of the same use as `o`.
 const SAME: &str = "FROM observed_outcomes e WHERE e.organization_id = o.organization_id \
