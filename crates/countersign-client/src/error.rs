@@ -88,7 +88,7 @@ impl Error {
     }
 }
 
-/// A failure as the server tells it (SPEC section 1, "Errors").
+/// A failure as the server tells it (docs/specification.md, section 1, "Errors").
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiError {

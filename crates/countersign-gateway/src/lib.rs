@@ -1,5 +1,6 @@
 //! The door: an mTLS gateway that lets a request through only with a valid key **and** a client
-//! certificate that verifies against the anchors active for that key's project (SPEC section 3).
+//! certificate that verifies against the anchors active for that key's project
+//! (docs/specification.md, section 3).
 //!
 //! One request goes `accept` → `serve` (`identify` → `live` → `judge` → `forward`); what does not
 //! pass ends in `refusal`. `sync` keeps what is enforced true to the control plane.

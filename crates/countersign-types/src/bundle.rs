@@ -1,5 +1,5 @@
 //! What a gateway needs to judge: organizations, whole, numbered by revision. This is the only
-//! meeting point of control plane and gateway (SPEC section 4).
+//! meeting point of control plane and gateway (docs/specification.md, section 4).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! The one table of error codes: code, type and HTTP status (SPEC section 1, "Errors").
+//! The one table of error codes: code, type and HTTP status (docs/specification.md, section 1,
+//! "Errors").
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

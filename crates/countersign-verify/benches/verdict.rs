@@ -29,7 +29,7 @@ use serde::Serialize;
 /// 2027-01-15T08:00:00Z, when everything minted is valid.
 const NOW: u64 = 1_800_000_000;
 
-/// The example of SPEC section 2.
+/// The example of docs/specification.md, section 2.
 const POLICY: &str = r#"subject.organizational_unit == "Production" && subject_alt_names.exists(san, san.type == DNS && san.value.endsWith(".example.com"))"#;
 
 const KINDS: [(&str, KeyKind, &dyn VerificationAlgorithm); 3] = [

@@ -62,7 +62,7 @@ pub struct Finding {
     pub reason: Reason,
 }
 
-/// Where in the judgement something failed, in the order of SPEC section 2.
+/// Where in the judgement something failed, in the order of docs/specification.md, section 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {

@@ -1,5 +1,5 @@
-//! The judgement (SPEC section 2): a pure function of what is trusted, what was presented and the
-//! time.
+//! The judgement (docs/specification.md, section 2): a pure function of what is trusted, what
+//! was presented and the time.
 
 use aws_lc_rs::digest;
 use countersign_types::{UnixSeconds, certificate::Scope, error::ErrorCode};

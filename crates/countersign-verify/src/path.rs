@@ -19,7 +19,8 @@ use crate::{budget::MAX_SIGNATURES, denial::Reason, x509::Malformed};
 
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
-/// The signatures that count as strong enough (SPEC section 2), the most common first.
+/// The signatures that count as strong enough (docs/specification.md, section 2), the most
+/// common first.
 static ALGORITHMS: [Algorithm; 19] = [
     algorithm::ECDSA_P256_SHA256,
     algorithm::RSA_PKCS1_2048_8192_SHA256,

@@ -12,7 +12,8 @@ use crate::der::{self, Reader};
 /// certificates have ten or so, the conformance suites at most eleven.
 const MAX_EXTENSIONS: usize = 32;
 
-/// The strength of RSA keys, in bits (SPEC section 2; the upper bound is aws-lc-rs's).
+/// The strength of RSA keys, in bits (docs/specification.md, section 2; the upper bound is
+/// aws-lc-rs's).
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// Why bytes are not a certificate that can be judged.
@@ -107,7 +108,8 @@ impl<'a> Certificate<'a> {
         self.issuer == self.subject
     }
 
-    /// Whether its key is one that SPEC section 2 calls supported and strong enough.
+    /// Whether its key is one that docs/specification.md, section 2 calls supported and
+    /// strong enough.
     pub(crate) fn has_strong_key(&self) -> bool {
         self.key_strength().unwrap_or(false)
     }

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::process::{self, Outcome};
 
-/// How many certificates an organization may have (SPEC section 1).
+/// How many certificates an organization may have (docs/specification.md, section 1).
 pub(crate) const PER_ORGANIZATION: usize = 50;
 /// Organizations without certificates, for the uploads to fill.
 pub(crate) const EMPTY_ORGANIZATIONS: usize = 128;

@@ -1,4 +1,5 @@
-//! What gateways are told: the organizations that changed, each whole (SPEC section 4).
+//! What gateways are told: the organizations that changed, each whole (docs/specification.md,
+//! section 4).
 
 use std::{collections::HashMap, hash::Hash};
 

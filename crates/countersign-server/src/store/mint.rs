@@ -10,7 +10,8 @@ use countersign_types::{
 
 use super::{StoreError, connection::Connection, sources::Sources, value::Value};
 
-/// 200 bits: lists show the last 20 of them, so 180 stay secret (SPEC section 1 asks for 160).
+/// 200 bits: lists show the last 20 of them, so 180 stay secret (docs/specification.md,
+/// section 1, asks for 160).
 const RANDOM_BYTES: usize = 25;
 
 /// Lower-case Crockford base 32, as ids are written.

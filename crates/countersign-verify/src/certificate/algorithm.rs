@@ -1,4 +1,4 @@
-//! Which keys and signatures the verifier supports (SPEC section 2, item 5).
+//! Which keys and signatures the verifier supports (docs/specification.md, section 2, step 5).
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, ED25519,
@@ -21,7 +21,8 @@ pub(super) struct Algorithm {
     pub(super) supported: bool,
 }
 
-/// RSA keys of these sizes, in bits (SPEC section 2; the upper bound is aws-lc-rs's).
+/// RSA keys of these sizes, in bits (docs/specification.md, section 2; the upper bound is
+/// aws-lc-rs's).
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// A certificate's key. Supported only if aws-lc-rs can read it too: a point off its curve is no

@@ -8,7 +8,8 @@ use super::{
     rejection::Rejection,
 };
 
-/// How much validity an upload must have left, in seconds (SPEC section 1: 24 hours).
+/// How much validity an upload must have left, in seconds (docs/specification.md, section 1: 24
+/// hours).
 const LEAST_VALIDITY_LEFT: i64 = 24 * 60 * 60;
 
 /// A certificate that can be a trust anchor. There is no other way to one than these checks.
@@ -18,7 +19,8 @@ pub struct Anchor {
     key_identifier: Vec<u8>,
 }
 
-/// Reads an upload, given the time: all of SPEC section 1, "What an upload must be".
+/// Reads an upload, given the time: all of docs/specification.md, section 1, "What an upload
+/// must be".
 ///
 /// # Errors
 /// `expired_certificate` when it is sound but has no more than 24 hours of validity left,

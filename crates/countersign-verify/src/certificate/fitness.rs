@@ -3,7 +3,7 @@
 //! A self-issued certificate's own signature is not verified: the anchor is trusted because a
 //! person with the right to do so uploaded it, and a signature by its own key would add nothing to
 //! that (RFC 5280 section 6.1 takes the anchor's name and key as given). Its algorithm is checked
-//! all the same, because SPEC section 1 asks for one that the verifier supports.
+//! all the same, because docs/specification.md, section 1 asks for one that the verifier supports.
 
 use rustls_pki_types::CertificateDer;
 use x509_parser::{
@@ -120,7 +120,7 @@ fn key_usage(facts: &Facts) -> Option<Rejection> {
     })
 }
 
-/// RFC 5280 section 4.2.1.2; SPEC section 2 finds anchors by it.
+/// RFC 5280 section 4.2.1.2; docs/specification.md, section 2 finds anchors by it.
 fn key_identifier(facts: &Facts) -> Option<Rejection> {
     let identifier = facts.subject_key_identifier().unwrap_or_default();
     identifier.is_empty().then(|| {

@@ -1,5 +1,5 @@
-//! An uploaded PEM, read into a trust anchor or into the reasons why it cannot be one (SPEC
-//! section 1, "What an upload must be").
+//! An uploaded PEM, read into a trust anchor or into the reasons why it cannot be one
+//! (docs/specification.md, section 1, "What an upload must be").
 //!
 //! What the verifier can never satisfy is refused here, where a person reads the answer, and not
 //! at the gateway, where it would be a lock-out.

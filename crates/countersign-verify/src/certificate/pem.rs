@@ -6,7 +6,7 @@ use data_encoding::{BASE64, DecodeKind};
 
 use super::{private_key::holds_private_key, rejection::Rejection};
 
-/// The most bytes that an upload may have (SPEC section 1).
+/// The most bytes that an upload may have (docs/specification.md, section 1).
 pub const MAX_UPLOAD_BYTES: usize = 16 * 1024;
 
 const BEGIN: &str = "-----BEGIN";

@@ -1,7 +1,7 @@
 //! Why a policy was refused, or could not be evaluated.
 
 /// Why a policy cannot be saved: where, what is wrong, and what to write instead. It becomes
-/// `mtls_cel_policy_invalid` (SPEC section 2).
+/// `mtls_cel_policy_invalid` (docs/specification.md, section 2).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("policy line {line}, column {column}: {message}{}", Hint(.suggestion))]
 pub struct PolicyError {

@@ -12,7 +12,7 @@ pub const MAX_DEPTH: u8 = 32;
 /// The most terms: literals, names, operators and calls together. Allows a list of several hundred
 /// allowed values, which is the longest policy that people write by hand or by template.
 pub const MAX_TERMS: usize = 600;
-/// The most comprehensions inside one another (SPEC section 2).
+/// The most comprehensions inside one another (docs/specification.md, section 2).
 pub const MAX_NESTED_COMPREHENSIONS: usize = 2;
 /// The most memory that one compiled regular expression may take, in bytes: some 500 states.
 pub const MAX_REGEX_BYTES: usize = 16 * 1024;

@@ -1,4 +1,5 @@
-//! CEL policies: compiled when saved, evaluated on every verified leaf (SPEC section 2).
+//! CEL policies: compiled when saved, evaluated on every verified leaf (docs/specification.md,
+//! section 2).
 //!
 //! The language is the part of CEL that can be asked of a certificate: bools, 64-bit ints, strings
 //! and lists of them; `&& || ! == != < <= > >= in + - * / % ?:` and indexes; `exists`, `all`,

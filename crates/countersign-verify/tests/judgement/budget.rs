@@ -1,4 +1,4 @@
-//! SPEC section 2, step 5: hostile chains cost bounded work.
+//! docs/specification.md, section 2, step 5: hostile chains cost bounded work.
 
 use countersign_testca::{Key, KeyKind, Minted, root};
 use countersign_verify::{denial::Reason, judge::Verdict, presented::Presented};

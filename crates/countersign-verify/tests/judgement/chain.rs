@@ -1,4 +1,4 @@
-//! SPEC section 2, steps 4 and 5: the leaf through presented intermediates.
+//! docs/specification.md, section 2, steps 4 and 5: the leaf through presented intermediates.
 
 use countersign_testca::{
     General, Key, KeyKind, Minted, NOT_AFTER, NOT_BEFORE, Signature, Template, Usage, oid, root,

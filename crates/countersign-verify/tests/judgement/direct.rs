@@ -1,4 +1,4 @@
-//! SPEC section 2, step 3: the leaf directly under an anchor.
+//! docs/specification.md, section 2, step 3: the leaf directly under an anchor.
 
 use countersign_testca::{
     General, Key, KeyKind, NOT_AFTER, NOT_BEFORE, Name, Signature, Template, Usage, oid, root,

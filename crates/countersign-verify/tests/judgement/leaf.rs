@@ -1,4 +1,4 @@
-//! SPEC section 2, step 2: a leaf that is missing or cannot be read.
+//! docs/specification.md, section 2, step 2: a leaf that is missing or cannot be read.
 
 use countersign_testca::{oid, root};
 use countersign_types::certificate::Scope;

@@ -1,4 +1,4 @@
-//! SPEC section 2, step 6: the selected anchor's policy decides.
+//! docs/specification.md, section 2, step 6: the selected anchor's policy decides.
 
 use countersign_testca::{General, oid, root};
 use countersign_verify::judge::Verdict;

@@ -1,4 +1,4 @@
-//! SPEC section 2, step 1: what is active for a request, and in which order.
+//! docs/specification.md, section 2, step 1: what is active for a request, and in which order.
 
 use countersign_testca::root;
 

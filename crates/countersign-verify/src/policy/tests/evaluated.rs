@@ -13,7 +13,7 @@ fn answer(policy: &str, facts: &LeafFacts) -> Result<bool, EvaluationError> {
 
 /// Every one of them holds for [`facts`].
 const SATISFIED: &[&str] = &[
-    // The example of SPEC section 2.
+    // The example of docs/specification.md, section 2.
     "subject.organizational_unit == \"Production\" && subject_alt_names.exists(san, \
          san.type == DNS && san.value.endsWith(\".example.com\"))",
     "true",

@@ -1,0 +1,79 @@
+//! Holds the documentation to the repository: what one names, the other has.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a file that cannot be read fails the test"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+const SPECIFICATION: &str = "docs/specification.md";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            walk(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The comments of every Rust file but this one, line ends within a comment taken out.
+fn comments() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for directory in ["crates", "xtask", "fuzz"] {
+        walk(&root().join(directory), &mut found);
+    }
+    assert!(found.len() > 100, "only {} Rust files found", found.len());
+    found
+        .into_iter()
+        .filter(|path| !path.ends_with("xtask/tests/guides.rs"))
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let lines: Vec<&str> = text
+                .lines()
+                .map(str::trim_start)
+                .filter(|line| line.starts_with("//"))
+                .map(|line| line.trim_start_matches(['/', '!']).trim())
+                .collect();
+            (path, lines.join(" "))
+        })
+        .collect()
+}
+
+#[test]
+fn comments_point_at_sections_that_exist() {
+    let page = fs::read_to_string(root().join(SPECIFICATION)).unwrap();
+    let mut pointers = 0;
+    for (path, text) in comments() {
+        let path = path.display();
+        assert!(!text.contains("SPEC.md"), "{path} names SPEC.md");
+        assert!(!text.contains("SPEC section"), "{path} names a SPEC");
+        for rest in text.split(SPECIFICATION).skip(1) {
+            let number: String = rest
+                .strip_prefix(", section ")
+                .unwrap_or_else(|| panic!("{path}: a pointer reads `{SPECIFICATION}, section N`"))
+                .chars()
+                .take_while(char::is_ascii_digit)
+                .collect();
+            assert!(
+                page.contains(&format!("\n## {number}. ")),
+                "{path} points at section `{number}`, which {SPECIFICATION} lacks"
+            );
+            pointers += 1;
+        }
+    }
+    assert!(pointers > 25, "only {pointers} pointers found");
+}
