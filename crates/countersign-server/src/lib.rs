@@ -4,6 +4,7 @@ mod expiry;
 mod http;
 pub mod metrics;
 pub mod preview;
+mod rotation;
 mod serve;
 pub mod store;
 mod webhooks;

@@ -16,9 +16,12 @@ use serde_json::Value;
 
 use super::{
     answer::Answer, body::wrong_type, call::Call, caller::Admin, error::ApiError,
-    operation::Answered, preview, upload,
+    operation::Answered, upload,
 };
-use crate::store::{Change, Kind, StoreError};
+use crate::{
+    preview::ToggleTrial,
+    store::{Change, Kind, StoreError},
+};
 
 /// What a modification may not touch, though it is a property of certificates.
 const NOT_MODIFIABLE: [&str; 14] = [
@@ -154,9 +157,10 @@ async fn activate_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
     let preview = call.preview()?;
     let mut tx = call.write(&admin).await?;
     if preview {
-        let tried = preview::activate(tx, &scope, &ids, enforcement).await;
+        let tried = ToggleTrial::activate(tx, &scope, &ids, enforcement).await;
         let tried = tried.map_err(|error| at_its_place(error, &ids))?;
-        return tried.answer(&call.app, &admin.organization, object).await;
+        let preview = tried.judge(call.app.trials(), &admin.organization, object);
+        return Answer::read(&preview.await?);
     }
     let changed = tx.activate_certificates(&scope, &ids, enforcement).await;
     let change = changed.map_err(|error| at_its_place(error, &ids))?;
@@ -185,9 +189,10 @@ async fn deactivate_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
     let preview = call.preview()?;
     let mut tx = call.write(&admin).await?;
     if preview {
-        let tried = preview::deactivate(tx, &scope, &ids).await;
+        let tried = ToggleTrial::deactivate(tx, &scope, &ids).await;
         let tried = tried.map_err(|error| at_its_place(error, &ids))?;
-        return tried.answer(&call.app, &admin.organization, object).await;
+        let preview = tried.judge(call.app.trials(), &admin.organization, object);
+        return Answer::read(&preview.await?);
     }
     let changed = tx.deactivate_certificates(&scope, &ids).await;
     let change = changed.map_err(|error| at_its_place(error, &ids))?;

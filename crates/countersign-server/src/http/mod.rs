@@ -19,11 +19,9 @@ mod observations;
 mod openapi;
 mod operation;
 mod parameters;
-mod preview;
 mod project_api_keys;
 mod projects;
 mod query;
-mod rotation_progress;
 mod rotations;
 mod service_accounts;
 mod store_error;
@@ -43,10 +41,12 @@ use axum::{
 };
 use countersign_types::{UnixSeconds, error::ErrorCode, id::RequestId};
 use http::Method;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Clock, Sources, Store, StoreError};
+use crate::{
+    preview::TrialJudge,
+    store::{Clock, Sources, Store, StoreError},
+};
 use error::ApiError;
 use meters::Meters;
 
@@ -65,8 +65,7 @@ struct Shared {
     store: Store,
     clock: Clock,
     closing: CancellationToken,
-    /// Whose turn it is to preview.
-    previews: Arc<Semaphore>,
+    trials: TrialJudge,
     request_ids: RequestIds,
     options: AppOptions,
 }
@@ -109,11 +108,12 @@ impl App {
     ) -> Result<Self, StoreError> {
         let mut seed = [0; 16];
         (sources.random)(&mut seed)?;
+        let trials = TrialJudge::new(store.clone(), Arc::clone(&sources.clock));
         Ok(Self(Arc::new(Shared {
             store,
             clock: Arc::clone(&sources.clock),
             closing: CancellationToken::new(),
-            previews: Arc::new(Semaphore::new(1)),
+            trials,
             request_ids: RequestIds::new(u128::from_be_bytes(seed)),
             options,
         })))
@@ -141,8 +141,8 @@ impl App {
         self.0.options.observation_days
     }
 
-    fn previews(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.0.previews)
+    fn trials(&self) -> &TrialJudge {
+        &self.0.trials
     }
 
     fn closing(&self) -> &CancellationToken {

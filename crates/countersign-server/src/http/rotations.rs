@@ -6,20 +6,18 @@ use countersign_types::{
     error::ErrorCode,
     id::{CertificateId, ProjectId, RotationId},
     page::Order,
-    rotation::{DEFAULT_SEEN_WITHIN, Rotation, RotationProgress, RotationStatus},
+    rotation::{DEFAULT_SEEN_WITHIN, RotationStatus},
 };
 use serde_json::Value;
 
 use super::{
-    answer::Answer,
-    body::wrong_type,
-    call::Call,
-    caller::Admin,
-    error::ApiError,
-    operation::Answered,
-    rotation_progress::{End, Looked, look, try_start},
+    answer::Answer, body::wrong_type, call::Call, caller::Admin, error::ApiError,
+    operation::Answered, store_error::problem,
 };
-use crate::store::{Kind, NewRotation, StoreError};
+use crate::{
+    rotation::{End, RotationError, Rotations},
+    store::{Kind, NewRotation, StoreError},
+};
 
 const OLD: &str = "old_certificate_id";
 const NEW: &str = "new_certificate_id";
@@ -30,8 +28,6 @@ pub(super) const SEEN_WITHIN: &str = "seen_within";
 const MAX_PROJECTS: usize = 100;
 /// Ten years: far longer than anything is kept.
 const MAX_WITHIN: UnixSeconds = 10 * 366 * 24 * 60 * 60;
-/// How often an end is judged again when the organization changed meanwhile.
-const ATTEMPTS: usize = 5;
 
 pub(super) async fn list(admin: Admin, call: Call) -> Answered {
     let request = call.query.page::<RotationId>(Order::Desc)?;
@@ -52,43 +48,12 @@ pub(super) async fn start(admin: Admin, mut call: Call) -> Answered {
         return Err(ApiError::value(NEW, message));
     }
     let force = call.fields.boolean(FORCE)?.unwrap_or_default();
-    for _ in 0..ATTEMPTS {
-        let mut judged = None;
-        if !force {
-            let tx = call.write(&admin).await?;
-            let tried = try_start(tx, new.clone()).await;
-            let tried = tried.map_err(|error| at_its_place(error, &new))?;
-            judged = Some(tried.revision());
-            let since = since(&call, DEFAULT_SEEN_WITHIN);
-            let failing = tried.starts_to_fail(&call.app, &admin, since).await?;
-            if failing > 0 {
-                return Err(breaks_at_once(failing));
-            }
-        }
-        let mut tx = call.write(&admin).await?;
-        if let Some(judged) = judged
-            && tx.organization_revision().await? != judged
-        {
-            continue;
-        }
-        let started = tx.start_rotation(new.clone()).await;
-        let change = started.map_err(|error| at_its_place(error, &new))?;
-        return Answer::commit(tx, change).await;
-    }
-    Err(changed_each_time())
-}
-
-fn breaks_at_once(failing: usize) -> ApiError {
-    let message = format!(
-        "{failing} workloads that pass now would be refused as soon as the new certificate is \
-         active: its policy says no to them. Preview its activation to see which. Change the \
-         policy, start with `\"enforcement\": \"report\"`, or send `\"force\": true`."
-    );
-    ApiError::new(ErrorCode::RotationNotReady, message)
-}
-
-fn changed_each_time() -> ApiError {
-    ApiError::storage_unavailable("the organization changed each time that a rotation was judged")
+    let started = rotations(&call, &admin).start(&new, force).await;
+    let (tx, change) = started.map_err(|error| match error {
+        RotationError::Store(error) => at_its_place(error, &new),
+        other => other.into(),
+    })?;
+    Answer::commit(tx, change).await
 }
 
 pub(super) async fn retrieve(admin: Admin, call: Call) -> Answered {
@@ -98,9 +63,11 @@ pub(super) async fn retrieve(admin: Admin, call: Call) -> Answered {
     let store = call.app.store();
     let mut rotation = store.retrieve_rotation(&admin.organization, &id).await?;
     if rotation.status == RotationStatus::InProgress {
-        let since = since(&call, within);
-        let looked = look(&call.app, &admin, &rotation, End::Finish, since).await?;
-        rotation.progress = Some(looked.progress);
+        let rotations = rotations(&call, &admin);
+        let preview = rotations.preview_end(&rotation, End::Finish, within);
+        let mut preview = preview.await?;
+        preview.progress.problems = preview.problems.iter().map(problem).collect();
+        rotation.progress = Some(preview.progress);
     }
     Answer::read(&rotation)
 }
@@ -113,78 +80,64 @@ pub(super) async fn abort(admin: Admin, call: Call) -> Answered {
     end(admin, call, End::Abort).await
 }
 
-/// Judges the end on the traffic that was observed, outside the write, and makes it only if the
-/// organization still is what was judged.
 async fn end(admin: Admin, mut call: Call, end: End) -> Answered {
     let id = rotation(&call)?;
     let force = call.fields.boolean(FORCE)?.unwrap_or_default();
     let within = call.seen_within()?;
-    let store = call.app.store();
-    for _ in 0..ATTEMPTS {
-        let rotation = store.retrieve_rotation(&admin.organization, &id).await?;
-        let mut judged = None;
-        if rotation.status == RotationStatus::InProgress && !force {
-            let since = since(&call, within);
-            let looked = look(&call.app, &admin, &rotation, end, since).await?;
-            refuse_harm(end, &rotation, &looked)?;
-            judged = Some(looked.revision);
-        }
-        let mut tx = call.write(&admin).await?;
-        if let Some(judged) = judged
-            && tx.organization_revision().await? != judged
-        {
-            continue;
-        }
-        let change = match end {
-            End::Finish => tx.finish_rotation(&id, force).await?,
-            End::Abort => tx.abort_rotation(&id, force).await?,
-        };
-        return Answer::commit(tx, change).await;
-    }
-    Err(changed_each_time())
+    let rotations = rotations(&call, &admin);
+    let (tx, change) = rotations.end(&id, end, force, within).await?;
+    Answer::commit(tx, change).await
 }
 
-/// Refuses an end that would have workloads refused, or of which nothing is known.
-fn refuse_harm(end: End, rotation: &Rotation, looked: &Looked) -> Result<(), ApiError> {
-    let refused = |message: String| Err(ApiError::new(ErrorCode::RotationNotReady, message));
-    if let Some(error) = &looked.refused {
-        return refused(error.clone());
+fn rotations<'a>(call: &'a Call, admin: &'a Admin) -> Rotations<'a> {
+    Rotations {
+        store: call.app.store(),
+        judge: call.app.trials(),
+        organization: &admin.organization,
+        actor: admin.actor(),
     }
-    let RotationProgress {
-        observed,
-        failing_count,
-        unjudged_count,
-        ..
-    } = &looked.progress;
-    let unknown = *observed == 0 || *unjudged_count > 0;
-    if *failing_count > 0 {
-        return refused(format!(
-            "{failing_count} of {observed} workloads that were seen lately would be refused. `GET \
-             /v1/organization/rotations/{}` names those that finishing would have refused. Move \
-             them, or send `\"force\": true`.",
-            rotation.id
-        ));
-    }
-    if end == End::Finish && unknown {
-        return refused(format!(
-            "Nothing is known of {}: gateways report what they see. Wait until they have, name a \
-             longer `seen_within`, or send `\"force\": true`.",
-            if *observed == 0 {
-                "who calls at the rotation's scopes".to_owned()
-            } else {
-                format!("{unjudged_count} of {observed} workloads, whose chains are not kept")
+}
+
+impl From<RotationError> for ApiError {
+    fn from(error: RotationError) -> Self {
+        let not_ready = |message: String| Self::new(ErrorCode::RotationNotReady, message);
+        let unknown = |of: String| {
+            not_ready(format!(
+                "Nothing is known of {of}: gateways report what they see. Wait until they have, \
+                 name a longer `seen_within`, or send `\"force\": true`."
+            ))
+        };
+        match error {
+            RotationError::Store(error) => error.into(),
+            RotationError::Trial(error) => error.into(),
+            RotationError::StartRefuses { failing } => not_ready(format!(
+                "{failing} workloads that pass now would be refused as soon as the new certificate \
+                 is active: its policy says no to them. Preview its activation to see which. \
+                 Change the policy, start with `\"enforcement\": \"report\"`, or send `\"force\": \
+                 true`."
+            )),
+            RotationError::EndRefuses {
+                rotation,
+                failing,
+                observed,
+            } => not_ready(format!(
+                "{failing} of {observed} workloads that were seen lately would be refused. `GET \
+                 /v1/organization/rotations/{rotation}` names those that finishing would have \
+                 refused. Move them, or send `\"force\": true`."
+            )),
+            RotationError::NothingObserved => {
+                unknown("who calls at the rotation's scopes".to_owned())
             }
-        ));
+            RotationError::Unjudged { unjudged, observed } => unknown(format!(
+                "{unjudged} of {observed} workloads, whose chains are not kept"
+            )),
+            RotationError::ChangedEachTime => Self::storage_unavailable(error.to_string()),
+        }
     }
-    Ok(())
 }
 
 fn rotation(call: &Call) -> Result<RotationId, ApiError> {
     call.id("rotation_id", "rotation")
-}
-
-fn since(call: &Call, within: UnixSeconds) -> UnixSeconds {
-    call.app.now().saturating_sub(within)
 }
 
 /// Says which of the ids of a start is at fault.

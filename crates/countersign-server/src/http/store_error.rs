@@ -8,7 +8,10 @@ use countersign_types::{
 };
 
 use super::{error::ApiError, query::unknown_cursor};
-use crate::store::{Kind, RotationProblem, StoreError};
+use crate::{
+    preview::TrialError,
+    store::{Kind, RotationProblem, StoreError},
+};
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
@@ -34,6 +37,15 @@ impl From<StoreError> for ApiError {
             | StoreError::TooNew { .. }
             | StoreError::Corrupt(_)
             | StoreError::Internal(_) => Self::broken(error.to_string()),
+        }
+    }
+}
+
+impl From<TrialError> for ApiError {
+    fn from(error: TrialError) -> Self {
+        match error {
+            TrialError::Store(error) => error.into(),
+            TrialError::Incomplete(_) => Self::broken(error.to_string()),
         }
     }
 }

@@ -1,8 +1,6 @@
-//! What a change of trust would do to the traffic that was observed: a pure function of the
-//! organization as it is and as it would be, of who called with which chain, and of the time. Each
-//! chain is judged by the same `judge` as at a gateway.
-
-mod sides;
+//! Compares two states of an organization: a pure function of the organization before and after,
+//! of who called with which chain, and of the time. Each chain is judged by the same `judge` as at
+//! a gateway.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -19,8 +17,8 @@ use countersign_types::{
 use countersign_verify::presented::Presented;
 use rustls_pki_types::CertificateDer;
 
+use super::sides::{Denied, Outcome, Sides};
 use crate::store::{ObservedIdentity, Workload};
-use sides::{Outcome, Sides};
 
 /// The traffic of an organization, as it was observed.
 #[derive(Debug, Default)]
@@ -193,7 +191,7 @@ impl<'a> Comparing<'a> {
             found.last_used = found.last_used.max(Some(workload.last_seen));
         }
         let of_requests = self.of_requests.get(&workload.project).copied();
-        let shown = |denied: &sides::Denied| PreviewedWorkload {
+        let shown = |denied: &Denied| PreviewedWorkload {
             project: workload.project.clone(),
             key: workload.key.clone(),
             leaf: workload.chain.and_then(|chain| leaf(self.observed, chain)),

@@ -1,0 +1,120 @@
+//! The preview of an activation or a deactivation.
+
+use std::sync::Arc;
+
+use countersign_types::{
+    UnixSeconds,
+    certificate::{CertificateToggleObject, Enforcement, Scope, ScopedCertificate},
+    id::{CertificateId, OrganizationId},
+    preview::TogglePreview,
+};
+
+use super::{
+    comparison::Observed,
+    trial::{Trial, TrialError, TrialJudge},
+};
+use crate::store::{StoreError, WriteTx};
+
+/// A toggle that was tried and rolled back.
+pub(crate) struct ToggleTrial {
+    scope: Scope,
+    data: Vec<ScopedCertificate>,
+    trial: Trial,
+    /// From what the toggle leaves to the same with its certificates enforced; only for an
+    /// activation that reports.
+    once_enforced: Option<Trial>,
+}
+
+impl ToggleTrial {
+    /// Tries an activation.
+    pub(crate) async fn activate(
+        mut tx: WriteTx,
+        scope: &Scope,
+        ids: &[CertificateId],
+        enforcement: Enforcement,
+    ) -> Result<Self, StoreError> {
+        let before = Arc::new(tx.bundle().await?);
+        let change = tx.activate_certificates(scope, ids, enforcement).await?;
+        let after = Arc::new(tx.bundle().await?);
+        let once_enforced = match enforcement {
+            Enforcement::Enforce => None,
+            Enforcement::Report => {
+                let enforced = tx.activate_certificates(scope, ids, Enforcement::Enforce);
+                let _: Vec<_> = enforced.await?.answer;
+                Some(Trial {
+                    before: Arc::clone(&after),
+                    after: Arc::new(tx.bundle().await?),
+                })
+            }
+        };
+        Ok(Self {
+            scope: scope.clone(),
+            data: change.answer,
+            trial: Trial { before, after },
+            once_enforced,
+        })
+    }
+
+    /// Tries a deactivation.
+    pub(crate) async fn deactivate(
+        mut tx: WriteTx,
+        scope: &Scope,
+        ids: &[CertificateId],
+    ) -> Result<Self, StoreError> {
+        let before = Arc::new(tx.bundle().await?);
+        let change = tx.deactivate_certificates(scope, ids).await?;
+        let after = Arc::new(tx.bundle().await?);
+        Ok(Self {
+            scope: scope.clone(),
+            data: change.answer,
+            trial: Trial { before, after },
+            once_enforced: None,
+        })
+    }
+
+    /// Judges it on everything that is kept of the organization's traffic.
+    pub(crate) async fn judge(
+        self,
+        judge: &TrialJudge,
+        organization: &OrganizationId,
+        object: CertificateToggleObject,
+    ) -> Result<TogglePreview, TrialError> {
+        judge
+            .judge(organization, 0, move |observed, now| {
+                self.preview(object, &observed, now)
+            })
+            .await
+    }
+
+    fn preview(
+        self,
+        object: CertificateToggleObject,
+        observed: &Observed,
+        now: UnixSeconds,
+    ) -> TogglePreview {
+        let found = self.trial.compare(&self.scope, observed, now);
+        let once_enforced = self
+            .once_enforced
+            .map(|trial| trial.compare(&self.scope, observed, now));
+        TogglePreview {
+            object: object.into(),
+            data: self.data,
+            knows_nothing: found.workloads == 0,
+            unobserved_projects: found.unobserved_projects,
+            since: found.since,
+            judged_at: now,
+            workloads: found.workloads,
+            identities: found.identities,
+            requests: found.requests,
+            starts_to_fail: found.starts_to_fail,
+            starts_to_pass: found.starts_to_pass,
+            would_fail_once_enforced: once_enforced
+                .map(|found| found.starts_to_fail)
+                .unwrap_or_default(),
+            still_passing: found.still_passing,
+            still_failing: found.still_failing,
+            unjudged: found.unjudged,
+            last_used: found.last_used,
+        }
+    }
+}
