@@ -152,6 +152,47 @@ fn server_and_gateway_never_meet() {
     none("crosses between server and gateway", &crossing);
 }
 
+/// What each library may depend on besides crates from elsewhere.
+const EDGES: [(&str, &[&str]); 6] = [
+    ("types", &[]),
+    ("tls", &[]),
+    ("verify", &["types"]),
+    ("client", &["tls", "types"]),
+    ("server", &["tls", "types", "verify"]),
+    ("gateway", &["client", "tls", "types", "verify"]),
+];
+
+#[test]
+fn crates_depend_only_on_lower_floors() {
+    for (krate, allowed) in EDGES {
+        let manifest = root().join(format!("crates/countersign-{krate}/Cargo.toml"));
+        let text = fs::read_to_string(manifest).unwrap();
+        let dependencies = text.split("\n[dependencies]\n").nth(1).unwrap_or_default();
+        let dependencies = dependencies.split("\n[").next().unwrap_or_default();
+        let other = |line: &&str| !allowed.iter().any(|name| line.starts_with(name));
+        let crossing: Vec<String> = dependencies
+            .lines()
+            .filter_map(|line| line.strip_prefix("countersign-"))
+            .filter(other)
+            .map(str::to_owned)
+            .collect();
+        none(&format!("{krate} may not depend on"), &crossing);
+    }
+}
+
+#[test]
+fn one_crate_reads_tls_files() {
+    let readers = [
+        "pem_file_iter",
+        "PrivateKeyDer",
+        "with_safe_default_protocol_versions",
+        "TLS_SERVER_ROOTS",
+    ];
+    let allowed =
+        |path: &str| path.starts_with("crates/countersign-tls/") || path.starts_with("xtask/");
+    none("reads TLS files", &holders(&readers, allowed));
+}
+
 #[test]
 fn judgement_has_no_clock_no_network_no_files() {
     let impure = [

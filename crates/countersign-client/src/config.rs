@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use countersign_tls::CertificateFiles;
 use countersign_types::secret::Secret;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::{Url, redirect};
@@ -9,7 +10,7 @@ use reqwest::{Url, redirect};
 use crate::{
     Client, Error, Inner,
     retry::DEFAULT_MAX_RETRIES,
-    tls::{self, Identity, Trust},
+    tls::{self, Trust},
 };
 
 /// Where calls go when nothing else is asked.
@@ -40,7 +41,7 @@ pub struct ClientBuilder {
     organization: Option<String>,
     project: Option<String>,
     trust: Trust,
-    identity: Option<Identity>,
+    certificate: Option<CertificateFiles>,
     timeout: Duration,
     max_retries: u32,
 }
@@ -53,7 +54,7 @@ impl Default for ClientBuilder {
             organization: None,
             project: None,
             trust: Trust::default(),
-            identity: None,
+            certificate: None,
             timeout: DEFAULT_TIMEOUT,
             max_retries: DEFAULT_MAX_RETRIES,
         }
@@ -81,7 +82,7 @@ impl ClientBuilder {
         let read = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let path = |name: &str| read(name).map(|value| file(name, value)).transpose();
         let pair = |certificate: &str, key: &str| match (path(certificate)?, path(key)?) {
-            (Some(certificate), Some(key)) => Ok(Some(Identity { certificate, key })),
+            (Some(certificate), Some(key)) => Ok(Some(CertificateFiles { certificate, key })),
             (None, None) => Ok(None),
             (Some(_), None) => Err(half(certificate, key)),
             (None, Some(_)) => Err(half(key, certificate)),
@@ -100,7 +101,7 @@ impl ClientBuilder {
                 instead: path("OPENAI_MTLS_CA_BUNDLE")?,
                 besides: path("COUNTERSIGN_SERVER_CA")?.into_iter().collect(),
             },
-            identity: first.or(second),
+            certificate: first.or(second),
             ..Self::default()
         })
     }
@@ -157,7 +158,7 @@ impl ClientBuilder {
         certificate: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
     ) -> Self {
-        self.identity = Some(Identity {
+        self.certificate = Some(CertificateFiles {
             certificate: certificate.into(),
             key: key.into(),
         });
@@ -192,7 +193,7 @@ impl ClientBuilder {
         let key = self.key.as_ref().ok_or_else(missing)?;
         let key = Secret::new(key.reveal().trim());
         let tls = match base_url.scheme() {
-            "https" => tls::config(&self.trust, self.identity.as_ref())?,
+            "https" => tls::config(&self.trust, self.certificate.as_ref())?,
             _ => tls::unused()?,
         };
         let http = reqwest::Client::builder()

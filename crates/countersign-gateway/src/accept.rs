@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use countersign_tls::ReloadingServerConfig;
 use countersign_verify::presented::Presented;
 use http::{Request, Response};
 use hyper::{
@@ -19,7 +19,6 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use metrics::{Counter, counter};
-use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -67,7 +66,7 @@ type Greeted = (TlsStream<TcpStream>, Arc<Connection>);
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     pub(crate) door: Arc<Door>,
-    pub(crate) tls: Arc<ArcSwap<ServerConfig>>,
+    pub(crate) tls: Arc<ReloadingServerConfig>,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
     pub(crate) connections: TaskTracker,
@@ -83,7 +82,7 @@ struct Handshakes {
 impl Acceptor {
     pub(crate) fn new(
         door: Arc<Door>,
-        tls: Arc<ArcSwap<ServerConfig>>,
+        tls: Arc<ReloadingServerConfig>,
         places: Arc<Semaphore>,
         stop: CancellationToken,
     ) -> Arc<Self> {
@@ -176,9 +175,7 @@ impl Acceptor {
         } else {
             peer
         };
-        let stream = TlsAcceptor::from(self.tls.load_full())
-            .accept(stream)
-            .await?;
+        let stream = TlsAcceptor::from(self.tls.current()).accept(stream).await?;
         Ok((stream, peer))
     }
 

@@ -1,21 +1,18 @@
 //! From the configured routes to what each thread forwards with.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
+use countersign_tls::{aes128_first, public_roots, roots_from_file};
 use http::{
     HeaderName, HeaderValue,
     uri::{Authority, Scheme},
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::{ClientConfig, pki_types::ServerName};
 use url::Url;
 
 use crate::{
     forward::{AuthorizationHeader, Forwarder},
     options::{GatewayOptions, Route},
-    tls,
     upstream::{Target, Upstream},
 };
 
@@ -61,7 +58,10 @@ impl Plan {
             None => host.to_owned(),
         };
         let tls = match url.scheme() {
-            "https" => Some((client_config(route)?, server_name(host)?)),
+            "https" => {
+                let config = client_config(route).map_err(|error| error.to_string())?;
+                Some((config, server_name(host)?))
+            }
             _ => None,
         };
         Ok(Self {
@@ -129,36 +129,13 @@ fn extra_headers(route: &Route) -> Result<Vec<(HeaderName, HeaderValue)>, String
         .collect()
 }
 
-fn client_config(route: &Route) -> Result<Arc<ClientConfig>, String> {
+fn client_config(route: &Route) -> Result<Arc<ClientConfig>, countersign_tls::Error> {
     let roots = match &route.ca {
-        None => RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        },
-        Some(file) => roots_from(file)?,
+        None => public_roots(),
+        Some(file) => roots_from_file(file)?,
     };
-    let mut config = ClientConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let mut config = countersign_tls::client_config(aes128_first(), roots, None)?;
     let protocol: &[u8] = if route.http2 { b"h2" } else { b"http/1.1" };
     config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
-}
-
-fn roots_from(file: &Path) -> Result<RootCertStore, String> {
-    let wrong = |error: String| format!("`{}`: {error}", file.display());
-    let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| wrong(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(wrong("holds no certificate".to_owned()));
-    }
-    Ok(roots)
 }

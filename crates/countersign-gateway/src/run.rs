@@ -3,16 +3,15 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
     thread::JoinHandle,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use countersign_client::Client;
+use countersign_tls::{CertificateFiles, ReloadingServerConfig};
 use countersign_types::{id::GatewayId, secret::Secret};
-use rustls::ServerConfig;
 use tokio::{
     net::TcpListener,
     sync::{Notify, Semaphore, watch},
@@ -57,6 +56,9 @@ pub enum StartError {
     /// A file or thread cannot be had.
     #[error("gateway: {0}")]
     Io(#[from] io::Error),
+    /// The server certificate cannot be used.
+    #[error("gateway: {0}")]
+    Tls(#[from] countersign_tls::Error),
     /// The control plane's client cannot be made.
     #[error("gateway: {0}")]
     Client(#[from] countersign_client::Error),
@@ -86,8 +88,11 @@ impl Gateway {
         metrics: Metrics,
     ) -> Result<Self, StartError> {
         let plans = plans(&options)?;
-        let tls = tls::server_config(&options.certificate, &options.private_key)
-            .map_err(StartError::Options)?;
+        let files = CertificateFiles {
+            certificate: options.certificate.clone(),
+            key: options.private_key.clone(),
+        };
+        let tls = Arc::new(ReloadingServerConfig::load(files, tls::server_config)?);
         let client = client(&options)?;
         std::fs::create_dir_all(&options.data_dir)?;
         let count = options
@@ -107,7 +112,6 @@ impl Gateway {
         sync::start_from_disk(&shared);
 
         let stop = CancellationToken::new();
-        let tls = Arc::new(ArcSwap::from(tls));
         let (changed, receiver) = watch::channel(shared.snapshot.load().revision);
         let (fresh, started) = watch::channel(false);
         let places = Arc::new(Semaphore::new(shared.options.limits.connections));
@@ -299,7 +303,7 @@ struct Worker {
     listener: StdListener,
     plans: Vec<Plan>,
     shared: Arc<Shared>,
-    tls: Arc<ArcSwap<ServerConfig>>,
+    tls: Arc<ReloadingServerConfig>,
     places: Arc<Semaphore>,
     changed: watch::Receiver<u64>,
     stop: CancellationToken,
@@ -347,7 +351,7 @@ struct Keeper {
     client: Client,
     observations: Option<Observations>,
     changed: watch::Sender<u64>,
-    tls: Arc<ArcSwap<ServerConfig>>,
+    tls: Arc<ReloadingServerConfig>,
     admin: Option<StdListener>,
     metrics: Metrics,
     stop: CancellationToken,
@@ -397,14 +401,9 @@ impl Keeper {
     }
 }
 
-/// Each second: writes the access log out, shows the bundle's age, and takes up a changed server
+/// Each second: writes the access log out, shows the bundle's age, and reloads a changed server
 /// certificate.
-async fn keep_house(shared: &Shared, tls: &ArcSwap<ServerConfig>) {
-    let files = [
-        shared.options.certificate.clone(),
-        shared.options.private_key.clone(),
-    ];
-    let mut known = files.each_ref().map(|file| changed_at(file));
+async fn keep_house(shared: &Shared, tls: &ReloadingServerConfig) {
     let mut ticks = interval(TICK);
     loop {
         ticks.tick().await;
@@ -415,27 +414,16 @@ async fn keep_house(shared: &Shared, tls: &ArcSwap<ServerConfig>) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         metrics::gauge!("countersign_gateway_bundle_age_seconds")
             .set(shared.now().saturating_sub(heard_at) as f64);
-        let now = files.each_ref().map(|file| changed_at(file));
-        if now != known {
-            known = now;
-            take_up_certificate(&files, tls);
-        }
+        reload_certificate(tls);
     }
 }
 
-fn take_up_certificate([certificate, key]: &[PathBuf; 2], tls: &ArcSwap<ServerConfig>) {
-    match tls::server_config(certificate, key) {
-        Ok(config) => {
-            tls.store(config);
-            tracing::info!("the server certificate was taken up anew");
+fn reload_certificate(tls: &ReloadingServerConfig) {
+    match tls.reload_if_changed() {
+        Ok(false) => {}
+        Ok(true) => tracing::info!("server certificate reloaded"),
+        Err(error) => {
+            tracing::error!(%error, "cannot reload the server certificate; the old one stays in use");
         }
-        // Half of the pair may be written yet: the old one serves on, and the next change is read.
-        Err(error) => tracing::error!(error, "the changed server certificate cannot be used"),
     }
-}
-
-fn changed_at(file: &Path) -> Option<SystemTime> {
-    std::fs::metadata(file)
-        .and_then(|each| each.modified())
-        .ok()
 }

@@ -1,18 +1,15 @@
 //! TLS at the door. A client certificate is asked for, never required, with no hint of a CA; the
 //! handshake proves that the client holds the leaf's key, and nothing more.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
+use countersign_tls::{CertificateFiles, Error, aes128_first};
 use countersign_verify::presented::can_be_verified;
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
+    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
-    crypto::{
-        CryptoProvider, WebPkiSupportedAlgorithms,
-        aws_lc_rs::{self, cipher_suite::TLS13_AES_128_GCM_SHA256},
-        verify_tls12_signature, verify_tls13_signature,
-    },
-    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, UnixTime},
     server::{
         ServerSessionMemoryCache, StoresServerSessions,
         danger::{ClientCertVerified, ClientCertVerifier},
@@ -71,7 +68,7 @@ impl ClientCertVerifier for Possession {
         _leaf: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
+    ) -> Result<ClientCertVerified, rustls::Error> {
         Ok(ClientCertVerified::assertion())
     }
 
@@ -80,7 +77,7 @@ impl ClientCertVerifier for Possession {
         message: &[u8],
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         if !can_be_verified(leaf) {
             return Ok(HandshakeSignatureValid::assertion());
         }
@@ -92,7 +89,7 @@ impl ClientCertVerifier for Possession {
         message: &[u8],
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         if !can_be_verified(leaf) {
             return Ok(HandshakeSignatureValid::assertion());
         }
@@ -104,36 +101,16 @@ impl ClientCertVerifier for Possession {
     }
 }
 
-/// The cryptography that is used: AES-128-GCM first, which costs the least per handshake.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    let mut provider = aws_lc_rs::default_provider();
-    provider
-        .cipher_suites
-        .sort_by_key(|suite| *suite != TLS13_AES_128_GCM_SHA256);
-    Arc::new(provider)
-}
-
-/// Reads the server's certificate and key.
-pub(crate) fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
-    let wrong = |file: &Path, error: String| format!("`{}`: {error}", file.display());
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(certificate, error.to_string()))?;
-    let private =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error.to_string()))?;
-    let provider = provider();
+/// The server's configuration with this certificate.
+pub(crate) fn server_config(files: &CertificateFiles) -> Result<ServerConfig, Error> {
+    let provider = aes128_first();
     let verifier = Arc::new(Possession {
         algorithms: provider.signature_verification_algorithms,
     });
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, private)
-        .map_err(|error| wrong(certificate, error.to_string()))?;
+    let mut config = countersign_tls::server_config(provider, files, Some(verifier))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ignore_client_order = true;
     config.session_storage = Arc::new(Sessions(ServerSessionMemoryCache::new(MAX_SESSIONS)));
     config.send_tls13_tickets = 1;
-    Ok(Arc::new(config))
+    Ok(config)
 }

@@ -8,10 +8,11 @@ use std::{
 
 use clap::Args;
 use countersign_server::{
-    App, AppOptions, Limits, TlsFiles, WebhookOptions, Webhooks, metrics, router, serve,
+    App, AppOptions, Limits, WebhookOptions, Webhooks, metrics, router, serve,
     store::{Location, Sources as StoreSources, Store, StoreError},
     watch_expiry,
 };
+use countersign_tls::CertificateFiles;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -155,8 +156,8 @@ async fn start(effective: &Effective) -> Outcome {
     Ok(())
 }
 
-fn tls_files(effective: &Effective) -> Option<TlsFiles> {
-    Some(TlsFiles {
+fn tls_files(effective: &Effective) -> Option<CertificateFiles> {
+    Some(CertificateFiles {
         certificate: effective.path("serve.tls_certificate")?,
         key: effective.path("serve.tls_key")?,
     })
@@ -167,7 +168,7 @@ pub(crate) struct ControlPlane {
     pub(crate) store: Store,
     pub(crate) listener: TcpListener,
     pub(crate) metrics_listener: Option<TcpListener>,
-    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) tls: Option<CertificateFiles>,
     pub(crate) webhooks: WebhookOptions,
     /// How long open requests may take once the end has begun.
     pub(crate) grace: Duration,

@@ -6,6 +6,7 @@ mod tls;
 use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::Router;
+use countersign_tls::CertificateFiles;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -19,8 +20,6 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
-
-pub use tls::{TlsError, TlsFiles};
 
 /// The limits of a listener.
 #[derive(Debug, Clone)]
@@ -61,11 +60,11 @@ impl Default for Limits {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    tls: Option<&TlsFiles>,
+    tls: Option<&CertificateFiles>,
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), TlsError> {
-    let tls = tls.map(TlsFiles::acceptor).transpose()?;
+) -> Result<(), countersign_tls::Error> {
+    let tls = tls.map(tls::acceptor).transpose()?;
     let door = Door {
         http1: Arc::new(http_builder(&limits).http1_only()),
         http2: Arc::new(http_builder(&limits).http2_only()),

@@ -1,9 +1,8 @@
 //! Reading a `postgres://` URL: what `tokio_postgres` reads, and TLS that verifies.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use countersign_tls::{client_config, public_roots, roots_from_file, standard};
 use tokio_postgres::{
     Config,
     config::{Host, SslMode},
@@ -95,26 +94,13 @@ fn set_limits(config: &mut Config) {
 }
 
 fn verified(root: Option<&str>) -> Result<MakeRustlsConnect, StoreError> {
-    let mut roots = RootCertStore::empty();
-    match root {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            let unusable = |error: &dyn std::fmt::Display| {
-                wrong(&format!("`sslrootcert` `{path}` cannot be used: {error}"))
-            };
-            for certificate in
-                CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))?
-            {
-                let certificate = certificate.map_err(|error| unusable(&error))?;
-                roots.add(certificate).map_err(|error| unusable(&error))?;
-            }
-        }
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| StoreError::Internal(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let roots = match root {
+        None => public_roots(),
+        Some(file) => roots_from_file(Path::new(file))
+            .map_err(|error| wrong(&format!("`sslrootcert` cannot be used: {error}")))?,
+    };
+    let config = client_config(standard(), roots, None)
+        .map_err(|error| StoreError::Internal(error.to_string()))?;
     Ok(MakeRustlsConnect::new(config))
 }
 

@@ -5,14 +5,12 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use countersign_tls::{add_roots, client_config, public_roots, standard};
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::{RootCertStore, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -57,12 +55,8 @@ pub(super) enum Failure {
 
 impl Sender {
     pub(super) fn new(options: &WebhookOptions) -> Result<Self, StoreError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| StoreError::Internal(error.to_string()))?
-            .with_root_certificates(roots(options)?)
-            .with_no_client_auth();
+        let config = client_config(standard(), roots(options)?, None)
+            .map_err(|error| StoreError::Internal(error.to_string()))?;
         Ok(Self {
             tls: TlsConnector::from(Arc::new(config)),
             private: options.private_addresses,
@@ -122,20 +116,11 @@ impl Sender {
 }
 
 fn roots(options: &WebhookOptions) -> Result<RootCertStore, StoreError> {
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let Some(path) = &options.ca_file else {
-        return Ok(roots);
-    };
-    let unusable = |error: &dyn std::fmt::Display| {
-        StoreError::Configuration(format!(
-            "the roots for webhooks in `{}` cannot be used: {error}",
-            path.display()
-        ))
-    };
-    for root in CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))? {
-        let root = root.map_err(|error| unusable(&error))?;
-        roots.add(root).map_err(|error| unusable(&error))?;
+    let mut roots = public_roots();
+    if let Some(file) = &options.ca_file {
+        add_roots(&mut roots, file).map_err(|error| {
+            StoreError::Configuration(format!("the roots for webhooks cannot be used: {error}"))
+        })?;
     }
     Ok(roots)
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use countersign_server::{
-    App, Limits, TlsFiles, router, serve,
+    App, Limits, router, serve,
     store::{Location, Sources, Store},
 };
 use countersign_testca::{General, root};
+use countersign_tls::CertificateFiles;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -27,7 +28,7 @@ async fn app() -> App {
 /// Serves until the sender is dropped; gives the address.
 async fn start(
     limits: Limits,
-    tls: Option<TlsFiles>,
+    tls: Option<CertificateFiles>,
 ) -> (
     std::net::SocketAddr,
     oneshot::Sender<()>,
@@ -55,7 +56,7 @@ async fn tls_speaks_both_versions_of_http() {
         .no_eku()
         .san(General::dns("localhost"))
         .mint();
-    let files = TlsFiles {
+    let files = CertificateFiles {
         certificate: directory.path().join("chain.pem"),
         key: directory.path().join("key.pem"),
     };
@@ -80,7 +81,7 @@ async fn tls_speaks_both_versions_of_http() {
 
 #[tokio::test]
 async fn tls_files_that_cannot_be_used_say_which() {
-    let files = TlsFiles {
+    let files = CertificateFiles {
         certificate: "nowhere.pem".into(),
         key: "nowhere.key".into(),
     };

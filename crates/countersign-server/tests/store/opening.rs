@@ -64,7 +64,7 @@ async fn what_cannot_be_opened_says_why() {
         ),
         (
             "postgres://a/b?sslmode=require&sslrootcert=/no/such",
-            "`sslrootcert` `/no/such`",
+            "`sslrootcert` cannot be used: cannot read `/no/such`",
         ),
         ("mysql://a/b", "the database URL cannot be read"),
         (

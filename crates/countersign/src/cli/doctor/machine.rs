@@ -5,12 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use countersign_tls::CertificateFiles;
 use countersign_verify::certificate::inspect;
-use rustls::{
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    sign::CertifiedKey,
-};
 
 use super::Check;
 use crate::{
@@ -78,26 +74,27 @@ fn data_directory(directory: &Path) -> Check {
 fn server_certificate(effective: &Effective) -> Option<Check> {
     let certificate = effective.path("serve.tls_certificate")?;
     let key = effective.path("serve.tls_key")?;
-    Some(pair("server certificate", &certificate, &key))
+    Some(pair("server certificate", certificate, key))
 }
 
 /// The client certificate, when there is one.
 pub(super) fn client_certificate(api: &ApiOptions) -> Option<Check> {
     let (certificate, key): (PathBuf, PathBuf) = api.client_files()?;
-    Some(pair("client certificate", &certificate, &key))
+    Some(pair("client certificate", certificate, key))
 }
 
-fn pair(name: &'static str, certificate: &Path, key: &Path) -> Check {
-    let (shown, shown_key) = (certificate.display(), key.display());
-    let text = match fs::read_to_string(certificate) {
+fn pair(name: &'static str, certificate: PathBuf, key: PathBuf) -> Check {
+    let files = CertificateFiles { certificate, key };
+    if let Err(error) = files.check() {
+        return Check::fail(name, error.to_string(), PEM);
+    }
+    let shown = files.certificate.display();
+    let text = match fs::read_to_string(&files.certificate) {
         Ok(text) => text,
         Err(error) => {
             return Check::fail(name, format!("cannot read `{shown}`: {error}"), PEM);
         }
     };
-    if let Err(why) = belong_together(&text, key) {
-        return Check::fail(name, format!("`{shown}` and `{shown_key}`: {why}"), PEM);
-    }
     let Some(facts) = inspect(&text, 0).facts else {
         return Check::fail(name, format!("`{shown}` is no certificate"), PEM);
     };
@@ -117,13 +114,3 @@ fn pair(name: &'static str, certificate: &Path, key: &Path) -> Check {
 }
 
 const PEM: &str = "both are PEM files: the certificate first, then its intermediates; and its key";
-
-fn belong_together(certificates: &str, key: &Path) -> Result<(), String> {
-    let chain: Result<Vec<_>, _> =
-        CertificateDer::pem_slice_iter(certificates.as_bytes()).collect();
-    let chain = chain.map_err(|error| error.to_string())?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| error.to_string())?;
-    let provider = aws_lc_rs::default_provider();
-    let whole = CertifiedKey::from_der(chain, key, &provider);
-    whole.map(|_| ()).map_err(|error| error.to_string())
-}

@@ -1,0 +1,18 @@
+//! TLS from PEM files: certificates and keys, roots, client and server configurations, and
+//! reloading. Everything that reads such a file reads it here, and fails with the same [`Error`].
+
+mod client;
+mod error;
+mod files;
+mod provider;
+mod reload;
+mod roots;
+mod server;
+
+pub use client::client_config;
+pub use error::Error;
+pub use files::CertificateFiles;
+pub use provider::{aes128_first, standard};
+pub use reload::ReloadingServerConfig;
+pub use roots::{add_roots, public_roots, roots_from_file};
+pub use server::server_config;
