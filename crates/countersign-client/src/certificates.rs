@@ -311,10 +311,9 @@ fn one(id: &CertificateId) -> [&str; 3] {
 }
 
 fn scope_path(scope: &Scope) -> Vec<&str> {
-    match scope {
-        Scope::Organization => PATH.to_vec(),
-        Scope::Project(id) => vec!["organization", "projects", id.as_str(), "certificates"],
-    }
+    scope.project().map_or(PATH.to_vec(), |id| {
+        vec!["organization", "projects", id.as_str(), "certificates"]
+    })
 }
 
 impl Client {

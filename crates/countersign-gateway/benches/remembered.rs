@@ -22,12 +22,12 @@ mod tally;
 
 use std::hint::black_box;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use connection::Connection;
 use countersign_testca::root;
 use countersign_types::{
     api_key::KeyKind,
     bundle::{BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
+    digest::KeyDigest,
     id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
 };
 use countersign_verify::presented::Presented;
@@ -62,7 +62,7 @@ fn organization(pem: String) -> OrganizationBundle {
         keys: vec![BundleKey {
             id: ApiKeyId::from_random(1),
             kind: KeyKind::Project,
-            sha256: data_encoding::HEXLOWER.encode(digest(&SHA256, KEY.as_bytes()).as_ref()),
+            sha256: KeyDigest::of(KEY),
             project: Some(project),
             expires_at: None,
         }],
@@ -84,9 +84,7 @@ fn main() {
     let ca = root("Example Root").mint();
     let leaf = ca.leaf("billing").mint();
     let snapshot = Snapshot::default().after(1, true, vec![organization(ca.pem())]);
-    let mut digested = [0; 32];
-    digested.copy_from_slice(digest(&SHA256, KEY.as_bytes()).as_ref());
-    let credential = Credential::KeyDigest(digested);
+    let credential = Credential::KeyDigest(KeyDigest::of(KEY));
     let identity = snapshot.identity(&credential, NOW).unwrap();
     let presented = Presented::new(vec![CertificateDer::from(leaf.der().to_vec())]);
     let connection = Connection::new(presented, ([127, 0, 0, 1], 1).into());

@@ -6,9 +6,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use countersign_types::{UnixSeconds, certificate::Scope, id::ApiKeyId, observation::ChainDigest};
+use countersign_types::{
+    UnixSeconds,
+    certificate::Scope,
+    digest::{ChainDigest, Sha256},
+    id::ApiKeyId,
+};
 use countersign_verify::{
     denial::Denial,
     judge::{Verdict, judge},
@@ -64,7 +68,7 @@ impl Authorization {
             Passed::Open(_) => None,
             Passed::Verified(permit) => Some(CertificateHeaders {
                 certificate: header(permit.anchor().as_str()),
-                leaf_sha256: header(&hex(permit.leaf_sha256())),
+                leaf_sha256: header(&permit.leaf_sha256().to_string()),
             }),
         };
         Self {
@@ -99,17 +103,6 @@ impl Authorization {
 /// A header value of ASCII that was checked before: an id, hexadecimal, base 64.
 fn header(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// Chains that passed under one revision of one organization.
@@ -183,11 +176,9 @@ impl Connection {
         &self.chain.presented
     }
 
-    /// The SHA-256 of the leaf, in hexadecimal, when one was presented.
-    pub(crate) fn leaf_sha256(&self) -> Option<String> {
-        self.presented()
-            .leaf()
-            .map(|leaf| hex(digest(&SHA256, leaf).as_ref()))
+    /// The SHA-256 of the leaf, when one was presented.
+    pub(crate) fn leaf_sha256(&self) -> Option<Sha256> {
+        self.presented().leaf().map(Sha256::of)
     }
 
     /// The leaf and the rest of the chain as RFC 9440 writes them (sections 2.2 and 2.3).

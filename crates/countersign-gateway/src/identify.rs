@@ -6,12 +6,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
 use countersign_types::{
     UnixSeconds,
     api_key::KeyKind,
+    bearer::bearer_key,
     bundle::OrganizationBundle,
     certificate::Scope,
+    digest::KeyDigest,
     id::{ApiKeyId, OrganizationId, ProjectId},
 };
 use countersign_verify::trust::TrustSet;
@@ -23,7 +24,7 @@ use crate::connection::Seen;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Credential {
     /// The SHA-256 of the bearer key.
-    KeyDigest([u8; 32]),
+    KeyDigest(KeyDigest),
     /// The one project that every request here belongs to.
     FixedProject(ProjectId),
 }
@@ -31,22 +32,9 @@ pub(crate) enum Credential {
 impl Credential {
     /// Reads `Authorization: Bearer KEY`. More than one such header, or another scheme, is none.
     pub(crate) fn from_bearer(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let value = values.next()?.as_bytes();
-        if values.next().is_some() {
-            return None;
-        }
-        let (scheme, rest) = value.split_at_checked(7)?;
-        if !scheme.eq_ignore_ascii_case(b"bearer ") {
-            return None;
-        }
-        let key = rest.trim_ascii();
-        if key.is_empty() {
-            return None;
-        }
-        <[u8; 32]>::try_from(digest(&SHA256, key).as_ref())
-            .ok()
-            .map(Self::KeyDigest)
+        let values = headers.get_all(AUTHORIZATION).iter();
+        let key = bearer_key(values.map(HeaderValue::as_bytes)).ok()?;
+        Some(Self::KeyDigest(KeyDigest::of(key)))
     }
 }
 
@@ -83,10 +71,7 @@ impl Identity {
         expires_at: Option<UnixSeconds>,
     ) -> Arc<Self> {
         let header = |id: &str| HeaderValue::from_str(id).ok();
-        let project_header = match &scope {
-            Scope::Project(project) => header(project.as_str()),
-            Scope::Organization => None,
-        };
+        let project_header = scope.project().and_then(|project| header(project.as_str()));
         Arc::new(Self {
             organization_header: header(organization.id.as_str())
                 .unwrap_or(HeaderValue::from_static("")),
@@ -101,10 +86,7 @@ impl Identity {
 
     /// The project that it calls as; none for an admin key.
     pub(crate) const fn project(&self) -> Option<&ProjectId> {
-        match &self.scope {
-            Scope::Project(project) => Some(project),
-            Scope::Organization => None,
-        }
+        self.scope.project()
     }
 }
 
@@ -114,7 +96,7 @@ pub(crate) struct Snapshot {
     /// The deployment's revision that this is.
     pub(crate) revision: u64,
     organizations: HashMap<OrganizationId, Arc<Organization>>,
-    keys: HashMap<[u8; 32], Arc<Identity>>,
+    keys: HashMap<KeyDigest, Arc<Identity>>,
     projects: HashMap<ProjectId, Arc<Identity>>,
 }
 
@@ -205,26 +187,12 @@ impl Snapshot {
                     }
                     _ => continue,
                 };
-                let Some(digest) = digest_from_hex(&key.sha256) else {
-                    continue;
-                };
                 let identity =
                     Identity::new(organization, scope, Some(key.id.clone()), key.expires_at);
-                self.keys.insert(digest, identity);
+                self.keys.insert(key.sha256, identity);
             }
         }
     }
-}
-
-fn digest_from_hex(hex: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
-    }
-    for (place, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hex.get(2 * place..2 * place + 2)?, 16).ok()?;
-    }
-    Some(digest)
 }
 
 #[cfg(test)]
@@ -254,14 +222,6 @@ mod tests {
             &["Bearer a", "Bearer a"],
         ] {
             assert_eq!(Credential::from_bearer(&headers(wrong)), None, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn a_digest_is_64_hexadecimal_digits() {
-        assert!(digest_from_hex(&"0f".repeat(32)).is_some());
-        for wrong in ["", "0f", &"0g".repeat(32), &"é".repeat(32)] {
-            assert!(digest_from_hex(wrong).is_none(), "{wrong}");
         }
     }
 }

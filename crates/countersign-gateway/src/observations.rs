@@ -11,10 +11,10 @@ use std::{
 use countersign_client::{Client, Error};
 use countersign_types::{
     UnixSeconds,
+    digest::ChainDigest,
     id::{GatewayId, OrganizationId},
     observation::{
-        ChainDigest, Der, MAX_BATCH_BYTES, MAX_OBSERVATIONS, Observation, ObservationBatch,
-        ObservedChain,
+        Der, MAX_BATCH_BYTES, MAX_OBSERVATIONS, Observation, ObservationBatch, ObservedChain,
     },
 };
 use metrics::Counter;

@@ -10,16 +10,16 @@ use std::{
 };
 
 use countersign_types::{
-    certificate::Scope,
+    digest::Sha256,
     error::ErrorCode,
-    id::{ApiKeyId, RequestId},
+    id::{ApiKeyId, ProjectId, RequestId},
 };
 use countersign_verify::permit::Permit;
 use http::{Method, Request, StatusCode, Uri};
 use serde::Serialize;
 
 use crate::{
-    connection::{Authorization, Connection, Passed, hex},
+    connection::{Authorization, Connection, Passed},
     identify::Identity,
     reported::Reported,
 };
@@ -41,7 +41,7 @@ pub(crate) struct Record {
     /// What anchors that are only reported would make of it, when it is refused.
     reported: Option<Arc<Reported>>,
     /// Why it is refused, and the leaf that was shown.
-    refused: Option<(ErrorCode, Option<String>)>,
+    refused: Option<(ErrorCode, Option<Sha256>)>,
 }
 
 /// What was asked for.
@@ -66,7 +66,7 @@ struct Line<'a> {
     certificate: Option<&'a str>,
     /// The revision of the organization that it was judged under.
     revision: Option<u64>,
-    leaf_sha256: Option<String>,
+    leaf_sha256: Option<Sha256>,
     code: Option<&'static str>,
     /// What it would be if what is only reported were enforced: `permit` or a code.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,10 +138,8 @@ impl Record {
     }
 
     pub(crate) fn project(&self) -> Option<&str> {
-        match &self.identity.as_ref()?.scope {
-            Scope::Project(project) => Some(project.as_str()),
-            Scope::Organization => None,
-        }
+        let scope = &self.identity.as_ref()?.scope;
+        scope.project().map(ProjectId::as_str)
     }
 
     pub(crate) fn key(&self) -> Option<&str> {
@@ -149,12 +147,12 @@ impl Record {
         identity.key.as_ref().map(ApiKeyId::as_str)
     }
 
-    pub(crate) fn leaf_sha256(&self) -> Option<String> {
+    pub(crate) fn leaf_sha256(&self) -> Option<Sha256> {
         match &self.refused {
-            Some((_, leaf)) => leaf.clone(),
+            Some((_, leaf)) => *leaf,
             None => match self.permit() {
-                Some(permit) => Some(hex(permit.leaf_sha256())),
-                None => self.reported()?.leaf_sha256.clone(),
+                Some(permit) => Some(permit.leaf_sha256()),
+                None => self.reported()?.leaf_sha256,
             },
         }
     }

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use countersign_types::{
+    digest::Sha256,
     error::{ErrorCode, ErrorResponse},
     id::RequestId,
 };
@@ -136,7 +137,7 @@ pub(crate) struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) leaf_sha256: Option<String>,
+    pub(crate) leaf_sha256: Option<Sha256>,
     pub(crate) trace: serde_json::Value,
 }
 

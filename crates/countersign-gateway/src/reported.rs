@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use countersign_types::{UnixSeconds, certificate::Scope, error::ErrorCode, id::CertificateId};
+use countersign_types::{
+    UnixSeconds, certificate::Scope, digest::Sha256, error::ErrorCode, id::CertificateId,
+};
 use countersign_verify::{
     denial::Denial,
     judge::{Verdict, judge},
     presented::Presented,
 };
 
-use crate::{connection::hex, identify::Organization};
+use crate::identify::Organization;
 
 /// How long a denial is remembered, in seconds: a certificate in it may become valid any moment.
 const DENIAL_HOLDS: UnixSeconds = 5;
@@ -21,8 +22,8 @@ const DENIAL_HOLDS: UnixSeconds = 5;
 pub(crate) struct Reported {
     verdict: Verdict,
     judged_at: UnixSeconds,
-    /// The leaf that was judged, in hexadecimal.
-    pub(crate) leaf_sha256: Option<String>,
+    /// The leaf that was judged.
+    pub(crate) leaf_sha256: Option<Sha256>,
 }
 
 impl Reported {
@@ -38,9 +39,7 @@ impl Reported {
             Arc::new(Self {
                 verdict: judge(trust, scope, presented, now),
                 judged_at: now,
-                leaf_sha256: presented
-                    .leaf()
-                    .map(|leaf| hex(digest(&SHA256, leaf).as_ref())),
+                leaf_sha256: presented.leaf().map(Sha256::of),
             })
         })
     }

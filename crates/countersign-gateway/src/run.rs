@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use countersign_client::Client;
 use countersign_tls::{CertificateFiles, ReloadingServerConfig};
-use countersign_types::{id::GatewayId, secret::Secret};
+use countersign_types::{id::GatewayId, request_ids::RequestIds, secret::Secret};
 use tokio::{
     net::TcpListener,
     sync::{Notify, Semaphore, watch},
@@ -30,7 +30,7 @@ use crate::{
     refusal::{Explanations, Reports},
     routes::Plan,
     serve::Door,
-    shared::{Clock, Counts, RequestIds, Shared},
+    shared::{Clock, Counts, Shared},
     sync::{self, Sync},
     tally::Observer,
     tls,
@@ -78,13 +78,14 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts a gateway: binds, takes up the last good bundle, and serves on threads of its own.
+    /// The two random numbers are where its own id and its request ids come from.
     ///
     /// # Errors
     /// When the configuration, a file or a port is not to be had; then nothing is left running.
     pub fn start(
         options: GatewayOptions,
         clock: Clock,
-        random: [u8; 24],
+        random: [u128; 2],
         metrics: Metrics,
     ) -> Result<Self, StartError> {
         let plans = plans(&options)?;
@@ -264,12 +265,11 @@ fn client(options: &GatewayOptions) -> Result<Client, StartError> {
 fn shared(
     mut options: GatewayOptions,
     clock: Clock,
-    random: [u8; 24],
+    random: [u128; 2],
     threads: usize,
     observer: Option<Observer>,
 ) -> io::Result<Shared> {
-    let [id @ .., _, _, _, _, _, _, _, _] = random;
-    let [_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, process @ ..] = random;
+    let [id, first_request] = random;
     if options.name.is_none() {
         options.name = std::fs::read_to_string("/proc/sys/kernel/hostname")
             .ok()
@@ -282,13 +282,13 @@ fn shared(
         .transpose()?;
     Ok(Shared {
         options,
-        id: GatewayId::from_random(u128::from_le_bytes(id)),
+        id: GatewayId::from_random(id),
         clock,
         snapshot: ArcSwap::from_pointee(Snapshot::default()),
         heard_at: AtomicU64::new(0),
         enforced: (0..threads).map(|_| AtomicU64::new(0)).collect(),
         enforced_changed: Notify::new(),
-        request_ids: RequestIds::new(u64::from_le_bytes(process)),
+        request_ids: RequestIds::new(first_request),
         access_log,
         explanations: Explanations::default(),
         reports: Reports::default(),

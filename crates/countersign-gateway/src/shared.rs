@@ -13,6 +13,7 @@ use countersign_types::{
     UnixSeconds,
     error::ErrorCode,
     id::{GatewayId, RequestId},
+    request_ids::RequestIds,
 };
 use http::StatusCode;
 use metrics::{Counter, counter};
@@ -195,27 +196,5 @@ impl ByVerdict {
         place
             .and_then(|place| self.refused.get(place))
             .unwrap_or(&self.passed)
-    }
-}
-
-/// Numbers requests: a random part for the process, then a count. Unique, but no secret: who sees
-/// one id can tell the next.
-#[derive(Debug)]
-pub(crate) struct RequestIds {
-    process: u64,
-    next: AtomicU64,
-}
-
-impl RequestIds {
-    pub(crate) fn new(process: u64) -> Self {
-        Self {
-            process,
-            next: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn next(&self) -> RequestId {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        RequestId::from_random(u128::from(self.process) << 64 | u128::from(number))
     }
 }

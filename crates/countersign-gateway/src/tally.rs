@@ -8,10 +8,10 @@ use std::sync::{
 
 use countersign_types::{
     UnixSeconds,
-    certificate::Scope,
+    digest::ChainDigest,
     error::ErrorCode,
     id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
-    observation::{AnchorScope, ChainDigest, ReportedOutcome},
+    observation::{AnchorScope, ReportedOutcome},
 };
 use countersign_verify::{denial::Denial, permit::Permit, presented::Presented};
 use metrics::{Counter, counter};
@@ -57,7 +57,7 @@ impl Outcome {
     pub(crate) fn passed(permit: Option<&Permit>, reported: Option<&Reported>) -> Self {
         Self {
             code: None,
-            anchor: permit.map(|permit| (permit.anchor().clone(), at(permit.scope()))),
+            anchor: permit.map(|permit| (permit.anchor().clone(), permit.scope().into())),
             reported: reported.map(report),
         }
     }
@@ -67,7 +67,7 @@ impl Outcome {
         let verified = denial.verified_under();
         Self {
             code: Some(denial.code()),
-            anchor: verified.map(|(anchor, scope)| (anchor.clone(), at(scope))),
+            anchor: verified.map(|(anchor, scope)| (anchor.clone(), scope.into())),
             reported: reported.map(report),
         }
     }
@@ -77,13 +77,6 @@ fn report(reported: &Reported) -> ReportedOutcome {
     ReportedOutcome {
         code: reported.code(),
         anchor: reported.anchor().cloned(),
-    }
-}
-
-const fn at(scope: &Scope) -> AnchorScope {
-    match scope {
-        Scope::Organization => AnchorScope::Organization,
-        Scope::Project(_) => AnchorScope::Project,
     }
 }
 

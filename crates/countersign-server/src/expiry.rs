@@ -55,7 +55,7 @@ fn tell(notice: &ExpiryNotice) {
             "an active trust anchor expires soon"
         ),
         _ => tracing::warn!(
-            %organization, leaf_sha256 = expiring.sha256, expires_at, within_days,
+            %organization, leaf_sha256 = %expiring.sha256, expires_at, within_days,
             "a client certificate in use expires soon"
         ),
     }

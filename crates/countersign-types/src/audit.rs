@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     UnixSeconds,
     certificate::Enforcement,
+    digest::Sha256,
     id::{
         ApiKeyId, AuditLogId, CertificateId, OrganizationId, ProjectId, RotationId,
         ServiceAccountId, WebhookId,
@@ -68,9 +69,9 @@ pub struct AuditChain {
     /// Its number in the organization, from 1.
     pub number: u64,
     /// SHA-256 of the event before it, in hexadecimal; of the first, 64 zeros.
-    pub previous_sha256: String,
+    pub previous_sha256: Sha256,
     /// SHA-256 of this event, in hexadecimal.
-    pub sha256: String,
+    pub sha256: Sha256,
 }
 
 /// The newest event of an organization, as its chain names it. Kept elsewhere, it shows later
@@ -83,7 +84,7 @@ pub struct AuditHead {
     /// The event's number, which is how many events there are.
     pub number: u64,
     /// SHA-256 of the event, in hexadecimal.
-    pub sha256: String,
+    pub sha256: Sha256,
     /// When it happened, in Unix seconds.
     pub effective_at: UnixSeconds,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     UnixSeconds,
     api_key::KeyKind,
+    digest::KeyDigest,
     id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
 };
 
@@ -93,7 +94,7 @@ pub struct BundleKey {
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub kind: KeyKind,
     /// SHA-256 of the key's value, 64 lower-case hexadecimal digits.
-    pub sha256: String,
+    pub sha256: KeyDigest,
     /// The project that it calls as; `None` for an admin key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]

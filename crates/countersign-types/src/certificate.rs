@@ -1,6 +1,6 @@
 //! Trust anchors: the certificate objects of the API, and the requests about them.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,34 @@ pub enum Scope {
     Organization,
     /// One project of it.
     Project(ProjectId),
+}
+
+impl Scope {
+    /// The project, unless it is the organization.
+    #[must_use]
+    pub const fn project(&self) -> Option<&ProjectId> {
+        match self {
+            Self::Organization => None,
+            Self::Project(id) => Some(id),
+        }
+    }
+}
+
+impl From<Option<ProjectId>> for Scope {
+    /// No project is the organization.
+    fn from(project: Option<ProjectId>) -> Self {
+        project.map_or(Self::Organization, Self::Project)
+    }
+}
+
+impl fmt::Display for Scope {
+    /// As sentences name it: `the organization`, or `` project `proj_…` ``.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Organization => f.write_str("the organization"),
+            Self::Project(id) => write!(f, "project `{id}`"),
+        }
+    }
 }
 
 /// What becomes of a request that an active anchor does not let through.
@@ -142,6 +170,17 @@ pub enum ScopedCertificateObject {
     Project,
 }
 
+impl ScopedCertificateObject {
+    /// The object of a scope's list.
+    #[must_use]
+    pub const fn at(scope: &Scope) -> Self {
+        match scope {
+            Scope::Organization => Self::Organization,
+            Scope::Project(_) => Self::Project,
+        }
+    }
+}
+
 /// A trust anchor as a scope's list shows it: with `active` for that scope, without content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -205,6 +244,26 @@ pub enum CertificateToggleObject {
     /// Deactivated for a project.
     #[serde(rename = "organization.project.certificate.deactivation")]
     ProjectDeactivation,
+}
+
+impl CertificateToggleObject {
+    /// An activation at a scope.
+    #[must_use]
+    pub const fn activation(scope: &Scope) -> Self {
+        match scope {
+            Scope::Organization => Self::OrganizationActivation,
+            Scope::Project(_) => Self::ProjectActivation,
+        }
+    }
+
+    /// A deactivation at a scope.
+    #[must_use]
+    pub const fn deactivation(scope: &Scope) -> Self {
+        match scope {
+            Scope::Organization => Self::OrganizationDeactivation,
+            Scope::Project(_) => Self::ProjectDeactivation,
+        }
+    }
 }
 
 /// What a deletion answers.
@@ -342,4 +401,15 @@ pub enum ActiveCertificatesObject {
     /// For a project.
     #[serde(rename = "organization.project.certificate.active")]
     Project,
+}
+
+impl ActiveCertificatesObject {
+    /// The object of a scope.
+    #[must_use]
+    pub const fn at(scope: &Scope) -> Self {
+        match scope {
+            Scope::Organization => Self::Organization,
+            Scope::Project(_) => Self::Project,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{UnixSeconds, id::CertificateId, page::ListObject};
+use crate::{UnixSeconds, digest::Sha256, id::CertificateId, page::ListObject};
 
 /// How many days before something expires it is told, each once.
 pub const THRESHOLD_DAYS: [u64; 5] = [1, 7, 30, 60, 90];
@@ -40,7 +40,7 @@ pub struct Expiring {
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
     /// SHA-256 of its DER, in hexadecimal.
-    pub sha256: String,
+    pub sha256: Sha256,
     /// When it expires, in Unix seconds.
     pub expires_at: UnixSeconds,
     /// When the leaf was last seen, in Unix seconds.

@@ -5,8 +5,10 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod bearer;
 pub mod bundle;
 pub mod certificate;
+pub mod digest;
 pub mod error;
 pub mod expiry;
 pub mod extension;
@@ -16,6 +18,7 @@ pub mod organization;
 pub mod page;
 pub mod preview;
 pub mod project;
+pub mod request_ids;
 pub mod rotation;
 pub mod secret;
 pub mod usage;

@@ -1,13 +1,15 @@
 //! What gateways saw: who called, with which certificates, and what became of it. A gateway counts
 //! and sends; the control plane keeps the counts per UTC day.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     UnixSeconds,
+    certificate::Scope,
+    digest::ChainDigest,
     error::ErrorCode,
     id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
 };
@@ -18,68 +20,6 @@ pub const MAX_OBSERVATIONS: usize = 1000;
 pub const MAX_CHAINS: usize = 1000;
 /// The most bytes that a batch may have as JSON.
 pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
-
-/// The SHA-256 that tells one presented chain from every other. On the wire, 64 lower-case
-/// hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
-pub struct ChainDigest([u8; 32]);
-
-/// The text is not 64 lower-case hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a digest has 64 lower-case hexadecimal digits")]
-pub struct InvalidDigest;
-
-impl ChainDigest {
-    /// The digest with these bytes.
-    #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl FromStr for ChainDigest {
-    type Err = InvalidDigest;
-
-    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
-        let bytes = HEXLOWER
-            .decode(text.as_bytes())
-            .map_err(|_| InvalidDigest)?;
-        bytes.try_into().map(Self).map_err(|_| InvalidDigest)
-    }
-}
-
-impl fmt::Display for ChainDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for ChainDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for ChainDigest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ChainDigest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
 
 /// One presented certificate in DER, read or not. On the wire, base 64 (RFC 4648 section 4).
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -194,6 +134,15 @@ pub enum AnchorScope {
     Project,
 }
 
+impl From<&Scope> for AnchorScope {
+    fn from(scope: &Scope) -> Self {
+        match scope {
+            Scope::Organization => Self::Organization,
+            Scope::Project(_) => Self::Project,
+        }
+    }
+}
+
 /// What would have become of requests had the anchors that are only reported been enforced.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -224,21 +173,6 @@ pub struct ObservationReceipt {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_digest_reads_back_and_nothing_else_is_one() {
-        let digest = ChainDigest::new([0xab; 32]);
-        assert_eq!(digest.to_string().parse(), Ok(digest));
-        for wrong in [
-            "",
-            "ab",
-            &"AB".repeat(32),
-            &"ab".repeat(33),
-            &"é".repeat(32),
-        ] {
-            assert_eq!(wrong.parse::<ChainDigest>(), Err(InvalidDigest), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_certificate_is_base_64_and_never_shown() {

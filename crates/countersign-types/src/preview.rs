@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     UnixSeconds,
     certificate::{CertificateToggle, CertificateToggleObject, ScopedCertificate},
+    digest::Sha256,
     error::ErrorCode,
     id::{ApiKeyId, ProjectId},
 };
@@ -129,7 +130,7 @@ pub struct PreviewedWorkload {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PreviewedLeaf {
     /// SHA-256 of its DER, 64 lower-case hexadecimal digits.
-    pub sha256: String,
+    pub sha256: Sha256,
     /// Its subject; empty when it cannot be read.
     pub subject: String,
     /// Its subject alternative names, each as `TYPE:VALUE`.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     UnixSeconds,
+    digest::Sha256,
     id::{ApiKeyId, ObservationId, ProjectId},
     page::Listed,
 };
@@ -81,7 +82,7 @@ pub struct CertificateUse {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UsedLeaf {
     /// SHA-256 of its DER, 64 lower-case hexadecimal digits.
-    pub sha256: String,
+    pub sha256: Sha256,
     /// Its subject, as RFC 4514 writes it.
     pub subject: String,
     /// Its subject alternative names, `DNS:a.example` and the like.

@@ -1,7 +1,12 @@
 //! Why a request may not go on: the code that the client is told, and the trace that only the
 //! operator sees.
 
-use countersign_types::{UnixSeconds, certificate::Scope, error::ErrorCode, id::CertificateId};
+use countersign_types::{
+    UnixSeconds,
+    certificate::Scope,
+    error::ErrorCode,
+    id::{CertificateId, ProjectId},
+};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 /// A refusal.
@@ -229,10 +234,10 @@ impl Serialize for Denial {
 
 impl Serialize for Finding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let scope = self.anchor.as_ref().map(|(_, scope)| match scope {
-            Scope::Organization => "organization",
-            Scope::Project(id) => id.as_str(),
-        });
+        let scope = self
+            .anchor
+            .as_ref()
+            .map(|(_, scope)| scope.project().map_or("organization", ProjectId::as_str));
         let mut fields = serializer.serialize_struct("Finding", 7)?;
         fields.serialize_field("anchor", &self.anchor.as_ref().map(|(id, _)| id.as_str()))?;
         fields.serialize_field("scope", &scope)?;

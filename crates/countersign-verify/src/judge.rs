@@ -1,15 +1,14 @@
 //! The judgement (docs/specification.md, section 2): a pure function of what is trusted, what
 //! was presented and the time.
 
-use aws_lc_rs::digest;
-use countersign_types::{UnixSeconds, certificate::Scope, error::ErrorCode};
+use countersign_types::{UnixSeconds, certificate::Scope, digest::Sha256, error::ErrorCode};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
     budget::{MAX_INTERMEDIATE_BYTES, MAX_INTERMEDIATES},
     denial::{Denial, Finding, Reason, Step},
     path::{Leaf, Verifier},
-    permit::{Fingerprint, NoAnchorApplies, Permit, Proven},
+    permit::{NoAnchorApplies, Permit, Proven},
     policy::{LeafFacts, Policy},
     presented::Presented,
     rules,
@@ -145,7 +144,7 @@ impl<'a> Judgement<'a> {
         Ok(Proven {
             anchor: candidate.id.clone(),
             scope: candidate.scope.clone(),
-            leaf_sha256: sha256(self.der),
+            leaf_sha256: Sha256::of(self.der),
             not_after: selected.not_after,
             signature_checks: self.verifier.signature_checks(),
         })
@@ -363,13 +362,4 @@ fn finding(
         step,
         reason,
     }
-}
-
-fn sha256(der: &[u8]) -> Fingerprint {
-    let mut fingerprint = Fingerprint::default();
-    let digest = digest::digest(&digest::SHA256, der);
-    for (to, from) in fingerprint.iter_mut().zip(digest.as_ref()) {
-        *to = *from;
-    }
-    fingerprint
 }

@@ -1,9 +1,6 @@
 //! The proofs that a request may go on. Only `judge` makes them.
 
-use countersign_types::{UnixSeconds, certificate::Scope, id::CertificateId};
-
-/// The SHA-256 of a leaf's DER.
-pub type Fingerprint = [u8; 32];
+use countersign_types::{UnixSeconds, certificate::Scope, digest::Sha256, id::CertificateId};
 
 /// Proof that a leaf was judged and permitted. It may be remembered for the connection, the key
 /// and the revision that it was made for, as long as [`Permit::holds_at`] says so.
@@ -18,7 +15,7 @@ pub struct Permit {
 pub(crate) struct Proven {
     pub(crate) anchor: CertificateId,
     pub(crate) scope: Scope,
-    pub(crate) leaf_sha256: Fingerprint,
+    pub(crate) leaf_sha256: Sha256,
     /// The earliest `notAfter` on the path, in Unix seconds.
     pub(crate) not_after: UnixSeconds,
     pub(crate) signature_checks: usize,
@@ -43,8 +40,8 @@ impl Permit {
 
     /// The SHA-256 of the leaf's DER.
     #[must_use]
-    pub const fn leaf_sha256(&self) -> &Fingerprint {
-        &self.proven.leaf_sha256
+    pub const fn leaf_sha256(&self) -> Sha256 {
+        self.proven.leaf_sha256
     }
 
     /// The last second at which it holds, in Unix seconds: the earliest `notAfter` on the path,

@@ -1,7 +1,7 @@
 //! What a client presented: untrusted until judged.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use countersign_types::observation::ChainDigest;
+use countersign_types::digest::{ChainDigest, Sha256};
 use rustls_pki_types::{
     CertificateDer,
     pem::{self, PemObject},
@@ -71,8 +71,9 @@ impl Presented {
             context.update(&length.to_le_bytes());
             context.update(der);
         }
-        let digest = <[u8; 32]>::try_from(context.finish().as_ref());
-        ChainDigest::new(digest.unwrap_or_default())
+        // SHA-256 always has 32 bytes, so the other case cannot happen.
+        let sha256 = Sha256::try_from(context.finish().as_ref());
+        ChainDigest::new(sha256.unwrap_or(Sha256::ZERO))
     }
 }
 

@@ -142,9 +142,9 @@ impl TrustSet {
 
     /// What is active for a request; `None` when its project is not known here.
     pub(crate) fn applicable(&self, scope: &Scope) -> Option<Applicable<'_>> {
-        let project = match scope {
-            Scope::Organization => None,
-            Scope::Project(id) => Some(self.projects.get(id)?),
+        let project = match scope.project() {
+            None => None,
+            Some(id) => Some(self.projects.get(id)?),
         };
         Some(Applicable {
             project,

@@ -35,13 +35,9 @@ async fn set_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
     let mut tx = call.write(&admin).await?;
     let set = tx.set_active_certificates(&scope, &wanted, expected.as_deref());
     let change = set.await.map_err(|error| at_its_place(error, &wanted))?;
-    let object = match scope {
-        Scope::Organization => ActiveCertificatesObject::Organization,
-        Scope::Project(_) => ActiveCertificatesObject::Project,
-    };
     let change = Change {
         answer: ActiveCertificates {
-            object,
+            object: ActiveCertificatesObject::at(&scope),
             data: change.answer,
         },
         events: change.events,

@@ -1,13 +1,14 @@
 //! Who is calling: the key in `Authorization`, looked up by its digest, and what it may do here.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use countersign_types::{
     UnixSeconds,
     api_key::{KeyKind, Permission},
     audit::Actor,
+    bearer::{BearerError, bearer_key},
+    digest::KeyDigest,
     id::{ApiKeyId, OrganizationId},
 };
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::{App, edge::Record, error::ApiError, operation::Needs};
 use crate::store;
@@ -64,7 +65,7 @@ pub(super) async fn authenticate(
     if needs == Needs::Nothing {
         return Ok(Caller::Nobody);
     }
-    let found = app.store().caller(&sha256(bearer(headers)?)).await?;
+    let found = app.store().caller(key_digest(headers)?).await?;
     let found = found.ok_or_else(|| ApiError::invalid_key(UNKNOWN))?;
     record.key = Some(found.key.clone());
     record.organization.clone_from(&found.organization);
@@ -76,10 +77,13 @@ pub(super) async fn authenticate(
     Ok(caller)
 }
 
-fn sha256(token: &[u8]) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, token).as_ref());
-    bytes
+fn key_digest(headers: &HeaderMap) -> Result<KeyDigest, ApiError> {
+    let values = headers.get_all(header::AUTHORIZATION).iter();
+    match bearer_key(values.map(HeaderValue::as_bytes)) {
+        Ok(key) => Ok(KeyDigest::of(key)),
+        Err(BearerError::Missing) => Err(ApiError::invalid_key(NO_KEY)),
+        Err(BearerError::Unreadable) => Err(ApiError::invalid_key(UNREADABLE)),
+    }
 }
 
 fn is_good(found: &store::Caller, now: UnixSeconds) -> bool {
@@ -124,24 +128,4 @@ fn check_organization(
         }
     }
     Ok(())
-}
-
-/// The one token of the one `Authorization` header.
-fn bearer(headers: &HeaderMap) -> Result<&[u8], ApiError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().ok_or_else(|| ApiError::invalid_key(NO_KEY))?;
-    let unreadable = || ApiError::invalid_key(UNREADABLE);
-    if values.next().is_some() {
-        return Err(unreadable());
-    }
-    let (scheme, token) = value
-        .as_bytes()
-        .split_at_checked(7)
-        .ok_or_else(unreadable)?;
-    let token = token.trim_ascii();
-    let graphic = token.iter().all(u8::is_ascii_graphic);
-    if !scheme.eq_ignore_ascii_case(b"bearer ") || token.is_empty() || !graphic {
-        return Err(unreadable());
-    }
-    Ok(token)
 }

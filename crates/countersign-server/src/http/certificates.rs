@@ -70,7 +70,7 @@ async fn list_at(admin: &Admin, call: &Call, scope: &Scope) -> Answered {
 
 /// A project's list shows what was used there.
 fn at_scope(mut usage: CertificateUsage, scope: &Scope) -> CertificateUsage {
-    if let Scope::Project(project) = scope {
+    if let Some(project) = scope.project() {
         let here = |each: &ScopeUsage| each.project_id.as_ref() == Some(project);
         usage.scopes.retain(here);
         usage.last_used = usage.scopes.first().map(|each| each.last_used);
@@ -150,10 +150,7 @@ pub(super) async fn activate_in_project(admin: Admin, call: Call) -> Answered {
 async fn activate_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
     let ids = call.certificate_ids()?;
     let enforcement = call.enforcement()?;
-    let object = match scope {
-        Scope::Organization => CertificateToggleObject::OrganizationActivation,
-        Scope::Project(_) => CertificateToggleObject::ProjectActivation,
-    };
+    let object = CertificateToggleObject::activation(&scope);
     let preview = call.preview()?;
     let mut tx = call.write(&admin).await?;
     if preview {
@@ -182,10 +179,7 @@ async fn deactivate_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
         &[ENFORCEMENT],
         "what is deactivated is neither enforced nor reported. Leave it out.",
     )?;
-    let object = match scope {
-        Scope::Organization => CertificateToggleObject::OrganizationDeactivation,
-        Scope::Project(_) => CertificateToggleObject::ProjectDeactivation,
-    };
+    let object = CertificateToggleObject::deactivation(&scope);
     let preview = call.preview()?;
     let mut tx = call.write(&admin).await?;
     if preview {

@@ -29,17 +29,14 @@ mod table;
 mod upload;
 mod webhooks;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
     extract::Request,
     routing::{MethodFilter, on},
 };
-use countersign_types::{UnixSeconds, error::ErrorCode, id::RequestId};
+use countersign_types::{UnixSeconds, error::ErrorCode, id::RequestId, request_ids::RequestIds};
 use http::Method;
 use tokio_util::sync::CancellationToken;
 
@@ -154,31 +151,6 @@ impl App {
     }
 }
 
-/// Ids that do not repeat within a process and, the start being random, hardly between them. They
-/// name a request and keep nothing secret, so they need no random numbers of their own.
-struct RequestIds {
-    start: u128,
-    count: AtomicU64,
-}
-
-impl RequestIds {
-    /// An odd number (the golden ratio's fraction, 128 bits): its multiples visit every number
-    /// before one comes again, and neighbours look nothing alike.
-    const STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
-
-    fn new(start: u128) -> Self {
-        Self {
-            start,
-            count: AtomicU64::new(0),
-        }
-    }
-
-    fn next(&self) -> RequestId {
-        let count = u128::from(self.count.fetch_add(1, Ordering::Relaxed));
-        RequestId::from_random(self.start.wrapping_add(count.wrapping_mul(Self::STEP)))
-    }
-}
-
 /// The router: every operation of the table, and an answer for everything else. It never redirects.
 pub fn router(app: App) -> Router {
     let unmatched = Arc::new(Meters::new("unmatched", &Method::GET));
@@ -209,18 +181,4 @@ fn wrong_method() -> ApiError {
         ErrorCode::MethodNotAllowed,
         "This path does not know this method. The `Allow` header lists those that it knows.",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::RequestIds;
-
-    #[test]
-    fn request_ids_do_not_repeat() {
-        let ids = RequestIds::new(u128::MAX);
-        let drawn: HashSet<_> = (0..10_000).map(|_| ids.next()).collect();
-        assert_eq!(drawn.len(), 10_000);
-    }
 }

@@ -63,7 +63,7 @@ fn noun(kind: Kind) -> &'static str {
 }
 
 fn in_use(scopes: &[Scope]) -> ApiError {
-    let named: Vec<_> = scopes.iter().map(place).collect();
+    let named: Vec<_> = scopes.iter().map(Scope::to_string).collect();
     let message = format!(
         "The certificate is active for {}. Deactivate it there, then delete it.",
         named.join(", ")
@@ -144,7 +144,7 @@ fn would_disarm(scope: &Scope) -> ApiError {
     let message = format!(
         "Without the new certificate nothing would be enforced for {}. Activate another one there, \
          or send `\"force\": true`.",
-        place(scope)
+        scope
     );
     ApiError::new(ErrorCode::RotationNotReady, message)
 }
@@ -167,20 +167,13 @@ pub(super) fn problem(problem: &RotationProblem) -> String {
         RotationProblem::OldNotActive(scope) => format!(
             "The old certificate was deactivated for {}: abort the rotation, or finish it with \
              `\"force\": true` to keep the new one.",
-            place(scope)
+            scope
         ),
         RotationProblem::NewNotActive(scope) => format!(
             "The new certificate was deactivated for {}: activate it there again, or abort the \
              rotation.",
-            place(scope)
+            scope
         ),
-    }
-}
-
-fn place(scope: &Scope) -> String {
-    match scope {
-        Scope::Organization => "the organization".to_owned(),
-        Scope::Project(id) => format!("project `{id}`"),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn read(fields: &mut Fields, now: UnixSeconds) -> Result<NewCertifica
         cel_policy: policy(fields)?,
         valid_at: anchor.valid_at(),
         expires_at: anchor.expires_at(),
-        fingerprint: *anchor.sha256(),
+        fingerprint: anchor.sha256(),
         pem,
     })
 }

@@ -4,14 +4,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use countersign_types::{
     UnixSeconds,
     api_key::KeyKind,
     bundle::OrganizationBundle,
     certificate::Scope,
+    digest::{ChainDigest, Sha256},
     id::{ApiKeyId, ProjectId},
-    observation::ChainDigest,
     preview::{PreviewedLeaf, PreviewedWorkload},
 };
 use countersign_verify::presented::Presented;
@@ -103,10 +102,7 @@ struct Callers<'a> {
 
 impl<'a> Callers<'a> {
     fn new(bundle: &'a OrganizationBundle, reach: &Scope, now: UnixSeconds) -> Self {
-        let reached = |project: &ProjectId| match reach {
-            Scope::Organization => true,
-            Scope::Project(one) => project == one,
-        };
+        let reached = |project: &ProjectId| reach.project().is_none_or(|one| one == project);
         let live = bundle.projects.iter().filter(|project| !project.archived);
         let mut projects: BTreeMap<_, _> = live
             .filter(|project| reached(&project.id))
@@ -166,10 +162,7 @@ struct Comparing<'a> {
 
 impl<'a> Comparing<'a> {
     fn add(&mut self, workload: &'a Workload) {
-        let scope = match &workload.project {
-            None => Scope::Organization,
-            Some(project) => Scope::Project(project.clone()),
-        };
+        let scope = Scope::from(workload.project.clone());
         let place = (self.sides.class(&scope), workload.chain);
         if !self.remembered.contains_key(&place) {
             let Some(presented) = self.presented(workload.chain) else {
@@ -230,7 +223,7 @@ impl<'a> Comparing<'a> {
         for list in [&mut found.starts_to_fail, &mut found.starts_to_pass] {
             list.sort_by(|a, b| {
                 let name = |it: &PreviewedWorkload| {
-                    let leaf = it.leaf.as_ref().map(|leaf| leaf.sha256.clone());
+                    let leaf = it.leaf.as_ref().map(|leaf| leaf.sha256);
                     (it.project.clone(), it.key.clone(), leaf)
                 };
                 b.requests
@@ -246,11 +239,7 @@ pub(crate) fn leaf(observed: &Observed, chain: ChainDigest) -> Option<PreviewedL
     let identity = observed.chains.get(&chain)?;
     let der = identity.certificates.first()?;
     Some(PreviewedLeaf {
-        sha256: digest(&SHA256, der)
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        sha256: Sha256::of(der),
         subject: identity.leaf.subject.clone(),
         sans: identity.leaf.names.clone(),
     })

@@ -108,10 +108,7 @@ impl Sides {
         for scope in new.keys() {
             let here = [old.get(scope).copied(), new.get(scope).copied()];
             // With nothing of its own, a project is as the organization is for admin keys.
-            let here = match scope {
-                Scope::Organization => [Some(&[][..]); 2],
-                Scope::Project(_) => here,
-            };
+            let here = scope.project().map_or([Some(&[][..]); 2], |_| here);
             let next = known.len();
             classes.insert(scope.clone(), *known.entry(here).or_insert(next));
         }

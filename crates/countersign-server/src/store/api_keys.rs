@@ -9,6 +9,7 @@ use countersign_types::{
         ProjectApiKeyOwnerServiceAccount,
     },
     audit::AuditEvent,
+    digest::KeyDigest,
     id::{ApiKeyId, OrganizationId, ProjectId},
     page::Page,
     secret::Secret,
@@ -84,10 +85,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn caller(&self, digest: &[u8; 32]) -> Result<Option<Caller>, StoreError> {
+    pub async fn caller(&self, digest: KeyDigest) -> Result<Option<Caller>, StoreError> {
         let mut connection = self.reader().await?;
         connection
-            .find(CALLER, &[Value::Bytes(digest)], read_caller)
+            .find(CALLER, &[Value::Bytes(digest.as_bytes())], read_caller)
             .await
     }
 

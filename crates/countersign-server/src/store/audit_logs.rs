@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use countersign_types::{
     UnixSeconds,
     audit::{Actor, AuditChain, AuditEvent, AuditHead, AuditHeadObject, AuditLog, AuditProject},
+    digest::Sha256,
     id::{AuditLogId, OrganizationId},
     page::{DEFAULT_LIMIT, Page},
 };
-use countersign_verify::audit_chain::{GENESIS, event_sha256};
+use countersign_verify::audit_chain::event_sha256;
 use serde_json::{Map, Value as Json};
 
 use super::{
@@ -109,14 +110,14 @@ impl Store {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) number: u64,
-    pub(super) sha256: String,
+    pub(super) sha256: Sha256,
 }
 
 impl Default for Head {
     fn default() -> Self {
         Self {
             number: 0,
-            sha256: GENESIS.to_owned(),
+            sha256: Sha256::ZERO,
         }
     }
 }
@@ -126,7 +127,7 @@ impl Head {
     pub(super) fn read(row: &Row<'_>, column: usize) -> Result<Self, StoreError> {
         Ok(Self {
             number: row.moment(column)?,
-            sha256: row.text(column + 1)?.to_owned(),
+            sha256: row.parse(column + 1)?,
         })
     }
 
@@ -134,8 +135,8 @@ impl Head {
     pub(super) fn chain(&mut self, event: &AuditLog) -> Result<AuditChain, StoreError> {
         let mut chain = AuditChain {
             number: self.number + 1,
-            previous_sha256: std::mem::take(&mut self.sha256),
-            sha256: String::new(),
+            previous_sha256: self.sha256,
+            sha256: Sha256::ZERO,
         };
         let event = AuditLog {
             chain: Some(chain.clone()),
@@ -146,7 +147,7 @@ impl Head {
         chain.sha256 = event_sha256(event);
         *self = Self {
             number: chain.number,
-            sha256: chain.sha256.clone(),
+            sha256: chain.sha256,
         };
         Ok(chain)
     }
@@ -217,8 +218,8 @@ impl WriteTx {
                     Value::Text(self.actor.id()),
                     Value::Text(&details),
                     Value::moment(chain.number),
-                    Value::text(&chain.previous_sha256),
-                    Value::text(&chain.sha256),
+                    Value::Text(&chain.previous_sha256.to_string()),
+                    Value::Text(&chain.sha256.to_string()),
                 ],
             )
             .await?;
@@ -352,8 +353,8 @@ impl<'a> AuditQuery<'a> {
 fn read(row: &Row<'_>) -> Result<AuditLog, StoreError> {
     let chain = AuditChain {
         number: row.moment(7)?,
-        previous_sha256: row.text(8)?.to_owned(),
-        sha256: row.text(9)?.to_owned(),
+        previous_sha256: row.parse(8)?,
+        sha256: row.parse(9)?,
     };
     Ok(AuditLog {
         chain: Some(chain),

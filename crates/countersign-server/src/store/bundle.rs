@@ -7,6 +7,7 @@ use countersign_types::{
     UnixSeconds,
     bundle::{Bundle, BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
     certificate::Enforcement,
+    digest::KeyDigest,
     id::{CertificateId, OrganizationId},
 };
 
@@ -272,11 +273,7 @@ impl Parts<'_> {
                 Ok(BundleKey {
                     id: row.parse(1)?,
                     kind: api_keys::kind(row.text(2)?)?,
-                    sha256: row
-                        .bytes(3)?
-                        .iter()
-                        .map(|byte| format!("{byte:02x}"))
-                        .collect(),
+                    sha256: KeyDigest::new(row.sha256(3)?),
                     project: row.optional_parse(4)?,
                     expires_at: row.optional_moment(5)?,
                 })

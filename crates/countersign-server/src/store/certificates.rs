@@ -10,7 +10,8 @@ use countersign_types::{
         DeletedCertificateObject, Enforcement, MAX_CERTIFICATES_PER_ORGANIZATION, Scope,
         ScopedCertificate, ScopedCertificateObject,
     },
-    id::{CertificateId, OrganizationId},
+    digest::Sha256,
+    id::{CertificateId, OrganizationId, ProjectId},
     page::Page,
 };
 
@@ -48,7 +49,7 @@ pub struct NewCertificate {
     /// `notAfter`, in Unix seconds.
     pub expires_at: UnixSeconds,
     /// SHA-256 of the certificate's DER.
-    pub fingerprint: [u8; 32],
+    pub fingerprint: Sha256,
 }
 
 impl fmt::Debug for NewCertificate {
@@ -72,7 +73,7 @@ impl Store {
         request: &PageRequest,
     ) -> Result<Page<ScopedCertificate>, StoreError> {
         let mut connection = self.reader().await?;
-        if let Scope::Project(project) = scope {
+        if let Some(project) = scope.project() {
             projects::find(&mut connection, organization, project).await?;
         }
         let listing = Listing {
@@ -247,7 +248,7 @@ impl WriteTx {
                     Value::moment(new.valid_at),
                     Value::moment(new.expires_at),
                     Value::moment(self.now),
-                    Value::Bytes(&new.fingerprint),
+                    Value::Bytes(new.fingerprint.as_bytes()),
                     Value::Bytes(new.pem.as_bytes()),
                 ],
             )
@@ -259,10 +260,7 @@ impl WriteTx {
             .query(
                 "SELECT project_id FROM activations WHERE certificate_id = $1 ORDER BY project_id",
                 &[Value::text(id)],
-                |row| match row.text(0)? {
-                    "" => Ok(Scope::Organization),
-                    _ => Ok(Scope::Project(row.parse(0)?)),
-                },
+                |row| Ok(Scope::from(row.parse_unless_empty(0)?)),
             )
             .await
     }
@@ -281,10 +279,7 @@ fn updated(certificate: Certificate) -> Change<Certificate> {
 
 /// How a scope is written in `activations`.
 pub(super) fn scope_id(scope: &Scope) -> &str {
-    match scope {
-        Scope::Organization => "",
-        Scope::Project(project) => project.as_str(),
-    }
+    scope.project().map_or("", ProjectId::as_str)
 }
 
 pub(super) async fn find(
@@ -349,10 +344,7 @@ fn scoped(row: &Row<'_>, scope: &Scope) -> Result<ScopedCertificate, StoreError>
     let certificate = read(row, false)?;
     let enforcement: Option<Enforcement> = row.optional_parse(6)?;
     Ok(ScopedCertificate {
-        object: match scope {
-            Scope::Organization => ScopedCertificateObject::Organization,
-            Scope::Project(_) => ScopedCertificateObject::Project,
-        },
+        object: ScopedCertificateObject::at(scope),
         id: certificate.id,
         name: certificate.name,
         created_at: certificate.created_at,

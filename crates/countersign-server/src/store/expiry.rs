@@ -5,13 +5,13 @@ use std::collections::HashMap;
 
 use countersign_types::{
     UnixSeconds,
+    digest::ChainDigest,
+    digest::Sha256,
     expiry::{Expiring, ExpiringKind, ExpiringList, MAX_EXPIRING, THRESHOLD_DAYS},
     id::OrganizationId,
-    observation::ChainDigest,
     page::ListObject,
 };
 use countersign_verify::certificate::leaf_validity;
-use data_encoding::HEXLOWER;
 use serde_json::json;
 
 use super::{
@@ -228,7 +228,7 @@ impl Store {
         let anchors = connection.query(anchors, &values, read_anchor).await?;
         data.extend(anchors.into_iter().map(|anchor| anchor.expiring));
         data.sort_by(|a, b| {
-            (a.expires_at, a.kind, &a.sha256).cmp(&(b.expires_at, b.kind, &b.sha256))
+            (a.expires_at, a.kind, a.sha256).cmp(&(b.expires_at, b.kind, b.sha256))
         });
         let has_more = data.len() > MAX_EXPIRING;
         data.truncate(MAX_EXPIRING);
@@ -252,14 +252,12 @@ impl Store {
         if chains.is_empty() {
             return Ok(Vec::new());
         }
-        let mut leaves: HashMap<String, Expiring> = HashMap::new();
+        let mut leaves: HashMap<Sha256, Expiring> = HashMap::new();
         for workload in self.list_workloads(organization, 0).await? {
             let Some(leaf) = workload.chain.and_then(|chain| chains.get(&chain)) else {
                 continue;
             };
-            let leaf = leaves
-                .entry(leaf.sha256.clone())
-                .or_insert_with(|| leaf.clone());
+            let leaf = leaves.entry(leaf.sha256).or_insert_with(|| leaf.clone());
             leaf.last_seen = leaf.last_seen.max(Some(workload.last_seen));
             leaf.requests = Some(leaf.requests.unwrap_or(0) + workload.requests);
         }
@@ -278,18 +276,18 @@ async fn leaf_chains(
         JOIN observed_certificates k ON k.seq = c.leaf \
         WHERE c.organization_id = $1 AND c.not_after <= $2";
     let chains = connection.query(sql, values, |row| {
-        let leaf = leaf(row.bytes(1)?, row.text(2)?, row.moment(3)?);
+        let leaf = leaf(row.sha256(1)?, row.text(2)?, row.moment(3)?);
         Ok((chain_digest(row, 0)?, leaf))
     });
     Ok(chains.await?.into_iter().collect())
 }
 
-fn leaf(sha256: &[u8], subject: &str, expires_at: UnixSeconds) -> Expiring {
+fn leaf(sha256: Sha256, subject: &str, expires_at: UnixSeconds) -> Expiring {
     Expiring {
         kind: ExpiringKind::Leaf,
         id: None,
         name: (!subject.is_empty()).then(|| subject.to_owned()),
-        sha256: HEXLOWER.encode(sha256),
+        sha256,
         expires_at,
         last_seen: None,
         requests: None,
@@ -305,7 +303,7 @@ fn read_anchor(row: &Row<'_>) -> Result<Candidate, StoreError> {
             kind: ExpiringKind::Anchor,
             id: Some(row.parse(1)?),
             name: row.optional_text(2)?.map(str::to_owned),
-            sha256: HEXLOWER.encode(row.bytes(3)?),
+            sha256: row.sha256(3)?,
             expires_at,
             last_seen: None,
             requests: None,
@@ -319,7 +317,7 @@ fn read_leaf(row: &Row<'_>) -> Result<Candidate, StoreError> {
     Ok(Candidate {
         organization: row.parse(0)?,
         thing: row.text(1)?.to_owned(),
-        expiring: leaf(row.bytes(3)?, row.text(2)?, row.moment(4)?),
+        expiring: leaf(row.sha256(3)?, row.text(2)?, row.moment(4)?),
         lifetime: to.saturating_sub(from),
     })
 }

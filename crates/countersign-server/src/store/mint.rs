@@ -1,9 +1,9 @@
 //! Making keys: drawn, shown once, and kept as a digest.
 
-use aws_lc_rs::digest;
 use countersign_types::{
     UnixSeconds,
     api_key::KeyKind,
+    digest::KeyDigest,
     id::{ApiKeyId, OrganizationId, ProjectId, ServiceAccountId},
     secret::Secret,
 };
@@ -16,14 +16,6 @@ const RANDOM_BYTES: usize = 25;
 
 /// Lower-case Crockford base 32, as ids are written.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-
-/// What a key is found by: SHA-256 of its value.
-#[must_use]
-pub fn key_digest(value: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, value.as_bytes()).as_ref());
-    bytes
-}
 
 /// A key that is about to be kept. Its value is not.
 pub(super) struct NewKey<'a> {
@@ -75,7 +67,7 @@ impl<'a> NewKey<'a> {
                     Value::optional_text(self.project.map(ProjectId::as_str)),
                     Value::optional_text(self.service_account.map(ServiceAccountId::as_str)),
                     Value::Text(self.name),
-                    Value::Bytes(&key_digest(self.value.reveal())),
+                    Value::Bytes(KeyDigest::of(self.value.reveal()).as_bytes()),
                     Value::Text(&redacted),
                     Value::Text(&self.permissions),
                     Value::moment(self.created_at),

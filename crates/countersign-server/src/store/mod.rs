@@ -52,7 +52,6 @@ pub use self::{
     certificates::NewCertificate,
     error::{Kind, Outage, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
-    mint::key_digest,
     observations::{NotKept, RecordedBatch},
     observed_chains::{ObservedIdentity, ReceivedChain},
     organizations::CreatedOrganization,

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use countersign_types::{
     UnixSeconds,
+    digest::ChainDigest,
     error::ErrorCode,
     id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
-    observation::{AnchorScope, ChainDigest, Observation, ObservationBatch},
+    observation::{AnchorScope, Observation, ObservationBatch},
 };
 
 use super::{

@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use countersign_types::{
     UnixSeconds,
+    digest::{ChainDigest, Sha256},
     id::OrganizationId,
-    observation::{ChainDigest, ObservedChain},
+    observation::ObservedChain,
 };
 use countersign_verify::{certificate::LeafSummary, presented::Presented};
 use rustls_pki_types::CertificateDer;
@@ -205,8 +205,7 @@ fn read_chain(row: &Row<'_>) -> Result<ChainRow, StoreError> {
 }
 
 pub(super) fn chain_digest(row: &Row<'_>, column: usize) -> Result<ChainDigest, StoreError> {
-    let bytes = row.bytes(column)?.try_into().map(ChainDigest::new);
-    bytes.map_err(|_| StoreError::Corrupt("a digest of another length".to_owned()))
+    row.sha256(column).map(ChainDigest::new)
 }
 
 pub(super) fn read_names(text: &str) -> Result<Vec<String>, StoreError> {
@@ -290,7 +289,7 @@ pub(super) async fn insert(
     let mut leaf = 0;
     let mut intermediates = Vec::new();
     for (place, der) in chain.presented.judged().iter().enumerate() {
-        let sha256 = digest(&SHA256, der);
+        let sha256 = Sha256::of(der);
         let seq = insert_certificate(connection, chain, sha256.as_ref(), der, day).await?;
         if place == 0 {
             leaf = seq;

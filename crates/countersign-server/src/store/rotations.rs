@@ -197,7 +197,7 @@ impl WriteTx {
         let mut named = Vec::new();
         for (index, project) in projects.iter().enumerate() {
             self.open_project(project, Archived::Refused).await?;
-            let is_it = |(scope, _): &&(Scope, Enforcement)| matches!(scope, Scope::Project(id) if id == project);
+            let is_it = |(scope, _): &&(Scope, Enforcement)| scope.project() == Some(project);
             let found = active.iter().find(is_it).cloned();
             named.push(found.ok_or(StoreError::NotActive { index: Some(index) })?);
         }
@@ -328,10 +328,7 @@ async fn fill(connection: &mut Connection, rotation: &mut Rotation) -> Result<()
     let stored = scopes(connection, rotation).await?.into_iter();
     rotation.scopes = stored
         .map(|each| RotationScope {
-            project_id: match each.scope {
-                Scope::Organization => None,
-                Scope::Project(id) => Some(id),
-            },
+            project_id: each.scope.project().cloned(),
             old_enforcement: each.old,
             new_enforcement: each.new,
             new_enforcement_before: each.new_before,
@@ -370,8 +367,5 @@ async fn scopes(
 }
 
 fn scope(row: &Row<'_>, column: usize) -> Result<Scope, StoreError> {
-    match row.text(column)? {
-        "" => Ok(Scope::Organization),
-        _ => Ok(Scope::Project(row.parse(column)?)),
-    }
+    Ok(Scope::from(row.parse_unless_empty(column)?))
 }

@@ -83,9 +83,9 @@ impl WriteTx {
         scope: &Scope,
         archived: Archived,
     ) -> Result<Option<AuditProject>, StoreError> {
-        match scope {
-            Scope::Organization => Ok(None),
-            Scope::Project(project) => self.open_project(project, archived).await.map(Some),
+        match scope.project() {
+            None => Ok(None),
+            Some(project) => self.open_project(project, archived).await.map(Some),
         }
     }
 

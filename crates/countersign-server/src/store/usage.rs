@@ -215,11 +215,7 @@ fn read_use(row: &Row<'_>) -> Result<CertificateUse, StoreError> {
         project_id: row.parse_unless_empty(2)?,
         api_key_id: row.parse_unless_empty(3)?,
         leaf: UsedLeaf {
-            sha256: row
-                .bytes(4)?
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            sha256: row.sha256(4)?,
             subject: row.text(5)?.to_owned(),
             subject_alt_names: read_names(row.text(6)?)?,
             issuer: row.text(7)?.to_owned(),

@@ -3,7 +3,7 @@
 use std::{error::Error, str::FromStr};
 
 use bytes::BytesMut;
-use countersign_types::UnixSeconds;
+use countersign_types::{UnixSeconds, digest::Sha256};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
@@ -135,6 +135,12 @@ impl Row<'_> {
                 .map_err(|error| StoreError::Corrupt(error.to_string())),
             Self::Postgres(row) => row.try_get(column).map_err(postgres::unreadable),
         }
+    }
+
+    pub(super) fn sha256(&self, column: usize) -> Result<Sha256, StoreError> {
+        let bytes = self.bytes(column)?;
+        Sha256::try_from(bytes)
+            .map_err(|_| StoreError::Corrupt("a digest of another length".to_owned()))
     }
 
     pub(super) fn optional_bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {

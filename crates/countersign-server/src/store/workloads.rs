@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use countersign_types::{
     UnixSeconds,
+    digest::ChainDigest,
     error::ErrorCode,
     id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
-    observation::ChainDigest,
 };
 
 use super::{

@@ -116,7 +116,7 @@ impl WriteTx {
                     Value::text(&self.organization),
                     Value::moment(revision),
                     Value::moment(self.head.number),
-                    Value::text(&self.head.sha256),
+                    Value::Text(&self.head.sha256.to_string()),
                     Value::moment(self.now),
                 ],
             )

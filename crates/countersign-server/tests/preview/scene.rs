@@ -10,8 +10,9 @@ use countersign_testca::Minted;
 use countersign_types::{
     api_key::KeyKind,
     bundle::{BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
+    digest::ChainDigest,
+    digest::KeyDigest,
     id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
-    observation::ChainDigest,
 };
 use countersign_verify::presented::Presented;
 use rustls_pki_types::CertificateDer;
@@ -53,7 +54,7 @@ pub(crate) fn organization(projects: u128) -> OrganizationBundle {
             .map(|(number, kind, project)| BundleKey {
                 id: key(number),
                 kind,
-                sha256: format!("{number:064x}"),
+                sha256: KeyDigest::of(number.to_le_bytes()),
                 project,
                 expires_at: None,
             })

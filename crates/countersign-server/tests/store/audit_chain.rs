@@ -40,7 +40,7 @@ async fn assert_whole(store: &Store, organization: &OrganizationId) -> usize {
     let head = store.retrieve_audit_head(organization).await.unwrap();
     let mut walk = ChainWalk::new(vec![KeptHead {
         number: Some(head.number),
-        sha256: head.sha256,
+        sha256: head.sha256.to_string(),
     }]);
     let events = whole_log(store, organization).await;
     for event in &events {

@@ -55,7 +55,10 @@ fn a_bundle_has_what_judging_needs_and_no_more() {
         assert_eq!(bundle.active, slice::from_ref(&b));
         assert_eq!(bundle.projects[0].active, [a.clone(), b.clone()]);
         assert_eq!(bundle.keys.len(), 2);
-        assert!(bundle.keys.iter().all(|key| key.sha256.len() == 64));
+        for key in &bundle.keys {
+            let caller = store.caller(key.sha256).await.unwrap().unwrap();
+            assert_eq!(caller.key, key.id);
+        }
         assert_eq!(bundle.keys[1].project, Some(place.clone()));
     });
 }

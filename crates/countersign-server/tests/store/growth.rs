@@ -4,8 +4,9 @@
 use countersign_server::store::{Location, NewServiceAccount, ReceivedChain, Store};
 use countersign_testca::{Minted, root};
 use countersign_types::{
+    digest::ChainDigest,
     id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
-    observation::{AnchorScope, ChainDigest, Der, Observation, ObservationBatch, ObservedChain},
+    observation::{AnchorScope, Der, Observation, ObservationBatch, ObservedChain},
 };
 use countersign_verify::presented::Presented;
 use tokio_postgres::NoTls;

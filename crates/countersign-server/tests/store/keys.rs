@@ -1,11 +1,10 @@
 //! Keys: found by digest only, of one kind only, and gone at once.
 
-use countersign_server::store::{
-    Kind, NewAdminApiKey, NewServiceAccount, PageRequest, StoreError, key_digest,
-};
+use countersign_server::store::{Kind, NewAdminApiKey, NewServiceAccount, PageRequest, StoreError};
 use countersign_types::{
     api_key::{KeyKind, Permission},
     audit::Actor,
+    digest::{KeyDigest, Sha256},
     id::OrganizationId,
     secret::Secret,
 };
@@ -32,7 +31,7 @@ fn the_first_key_has_every_permission_and_is_kept_as_a_digest() {
             .unwrap();
         assert_eq!(random.len(), 40, "200 bits in base 32");
         let caller = store
-            .caller(&key_digest(value.reveal()))
+            .caller(KeyDigest::of(value.reveal()))
             .await
             .unwrap()
             .unwrap();
@@ -47,7 +46,10 @@ fn the_first_key_has_every_permission_and_is_kept_as_a_digest() {
             .unwrap();
         assert_eq!(stored.value, None);
         assert_eq!(stored.redacted_value, value.redacted());
-        assert_eq!(store.caller(&[0; 32]).await.unwrap(), None);
+        assert_eq!(
+            store.caller(KeyDigest::new(Sha256::ZERO)).await.unwrap(),
+            None
+        );
         let organizations = store.list_organizations().await.unwrap();
         assert_eq!(organizations, [made.organization]);
     });
@@ -65,8 +67,8 @@ fn a_deleted_or_expired_key_writes_nothing_more() {
             .unwrap();
         let key = commit(tx, change).await;
         assert_eq!(key.expires_at, Some(START + 60));
-        let digest = key_digest(key.value.as_ref().unwrap().reveal());
-        let caller = store.caller(&digest).await.unwrap().unwrap();
+        let digest = KeyDigest::of(key.value.as_ref().unwrap().reveal());
+        let caller = store.caller(digest).await.unwrap().unwrap();
         assert_eq!(caller.permissions, [Permission::MtlsRead]);
         assert_eq!(caller.expires_at, Some(START + 60));
 
@@ -79,7 +81,7 @@ fn a_deleted_or_expired_key_writes_nothing_more() {
         let mut tx = write(&store, &organization).await;
         let change = tx.delete_admin_api_key(&key.id).await.unwrap();
         commit(tx, change).await;
-        assert_eq!(store.caller(&digest).await.unwrap(), None);
+        assert_eq!(store.caller(digest).await.unwrap(), None);
         assert!(matches!(
             store.write(&organization, actor).await,
             Err(StoreError::KeyRevoked)
@@ -141,8 +143,8 @@ fn a_service_account_takes_its_keys_with_it() {
             .unwrap();
         let second = commit(tx, change).await;
         assert_eq!(second.name, "bot");
-        let digest = |secret: &Secret| key_digest(secret.reveal());
-        let caller = store.caller(&digest(&second.value)).await.unwrap().unwrap();
+        let digest = |secret: &Secret| KeyDigest::of(secret.reveal());
+        let caller = store.caller(digest(&second.value)).await.unwrap().unwrap();
         assert_eq!(caller.kind, KeyKind::Project);
         assert_eq!(caller.project, Some(place.clone()));
         assert_eq!(caller.permissions, []);
@@ -161,7 +163,7 @@ fn a_service_account_takes_its_keys_with_it() {
         let mut tx = write(&store, &organization).await;
         let change = tx.archive_project(&place).await.unwrap();
         commit(tx, change).await;
-        let caller = store.caller(&digest(&first.value)).await.unwrap().unwrap();
+        let caller = store.caller(digest(&first.value)).await.unwrap().unwrap();
         assert!(caller.project_archived);
         let mut tx = write(&store, &organization).await;
         let refused = tx
@@ -178,7 +180,7 @@ fn a_service_account_takes_its_keys_with_it() {
         assert_eq!(change.events.len(), 3, "two keys and the account");
         commit(tx, change).await;
         for key in [&first.value, &second.value] {
-            assert_eq!(store.caller(&digest(key)).await.unwrap(), None);
+            assert_eq!(store.caller(digest(key)).await.unwrap(), None);
         }
     });
 }
@@ -190,7 +192,7 @@ fn gateway_keys_belong_to_no_organization() {
         let organization = organization(&store).await;
         let made = store.create_gateway_key("edge").await.unwrap();
         let caller = store
-            .caller(&key_digest(made.value.reveal()))
+            .caller(KeyDigest::of(made.value.reveal()))
             .await
             .unwrap()
             .unwrap();

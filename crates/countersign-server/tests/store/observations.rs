@@ -4,11 +4,11 @@
 use countersign_server::store::{NewServiceAccount, NotKept, ReceivedChain, RecordedBatch, Store};
 use countersign_testca::root;
 use countersign_types::{
+    digest::ChainDigest,
     error::ErrorCode,
     id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
     observation::{
-        AnchorScope, ChainDigest, Der, Observation, ObservationBatch, ObservedChain,
-        ReportedOutcome,
+        AnchorScope, Der, Observation, ObservationBatch, ObservedChain, ReportedOutcome,
     },
 };
 use countersign_verify::presented::Presented;

@@ -15,6 +15,7 @@ use countersign_server::store::{
 use countersign_types::{
     audit::Actor,
     certificate::{Certificate, Enforcement, Scope},
+    digest::Sha256,
     id::{CertificateId, OrganizationId, ProjectId},
     project::Project,
 };
@@ -141,7 +142,7 @@ pub(crate) fn anchor(name: &str) -> NewCertificate {
         cel_policy: None,
         valid_at: START - 1000,
         expires_at: START + 1000,
-        fingerprint: [7; 32],
+        fingerprint: Sha256::new([7; 32]),
     }
 }
 

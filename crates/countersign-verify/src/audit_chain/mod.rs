@@ -7,7 +7,7 @@ mod walk;
 
 use std::fmt::Write as _;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use countersign_types::digest::Sha256;
 use serde_json::{Map, Value};
 
 pub use fault::{ChainFault, Place};
@@ -16,22 +16,17 @@ pub use walk::{ChainWalk, KeptHead};
 /// What the first event of an organization names as the one before it.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// SHA-256 of an event, in lower-case hexadecimal: of its JSON as the API shows it, without
+/// SHA-256 of an event: of its JSON as the API shows it, without
 /// `chain.sha256`, in the canonical form of RFC 8785.
 #[must_use]
-pub fn event_sha256(event: &Map<String, Value>) -> String {
+pub fn event_sha256(event: &Map<String, Value>) -> Sha256 {
     let mut event = event.clone();
     if let Some(chain) = event.get_mut("chain").and_then(Value::as_object_mut) {
         chain.remove("sha256");
     }
     let mut text = String::new();
     write_object(&event, &mut text);
-    let mut hash = String::with_capacity(64);
-    for byte in digest(&SHA256, text.as_bytes()).as_ref() {
-        // Writing to a String cannot fail.
-        let _ = write!(hash, "{byte:02x}");
-    }
-    hash
+    Sha256::of(text)
 }
 
 /// RFC 8785, section 3.2, for what events hold: objects, arrays, texts, whole numbers. (`serde_json`
@@ -50,6 +45,7 @@ fn write_canonical(value: &Value, out: &mut String) {
             out.push(']');
         }
         other => {
+            // Writing to a String cannot fail.
             let _ = write!(out, "{other}");
         }
     }

@@ -77,7 +77,7 @@ fn the_form_does_not_change() {
     );
     let simple = json!({ "id": "a", "chain": { "number": 1, "previous_sha256": GENESIS } });
     assert_eq!(
-        event_sha256(simple.as_object().unwrap()),
+        event_sha256(simple.as_object().unwrap()).to_string(),
         "3096b772a8142a68bca0f53ad16e092842afc9ce7175704c2658eb4e0be4aabc"
     );
 }
@@ -98,7 +98,7 @@ fn a_change_is_found_and_named() {
     let mut events = chain(5);
     let heads = head(&events);
     events[2].insert("effective_at".to_owned(), json!(7));
-    let sha256 = event_sha256(&events[2]);
+    let sha256 = event_sha256(&events[2]).to_string();
     let event = place(3);
     assert_eq!(
         walk(&events, heads.clone()),

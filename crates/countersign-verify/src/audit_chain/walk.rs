@@ -92,7 +92,7 @@ impl ChainWalk {
             let id = id.to_owned();
             return self.fault(ChainFault::Unchained { id, newer });
         };
-        let sha256 = event_sha256(event);
+        let sha256 = event_sha256(event).to_string();
         link.named_sha256 = self.meet_heads(&link);
         if sha256 != link.sha256 {
             link.named_sha256.get_or_insert(link.sha256.clone());

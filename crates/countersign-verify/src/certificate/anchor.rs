@@ -1,6 +1,6 @@
 //! A trust anchor: a certificate that passed every check.
 
-use countersign_types::UnixSeconds;
+use countersign_types::{UnixSeconds, digest::Sha256};
 
 use super::{
     facts::{Facts, Moment},
@@ -100,7 +100,7 @@ impl Anchor {
 
     /// SHA-256 of the DER.
     #[must_use]
-    pub fn sha256(&self) -> &[u8; 32] {
+    pub const fn sha256(&self) -> Sha256 {
         self.facts.sha256()
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest;
+use countersign_types::digest::Sha256;
 use x509_parser::{
     certificate::X509Certificate,
     extensions::{ExtendedKeyUsage, KeyUsage, ParsedExtension},
@@ -20,7 +20,7 @@ use super::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct Facts {
     der: Vec<u8>,
-    sha256: [u8; 32],
+    sha256: Sha256,
     version: u32,
     subject: String,
     issuer: String,
@@ -60,7 +60,7 @@ impl fmt::Debug for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Facts")
             .field("subject", &self.subject)
-            .field("sha256", &data_encoding::HEXLOWER.encode(&self.sha256))
+            .field("sha256", &self.sha256)
             .finish_non_exhaustive()
     }
 }
@@ -95,11 +95,9 @@ impl Facts {
     }
 
     fn of(der: &[u8], certificate: &X509Certificate<'_>) -> Self {
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(digest::digest(&digest::SHA256, der).as_ref());
         Self {
             der: der.to_vec(),
-            sha256,
+            sha256: Sha256::of(der),
             version: certificate.version().0.saturating_add(1),
             subject: name::readable(certificate.subject()),
             issuer: name::readable(certificate.issuer()),
@@ -122,8 +120,8 @@ impl Facts {
 
     /// SHA-256 of the DER, the fingerprint that OpenSSL prints.
     #[must_use]
-    pub fn sha256(&self) -> &[u8; 32] {
-        &self.sha256
+    pub const fn sha256(&self) -> Sha256 {
+        self.sha256
     }
 
     /// X.509 version, 3 for every certificate that can be an anchor.

@@ -1,7 +1,7 @@
 //! What a permit proves, and how long.
 
 use countersign_testca::{Minted, NOT_AFTER, NOT_BEFORE, root};
-use countersign_types::certificate::Scope;
+use countersign_types::{certificate::Scope, digest::Sha256};
 use countersign_verify::{judge::Verdict, permit::Permit};
 
 use crate::scene::{NOW, REVISION, organization, present};
@@ -24,8 +24,7 @@ fn it_names_the_anchor_the_leaf_and_the_revision() {
     assert_eq!(permit.scope(), &Scope::Organization);
     assert_eq!(permit.revision(), REVISION);
     assert_eq!(permit.signature_checks(), 1);
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, leaf.der());
-    assert_eq!(permit.leaf_sha256(), digest.as_ref());
+    assert_eq!(permit.leaf_sha256(), Sha256::of(leaf.der()));
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Row for Entry {
         let requests = self.requests.map(|requests| requests.to_string());
         vec![
             self.kind.as_str().to_owned(),
-            id.unwrap_or_else(|| self.sha256.clone()),
+            id.unwrap_or_else(|| self.sha256.to_string()),
             text_or_dash(self.name.as_deref()),
             moment(self.expires_at),
             moment_or_dash(self.last_seen),

@@ -129,8 +129,9 @@ fn read_options(path: &Path) -> Outcome<GatewayOptions> {
 /// Starts a gateway with this process's clock, randomness and figures.
 pub(crate) fn start(options: GatewayOptions) -> Outcome<Door> {
     let figures = metrics::install().doing("keep figures")?;
-    let mut random = [0; 24];
-    (Sources::system().random)(&mut random)?;
+    let mut drawn = [[0; 16]; 2];
+    (Sources::system().random)(drawn.as_flattened_mut())?;
+    let random = drawn.map(u128::from_le_bytes);
     let render = Arc::new(move || figures.render());
     Door::start(options, Arc::new(clock::unix_seconds), random, render).map_err(Failure::new)
 }

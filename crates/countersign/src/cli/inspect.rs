@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use countersign_types::UnixSeconds;
+use countersign_types::{UnixSeconds, digest::Sha256};
 use countersign_verify::certificate::{Facts, Rejection, inspect};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use super::certificate::read_bytes;
@@ -42,7 +43,7 @@ struct Said {
     subject: String,
     issuer: String,
     serial: String,
-    sha256: String,
+    sha256: Sha256,
     valid_at: UnixSeconds,
     expires_at: UnixSeconds,
     ca: bool,
@@ -103,7 +104,7 @@ impl From<&Facts> for Said {
             subject: facts.subject().to_owned(),
             issuer: facts.issuer().to_owned(),
             serial: facts.serial().to_owned(),
-            sha256: hex(facts.sha256()),
+            sha256: facts.sha256(),
             valid_at: from.clamped(),
             expires_at: to.clamped(),
             ca: facts.is_ca(),
@@ -120,7 +121,7 @@ impl From<&Facts> for Said {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(bytes)
 }
 
 impl Row for Said {
@@ -151,7 +152,7 @@ impl Row for Said {
             self.subject.clone(),
             self.issuer.clone(),
             self.serial.clone(),
-            self.sha256.clone(),
+            self.sha256.to_string(),
             self.validity.clone(),
             ca,
             self.key.clone(),

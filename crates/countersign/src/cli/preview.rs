@@ -119,7 +119,7 @@ fn caller(workload: &PreviewedWorkload) -> String {
 fn name_of(leaf: &PreviewedLeaf) -> String {
     match (leaf.subject.as_str(), leaf.sans.first()) {
         ("", Some(name)) => name.clone(),
-        ("", None) => leaf.sha256.clone(),
+        ("", None) => leaf.sha256.to_string(),
         (subject, _) => subject.to_owned(),
     }
 }

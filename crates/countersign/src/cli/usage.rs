@@ -95,7 +95,7 @@ impl Row for CertificateUse {
         let id = |id: Option<&str>| text_or_dash(id);
         vec![
             self.leaf.subject.clone(),
-            self.leaf.sha256.clone(),
+            self.leaf.sha256.to_string(),
             moment_or_dash(self.leaf.expires_at),
             id(self.project_id.as_ref().map(AsRef::as_ref)),
             id(self.api_key_id.as_ref().map(AsRef::as_ref)),

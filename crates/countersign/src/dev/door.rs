@@ -8,7 +8,8 @@ use std::{
 };
 
 use countersign_gateway::options::{Authorization, GatewayOptions, IdentitySource, Limits, Route};
-use countersign_server::store::{Store, key_digest};
+use countersign_server::store::Store;
+use countersign_types::digest::KeyDigest;
 use rcgen::{
     BasicConstraints, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
@@ -85,7 +86,7 @@ fn loopback_names() -> Outcome<Vec<SanType>> {
 /// Keeps the key that the file holds, if the store knows it; else makes one.
 async fn gateway_key(file: &Path, store: &Store) -> Outcome {
     if let Ok(kept) = fs::read_to_string(file)
-        && store.caller(&key_digest(kept.trim())).await?.is_some()
+        && store.caller(KeyDigest::of(kept.trim())).await?.is_some()
     {
         return Ok(());
     }

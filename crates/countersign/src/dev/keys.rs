@@ -4,11 +4,12 @@
 use std::{fs, path::Path};
 
 use countersign_server::store::{
-    NewAdminApiKey, NewProject, NewServiceAccount, PageRequest, Store, key_digest,
+    NewAdminApiKey, NewProject, NewServiceAccount, PageRequest, Store,
 };
 use countersign_types::{
     api_key::{KeyKind, Permission},
     audit::Actor,
+    digest::KeyDigest,
     id::{OrganizationId, ProjectId},
     project::ServiceAccountCreated,
     secret::Secret,
@@ -51,8 +52,8 @@ pub(super) async fn find_or_make(store: &Store, file: &Path) -> Outcome<Keys> {
 impl Keys {
     /// Whether the store still knows both, and the project is not archived.
     async fn open_doors(&self, store: &Store) -> Outcome<bool> {
-        let admin = store.caller(&key_digest(self.admin_key.reveal())).await?;
-        let project = store.caller(&key_digest(self.api_key.reveal())).await?;
+        let admin = store.caller(KeyDigest::of(self.admin_key.reveal())).await?;
+        let project = store.caller(KeyDigest::of(self.api_key.reveal())).await?;
         let (Some(admin), Some(project)) = (admin, project) else {
             return Ok(false);
         };

@@ -45,7 +45,7 @@ async fn assert_whole(client: &Client, events: &[AuditLog]) {
     let head = client.audit_logs().retrieve_head().await.unwrap().value;
     let mut walk = ChainWalk::new(vec![KeptHead {
         number: Some(head.number),
-        sha256: head.sha256,
+        sha256: head.sha256.to_string(),
     }]);
     for event in events {
         walk.step(serde_json::to_value(event).unwrap().as_object().unwrap());

@@ -239,7 +239,7 @@ async fn an_event_beyond_the_head_is_named(place: &Place) {
     let previous = event["chain"]["sha256"].as_str().unwrap().to_owned();
     event["id"] = json!("audit_log-forged8");
     event["chain"] = json!({ "number": 8, "previous_sha256": previous });
-    let sha256 = event_sha256(&event);
+    let sha256 = event_sha256(&event).to_string();
     let (rest, id) = (
         "organization_id, effective_at, event_type, actor_id, details",
         log.id(7),
@@ -403,7 +403,7 @@ fn made_anew(lines: &[&str]) -> String {
             event["actor"] = json!({ "type": "api_key", "api_key": { "id": "key_x" } });
         }
         event["chain"]["previous_sha256"] = json!(previous);
-        previous = event_sha256(&event);
+        previous = event_sha256(&event).to_string();
         event["chain"]["sha256"] = json!(previous);
         anew.push(Value::Object(event).to_string());
     }

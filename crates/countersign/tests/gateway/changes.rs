@@ -201,7 +201,7 @@ async fn a_gateway_without_any_bundle_lets_nothing_through() {
     let gateway = countersign_gateway::Gateway::start(
         world.options.clone(),
         std::sync::Arc::new(|| NOW),
-        [8; 24],
+        [8; 2],
         std::sync::Arc::new(String::new),
     )
     .unwrap();

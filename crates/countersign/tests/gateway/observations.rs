@@ -4,11 +4,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use countersign_server::store::{Workload, key_digest};
+use countersign_server::store::Workload;
 use countersign_testca::{Minted, root};
 use countersign_types::{
     api_key::KeyKind,
     certificate::{Enforcement, Scope},
+    digest::KeyDigest,
     error::ErrorCode,
     id::ApiKeyId,
     observation::AnchorScope,
@@ -60,7 +61,7 @@ async fn stop(world: &mut World) {
 }
 
 async fn key_id(world: &World, value: &str) -> ApiKeyId {
-    let caller = world.store.caller(&key_digest(value)).await.unwrap();
+    let caller = world.store.caller(KeyDigest::of(value)).await.unwrap();
     caller.unwrap().key
 }
 
@@ -318,7 +319,7 @@ async fn traffic_of_two_projects_is_told_apart() {
     ask(&world, &tls, &key, 3).await;
     let kind = world
         .store
-        .caller(&key_digest(&key))
+        .caller(KeyDigest::of(&key))
         .await
         .unwrap()
         .unwrap()

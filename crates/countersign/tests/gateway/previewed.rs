@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use countersign_server::store::key_digest;
 use countersign_testca::{KeyKind, Minted, oid, root};
 use countersign_types::{
     certificate::{Enforcement, Scope},
+    digest::KeyDigest,
     id::{ApiKeyId, CertificateId, ProjectId},
     preview::{PreviewedWorkload, TogglePreview},
 };
@@ -102,7 +102,7 @@ impl Scene {
         world.enforced(world.store.revision().await.unwrap()).await;
         let mut callers = Vec::new();
         for (project, value) in keys {
-            let found = world.store.caller(&key_digest(&value)).await.unwrap();
+            let found = world.store.caller(KeyDigest::of(&value)).await.unwrap();
             let id = found.unwrap().key;
             callers.push(Caller { project, id, value });
         }

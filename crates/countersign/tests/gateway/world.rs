@@ -114,7 +114,7 @@ impl World {
         Gateway::start(
             options,
             Arc::new(move || clock.load(Ordering::Relaxed)),
-            [number; 24],
+            [u128::from(number); 2],
             Arc::new(String::new),
         )
         .unwrap()

@@ -56,8 +56,8 @@ async fn chain_organization(
                     &[
                         Value::Int(seq),
                         Value::moment(chain.number),
-                        Value::text(&chain.previous_sha256),
-                        Value::text(&chain.sha256),
+                        Value::Text(&chain.previous_sha256.to_string()),
+                        Value::Text(&chain.sha256.to_string()),
                     ],
                 )
                 .await?;
@@ -70,7 +70,7 @@ async fn chain_organization(
             &[
                 Value::text(organization),
                 Value::moment(head.number),
-                Value::text(&head.sha256),
+                Value::Text(&head.sha256.to_string()),
                 Value::moment(at.0),
             ],
         )

@@ -43,7 +43,7 @@ async fn old_events_are_chained(location: &Location) {
         assert_eq!((head.number, head.effective_at), (count, 171));
         let mut walk = ChainWalk::new(vec![KeptHead {
             number: Some(count),
-            sha256: head.sha256,
+            sha256: head.sha256.to_string(),
         }]);
         let mut page = AuditPage {
             limit: MAX_LIMIT,

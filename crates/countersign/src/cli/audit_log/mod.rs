@@ -170,7 +170,7 @@ impl Row for AuditHead {
     const HEAD: &'static [&'static str] = &["number", "sha256", "at"];
 
     fn cells(&self) -> Vec<String> {
-        let (number, sha256) = (self.number.to_string(), self.sha256.clone());
+        let (number, sha256) = (self.number.to_string(), self.sha256.to_string());
         vec![number, sha256, moment(self.effective_at)]
     }
 }

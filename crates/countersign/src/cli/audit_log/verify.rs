@@ -123,7 +123,7 @@ impl Verify {
         // What is above the head now was written meanwhile; what the head counts must be there.
         let kept = self.to.is_none().then(|| KeptHead {
             number: Some(head.number),
-            sha256: head.sha256.clone(),
+            sha256: head.sha256.to_string(),
         });
         let params = AuditLogParams {
             limit: Some(MAX_LIMIT),
@@ -235,7 +235,7 @@ impl Report {
         let Some(newest) = self.to.clone().filter(|to| to.number >= head.number) else {
             return;
         };
-        if newest.number == head.number && self.sha256.as_ref() == Some(&head.sha256) {
+        if newest.number == head.number && self.sha256 == Some(head.sha256.to_string()) {
             return;
         }
         let fault = ChainFault::Inserted { event: newest };

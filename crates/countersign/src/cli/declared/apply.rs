@@ -137,7 +137,7 @@ impl Applying<'_> {
             let own = self.ids.get(place).and_then(Option::as_ref);
             let first = now
                 .iter()
-                .find(|each| each.sha256.as_ref() == Some(wanted.facts.sha256()));
+                .find(|each| each.sha256 == Some(wanted.facts.sha256()));
             let (Some(own), Some(first)) = (own, first) else {
                 continue;
             };

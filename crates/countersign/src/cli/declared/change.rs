@@ -1,6 +1,6 @@
 //! A plan as people and programs are told of it.
 
-use countersign_types::{UnixSeconds, certificate::Enforcement, id::CertificateId};
+use countersign_types::{UnixSeconds, certificate::Enforcement, digest::Sha256, id::CertificateId};
 use serde::Serialize;
 
 use super::{
@@ -21,7 +21,7 @@ pub(super) enum Change {
     Upload {
         certificate: String,
         file: String,
-        sha256: String,
+        sha256: Sha256,
         expires_at: UnixSeconds,
         name: Option<String>,
         cel_policy: Option<String>,
@@ -153,7 +153,7 @@ fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
         Step::Upload(place) => wanted(place).map(|wanted| Change::Upload {
             certificate: wanted.key.clone(),
             file: wanted.file.display().to_string(),
-            sha256: hex(wanted.facts.sha256()),
+            sha256: wanted.facts.sha256(),
             expires_at: wanted.facts.not_after().clamped(),
             name: wanted.name.clone(),
             cel_policy: wanted.policy.clone(),
@@ -332,8 +332,4 @@ fn or_none(text: Option<&String>) -> String {
         || "none".to_owned(),
         |text| format!("`{}`", printable(text)),
     )
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

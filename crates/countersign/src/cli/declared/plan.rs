@@ -135,7 +135,7 @@ fn matched(declared: &Declared, known: &[Known]) -> Outcome<Vec<Option<Known>>> 
     let one = |wanted: &Wanted| {
         let mut same = known
             .iter()
-            .filter(|each| each.sha256.as_ref() == Some(wanted.facts.sha256()));
+            .filter(|each| each.sha256 == Some(wanted.facts.sha256()));
         let first = same.next();
         if let (Some(first), Some(second)) = (first, same.next()) {
             return Err(Failure::new(format_args!(
@@ -158,7 +158,7 @@ async fn scopes(
     let mut planned: Vec<PlannedScope> = Vec::new();
     let ids = project_ids(client, declared).await?;
     for (wanted, project) in declared.scopes.iter().zip(ids) {
-        let scope = project.map_or(Scope::Organization, Scope::Project);
+        let scope = Scope::from(project);
         if planned.iter().any(|each| each.scope == scope) {
             return Err(Failure::new(format_args!(
                 "{}: another section is of the same project, by its id",
@@ -166,10 +166,10 @@ async fn scopes(
             ))
             .hint("keep one of them"));
         }
-        let shown = match &scope {
-            Scope::Organization => "organization".to_owned(),
-            Scope::Project(id) => id.to_string(),
-        };
+        let shown = scope
+            .project()
+            .map_or("organization", ProjectId::as_str)
+            .to_owned();
         let before = server::active(client, &scope).await.map_err(|error| {
             if error.status() == Some(404) {
                 let message = format!("{}: there is no project `{shown}`", wanted.line);
@@ -322,12 +322,8 @@ async fn check_deletions(client: &Client, delete: &[Known], scopes: &[PlannedSco
         let active = server::active(client, &scope).await?;
         let is = |known: &&Known| active.iter().any(|each| each.certificate_id == known.id);
         if let Some(known) = delete.iter().find(is) {
-            let place = match &scope {
-                Scope::Organization => "the organization".to_owned(),
-                Scope::Project(id) => format!("project `{id}`"),
-            };
             return Err(Failure::new(format_args!(
-                "`{}`{} cannot be deleted: it is active at {place}, which the file does not name",
+                "`{}`{} cannot be deleted: it is active at {scope}, which the file does not name",
                 known.id,
                 called(known.name.as_deref())
             ))

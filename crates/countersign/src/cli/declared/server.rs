@@ -4,6 +4,7 @@ use countersign_client::{Client, Error, ListParams, ProjectListParams};
 use countersign_types::{
     UnixSeconds,
     certificate::{ActiveCertificate, Scope, ScopedCertificate},
+    digest::Sha256,
     extension,
     id::CertificateId,
     page::{MAX_LIMIT, Order},
@@ -27,7 +28,7 @@ pub(super) struct Known {
     /// Its PEM as uploaded; empty when the server gives none.
     pub(super) pem: String,
     /// SHA-256 of its DER, when it can be read.
-    pub(super) sha256: Option<[u8; 32]>,
+    pub(super) sha256: Option<Sha256>,
 }
 
 /// Whether the server has Countersign's extensions: policies, report-only activation, and setting
@@ -87,7 +88,7 @@ async fn known(client: &Client, listed: ScopedCertificate) -> Result<Known, Erro
     let details = certificate.certificate_details;
     let pem = details.content.unwrap_or_default();
     Ok(Known {
-        sha256: inspect(&pem, 0).facts.map(|facts| *facts.sha256()),
+        sha256: inspect(&pem, 0).facts.map(|facts| facts.sha256()),
         id: certificate.id,
         name: certificate.name,
         policy: certificate.cel_policy,
