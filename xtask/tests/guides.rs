@@ -77,3 +77,31 @@ fn comments_point_at_sections_that_exist() {
     }
     assert!(pointers > 25, "only {pointers} pointers found");
 }
+
+#[test]
+fn links_lead_to_files_that_exist() {
+    let mut pages: Vec<PathBuf> = Vec::new();
+    for directory in [root(), root().join("docs")] {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    let mut links = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1) {
+            let link = link.split(')').next().unwrap();
+            let file = link.split('#').next().unwrap();
+            if link.contains("://") || file.is_empty() {
+                continue;
+            }
+            let target = page.parent().unwrap().join(file);
+            assert!(target.exists(), "{}: no `{link}`", page.display());
+            links += 1;
+        }
+    }
+    assert!(links > 30, "only {links} links found");
+}

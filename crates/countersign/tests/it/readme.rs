@@ -40,9 +40,9 @@ pub(crate) fn run(script: &str, directory: &std::path::Path) -> String {
 #[test]
 fn its_commands_work_as_they_stand() {
     let blocks = blocks(README);
-    let [dev, walk, test, deploy, commands] = blocks.as_slice() else {
+    let [dev, report, enforce, test, deploy, commands] = blocks.as_slice() else {
         panic!(
-            "the README has {} shell blocks, this test knows five",
+            "the README has {} shell blocks, this test knows six",
             blocks.len()
         );
     };
@@ -53,10 +53,16 @@ fn its_commands_work_as_they_stand() {
 
     let directory = tempdir().unwrap();
     let _dev = Dev::start(&directory.path().join("countersign-data"));
-    let told = run(&format!("{walk}\n{commands}"), directory.path());
+    // The second that a reader takes, until what the gateway saw has arrived.
+    let arrived = "until countersign certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" \
+        --preview -o json | grep -q '\"requests\": 1,'; do :; done";
+    let walk = [report, arrived, enforce, commands].join("\n");
+    let told = run(&walk, directory.path());
     for (text, times) in [
         ("\"certificate_required\"", 1),
         ("\"x-countersign-certificate\"", 1),
+        ("\"object\": \"echo\"", 2),
+        ("pass now and would be refused: 1 workload", 1),
         ("\"verdict\": \"permit\"", 1),
         ("\"current\": true", 1),
         ("\"certificate.deleted\"", 1),
