@@ -191,7 +191,23 @@ fn reason(error: Error) -> Reason {
             Reason::Malformed("it names two different signature algorithms")
         }
         Error::EmptyEkuExtension | Error::RequiredEkuNotFoundContext(_) => Reason::ExtendedKeyUsage,
+        Error::CertExpired { not_after, .. } => Reason::Expired(not_after.as_secs()),
+        Error::CertNotValidYet { not_before, .. } => Reason::NotYetValid(not_before.as_secs()),
+        Error::CaUsedAsEndEntity => Reason::LeafIsCa,
         Error::UnknownIssuer => Reason::NoPath,
         _ => Reason::Malformed("its fields are malformed"),
+    }
+}
+
+/// What webpki says of a certificate by itself, as a leaf: how a test learns what webpki read.
+#[cfg(test)]
+pub(crate) fn judged_alone(der: &CertificateDer<'_>, now: UnixSeconds) -> Result<(), Reason> {
+    let leaf = EndEntityCert::try_from(der).map_err(reason)?;
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+    let usage = KeyUsage::client_auth();
+    match leaf.verify_for_usage(&[], &[], &[], now, usage, None, None) {
+        // With no anchor at all, this is what is left to say against a certificate.
+        Err(Error::UnknownIssuer) | Ok(_) => Ok(()),
+        Err(error) => Err(reason(error)),
     }
 }

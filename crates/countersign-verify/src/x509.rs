@@ -80,17 +80,21 @@ impl<'a> Certificate<'a> {
     fn read_fields(fields: &mut Reader<'a>) -> Option<Result<Self, Malformed>> {
         let _serial = fields.take(der::INTEGER)?;
         let _signature = fields.take(der::SEQUENCE)?;
-        let issuer = fields.take(der::SEQUENCE)?;
+        let issuer = name(fields)?;
         let mut validity = Reader::new(fields.take(der::SEQUENCE)?);
         let not_before = der::time(&mut validity)?;
         let not_after = der::time(&mut validity)?;
-        let subject = fields.take(der::SEQUENCE)?;
+        let subject = name(fields)?;
         let key = fields.take(der::SEQUENCE)?;
+        let mut key_fields = Reader::new(key);
+        let _algorithm = key_fields.take(der::SEQUENCE)?;
+        let _bits = key_fields.take(der::BIT_STRING)?;
         let extensions = match fields.take_optional(EXTENSIONS)? {
             Some(list) => Extensions::read(der::only(list, der::SEQUENCE)?),
             None => Ok(Extensions::default()),
         };
-        if !validity.at_end() || !fields.at_end() {
+        // What stands after the last field of a sequence is read by some and ignored by others.
+        if !validity.at_end() || !key_fields.at_end() || !fields.at_end() {
             return None;
         }
         Some(extensions.map(|extensions| Self {
@@ -134,6 +138,28 @@ impl<'a> Certificate<'a> {
     }
 }
 
+/// The contents of a name (RFC 5280 section 4.1.2.4), read to the last attribute: a reader that
+/// stops at what it does not know would show, and give to policies, only the beginning of it.
+fn name<'a>(fields: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let name = fields.take(der::SEQUENCE)?;
+    let mut sets = Reader::new(name);
+    while !sets.at_end() {
+        let mut attributes = Reader::new(sets.take(der::SET)?);
+        loop {
+            let mut attribute = Reader::new(attributes.take(der::SEQUENCE)?);
+            attribute.take(der::OBJECT_IDENTIFIER)?;
+            attribute.any()?;
+            if !attribute.at_end() {
+                return None;
+            }
+            if attributes.at_end() {
+                break;
+            }
+        }
+    }
+    Some(name)
+}
+
 /// `[0]` of a certificate, which wraps its version.
 const VERSION: u8 = 0xa0;
 /// The integer 2, which means version 3.
@@ -142,6 +168,9 @@ const VERSION_3: &[u8] = &[der::INTEGER, 1, 2];
 const EXTENSIONS: u8 = 0xa3;
 /// `[0]` of an Authority Key Identifier.
 const KEY_IDENTIFIER: u8 = 0x80;
+/// `[1]` and `[2]` of an Authority Key Identifier.
+const AUTHORITY_ISSUER: u8 = 0xa1;
+const AUTHORITY_SERIAL: u8 = 0x82;
 /// `[0]` and `[1]` of name constraints.
 const PERMITTED: u8 = 0xa0;
 const EXCLUDED: u8 = 0xa1;
@@ -213,14 +242,14 @@ fn boolean(value: Option<&[u8]>) -> Option<bool> {
     }
 }
 
-/// The key identifier, if there is one that says something.
+/// The key identifier, if there is one that says something. Issuer and serial number may follow,
+/// and nothing else: another reader could take a stray field for the key identifier.
 fn authority_key(value: &[u8]) -> Option<Option<&[u8]>> {
     let mut fields = Reader::new(der::only(value, der::SEQUENCE)?);
     let key = fields.take_optional(KEY_IDENTIFIER)?;
-    while !fields.at_end() {
-        fields.any()?;
-    }
-    Some(key.filter(|key| !key.is_empty()))
+    fields.take_optional(AUTHORITY_ISSUER)?;
+    fields.take_optional(AUTHORITY_SERIAL)?;
+    fields.at_end().then(|| key.filter(|key| !key.is_empty()))
 }
 
 fn basic_constraints(value: &[u8]) -> Option<(bool, Option<u8>)> {

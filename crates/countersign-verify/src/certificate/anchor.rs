@@ -3,7 +3,8 @@
 use countersign_types::{UnixSeconds, digest::Sha256};
 
 use super::{
-    facts::{Facts, Moment},
+    anchor_rules,
+    facts::{Facts, Time},
     pem,
     rejection::Rejection,
 };
@@ -34,7 +35,7 @@ pub fn read_upload(pem: &str, now: UnixSeconds) -> Result<Anchor, Rejection> {
 }
 
 /// Why a certificate of that end is refused now, if it is.
-pub(super) fn expiry(not_after: &Moment, now: UnixSeconds) -> Option<Rejection> {
+pub(super) fn expiry(not_after: &Time, now: UnixSeconds) -> Option<Rejection> {
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     let (end, text) = (not_after.unix_seconds, &not_after.text);
     if end < now {
@@ -63,7 +64,7 @@ impl Anchor {
     /// # Errors
     /// `mtls_certificate_invalid`, with the most telling of the reasons.
     pub fn from_der(der: &[u8]) -> Result<Self, Rejection> {
-        let (facts, reasons) = Facts::read(der)?;
+        let (facts, reasons) = anchor_rules::examine(der)?;
         if let Some(reason) = reasons.into_iter().next() {
             return Err(reason);
         }

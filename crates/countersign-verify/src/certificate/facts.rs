@@ -12,7 +12,7 @@ use x509_parser::{
 
 use super::{
     algorithm::{self, Algorithm},
-    fitness, name,
+    name,
     rejection::Rejection,
 };
 
@@ -26,8 +26,8 @@ pub struct Facts {
     issuer: String,
     self_issued: bool,
     serial: String,
-    not_before: Moment,
-    not_after: Moment,
+    not_before: Time,
+    not_after: Time,
     public_key: Vec<u8>,
     pub(super) key: Algorithm,
     pub(super) signature: Algorithm,
@@ -46,9 +46,9 @@ struct Extensions {
     name_constraints: Option<Vec<u8>>,
 }
 
-/// A moment, exact and as text.
+/// A time, exact and as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
+pub struct Time {
     /// Seconds since 1970-01-01T00:00:00Z, negative before.
     pub unix_seconds: i64,
     /// The same in RFC 3339, `2027-01-31T12:00:00Z`.
@@ -66,11 +66,11 @@ impl fmt::Debug for Facts {
 }
 
 impl Facts {
-    /// Reads a certificate, and every reason why it can be no anchor.
+    /// Reads a certificate: as the parser has it, and what it says.
     ///
     /// # Errors
     /// When it is no X.509 certificate, so that nothing more can be said about it.
-    pub(super) fn read(der: &[u8]) -> Result<(Self, Vec<Rejection>), Rejection> {
+    pub(super) fn parse(der: &[u8]) -> Result<(X509Certificate<'_>, Self), Rejection> {
         let Ok((rest, certificate)) = X509Certificate::from_der(der) else {
             return Err(Rejection::invalid(
                 "The PEM block says `CERTIFICATE` but does not hold an X.509 certificate.",
@@ -87,11 +87,7 @@ impl Facts {
             ));
         }
         let facts = Self::of(der, &certificate);
-        let mut reasons = fitness::reasons(&certificate, &facts);
-        if reasons.is_empty() {
-            reasons.extend(fitness::unusable(der));
-        }
-        Ok((facts, reasons))
+        Ok((certificate, facts))
     }
 
     fn of(der: &[u8], certificate: &X509Certificate<'_>) -> Self {
@@ -103,8 +99,8 @@ impl Facts {
             issuer: name::readable(certificate.issuer()),
             self_issued: certificate.subject().as_raw() == certificate.issuer().as_raw(),
             serial: certificate.raw_serial_as_string(),
-            not_before: Moment::of(certificate.validity().not_before),
-            not_after: Moment::of(certificate.validity().not_after),
+            not_before: Time::of(certificate.validity().not_before),
+            not_after: Time::of(certificate.validity().not_after),
             public_key: certificate.public_key().raw.to_vec(),
             key: algorithm::of_key(certificate.public_key()),
             signature: algorithm::of_signature(certificate),
@@ -156,13 +152,13 @@ impl Facts {
 
     /// The first second of its validity.
     #[must_use]
-    pub fn not_before(&self) -> &Moment {
+    pub fn not_before(&self) -> &Time {
         &self.not_before
     }
 
     /// The last second of its validity.
     #[must_use]
-    pub fn not_after(&self) -> &Moment {
+    pub fn not_after(&self) -> &Time {
         &self.not_after
     }
 
@@ -292,17 +288,17 @@ fn purposes_of(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
         .collect()
 }
 
-impl Moment {
+impl Time {
     fn of(time: ASN1Time) -> Self {
-        let moment = time.to_datetime();
+        let datetime = time.to_datetime();
         let text = format!(
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-            moment.year(),
-            u8::from(moment.month()),
-            moment.day(),
-            moment.hour(),
-            moment.minute(),
-            moment.second()
+            datetime.year(),
+            u8::from(datetime.month()),
+            datetime.day(),
+            datetime.hour(),
+            datetime.minute(),
+            datetime.second()
         );
         Self {
             unix_seconds: time.timestamp(),
@@ -310,7 +306,7 @@ impl Moment {
         }
     }
 
-    /// As the API shows moments: what is before 1970 is 0.
+    /// As the API shows times: 0 for any time before 1970.
     #[must_use]
     pub fn clamped(&self) -> u64 {
         u64::try_from(self.unix_seconds).unwrap_or(0)

@@ -2,7 +2,7 @@
 
 use countersign_types::UnixSeconds;
 
-use super::{anchor::expiry, facts::Facts, pem, rejection::Rejection};
+use super::{anchor::expiry, anchor_rules, facts::Facts, pem, rejection::Rejection};
 
 /// What a PEM text is, and every reason why it would be refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Inspection {
 /// Looks at a PEM text as an upload would be looked at, and reports all of it.
 #[must_use]
 pub fn inspect(pem: &str, now: UnixSeconds) -> Inspection {
-    match pem::first_certificate(pem).and_then(|der| Facts::read(&der)) {
+    match pem::first_certificate(pem).and_then(|der| anchor_rules::examine(&der)) {
         Ok((facts, mut reasons)) => {
             reasons.extend(expiry(facts.not_after(), now));
             Inspection {

@@ -4,11 +4,13 @@
 //! What the verifier can never satisfy is refused here, where a person reads the answer, and not
 //! at the gateway, where it would be a lock-out.
 
+#[cfg(test)]
+mod agreement;
 mod algorithm;
 mod anchor;
+mod anchor_rules;
 mod constraints;
 mod facts;
-mod fitness;
 mod inspect;
 mod name;
 mod pem;
@@ -17,7 +19,7 @@ mod rejection;
 mod summary;
 
 pub use anchor::{Anchor, read_upload};
-pub use facts::{Facts, Moment};
+pub use facts::{Facts, Time};
 pub use inspect::{Inspection, inspect};
 pub use pem::MAX_UPLOAD_BYTES;
 pub use private_key::holds_private_key;

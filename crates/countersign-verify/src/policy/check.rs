@@ -1,98 +1,22 @@
 //! Syntax into a program: every name exists, every operand has the right type, the cost is known.
 
 use super::{
+    call,
     cost::Bound,
     error::Refusal,
-    facts::{Attribute, NameType},
-    limits::{ELEMENT, MAX_COST, MAX_NAMES},
-    operator,
-    program::{Expr, NameField},
+    limits::{ELEMENT, MAX_COST, MAX_NAMES, MAX_NESTED_COMPREHENSIONS},
+    names, operator,
+    program::{Comprehension, Expr, Macro, NameField, TextTest},
     syntax::{Syntax, SyntaxKind},
+    types::{Checked, Scalar, Type},
 };
 
-/// The type of a single value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scalar {
-    Bool,
-    Int,
-    Text,
-    NameType,
-    /// A subject alternative name.
-    Name,
-}
-
-/// The type of an expression: a value or a list of values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Type {
-    pub(super) scalar: Scalar,
-    pub(super) list: bool,
-}
-
-impl Type {
-    pub(super) const BOOL: Self = Self::one(Scalar::Bool);
-    pub(super) const INT: Self = Self::one(Scalar::Int);
-    pub(super) const TEXT: Self = Self::one(Scalar::Text);
-
-    pub(super) const fn one(scalar: Scalar) -> Self {
-        Self {
-            scalar,
-            list: false,
-        }
-    }
-}
-
-impl std::fmt::Display for Type {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match (self.list, self.scalar) {
-            (false, Scalar::Bool) => "a bool",
-            (false, Scalar::Int) => "an int",
-            (false, Scalar::Text) => "a string",
-            (false, Scalar::NameType) => "a name type",
-            (false, Scalar::Name) => "a subject alternative name",
-            (true, Scalar::Bool) => "a list of bools",
-            (true, Scalar::Int) => "a list of ints",
-            (true, Scalar::Text) => "a list of strings",
-            (true, Scalar::NameType) => "a list of name types",
-            (true, Scalar::Name) => "a list of subject alternative names",
-        })
-    }
-}
-
-/// A checked expression.
-pub(super) struct Checked {
-    pub(super) expr: Expr,
-    pub(super) of: Type,
-    pub(super) cost: Bound,
-    /// The length of its text, or of the text of each of its elements.
-    pub(super) text: Bound,
-    /// How many elements it has, if it is a list.
-    pub(super) items: u64,
-    /// Whether it is `subject_alt_names` or a part of it, whose texts together are bounded.
-    pub(super) names: bool,
-}
-
-impl Checked {
-    /// An expression that has no text and is no list.
-    pub(super) fn new(expr: Expr, of: Type, cost: Bound) -> Self {
-        Self {
-            expr,
-            of,
-            cost: cost.plus(Bound::TERM),
-            text: Bound::default(),
-            items: 0,
-            names: false,
-        }
-    }
-
-    pub(super) fn with_text(self, text: Bound) -> Self {
-        Self { text, ..self }
-    }
-}
-
-pub(super) struct Variable<'a> {
-    pub(super) name: &'a str,
-    pub(super) of: Type,
-    pub(super) text: Bound,
+/// The variable of a comprehension.
+struct Variable<'a> {
+    name: &'a str,
+    of: Type,
+    /// The length of its text.
+    text: Bound,
 }
 
 /// Checks a whole policy and gives its program with its worst cost.
@@ -120,13 +44,13 @@ pub(super) fn check(syntax: &Syntax<'_>) -> Result<(Expr, u64), Refusal> {
     Ok((checked.expr, cost))
 }
 
-pub(super) struct Checker<'a> {
+struct Checker<'a> {
     /// The variables of the comprehensions around; the index is the slot.
-    pub(super) variables: Vec<Variable<'a>>,
+    variables: Vec<Variable<'a>>,
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn check(&mut self, syntax: &Syntax<'a>) -> Result<Checked, Refusal> {
+    fn check(&mut self, syntax: &Syntax<'a>) -> Result<Checked, Refusal> {
         let at = syntax.at;
         Ok(match &syntax.kind {
             SyntaxKind::Bool(value) => {
@@ -168,20 +92,13 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks an operand that must have this type.
-    pub(super) fn operand(
+    fn operand(
         &mut self,
         operator: &str,
         syntax: &Syntax<'a>,
         wanted: Type,
     ) -> Result<Checked, Refusal> {
-        let checked = self.check(syntax)?;
-        if checked.of == wanted {
-            return Ok(checked);
-        }
-        Err(Refusal::new(
-            syntax.at,
-            format!("`{operator}` needs {wanted} here, not {}", checked.of),
-        ))
+        self.check(syntax)?.must_be(wanted, operator, syntax.at)
     }
 
     fn name(&self, at: usize, name: &str) -> Result<Checked, Refusal> {
@@ -201,10 +118,7 @@ impl<'a> Checker<'a> {
                 Checked::new(Expr::Variable(slot), variable.of, copy).with_text(variable.text)
             );
         }
-        if let Some((_, kind)) = NameType::CONSTANTS
-            .into_iter()
-            .find(|(constant, _)| *constant == name)
-        {
+        if let Some(kind) = names::constant(name) {
             return Ok(Checked::new(
                 Expr::NameType(kind),
                 Type::one(Scalar::NameType),
@@ -227,27 +141,16 @@ impl<'a> Checker<'a> {
             }),
             "subject" => Err(Refusal::new(at, "`subject` is not a value of its own")
                 .suggest("name one of its attributes, such as `subject.common_name`")),
-            _ => Err(self.unknown(at, name)),
+            _ => {
+                let variables = self.variables.iter().map(|variable| variable.name);
+                Err(names::unknown(at, name, variables))
+            }
         }
-    }
-
-    fn unknown(&self, at: usize, name: &str) -> Refusal {
-        let refusal = Refusal::new(at, format!("unknown name `{name}`"));
-        if let Some(attribute) = Attribute::ALL.into_iter().find(|a| a.name() == name) {
-            return refusal.suggest(format!("did you mean `subject.{}`?", attribute.name()));
-        }
-        let names = ["subject", "subject_alt_names", "true", "false"].into_iter();
-        let constants = NameType::CONSTANTS
-            .into_iter()
-            .map(|(constant, _)| constant);
-        let variables = self.variables.iter().map(|variable| variable.name);
-        let known = names.chain(constants).chain(variables);
-        refusal.nearest(name, "", known, "if it is a text, put it in quotes")
     }
 
     fn field(&mut self, at: usize, of: &Syntax<'a>, name: &str) -> Result<Checked, Refusal> {
         if matches!(of.kind, SyntaxKind::Name("subject")) {
-            let attribute = attribute(at, name)?;
+            let attribute = names::attribute(at, name)?;
             return Ok(
                 Checked::new(Expr::Attribute(attribute), Type::TEXT, Bound::default())
                     .with_text(Bound::ANY_TEXT),
@@ -375,32 +278,146 @@ impl<'a> Checker<'a> {
             )
         })
     }
-}
 
-/// The attribute of this name, or of one that people also use.
-fn attribute(at: usize, name: &str) -> Result<Attribute, Refusal> {
-    if let Some(attribute) = Attribute::ALL.into_iter().find(|a| a.name() == name) {
-        return Ok(attribute);
-    }
-    let refusal = Refusal::new(at, format!("unknown name `subject.{name}`"));
-    let meant = match name.to_ascii_lowercase().as_str() {
-        "cn" => Attribute::CommonName,
-        "c" | "country" => Attribute::CountryCode,
-        "o" | "org" => Attribute::Organization,
-        "ou" => Attribute::OrganizationalUnit,
-        "l" | "city" => Attribute::Locality,
-        "st" | "s" | "state" => Attribute::Province,
-        "street" => Attribute::StreetAddress,
-        "zip" | "zip_code" => Attribute::PostalCode,
-        _ => {
-            let names = || Attribute::ALL.iter().map(|attribute| attribute.name());
-            let all = names()
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(", ");
-            let otherwise = format!("its attributes are {all}");
-            return Err(refusal.nearest(name, "subject.", names(), &otherwise));
+    fn call(
+        &mut self,
+        at: usize,
+        of: Option<&Syntax<'a>>,
+        name: &'a str,
+        arguments: &[Syntax<'a>],
+    ) -> Result<Checked, Refusal> {
+        match (of, name, arguments) {
+            (Some(list), "exists", [variable, body]) => {
+                self.comprehension(Macro::Exists, name, list, [variable, body])
+            }
+            (Some(list), "all", [variable, body]) => {
+                self.comprehension(Macro::All, name, list, [variable, body])
+            }
+            (Some(list), "exists_one", [variable, body]) => {
+                self.comprehension(Macro::ExistsOne, name, list, [variable, body])
+            }
+            (Some(list), "filter", [variable, body]) => {
+                self.comprehension(Macro::Filter, name, list, [variable, body])
+            }
+            (Some(value), "size", []) | (None, "size", [value]) => {
+                call::size(self.check(value)?, value.at)
+            }
+            (Some(text), "startsWith", [part]) => {
+                self.text_test(TextTest::StartsWith, name, text, part)
+            }
+            (Some(text), "endsWith", [part]) => {
+                self.text_test(TextTest::EndsWith, name, text, part)
+            }
+            (Some(text), "contains", [part]) => {
+                self.text_test(TextTest::Contains, name, text, part)
+            }
+            (Some(text), "matches", [pattern]) | (None, "matches", [text, pattern]) => {
+                self.matches(text, pattern)
+            }
+            _ => Err(call::unknown(at, of.is_some(), name)),
         }
-    };
-    Err(refusal.suggest(format!("did you mean `subject.{}`?", meant.name())))
+    }
+
+    fn text_test(
+        &mut self,
+        test: TextTest,
+        name: &str,
+        text: &Syntax<'a>,
+        part: &Syntax<'a>,
+    ) -> Result<Checked, Refusal> {
+        let text = self.operand(name, text, Type::TEXT)?;
+        let part = self.operand(name, part, Type::TEXT)?;
+        Ok(call::text_test(test, text, part))
+    }
+
+    fn matches(&mut self, text: &Syntax<'a>, pattern: &Syntax<'a>) -> Result<Checked, Refusal> {
+        let text = self.operand("matches", text, Type::TEXT)?;
+        // A pattern that is only known when the policy runs would have to be compiled for each
+        // certificate, and its cost could not be bounded when the policy is saved.
+        let SyntaxKind::Text(source) = &pattern.kind else {
+            return Err(Refusal::new(
+                pattern.at,
+                "the pattern of `matches` must be a string literal",
+            ));
+        };
+        call::matches(text, source, pattern.at)
+    }
+
+    fn comprehension(
+        &mut self,
+        what: Macro,
+        called: &str,
+        list: &Syntax<'a>,
+        [variable, body]: [&Syntax<'a>; 2],
+    ) -> Result<Checked, Refusal> {
+        let range = self.check(list)?;
+        if !range.of.list {
+            return Err(Refusal::new(
+                list.at,
+                format!("only a list has members to look at, not {}", range.of),
+            ));
+        }
+        let slot = self.variables.len();
+        if slot == MAX_NESTED_COMPREHENSIONS {
+            let message =
+                format!("more than {MAX_NESTED_COMPREHENSIONS} comprehensions inside one another");
+            return Err(Refusal::new(variable.at, message));
+        }
+        let name = self.variable(variable)?;
+        let text = if range.names {
+            Bound::name_in(slot)
+        } else {
+            range.text
+        };
+        self.variables.push(Variable {
+            name,
+            of: Type::one(range.of.scalar),
+            text,
+        });
+        let body = self.operand(called, body, Type::BOOL);
+        self.variables.pop();
+        let body = body?;
+        let each = body.cost.plus(Bound::fixed(ELEMENT));
+        let loops = if range.names {
+            each.for_each_name(slot)
+        } else {
+            each.for_each(range.items, range.text)
+        };
+        let of = if matches!(what, Macro::Filter) {
+            range.of
+        } else {
+            Type::BOOL
+        };
+        let expr = Comprehension {
+            what,
+            list: range.expr,
+            slot,
+            body: body.expr,
+        };
+        let expr = Expr::Comprehension(Box::new(expr));
+        Ok(Checked {
+            text: range.text,
+            items: range.items,
+            names: range.names,
+            ..Checked::new(expr, of, range.cost.plus(loops))
+        })
+    }
+
+    /// The name of a comprehension's variable, which must be new.
+    fn variable(&self, syntax: &Syntax<'a>) -> Result<&'a str, Refusal> {
+        let SyntaxKind::Name(name) = syntax.kind else {
+            return Err(Refusal::new(syntax.at, "expected the name of a variable")
+                .suggest("write for example `.exists(san, san.type == DNS)`"));
+        };
+        let taken = ["subject", "subject_alt_names"].contains(&name)
+            || names::constant(name).is_some()
+            || self.variables.iter().any(|variable| variable.name == name);
+        if taken {
+            return Err(
+                Refusal::new(syntax.at, format!("`{name}` already means something here"))
+                    .suggest("choose another name for the variable"),
+            );
+        }
+        Ok(name)
+    }
 }

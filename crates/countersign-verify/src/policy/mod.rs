@@ -24,12 +24,14 @@ mod leaf;
 mod lexer;
 pub mod limits;
 mod literal;
+mod names;
 mod operator;
 mod parser;
 mod program;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use self::{error::Refusal, evaluate::Halt, program::Expr};
 pub use self::{

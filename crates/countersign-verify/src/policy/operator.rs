@@ -1,12 +1,12 @@
 //! Operators between two operands: which types each takes, and what it costs.
 
 use super::{
-    check::{Checked, Scalar, Type},
     cost::Bound,
     error::Refusal,
     limits::JOIN,
     program::{Arithmetic, Expr, Order},
     syntax::Operator,
+    types::{Checked, Scalar, Type},
 };
 
 pub(super) fn binary(

@@ -14,8 +14,22 @@ use x509_parser::{
 use super::{algorithm::oid_name, constraints, facts::Facts, rejection::Rejection};
 use crate::{path::TrustedKey, rules, x509};
 
-/// Why it can be no anchor; empty when it can.
-pub(super) fn reasons(certificate: &X509Certificate<'_>, facts: &Facts) -> Vec<Rejection> {
+/// Reads a certificate, and every reason why it cannot be an anchor, whatever the time is.
+///
+/// # Errors
+/// When it is no X.509 certificate, so that nothing more can be said about it.
+pub(super) fn examine(der: &[u8]) -> Result<(Facts, Vec<Rejection>), Rejection> {
+    let (certificate, facts) = Facts::parse(der)?;
+    let mut reasons = reasons(&certificate, &facts);
+    // Only when nothing else is wrong: it would say the same again in fewer words.
+    if reasons.is_empty() {
+        reasons.extend(unusable(der));
+    }
+    Ok((facts, reasons))
+}
+
+/// Why it cannot be an anchor; empty when it can.
+fn reasons(certificate: &X509Certificate<'_>, facts: &Facts) -> Vec<Rejection> {
     let extensions = certificate.extensions();
     let of_the_whole = [
         authority(facts),
@@ -41,7 +55,7 @@ pub(super) fn reasons(certificate: &X509Certificate<'_>, facts: &Facts) -> Vec<R
 /// What the judge itself would say against a certificate that has no other defect. It reads the
 /// same bytes more strictly, and with webpki: nothing that it cannot use may be accepted here, or a
 /// lock-out would follow.
-pub(super) fn unusable(der: &[u8]) -> Option<Rejection> {
+fn unusable(der: &[u8]) -> Option<Rejection> {
     let why = judged(&CertificateDer::from(der)).err()?;
     Some(Rejection::invalid(
         format!("The verifier cannot use the certificate: {why}."),
@@ -211,13 +225,13 @@ fn repeated(extensions: &[X509Extension<'_>]) -> Option<Rejection> {
     ))
 }
 
-/// The arc of the standard extensions, id-ce.
-const STANDARD: &[u64] = &[2, 5, 29];
+/// The arc of the standard extensions, id-ce (2.5.29), as an identifier begins in DER.
+const STANDARD: &[u8] = &[0x55, 0x1d];
 
-/// The last number of a standard extension's identifier.
-fn standard(extension: &X509Extension<'_>) -> Option<u64> {
-    let numbers: Vec<u64> = extension.oid.iter()?.collect();
-    match numbers.strip_prefix(STANDARD) {
+/// The last number of a standard extension's identifier. Compared as bytes, as the judge does: the
+/// same numbers in a longer encoding are another identifier.
+fn standard(extension: &X509Extension<'_>) -> Option<u8> {
+    match extension.oid.as_bytes().strip_prefix(STANDARD) {
         Some([last]) => Some(*last),
         _ => None,
     }
@@ -264,4 +278,37 @@ fn name_constraints(extension: &X509Extension<'_>) -> Option<Rejection> {
     (standard(extension) == Some(30))
         .then(|| constraints::impossible(extension.value))
         .flatten()
+}
+
+/// The rules that judging holds every CA to as well (`rules::check_ca`).
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CaRule {
+    Authority,
+    KeyUsage,
+    CriticalExtensions,
+    ExtendedKeyUsage,
+    Key,
+}
+
+/// Which of those rules an upload would be refused by.
+#[cfg(test)]
+pub(super) fn broken_ca_rules(certificate: &X509Certificate<'_>, facts: &Facts) -> Vec<CaRule> {
+    let unprocessed = certificate.extensions().iter().find_map(unprocessed);
+    let rules = [
+        (CaRule::Authority, authority(facts)),
+        (CaRule::KeyUsage, key_usage(facts)),
+        (CaRule::CriticalExtensions, unprocessed),
+        (CaRule::ExtendedKeyUsage, extended_key_usage(facts)),
+        (CaRule::Key, key(facts)),
+    ];
+    let broken = rules.into_iter().filter(|(_, broken)| broken.is_some());
+    broken.map(|(rule, _)| rule).collect()
+}
+
+/// Whether an extension that is read for judging could not be read here.
+#[cfg(test)]
+pub(super) fn is_malformed(certificate: &X509Certificate<'_>) -> bool {
+    let extensions = certificate.extensions();
+    extensions.iter().any(|one| malformed(one).is_some()) || repeated(extensions).is_some()
 }
