@@ -153,13 +153,14 @@ fn server_and_gateway_never_meet() {
 }
 
 /// What each library may depend on besides crates from elsewhere.
-const EDGES: [(&str, &[&str]); 6] = [
+const EDGES: [(&str, &[&str]); 7] = [
     ("types", &[]),
     ("tls", &[]),
+    ("proxy", &[]),
     ("verify", &["types"]),
     ("client", &["tls", "types"]),
     ("server", &["tls", "types", "verify"]),
-    ("gateway", &["client", "tls", "types", "verify"]),
+    ("gateway", &["client", "proxy", "tls", "types", "verify"]),
 ];
 
 #[test]
@@ -178,6 +179,17 @@ fn crates_depend_only_on_lower_floors() {
             .collect();
         none(&format!("{krate} may not depend on"), &crossing);
     }
+}
+
+/// The proof of a verdict is the only key to the upstreams.
+#[test]
+fn one_file_forwards_requests() {
+    let elsewhere = |path: &str| {
+        !path.starts_with("crates/countersign-gateway/")
+            || path.starts_with("crates/countersign-gateway/src/forwarding/")
+    };
+    let ways = ["countersign_proxy::Forwarder", "countersign_proxy::*"];
+    none("forwards without a verdict", &holders(&ways, elsewhere));
 }
 
 #[test]

@@ -8,20 +8,23 @@
 )]
 #![expect(
     dead_code,
-    reason = "the door's own source, of which only this is measured"
+    reason = "the gateway's own source, of which only this is measured"
 )]
 
+#[path = "../src/caller/mod.rs"]
+mod caller;
 #[path = "../src/connection.rs"]
 mod connection;
-#[path = "../src/identify.rs"]
-mod identify;
-#[path = "../src/reported.rs"]
-mod reported;
-#[path = "../src/tally.rs"]
-mod tally;
+#[path = "../src/observing"]
+mod observing {
+    pub(crate) mod tally;
+}
+#[path = "../src/verdict/mod.rs"]
+mod verdict;
 
 use std::hint::black_box;
 
+use caller::{credential::Credential, snapshot::Snapshot};
 use connection::Connection;
 use countersign_testca::root;
 use countersign_types::{
@@ -31,11 +34,10 @@ use countersign_types::{
     id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
 };
 use countersign_verify::presented::Presented;
-use identify::{Credential, Snapshot};
+use observing::tally::Observer;
 use rustix::time::{ClockId, clock_gettime};
 use rustls_pki_types::CertificateDer;
 use serde_json::json;
-use tally::Observer;
 
 /// 2027-01-15T08:00:00Z, when everything minted is valid.
 const NOW: u64 = 1_800_000_000;
@@ -87,7 +89,7 @@ fn main() {
     let credential = Credential::KeyDigest(KeyDigest::of(KEY));
     let identity = snapshot.identity(&credential, NOW).unwrap();
     let presented = Presented::new(vec![CertificateDer::from(leaf.der().to_vec())]);
-    let connection = Connection::new(presented, ([127, 0, 0, 1], 1).into());
+    let connection = Connection::new(presented, ([127, 0, 0, 1], 1).into(), None);
     let (observer, _tallies) = Observer::new();
     let observer = Some(&observer);
     connection.authorize(identity, NOW, observer).unwrap();

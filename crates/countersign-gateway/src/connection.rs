@@ -1,116 +1,31 @@
-//! One TLS connection: the chain that it presented, and the verdicts that are remembered for it.
+//! One TLS connection: the chain that it presented, and what is remembered of its requests.
 
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use countersign_types::{
-    UnixSeconds,
-    certificate::Scope,
-    digest::{ChainDigest, Sha256},
-    id::ApiKeyId,
-};
-use countersign_verify::{
-    denial::Denial,
-    judge::{Verdict, judge},
-    permit::{NoAnchorApplies, Permit},
-    presented::Presented,
-};
-use http::HeaderValue;
+use countersign_types::{UnixSeconds, certificate::Scope, id::ApiKeyId};
+use countersign_verify::{denial::Denial, presented::Presented};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
-    identify::{Identity, Organization},
-    reported::Reported,
-    tally::{Chain, Observer, Outcome, Tally},
+    caller::identity::{Identity, Organization},
+    observing::tally::{Observer, Tally},
+    verdict::{
+        authorization::Authorization, chain::Chain, outcome::Outcome,
+        report_only::ReportOnlyVerdict,
+    },
 };
 
 /// The most verdicts that one connection remembers: one for each key that takes turns on it.
 const MAX_REMEMBERED: usize = 8;
 
-/// The most passed chains that are remembered for an organization's revision.
-const MAX_SEEN: usize = 16_384;
-
-/// What lets a request through: nothing else can be forwarded with.
-#[derive(Debug)]
-pub(crate) struct Authorization {
-    /// How it passed.
-    pub(crate) passed: Passed,
-    /// What anchors that are only reported would make of it, where there are any.
-    pub(crate) reported: Option<Arc<Reported>>,
-    /// As they go upstream, when a certificate was verified.
-    pub(crate) certificate_headers: Option<CertificateHeaders>,
-}
-
-/// How a request passed.
-#[derive(Debug)]
-pub(crate) enum Passed {
-    /// Its certificate verified.
-    Verified(Permit),
-    /// No anchor is active for it.
-    Open(NoAnchorApplies),
-}
-
-/// The verified certificate, as it is named upstream.
-#[derive(Debug)]
-pub(crate) struct CertificateHeaders {
-    pub(crate) certificate: HeaderValue,
-    pub(crate) leaf_sha256: HeaderValue,
-}
-
-impl Authorization {
-    fn new(passed: Passed, reported: Option<Arc<Reported>>) -> Self {
-        let certificate_headers = match &passed {
-            Passed::Open(_) => None,
-            Passed::Verified(permit) => Some(CertificateHeaders {
-                certificate: header(permit.anchor().as_str()),
-                leaf_sha256: header(&permit.leaf_sha256().to_string()),
-            }),
-        };
-        Self {
-            passed,
-            reported,
-            certificate_headers,
-        }
-    }
-
-    fn outcome(&self) -> Outcome {
-        let permit = match &self.passed {
-            Passed::Verified(permit) => Some(permit),
-            Passed::Open(_) => None,
-        };
-        Outcome::passed(permit, self.reported.as_deref())
-    }
-
-    /// Whether it still lets requests through at this moment, and still reports what is so.
-    pub(crate) fn holds_at(&self, now: UnixSeconds) -> bool {
-        let holds = match &self.passed {
-            Passed::Verified(permit) => permit.holds_at(now),
-            Passed::Open(_) => true,
-        };
-        holds
-            && self
-                .reported
-                .as_ref()
-                .is_none_or(|reported| reported.holds_at(now))
-    }
-}
-
-/// A header value of ASCII that was checked before: an id, hexadecimal, base 64.
-fn header(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// Chains that passed under one revision of one organization.
-pub(crate) type Seen = HashMap<(Scope, ChainDigest), Arc<Authorization>>;
-
+/// How requests of one caller passed.
 #[derive(Debug)]
 struct Remembered {
-    /// As it was compiled then. Not its revision: after a restored backup another history may
+    /// As it was compiled then, and not its revision: after a restored backup another history may
     /// have the same number.
     organization: Weak<Organization>,
     scope: Scope,
@@ -120,6 +35,21 @@ struct Remembered {
     tally: Option<Arc<Tally>>,
 }
 
+impl Remembered {
+    fn is_of(&self, identity: &Identity) -> bool {
+        self.scope == identity.scope && self.key == identity.key
+    }
+
+    fn holds(&self, identity: &Identity, now: UnixSeconds) -> bool {
+        // The address cannot be another organization's: the weak pointer keeps it allocated.
+        std::ptr::eq(
+            self.organization.as_ptr(),
+            Arc::as_ptr(&identity.organization),
+        ) && self.is_of(identity)
+            && self.authorization.holds_at(now)
+    }
+}
+
 /// What a connection remembers: how its requests passed, and what counts those that did not.
 #[derive(Debug, Default)]
 struct Memory {
@@ -127,15 +57,15 @@ struct Memory {
     refused: Vec<Arc<Tally>>,
 }
 
-/// A connection's place among those that there may be at once, and among those that a stop waits
-/// for. An upgraded stream keeps it when HTTP has let the connection go.
+/// One of the connections that there may be at once, and one that a stop waits for. It is kept until
+/// nothing of the connection lives: an upgraded stream outlives HTTP on it.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionSlot {
     _permit: OwnedSemaphorePermit,
     _under_way: TaskTrackerToken,
 }
 
-impl Place {
+impl ConnectionSlot {
     pub(crate) const fn new(permit: OwnedSemaphorePermit, under_way: TaskTrackerToken) -> Self {
         Self {
             _permit: permit,
@@ -150,115 +80,92 @@ pub(crate) struct Connection {
     chain: Arc<Chain>,
     pub(crate) peer: SocketAddr,
     memory: Mutex<Memory>,
-    place: Option<Place>,
-    /// How many requests came on it.
+    _slot: Option<ConnectionSlot>,
+    /// How many requests arrived on it.
     pub(crate) requests: AtomicU64,
 }
 
 impl Connection {
-    pub(crate) fn new(presented: Presented, peer: SocketAddr) -> Self {
+    /// A connection that keeps its slot until it is dropped.
+    pub(crate) fn new(
+        presented: Presented,
+        peer: SocketAddr,
+        slot: impl Into<Option<ConnectionSlot>>,
+    ) -> Self {
         Self {
             chain: Arc::new(Chain::new(presented)),
             peer,
             memory: Mutex::default(),
-            place: None,
+            _slot: slot.into(),
             requests: AtomicU64::new(0),
         }
     }
 
-    /// Keeps a place until nothing of the connection lives.
-    pub(crate) fn holding(mut self, place: Place) -> Self {
-        self.place = Some(place);
-        self
-    }
-
-    fn presented(&self) -> &Presented {
+    /// What the client presented. The handshake proved that it holds the leaf's key; nothing else
+    /// of it is trusted.
+    pub(crate) fn presented(&self) -> &Presented {
         &self.chain.presented
     }
 
-    /// The SHA-256 of the leaf, when one was presented.
-    pub(crate) fn leaf_sha256(&self) -> Option<Sha256> {
-        self.presented().leaf().map(Sha256::of)
-    }
-
-    /// The leaf and the rest of the chain as RFC 9440 writes them (sections 2.2 and 2.3).
-    pub(crate) fn rfc9440(&self) -> (Option<HeaderValue>, Option<HeaderValue>) {
-        let item = |der: &[u8]| format!(":{}:", STANDARD.encode(der));
-        let rest: Vec<String> = self
-            .presented()
-            .intermediates()
-            .iter()
-            .map(|each| item(each))
-            .collect();
-        (
-            self.presented().leaf().map(|leaf| header(&item(leaf))),
-            (!rest.is_empty()).then(|| header(&rest.join(", "))),
-        )
-    }
-
-    /// The leaf's hash as Envoy writes it in `X-Forwarded-Client-Cert`.
-    pub(crate) fn xfcc(&self) -> Option<HeaderValue> {
-        self.leaf_sha256()
-            .map(|hash| header(&format!("Hash={hash}")))
-    }
-
-    /// Whether a request of this identity passes on this connection now. A verdict is remembered
-    /// for the connection and what is enforced, never past its expiry; a denial never is. With an
-    /// observer, a request that passes is counted.
+    /// Whether a request of this caller passes on this connection now. A verdict is remembered for
+    /// as long as the very trust that it was made under is enforced, never past its expiry; a
+    /// denial is not remembered. With an observer, a request that passes is counted.
     pub(crate) fn authorize(
         &self,
         identity: &Identity,
         now: UnixSeconds,
         observer: Option<&Observer>,
     ) -> Result<Arc<Authorization>, Box<Denial>> {
-        let organization = &identity.organization;
         let mut memory = self.lock();
-        let known = memory.passed.iter_mut().find(|each| {
-            std::ptr::eq(each.organization.as_ptr(), Arc::as_ptr(organization))
-                && each.scope == identity.scope
-                && each.key == identity.key
-                && each.authorization.holds_at(now)
-        });
+        let known = memory
+            .passed
+            .iter_mut()
+            .find(|each| each.holds(identity, now));
         if let Some(known) = known {
             if let Some(observer) = observer {
                 match &known.tally {
                     Some(tally) => tally.count(now),
-                    None => known.tally = self.begin(observer, identity, &known.authorization, now),
+                    None => {
+                        known.tally =
+                            self.start_tally(observer, identity, &known.authorization, now);
+                    }
                 }
             }
             return Ok(Arc::clone(&known.authorization));
         }
-        let authorization = self.judge(organization, &identity.scope, now)?;
-        let of_another =
-            |each: &Remembered| each.scope != identity.scope || each.key != identity.key;
-        memory.passed.retain(of_another);
+        let organization = &identity.organization;
+        let authorization = organization
+            .trust
+            .authorize(&identity.scope, &self.chain, now)?;
+        // What is remembered of this caller no longer holds: it is replaced.
+        memory.passed.retain(|each| !each.is_of(identity));
         if memory.passed.len() >= MAX_REMEMBERED {
             memory.passed.remove(0);
         }
-        let begin = |observer| self.begin(observer, identity, &authorization, now);
+        let start = |observer| self.start_tally(observer, identity, &authorization, now);
         memory.passed.push(Remembered {
             organization: Arc::downgrade(organization),
             scope: identity.scope.clone(),
             key: identity.key.clone(),
-            tally: observer.and_then(begin),
+            tally: observer.and_then(start),
             authorization: Arc::clone(&authorization),
         });
         Ok(authorization)
     }
 
-    /// Begins to count requests that pass.
-    fn begin(
+    /// Starts to count requests that pass.
+    fn start_tally(
         &self,
         observer: &Observer,
         identity: &Identity,
         authorization: &Authorization,
         now: UnixSeconds,
     ) -> Option<Arc<Tally>> {
-        observer.begin(identity, &self.chain, authorization.outcome(), now)
+        observer.start(identity, &self.chain, Outcome::passed(authorization), now)
     }
 
     /// Counts a request that was refused.
-    pub(crate) fn refuse(
+    pub(crate) fn count_refused(
         &self,
         identity: &Identity,
         outcome: Outcome,
@@ -274,59 +181,28 @@ impl Connection {
         if refused.len() >= MAX_REMEMBERED {
             refused.remove(0);
         }
-        refused.extend(observer.begin(identity, &self.chain, outcome, now));
+        refused.extend(observer.start(identity, &self.chain, outcome, now));
+    }
+
+    /// What anchors that are only reported would say about a request that is refused.
+    pub(crate) fn report_only(
+        &self,
+        identity: &Identity,
+        now: UnixSeconds,
+    ) -> Option<Arc<ReportOnlyVerdict>> {
+        let trust = &identity.organization.trust;
+        trust.report_only(&identity.scope, self.presented(), now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What anchors that are only reported would make of a request that is refused.
-    pub(crate) fn report(&self, identity: &Identity, now: UnixSeconds) -> Option<Arc<Reported>> {
-        Reported::judge(
-            &identity.organization,
-            &identity.scope,
-            self.presented(),
-            now,
-        )
-    }
-
-    fn judge(
-        &self,
-        organization: &Organization,
-        scope: &Scope,
-        now: UnixSeconds,
-    ) -> Result<Arc<Authorization>, Box<Denial>> {
-        let place = (scope.clone(), self.chain.digest);
-        let seen = || {
-            organization
-                .seen
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        if let Some(known) = seen().get(&place).filter(|known| known.holds_at(now)) {
-            return Ok(Arc::clone(known));
-        }
-        let passed = match judge(&organization.trust, scope, self.presented(), now) {
-            Verdict::Permit(permit) => Passed::Verified(permit),
-            Verdict::NoAnchorApplies(open) => Passed::Open(open),
-            Verdict::Denial(denial) => return Err(Box::new(denial)),
-        };
-        let reported = Reported::judge(organization, scope, self.presented(), now);
-        let authorization = Arc::new(Authorization::new(passed, reported));
-        let mut seen = seen();
-        if seen.len() >= MAX_SEEN {
-            seen.clear();
-        }
-        seen.insert(place, Arc::clone(&authorization));
-        Ok(authorization)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identify::{Credential, Snapshot};
+    use crate::caller::{credential::Credential, snapshot::Snapshot};
     use countersign_testca::root;
     use countersign_types::{
         bundle::{BundleCertificate, BundleProject, OrganizationBundle},
@@ -366,7 +242,7 @@ mod tests {
     #[test]
     fn a_verdict_of_another_history_with_the_same_number_is_not_remembered() {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let connection = Connection::new(Presented::default(), peer);
+        let connection = Connection::new(Presented::default(), peer, None);
         let open = snapshot(false);
         assert!(passes(&connection, &open));
         assert!(!passes(&connection, &snapshot(true)));

@@ -1,33 +1,29 @@
-//! The door: an mTLS gateway that lets a request through only with a valid key **and** a client
-//! certificate that verifies against the anchors active for that key's project
-//! (docs/specification.md, section 3).
+//! The mTLS gateway: it forwards a request only with a valid key **and** a client certificate that
+//! verifies against the anchors active for that key's project (docs/specification.md, section 3).
 //!
-//! One request goes `accept` → `serve` (`identify` → `live` → `judge` → `forward`); what does not
-//! pass ends in `refusal`. `sync` keeps what is enforced true to the control plane.
+//! One request goes `accepting` → `frontend` (`caller` → `live` → `admission` with the `verdict` →
+//! `forwarding`, which hands it to `countersign-proxy`); what does not pass ends in `refusal`. `sync`
+//! keeps what is enforced in sync with the control plane.
 
-mod accept;
-mod admin;
-mod body;
+mod accepting;
+mod admission;
+mod caller;
 mod connection;
-mod forward;
-mod headers;
-mod identify;
+mod forwarding;
+mod frontend;
+mod identity_headers;
 mod live;
-mod observations;
+mod observing;
+mod operating;
 pub mod options;
-mod proxy_protocol;
 mod record;
 mod refusal;
-mod reported;
-mod routes;
-mod run;
-mod serve;
 mod shared;
 mod sync;
-mod tally;
-mod tls;
-mod upstream;
+mod verdict;
 
-pub use admin::Metrics;
-pub use run::{Gateway, StartError};
+pub use operating::{
+    admin::Metrics,
+    gateway::{Gateway, StartError},
+};
 pub use shared::Clock;

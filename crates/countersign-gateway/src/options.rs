@@ -1,4 +1,4 @@
-//! What a gateway is told: plain data, read from the `[gateway]` section of the configuration.
+//! A gateway's configuration: plain data.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -25,7 +25,7 @@ pub struct GatewayOptions {
     pub control_plane_ca: Option<PathBuf>,
     /// A file that holds this gateway's key.
     pub key_file: PathBuf,
-    /// Where the last good bundle is kept.
+    /// Where the last good bundle is stored.
     pub data_dir: PathBuf,
     /// How a request's project is found.
     #[serde(default)]
@@ -45,19 +45,19 @@ pub struct GatewayOptions {
     /// Where the access log goes; absent, nowhere.
     #[serde(default)]
     pub access_log: Option<PathBuf>,
-    /// Where `/healthz`, `/readyz`, `/metrics` and denials are served; loopback only, please.
+    /// Where `/healthz`, `/readyz`, `/metrics` and refusals are served; it should be on loopback.
     #[serde(default)]
     pub admin_listen: Option<SocketAddr>,
-    /// Whether the control plane is told who called with which certificates.
+    /// Whether the control plane is sent who called with which certificates.
     #[serde(default = "on")]
     pub observations: bool,
-    /// Seconds between two such tellings.
+    /// Seconds between two such reports.
     #[serde(default = "observation_interval", deserialize_with = "seconds")]
     pub observation_interval: Duration,
     /// How many threads serve; absent, one per core.
     #[serde(default)]
     pub threads: Option<usize>,
-    /// What is refused before it is too much.
+    /// Limits on what clients and upstreams may take.
     #[serde(default)]
     pub limits: Limits,
 }
@@ -99,7 +99,7 @@ pub struct Route {
     /// A CA file that its certificate is verified against, instead of the public ones.
     #[serde(default)]
     pub ca: Option<PathBuf>,
-    /// What becomes of the `authorization` header.
+    /// What the upstream gets as `authorization` header.
     #[serde(default)]
     pub authorization: Authorization,
     /// Send the client's `Host`, not the upstream's own.
@@ -114,20 +114,20 @@ fn root() -> String {
     "/".to_owned()
 }
 
-/// What becomes of the `authorization` header on its way upstream.
+/// What the upstream gets as `authorization` header.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Authorization {
-    /// It goes on as it came.
+    /// It is forwarded unchanged.
     #[default]
     Pass,
-    /// It is taken off.
+    /// It is removed.
     Drop,
     /// It is replaced by `Bearer` and what this file holds.
     ReplaceFromFile(PathBuf),
 }
 
-/// What is refused before it is too much. Every default is safe on an open network.
+/// Limits on what clients and upstreams may take. Every default is safe on an open network.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -154,7 +154,7 @@ pub struct Limits {
     /// Seconds for requests under way to end when the gateway stops.
     #[serde(deserialize_with = "seconds")]
     pub drain_timeout: Duration,
-    /// Seconds without news from the control plane after which everything is refused; absent,
+    /// Seconds without an answer from the control plane after which everything is refused; absent,
     /// never.
     #[serde(deserialize_with = "optional_seconds")]
     pub max_bundle_age: Option<Duration>,

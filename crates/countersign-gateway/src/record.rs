@@ -1,4 +1,4 @@
-//! The access log: one JSON line a request. Never a bearer, never a PEM.
+//! The access log: one JSON line for each request. Never a key, never a PEM body.
 
 use std::{
     fs::{File, OpenOptions},
@@ -19,9 +19,9 @@ use http::{Method, Request, StatusCode, Uri};
 use serde::Serialize;
 
 use crate::{
-    connection::{Authorization, Connection, Passed},
-    identify::Identity,
-    reported::Reported,
+    caller::identity::Identity,
+    connection::Connection,
+    verdict::{authorization::Authorization, report_only::ReportOnlyVerdict},
 };
 
 /// The longest path that is logged, in bytes.
@@ -30,21 +30,22 @@ const MAX_PATH: usize = 512;
 /// The word for a verdict that lets a request through.
 pub(crate) const PERMIT: &str = "permit";
 
-/// What became of one request. It holds what is known as it is: texts are made only when they are
-/// written, which is for most requests never.
+/// What became of one request. Texts are made only when they are written, which for most requests
+/// is never.
 #[derive(Debug)]
 pub(crate) struct Record {
+    /// None for a stream that is judged again.
     asked: Option<Asked>,
     peer: SocketAddr,
     identity: Option<Arc<Identity>>,
     authorization: Option<Arc<Authorization>>,
-    /// What anchors that are only reported would make of it, when it is refused.
-    reported: Option<Arc<Reported>>,
-    /// Why it is refused, and the leaf that was shown.
+    /// What anchors that are only reported would say, if it is refused.
+    report_only: Option<Arc<ReportOnlyVerdict>>,
+    /// Why it is refused, and the leaf that was presented.
     refused: Option<(ErrorCode, Option<Sha256>)>,
 }
 
-/// What was asked for.
+/// What was requested.
 #[derive(Debug)]
 struct Asked {
     id: RequestId,
@@ -68,7 +69,7 @@ struct Line<'a> {
     revision: Option<u64>,
     leaf_sha256: Option<Sha256>,
     code: Option<&'static str>,
-    /// What it would be if what is only reported were enforced: `permit` or a code.
+    /// The verdict if what is only reported were enforced: `permit` or a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     report_code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,7 +79,7 @@ struct Line<'a> {
 }
 
 impl Record {
-    /// A record of a request that just came.
+    /// A record of a request that just arrived.
     pub(crate) fn new<B>(id: &RequestId, request: &Request<B>, connection: &Connection) -> Self {
         Self {
             asked: Some(Asked {
@@ -86,45 +87,45 @@ impl Record {
                 method: request.method().clone(),
                 uri: request.uri().clone(),
             }),
-            ..Self::again(connection)
+            ..Self::of_connection(connection)
         }
     }
 
-    /// A record of a stream that is judged again.
-    pub(crate) const fn again(connection: &Connection) -> Self {
+    /// A record of which nothing is known but the connection.
+    pub(crate) const fn of_connection(connection: &Connection) -> Self {
         Self {
             asked: None,
             peer: connection.peer,
             identity: None,
             authorization: None,
-            reported: None,
+            report_only: None,
             refused: None,
         }
     }
 
-    /// Notes who is calling.
-    pub(crate) fn identified(&mut self, identity: &Arc<Identity>) {
+    /// Sets who is calling.
+    pub(crate) fn set_identity(&mut self, identity: &Arc<Identity>) {
         self.identity = Some(Arc::clone(identity));
     }
 
-    /// Notes what is refused, and which leaf was shown.
-    pub(crate) fn refused(&mut self, code: ErrorCode, connection: &Connection) {
-        self.refused = Some((code, connection.leaf_sha256()));
+    /// Sets what it is refused with, and which leaf was presented.
+    pub(crate) fn set_refused(&mut self, code: ErrorCode, connection: &Connection) {
+        self.refused = Some((code, connection.presented().leaf().map(Sha256::of)));
     }
 
-    /// Notes what anchors that are only reported would make of a refused request.
-    pub(crate) fn report(&mut self, reported: Option<Arc<Reported>>) {
-        self.reported = reported;
+    /// Sets what anchors that are only reported would say about a refused request.
+    pub(crate) fn set_report_only(&mut self, verdict: Option<Arc<ReportOnlyVerdict>>) {
+        self.report_only = verdict;
     }
 
-    /// What anchors that are only reported would make of it, where there are any.
-    pub(crate) fn reported(&self) -> Option<&Arc<Reported>> {
-        let passed = || self.authorization.as_ref()?.reported.as_ref();
-        self.reported.as_ref().or_else(passed)
+    /// What anchors that are only reported would say, where there are any.
+    pub(crate) fn report_only(&self) -> Option<&Arc<ReportOnlyVerdict>> {
+        let passed = || self.authorization.as_ref()?.report_only.as_ref();
+        self.report_only.as_ref().or_else(passed)
     }
 
-    /// Notes what the judge gave.
-    pub(crate) fn passed(&mut self, authorization: &Arc<Authorization>) {
+    /// Sets what it passes with.
+    pub(crate) fn set_authorization(&mut self, authorization: &Arc<Authorization>) {
         self.authorization = Some(Arc::clone(authorization));
     }
 
@@ -138,8 +139,7 @@ impl Record {
     }
 
     pub(crate) fn project(&self) -> Option<&str> {
-        let scope = &self.identity.as_ref()?.scope;
-        scope.project().map(ProjectId::as_str)
+        self.identity.as_ref()?.project().map(ProjectId::as_str)
     }
 
     pub(crate) fn key(&self) -> Option<&str> {
@@ -152,7 +152,7 @@ impl Record {
             Some((_, leaf)) => *leaf,
             None => match self.permit() {
                 Some(permit) => Some(permit.leaf_sha256()),
-                None => self.reported()?.leaf_sha256,
+                None => self.report_only()?.leaf_sha256,
             },
         }
     }
@@ -162,23 +162,17 @@ impl Record {
     }
 
     fn permit(&self) -> Option<&Permit> {
-        match &self.authorization.as_ref()?.passed {
-            Passed::Verified(permit) => Some(permit),
-            Passed::Open(_) => None,
-        }
+        self.authorization.as_ref()?.permit()
     }
 
     fn revision(&self) -> Option<u64> {
-        Some(match &self.authorization.as_ref()?.passed {
-            Passed::Verified(permit) => permit.revision(),
-            Passed::Open(open) => open.revision(),
-        })
+        Some(self.authorization.as_ref()?.revision())
     }
 
     fn line(&self, time: u64, status: StatusCode, duration: Duration) -> Line<'_> {
         let asked = self.asked.as_ref();
         let path = asked.map_or("", |asked| asked.uri.path());
-        let reported = self.reported();
+        let report_only = self.report_only();
         Line {
             time,
             request_id: self.request_id().map(RequestId::as_str),
@@ -192,15 +186,16 @@ impl Record {
             revision: self.revision(),
             leaf_sha256: self.leaf_sha256(),
             code: self.refused.as_ref().map(|(code, _)| code.as_str()),
-            report_code: reported.map(|reported| reported.code().map_or(PERMIT, ErrorCode::as_str)),
-            report_anchor: reported.and_then(|reported| Some(reported.anchor()?.as_str())),
+            report_code: report_only
+                .map(|verdict| verdict.code().map_or(PERMIT, ErrorCode::as_str)),
+            report_anchor: report_only.and_then(|verdict| Some(verdict.anchor()?.as_str())),
             status: status.as_u16(),
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         }
     }
 }
 
-/// Where records go.
+/// The file that records are appended to.
 #[derive(Debug)]
 pub(crate) struct AccessLog(Mutex<io::BufWriter<File>>);
 
@@ -219,11 +214,11 @@ impl AccessLog {
         };
         line.push(b'\n');
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A log that cannot be written must not stop the traffic; the flush reports it.
+        // A log that cannot be written must not stop the traffic; the next flush reports it.
         let _ = log.write_all(&line);
     }
 
-    /// Writes out what is buffered.
+    /// Writes the buffered lines to the file.
     pub(crate) fn flush(&self) -> io::Result<()> {
         self.0
             .lock()

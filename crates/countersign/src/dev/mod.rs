@@ -114,7 +114,7 @@ impl Dev {
             let mut serving = std::pin::pin!(serving);
             tokio::select! {
                 served = &mut serving => return served,
-                () = gateway.fresh() => {}
+                () = gateway.ready() => {}
             }
             // Everything answers from here on, so that who reads the file is served.
             let ready = Ready {

@@ -184,7 +184,7 @@ async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
     // What counts is when the control plane last answered, not when it last had news.
     world.stop();
     std::fs::write(
-        world.options.data_dir.join("heard_at"),
+        world.options.data_dir.join("last_contact"),
         (NOW + 30).to_string(),
     )
     .unwrap();

@@ -53,7 +53,7 @@ async fn start_more(world: &World) -> Vec<Gateway> {
         more.push(world.gateway_with(options, number));
     }
     for gateway in &more {
-        timeout(LIMIT, gateway.fresh())
+        timeout(LIMIT, gateway.ready())
             .await
             .expect("the gateway to pull its bundle");
     }

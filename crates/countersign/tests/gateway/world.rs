@@ -102,7 +102,7 @@ impl World {
     /// Starts the gateway, again if need be, and waits until it enforces.
     pub(crate) async fn start(&mut self) {
         let gateway = self.gateway_with(self.options.clone(), 7);
-        timeout(LIMIT, gateway.fresh())
+        timeout(LIMIT, gateway.ready())
             .await
             .expect("the gateway to pull its bundle");
         self.gateway = Some(gateway);

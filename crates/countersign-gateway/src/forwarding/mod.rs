@@ -1,0 +1,4 @@
+//! Forwarding: from a request that may pass to the upstream's response.
+
+pub(crate) mod forward;
+pub(crate) mod routes;

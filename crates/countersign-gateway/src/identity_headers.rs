@@ -1,0 +1,119 @@
+//! The headers that tell an upstream who is calling. Clients may not send them.
+
+use countersign_types::{digest::Sha256, id::RequestId};
+use countersign_verify::presented::Presented;
+use data_encoding::BASE64;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Only the gateway sets headers whose names begin so.
+const OWN_PREFIX: &str = "x-countersign-";
+
+/// Other names by which an upstream may be told of a client certificate: RFC 9440, and Envoy's.
+const CLIENT_CERTIFICATE_NAMES: [&str; 3] = [
+    "client-cert",
+    "client-cert-chain",
+    "x-forwarded-client-cert",
+];
+
+pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("x-countersign-organization");
+pub(crate) const PROJECT: HeaderName = HeaderName::from_static("x-countersign-project");
+pub(crate) const KEY: HeaderName = HeaderName::from_static("x-countersign-key");
+pub(crate) const CERTIFICATE: HeaderName = HeaderName::from_static("x-countersign-certificate");
+pub(crate) const LEAF_SHA256: HeaderName = HeaderName::from_static("x-countersign-leaf-sha256");
+pub(crate) const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+pub(crate) const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
+pub(crate) const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How many headers tell an upstream who is calling, the optional ones apart.
+pub(crate) const IDENTITY_HEADERS: usize = 6;
+
+/// A request's id as a header. It is unique, so it must not go into the HTTP/2 header table of its
+/// connection, where it would push out headers that are repeated: "sensitive" keeps it out.
+pub(crate) fn request_id(id: &RequestId) -> HeaderValue {
+    let mut value = HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
+}
+
+/// Whether a name, as a server that folds `_` into `-` would read it, claims an identity.
+pub(crate) fn claims_identity(name: &str) -> bool {
+    let same = |wanted: &str, given: &str| {
+        wanted.len() == given.len()
+            && wanted.bytes().zip(given.bytes()).all(|(want, got)| {
+                want == if got == b'_' {
+                    b'-'
+                } else {
+                    got.to_ascii_lowercase()
+                }
+            })
+    };
+    // A quick way out: all names below begin so, and few others do.
+    if !name.starts_with(['x', 'X', 'c', 'C']) {
+        return false;
+    }
+    name.get(..OWN_PREFIX.len())
+        .is_some_and(|head| same(OWN_PREFIX, head))
+        || CLIENT_CERTIFICATE_NAMES
+            .iter()
+            .any(|known| same(known, name))
+}
+
+/// Adds the client's certificates as RFC 9440 writes them (sections 2.2 and 2.3).
+pub(crate) fn add_client_cert(presented: &Presented, headers: &mut HeaderMap) {
+    let item = |der: &[u8]| format!(":{}:", BASE64.encode(der));
+    let mut add = |name, text: String| {
+        // Base 64, colons, commas and spaces are always valid in a header.
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    };
+    if let Some(leaf) = presented.leaf() {
+        add(CLIENT_CERT, item(leaf));
+    }
+    let rest: Vec<String> = presented
+        .intermediates()
+        .iter()
+        .map(|der| item(der))
+        .collect();
+    if !rest.is_empty() {
+        add(CLIENT_CERT_CHAIN, rest.join(", "));
+    }
+}
+
+/// Adds the leaf's hash as Envoy writes it in `X-Forwarded-Client-Cert`.
+pub(crate) fn add_xfcc(presented: &Presented, headers: &mut HeaderMap) {
+    let hash = presented.leaf().map(Sha256::of);
+    let hash = hash.map(|hash| format!("Hash={hash}"));
+    if let Some(value) = hash.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        headers.insert(XFCC, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_spelling_of_an_identity_header_gets_through() {
+        for name in [
+            "x-countersign-project",
+            "X-Countersign-Project",
+            "x_countersign_project",
+            "X-Countersign_Anything",
+            "client-cert",
+            "Client_Cert_Chain",
+            "x-forwarded_client-cert",
+        ] {
+            assert!(claims_identity(name), "{name}");
+        }
+        for name in [
+            "accept",
+            "x-countersig",
+            "x-request-id",
+            "client-certificate",
+        ] {
+            assert!(!claims_identity(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What is under way, and whether it may stay so.
+
+pub(crate) mod recheck;
+pub(crate) mod stream;

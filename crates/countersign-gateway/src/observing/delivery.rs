@@ -1,0 +1,294 @@
+//! Sending counts to the control plane, in numbered batches, until each is acknowledged.
+
+use std::collections::HashSet;
+
+use countersign_client::{Client, Error};
+use countersign_types::{
+    digest::ChainDigest,
+    id::{GatewayId, OrganizationId},
+    observation::{Der, Observation, ObservationBatch, ObservedChain},
+};
+
+use super::{
+    pending::{CountKey, Entry, Pending},
+    tally::dropped,
+};
+
+/// The most chains that the control plane is remembered to have.
+const MAX_KNOWN: usize = 131_072;
+
+/// Sends batches to the control plane, one after another.
+pub(crate) struct Delivery {
+    client: Client,
+    gateway: GatewayId,
+    /// The number of the batch that is being sent, or of the last one.
+    number: u64,
+    /// What is in it. It does not change until it is acknowledged: the control plane may have
+    /// applied it, and recognizes it only by its number.
+    sending: Vec<(CountKey, Entry)>,
+    /// Chains that the control plane has, as far as is known.
+    known: HashSet<(OrganizationId, ChainDigest)>,
+    failing: bool,
+}
+
+impl Delivery {
+    pub(crate) fn new(client: Client, gateway: GatewayId) -> Self {
+        Self {
+            client,
+            gateway,
+            number: 0,
+            sending: Vec::new(),
+            known: HashSet::new(),
+            failing: false,
+        }
+    }
+
+    /// Sends until nothing is left, or until it fails; the next call then sends the same batch
+    /// again.
+    pub(crate) async fn deliver(&mut self, pending: &mut Pending) {
+        loop {
+            if self.sending.is_empty() {
+                self.sending = pending.next();
+                if self.sending.is_empty() {
+                    return;
+                }
+                self.number += 1;
+            }
+            let batch = self.batch();
+            match self.client.countersign().record_observations(&batch).await {
+                Ok(receipt) if receipt.unknown_chains.is_empty() => self.acknowledged(),
+                Ok(receipt) => self.send_chains(&receipt.unknown_chains),
+                Err(error) if is_final(&error) => self.rejected(&error),
+                Err(error) => return self.failed(&error),
+            }
+        }
+    }
+
+    fn batch(&self) -> ObservationBatch {
+        let mut included = HashSet::new();
+        let mut chains = Vec::new();
+        for ((subject, _), entry) in &self.sending {
+            let Some(digest) = subject.chain else {
+                continue;
+            };
+            let identity = (subject.organization.clone(), digest);
+            if self.known.contains(&identity) || !included.insert(identity) {
+                continue;
+            }
+            let certificates = entry.chain.presented.judged();
+            chains.push(ObservedChain {
+                organization: subject.organization.clone(),
+                certificates: certificates.iter().map(|der| Der(der.to_vec())).collect(),
+            });
+        }
+        ObservationBatch {
+            gateway: self.gateway.clone(),
+            number: self.number,
+            chains,
+            observations: self.sending.iter().map(observation).collect(),
+        }
+    }
+
+    fn acknowledged(&mut self) {
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("the control plane accepts observations again");
+        }
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        for ((subject, _), _) in self.sending.drain(..) {
+            if let Some(chain) = subject.chain {
+                self.known.insert((subject.organization, chain));
+            }
+        }
+    }
+
+    /// The control plane lacks chains, so it applied nothing: the same counts are sent again, with
+    /// the chains.
+    fn send_chains(&mut self, unknown: &[ChainDigest]) {
+        let before = self.known.len();
+        self.known.retain(|(_, digest)| !unknown.contains(digest));
+        if self.known.len() < before {
+            return;
+        }
+        // They were sent with this very batch: sending them once more would not help.
+        tracing::error!(%self.gateway, "the control plane does not recognize the chains that it was sent");
+        self.drop_batch();
+    }
+
+    /// The control plane will never accept this batch.
+    fn rejected(&mut self, error: &Error) {
+        tracing::error!(%error, "the control plane refuses these observations; they are dropped");
+        self.drop_batch();
+    }
+
+    fn drop_batch(&mut self) {
+        dropped().increment(self.requests());
+        self.sending.clear();
+    }
+
+    fn failed(&mut self, error: &Error) {
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!(%error, "cannot send observations; will try again");
+        }
+    }
+
+    /// How many requests the unacknowledged batch counts.
+    pub(crate) fn requests(&self) -> u64 {
+        let counts = self.sending.iter().map(|(_, entry)| entry.counts.requests);
+        counts.sum()
+    }
+}
+
+/// Whether the batch itself was refused, so that sending it again cannot help.
+fn is_final(error: &Error) -> bool {
+    matches!(error.status(), Some(400 | 413 | 415 | 422))
+}
+
+fn observation(((subject, _), entry): &(CountKey, Entry)) -> Observation {
+    let anchor = subject.outcome.anchor.as_ref();
+    Observation {
+        organization: subject.organization.clone(),
+        project: subject.project.clone(),
+        key: subject.key.clone(),
+        chain: subject.chain,
+        code: subject.outcome.code,
+        anchor: anchor.map(|(anchor, _)| anchor.clone()),
+        anchor_scope: anchor.map(|(_, scope)| *scope),
+        reported: subject.outcome.reported.clone(),
+        requests: entry.counts.requests,
+        first_seen: entry.counts.first_seen,
+        last_seen: entry.counts.last_seen,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        observing::{
+            pending::{MAX_CHAIN_BYTES, MAX_ENTRIES},
+            tally::{Counts, Subject},
+        },
+        verdict::{chain::Chain, outcome::Outcome},
+    };
+    use countersign_types::{
+        error::ErrorCode,
+        id::{ApiKeyId, CertificateId, MAX_ID_BYTES, ProjectId},
+        observation::{
+            AnchorScope, MAX_BATCH_BYTES, MAX_CHAINS, MAX_OBSERVATIONS, ReportedOutcome,
+        },
+    };
+    use countersign_verify::presented::{MAX_BYTES, MAX_CERTIFICATES, Presented};
+    use rustls::pki_types::CertificateDer;
+    use std::sync::Arc;
+
+    /// The longest id of a kind.
+    fn id<T: std::str::FromStr>(prefix: &str, number: usize) -> T {
+        let width = MAX_ID_BYTES - prefix.len();
+        let Ok(id) = format!("{prefix}{number:0width$}").parse() else {
+            panic!("{prefix}")
+        };
+        id
+    }
+
+    /// As large as an observation can be.
+    fn count_key(number: usize, chain: &Chain) -> CountKey {
+        let anchor: CertificateId = id("cert_", number);
+        let code = Some(ErrorCode::CertificateAttributeVerificationFailed);
+        let subject = Subject {
+            organization: id("org-", number),
+            project: Some(id::<ProjectId>("proj_", number)),
+            key: Some(id::<ApiKeyId>("key_", number)),
+            chain: Some(chain.digest),
+            outcome: Outcome {
+                code,
+                anchor: Some((anchor.clone(), AnchorScope::Organization)),
+                reported: Some(ReportedOutcome {
+                    code,
+                    anchor: Some(anchor),
+                }),
+            },
+        };
+        (subject, 0)
+    }
+
+    fn chain(certificates: usize, bytes: usize) -> Arc<Chain> {
+        let der = CertificateDer::from(vec![7; bytes / certificates]);
+        Arc::new(Chain::new(Presented::new(vec![der; certificates])))
+    }
+
+    const COUNTS: Counts = Counts {
+        requests: u64::MAX,
+        first_seen: u64::MAX,
+        last_seen: u64::MAX,
+    };
+
+    fn delivery(sending: Vec<(CountKey, Entry)>) -> Delivery {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = Client::builder()
+            .base_url("http://127.0.0.1:9/v1")
+            .key(countersign_types::secret::Secret::new("sk-gateway-a"))
+            .build()
+            .unwrap();
+        Delivery {
+            number: u64::MAX,
+            sending,
+            ..Delivery::new(client, id("gw_", 0))
+        }
+    }
+
+    #[test]
+    fn a_batch_never_has_more_than_the_control_plane_takes() {
+        for (certificates, bytes, number) in [
+            (1, 1, 2_000),
+            (3, 3_000, 400),
+            (MAX_CERTIFICATES, MAX_BYTES, 20),
+        ] {
+            let chain = chain(certificates, bytes);
+            let mut pending = Pending::default();
+            for number in 0..number {
+                let (key, chain) = (count_key(number, &chain), Arc::clone(&chain));
+                pending.insert(key, COUNTS, &chain);
+            }
+            let mut rows = 0;
+            loop {
+                let next = pending.next();
+                if next.is_empty() {
+                    break;
+                }
+                rows += next.len();
+                let batch = delivery(next).batch();
+                let text = serde_json::to_vec(&batch).unwrap();
+                assert!(text.len() <= MAX_BATCH_BYTES, "{}", text.len());
+                assert!(batch.observations.len() <= MAX_OBSERVATIONS);
+                assert!(batch.chains.len() <= MAX_CHAINS);
+                assert_eq!(batch.chains.len(), batch.observations.len());
+            }
+            assert_eq!((rows, pending.chain_bytes), (number, 0));
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_number_and_in_bytes() {
+        let (small, large) = (chain(1, 1), chain(1, MAX_BYTES));
+        let mut pending = Pending::default();
+        let (subject, _) = count_key(0, &small);
+        for day in 0..=u64::try_from(MAX_ENTRIES).unwrap() {
+            pending.insert((subject.clone(), day), COUNTS, &small);
+        }
+        assert_eq!(pending.entries.len(), MAX_ENTRIES);
+        let mut pending = Pending::default();
+        for number in 0..=MAX_CHAIN_BYTES / MAX_BYTES {
+            pending.insert(count_key(number, &large), COUNTS, &large);
+        }
+        assert_eq!(pending.chain_bytes, MAX_CHAIN_BYTES);
+        // What is there already still counts.
+        let more = Counts {
+            requests: 0,
+            ..COUNTS
+        };
+        pending.insert(count_key(0, &large), more, &large);
+        assert_eq!(pending.chain_bytes, MAX_CHAIN_BYTES);
+    }
+}

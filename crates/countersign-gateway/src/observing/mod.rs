@@ -1,0 +1,6 @@
+//! Observing: who called with which certificates, counted and sent to the control plane.
+
+mod delivery;
+pub(crate) mod observations;
+mod pending;
+pub(crate) mod tally;

@@ -1,0 +1,94 @@
+//! Collecting what was counted: every few seconds the counts are taken from the tallies, added up,
+//! and sent. None of it is on the path of a request.
+
+use std::{sync::Arc, time::Duration};
+
+use countersign_client::Client;
+use countersign_types::id::GatewayId;
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+use super::{
+    delivery::Delivery,
+    pending::Pending,
+    tally::{Tally, dropped},
+};
+
+/// How long a stop waits for the last counts to be sent.
+const FINAL_DELIVERY: Duration = Duration::from_secs(5);
+
+/// Takes counts from tallies and sends them to the control plane.
+pub(crate) struct Observations {
+    every: Duration,
+    started: mpsc::Receiver<Arc<Tally>>,
+    tallies: Vec<Arc<Tally>>,
+    pending: Pending,
+    delivery: Delivery,
+}
+
+impl Observations {
+    pub(crate) fn new(
+        every: Duration,
+        started: mpsc::Receiver<Arc<Tally>>,
+        client: Client,
+        gateway: GatewayId,
+    ) -> Self {
+        Self {
+            every: every.max(Duration::from_millis(1)),
+            started,
+            tallies: Vec::new(),
+            pending: Pending::default(),
+            delivery: Delivery::new(client, gateway),
+        }
+    }
+
+    /// Works for ever. It may be cancelled at any await, and loses nothing by it.
+    pub(crate) async fn run(&mut self) {
+        let mut ticks = interval(self.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    self.collect();
+                    self.delivery.deliver(&mut self.pending).await;
+                }
+                Some(tally) = self.started.recv() => self.tallies.push(tally),
+            }
+        }
+    }
+
+    /// Sends the remaining counts, once, and gives up after a while.
+    pub(crate) async fn finish(mut self) {
+        self.collect();
+        let delivering = self.delivery.deliver(&mut self.pending);
+        if timeout(FINAL_DELIVERY, delivering).await.is_err() {
+            tracing::warn!("the control plane takes too long; the latest observations are lost");
+        }
+        let lost = self.pending.requests() + self.delivery.requests();
+        if lost > 0 {
+            dropped().increment(lost);
+            tracing::warn!(
+                requests = lost,
+                "stopped before the control plane had the latest observations"
+            );
+        }
+    }
+
+    /// Takes the counts of every tally. A tally that nobody else holds has ended.
+    fn collect(&mut self) {
+        while let Ok(tally) = self.started.try_recv() {
+            self.tallies.push(tally);
+        }
+        let pending = &mut self.pending;
+        self.tallies.retain(|tally| {
+            // Checked before the counts are taken: whoever counts after that still holds it here.
+            let held = Arc::strong_count(tally) > 1;
+            if let Some(counts) = tally.take() {
+                pending.add(tally, counts);
+            }
+            held
+        });
+    }
+}

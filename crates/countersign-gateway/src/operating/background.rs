@@ -1,0 +1,105 @@
+//! The background thread: everything that is not serving.
+
+use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
+
+use countersign_client::Client;
+use countersign_tls::ReloadingServerConfig;
+use tokio::{net::TcpListener, sync::watch, time::interval};
+use tokio_util::sync::CancellationToken;
+
+use super::admin::{self, Metrics};
+use crate::{observing::observations::Observations, shared::Shared, sync::pull::Sync};
+
+/// How often the access log is flushed, the bundle's age shown, and the server certificate looked
+/// at.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// What the background thread does: it pulls bundles, sends observations, reloads the server
+/// certificate, flushes the access log, and serves the operator.
+pub(super) struct Background {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: Client,
+    pub(super) observations: Option<Observations>,
+    pub(super) changed: watch::Sender<u64>,
+    pub(super) tls: Arc<ReloadingServerConfig>,
+    pub(super) admin: Option<StdListener>,
+    pub(super) metrics: Metrics,
+    pub(super) stop: CancellationToken,
+    pub(super) ready: watch::Sender<bool>,
+    pub(super) jitter_seed: u64,
+}
+
+impl Background {
+    pub(super) async fn run(self) {
+        let Self {
+            shared,
+            client,
+            mut observations,
+            changed,
+            tls,
+            admin,
+            metrics,
+            stop,
+            ready,
+            jitter_seed,
+        } = self;
+        if let Some(listener) = admin.and_then(|each| TcpListener::from_std(each).ok()) {
+            tokio::spawn(admin::run(listener, Arc::clone(&shared), metrics));
+        }
+        let sync = Sync {
+            shared: Arc::clone(&shared),
+            client,
+            changed,
+            ready,
+            jitter_seed,
+        };
+        let observing = async {
+            match &mut observations {
+                Some(observations) => observations.run().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sync.run() => {}
+            () = upkeep(&shared, &tls) => {}
+            () = observing => {}
+        }
+        // No request is under way any more: what is counted and logged now is complete.
+        if let Some(observations) = observations {
+            observations.finish().await;
+        }
+        flush_access_log(&shared);
+    }
+}
+
+async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig) {
+    let mut ticks = interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        flush_access_log(shared);
+        let last_contact = shared
+            .last_contact
+            .load(std::sync::atomic::Ordering::Acquire);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        metrics::gauge!("countersign_gateway_bundle_age_seconds")
+            .set(shared.now().saturating_sub(last_contact) as f64);
+        reload_certificate(tls);
+    }
+}
+
+fn flush_access_log(shared: &Shared) {
+    if let Some(Err(error)) = shared.access_log.as_ref().map(|log| log.flush()) {
+        tracing::error!(%error, "cannot write the access log");
+    }
+}
+
+fn reload_certificate(tls: &ReloadingServerConfig) {
+    match tls.reload_if_changed() {
+        Ok(false) => {}
+        Ok(true) => tracing::info!("server certificate reloaded"),
+        Err(error) => {
+            tracing::error!(%error, "cannot reload the server certificate; the old one stays in use");
+        }
+    }
+}

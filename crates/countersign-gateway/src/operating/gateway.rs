@@ -1,0 +1,275 @@
+//! A gateway's life: start, threads, stop.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::{Arc, atomic::AtomicU64},
+    thread::JoinHandle,
+};
+
+use arc_swap::ArcSwap;
+use countersign_client::Client;
+use countersign_tls::{CertificateFiles, ReloadingServerConfig};
+use countersign_types::{id::GatewayId, request_ids::RequestIds, secret::Secret};
+use metrics::counter;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use super::start_error::StartError;
+use super::{admin::Metrics, background::Background, worker::Worker};
+use crate::{
+    accepting::{listener, tls},
+    caller::snapshot::Snapshot,
+    forwarding::routes::CheckedRoute,
+    observing::{observations::Observations, tally::Observer},
+    options::{Authorization, GatewayOptions, Route},
+    record::AccessLog,
+    refusal::refusals::Refusals,
+    shared::{Clock, Shared},
+    sync::stored::load_bundle,
+};
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    stop: CancellationToken,
+    threads: Vec<JoinHandle<()>>,
+    /// Stopped last: requests still under way must follow changes of trust to their end.
+    background: (CancellationToken, JoinHandle<()>),
+    ready: watch::Receiver<bool>,
+}
+
+impl Gateway {
+    /// Starts a gateway: binds, loads the last good bundle, and serves on threads of its own.
+    /// The two random numbers are where its own id and its request ids come from.
+    ///
+    /// # Errors
+    /// When the configuration, a file or a port cannot be used; then nothing is left running.
+    pub fn start(
+        options: GatewayOptions,
+        clock: Clock,
+        random: [u128; 2],
+        metrics: Metrics,
+    ) -> Result<Self, StartError> {
+        let routes = routes(&options)?;
+        let jitter_seed = jitter_seed(random);
+        let files = CertificateFiles {
+            certificate: options.certificate.clone(),
+            key: options.private_key.clone(),
+        };
+        let tls = Arc::new(ReloadingServerConfig::load(files, tls::server_config)?);
+        let client = client(&options)?;
+        std::fs::create_dir_all(&options.data_dir)?;
+        let threads = options
+            .threads
+            .or_else(|| std::thread::available_parallelism().ok().map(Into::into))
+            .unwrap_or(1)
+            .max(1);
+        let (listeners, address) = listeners(options.listen, threads)?;
+        let admin = options.admin_listen.map(std_bind).transpose()?;
+        let admin_address = admin.as_ref().map(StdListener::local_addr).transpose()?;
+        let (observer, tallies) = options.observations.then(Observer::new).unzip();
+        let shared = Arc::new(shared(options, clock, random, threads, observer)?);
+        let observations = tallies.map(|tallies| {
+            let every = shared.options.observation_interval;
+            Observations::new(every, tallies, client.clone(), shared.id.clone())
+        });
+        load_bundle(&shared);
+
+        let stop = CancellationToken::new();
+        let (changed, receiver) = watch::channel(shared.snapshot.load().revision);
+        let (ready, started) = watch::channel(false);
+        let slots = Arc::new(Semaphore::new(shared.options.limits.connections));
+        let mut workers = Vec::with_capacity(threads);
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let worker = Worker {
+                number,
+                listener,
+                routes: routes.clone(),
+                shared: Arc::clone(&shared),
+                tls: Arc::clone(&tls),
+                slots: Arc::clone(&slots),
+                changed: receiver.clone(),
+                stop: stop.clone(),
+            };
+            workers.push(spawn(format!("gateway-{number}"), worker.run())?);
+        }
+        let stop_background = CancellationToken::new();
+        let background = Background {
+            shared,
+            client,
+            observations,
+            changed,
+            tls,
+            admin,
+            metrics,
+            stop: stop_background.clone(),
+            ready,
+            jitter_seed,
+        };
+        let background = spawn("gateway-sync".to_owned(), background.run())?;
+        Ok(Self {
+            address,
+            admin_address,
+            stop,
+            threads: workers,
+            background: (stop_background, background),
+            ready: started,
+        })
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the operator's listener is.
+    #[must_use]
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// Waits until the control plane's bundle is enforced. Before that, a gateway without a stored
+    /// bundle lets nothing through.
+    pub async fn ready(&self) {
+        let mut ready = self.ready.clone();
+        // An error means that the gateway has stopped: there is nothing to wait for.
+        let _ = ready.wait_for(|ready| *ready).await;
+    }
+
+    /// Stops: no new connection is accepted, and those under way get the drain timeout to end. Blocks
+    /// until all is over.
+    pub fn stop(self) {
+        self.stop.cancel();
+        self.threads.into_iter().for_each(join);
+        let (stop_background, background) = self.background;
+        stop_background.cancel();
+        join(background);
+    }
+}
+
+/// Only the waits between failed attempts depend on it, so it need not be independent of the id.
+const fn jitter_seed([id, _]: [u128; 2]) -> u64 {
+    let [seed @ .., _, _, _, _, _, _, _, _] = id.to_le_bytes();
+    u64::from_le_bytes(seed)
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a gateway thread has panicked");
+    }
+}
+
+fn spawn(
+    name: String,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(move || runtime.block_on(work))
+}
+
+fn std_bind(address: SocketAddr) -> Result<StdListener, StartError> {
+    listener::bind(address).map_err(|error| StartError::Listen { address, error })
+}
+
+/// One listener for each thread, all on one port, which the first may pick.
+fn listeners(
+    address: SocketAddr,
+    count: usize,
+) -> Result<(Vec<StdListener>, SocketAddr), StartError> {
+    // Bound once without SO_REUSEPORT: another process that listens there with it would otherwise
+    // get part of the traffic unnoticed.
+    if address.port() != 0 {
+        drop(StdListener::bind(address).map_err(|error| StartError::Listen { address, error })?);
+    }
+    let first = std_bind(address)?;
+    let bound = first.local_addr()?;
+    let mut all = vec![first];
+    for _ in 1..count {
+        all.push(std_bind(bound)?);
+    }
+    Ok((all, bound))
+}
+
+/// The configured routes, then the control plane's own.
+fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, StartError> {
+    let url = url::Url::parse(&options.control_plane)
+        .map_err(|error| StartError::Options(format!("`{}`: {error}", options.control_plane)))?;
+    let control_plane = Route {
+        host: None,
+        path: "/".to_owned(),
+        upstream: url.origin().ascii_serialization(),
+        http2: false,
+        ca: options.control_plane_ca.clone(),
+        authorization: Authorization::Pass,
+        preserve_host: false,
+        headers: std::collections::BTreeMap::new(),
+    };
+    options
+        .routes
+        .iter()
+        .chain(std::iter::once(&control_plane))
+        .map(|route| {
+            let connections = counter!("countersign_gateway_upstream_connections_total");
+            CheckedRoute::new(route, options, connections)
+                .map_err(|error| StartError::Options(error.to_string()))
+        })
+        .collect()
+}
+
+fn client(options: &GatewayOptions) -> Result<Client, StartError> {
+    let key = std::fs::read_to_string(&options.key_file).map_err(|error| {
+        StartError::Options(format!(
+            "cannot read `{}`: {error}",
+            options.key_file.display()
+        ))
+    })?;
+    let mut builder = Client::builder()
+        .base_url(&options.control_plane)
+        .key(Secret::new(key.trim()))
+        .max_retries(0);
+    if let Some(file) = &options.control_plane_ca {
+        builder = builder.ca_file(file);
+    }
+    Ok(builder.build()?)
+}
+
+fn shared(
+    mut options: GatewayOptions,
+    clock: Clock,
+    random: [u128; 2],
+    threads: usize,
+    observer: Option<Observer>,
+) -> io::Result<Shared> {
+    let [id, first_request] = random;
+    if options.name.is_none() {
+        options.name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .ok()
+            .map(|name| name.trim().to_owned());
+    }
+    let access_log = options
+        .access_log
+        .as_deref()
+        .map(AccessLog::open)
+        .transpose()?;
+    Ok(Shared {
+        options,
+        id: GatewayId::from_random(id),
+        clock,
+        snapshot: ArcSwap::from_pointee(Snapshot::default()),
+        last_contact: AtomicU64::new(0),
+        enforced: (0..threads).map(|_| AtomicU64::new(0)).collect(),
+        enforced_changed: Notify::new(),
+        request_ids: RequestIds::new(first_request),
+        access_log,
+        refusals: Refusals::new(),
+        observer,
+    })
+}

@@ -1,0 +1,7 @@
+//! Operating a gateway: start and stop, its threads, the operator's listener.
+
+pub(crate) mod admin;
+mod background;
+pub(crate) mod gateway;
+mod start_error;
+mod worker;

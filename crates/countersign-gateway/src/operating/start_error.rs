@@ -1,0 +1,28 @@
+//! Why a gateway does not start.
+
+use std::{io, net::SocketAddr};
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used.
+    #[error("gateway: {0}")]
+    Options(String),
+    /// The port cannot be bound.
+    #[error("gateway: cannot listen on `{address}`: {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A file or a thread cannot be created.
+    #[error("gateway: {0}")]
+    Io(#[from] io::Error),
+    /// The server certificate cannot be used.
+    #[error("gateway: {0}")]
+    Tls(#[from] countersign_tls::Error),
+    /// The control plane's client cannot be made.
+    #[error("gateway: {0}")]
+    Client(#[from] countersign_client::Error),
+}

@@ -1,0 +1,90 @@
+//! What is remembered of refusals, for `countersign explain`.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use countersign_types::{digest::Sha256, id::RequestId};
+use serde::Serialize;
+
+use super::refused::findings;
+use crate::verdict::report_only::ReportOnlyVerdict;
+
+/// How many refusals, and how many requests that would be refused, are remembered.
+const MAX_REMEMBERED: usize = 2_048;
+
+/// A refusal as `countersign explain` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Explanation {
+    pub(crate) request_id: RequestId,
+    pub(crate) time: u64,
+    pub(crate) code: &'static str,
+    /// Whether the request passed, and would be refused by anchors that are only reported.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) report_only: bool,
+    pub(crate) reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) organization: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) project: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) leaf_sha256: Option<Sha256>,
+    pub(crate) trace: serde_json::Value,
+}
+
+/// The latest refusals, for `countersign explain`.
+#[derive(Debug, Default)]
+pub(crate) struct Explanations(Mutex<VecDeque<Explanation>>);
+
+impl Explanations {
+    pub(crate) fn remember(&self, explanation: Explanation) {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.len() >= MAX_REMEMBERED {
+            latest.pop_front();
+        }
+        latest.push_back(explanation);
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<Explanation> {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        latest
+            .iter()
+            .rev()
+            .find(|each| each.request_id.as_str() == id)
+            .cloned()
+    }
+}
+
+/// The latest requests that would be refused. They are kept apart from those that were, so that a
+/// roll-out does not push out the refusals; and their findings are written out only when somebody
+/// asks, because during a roll-out every request may be one of them.
+#[derive(Debug, Default)]
+pub(crate) struct ReportOnlyExplanations(Mutex<VecDeque<(Explanation, Arc<ReportOnlyVerdict>)>>);
+
+impl ReportOnlyExplanations {
+    /// Remembers a request, without its findings.
+    pub(crate) fn remember(&self, explanation: Explanation, verdict: Arc<ReportOnlyVerdict>) {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.len() >= MAX_REMEMBERED {
+            latest.pop_front();
+        }
+        latest.push_back((explanation, verdict));
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<Explanation> {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (explanation, verdict) = latest
+            .iter()
+            .rev()
+            .find(|(explanation, _)| explanation.request_id.as_str() == id)?;
+        let denial = verdict.denial()?;
+        Some(Explanation {
+            reason: findings(denial),
+            trace: serde_json::json!(denial.trace()),
+            ..explanation.clone()
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! Counting, logging and remembering verdicts.
+
+use std::sync::Arc;
+
+use countersign_types::{UnixSeconds, error::ErrorCode, id::RequestId};
+use metrics::counter;
+
+use super::{
+    counters::{self, VerdictCounters},
+    explanations::{Explanation, Explanations, ReportOnlyExplanations},
+    refused::Refusal,
+};
+use crate::{record::Record, verdict::report_only::ReportOnlyVerdict};
+
+/// All refusals of a gateway.
+pub(crate) struct Refusals {
+    enforced: VerdictCounters,
+    report_only: VerdictCounters,
+    explanations: Explanations,
+    report_only_explanations: ReportOnlyExplanations,
+}
+
+impl Refusals {
+    pub(crate) fn new() -> Self {
+        Self {
+            enforced: counters::enforced(),
+            report_only: counters::report_only(),
+            explanations: Explanations::default(),
+            report_only_explanations: ReportOnlyExplanations::default(),
+        }
+    }
+
+    /// Counts a request that passed.
+    pub(crate) fn count_passed(&self) {
+        self.enforced.count(None);
+    }
+
+    /// Counts a live stream that is cut.
+    pub(crate) fn count_cut(&self, refusal: &Refusal) {
+        counter!("countersign_gateway_streams_cut_total", "code" => refusal.code.as_str())
+            .increment(1);
+    }
+
+    /// Counts and logs a refusal, and remembers it for `countersign explain`.
+    pub(crate) fn refuse(&self, refusal: &Refusal, record: &Record, now: UnixSeconds) {
+        self.enforced.count(Some(refusal.code));
+        let Some(id) = record.request_id().cloned() else {
+            return;
+        };
+        let trace = refusal
+            .denial
+            .as_ref()
+            .map(|denial| serde_json::json!(denial.trace()));
+        tracing::info!(
+            request_id = %id,
+            code = refusal.code.as_str(),
+            reason = refusal.reason,
+            organization = record.organization(),
+            project = record.project(),
+            key = record.key(),
+            "refused"
+        );
+        self.explanations.remember(Explanation {
+            reason: refusal.reason.clone(),
+            trace: trace.unwrap_or_default(),
+            ..explanation(id, refusal.code, record, now)
+        });
+    }
+
+    /// Counts what anchors that are only reported would say about a request. If they would refuse
+    /// it, that is remembered for `countersign explain`.
+    pub(crate) fn report(
+        &self,
+        verdict: &Arc<ReportOnlyVerdict>,
+        record: &Record,
+        now: UnixSeconds,
+    ) {
+        self.report_only.count(verdict.code());
+        if let (Some(code), Some(id)) = (verdict.code(), record.request_id().cloned()) {
+            let explanation = Explanation {
+                report_only: true,
+                ..explanation(id, code, record, now)
+            };
+            self.report_only_explanations
+                .remember(explanation, Arc::clone(verdict));
+        }
+    }
+
+    /// Why a request was refused, or would be.
+    pub(crate) fn explain(&self, id: &str) -> Option<Explanation> {
+        let refused = self.explanations.find(id);
+        refused.or_else(|| self.report_only_explanations.find(id))
+    }
+}
+
+/// What is known of a refused request, the findings apart.
+fn explanation(id: RequestId, code: ErrorCode, record: &Record, now: UnixSeconds) -> Explanation {
+    Explanation {
+        request_id: id,
+        time: now,
+        code: code.as_str(),
+        report_only: false,
+        reason: String::new(),
+        organization: record.organization().map(str::to_owned),
+        project: record.project().map(str::to_owned),
+        key: record.key().map(str::to_owned),
+        leaf_sha256: record.leaf_sha256(),
+        trace: serde_json::Value::Null,
+    }
+}

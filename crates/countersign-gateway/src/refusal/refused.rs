@@ -1,0 +1,119 @@
+//! A request that does not pass, and the response to it. The client is told the code, a fixed
+//! sentence and the request id; the operator gets the whole explanation.
+
+use bytes::Bytes;
+use countersign_proxy::{Exchange, MalformedRequest, ResponseBody};
+use countersign_types::{
+    error::{ErrorCode, ErrorResponse},
+    id::RequestId,
+};
+use countersign_verify::denial::Denial;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+use http_body_util::Full;
+
+/// Why a request does not pass.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: ErrorCode,
+    /// For the operator only.
+    pub(crate) reason: String,
+    /// The judge's findings, if it was the judge who refused.
+    pub(crate) denial: Option<Box<Denial>>,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: ErrorCode, reason: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+            denial: None,
+        }
+    }
+
+    /// The response to the client.
+    pub(crate) fn response<E: Exchange>(&self, id: &RequestId) -> Response<ResponseBody<E>> {
+        let message = format!("{} The request id is {id}.", sentence(self.code));
+        let envelope = ErrorResponse::new(self.code, message, None);
+        let body = serde_json::to_vec(&envelope).unwrap_or_default();
+        let mut response = Response::new(ResponseBody::Own(Full::new(Bytes::from(body))));
+        *response.status_mut() =
+            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = self.code.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<Box<Denial>> for Refusal {
+    fn from(denial: Box<Denial>) -> Self {
+        Self {
+            code: denial.code(),
+            reason: findings(&denial),
+            denial: Some(denial),
+        }
+    }
+}
+
+impl From<MalformedRequest> for Refusal {
+    fn from(error: MalformedRequest) -> Self {
+        let code = match error {
+            MalformedRequest::Connect => ErrorCode::MethodNotAllowed,
+            MalformedRequest::Ambiguous(_) => ErrorCode::BadRequest,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// The judge's findings in one line.
+pub(super) fn findings(denial: &Denial) -> String {
+    let findings: Vec<String> = denial
+        .trace()
+        .iter()
+        .map(|finding| match &finding.anchor {
+            Some((anchor, _)) => format!("{anchor}: {}", finding.reason),
+            None => finding.reason.to_string(),
+        })
+        .collect();
+    findings.join("; ")
+}
+
+/// What a client is told: never which anchors there are.
+const fn sentence(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::InvalidApiKey => {
+            "No valid API key was given. Send a key of the project as `Authorization: Bearer KEY`."
+        }
+        ErrorCode::CertificateRequired => {
+            "This project asks for a client certificate and none was presented. Present one in the TLS handshake."
+        }
+        ErrorCode::InvalidCertificate => {
+            "The client certificate cannot be used: it cannot be read, or it has no Authority Key Identifier."
+        }
+        ErrorCode::CertificateVerificationFailed => {
+            "The client certificate does not verify against the certificates that are active here."
+        }
+        ErrorCode::CertificateAttributeVerificationFailed => {
+            "The client certificate verifies, and its attributes are not among those accepted here."
+        }
+        ErrorCode::AuthenticationTemporarilyUnavailable => {
+            "The client certificate cannot be judged just now. Try again."
+        }
+        ErrorCode::NotFound => "Nothing is served at this host and path.",
+        ErrorCode::MethodNotAllowed => "This method is not served here.",
+        ErrorCode::BadRequest => "The request is not well formed.",
+        ErrorCode::UpstreamUnavailable => {
+            "The upstream could not be reached or broke its answer off."
+        }
+        ErrorCode::UpstreamTimeout => "The upstream did not answer in time.",
+        ErrorCode::Overloaded => {
+            "More is asked of this gateway than it takes on at once. Try again."
+        }
+        _ => "The request could not be served.",
+    }
+}

@@ -1,0 +1,6 @@
+//! The verdict: whether a certificate chain may pass, remembered for as long as it holds.
+
+pub(crate) mod authorization;
+pub(crate) mod chain;
+pub(crate) mod outcome;
+pub(crate) mod report_only;

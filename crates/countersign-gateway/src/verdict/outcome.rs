@@ -1,0 +1,48 @@
+//! What became of requests, as it is counted.
+
+use countersign_types::{
+    error::ErrorCode,
+    id::CertificateId,
+    observation::{AnchorScope, ReportedOutcome},
+};
+use countersign_verify::denial::Denial;
+
+use super::{authorization::Authorization, report_only::ReportOnlyVerdict};
+
+/// What became of requests.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Outcome {
+    /// The code that they were refused with.
+    pub(crate) code: Option<ErrorCode>,
+    pub(crate) anchor: Option<(CertificateId, AnchorScope)>,
+    pub(crate) reported: Option<ReportedOutcome>,
+}
+
+impl Outcome {
+    /// They passed, under an anchor if a certificate was verified.
+    pub(crate) fn passed(authorization: &Authorization) -> Self {
+        let permit = authorization.permit();
+        Self {
+            code: None,
+            anchor: permit.map(|permit| (permit.anchor().clone(), permit.scope().into())),
+            reported: authorization.report_only.as_deref().map(reported),
+        }
+    }
+
+    /// They were refused. An anchor is named where the chain verified and its policy said no.
+    pub(crate) fn refused(denial: &Denial, report_only: Option<&ReportOnlyVerdict>) -> Self {
+        let verified = denial.verified_under();
+        Self {
+            code: Some(denial.code()),
+            anchor: verified.map(|(anchor, scope)| (anchor.clone(), scope.into())),
+            reported: report_only.map(reported),
+        }
+    }
+}
+
+fn reported(verdict: &ReportOnlyVerdict) -> ReportedOutcome {
+    ReportedOutcome {
+        code: verdict.code(),
+        anchor: verdict.anchor().cloned(),
+    }
+}

@@ -1,0 +1,75 @@
+//! The verdict of trust anchors that are only reported: found as if they were enforced, counted and
+//! logged, and never enforced.
+
+use std::sync::Arc;
+
+use countersign_types::{
+    UnixSeconds, certificate::Scope, digest::Sha256, error::ErrorCode, id::CertificateId,
+};
+use countersign_verify::{
+    denial::Denial,
+    judge::{Verdict, judge},
+    presented::Presented,
+    trust::TrustSet,
+};
+
+/// How long a denial is remembered, in seconds: a certificate in the chain may become valid at
+/// any time.
+const DENIAL_HOLDS: UnixSeconds = 5;
+
+/// What a request's verdict would be if every anchor were enforced.
+#[derive(Debug)]
+pub(crate) struct ReportOnlyVerdict {
+    verdict: Verdict,
+    judged_at: UnixSeconds,
+    /// The leaf that was presented.
+    pub(crate) leaf_sha256: Option<Sha256>,
+}
+
+impl ReportOnlyVerdict {
+    /// Judges a chain under trust that includes what is only reported; `None` where nothing is
+    /// only reported for the scope.
+    pub(crate) fn find(
+        trust: &TrustSet,
+        scope: &Scope,
+        presented: &Presented,
+        now: UnixSeconds,
+    ) -> Option<Arc<Self>> {
+        trust.reports_at(scope).then(|| {
+            Arc::new(Self {
+                verdict: judge(trust, scope, presented, now),
+                judged_at: now,
+                leaf_sha256: presented.leaf().map(Sha256::of),
+            })
+        })
+    }
+
+    /// Whether it is still true at this time.
+    pub(crate) fn holds_at(&self, now: UnixSeconds) -> bool {
+        match &self.verdict {
+            Verdict::Permit(permit) => permit.holds_at(now),
+            Verdict::NoAnchorApplies(_) => true,
+            Verdict::Denial(_) => now.abs_diff(self.judged_at) < DENIAL_HOLDS,
+        }
+    }
+
+    /// The code that the request would be refused with.
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
+        self.denial().map(Denial::code)
+    }
+
+    /// The anchor that would let the request pass.
+    pub(crate) const fn anchor(&self) -> Option<&CertificateId> {
+        match &self.verdict {
+            Verdict::Permit(permit) => Some(permit.anchor()),
+            Verdict::NoAnchorApplies(_) | Verdict::Denial(_) => None,
+        }
+    }
+
+    pub(crate) const fn denial(&self) -> Option<&Denial> {
+        match &self.verdict {
+            Verdict::Denial(denial) => Some(denial),
+            Verdict::Permit(_) | Verdict::NoAnchorApplies(_) => None,
+        }
+    }
+}

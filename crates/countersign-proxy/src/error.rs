@@ -1,0 +1,59 @@
+//! What can go wrong between client and upstream.
+
+use std::time::Duration;
+
+/// Why an upstream cannot be used as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// Not a URL.
+    #[error("upstream `{upstream}`: {source}")]
+    NotAUrl {
+        /// What was given.
+        upstream: String,
+        /// Where the reading stopped.
+        source: url::ParseError,
+    },
+    /// It has a path or a query: the request brings its own.
+    #[error("upstream `{0}`: give scheme, host and port only")]
+    HasPath(url::Url),
+    /// Neither HTTP nor HTTPS.
+    #[error("upstream `{0}`: must start with `http://` or `https://`")]
+    Scheme(url::Url),
+    /// Its host is missing, or is none.
+    #[error("upstream `{0}`: not a host")]
+    Host(url::Url),
+}
+
+/// Why there is no response from the upstream.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// The request's target cannot be written for the upstream.
+    #[error("unreadable request target")]
+    RequestTarget,
+    /// No connection.
+    #[error("upstream: cannot connect: {0}")]
+    Connect(#[from] std::io::Error),
+    /// No connection in time.
+    #[error("upstream: no connection within {0:?}")]
+    ConnectTimeout(Duration),
+    /// A connection, and no response in time.
+    #[error("upstream: no response within {0:?}")]
+    ResponseTimeout(Duration),
+    /// The connection ended, or what came is not HTTP.
+    #[error("upstream: broken response: {0}")]
+    Broken(#[from] hyper::Error),
+    /// It answered with another protocol, and nobody had asked for one.
+    #[error("upstream: it changed protocols unasked")]
+    UnaskedUpgrade,
+}
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The exchange was cut.
+    #[error("the exchange was cut")]
+    Cut,
+    /// The other side failed.
+    #[error(transparent)]
+    Peer(#[from] hyper::Error),
+}

@@ -1,0 +1,116 @@
+//! Sending a request to its upstream, and turning what comes back into the client's response.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http_body_util::Full;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+
+use crate::{
+    Exchange, ForwardError, RequestBody, ResponseBody, Target, UpstreamBody,
+    connections::{Awaited, Connections, Head, Lease},
+    headers, request_target, upgrade,
+};
+
+/// Sends requests to one upstream. A thread has its own, and so its own connections.
+#[derive(Debug)]
+pub struct Forwarder<E: Exchange> {
+    connections: Arc<Connections<E>>,
+}
+
+impl<E: Exchange> Forwarder<E> {
+    /// A forwarder without any connection yet.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        Self {
+            connections: Connections::new(target),
+        }
+    }
+
+    /// Sends a request; the future awaits the head of the response. `set_headers` adds what the
+    /// caller wants to say to the upstream, after reserved and hop-by-hop headers were removed.
+    ///
+    /// # Errors
+    /// When the request cannot be written for this upstream.
+    pub fn forward(
+        &self,
+        exchange: &Arc<E>,
+        mut request: Request<Incoming>,
+        set_headers: impl FnOnce(&mut HeaderMap),
+    ) -> Result<AwaitedResponse<E>, ForwardError> {
+        let protocol = upgrade::wanted(request.version(), request.headers());
+        let client = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
+        headers::to_upstream(request.headers_mut(), protocol, E::is_reserved);
+        request_target::address(self.connections.target(), &mut request)?;
+        set_headers(request.headers_mut());
+        let request = request.map(|body| RequestBody::new(body, exchange));
+        let head = self.connections.send(request);
+        Ok(AwaitedResponse { head, client })
+    }
+}
+
+/// A future of the response's head.
+pub struct AwaitedResponse<E: Exchange> {
+    head: Awaited<E>,
+    client: Option<OnUpgrade>,
+}
+
+impl<E: Exchange> Future for AwaitedResponse<E> {
+    type Output = Result<Forwarded<E>, ForwardError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let head = ready!(self.head.as_mut().poll(context));
+        Poll::Ready(forwarded(head, self.client.take()))
+    }
+}
+
+/// The head of a response, and what else ends with it.
+#[derive(Debug)]
+pub struct Forwarded<E: Exchange> {
+    response: Response<Incoming>,
+    lease: Option<Lease<E>>,
+    client: Option<OnUpgrade>,
+}
+
+fn forwarded<E: Exchange>(
+    sent: Result<Head<E>, ForwardError>,
+    client: Option<OnUpgrade>,
+) -> Result<Forwarded<E>, ForwardError> {
+    let (response, lease) = sent?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none() {
+        return Err(ForwardError::UnaskedUpgrade);
+    }
+    Ok(Forwarded {
+        response,
+        lease,
+        client,
+    })
+}
+
+impl<E: Exchange> Forwarded<E> {
+    /// The response as it goes to the client. It holds the exchange until its last byte.
+    pub fn into_response(self, exchange: Arc<E>) -> Response<ResponseBody<E>> {
+        let Self {
+            mut response,
+            lease,
+            client,
+        } = self;
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        headers::to_client(response.headers_mut(), switching);
+        *response.version_mut() = Version::HTTP_11;
+        if switching {
+            let upstream = hyper::upgrade::on(&mut response);
+            if let Some(client) = client {
+                tokio::spawn(upgrade::tunnel(client, upstream, exchange));
+            }
+            return response.map(|_| ResponseBody::Own(Full::default()));
+        }
+        response.map(|inner| {
+            ResponseBody::Upstream(Box::new(UpstreamBody::new(inner, exchange, lease)))
+        })
+    }
+}

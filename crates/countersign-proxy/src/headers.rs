@@ -1,0 +1,163 @@
+//! Headers between client and upstream: what belongs to one hop stays on it, and what clients may
+//! not set is removed.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
+};
+
+/// Whether a header belongs to one hop, whatever `Connection` says (RFC 9110 section 7.6.1).
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+/// Removes unwanted headers. Usually there are none, and then nothing is allocated.
+pub(crate) fn remove_all(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let found: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| unwanted(name))
+        .cloned()
+        .collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+/// Removes what `Connection` names.
+fn remove_named(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONNECTION) {
+        return;
+    }
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|token| token.trim().parse().ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+}
+
+/// Turns a client's headers into those for the upstream. An upgrade that the client asked for is
+/// asked for again.
+pub(crate) fn to_upstream(
+    headers: &mut HeaderMap,
+    upgrade: Option<HeaderValue>,
+    is_reserved: impl Fn(&HeaderName) -> bool,
+) {
+    let accepts_trailers = headers
+        .get(TE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|token| token.trim() == "trailers"));
+    remove_named(headers);
+    // `expect` is answered here, when the body is read: the upstream need not answer it again.
+    let unwanted = |name: &HeaderName| is_hop_by_hop(name) || name == EXPECT || is_reserved(name);
+    remove_all(headers, unwanted);
+    if accepts_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+}
+
+/// Joins the lines that HTTP/2 may split a cookie into (RFC 9113 section 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().count() < 2 {
+        return;
+    }
+    let lines: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(whole) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        headers.insert(COOKIE, whole);
+    }
+}
+
+/// Turns an upstream's headers into those for the client. A 101 keeps the protocol it changes to.
+pub(crate) fn to_client(headers: &mut HeaderMap, switching: bool) {
+    let upgrade = if switching {
+        headers.get(UPGRADE).cloned()
+    } else {
+        None
+    };
+    // Beside a transfer coding, a length must be ignored (RFC 9112 section 6.3).
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+    remove_named(headers);
+    remove_all(headers, is_hop_by_hop);
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.parse::<HeaderName>().unwrap(),
+                    HeaderValue::from_str(value).unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn hop_by_hop_headers_stay_on_their_hop() {
+        let mut headers = map(&[
+            ("connection", "keep-alive, X-Drop-Me"),
+            ("connection", "close"),
+            ("x-drop-me", "1"),
+            ("x-reserved", "1"),
+            ("te", "gzip, trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABk"),
+            ("proxy-authorization", "Basic eA=="),
+            ("expect", "100-continue"),
+            ("content-length", "3"),
+        ]);
+        to_upstream(&mut headers, None, |name| name == "x-reserved");
+        assert_eq!(headers, map(&[("content-length", "3"), ("te", "trailers")]));
+    }
+
+    #[test]
+    fn a_chunked_answer_claims_no_length() {
+        let mut headers = map(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
+        to_client(&mut headers, false);
+        assert!(headers.is_empty());
+        let mut headers = map(&[("content-length", "3")]);
+        to_client(&mut headers, false);
+        assert_eq!(headers, map(&[("content-length", "3")]));
+    }
+
+    #[test]
+    fn the_lines_of_a_cookie_become_one() {
+        let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
+        join_cookies(&mut headers);
+        assert_eq!(headers, map(&[("cookie", "a=1; b=2; c=3")]));
+    }
+}

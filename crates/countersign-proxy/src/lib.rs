@@ -1,0 +1,23 @@
+//! Carries HTTP requests to an upstream and the responses back, faithfully: request targets,
+//! hop-by-hop headers, bodies, upgrades, upstream connections, limits. It knows nothing of trust,
+//! keys or identity: who may send a request, and which headers are its caller's alone to set, is
+//! decided by whoever hands the request over (see [`Exchange`]).
+
+mod connections;
+mod error;
+mod exchange;
+mod forward;
+mod headers;
+mod request_body;
+mod request_target;
+mod response_body;
+mod target;
+mod upgrade;
+
+pub use error::{BodyError, ForwardError, TargetError};
+pub use exchange::{CutSignal, Exchange};
+pub use forward::{AwaitedResponse, Forwarded, Forwarder};
+pub use request_body::RequestBody;
+pub use request_target::{MalformedRequest, check_shape, host_of};
+pub use response_body::{ResponseBody, UpstreamBody};
+pub use target::{Limits, Target, TargetOptions};

@@ -1,0 +1,97 @@
+//! A response's body on its way to the client: frame by frame, nothing kept.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use crate::{BodyError, Exchange, connections::Lease};
+
+/// What goes back to the client.
+#[derive(Debug)]
+pub enum ResponseBody<E: Exchange> {
+    /// A response of the proxy's own.
+    Own(Full<Bytes>),
+    /// The upstream's response.
+    Upstream(Box<UpstreamBody<E>>),
+}
+
+/// The body of an upstream's response. It holds its exchange, so that it can be cut, and gives
+/// the upstream connection back at its end.
+#[derive(Debug)]
+pub struct UpstreamBody<E: Exchange> {
+    inner: Incoming,
+    exchange: Arc<E>,
+    lease: Option<Lease<E>>,
+    /// Whether nothing more comes. Of a chunked body only its last frame tells.
+    ended: bool,
+}
+
+impl<E: Exchange> UpstreamBody<E> {
+    pub(crate) const fn new(inner: Incoming, exchange: Arc<E>, lease: Option<Lease<E>>) -> Self {
+        Self {
+            inner,
+            exchange,
+            lease,
+            ended: false,
+        }
+    }
+}
+
+impl<E: Exchange> Body for ResponseBody<E> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Own(body) => Pin::new(body)
+                .poll_frame(context)
+                .map_err(|never| match never {}),
+            Self::Upstream(body) => {
+                if body.exchange.cut_signal().poll_response(context).is_ready() {
+                    return Poll::Ready(Some(Err(BodyError::Cut)));
+                }
+                let frame = ready!(Pin::new(&mut body.inner).poll_frame(context));
+                body.ended = frame
+                    .as_ref()
+                    .is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(body) => body.is_end_stream(),
+            Self::Upstream(body) => body.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(body) => body.size_hint(),
+            Self::Upstream(body) => body.inner.size_hint(),
+        }
+    }
+}
+
+impl<E: Exchange> Drop for UpstreamBody<E> {
+    /// Only a connection whose response was read to its end can serve again: on any other, the
+    /// rest of this response would be taken for the beginning of the next.
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && (self.ended || self.inner.is_end_stream())
+        {
+            lease.give_back();
+        }
+    }
+}
