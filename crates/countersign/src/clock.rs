@@ -1,4 +1,4 @@
-//! The one place where this binary reads the clock; everything else is told the time.
+//! The one place where this binary reads the clock; everything else takes the time as an argument.
 
 use time::OffsetDateTime;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A failed command, as it is told on standard error.
+/// A failed command, as it is reported on standard error.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
@@ -10,11 +10,11 @@ pub(crate) struct Failure {
     exit: u8,
 }
 
-/// What a command gives back.
-pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+/// The result of a command.
+pub(crate) type CommandResult<T = ()> = Result<T, Failure>;
 
 impl Failure {
-    /// Something did not work: exit code 1.
+    /// Something failed: exit code 1.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self {
             message: message.to_string(),
@@ -23,7 +23,7 @@ impl Failure {
         }
     }
 
-    /// The command was not given what it needs: exit code 2.
+    /// The command line, environment or configuration is wrong: exit code 2.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self {
             exit: 2,
@@ -31,12 +31,12 @@ impl Failure {
         }
     }
 
-    /// The reader of the output has gone: end without a word, and not as a failure.
+    /// The reader of the output closed the pipe: end silently, and not as a failure.
     pub(crate) fn silent() -> Self {
         Self::quiet(0)
     }
 
-    /// An answer that scripts tell from others by its exit code: all is said already.
+    /// A result that scripts recognize by its exit code; everything was printed already.
     pub(crate) fn quiet(exit: u8) -> Self {
         Self {
             exit,
@@ -44,7 +44,7 @@ impl Failure {
         }
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether there is no message to print.
     pub(crate) fn is_silent(&self) -> bool {
         self.message.is_empty()
     }
@@ -55,7 +55,7 @@ impl Failure {
         self
     }
 
-    /// Adds what to do about it.
+    /// Adds advice on what to do.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -67,7 +67,7 @@ impl Failure {
         &self.message
     }
 
-    /// What to do about it, if that is known.
+    /// What to do about it, if known.
     pub(crate) fn advice(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -91,11 +91,11 @@ impl fmt::Display for Failure {
 /// Says what was being done when something failed.
 pub(crate) trait Doing<T> {
     /// Prefixes the error with `cannot DO IT`.
-    fn doing(self, what: impl fmt::Display) -> Outcome<T>;
+    fn doing(self, what: impl fmt::Display) -> CommandResult<T>;
 }
 
 impl<T, E: fmt::Display> Doing<T> for Result<T, E> {
-    fn doing(self, what: impl fmt::Display) -> Outcome<T> {
+    fn doing(self, what: impl fmt::Display) -> CommandResult<T> {
         self.map_err(|error| Failure::new(format_args!("cannot {what}: {error}")))
     }
 }

@@ -1,4 +1,4 @@
-//! Files that hold secrets: made private, complete or absent, never half.
+//! Files that hold secrets: readable only by their owner, and complete or absent, never partial.
 
 use std::{
     fmt::Write as _,
@@ -8,41 +8,44 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::failure::{Doing, Failure, Outcome};
+use crate::failure::{CommandResult, Doing, Failure};
 
-/// A data directory: made so that only its owner may enter it. One that is there keeps its mode.
-pub(crate) fn private_directory(path: &Path) -> Outcome<PathBuf> {
+/// Creates a data directory that only its owner may enter. An existing one keeps its mode.
+pub(crate) fn private_directory(path: &Path) -> CommandResult<PathBuf> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
         .and_then(|()| path.canonicalize())
-        .doing(format_args!("make the data directory `{}`", path.display()))
-        .map_err(|failure| failure.hint("name a directory of your own with `--data-dir`"))
+        .doing(format_args!(
+            "create the data directory `{}`",
+            path.display()
+        ))
+        .map_err(|failure| failure.hint("choose a directory of your own with `--data-dir`"))
 }
 
-/// Refuses a directory in which others could put files in place of ours.
-pub(crate) fn refuse_shared(directory: &Path) -> Outcome {
+/// Refuses a directory in which others could replace our files.
+pub(crate) fn refuse_shared(directory: &Path) -> CommandResult {
     const OTHERS_WRITE: u32 = 0o002;
     let shown = directory.display();
-    let metadata = fs::metadata(directory).doing(format_args!("look at `{shown}`"))?;
+    let metadata = fs::metadata(directory).doing(format_args!("read the mode of `{shown}`"))?;
     if metadata.permissions().mode() & OTHERS_WRITE == 0 {
         return Ok(());
     }
     Err(
-        Failure::new(format_args!("everybody may write to `{shown}`"))
-            .hint("name a directory of your own with `--data-dir`"),
+        Failure::new(format_args!("`{shown}` is writable by everyone"))
+            .hint("choose a directory of your own with `--data-dir`"),
     )
 }
 
-/// Holds a directory for this process alone, until the process ends.
+/// A directory locked for this process, until the process ends.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct DirectoryLock {
     _lock: fs::File,
 }
 
-/// Takes a directory for this process, or says that another has it.
-pub(crate) fn hold(directory: &Path) -> Outcome<Held> {
+/// Locks a directory for this process, or fails because another process has it.
+pub(crate) fn lock_directory(directory: &Path) -> CommandResult<DirectoryLock> {
     let path = directory.join("dev.lock");
     let lock = OpenOptions::new()
         .create(true)
@@ -52,30 +55,30 @@ pub(crate) fn hold(directory: &Path) -> Outcome<Held> {
         .open(&path)
         .doing(format_args!("open `{}`", path.display()))?;
     match lock.try_lock() {
-        Ok(()) => Ok(Held { _lock: lock }),
+        Ok(()) => Ok(DirectoryLock { _lock: lock }),
         Err(TryLockError::WouldBlock) => Err(Failure::new(format_args!(
             "another `countersign dev` is using `{}`",
             directory.display()
         ))
-        .hint("stop it, or name another directory with `--data-dir`")),
+        .hint("stop it, or choose another directory with `--data-dir`")),
         Err(TryLockError::Error(error)) => {
             Err(error).doing(format_args!("lock `{}`", path.display()))
         }
     }
 }
 
-/// Writes a file of mode 0600 under its name only once it is complete.
-pub(crate) fn write_private(path: &Path, content: &str) -> Outcome {
-    let mut half = path.as_os_str().to_owned();
-    half.push(".half");
-    let half = PathBuf::from(half);
-    write_whole(&half, content)
-        .and_then(|()| fs::rename(&half, path))
+/// Writes a file of mode 0600. It gets its name only once it is complete.
+pub(crate) fn write_private(path: &Path, content: &str) -> CommandResult {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    write_whole(&partial, content)
+        .and_then(|()| fs::rename(&partial, path))
         .doing(format_args!("write `{}`", path.display()))
 }
 
 fn write_whole(path: &Path, content: &str) -> io::Result<()> {
-    remove_if_there(path)?;
+    remove_if_exists(path)?;
     let mut file = OpenOptions::new()
         .create_new(true)
         .write(true)
@@ -85,8 +88,8 @@ fn write_whole(path: &Path, content: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Removes a file; one that is not there is as good as removed.
-pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+/// Removes a file, if it exists.
+pub(crate) fn remove_if_exists(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -153,10 +156,10 @@ mod tests {
     #[test]
     fn one_process_holds_a_directory() {
         let directory = tempfile::tempdir().unwrap();
-        let held = hold(directory.path()).unwrap();
-        let told = hold(directory.path()).unwrap_err().to_string();
+        let held = lock_directory(directory.path()).unwrap();
+        let told = lock_directory(directory.path()).unwrap_err().to_string();
         assert!(told.contains("another `countersign dev`"), "{told}");
         drop(held);
-        hold(directory.path()).unwrap();
+        lock_directory(directory.path()).unwrap();
     }
 }

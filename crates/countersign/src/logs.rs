@@ -1,5 +1,5 @@
-//! The log, on standard error: lines for people or JSON for programs. Only this project's own
-//! events are written below a warning: what libraries tell at finer levels may hold headers.
+//! The log, on standard error: lines for people or JSON for programs. Below a warning, only this
+//! project's own events are logged: those of libraries may contain headers, and so secrets.
 
 use std::io::{self, IsTerminal};
 
@@ -9,24 +9,22 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    config::Effective,
-    failure::{Doing, Outcome},
+    config::{LogFormat, LogSettings},
+    failure::{CommandResult, Doing},
 };
 
 /// Starts the log as it is configured.
-pub(crate) fn start(effective: &Effective) -> Outcome {
-    let level = effective.parsed("log.level").unwrap_or(LevelFilter::INFO);
-    let format: Option<String> = effective.parsed("log.format");
-    let json = match format.as_deref() {
-        Some("json") => true,
-        Some("human") => false,
-        _ => !io::stderr().is_terminal(),
+pub(crate) fn start(settings: LogSettings) -> CommandResult {
+    let json = match settings.format {
+        LogFormat::Json => true,
+        LogFormat::Human => false,
+        LogFormat::Auto => !io::stderr().is_terminal(),
     };
-    start_with(level, json)
+    start_with(settings.level, json)
 }
 
 /// Starts the log.
-pub(crate) fn start_with(level: LevelFilter, json: bool) -> Outcome {
+pub(crate) fn start_with(level: LevelFilter, json: bool) -> CommandResult {
     let filter = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("countersign", level);

@@ -3,9 +3,11 @@
 mod cli;
 mod clock;
 mod config;
+mod database;
 mod dev;
 mod failure;
 mod files;
+mod gateway;
 mod logs;
 mod output;
 mod serve;

@@ -1,5 +1,5 @@
-//! What goes to standard output, and nothing else writes there: data in the format asked for. A
-//! closed pipe ends the command in silence.
+//! The only code that writes to standard output: data in the requested format. A closed pipe ends
+//! the command silently.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,16 +7,16 @@ use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use crate::failure::{Doing, Failure, Outcome};
+use crate::failure::{CommandResult, Doing, Failure};
 
-/// How data is written.
+/// The format of data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Columns for people; moments in RFC 3339
+    /// Columns for people; times in RFC 3339
     Table,
-    /// One JSON document; a list is an array, moments are Unix seconds
+    /// One JSON document; a list is an array, times are Unix seconds
     Json,
-    /// One JSON document a line for each entry
+    /// One JSON document per line and entry
     Jsonl,
     /// One YAML document
     Yaml,
@@ -38,7 +38,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// The format asked for; else a table on a terminal and JSON in a pipe.
+    /// The requested format; else a table on a terminal and JSON in a pipe.
     pub(crate) fn new(asked: Option<Format>) -> Self {
         let usual = if io::stdout().is_terminal() {
             Format::Table
@@ -50,13 +50,13 @@ impl Output {
         }
     }
 
-    /// Whether people read this.
+    /// Whether the output is for people.
     pub(crate) fn is_table(self) -> bool {
         self.format == Format::Table
     }
 
     /// Writes a list.
-    pub(crate) fn list<T: Serialize + Row>(self, entries: &[T]) -> Outcome {
+    pub(crate) fn list<T: Serialize + Row>(self, entries: &[T]) -> CommandResult {
         match self.format {
             Format::Table => self.text(&table(entries)),
             Format::Jsonl => entries.iter().try_for_each(|entry| self.line(entry)),
@@ -64,16 +64,16 @@ impl Output {
         }
     }
 
-    /// Writes one thing; a table then has a line for each column.
-    pub(crate) fn one<T: Serialize + Row>(self, entry: &T) -> Outcome {
+    /// Writes one entry; a table then has a line for each column.
+    pub(crate) fn one<T: Serialize + Row>(self, entry: &T) -> CommandResult {
         match self.format {
             Format::Table => self.text(&card(entry)),
             _ => self.value(entry),
         }
     }
 
-    /// Writes one entry of a list that has no end.
-    pub(crate) fn entry<T: Serialize + Row>(self, entry: &T) -> Outcome {
+    /// Writes one entry of an endless list.
+    pub(crate) fn entry<T: Serialize + Row>(self, entry: &T) -> CommandResult {
         match self.format {
             Format::Table => {
                 let cells: Vec<_> = entry.cells().iter().map(|cell| printable(cell)).collect();
@@ -85,12 +85,12 @@ impl Output {
     }
 
     /// Writes a text as it is, whatever the format.
-    pub(crate) fn text(self, text: &str) -> Outcome {
+    pub(crate) fn text(self, text: &str) -> CommandResult {
         self.bytes(text.as_bytes())
     }
 
     /// Writes bytes as they are, whatever the format.
-    pub(crate) fn bytes(self, bytes: &[u8]) -> Outcome {
+    pub(crate) fn bytes(self, bytes: &[u8]) -> CommandResult {
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
         match written {
@@ -99,14 +99,14 @@ impl Output {
         }
     }
 
-    fn line<T: Serialize>(self, entry: &T) -> Outcome {
+    fn line<T: Serialize>(self, entry: &T) -> CommandResult {
         let mut text = serde_json::to_string(entry).doing("write JSON")?;
         text.push('\n');
         self.text(&text)
     }
 
-    /// Writes one document of a shape of its own; a table shows it as JSON.
-    pub(crate) fn value<T: Serialize>(self, value: &T) -> Outcome {
+    /// Writes one document of any shape; a table shows it as JSON.
+    pub(crate) fn value<T: Serialize>(self, value: &T) -> CommandResult {
         let text = match self.format {
             Format::Yaml => serde_norway::to_string(value).doing("write YAML")?,
             Format::Jsonl => return self.line(value),
@@ -118,26 +118,26 @@ impl Output {
     }
 }
 
-/// Tells people something beside the data. A closed standard error is nobody to tell.
+/// Prints a message to standard error, beside the data. If that is closed, nobody is listening.
 pub(crate) fn note(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
-/// Asks before something that cannot be undone. `yes` answers at once; without a terminal to ask
-/// at, the command is refused.
-pub(crate) fn confirm(question: &str, yes: bool) -> Outcome {
+/// Asks before something that cannot be undone, unless `yes`. Without a terminal, the command is
+/// refused.
+pub(crate) fn confirm(question: &str, yes: bool) -> CommandResult {
     if yes {
         return Ok(());
     }
     ask(question, "this cannot be undone")
 }
 
-/// Asks, and goes on only when the answer is yes; without a terminal to ask at, the command is
-/// refused, for the reason that it asks.
-pub(crate) fn ask(question: &str, reason: &str) -> Outcome {
+/// Asks, and returns only if the answer is yes. Without a terminal, the command is refused, with
+/// the reason for asking.
+pub(crate) fn ask(question: &str, reason: &str) -> CommandResult {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        let what = format!("{reason}, and there is no terminal to ask at");
-        return Err(Failure::usage(what).hint("pass `--yes` when you are sure"));
+        let what = format!("{reason}, and there is no terminal to ask for confirmation");
+        return Err(Failure::usage(what).hint("pass `--yes` to confirm"));
     }
     let mut stderr = io::stderr().lock();
     write!(stderr, "{question} [y/N] ")
@@ -193,8 +193,8 @@ pub(crate) fn printable(text: &str) -> String {
     text.replace(unsafe_to_show, "\u{fffd}")
 }
 
-/// A moment in RFC 3339, UTC.
-pub(crate) fn moment(unix_seconds: u64) -> String {
+/// A time in RFC 3339, UTC.
+pub(crate) fn timestamp(unix_seconds: u64) -> String {
     i64::try_from(unix_seconds)
         .ok()
         .and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok())
@@ -205,9 +205,9 @@ pub(crate) fn moment(unix_seconds: u64) -> String {
         .unwrap_or_else(|| unix_seconds.to_string())
 }
 
-/// A moment, or a dash for none.
-pub(crate) fn moment_or_dash(unix_seconds: Option<u64>) -> String {
-    unix_seconds.map_or_else(dash, moment)
+/// A time in RFC 3339, or a dash for none.
+pub(crate) fn timestamp_or_dash(unix_seconds: Option<u64>) -> String {
+    unix_seconds.map_or_else(dash, timestamp)
 }
 
 /// A text, or a dash for none.
@@ -229,7 +229,7 @@ mod tests {
     impl Row for Thing {
         const HEAD: &'static [&'static str] = &["name", "at"];
         fn cells(&self) -> Vec<String> {
-            vec![self.0.to_owned(), moment(self.1)]
+            vec![self.0.to_owned(), timestamp(self.1)]
         }
     }
 

@@ -52,7 +52,7 @@ pub use operation::{Needs, Operation};
 pub use table::operations;
 
 /// How many days observations are kept when nobody says otherwise.
-const OBSERVATION_DAYS: u32 = 90;
+pub const OBSERVATION_DAYS: u32 = 90;
 
 /// What every request shares. A clone is the same one.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! `countersign admin-key`: the keys that manage an organization.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use countersign_client::{AdminApiKeys, Client};
 use countersign_types::{
     api_key::{AdminApiKey, AdminApiKeyCreateRequest, DeletedAdminApiKey, Permission},
@@ -8,39 +8,33 @@ use countersign_types::{
 };
 
 use super::{
-    api::{ApiOptions, ListOptions, block_on},
-    service_account::KEEP_IT,
+    api::ListOptions,
+    noun::Verb,
+    parse::{expires_in, permission},
+    shown_once::note_shown_once,
 };
 use crate::{
-    failure::Outcome,
-    output::{Output, Row, confirm, moment, moment_or_dash, note, text_or_dash},
+    failure::CommandResult,
+    output::{Output, Row, confirm, text_or_dash, timestamp, timestamp_or_dash},
 };
 
-#[derive(Args)]
-pub(crate) struct AdminKey {
-    #[command(subcommand)]
-    verb: Verb,
-    #[command(flatten)]
-    api: ApiOptions,
-}
-
 #[derive(Subcommand)]
-enum Verb {
+pub(crate) enum AdminKeyVerb {
     /// List admin keys
     List {
         #[command(flatten)]
         list: ListOptions,
     },
-    /// Make an admin key, which is shown this once
+    /// Create an admin key; it is shown only once
     Create {
         /// Its name
         #[arg(long)]
         name: String,
-        /// What it may do, several separated by commas [default: as much as the key that makes it]
+        /// Its permissions, separated by commas [default: those of the key that creates it]
         #[arg(long, value_name = "PERMISSION", value_delimiter = ',', value_parser = permission)]
         scopes: Option<Vec<Permission>>,
-        /// Seconds until it stops working [default: never]
-        #[arg(long, value_name = "SECONDS")]
+        /// How long the key is valid, such as `12h` or `30d` [default: for ever]
+        #[arg(long, value_name = "DURATION", value_parser = expires_in)]
         expires_in: Option<u32>,
     },
     /// Show an admin key, without its value
@@ -48,33 +42,18 @@ enum Verb {
         /// The key, `key_...`
         id: ApiKeyId,
     },
-    /// Delete an admin key: it stops working at once
+    /// Delete an admin key; it stops working at once
     Delete {
         /// The key, `key_...`
         id: ApiKeyId,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
 }
 
-/// Reads a permission; shared with the operator's command that makes such keys.
-pub(super) fn permission(text: &str) -> Result<Permission, String> {
-    Permission::from_name(text).ok_or_else(|| {
-        let known: Vec<_> = Permission::ALL.iter().map(|each| each.as_str()).collect();
-        format!("a permission is one of {}", known.join(", "))
-    })
-}
-
-impl AdminKey {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let client = self.api.client()?;
-        block_on(self.verb.call(&client, output))
-    }
-}
-
-impl Verb {
-    async fn call(self, client: &Client, output: Output) -> Outcome {
+impl Verb<Client> for AdminKeyVerb {
+    async fn run(self, client: &Client, output: Output) -> CommandResult {
         let keys = client.admin_api_keys();
         match self {
             Self::List { list } => {
@@ -95,7 +74,7 @@ impl Verb {
             }
             Self::Retrieve { id } => output.one(&keys.retrieve(&id).await?.value),
             Self::Delete { id, yes } => {
-                confirm(&format!("delete {id}, so that it stops working?"), yes)?;
+                confirm(&format!("delete {id}? it stops working at once"), yes)?;
                 output.one(&keys.delete(&id).await?.value)
             }
         }
@@ -106,10 +85,10 @@ async fn create(
     keys: &AdminApiKeys,
     request: &AdminApiKeyCreateRequest,
     output: Output,
-) -> Outcome {
+) -> CommandResult {
     let created = keys.create(request).await?.value;
     output.one(&created)?;
-    note(KEEP_IT);
+    note_shown_once();
     Ok(())
 }
 
@@ -131,8 +110,8 @@ impl Row for AdminApiKey {
             text_or_dash(self.name.as_deref()),
             shown.unwrap_or(&self.redacted_value).to_owned(),
             text_or_dash(scopes.as_deref()),
-            moment(self.created_at),
-            moment_or_dash(self.expires_at),
+            timestamp(self.created_at),
+            timestamp_or_dash(self.expires_at),
         ]
     }
 }

@@ -1,4 +1,4 @@
-//! Asking a gateway's operator listener.
+//! Reads from a gateway's operator listener.
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header::HOST};
@@ -8,13 +8,13 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::failure::{Doing, Failure, Outcome};
+use crate::failure::{CommandResult, Doing, Failure};
 
-/// The most of an answer that is read, in bytes.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// The longest response that is read, in bytes.
+const MAX_RESPONSE: usize = 4 * 1024 * 1024;
 
-/// What a gateway answers at a path of its operator listener; `None` when nothing is there.
-pub(crate) async fn get(base: &str, path: &str) -> Outcome<Option<Value>> {
+/// Gets a path of a gateway's operator listener; `None` when the gateway answers 404.
+pub(crate) async fn get(base: &str, path: &str) -> CommandResult<Option<Value>> {
     let uri: Uri = base
         .parse()
         .map_err(|_| Failure::usage(format_args!("`{base}` is not a URL")))?;
@@ -28,30 +28,31 @@ pub(crate) async fn get(base: &str, path: &str) -> Outcome<Option<Value>> {
         Failure::new(format_args!(
             "cannot reach the gateway's operator listener at {base}: {error}"
         ))
-        .hint("`--gateway-admin` or `COUNTERSIGN_GATEWAY_ADMIN_URL` says where it is")
+        .hint("set its URL with `--gateway-admin` or `COUNTERSIGN_GATEWAY_ADMIN_URL`")
     })?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
-        .doing("speak with the gateway")?;
+        .doing("connect to the gateway")?;
     tokio::spawn(connection);
     let request = Request::get(path)
         .header(HOST, authority.as_str())
         .body(Empty::<Bytes>::new())
-        .map_err(|_| Failure::usage(format_args!("`{path}` is not something to ask for")))?;
+        .map_err(|_| Failure::usage(format_args!("`{path}` is not a valid path")))?;
     let response = sender
         .send_request(request)
         .await
-        .doing("ask the gateway")?;
+        .doing("send a request to the gateway")?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_ANSWER)
+    let body = Limited::new(response.into_body(), MAX_RESPONSE)
         .collect()
         .await;
-    let body =
-        body.map_err(|error| Failure::new(format_args!("cannot read the answer: {error}")))?;
+    let body = body.map_err(|error| {
+        Failure::new(format_args!("cannot read the gateway's response: {error}"))
+    })?;
     match status {
         StatusCode::NOT_FOUND => Ok(None),
         _ => serde_json::from_slice(&body.to_bytes())
-            .doing("read the gateway's answer")
+            .doing("read the gateway's response")
             .map(Some),
     }
 }

@@ -7,12 +7,13 @@ use countersign_client::{Client, ClientBuilder, Error, ItemStream, ListParams};
 use countersign_types::{error::ErrorCode, id::ProjectId, page::Order};
 use futures_util::TryStreamExt;
 
+use super::parse::duration;
 use crate::{
     config::{process_env, secret_file},
-    failure::{Doing, Failure, Outcome},
+    failure::{CommandResult, Doing, Failure},
 };
 
-/// The server, and who calls.
+/// The server, and the key and certificate that the client presents.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ApiOptions {
@@ -25,7 +26,7 @@ pub(crate) struct ApiOptions {
     /// PEM of the client certificate to present [env: OPENAI_MTLS_CLIENT_CERT_FILE]
     #[arg(long, global = true, value_name = "FILE", requires = "client_key")]
     client_certificate: Option<PathBuf>,
-    /// PEM of its private key [env: OPENAI_MTLS_CLIENT_KEY_FILE]
+    /// PEM of the client certificate's private key [env: OPENAI_MTLS_CLIENT_KEY_FILE]
     #[arg(
         long,
         global = true,
@@ -33,31 +34,31 @@ pub(crate) struct ApiOptions {
         requires = "client_certificate"
     )]
     client_key: Option<PathBuf>,
-    /// PEM of roots to believe besides the public ones [env: COUNTERSIGN_SERVER_CA]
+    /// PEM of root certificates to trust besides the public ones [env: COUNTERSIGN_SERVER_CA]
     #[arg(long, global = true, value_name = "FILE")]
     server_ca: Option<PathBuf>,
-    /// Seconds that one attempt may take [default: 60]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: Option<u64>,
+    /// How long one attempt may take, such as `90s` [default: 60s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
 }
 
 impl ApiOptions {
     /// The client that these options and the environment describe.
-    pub(crate) fn client(&self) -> Outcome<Client> {
+    pub(crate) fn client(&self) -> CommandResult<Client> {
         Ok(self.builder()?.build()?)
     }
 
-    /// Whether a flag says where to call.
+    /// Whether a flag gives the server's URL.
     pub(crate) fn has_base_url(&self) -> bool {
         self.base_url.is_some()
     }
 
-    /// The same, which gives up at the first failure.
-    pub(crate) fn impatient_client(&self) -> Outcome<Client> {
+    /// A client that does not retry: what `doctor` reports should be the first failure.
+    pub(crate) fn impatient_client(&self) -> CommandResult<Client> {
         Ok(self.builder()?.max_retries(0).build()?)
     }
 
-    /// The files of the client certificate and its key, if there are any.
+    /// The files of the client certificate and its key, if they are given.
     pub(crate) fn client_files(&self) -> Option<(PathBuf, PathBuf)> {
         let flags = self.client_certificate.clone().zip(self.client_key.clone());
         let env = |certificate, key| {
@@ -74,7 +75,7 @@ impl ApiOptions {
             .or_else(|| env("OPENAI_MTLS_CERTIFICATE_CHAIN", "OPENAI_MTLS_PRIVATE_KEY"))
     }
 
-    fn builder(&self) -> Outcome<ClientBuilder> {
+    fn builder(&self) -> CommandResult<ClientBuilder> {
         let mut builder = ClientBuilder::from_env(process_env)?;
         if let Some(url) = &self.base_url {
             builder = builder.base_url(url);
@@ -88,26 +89,26 @@ impl ApiOptions {
         if let Some(path) = &self.server_ca {
             builder = builder.ca_file(path);
         }
-        if let Some(seconds) = self.timeout {
-            builder = builder.timeout(Duration::from_secs(seconds));
+        if let Some(timeout) = self.timeout {
+            builder = builder.timeout(timeout);
         }
         Ok(builder)
     }
 }
 
-/// Which part of a list is wanted.
+/// Which entries of a list to show.
 #[derive(Debug, Args)]
 pub(crate) struct ListOptions {
     /// Stop after this many entries [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Which end comes first, by the time of making
+    /// Order by creation time
     #[arg(long, value_name = "ORDER", value_parser = ["asc", "desc"], default_value = "desc")]
     order: String,
 }
 
 impl ListOptions {
-    /// What the client is asked for: full pages, in this order.
+    /// The parameters of the request: full pages, in this order.
     pub(crate) fn params(&self) -> ListParams {
         ListParams {
             limit: Some(self.page_size()),
@@ -119,8 +120,8 @@ impl ListOptions {
         }
     }
 
-    /// The entries that are wanted.
-    pub(crate) async fn take<T>(&self, entries: ItemStream<T>) -> Outcome<Vec<T>> {
+    /// The entries up to the limit.
+    pub(crate) async fn take<T>(&self, entries: ItemStream<T>) -> CommandResult<Vec<T>> {
         take(entries, self.limit).await
     }
 
@@ -129,14 +130,17 @@ impl ListOptions {
     }
 }
 
-/// How many entries a page should hold when so many are wanted in all.
+/// The page size for a limit: no larger than needed.
 pub(crate) fn page_size(limit: Option<u32>) -> u32 {
     let most = countersign_types::page::MAX_LIMIT;
     limit.map_or(most, |limit| limit.min(most))
 }
 
 /// The first entries of a list, or all.
-pub(crate) async fn take<T>(mut entries: ItemStream<T>, limit: Option<u32>) -> Outcome<Vec<T>> {
+pub(crate) async fn take<T>(
+    mut entries: ItemStream<T>,
+    limit: Option<u32>,
+) -> CommandResult<Vec<T>> {
     let limit = limit.map_or(usize::MAX, |limit| {
         usize::try_from(limit).unwrap_or(usize::MAX)
     });
@@ -151,7 +155,7 @@ pub(crate) async fn take<T>(mut entries: ItemStream<T>, limit: Option<u32>) -> O
 }
 
 /// Runs one command's calls on this thread.
-pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+pub(crate) fn block_on<T>(work: impl Future<Output = CommandResult<T>>) -> CommandResult<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -163,9 +167,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match &error {
             Error::Config(_) => Self::usage(&error)
-                .hint("`countersign doctor` checks the whole set-up"),
+                .hint("run `countersign doctor` to check the set-up"),
             Error::Connection { .. } => Self::new(&error).hint(
-                "is the server up? `OPENAI_BASE_URL` or `--base-url` says where; `countersign dev` starts one here",
+                "is the server running? its URL comes from `OPENAI_BASE_URL` or `--base-url`; `countersign dev` starts one here",
             ),
             _ => match error.code().and_then(hint) {
                 Some(hint) => Self::new(&error).hint(hint),
@@ -175,27 +179,27 @@ impl From<Error> for Failure {
     }
 }
 
-/// What to do about a refusal, where the server's own message cannot know.
+/// What to do about an error, where the server's message cannot know the command line.
 fn hint(code: ErrorCode) -> Option<&'static str> {
     Some(match code {
         ErrorCode::InvalidApiKey => {
-            "`OPENAI_ADMIN_KEY` or `--admin-key-file` gives the key; it must be an admin key of this server"
+            "give an admin key of this server in `OPENAI_ADMIN_KEY` or with `--admin-key-file`"
         }
         ErrorCode::CertificateRequired => {
-            "give one with `--client-certificate` and `--client-key`, or `OPENAI_MTLS_CLIENT_CERT_FILE` and `_KEY_FILE`"
+            "give one with `--client-certificate` and `--client-key`, or in `OPENAI_MTLS_CLIENT_CERT_FILE` and `OPENAI_MTLS_CLIENT_KEY_FILE`"
         }
         ErrorCode::CertificateInUse => {
             "deactivate it first: `countersign certificate deactivate ID`, with `--project` for a project"
         }
         ErrorCode::MtlsCertificateInvalid => {
-            "`countersign certificate inspect FILE` says what the file is"
+            "run `countersign certificate inspect FILE` to see what the file is"
         }
         _ => return None,
     })
 }
 
-/// The project of a command that cannot do without one: of its flag, or of the environment.
-pub(crate) fn needed_project(flag: Option<ProjectId>) -> Outcome<ProjectId> {
+/// The project of a command that needs one: from its flag, or from the environment.
+pub(crate) fn needed_project(flag: Option<ProjectId>) -> CommandResult<ProjectId> {
     const VARIABLE: &str = "OPENAI_PROJECT_ID";
     if let Some(project) = flag {
         return Ok(project);
@@ -204,7 +208,7 @@ pub(crate) fn needed_project(flag: Option<ProjectId>) -> Outcome<ProjectId> {
         Some(text) => text
             .parse()
             .map_err(|error| Failure::usage(format_args!("`{VARIABLE}`: {error}"))),
-        None => Err(Failure::usage("no project is named")
-            .hint(format!("give `--project proj_...`, or set `{VARIABLE}`"))),
+        None => Err(Failure::usage("no project given")
+            .hint(format!("pass `--project proj_...`, or set `{VARIABLE}`"))),
     }
 }

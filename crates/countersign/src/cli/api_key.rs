@@ -1,31 +1,22 @@
 //! `countersign api-key`: the keys of a project.
 
-use clap::{Args, Subcommand};
-use countersign_client::Client;
+use clap::Subcommand;
 use countersign_types::{
     api_key::{DeletedProjectApiKey, ProjectApiKey},
-    id::{ApiKeyId, ProjectId},
+    id::ApiKeyId,
 };
 
-use super::api::{ApiOptions, ListOptions, block_on, needed_project};
+use super::{
+    api::ListOptions,
+    noun::{ProjectClient, Verb},
+};
 use crate::{
-    failure::Outcome,
-    output::{Output, Row, confirm, moment, moment_or_dash, text_or_dash},
+    failure::CommandResult,
+    output::{Output, Row, confirm, text_or_dash, timestamp, timestamp_or_dash},
 };
-
-#[derive(Args)]
-pub(crate) struct ApiKey {
-    /// The project, `proj_...` [env: OPENAI_PROJECT_ID]
-    #[arg(long, global = true, value_name = "ID")]
-    project: Option<ProjectId>,
-    #[command(subcommand)]
-    verb: Verb,
-    #[command(flatten)]
-    api: ApiOptions,
-}
 
 #[derive(Subcommand)]
-enum Verb {
+pub(crate) enum ApiKeyVerb {
     /// List a project's keys
     List {
         #[command(flatten)]
@@ -36,27 +27,19 @@ enum Verb {
         /// The key, `key_...`
         id: ApiKeyId,
     },
-    /// Delete a key: it stops working at once
+    /// Delete a key; it stops working at once
     Delete {
         /// The key, `key_...`
         id: ApiKeyId,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
 }
 
-impl ApiKey {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let project = needed_project(self.project)?;
-        let client = self.api.client()?;
-        block_on(self.verb.call(&client, &project, output))
-    }
-}
-
-impl Verb {
-    async fn call(self, client: &Client, project: &ProjectId, output: Output) -> Outcome {
-        let keys = client.api_keys(project);
+impl Verb<ProjectClient> for ApiKeyVerb {
+    async fn run(self, on: &ProjectClient, output: Output) -> CommandResult {
+        let keys = on.client.api_keys(&on.project);
         match self {
             Self::List { list } => {
                 let entries = keys.stream(&list.params());
@@ -64,7 +47,7 @@ impl Verb {
             }
             Self::Retrieve { id } => output.one(&keys.retrieve(&id).await?.value),
             Self::Delete { id, yes } => {
-                confirm(&format!("delete {id}, so that it stops working?"), yes)?;
+                confirm(&format!("delete {id}? it stops working at once"), yes)?;
                 output.one(&keys.delete(&id).await?.value)
             }
         }
@@ -81,8 +64,8 @@ impl Row for ProjectApiKey {
             self.name.clone(),
             self.redacted_value.clone(),
             text_or_dash(owner.map(|account| account.id.as_str())),
-            moment(self.created_at),
-            moment_or_dash(self.last_used_at),
+            timestamp(self.created_at),
+            timestamp_or_dash(self.last_used_at),
         ]
     }
 }

@@ -1,8 +1,7 @@
 //! `countersign certificate`: trust anchors.
 
 use std::{
-    fs,
-    io::{self, Read},
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -10,46 +9,38 @@ use clap::{Args, Subcommand};
 use countersign_client::Client;
 use countersign_types::{
     certificate::{
-        Certificate as Anchor, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
+        Certificate, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
         ScopedCertificate, UploadCertificateRequest,
     },
-    id::{CertificateId, ProjectId},
+    id::CertificateId,
 };
-use countersign_verify::certificate::holds_private_key;
 
 use super::{
-    api::{ApiOptions, ListOptions, block_on},
-    inspect, toggle, usage,
+    api::ListOptions,
+    input::{read_anchor, read_text},
+    inspect,
+    noun::Verb,
+    scope::AtScope,
+    toggle, usage,
 };
 use crate::{
-    failure::{Doing, Failure, Outcome},
-    output::{Output, Row, confirm, moment, text_or_dash},
+    failure::{CommandResult, Failure},
+    output::{Output, Row, confirm, text_or_dash, timestamp},
 };
 
-/// Far more than any PEM or policy may have: enough to be refused by its real reason.
-const MAX_INPUT_BYTES: u64 = 1024 * 1024;
-
-#[derive(Args)]
-pub(crate) struct Certificate {
-    #[command(subcommand)]
-    verb: Verb,
-    #[command(flatten)]
-    api: ApiOptions,
-}
-
 #[derive(Subcommand)]
-enum Verb {
-    /// List the organization's certificates, and whether each is active
+pub(crate) enum CertificateVerb {
+    /// List the organization's certificates and whether each is active
     List {
         #[command(flatten)]
         scope: AtScope,
-        /// How each is used: requests and distinct leaves in 1, 7 and 30 days, per scope
+        /// Show usage per scope: requests and distinct client certificates in the last 1, 7 and 30 days
         #[arg(long)]
         usage: bool,
         #[command(flatten)]
         list: ListOptions,
     },
-    /// List the leaves that a certificate let through, and who called with them
+    /// List the client certificates that were accepted under a certificate, with their callers
     Usage {
         /// The certificate, `cert_...`
         id: CertificateId,
@@ -60,21 +51,21 @@ enum Verb {
     Retrieve {
         /// The certificate, `cert_...`
         id: CertificateId,
-        /// With its PEM
+        /// Include its PEM
         #[arg(long)]
         content: bool,
-        /// Only its PEM, byte for byte as it was uploaded
+        /// Print only its PEM, byte for byte as uploaded
         #[arg(long, conflicts_with = "content")]
         pem: bool,
-        /// With how it is used: requests and distinct leaves in 1, 7 and 30 days, per scope
+        /// Show usage per scope: requests and distinct client certificates in the last 1, 7 and 30 days
         #[arg(long, conflicts_with_all = ["content", "pem"])]
         usage: bool,
     },
-    /// Upload a CA certificate; this does not activate it
+    /// Upload a CA certificate as a trust anchor; this does not activate it
     Upload {
-        /// PEM file of the CA; `-` is standard input
+        /// PEM file of the CA, or `-` for standard input
         file: PathBuf,
-        /// A name for it
+        /// The trust anchor's name
         #[arg(long)]
         name: Option<String>,
         #[command(flatten)]
@@ -103,44 +94,30 @@ enum Verb {
         /// The certificates, `cert_...`
         #[arg(required = true, value_name = "ID")]
         ids: Vec<CertificateId>,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Activate 1 to 10 certificates together: all or none
+    /// Activate 1 to 10 certificates, all or none
     Activate(toggle::Activate),
-    /// Deactivate 1 to 10 certificates together: all or none
+    /// Deactivate 1 to 10 certificates, all or none
     Deactivate(toggle::Deactivate),
-    /// Say what a file is, whether it would be accepted, and why not; no server is asked
+    /// Show what a file is and whether the server would accept it, without contacting the server
     Inspect(inspect::Inspect),
 }
 
-/// The scope of a command: never from the environment, since a scope must not change unseen.
 #[derive(Debug, Args)]
-pub(super) struct AtScope {
-    /// At this project, `proj_...` [default: at the organization]
-    #[arg(long, value_name = "ID")]
-    project: Option<ProjectId>,
-}
-
-impl From<AtScope> for Scope {
-    fn from(at: AtScope) -> Self {
-        at.project.map_or(Self::Organization, Self::Project)
-    }
-}
-
-#[derive(Debug, Args)]
-struct PolicyText {
+pub(crate) struct PolicyText {
     /// CEL policy that the verified client certificate must satisfy
     #[arg(long, value_name = "CEL", conflicts_with = "policy_file")]
     policy: Option<String>,
-    /// File that holds the CEL policy; `-` is standard input
+    /// File that holds the CEL policy, or `-` for standard input
     #[arg(long, value_name = "FILE")]
     policy_file: Option<PathBuf>,
 }
 
 impl PolicyText {
-    fn read(self) -> Outcome<Option<String>> {
+    fn read(self) -> CommandResult<Option<String>> {
         match (self.policy, self.policy_file) {
             (Some(text), _) => Ok(Some(text)),
             (None, Some(path)) => Ok(Some(read_text(&path)?.trim_end().to_owned())),
@@ -149,18 +126,15 @@ impl PolicyText {
     }
 }
 
-impl Certificate {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        if let Verb::Inspect(inspect) = self.verb {
-            return inspect.run(output);
+impl Verb<Client> for CertificateVerb {
+    fn run_offline(self, output: Output) -> ControlFlow<CommandResult, Self> {
+        match self {
+            Self::Inspect(inspect) => ControlFlow::Break(inspect.run(output)),
+            online => ControlFlow::Continue(online),
         }
-        let client = self.api.client()?;
-        block_on(self.verb.call(&client, output))
     }
-}
 
-impl Verb {
-    async fn call(self, client: &Client, output: Output) -> Outcome {
+    async fn run(self, client: &Client, output: Output) -> CommandResult {
         let certificates = client.certificates();
         match self {
             Self::List { scope, usage, list } => {
@@ -199,27 +173,13 @@ impl Verb {
     }
 }
 
-/// Reads what is to be uploaded. A private key must not leave the machine, whatever a server would
-/// say of it.
-pub(super) fn read_anchor(file: &Path) -> Outcome<String> {
-    let text = read_text(file)?;
-    if holds_private_key(&text) {
-        return Err(Failure::new(format_args!(
-            "`{}` holds a private key; nothing was sent",
-            file.display()
-        ))
-        .hint("upload the CA's certificate alone, and keep its key where it was"));
-    }
-    Ok(text)
-}
-
 async fn upload(
     client: &Client,
     file: &Path,
     name: Option<String>,
     policy: PolicyText,
     output: Output,
-) -> Outcome {
+) -> CommandResult {
     let request = UploadCertificateRequest {
         certificate: read_anchor(file)?,
         name,
@@ -235,7 +195,7 @@ async fn list_at(
     usage: bool,
     list: ListOptions,
     output: Output,
-) -> Outcome {
+) -> CommandResult {
     let certificates = client.certificates();
     if !usage {
         let entries = certificates.stream(scope, &list.params());
@@ -249,7 +209,7 @@ async fn list_at(
     output.list(&listed)
 }
 
-async fn show_usage(client: &Client, id: &CertificateId, output: Output) -> Outcome {
+async fn show_usage(client: &Client, id: &CertificateId, output: Output) -> CommandResult {
     let anchor = client.certificates().retrieve_with_usage(id).await?.value;
     output.one(&anchor)?;
     if !output.is_table() {
@@ -260,7 +220,11 @@ async fn show_usage(client: &Client, id: &CertificateId, output: Output) -> Outc
     output.list(&usage::lines(&anchor.id, anchor.name.as_deref(), usage))
 }
 
-async fn retrieve(client: &Client, id: &CertificateId, content: bool) -> Outcome<Anchor> {
+async fn retrieve(
+    client: &Client,
+    id: &CertificateId,
+    content: bool,
+) -> CommandResult<Certificate> {
     let certificates = client.certificates();
     let anchor = if content {
         certificates.retrieve_with_content(id).await?
@@ -270,12 +234,12 @@ async fn retrieve(client: &Client, id: &CertificateId, content: bool) -> Outcome
     Ok(anchor.value)
 }
 
-fn show(anchor: &Anchor, content: bool, pem: bool, output: Output) -> Outcome {
+fn show(anchor: &Certificate, content: bool, pem: bool, output: Output) -> CommandResult {
     let text = anchor.certificate_details.content.as_deref();
     if pem {
         return match text {
             Some(text) => output.text(text),
-            None => Err(Failure::new("the server gave no PEM")),
+            None => Err(Failure::new("the server returned no PEM")),
         };
     }
     output.one(anchor)?;
@@ -285,8 +249,13 @@ fn show(anchor: &Anchor, content: bool, pem: bool, output: Output) -> Outcome {
     }
 }
 
-/// Deletes one after the other. What was deleted before a refusal is still told.
-async fn delete(client: &Client, ids: &[CertificateId], yes: bool, output: Output) -> Outcome {
+/// Deletes one after another. Those deleted before an error are still listed.
+async fn delete(
+    client: &Client,
+    ids: &[CertificateId],
+    yes: bool,
+    output: Output,
+) -> CommandResult {
     let names: Vec<&str> = ids.iter().map(CertificateId::as_str).collect();
     confirm(&format!("delete {}?", names.join(", ")), yes)?;
     let mut deleted = Vec::new();
@@ -304,25 +273,6 @@ async fn delete(client: &Client, ids: &[CertificateId], yes: bool, output: Outpu
     output.list(&deleted)
 }
 
-/// Reads a file, or standard input for `-`.
-pub(super) fn read_bytes(path: &Path) -> Outcome<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        io::stdin().take(MAX_INPUT_BYTES).read_to_end(&mut bytes)
-    } else {
-        fs::File::open(path).and_then(|file| file.take(MAX_INPUT_BYTES).read_to_end(&mut bytes))
-    };
-    read.doing(format_args!("read `{}`", path.display()))?;
-    Ok(bytes)
-}
-
-pub(super) fn read_text(path: &Path) -> Outcome<String> {
-    String::from_utf8(read_bytes(path)?).map_err(|_| {
-        Failure::new(format_args!("`{}` is not text", path.display()))
-            .hint("turn DER into PEM with `openssl x509 -inform der -in FILE -out FILE.pem`")
-    })
-}
-
 impl Row for ScopedCertificate {
     const HEAD: &'static [&'static str] = &["id", "name", "active", "expires", "created"];
 
@@ -336,13 +286,13 @@ impl Row for ScopedCertificate {
                 (false, _) => "no",
             }
             .to_owned(),
-            moment(self.certificate_details.expires_at),
-            moment(self.created_at),
+            timestamp(self.certificate_details.expires_at),
+            timestamp(self.created_at),
         ]
     }
 }
 
-impl Row for Anchor {
+impl Row for Certificate {
     const HEAD: &'static [&'static str] =
         &["id", "name", "valid from", "expires", "created", "policy"];
 
@@ -350,9 +300,9 @@ impl Row for Anchor {
         vec![
             self.id.to_string(),
             text_or_dash(self.name.as_deref()),
-            moment(self.certificate_details.valid_at),
-            moment(self.certificate_details.expires_at),
-            moment(self.created_at),
+            timestamp(self.certificate_details.valid_at),
+            timestamp(self.certificate_details.expires_at),
+            timestamp(self.created_at),
             text_or_dash(self.cel_policy.as_deref()),
         ]
     }

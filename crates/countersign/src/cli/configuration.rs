@@ -1,4 +1,4 @@
-//! `countersign config`: is the configuration right, and what is it in the end.
+//! `countersign config`: checks the configuration, and prints the result of all its sources.
 
 use std::path::PathBuf;
 
@@ -6,12 +6,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::{
-    config::{Effective, Kind, SETTINGS, Setting, Sources, likely, process_env},
-    failure::Outcome,
+    config::{Configuration, Kind, SETTINGS, Setting, Sources, likely, process_env},
+    failure::CommandResult,
     output::{Output, Row, note},
 };
 
-/// Variables that start like a setting's and are none.
+/// Variables that begin like a setting's but are not one.
 const OTHER_VARIABLES: [&str; 4] = [
     "COUNTERSIGN_CONFIG",
     "COUNTERSIGN_CLIENT_CA",
@@ -30,9 +30,9 @@ pub(crate) struct Config {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Check file and environment, and say where each value comes from
+    /// Check the file and the environment, and show where each value comes from
     Check,
-    /// Print every setting that has a value; secrets are not shown
+    /// Print the resulting configuration as a file, without secrets
     Print,
 }
 
@@ -46,31 +46,31 @@ struct Shown {
 }
 
 impl Config {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let effective = Effective::load(Sources {
+    pub(crate) fn run(self, output: Output) -> CommandResult {
+        let configuration = Configuration::load(Sources {
             file: self.config.as_deref(),
             env: &process_env,
             flags: Vec::new(),
         })?;
-        effective.database()?;
+        configuration.settings.database.resolve()?;
         match self.verb {
             Verb::Check => {
-                output.list(&shown(&effective))?;
+                output.list(&shown(&configuration))?;
                 unknown_variables();
-                match &effective.file {
+                match &configuration.file {
                     Some(path) => note(&format!("ok: `{}` and the environment", path.display())),
-                    None => note("ok: the environment; there is no configuration file"),
+                    None => note("ok: the environment (no configuration file)"),
                 }
                 Ok(())
             }
-            Verb::Print => output.text(&as_toml(&effective)),
+            Verb::Print => output.text(&as_toml(&configuration)),
         }
     }
 }
 
-fn shown(effective: &Effective) -> Vec<Shown> {
+fn shown(configuration: &Configuration) -> Vec<Shown> {
     let show = |setting: &Setting| {
-        effective.get(setting.key).map(|given| Shown {
+        configuration.given(setting).map(|given| Shown {
             key: setting.key,
             value: value(setting, &given.value).to_owned(),
             source: given.source.to_string(),
@@ -84,8 +84,8 @@ fn value<'a>(setting: &Setting, value: &'a str) -> &'a str {
     if setting.secret { "(secret)" } else { value }
 }
 
-/// The file that would say the same; what has no value or is secret stands as a comment.
-fn as_toml(effective: &Effective) -> String {
+/// The file with the same effect. Settings without a value and secrets become comments.
+fn as_toml(configuration: &Configuration) -> String {
     let mut text = String::new();
     let mut section = "";
     for setting in SETTINGS {
@@ -95,9 +95,9 @@ fn as_toml(effective: &Effective) -> String {
             text += &format!("\n[{section}]\n");
         }
         text += &format!("# {}\n", setting.about);
-        text += &match effective.get(setting.key) {
-            Some(_) if setting.secret => format!("# {name} is set and not shown\n"),
-            Some(given) if setting.kind == Kind::Number => format!("{name} = {}\n", given.value),
+        text += &match configuration.given(setting) {
+            Some(_) if setting.secret => format!("# {name} is set, but not shown\n"),
+            Some(given) if setting.kind != Kind::Text => format!("{name} = {}\n", given.value),
             Some(given) => format!("{name} = {}\n", toml::Value::from(given.value.as_str())),
             None => format!("# {name} is not set\n"),
         };
@@ -105,7 +105,7 @@ fn as_toml(effective: &Effective) -> String {
     text
 }
 
-/// A variable that starts like a setting's and is not one is most likely mistyped.
+/// Warns of variables that begin like a setting's but are not one: most likely a typo.
 fn unknown_variables() {
     let settings: Vec<String> = SETTINGS.iter().map(Setting::env).collect();
     let known = || settings.iter().map(String::as_str).chain(OTHER_VARIABLES);
@@ -116,7 +116,7 @@ fn unknown_variables() {
         }
         let meant = likely(&name, known()).map(|known| format!("; did you mean `{known}`?"));
         note(&format!(
-            "warning: the variable `{name}` is not a setting{}",
+            "warning: `{name}` does not name a setting{}",
             meant.unwrap_or_default()
         ));
     }

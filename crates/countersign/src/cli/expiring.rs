@@ -1,45 +1,52 @@
-//! `countersign expiring`: anchors and leaves that expire soon.
+//! `countersign expiring`: trust anchors and client certificates that expire soon.
 
 use clap::Args;
-use countersign_types::expiry::{Expiring as Entry, MAX_WITHIN_DAYS};
+use countersign_types::expiry::{Expiring as ExpiringCertificate, MAX_WITHIN_DAYS};
 
-use super::api::{ApiOptions, block_on};
+use super::{
+    api::{ApiOptions, block_on},
+    parse::duration,
+};
 use crate::{
-    failure::{Failure, Outcome},
-    output::{Output, Row, moment, moment_or_dash, note, text_or_dash},
+    failure::{CommandResult, Failure},
+    output::{Output, Row, note, text_or_dash, timestamp, timestamp_or_dash},
 };
 
-/// The exit code that says that something expires.
+/// The exit code when something expires.
 const EXPIRING: u8 = 3;
 
 #[derive(Args)]
 pub(crate) struct Expiring {
-    /// How far to look ahead, in days: `30d` or `30`
-    #[arg(long, value_name = "DAYS", default_value = "30d", value_parser = days)]
+    /// How far to look ahead, in whole days
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = days)]
     within: u64,
-    /// End with exit code 3 when something expires
+    /// Exit with code 3 if anything expires
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
     api: ApiOptions,
 }
 
+/// Reads a duration of whole days: the API counts in them. A plain number is in days here.
 fn days(text: &str) -> Result<u64, String> {
-    let number = text.strip_suffix('d').unwrap_or(text).parse();
-    number
-        .ok()
-        .filter(|days| *days <= MAX_WITHIN_DAYS)
-        .ok_or_else(|| format!("write a number of days up to {MAX_WITHIN_DAYS}, such as `30d`"))
+    const DAY: u64 = 24 * 60 * 60;
+    let whole = |seconds: u64| (seconds % DAY == 0).then_some(seconds / DAY);
+    let days = match text.parse() {
+        Ok(days) => Some(days),
+        Err(_) => duration(text).ok().and_then(|read| whole(read.as_secs())),
+    };
+    days.filter(|days| *days <= MAX_WITHIN_DAYS)
+        .ok_or_else(|| format!("write whole days up to {MAX_WITHIN_DAYS}, such as `30d`"))
 }
 
 impl Expiring {
-    pub(crate) fn run(self, output: Output) -> Outcome {
+    pub(crate) fn run(self, output: Output) -> CommandResult {
         let client = self.api.client()?;
         let certificates = client.certificates();
         let found = block_on(async { Ok(certificates.list_expiring(Some(self.within)).await?) })?;
         output.list(&found.data)?;
         if found.has_more {
-            note("there are more; look less far ahead to see the soonest alone");
+            note("there are more; shorten `--within` to see only the soonest");
         }
         if self.exit_code && !found.data.is_empty() {
             return Err(Failure::quiet(EXPIRING));
@@ -48,7 +55,7 @@ impl Expiring {
     }
 }
 
-impl Row for Entry {
+impl Row for ExpiringCertificate {
     const HEAD: &'static [&'static str] = &[
         "kind",
         "certificate",
@@ -65,8 +72,8 @@ impl Row for Entry {
             self.kind.as_str().to_owned(),
             id.unwrap_or_else(|| self.sha256.to_string()),
             text_or_dash(self.name.as_deref()),
-            moment(self.expires_at),
-            moment_or_dash(self.last_seen),
+            timestamp(self.expires_at),
+            timestamp_or_dash(self.last_seen),
             text_or_dash(requests.as_deref()),
         ]
     }

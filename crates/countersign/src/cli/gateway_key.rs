@@ -1,28 +1,23 @@
-//! `countersign gateway-key`: what gateways read their bundles with.
+//! `countersign gateway-key`: the keys that gateways fetch their bundles with.
 
-use clap::{Args, Subcommand};
-use countersign_server::store::{GatewayKey as Entry, Store};
+use clap::Subcommand;
+use countersign_server::store::{GatewayKey, Store};
 use countersign_types::{UnixSeconds, id::ApiKeyId, secret::Secret};
 use serde::Serialize;
 
-use super::operator::{KeyFile, Missing, name, on_store};
+use super::{
+    key_file::KeyFile,
+    noun::{OperatorVerb, Verb},
+    parse::name,
+};
 use crate::{
-    failure::Outcome,
-    output::{Output, Row, confirm, moment},
-    serve::StoreOptions,
+    failure::CommandResult,
+    output::{Output, Row, confirm, timestamp},
 };
 
-#[derive(Args)]
-pub(crate) struct GatewayKey {
-    #[command(flatten)]
-    store: StoreOptions,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
 #[derive(Subcommand)]
-enum Verb {
-    /// Make a gateway key, which is shown this once
+pub(crate) enum GatewayKeyVerb {
+    /// Create a gateway key; it is shown only once
     Create {
         /// Its name
         #[arg(long, value_parser = name)]
@@ -32,19 +27,19 @@ enum Verb {
     },
     /// List gateway keys
     List,
-    /// Delete a gateway key: gateways that have it get no more bundles
+    /// Delete a gateway key; gateways that use it get no more bundles
     Delete {
         /// The key, `key_...`
         id: ApiKeyId,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
 }
 
-/// A key as it is shown; `value` only when it was just made.
+/// A key as it is shown, with its `value` only when it was just created.
 #[derive(Serialize)]
-struct Shown {
+struct ShownKey {
     id: ApiKeyId,
     name: String,
     redacted_value: String,
@@ -60,32 +55,24 @@ struct Deleted {
     deleted: bool,
 }
 
-impl GatewayKey {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        on_store(&self.store, Missing::Fail, async |store| {
-            self.verb.call(&store, output).await
-        })
-    }
-}
-
-impl Verb {
-    async fn call(self, store: &Store, output: Output) -> Outcome {
+impl Verb<Store> for GatewayKeyVerb {
+    async fn run(self, store: &Store, output: Output) -> CommandResult {
         match self {
             Self::Create { name, to } => {
                 to.reserve()?;
                 let created = store.create_gateway_key(&name).await?;
                 let shown = to.keep(created.value)?;
-                output.one(&Shown::new(created.key, shown))?;
+                output.one(&ShownKey::new(created.key, shown))?;
                 to.remind();
                 Ok(())
             }
             Self::List => {
                 let keys = store.list_gateway_keys().await?;
-                let shown = keys.into_iter().map(|key| Shown::new(key, None));
+                let shown = keys.into_iter().map(|key| ShownKey::new(key, None));
                 output.list(&shown.collect::<Vec<_>>())
             }
             Self::Delete { id, yes } => {
-                confirm(&format!("delete {id}, so that it stops working?"), yes)?;
+                confirm(&format!("delete {id}? it stops working at once"), yes)?;
                 store.delete_gateway_key(&id).await?;
                 output.one(&Deleted { id, deleted: true })
             }
@@ -93,8 +80,10 @@ impl Verb {
     }
 }
 
-impl Shown {
-    fn new(key: Entry, value: Option<Secret>) -> Self {
+impl OperatorVerb for GatewayKeyVerb {}
+
+impl ShownKey {
+    fn new(key: GatewayKey, value: Option<Secret>) -> Self {
         Self {
             id: key.id,
             name: key.name,
@@ -105,7 +94,7 @@ impl Shown {
     }
 }
 
-impl Row for Shown {
+impl Row for ShownKey {
     const HEAD: &'static [&'static str] = &["id", "name", "key", "created"];
 
     fn cells(&self) -> Vec<String> {
@@ -114,7 +103,7 @@ impl Row for Shown {
             self.id.to_string(),
             self.name.clone(),
             shown.unwrap_or(&self.redacted_value).to_owned(),
-            moment(self.created_at),
+            timestamp(self.created_at),
         ]
     }
 }

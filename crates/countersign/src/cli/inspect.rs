@@ -1,5 +1,5 @@
-//! `countersign certificate inspect`: what a file is, and whether it would be accepted, judged
-//! here by the same code as at the server.
+//! `countersign certificate inspect`: shows what a file is, and checks it with the server's own
+//! code.
 
 use std::path::PathBuf;
 
@@ -9,25 +9,25 @@ use countersign_verify::certificate::{Facts, Rejection, inspect};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use super::certificate::read_bytes;
+use super::input::read_bytes;
 use crate::{
     clock,
-    failure::{Failure, Outcome},
+    failure::{CommandResult, Failure},
     output::{Output, Row, text_or_dash},
 };
 
 #[derive(Args)]
 pub(crate) struct Inspect {
-    /// The file; `-` is standard input
+    /// The file, or `-` for standard input
     file: PathBuf,
 }
 
-/// What is told about a file.
+/// What is reported about a file.
 #[derive(Serialize)]
-struct Told {
+struct FileReport {
     acceptable: bool,
     reasons: Vec<Reason>,
-    certificate: Option<Said>,
+    certificate: Option<CertificateReport>,
 }
 
 /// Why it would be refused.
@@ -37,9 +37,9 @@ struct Reason {
     message: String,
 }
 
-/// What the certificate says.
+/// The fields of the certificate.
 #[derive(Serialize)]
-struct Said {
+struct CertificateReport {
     subject: String,
     issuer: String,
     serial: String,
@@ -59,26 +59,26 @@ struct Said {
 }
 
 impl Inspect {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        // What is no text is looked at too: the reason then says what it is instead.
+    pub(crate) fn run(self, output: Output) -> CommandResult {
+        // A file that is not text is inspected too: the reason then says what it is, such as DER.
         let bytes = read_bytes(&self.file)?;
         let inspection = inspect(&String::from_utf8_lossy(&bytes), clock::unix_seconds());
-        let told = Told {
+        let report = FileReport {
             acceptable: inspection.reasons.is_empty(),
             reasons: inspection.reasons.iter().map(Reason::from).collect(),
-            certificate: inspection.facts.as_ref().map(Said::from),
+            certificate: inspection.facts.as_ref().map(CertificateReport::from),
         };
         if output.is_table() {
-            if let Some(said) = &told.certificate {
-                output.one(said)?;
+            if let Some(certificate) = &report.certificate {
+                output.one(certificate)?;
             }
-            for reason in &told.reasons {
+            for reason in &report.reasons {
                 output.text(&format!("refused: {} ({})\n", reason.message, reason.code))?;
             }
         } else {
-            output.value(&told)?;
+            output.value(&report)?;
         }
-        if told.acceptable {
+        if report.acceptable {
             return Ok(());
         }
         let shown = self.file.display();
@@ -97,7 +97,7 @@ impl From<&Rejection> for Reason {
     }
 }
 
-impl From<&Facts> for Said {
+impl From<&Facts> for CertificateReport {
     fn from(facts: &Facts) -> Self {
         let (from, to) = (facts.not_before(), facts.not_after());
         Self {
@@ -111,8 +111,10 @@ impl From<&Facts> for Said {
             path_length: facts.path_length(),
             key: facts.key_algorithm().to_owned(),
             signature: facts.signature_algorithm().to_owned(),
-            subject_key_identifier: facts.subject_key_identifier().map(hex),
-            authority_key_identifier: facts.authority_key_identifier().map(hex),
+            subject_key_identifier: facts.subject_key_identifier().map(|id| HEXLOWER.encode(id)),
+            authority_key_identifier: facts
+                .authority_key_identifier()
+                .map(|id| HEXLOWER.encode(id)),
             key_usage: facts.key_usage().map(<[_]>::to_vec),
             extended_key_usage: facts.extended_key_usage().map(<[_]>::to_vec),
             validity: format!("{} to {}", from.text, to.text),
@@ -120,11 +122,7 @@ impl From<&Facts> for Said {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    HEXLOWER.encode(bytes)
-}
-
-impl Row for Said {
+impl Row for CertificateReport {
     const HEAD: &'static [&'static str] = &[
         "subject",
         "issuer",

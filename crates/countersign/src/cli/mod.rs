@@ -1,4 +1,4 @@
-//! The command line: one file for each noun, the API's verbs in each.
+//! The command line: one file for each noun, with the API's verbs.
 
 mod admin_key;
 mod admin_listener;
@@ -11,15 +11,20 @@ mod declared;
 mod doctor;
 mod expiring;
 mod explain;
-pub(crate) mod gateway;
+mod gateway;
 mod gateway_key;
+mod input;
 mod inspect;
-mod operator;
-pub(crate) mod organization;
+mod key_file;
+mod noun;
+mod organization;
+mod parse;
 mod preview;
 mod project;
 mod rotation;
+mod scope;
 mod service_account;
+mod shown_once;
 mod toggle;
 mod usage;
 mod verify;
@@ -29,18 +34,20 @@ mod webhook;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use self::noun::{Noun, ProjectOptions};
 use crate::{
+    database::DatabaseOptions,
     dev,
-    failure::{Doing, Outcome},
+    failure::{CommandResult, Doing},
     output::{Format, Output},
     serve,
 };
 
-/// Mutual TLS for APIs that can be managed and proved
+/// Manage mutual TLS for your API, and prove what it enforces
 #[derive(Parser)]
 #[command(name = "countersign", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
-    /// How data is written: by default a table on a terminal, JSON in a pipe
+    /// The format of data: by default a table on a terminal, JSON in a pipe
     #[arg(
         short,
         long,
@@ -49,7 +56,7 @@ pub(crate) struct Cli {
         hide_possible_values = true
     )]
     #[arg(
-        help = "How data is written: table, json, jsonl or yaml [default: table on a terminal, json in a pipe]"
+        help = "Output format: table, json, jsonl or yaml [default: table on a terminal, json in a pipe]"
     )]
     output: Option<Format>,
     #[command(subcommand)]
@@ -60,52 +67,52 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the control plane
     Serve(serve::Serve),
-    /// Run everything on this machine, to try it out or to develop against
+    /// Run a control plane and a gateway on this machine, to try out or to develop against
     Dev(dev::Dev),
-    /// Run a gateway, or ask which gateways enforce what
+    /// Run a gateway, or list the gateways and what they enforce
     Gateway(gateway::Gateway),
-    /// Judge a client's chain as a gateway would, and tell the whole story
+    /// Check a client's certificate chain as a gateway would, and explain the verdict
     Verify(verify::Verify),
-    /// Tell why a gateway refused a request
+    /// Explain why a gateway refused a request
     Explain(explain::Explain),
-    /// Trust anchors: upload, activate, inspect
-    Certificate(certificate::Certificate),
-    /// Replace a trust anchor by another, step by step
-    Rotation(rotation::Rotation),
-    /// Show what would make the server as a file says; exit code 3 when something would change
+    /// Manage trust anchors: upload, activate, inspect
+    Certificate(Noun<certificate::CertificateVerb>),
+    /// Replace one trust anchor with another, step by step
+    Rotation(Noun<rotation::RotationVerb>),
+    /// Show the changes that bring the server in line with a file; exit code 3 if there are any
     Plan(declared::Plan),
-    /// Make the server as a file says
+    /// Bring the server in line with a file
     Apply(declared::Apply),
-    /// Write a file that says what is on the server
+    /// Write the server's trust anchors, and where each is active, to a file
     Export(declared::Export),
-    /// Anchors and client certificates that expire soon
+    /// List trust anchors and client certificates that expire soon
     Expiring(expiring::Expiring),
-    /// Projects
-    Project(project::Project),
-    /// Service accounts of a project, and their keys
-    ServiceAccount(service_account::ServiceAccount),
-    /// Keys of a project
-    ApiKey(api_key::ApiKey),
-    /// Admin keys of the organization
-    AdminKey(admin_key::AdminKey),
-    /// What was done, by which key
-    AuditLog(audit_log::AuditLog),
-    /// Addresses that are told of every event
-    Webhook(webhook::Webhook),
-    /// Organizations of this deployment (operator, works on the store)
-    Organization(organization::Organization),
-    /// Keys that gateways read their bundles with (operator, works on the store)
-    GatewayKey(gateway_key::GatewayKey),
-    /// The configuration of this machine
+    /// Manage projects
+    Project(Noun<project::ProjectVerb>),
+    /// Manage a project's service accounts and their keys
+    ServiceAccount(Noun<service_account::ServiceAccountVerb, ProjectOptions>),
+    /// Manage a project's API keys
+    ApiKey(Noun<api_key::ApiKeyVerb, ProjectOptions>),
+    /// Manage the organization's admin keys
+    AdminKey(Noun<admin_key::AdminKeyVerb>),
+    /// List and verify the audit log
+    AuditLog(Noun<audit_log::AuditLogVerb>),
+    /// Manage webhooks, which receive every event
+    Webhook(Noun<webhook::WebhookVerb>),
+    /// Manage the organizations in this machine's database (for the operator; needs no key)
+    Organization(Noun<organization::OrganizationVerb, DatabaseOptions>),
+    /// Manage the keys that gateways fetch their bundles with (for the operator; needs no key)
+    GatewayKey(Noun<gateway_key::GatewayKeyVerb, DatabaseOptions>),
+    /// Check or print this machine's configuration
     Config(configuration::Config),
-    /// Find out what is wrong here
+    /// Check this machine's set-up, and the server's
     Doctor(doctor::Doctor),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
         shell: Shell,
     },
-    /// Print the manual page, of one command if it is named
+    /// Print the manual page of the program or of one command
     Man {
         /// The command, such as `certificate upload`
         command: Vec<String>,
@@ -114,7 +121,7 @@ enum Command {
 
 impl Cli {
     /// Does what the command line asks for.
-    pub(crate) fn run(self) -> Outcome {
+    pub(crate) fn run(self) -> CommandResult {
         let output = Output::new(self.output);
         match self.command {
             Command::Serve(serve) => serve.run(),
@@ -144,13 +151,13 @@ impl Cli {
     }
 }
 
-fn completions(shell: Shell, output: Output) -> Outcome {
+fn completions(shell: Shell, output: Output) -> CommandResult {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut script);
     output.bytes(&script)
 }
 
-fn man(path: &[String], output: Output) -> Outcome {
+fn man(path: &[String], output: Output) -> CommandResult {
     let mut root = Cli::command();
     root.build();
     let mut command = &root;

@@ -1,37 +1,29 @@
-//! `countersign organization`: made by the operator, who needs no key.
+//! `countersign organization`: managed by the operator, who needs no key.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use countersign_server::store::{CreatedOrganization, NewAdminApiKey, Store};
 use countersign_types::{
     api_key::{AdminApiKey, Permission},
-    audit::Actor,
     id::OrganizationId,
-    organization::Organization as Entry,
+    organization::Organization,
 };
 use serde::Serialize;
 
 use super::{
-    admin_key::permission,
-    operator::{KeyFile, Missing, name, on_store},
-    service_account::KEEP_IT,
+    key_file::KeyFile,
+    noun::{OperatorVerb, Verb},
+    parse::{expires_in, name, permission},
+    shown_once::note_shown_once,
 };
 use crate::{
-    failure::Outcome,
-    output::{Output, Row, moment, note},
-    serve::StoreOptions,
+    database::create_admin_key,
+    failure::CommandResult,
+    output::{Output, Row, timestamp},
 };
 
-#[derive(Args)]
-pub(crate) struct Organization {
-    #[command(flatten)]
-    store: StoreOptions,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
 #[derive(Subcommand)]
-enum Verb {
-    /// Make an organization, and its first admin key, which is shown this once
+pub(crate) enum OrganizationVerb {
+    /// Create an organization and its first admin key, which is shown only once
     Create {
         /// Its name
         #[arg(long, value_parser = name)]
@@ -41,18 +33,18 @@ enum Verb {
     },
     /// List organizations
     List,
-    /// Make another admin key for an organization: the way back in when every key is lost
+    /// Create another admin key for an organization, to get back in after losing every key
     CreateKey {
         /// The organization, `org-...`
         id: OrganizationId,
         /// The key's name
         #[arg(long, value_parser = name)]
         name: String,
-        /// What it may do, several separated by commas [default: everything]
+        /// Its permissions, separated by commas [default: all]
         #[arg(long, value_name = "PERMISSION", value_delimiter = ',', value_parser = permission)]
         scopes: Option<Vec<Permission>>,
-        /// Seconds until it stops working [default: never]
-        #[arg(long, value_name = "SECONDS")]
+        /// How long the key is valid, such as `12h` or `30d` [default: for ever]
+        #[arg(long, value_name = "DURATION", value_parser = expires_in)]
         expires_in: Option<u32>,
     },
 }
@@ -61,24 +53,12 @@ enum Verb {
 #[derive(Serialize)]
 struct Created {
     #[serde(flatten)]
-    organization: Entry,
+    organization: Organization,
     admin_key: AdminApiKey,
 }
 
-impl Organization {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let missing = match self.verb {
-            Verb::Create { .. } => Missing::Make,
-            _ => Missing::Fail,
-        };
-        on_store(&self.store, missing, async |store| {
-            self.verb.call(&store, output).await
-        })
-    }
-}
-
-impl Verb {
-    async fn call(self, store: &Store, output: Output) -> Outcome {
+impl Verb<Store> for OrganizationVerb {
+    async fn run(self, store: &Store, output: Output) -> CommandResult {
         match self {
             Self::Create { name, to } => {
                 to.reserve()?;
@@ -108,34 +88,28 @@ impl Verb {
                     expires_in_seconds: expires_in,
                     permissions: scopes.unwrap_or_else(|| Permission::ALL.to_vec()),
                 };
-                output.one(&create_key(store, &id, new).await?)?;
-                note(KEEP_IT);
+                output.one(&create_admin_key(store, &id, new).await?)?;
+                note_shown_once();
                 Ok(())
             }
         }
     }
 }
 
-/// Makes an admin key as the operator.
-pub(crate) async fn create_key(
-    store: &Store,
-    organization: &OrganizationId,
-    new: NewAdminApiKey,
-) -> Outcome<AdminApiKey> {
-    let mut tx = store.write(organization, Actor::Operator).await?;
-    let created = tx.create_admin_api_key(new).await?;
-    tx.commit(created.events).await?;
-    Ok(created.answer)
+impl OperatorVerb for OrganizationVerb {
+    fn creates_database(&self) -> bool {
+        matches!(self, Self::Create { .. })
+    }
 }
 
-impl Row for Entry {
+impl Row for Organization {
     const HEAD: &'static [&'static str] = &["id", "name", "created"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.to_string(),
             self.name.clone(),
-            moment(self.created_at),
+            timestamp(self.created_at),
         ]
     }
 }

@@ -1,4 +1,4 @@
-//! A preview as people read it: who would be refused, who would pass, and how much is known.
+//! A preview as people read it: which workloads would be refused or accepted, and how much is known.
 
 use countersign_types::{
     UnixSeconds,
@@ -6,15 +6,15 @@ use countersign_types::{
 };
 
 use crate::{
-    failure::{Failure, Outcome},
-    output::{Output, Row, moment, printable, text_or_dash},
+    failure::{CommandResult, Failure},
+    output::{Output, Row, printable, text_or_dash, timestamp},
 };
 
-/// The exit code when anyone would be refused.
-const BREAKS: u8 = 3;
+/// The exit code when a workload would be refused.
+const WOULD_REFUSE: u8 = 3;
 
-/// Shows a preview; ends with exit code 3 when anyone would be refused.
-pub(super) fn show(found: &TogglePreview, output: Output) -> Outcome {
+/// Shows a preview; exit code 3 when a workload would be refused.
+pub(super) fn show(found: &TogglePreview, output: Output) -> CommandResult {
     if output.is_table() {
         tell(found, output)?;
     } else {
@@ -23,15 +23,15 @@ pub(super) fn show(found: &TogglePreview, output: Output) -> Outcome {
     if found.starts_to_fail.is_empty() {
         return Ok(());
     }
-    Err(Failure::quiet(BREAKS))
+    Err(Failure::quiet(WOULD_REFUSE))
 }
 
-fn tell(found: &TogglePreview, output: Output) -> Outcome {
+fn tell(found: &TogglePreview, output: Output) -> CommandResult {
     for (heading, list) in [
-        ("pass now and would be refused", &found.starts_to_fail),
-        ("are refused now and would pass", &found.starts_to_pass),
+        ("accepted now, would be refused", &found.starts_to_fail),
+        ("refused now, would be accepted", &found.starts_to_pass),
         (
-            "would be refused once this is enforced",
+            "would be refused once enforced",
             &found.would_fail_once_enforced,
         ),
     ] {
@@ -44,28 +44,26 @@ fn tell(found: &TogglePreview, output: Output) -> Outcome {
     output.text(&summary(found))
 }
 
-/// How much was looked at, and what is not known.
+/// How much was checked, and what is unknown.
 fn summary(found: &TogglePreview) -> String {
     let mut text = match found.since {
         Some(since) => format!(
-            "judged {} (requests: {}, chains: {}), seen since {}\nstill passing: {}, still refused: {}\n",
+            "checked {} (requests: {}, certificate chains: {}) seen since {}\nstill accepted: {}, still refused: {}\n",
             workloads(found.workloads),
             found.requests,
             found.identities,
-            moment(since),
+            timestamp(since),
             found.still_passing,
             found.still_failing,
         ),
-        None => {
-            "nothing was observed here, so this says nothing of who would be refused\n".to_owned()
-        }
+        None => "no traffic was observed here, so it is unknown who would be refused\n".to_owned(),
     };
     if found.since.is_some() && found.starts_to_fail.is_empty() {
-        text += "none of them would be refused for this change\n";
+        text += "this change would refuse none of them\n";
     }
     if found.unjudged > 0 {
         text += &format!(
-            "nothing is known of {} whose chains are not kept\n",
+            "{} could not be checked: their certificate chains are not kept\n",
             workloads(found.unjudged)
         );
     }
@@ -75,31 +73,31 @@ fn summary(found: &TogglePreview) -> String {
             .iter()
             .map(AsRef::as_ref)
             .collect();
-        text += &format!("nothing was observed of: {}\n", ids.join(", "));
+        text += &format!("no traffic was observed in: {}\n", ids.join(", "));
     }
     if let Some(last) = found.last_used {
-        text += &format!("last used {}\n", moment(last));
+        text += &format!("last used {}\n", timestamp(last));
     }
     text
 }
 
-/// What whoever is asked must know, in a few lines.
-pub(super) fn warning(found: &TogglePreview, lately: Option<UnixSeconds>) -> String {
+/// What to know before confirming, in a few lines.
+pub(super) fn warning(found: &TogglePreview, recent_use: Option<UnixSeconds>) -> String {
     let mut lines = Vec::new();
     if let Some(first) = found.starts_to_fail.first() {
         lines.push(format!(
-            "pass now and would be refused: {}; first {} ({}, requests: {}, last seen {})",
+            "accepted now, would be refused: {}; first {} ({}, requests: {}, last seen {})",
             workloads(found.starts_to_fail.len()),
             printable(&caller(first)),
             first.code.as_str(),
             first.requests,
-            moment(first.last_seen),
+            timestamp(first.last_seen),
         ));
     }
-    if let Some(last) = lately {
-        lines.push(format!("last used {}", moment(last)));
+    if let Some(last) = recent_use {
+        lines.push(format!("last used {}", timestamp(last)));
     }
-    lines.push("`--preview` tells the whole of it".to_owned());
+    lines.push("run it with `--preview` for the full list".to_owned());
     lines.join("\n")
 }
 
@@ -110,7 +108,7 @@ fn workloads(count: impl TryInto<u64>) -> String {
     }
 }
 
-/// Who calls, by what people know it by.
+/// The workload by the name that people know: its certificate's, else its key.
 fn caller(workload: &PreviewedWorkload) -> String {
     let leaf = workload.leaf.as_ref().map(name_of);
     leaf.unwrap_or_else(|| text_or_dash(workload.key.as_ref().map(AsRef::as_ref)))
@@ -143,7 +141,7 @@ impl Row for PreviewedWorkload {
             text_or_dash(self.key.as_ref().map(AsRef::as_ref)),
             text_or_dash(self.leaf.as_ref().map(name_of).as_deref()),
             self.code.as_str().to_owned(),
-            moment(self.last_seen),
+            timestamp(self.last_seen),
             self.requests.to_string(),
             format!("{share} %"),
             self.reason.clone(),

@@ -1,37 +1,29 @@
-//! `countersign project`.
+//! `countersign project`: the projects of an organization.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use countersign_client::{Client, ProjectListParams};
 use countersign_types::{
     id::ProjectId,
-    project::{Project as Entry, ProjectCreateRequest, ProjectUpdateRequest},
+    project::{Project, ProjectCreateRequest, ProjectUpdateRequest},
 };
 
-use super::api::{ApiOptions, ListOptions, block_on};
+use super::{api::ListOptions, noun::Verb};
 use crate::{
-    failure::Outcome,
-    output::{Output, Row, confirm, moment, moment_or_dash, text_or_dash},
+    failure::CommandResult,
+    output::{Output, Row, confirm, text_or_dash, timestamp, timestamp_or_dash},
 };
-
-#[derive(Args)]
-pub(crate) struct Project {
-    #[command(subcommand)]
-    verb: Verb,
-    #[command(flatten)]
-    api: ApiOptions,
-}
 
 #[derive(Subcommand)]
-enum Verb {
+pub(crate) enum ProjectVerb {
     /// List projects
     List {
-        /// Archived ones too
+        /// Include archived projects
         #[arg(long)]
         include_archived: bool,
         #[command(flatten)]
         list: ListOptions,
     },
-    /// Make a project
+    /// Create a project
     Create {
         /// Its name
         #[arg(long)]
@@ -50,25 +42,18 @@ enum Verb {
         #[arg(long)]
         name: String,
     },
-    /// Archive a project: its keys stop working, for good
+    /// Archive a project; its keys stop working for good
     Archive {
         /// The project, `proj_...`
         id: ProjectId,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
 }
 
-impl Project {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let client = self.api.client()?;
-        block_on(self.verb.call(&client, output))
-    }
-}
-
-impl Verb {
-    async fn call(self, client: &Client, output: Output) -> Outcome {
+impl Verb<Client> for ProjectVerb {
+    async fn run(self, client: &Client, output: Output) -> CommandResult {
         let projects = client.projects();
         let project = match self {
             Self::List {
@@ -98,10 +83,7 @@ impl Verb {
                 projects.update(&id, &change).await?
             }
             Self::Archive { id, yes } => {
-                confirm(
-                    &format!("archive {id}, so that its keys stop working?"),
-                    yes,
-                )?;
+                confirm(&format!("archive {id}? its keys stop working at once"), yes)?;
                 projects.archive(&id).await?
             }
         };
@@ -109,7 +91,7 @@ impl Verb {
     }
 }
 
-impl Row for Entry {
+impl Row for Project {
     const HEAD: &'static [&'static str] = &["id", "name", "status", "created", "archived"];
 
     fn cells(&self) -> Vec<String> {
@@ -117,8 +99,8 @@ impl Row for Entry {
             self.id.to_string(),
             text_or_dash(self.name.as_deref()),
             text_or_dash(self.status.as_deref()),
-            moment(self.created_at),
-            moment_or_dash(self.archived_at),
+            timestamp(self.created_at),
+            timestamp_or_dash(self.archived_at),
         ]
     }
 }

@@ -1,4 +1,4 @@
-//! `countersign rotation`: one trust anchor takes another's place.
+//! `countersign rotation`: replaces one trust anchor with another.
 
 use std::time::Duration;
 
@@ -10,49 +10,37 @@ use countersign_types::{
     id::{CertificateId, ProjectId, RotationId},
     preview::PreviewedLeaf,
     rotation::{
-        EndRotationRequest, Rotation as Turn, RotationProgress, RotationStatus,
-        StartRotationRequest,
+        EndRotationRequest, Rotation, RotationProgress, RotationStatus, StartRotationRequest,
     },
 };
 use futures_util::TryStreamExt;
 
-use super::{
-    api::{ApiOptions, ListOptions, block_on},
-    waiting::Wait,
-};
+use super::{api::ListOptions, noun::Verb, parse::duration, waiting::Wait};
 use crate::{
-    failure::{Failure, Outcome},
-    output::{Output, Row, moment, moment_or_dash, printable},
+    failure::{CommandResult, Failure},
+    output::{Output, Row, printable, timestamp, timestamp_or_dash},
 };
 
-/// The exit code of an end that workloads stand in the way of.
+/// The exit code when a rotation cannot go on because workloads would be refused.
 const NOT_READY: u8 = 3;
-/// How many workloads a table names.
+/// How many workloads a table lists.
 const MOST_SHOWN: usize = 20;
 
-#[derive(Args)]
-pub(crate) struct Rotation {
-    #[command(subcommand)]
-    verb: Verb,
-    #[command(flatten)]
-    api: ApiOptions,
-}
-
 #[derive(Subcommand)]
-enum Verb {
-    /// Activate a new anchor beside an old one, wherever the old one is active
+pub(crate) enum RotationVerb {
+    /// Activate a new trust anchor beside an old one, wherever the old one is active
     Start {
-        /// The certificate that goes, `cert_...`
+        /// The certificate to replace, `cert_...`
         old: CertificateId,
-        /// The certificate that comes, `cert_...`
+        /// The new certificate, `cert_...`
         new: CertificateId,
-        /// Only at this project, `proj_...`. May be given again
+        /// Only at this project, `proj_...`; may be repeated
         #[arg(long, value_name = "ID")]
         project: Vec<ProjectId>,
-        /// Refuse nothing for the new one until the rotation is finished
+        /// Keep the new one report-only until the rotation is finished
         #[arg(long)]
         report: bool,
-        /// Do it even if workloads would be refused at once
+        /// Proceed even if workloads will be refused at once
         #[arg(long)]
         force: bool,
         #[command(flatten)]
@@ -63,26 +51,26 @@ enum Verb {
         #[command(flatten)]
         list: ListOptions,
     },
-    /// Show who has moved and who has not
+    /// Show which workloads have moved and which have not
     Status {
         #[command(flatten)]
-        which: Which,
+        which: WhichRotation,
     },
-    /// Deactivate the old anchor; exit code 3 when workloads would be refused for it
+    /// Deactivate the old trust anchor; exit code 3 if workloads would be refused
     Finish {
         #[command(flatten)]
-        which: Which,
-        /// Do it even if workloads would be refused, or nothing is known
+        which: WhichRotation,
+        /// Proceed even if workloads will be refused, or nothing is known about them
         #[arg(long)]
         force: bool,
         #[command(flatten)]
         wait: Wait,
     },
-    /// Take back what the rotation activated; exit code 3 when workloads would be refused for it
+    /// Undo what the rotation activated; exit code 3 if workloads would be refused
     Abort {
         #[command(flatten)]
-        which: Which,
-        /// Do it even if workloads would be refused, or a scope be left with nothing enforced
+        which: WhichRotation,
+        /// Proceed even if workloads will be refused, or a scope is left with nothing enforced
         #[arg(long)]
         force: bool,
         #[command(flatten)]
@@ -91,23 +79,16 @@ enum Verb {
 }
 
 #[derive(Args)]
-struct Which {
-    /// The rotation, `rot_...` [default: the one that is in progress]
+pub(crate) struct WhichRotation {
+    /// The rotation, `rot_...` [default: the one in progress]
     id: Option<RotationId>,
-    /// Count workloads that were seen within this time, such as `12h` or `7d`
-    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = duration)]
+    /// Count only workloads that called within this time, such as `12h` or `7d`
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration)]
     seen_within: Duration,
 }
 
-impl Rotation {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let client = self.api.client()?;
-        block_on(self.verb.call(&client, output))
-    }
-}
-
-impl Verb {
-    async fn call(self, client: &Client, output: Output) -> Outcome {
+impl Verb<Client> for RotationVerb {
+    async fn run(self, client: &Client, output: Output) -> CommandResult {
         let rotations = client.rotations();
         match self {
             Self::Start {
@@ -152,13 +133,13 @@ impl Verb {
     }
 }
 
-impl Which {
-    /// The rotation that is named, or the only one in progress.
-    async fn find(&self, client: &Client) -> Outcome<RotationId> {
+impl WhichRotation {
+    /// The given rotation, or the only one in progress.
+    async fn find(&self, client: &Client) -> CommandResult<RotationId> {
         if let Some(id) = &self.id {
             return Ok(id.clone());
         }
-        let all: Vec<Turn> = client
+        let all: Vec<Rotation> = client
             .rotations()
             .stream(&ListParams::default())
             .try_collect()
@@ -169,9 +150,9 @@ impl Which {
         match (open.next(), open.next()) {
             (Some(one), None) => Ok(one.id),
             (None, _) => Err(Failure::usage("no rotation is in progress")
-                .hint("`countersign rotation list` shows those that were")),
+                .hint("run `countersign rotation list` to see past ones")),
             (Some(_), Some(_)) => Err(Failure::usage("several rotations are in progress")
-                .hint("name one: `countersign rotation list` shows them")),
+                .hint("give its id; `countersign rotation list` shows them")),
         }
     }
 
@@ -182,15 +163,15 @@ impl Which {
         }
     }
 
-    /// Shows how it ended; or why it did not, and who stands in the way.
+    /// Shows the ended rotation; or, if it was refused, the workloads that block it.
     async fn ended(
         &self,
         client: &Client,
         id: &RotationId,
-        ended: Result<countersign_client::Response<Turn>, Error>,
+        ended: Result<countersign_client::Response<Rotation>, Error>,
         output: Output,
         wait: &Wait,
-    ) -> Outcome {
+    ) -> CommandResult {
         match ended {
             Ok(ended) => {
                 output.one(&ended.value)?;
@@ -200,7 +181,7 @@ impl Which {
                 let rotations = client.rotations();
                 let shown = rotations.retrieve(id, Some(self.seen_within)).await?;
                 show(&shown.value, output)?;
-                let hint = "what stands in the way is listed above; `--force` goes over who would be refused";
+                let hint = "the blocking workloads are listed above; `--force` proceeds even if workloads will be refused";
                 Err(Failure::from(error).hint(hint).with_exit(NOT_READY))
             }
             Err(error) => Err(error.into()),
@@ -208,26 +189,26 @@ impl Which {
     }
 }
 
-/// A start that workloads stand in the way of has an exit code of its own.
+/// A start that is blocked by workloads has an exit code of its own.
 fn not_ready(error: Error) -> Failure {
     if error.code() != Some(ErrorCode::RotationNotReady) {
         return error.into();
     }
     Failure::from(error)
-        .hint("`certificate activate NEW --preview` names them; `--force` goes over them")
+        .hint("`countersign certificate activate NEW --preview` lists them; `--force` proceeds even if workloads will be refused")
         .with_exit(NOT_READY)
 }
 
-/// Writes a rotation; for people, with its progress in words.
-fn show(rotation: &Turn, output: Output) -> Outcome {
+/// Shows a rotation; a table is followed by its progress in words.
+fn show(rotation: &Rotation, output: Output) -> CommandResult {
     output.one(rotation)?;
     let Some(progress) = rotation.progress.as_ref().filter(|_| output.is_table()) else {
         return Ok(());
     };
-    output.text(&told(progress))
+    output.text(&progress_text(progress))
 }
 
-fn told(progress: &RotationProgress) -> String {
+fn progress_text(progress: &RotationProgress) -> String {
     let RotationProgress {
         observed,
         moved_count,
@@ -238,16 +219,16 @@ fn told(progress: &RotationProgress) -> String {
     } = progress;
     let mut lines = Vec::new();
     if *observed == 0 {
-        lines.push("nothing is known of who calls here".to_owned());
+        lines.push("no workloads were observed here".to_owned());
     } else {
         lines.push(format!(
             "{observed} workloads seen since {}: {moved_count} moved, {remaining_count} not yet, \
              {failing_count} would be refused after `finish`",
-            moment(progress.since)
+            timestamp(progress.since)
         ));
     }
     if *unjudged_count > 0 {
-        lines.push(format!("{unjudged_count} cannot be judged"));
+        lines.push(format!("{unjudged_count} cannot be checked"));
     }
     for one in progress.failing.iter().take(MOST_SHOWN) {
         let who = who(
@@ -259,7 +240,7 @@ fn told(progress: &RotationProgress) -> String {
             one.code.as_str(),
             leaf(one.leaf.as_ref()),
             one.requests,
-            moment(one.last_seen)
+            timestamp(one.last_seen)
         ));
     }
     for one in progress.remaining.iter().take(MOST_SHOWN) {
@@ -271,7 +252,7 @@ fn told(progress: &RotationProgress) -> String {
             "not moved: {who}, {}, {} requests, last {}",
             leaf(one.leaf.as_ref()),
             one.requests,
-            moment(one.last_seen)
+            timestamp(one.last_seen)
         ));
     }
     for key in progress.unseen.iter().take(MOST_SHOWN) {
@@ -293,25 +274,7 @@ fn leaf(leaf: Option<&PreviewedLeaf>) -> String {
     )
 }
 
-/// A time such as `90s`, `12h` or `7d`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "give a whole number with `s`, `m`, `h` or `d`, such as `7d`".to_owned();
-    let (number, unit) = text
-        .split_at_checked(text.len().saturating_sub(1))
-        .ok_or_else(wrong)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let whole = number.checked_mul(seconds).filter(|whole| *whole > 0);
-    whole.map(Duration::from_secs).ok_or_else(wrong)
-}
-
-impl Row for Turn {
+impl Row for Rotation {
     const HEAD: &'static [&'static str] = &["id", "old", "new", "status", "at", "started", "ended"];
 
     fn cells(&self) -> Vec<String> {
@@ -320,7 +283,7 @@ impl Row for Turn {
             RotationStatus::Finished => "finished",
             RotationStatus::Aborted => "aborted",
         };
-        let places: Vec<String> = self
+        let scopes: Vec<String> = self
             .scopes
             .iter()
             .map(|scope| match &scope.project_id {
@@ -333,9 +296,9 @@ impl Row for Turn {
             self.old_certificate_id.to_string(),
             self.new_certificate_id.to_string(),
             status.to_owned(),
-            places.join(", "),
-            moment(self.created_at),
-            moment_or_dash(self.ended_at),
+            scopes.join(", "),
+            timestamp(self.created_at),
+            timestamp_or_dash(self.ended_at),
         ]
     }
 }

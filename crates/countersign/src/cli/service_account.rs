@@ -1,46 +1,39 @@
-//! `countersign service-account`: who calls as a project.
+//! `countersign service-account`: the accounts that call as a project.
 
-use clap::{Args, Subcommand};
-use countersign_client::{Client, ServiceAccounts};
+use clap::Subcommand;
+use countersign_client::ServiceAccounts;
 use countersign_types::{
-    id::{ProjectId, ServiceAccountId},
+    id::ServiceAccountId,
     project::{
-        DeletedServiceAccount, ServiceAccount as Entry, ServiceAccountApiKey,
+        DeletedServiceAccount, ServiceAccount, ServiceAccountApiKey,
         ServiceAccountApiKeyCreateRequest, ServiceAccountCreateRequest, ServiceAccountCreated,
         ServiceAccountRole, ServiceAccountUpdateRequest,
     },
 };
 
-use super::api::{ApiOptions, ListOptions, block_on};
+use super::{
+    api::ListOptions,
+    noun::{ProjectClient, Verb},
+    shown_once::note_shown_once,
+};
 use crate::{
-    failure::Outcome,
-    output::{Output, Row, confirm, moment, note, text_or_dash},
+    failure::CommandResult,
+    output::{Output, Row, confirm, text_or_dash, timestamp},
 };
 
-#[derive(Args)]
-pub(crate) struct ServiceAccount {
-    /// The project, `proj_...` [env: OPENAI_PROJECT_ID]
-    #[arg(long, global = true, value_name = "ID")]
-    project: Option<ProjectId>,
-    #[command(subcommand)]
-    verb: Verb,
-    #[command(flatten)]
-    api: ApiOptions,
-}
-
 #[derive(Subcommand)]
-enum Verb {
+pub(crate) enum ServiceAccountVerb {
     /// List a project's service accounts
     List {
         #[command(flatten)]
         list: ListOptions,
     },
-    /// Make a service account, and its first key, which is shown this once
+    /// Create a service account and its first key, which is shown only once
     Create {
         /// Its name
         #[arg(long)]
         name: String,
-        /// Make no key
+        /// Create no key
         #[arg(long)]
         no_key: bool,
     },
@@ -65,11 +58,11 @@ enum Verb {
     Delete {
         /// The service account, `svc_acct_...`
         id: ServiceAccountId,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Make another key, which is shown this once
+    /// Create another key; it is shown only once
     CreateKey {
         /// The service account, `svc_acct_...`
         id: ServiceAccountId,
@@ -87,17 +80,9 @@ fn role(text: &str) -> Result<ServiceAccountRole, String> {
         .ok_or_else(|| "a role is `owner`, `member` or `none`".to_owned())
 }
 
-impl ServiceAccount {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let project = super::api::needed_project(self.project)?;
-        let client = self.api.client()?;
-        block_on(self.verb.call(&client, &project, output))
-    }
-}
-
-impl Verb {
-    async fn call(self, client: &Client, project: &ProjectId, output: Output) -> Outcome {
-        let accounts = client.service_accounts(project);
+impl Verb<ProjectClient> for ServiceAccountVerb {
+    async fn run(self, on: &ProjectClient, output: Output) -> CommandResult {
+        let accounts = on.client.service_accounts(&on.project);
         match self {
             Self::List { list } => {
                 let entries = accounts.stream(&list.params());
@@ -116,17 +101,19 @@ impl Verb {
             Self::CreateKey { id, name } => {
                 let request = ServiceAccountApiKeyCreateRequest { name, scopes: None };
                 output.one(&accounts.create_api_key(&id, &request).await?.value)?;
-                note(KEEP_IT);
+                note_shown_once();
                 Ok(())
             }
         }
     }
 }
 
-/// Said whenever a key was shown.
-pub(super) const KEEP_IT: &str = "note: the key is shown this once; keep it in a safe place";
-
-async fn create(accounts: &ServiceAccounts, name: String, no_key: bool, output: Output) -> Outcome {
+async fn create(
+    accounts: &ServiceAccounts,
+    name: String,
+    no_key: bool,
+    output: Output,
+) -> CommandResult {
     let request = ServiceAccountCreateRequest {
         name,
         create_service_account_only: no_key.then_some(true),
@@ -134,12 +121,12 @@ async fn create(accounts: &ServiceAccounts, name: String, no_key: bool, output: 
     let created = accounts.create(&request).await?.value;
     output.one(&created)?;
     if created.api_key.is_some() {
-        note(KEEP_IT);
+        note_shown_once();
     }
     Ok(())
 }
 
-impl Row for Entry {
+impl Row for ServiceAccount {
     const HEAD: &'static [&'static str] = &["id", "name", "role", "created"];
 
     fn cells(&self) -> Vec<String> {
@@ -147,7 +134,7 @@ impl Row for Entry {
             self.id.to_string(),
             self.name.clone(),
             self.role.as_str().to_owned(),
-            moment(self.created_at),
+            timestamp(self.created_at),
         ]
     }
 }
@@ -161,7 +148,7 @@ impl Row for ServiceAccountCreated {
             self.id.to_string(),
             self.name.clone(),
             self.role.as_str().to_owned(),
-            moment(self.created_at),
+            timestamp(self.created_at),
             text_or_dash(key.map(|key| key.id.as_str())),
             text_or_dash(key.map(|key| key.value.reveal())),
         ]
@@ -175,7 +162,7 @@ impl Row for ServiceAccountApiKey {
         vec![
             self.id.to_string(),
             self.name.clone(),
-            moment(self.created_at),
+            timestamp(self.created_at),
             self.value.reveal().to_owned(),
         ]
     }

@@ -1,5 +1,5 @@
-//! `countersign certificate activate` and `deactivate`: what a change would do is looked at before
-//! it is made, where the server knows.
+//! `countersign certificate activate` and `deactivate`: the change is previewed before it is made,
+//! on servers that can preview.
 
 use clap::Args;
 use countersign_client::{Client, Response};
@@ -11,20 +11,20 @@ use countersign_types::{
     preview::TogglePreview,
 };
 
-use super::{certificate::AtScope, preview, waiting::Wait};
+use super::{preview, scope::AtScope, waiting::Wait};
 use crate::{
-    failure::Outcome,
+    failure::CommandResult,
     output::{Output, ask, note},
 };
 
-/// An anchor that was used within so many seconds is not deactivated unasked: seven days.
-const LATELY: UnixSeconds = 7 * 24 * 60 * 60;
+/// Deactivating a trust anchor that was used within this many seconds needs confirmation: 7 days.
+const RECENTLY: UnixSeconds = 7 * 24 * 60 * 60;
 
 #[derive(Debug, Args)]
 pub(super) struct Activate {
     #[command(flatten)]
     toggle: Toggle,
-    /// Refuse nothing for them: judge, count and log what would be refused
+    /// Report only: check requests, count and log what would be refused, but refuse nothing
     #[arg(long)]
     report: bool,
 }
@@ -42,10 +42,10 @@ struct Toggle {
     ids: Vec<CertificateId>,
     #[command(flatten)]
     scope: AtScope,
-    /// Change nothing: say who would be refused and who would pass; exit code 3 when anyone would be refused
+    /// Change nothing; show which workloads would be refused or accepted. Exit code 3 if any would be refused
     #[arg(long, conflicts_with_all = ["wait", "yes"])]
     preview: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -53,7 +53,7 @@ struct Toggle {
 }
 
 impl Activate {
-    pub(super) async fn call(self, client: &Client, output: Output) -> Outcome {
+    pub(super) async fn call(self, client: &Client, output: Output) -> CommandResult {
         let enforcement = if self.report {
             Enforcement::Report
         } else {
@@ -71,10 +71,11 @@ impl Activate {
             let found = certificates.preview_activate(&scope, &ids, enforcement);
             return preview::show(&found.await?.value, output);
         }
-        // What was enforced and is only reported from now on lets nobody in any more.
-        if !yes && knows_previews(client).await? {
+        // `--report` is previewed too: a trust anchor that was enforced and becomes report-only no longer
+        // lets anyone in.
+        if !yes && supports_previews(client).await? {
             let found = certificates.preview_activate(&scope, &ids, enforcement);
-            consider(&found.await?.value, "activate", &ids)?;
+            confirm_if_used(&found.await?.value, "activate", &ids)?;
         }
         let done = certificates.activate_as(&scope, &ids, enforcement).await?;
         finish(client, output, &wait, &done).await
@@ -82,7 +83,7 @@ impl Activate {
 }
 
 impl Deactivate {
-    pub(super) async fn call(self, client: &Client, output: Output) -> Outcome {
+    pub(super) async fn call(self, client: &Client, output: Output) -> CommandResult {
         let Toggle {
             ids,
             scope,
@@ -95,9 +96,9 @@ impl Deactivate {
             let found = certificates.preview_deactivate(&scope, &ids).await?;
             return preview::show(&found.value, output);
         }
-        if !yes && knows_previews(client).await? {
+        if !yes && supports_previews(client).await? {
             let found = certificates.preview_deactivate(&scope, &ids).await?;
-            consider(&found.value, "deactivate", &ids)?;
+            confirm_if_used(&found.value, "deactivate", &ids)?;
         }
         let done = certificates.deactivate(&scope, &ids).await?;
         finish(client, output, &wait, &done).await
@@ -109,14 +110,14 @@ async fn finish(
     output: Output,
     wait: &Wait,
     done: &Response<CertificateToggle>,
-) -> Outcome {
+) -> CommandResult {
     output.list(&done.value.data)?;
     wait.for_gateways(client, done.revision).await
 }
 
-/// Whether there is anything to look at: another server than Countersign refuses the question, or
-/// does not know it, and is then used as ever.
-async fn knows_previews(client: &Client) -> Outcome<bool> {
+/// Whether the server can preview. One that is not Countersign answers this question with an error,
+/// and is then used without a preview.
+async fn supports_previews(client: &Client) -> CommandResult<bool> {
     match client.countersign().extensions().await {
         Ok(known) => Ok(known.iter().any(|one| one == extension::PREVIEW)),
         Err(error) if matches!(error.status(), Some(400..=499)) => Ok(false),
@@ -124,16 +125,16 @@ async fn knows_previews(client: &Client) -> Outcome<bool> {
     }
 }
 
-/// Asks before a change that takes something from whoever was seen.
-fn consider(found: &TogglePreview, verb: &str, ids: &[CertificateId]) -> Outcome {
-    let lately = found
+/// Asks for confirmation when observed workloads would be refused, or the anchor was used recently.
+fn confirm_if_used(found: &TogglePreview, verb: &str, ids: &[CertificateId]) -> CommandResult {
+    let recent_use = found
         .last_used
-        .filter(|last| found.judged_at.saturating_sub(*last) <= LATELY);
-    if found.starts_to_fail.is_empty() && lately.is_none() {
+        .filter(|last| found.judged_at.saturating_sub(*last) <= RECENTLY);
+    if found.starts_to_fail.is_empty() && recent_use.is_none() {
         return Ok(());
     }
-    note(&preview::warning(found, lately));
+    note(&preview::warning(found, recent_use));
     let names: Vec<&str> = ids.iter().map(CertificateId::as_str).collect();
     let question = format!("{verb} {}?", names.join(", "));
-    ask(&question, "this touches traffic that was observed")
+    ask(&question, "this affects observed traffic")
 }

@@ -1,5 +1,4 @@
-//! How certificates are used, as tables show it: a line for each scope where one let requests
-//! through.
+//! Certificate usage as tables show it: a line for each scope at which a certificate was used.
 
 use countersign_types::{
     certificate::ScopedCertificate,
@@ -8,9 +7,9 @@ use countersign_types::{
 };
 use serde::Serialize;
 
-use crate::output::{Row, moment, moment_or_dash, text_or_dash};
+use crate::output::{Row, text_or_dash, timestamp, timestamp_or_dash};
 
-/// A certificate's usage at one scope, or that there is none.
+/// A certificate's usage at one scope; without a scope, it was never used.
 #[derive(Serialize)]
 pub(super) struct UsageLine {
     id: CertificateId,
@@ -18,7 +17,7 @@ pub(super) struct UsageLine {
     scope: Option<ScopeUsage>,
 }
 
-/// The lines of a certificate: one without a scope when it was never used.
+/// The lines of a certificate.
 pub(super) fn lines(
     id: &CertificateId,
     name: Option<&str>,
@@ -42,7 +41,7 @@ pub(super) fn all_lines(certificates: &[ScopedCertificate]) -> Vec<UsageLine> {
     certificates.iter().flat_map(of).collect()
 }
 
-/// Where a certificate is active.
+/// A scope as tables show it.
 fn scope(project: Option<&ProjectId>) -> String {
     project.map_or_else(|| "organization".to_owned(), ToString::to_string)
 }
@@ -72,7 +71,7 @@ impl Row for UsageLine {
             self.id.to_string(),
             text_or_dash(self.name.as_deref()),
             text_or_dash(of.map(|of| scope(of.project_id.as_ref())).as_deref()),
-            moment_or_dash(of.map(|of| of.last_used)),
+            timestamp_or_dash(of.map(|of| of.last_used)),
             text_or_dash(of.map(|of| windows(of.requests)).as_deref()),
             text_or_dash(of.map(|of| windows(of.leaves)).as_deref()),
         ]
@@ -96,11 +95,11 @@ impl Row for CertificateUse {
         vec![
             self.leaf.subject.clone(),
             self.leaf.sha256.to_string(),
-            moment_or_dash(self.leaf.expires_at),
+            timestamp_or_dash(self.leaf.expires_at),
             id(self.project_id.as_ref().map(AsRef::as_ref)),
             id(self.api_key_id.as_ref().map(AsRef::as_ref)),
             scope(self.active_at_project_id.as_ref()),
-            moment(self.last_seen),
+            timestamp(self.last_seen),
             windows(self.requests),
         ]
     }

@@ -1,7 +1,7 @@
-//! `countersign verify`: judges a chain as a gateway would, without one: against anchors from
-//! files, or against what is active at a project of a server.
+//! `countersign verify`: checks a chain as a gateway would, without one: against trust anchors from
+//! files, or against those that are active at a project of a server.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use countersign_client::{Client, ListParams};
@@ -22,19 +22,23 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 
 use crate::{
-    cli::api::{ApiOptions, block_on},
+    cli::{
+        api::{ApiOptions, block_on},
+        input::read_text,
+        parse::time,
+    },
     clock,
-    failure::{Doing, Failure, Outcome},
-    output::{Output, moment, printable},
+    failure::{CommandResult, Doing, Failure},
+    output::{Output, printable, timestamp},
 };
 
-/// Judge a client's chain as a gateway would, and tell the whole story
+/// Check a client's certificate chain as a gateway would, and explain the verdict
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// PEM file of the client's chain, the leaf first; `-` reads standard input
+    /// PEM file of the client's chain, leaf first, or `-` for standard input
     #[arg(long, value_name = "FILE")]
     chain: PathBuf,
-    /// PEM file of anchors; each certificate in it is one. May be given again
+    /// PEM file of trust anchors, one or more certificates; may be repeated
     #[arg(
         long,
         value_name = "FILE",
@@ -42,14 +46,14 @@ pub(crate) struct Verify {
         conflicts_with = "project"
     )]
     anchor: Vec<PathBuf>,
-    /// Judge against what is active at this project and its organization
+    /// Check against the trust anchors active at this project and its organization
     #[arg(long, value_name = "ID")]
     project: Option<ProjectId>,
-    /// CEL policy of every anchor from a file
+    /// CEL policy for every trust anchor from a file
     #[arg(long, value_name = "CEL", requires = "anchor")]
     policy: Option<String>,
-    /// Moment to judge at, in Unix seconds [default: now]
-    #[arg(long, value_name = "UNIX")]
+    /// Time to check at (RFC 3339 or Unix seconds) [default: now]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<UnixSeconds>,
     #[command(flatten)]
     api: ApiOptions,
@@ -60,9 +64,9 @@ pub(crate) struct Verify {
 struct Report<'a> {
     /// `permit`, `no_anchor_applies` or `denial`.
     verdict: &'static str,
-    /// The code that the client would be told; null when the chain passes.
+    /// The code that the client would get; null when the chain is accepted.
     code: Option<&'static str>,
-    /// The anchor that decided; null when none did.
+    /// The trust anchor that decided; null when none did.
     anchor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<UnixSeconds>,
@@ -70,17 +74,17 @@ struct Report<'a> {
     trace: &'a [Finding],
 }
 
-/// What is judged against, and at which scope.
+/// The trust anchors to check against, and the scope.
 struct Trust {
     set: TrustSet,
     scope: Scope,
-    /// The file that each anchor came from, in order; empty for a server's.
+    /// The file of each trust anchor, in order; empty for a server's.
     files: Vec<PathBuf>,
 }
 
 impl Verify {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let chain = read(&self.chain)?;
+    pub(crate) fn run(self, output: Output) -> CommandResult {
+        let chain = read_text(&self.chain)?;
         let presented = Presented::from_pem(&chain)
             .doing(format_args!("read the chain in `{}`", self.chain.display()))?;
         let trust = match &self.project {
@@ -92,21 +96,21 @@ impl Verify {
         report(&verdict, &trust, output)
     }
 
-    fn trust_of_files(&self) -> Outcome<Trust> {
+    fn trust_of_files(&self) -> CommandResult<Trust> {
         if let Some(policy) = &self.policy {
             Policy::compile(policy).map_err(Failure::usage)?;
         }
         let mut pems = Vec::new();
         let mut files = Vec::new();
         for path in &self.anchor {
-            let text = read(path)?;
+            let text = read_text(path)?;
             let blocks = certificates(&text);
             if blocks.is_empty() {
                 return Err(Failure::new(format_args!(
-                    "`{}` holds no certificate in PEM",
+                    "`{}` holds no PEM certificate",
                     path.display()
                 ))
-                .hint("`countersign certificate inspect FILE` says what the file is"));
+                .hint("run `countersign certificate inspect FILE` to see what the file is"));
             }
             files.extend(std::iter::repeat_n(path.clone(), blocks.len()));
             pems.extend(blocks);
@@ -118,7 +122,7 @@ impl Verify {
         })
     }
 
-    fn trust_of_server(&self, project: &ProjectId) -> Outcome<Trust> {
+    fn trust_of_server(&self, project: &ProjectId) -> CommandResult<Trust> {
         let client = self.api.client()?;
         let bundle = block_on(bundle(&client, project))?;
         Ok(Trust {
@@ -129,8 +133,8 @@ impl Verify {
     }
 }
 
-/// What a gateway would be given of this project, read through the public API.
-async fn bundle(client: &Client, project: &ProjectId) -> Outcome<OrganizationBundle> {
+/// The bundle that a gateway would get for this project, put together through the public API.
+async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<OrganizationBundle> {
     let of_organization = enforced(client, &Scope::Organization).await?;
     let of_project = enforced(client, &Scope::Project(project.clone())).await?;
     let mut certificates: Vec<BundleCertificate> = Vec::new();
@@ -161,7 +165,7 @@ async fn bundle(client: &Client, project: &ProjectId) -> Outcome<OrganizationBun
     })
 }
 
-async fn enforced(client: &Client, scope: &Scope) -> Outcome<Vec<CertificateId>> {
+async fn enforced(client: &Client, scope: &Scope) -> CommandResult<Vec<CertificateId>> {
     let listed = client.certificates().stream(scope, &ListParams::default());
     let enforced = listed.try_filter_map(|entry| async move {
         let is_enforced = entry.active && entry.enforcement.is_none();
@@ -170,7 +174,7 @@ async fn enforced(client: &Client, scope: &Scope) -> Outcome<Vec<CertificateId>>
     Ok(enforced.try_collect().await?)
 }
 
-fn report(verdict: &Verdict, trust: &Trust, output: Output) -> Outcome {
+fn report(verdict: &Verdict, trust: &Trust, output: Output) -> CommandResult {
     let report = match verdict {
         Verdict::Permit(permit) => Report {
             verdict: "permit",
@@ -195,7 +199,7 @@ fn report(verdict: &Verdict, trust: &Trust, output: Output) -> Outcome {
         },
     };
     if output.is_table() {
-        output.text(&trust.story(&report))?;
+        output.text(&trust.text(&report))?;
     } else {
         output.value(&report)?;
     }
@@ -206,7 +210,7 @@ fn report(verdict: &Verdict, trust: &Trust, output: Output) -> Outcome {
 }
 
 impl Trust {
-    /// The anchor as whoever asked knows it: by its file, or by its id.
+    /// The trust anchor by the name the user knows: its file, or its id.
     fn name(&self, anchor: &CertificateId) -> String {
         let number = anchor.as_str().strip_prefix(CertificateId::PREFIX);
         let place = number.and_then(|number| number.parse::<usize>().ok());
@@ -215,47 +219,31 @@ impl Trust {
     }
 
     /// The verdict as people read it.
-    fn story(&self, report: &Report<'_>) -> String {
-        let mut story = match (&report.anchor, report.code) {
+    fn text(&self, report: &Report<'_>) -> String {
+        let mut text = match (&report.anchor, report.code) {
             (Some(anchor), _) => format!("permit: verified by {}\n", printable(anchor)),
-            (None, None) => "permit: no anchor is active, so no certificate is asked for\n".into(),
+            (None, None) => {
+                "permit: no trust anchor is active, so no certificate is needed\n".into()
+            }
             (None, Some(code)) => format!("denial: {code}\n"),
         };
         if let Some(end) = report.expires_at {
-            story += &format!("  holds until {}\n", moment(end));
+            text += &format!("  valid until {}\n", timestamp(end));
         }
         for finding in report.trace {
             let anchor = finding.anchor.as_ref().map(|(id, _)| self.name(id));
-            story += &format!(
+            text += &format!(
                 "  {}{}\n    fix: {}\n",
                 anchor.map_or_else(String::new, |anchor| format!("{}: ", printable(&anchor))),
                 printable(&finding.reason.to_string()),
                 finding.reason.fix()
             );
         }
-        story
+        text
     }
 }
 
-fn read(path: &std::path::Path) -> Outcome<String> {
-    let bytes = if path.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes)
-            .doing("read standard input")?;
-        bytes
-    } else {
-        fs::read(path).doing(format_args!("read `{}`", path.display()))?
-    };
-    String::from_utf8(bytes).map_err(|_| {
-        Failure::new(format_args!(
-            "`{}` is not text; PEM is wanted",
-            path.display()
-        ))
-        .hint("`openssl x509 -inform DER -in FILE -out FILE.pem` makes PEM of DER")
-    })
-}
-
-/// The certificate blocks of a PEM text, each as a PEM text of its own.
+/// The certificates of a PEM file, each as PEM of its own.
 fn certificates(text: &str) -> Vec<String> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";

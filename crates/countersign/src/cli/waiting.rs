@@ -7,36 +7,41 @@ use countersign_client::Client;
 use countersign_types::bundle::Gateways;
 use tokio::time::{Instant, sleep};
 
+use super::parse::duration;
 use crate::{
-    failure::{Failure, Outcome},
+    failure::{CommandResult, Failure},
     output::note,
 };
 
-/// How long between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
+/// How often the gateways' state is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Whether to wait for the gateways.
 #[derive(Debug, Args)]
 pub(super) struct Wait {
-    /// Return once every live gateway enforces the change; fail and name those that do not
+    /// Return once every live gateway enforces the change; otherwise fail and name those that do not
     #[arg(long)]
     wait: bool,
-    /// Seconds to wait at most
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "wait")]
-    wait_seconds: u64,
+    /// How long to wait, such as `90s`
+    #[arg(long, alias = "wait-seconds", value_name = "DURATION", default_value = "30s", requires = "wait", value_parser = duration)]
+    wait_timeout: Duration,
 }
 
 impl Wait {
     /// Waits for a change, if that was asked for.
-    pub(super) async fn for_gateways(&self, client: &Client, revision: Option<u64>) -> Outcome {
+    pub(super) async fn for_gateways(
+        &self,
+        client: &Client,
+        revision: Option<u64>,
+    ) -> CommandResult {
         if !self.wait {
             return Ok(());
         }
         let revision = revision.ok_or_else(|| {
-            Failure::new("this server does not number its changes, so `--wait` cannot be sure")
-                .hint("`--wait` needs a Countersign server; the change itself was made")
+            Failure::new("the change was made, but this server does not number its changes, so `--wait` cannot work")
+                .hint("`--wait` needs a Countersign server")
         })?;
-        let end = Instant::now() + Duration::from_secs(self.wait_seconds);
+        let end = Instant::now() + self.wait_timeout;
         loop {
             let known = client.countersign().gateways().await?.value;
             let behind = behind(&known, revision);
@@ -49,12 +54,12 @@ impl Wait {
             }
             if Instant::now() >= end {
                 return Err(Failure::new(format_args!(
-                    "the change is made, but not enforced by: {}",
+                    "the change was made, but is not enforced yet by: {}",
                     behind.join(", ")
                 ))
-                .hint("`countersign gateway status` says when each was last heard of"));
+                .hint("run `countersign gateway status` to see when each was last in contact"));
             }
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 }

@@ -1,37 +1,29 @@
-//! `countersign webhook`: who is told of every event.
+//! `countersign webhook`: the addresses that receive every event.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use countersign_client::Client;
 use countersign_types::{
     id::WebhookId,
     secret::Secret,
-    webhook::{DeletedWebhook, Webhook as Entry, WebhookCreateRequest, WebhookDelivery},
+    webhook::{DeletedWebhook, Webhook, WebhookCreateRequest, WebhookDelivery},
 };
 
-use super::api::{ApiOptions, ListOptions, block_on};
+use super::{api::ListOptions, noun::Verb};
 use crate::{
-    failure::Outcome,
-    output::{Output, Row, confirm, moment, moment_or_dash, note, text_or_dash},
+    failure::CommandResult,
+    output::{Output, Row, confirm, note, text_or_dash, timestamp, timestamp_or_dash},
 };
-
-#[derive(Args)]
-pub(crate) struct Webhook {
-    #[command(subcommand)]
-    verb: Verb,
-    #[command(flatten)]
-    api: ApiOptions,
-}
 
 #[derive(Subcommand)]
-enum Verb {
+pub(crate) enum WebhookVerb {
     /// List webhooks
     List {
         #[command(flatten)]
         list: ListOptions,
     },
-    /// Make a webhook, whose secret is shown this once
+    /// Create a webhook; its secret is shown only once
     Create {
-        /// Where events are sent: `https://...`
+        /// The URL that events are sent to, `https://...`
         url: String,
     },
     /// Show a webhook, without its secret
@@ -39,11 +31,11 @@ enum Verb {
         /// The webhook, `wh_...`
         id: WebhookId,
     },
-    /// Delete a webhook, and what is on its way to it
+    /// Delete a webhook and its pending deliveries
     Delete {
         /// The webhook, `wh_...`
         id: WebhookId,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -52,7 +44,7 @@ enum Verb {
         /// The webhook, `wh_...`
         id: WebhookId,
     },
-    /// List what was sent to a webhook, or is to be
+    /// List a webhook's past and pending deliveries
     Deliveries {
         /// The webhook, `wh_...`
         id: WebhookId,
@@ -61,15 +53,8 @@ enum Verb {
     },
 }
 
-impl Webhook {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let client = self.api.client()?;
-        block_on(self.verb.call(&client, output))
-    }
-}
-
-impl Verb {
-    async fn call(self, client: &Client, output: Output) -> Outcome {
+impl Verb<Client> for WebhookVerb {
+    async fn run(self, client: &Client, output: Output) -> CommandResult {
         let webhooks = client.webhooks();
         match self {
             Self::List { list } => {
@@ -80,19 +65,19 @@ impl Verb {
                 let url = Secret::new(url);
                 let made = webhooks.create(&WebhookCreateRequest { url }).await?;
                 output.one(&made.value)?;
-                note("keep the secret now: it is not shown again");
+                note("note: the secret is shown only once; keep it in a safe place");
                 Ok(())
             }
             Self::Retrieve { id } => output.one(&webhooks.retrieve(&id).await?.value),
             Self::Delete { id, yes } => {
-                let question = format!("delete {id}, and what is on its way to it?");
+                let question = format!("delete {id} and its pending deliveries?");
                 confirm(&question, yes)?;
                 output.one(&webhooks.delete(&id).await?.value)
             }
             Self::Test { id } => {
                 output.one(&webhooks.test(&id).await?.value)?;
                 note(&format!(
-                    "it is on its way; `countersign webhook deliveries {id}` tells whether it came"
+                    "the test event was queued; `countersign webhook deliveries {id}` shows whether it arrived"
                 ));
                 Ok(())
             }
@@ -104,14 +89,14 @@ impl Verb {
     }
 }
 
-impl Row for Entry {
+impl Row for Webhook {
     const HEAD: &'static [&'static str] = &["id", "url", "created", "secret"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.to_string(),
             self.url.reveal().to_owned(),
-            moment(self.created_at),
+            timestamp(self.created_at),
             text_or_dash(self.secret.as_ref().map(Secret::reveal)),
         ]
     }
@@ -134,12 +119,12 @@ impl Row for WebhookDelivery {
         vec![
             self.id.to_string(),
             self.event_type.clone(),
-            moment(self.created_at),
+            timestamp(self.created_at),
             self.status.as_str().to_owned(),
             self.attempts.to_string(),
-            moment_or_dash(self.last_attempt_at),
+            timestamp_or_dash(self.last_attempt_at),
             text_or_dash(self.last_result.as_deref()),
-            moment_or_dash(self.next_attempt_at),
+            timestamp_or_dash(self.next_attempt_at),
         ]
     }
 }

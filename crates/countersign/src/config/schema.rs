@@ -1,24 +1,35 @@
-//! The settings there are: one row each. A row is a key of the file, an environment variable and,
+//! The settings: one row each, with its default. A row is a key of the file, an environment variable and,
 //! where the command has one, a flag.
 
-/// What a setting takes.
+use std::fmt;
+
+use countersign_server::OBSERVATION_DAYS;
+
+/// How a setting stands in the file. Its type is known where it is read, in `settings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Any text.
+    /// In quotes.
     Text,
-    /// The path of a file or a directory, relative to the working directory.
-    Path,
-    /// An IP address and a port.
-    Address,
-    /// A whole number greater than zero.
+    /// As a bare number.
     Number,
-    /// One of these words.
-    Choice(&'static [&'static str]),
+    /// As a bare `true` or `false`.
+    Truth,
 }
 
-impl Kind {
-    /// Yes or no.
-    pub(crate) const TRUTH: Self = Self::Choice(&["true", "false"]);
+/// The value of a setting when no source gives one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DefaultValue {
+    Text(&'static str),
+    Number(u32),
+}
+
+impl fmt::Display for DefaultValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => write!(f, "{number}"),
+        }
+    }
 }
 
 /// A setting.
@@ -26,15 +37,15 @@ impl Kind {
 pub(crate) struct Setting {
     /// Its key in the file, with its section: `serve.listen`.
     pub(crate) key: &'static str,
-    /// What it takes.
+    /// How it stands in the file.
     pub(crate) kind: Kind,
-    /// What it is when nobody says.
-    pub(crate) default: Option<&'static str>,
+    /// Its value when no source gives one.
+    pub(crate) default: Option<DefaultValue>,
     /// Whether its value is never shown.
     pub(crate) secret: bool,
     /// A variable of another name that is read after its own.
     pub(crate) other_env: Option<&'static str>,
-    /// What it is for.
+    /// What it does.
     pub(crate) about: &'static str,
 }
 
@@ -51,7 +62,12 @@ const fn setting(key: &'static str, kind: Kind, about: &'static str) -> Setting 
 
 impl Setting {
     const fn or(mut self, default: &'static str) -> Self {
-        self.default = Some(default);
+        self.default = Some(DefaultValue::Text(default));
+        self
+    }
+
+    const fn or_number(mut self, default: u32) -> Self {
+        self.default = Some(DefaultValue::Number(default));
         self
     }
 
@@ -62,34 +78,14 @@ impl Setting {
             self.key.replace('.', "_").to_ascii_uppercase()
         )
     }
-
-    /// Whether a value is one that this setting takes; if not, what would be.
-    pub(crate) fn accepts(&self, value: &str) -> Result<(), String> {
-        let (fits, wanted) = match self.kind {
-            Kind::Text | Kind::Path => (!value.is_empty(), "a text that is not empty".to_owned()),
-            Kind::Address => (
-                value.parse::<std::net::SocketAddr>().is_ok(),
-                "an IP address and a port, such as `127.0.0.1:8085`".to_owned(),
-            ),
-            Kind::Number => (
-                value.parse::<u32>().is_ok_and(|number| number > 0),
-                "a whole number greater than zero".to_owned(),
-            ),
-            Kind::Choice(words) => (
-                words.contains(&value),
-                format!("one of `{}`", words.join("`, `")),
-            ),
-        };
-        if fits { Ok(()) } else { Err(wanted) }
-    }
 }
 
 /// Every setting, in the order in which `config print` shows them.
 pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "data_dir",
-        Kind::Path,
-        "directory of the SQLite database, made when missing",
+        Kind::Text,
+        "directory of the SQLite database, created if missing",
     )
     .or("/var/lib/countersign"),
     Setting {
@@ -103,59 +99,58 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     setting(
         "database_url_file",
-        Kind::Path,
+        Kind::Text,
         "file that holds the database URL",
     ),
     setting(
         "log.format",
-        Kind::Choice(&["auto", "human", "json"]),
-        "lines for people or for programs; auto: people on a terminal",
+        Kind::Text,
+        "log format; auto is human on a terminal, json otherwise",
     )
     .or("auto"),
-    setting(
-        "log.level",
-        Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
-        "the least severe events that are written",
-    )
-    .or("info"),
+    setting("log.level", Kind::Text, "least severe events to log").or("info"),
     setting(
         "serve.listen",
-        Kind::Address,
+        Kind::Text,
         "address of the control plane's listener",
     )
     .or("127.0.0.1:8085"),
     setting(
         "serve.tls_certificate",
-        Kind::Path,
-        "PEM chain that the listener shows; without one it speaks plain HTTP",
+        Kind::Text,
+        "PEM certificate chain of the listener; without it, plain HTTP",
     ),
-    setting("serve.tls_key", Kind::Path, "PEM private key of that chain"),
+    setting(
+        "serve.tls_key",
+        Kind::Text,
+        "PEM private key of the certificate chain",
+    ),
     setting(
         "serve.metrics_listen",
-        Kind::Address,
-        "address of the Prometheus listener; without one there is none",
+        Kind::Text,
+        "address of the Prometheus listener; off when not set",
     ),
     setting(
         "serve.drain_seconds",
         Kind::Number,
-        "how long open requests may take after SIGTERM",
+        "seconds that open requests may take after SIGTERM",
     )
-    .or("30"),
+    .or_number(30),
     setting(
         "observations.days",
         Kind::Number,
-        "how many days what gateways saw is kept, today included",
+        "days that observations of gateways are kept, including today",
     )
-    .or("90"),
+    .or_number(OBSERVATION_DAYS),
     setting(
         "webhooks.private_addresses",
-        Kind::TRUTH,
-        "whether webhooks may go to addresses that are not public, and over plain HTTP",
+        Kind::Truth,
+        "allow webhooks to private addresses and over plain HTTP",
     )
     .or("false"),
     setting(
         "webhooks.ca_file",
-        Kind::Path,
-        "PEM of roots that webhooks believe besides the public ones",
+        Kind::Text,
+        "PEM of root certificates that webhooks trust besides the public ones",
     ),
 ];

@@ -1,4 +1,5 @@
-//! Where a setting's value comes from: flags over environment over file over default.
+//! The sources of a setting's value: flags override the environment, the environment the file, the
+//! file the defaults.
 
 use std::{
     collections::BTreeMap,
@@ -9,12 +10,12 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::schema::{Kind, SETTINGS, Setting};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 
-/// Where a value was given. A later one wins over an earlier one.
+/// Where a value was given, from the weakest source to the strongest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
-    /// Nobody said.
+    /// No source gave a value.
     Default,
     /// A line of the file.
     File(PathBuf, usize),
@@ -51,11 +52,11 @@ pub(crate) fn defaults() -> Layer {
     SETTINGS
         .iter()
         .filter_map(with_default)
-        .map(|(key, value)| (key, given(value, Source::Default)))
+        .map(|(key, value)| (key, given(&value.to_string(), Source::Default)))
         .collect()
 }
 
-/// What the environment says; `read` gives a variable's value.
+/// The values in the environment; `read` gives a variable's value.
 pub(crate) fn environment(read: &dyn Fn(&str) -> Option<String>) -> Layer {
     let mut layer = Layer::new();
     for setting in SETTINGS {
@@ -71,8 +72,8 @@ pub(crate) fn environment(read: &dyn Fn(&str) -> Option<String>) -> Layer {
     layer
 }
 
-/// What a file says. An unknown key is an error that names the key, the line and a likely key.
-pub(crate) fn file(path: &Path) -> Outcome<Layer> {
+/// The values in a file. An unknown key is an error that names the key, the line and a likely key.
+pub(crate) fn file(path: &Path) -> CommandResult<Layer> {
     let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     let document = DeTable::parse(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(&text, span.start));
@@ -94,7 +95,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn table(&mut self, prefix: &str, table: &DeTable<'_>) -> Outcome {
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) -> CommandResult {
         for (name, value) in table {
             let key = format!("{prefix}{}", name.get_ref());
             let line = line_of(self.text, name.span().start);
@@ -114,11 +115,11 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn value(&mut self, setting: &Setting, value: &DeValue<'_>, line: usize) -> Outcome {
+    fn value(&mut self, setting: &Setting, value: &DeValue<'_>, line: usize) -> CommandResult {
         let text = match value {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) => number.as_str().to_owned(),
-            DeValue::Boolean(truth) if setting.kind == Kind::TRUTH => truth.to_string(),
+            DeValue::Boolean(truth) if setting.kind == Kind::Truth => truth.to_string(),
             other => {
                 let message = format!(
                     "`{}` is a {}; it must be a string or a number",
@@ -137,12 +138,12 @@ impl Reader<'_> {
         let failure = at(self.path, line, &format!("unknown setting `{key}`"));
         match likely(key, SETTINGS.iter().map(|setting| setting.key)) {
             Some(known) => failure.hint(format!("did you mean `{known}`?")),
-            None => failure.hint("`countersign config print` shows every setting"),
+            None => failure.hint("run `countersign config print` to see every setting"),
         }
     }
 }
 
-/// The known name that an unknown one is most like, if it is like one at all.
+/// The known name that is most similar to an unknown one, if any is similar enough.
 pub(crate) fn likely<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const ALIKE: f64 = 0.8;
     known
@@ -173,5 +174,5 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
         "cannot read the configuration `{}`: {error}",
         path.display()
     ))
-    .hint("name an existing file with `--config` or `COUNTERSIGN_CONFIG`")
+    .hint("give an existing file with `--config` or `COUNTERSIGN_CONFIG`")
 }

@@ -1,5 +1,5 @@
-//! The upstream behind the gateway of `dev` when none is named: it answers with what it was sent,
-//! so that one sees what an upstream sees.
+//! The built-in upstream behind the gateway of `dev`: it echoes each request, to show what an
+//! upstream receives.
 
 use std::convert::Infallible;
 
@@ -11,17 +11,19 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
-use crate::failure::{Doing, Outcome};
+use crate::failure::{CommandResult, Doing};
 
-/// The most of a body that is read to be counted, in bytes.
+/// The longest body that is read, in bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// Starts to answer, for as long as the process lives; where, as a URL.
-pub(super) async fn start() -> Outcome<String> {
+/// Starts the echo server, which runs until the process ends, and returns its URL.
+pub(super) async fn start() -> CommandResult<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0))
         .await
-        .doing("start the echo")?;
-    let address = listener.local_addr().doing("read the echo's address")?;
+        .doing("start the echo server")?;
+    let address = listener
+        .local_addr()
+        .doing("read the echo server's address")?;
     tokio::spawn(run(listener));
     Ok(format!("http://{address}"))
 }
@@ -57,7 +59,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(response)
 }
 
-/// The headers, without the values of those that are secret.
+/// The headers, without the values of secret ones.
 fn shown(headers: &HeaderMap) -> Map<String, Value> {
     let shown = headers.iter().map(|(name, value)| {
         let value = match *name {

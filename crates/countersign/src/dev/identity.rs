@@ -1,5 +1,5 @@
-//! The throw-away CA of a `dev` directory, and a client certificate under it. The CA is kept; the
-//! client certificate is new at each start, so it never meets its end.
+//! The throw-away CA of a `dev` directory, and a client certificate from it. The CA is kept; each
+//! start makes a new client certificate, so that it never expires.
 
 use std::{
     fs,
@@ -13,16 +13,16 @@ use rcgen::{
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    failure::{Doing, Outcome},
+    failure::{CommandResult, Doing},
     files::write_private,
 };
 
 const CA_DAYS: i64 = 3650;
 const CLIENT_DAYS: i64 = 90;
 
-/// Where the parts lie, as absolute paths.
+/// The files, as absolute paths.
 pub(crate) struct Identity {
-    /// The CA's certificate: what is uploaded as a trust anchor.
+    /// The CA's certificate, to be uploaded as a trust anchor.
     pub(crate) ca: PathBuf,
     /// The client's certificate.
     pub(crate) certificate: PathBuf,
@@ -33,8 +33,8 @@ pub(crate) struct Identity {
     pub(crate) stranger_key: PathBuf,
 }
 
-/// Finds or makes the CA of a directory, and makes a client certificate.
-pub(crate) fn prepare(directory: &Path, now: OffsetDateTime) -> Outcome<Identity> {
+/// Loads or makes the CA of a directory, and makes a client certificate.
+pub(crate) fn prepare(directory: &Path, now: OffsetDateTime) -> CommandResult<Identity> {
     let identity = Identity {
         ca: directory.join("ca.pem"),
         certificate: directory.join("client.pem"),
@@ -72,7 +72,7 @@ pub(crate) fn prepare(directory: &Path, now: OffsetDateTime) -> Outcome<Identity
 }
 
 /// A client certificate of another CA: one that must be refused.
-fn make_stranger(identity: &Identity, now: OffsetDateTime) -> Outcome {
+fn make_stranger(identity: &Identity, now: OffsetDateTime) -> CommandResult {
     let ca_key = KeyPair::generate().doing("make another CA's key")?;
     let issuer = Issuer::new(ca_params(now), ca_key);
     let key = KeyPair::generate().doing("make the stranger's key")?;

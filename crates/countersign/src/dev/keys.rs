@@ -1,5 +1,5 @@
-//! The keys of a `dev` directory. The store keeps digests only, so the values lie in a private
-//! file beside it; when that file is lost or no longer true, new keys are made.
+//! The keys of a `dev` directory. The database holds only digests, so the values are kept in a
+//! private file beside it; if that file is lost or outdated, new keys are made.
 
 use std::{fs, path::Path};
 
@@ -17,12 +17,12 @@ use countersign_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cli::organization::create_key,
-    failure::{Doing, Failure, Outcome},
+    database::create_admin_key,
+    failure::{CommandResult, Doing, Failure},
     files::write_private,
 };
 
-/// The name of everything that `dev` makes.
+/// The name of everything that `dev` creates.
 const NAME: &str = "dev";
 
 /// The keys, and the project that they are for.
@@ -33,13 +33,12 @@ pub(super) struct Keys {
     pub(super) api_key: Secret,
 }
 
-/// The keys that the file tells of, if the store knows them; else new ones, which the file then
-/// tells of.
-pub(super) async fn find_or_make(store: &Store, file: &Path) -> Outcome<Keys> {
+/// The keys in the file if the database knows them; else new ones, which are saved in the file.
+pub(super) async fn find_or_make(store: &Store, file: &Path) -> CommandResult<Keys> {
     let kept = fs::read_to_string(file).ok();
     let kept: Option<Keys> = kept.and_then(|text| serde_json::from_str(&text).ok());
     if let Some(keys) = kept
-        && keys.open_doors(store).await?
+        && keys.are_valid(store).await?
     {
         return Ok(keys);
     }
@@ -50,8 +49,8 @@ pub(super) async fn find_or_make(store: &Store, file: &Path) -> Outcome<Keys> {
 }
 
 impl Keys {
-    /// Whether the store still knows both, and the project is not archived.
-    async fn open_doors(&self, store: &Store) -> Outcome<bool> {
+    /// Whether the database still knows both keys, and the project is not archived.
+    async fn are_valid(&self, store: &Store) -> CommandResult<bool> {
         let admin = store.caller(KeyDigest::of(self.admin_key.reveal())).await?;
         let project = store.caller(KeyDigest::of(self.api_key.reveal())).await?;
         let (Some(admin), Some(project)) = (admin, project) else {
@@ -64,8 +63,8 @@ impl Keys {
     }
 }
 
-/// Makes new keys, in the organization and the project that are there, if they are.
-pub(super) async fn make(store: &Store) -> Outcome<Keys> {
+/// Makes new keys, in the existing organization and project if there are any.
+pub(super) async fn make(store: &Store) -> CommandResult<Keys> {
     let (organization, admin_key) = organization(store).await?;
     let project_id = project(store, &organization).await?;
     let account = service_account(store, &organization, &project_id).await?;
@@ -78,7 +77,7 @@ pub(super) async fn make(store: &Store) -> Outcome<Keys> {
 }
 
 /// The first organization with a new key, or a new organization.
-async fn organization(store: &Store) -> Outcome<(OrganizationId, Option<Secret>)> {
+async fn organization(store: &Store) -> CommandResult<(OrganizationId, Option<Secret>)> {
     let Some(first) = store.list_organizations().await?.into_iter().next() else {
         let created = store.create_organization(NAME).await?;
         return Ok((created.organization.id, created.key.value));
@@ -88,12 +87,12 @@ async fn organization(store: &Store) -> Outcome<(OrganizationId, Option<Secret>)
         expires_in_seconds: None,
         permissions: Permission::ALL.to_vec(),
     };
-    let key = create_key(store, &first.id, new).await?;
+    let key = create_admin_key(store, &first.id, new).await?;
     Ok((first.id, key.value))
 }
 
-/// The newest project of the name, or a new one.
-async fn project(store: &Store, organization: &OrganizationId) -> Outcome<ProjectId> {
+/// The newest project with that name, or a new one.
+async fn project(store: &Store, organization: &OrganizationId) -> CommandResult<ProjectId> {
     let page = store
         .list_projects(organization, &PageRequest::default(), false)
         .await?;
@@ -117,7 +116,7 @@ async fn service_account(
     store: &Store,
     organization: &OrganizationId,
     project: &ProjectId,
-) -> Outcome<ServiceAccountCreated> {
+) -> CommandResult<ServiceAccountCreated> {
     let new = NewServiceAccount {
         name: NAME.to_owned(),
         with_key: true,
@@ -129,5 +128,5 @@ async fn service_account(
 }
 
 fn no_value() -> Failure {
-    Failure::new("the store made a key without telling it")
+    Failure::new("the database created a key without returning it")
 }

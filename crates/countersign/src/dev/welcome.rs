@@ -1,24 +1,24 @@
-//! What `dev` says when it is ready: commands to paste that work as they stand.
+//! What `dev` prints when it is ready: commands that can be pasted as they are.
 
 use std::{env, path::Path};
 
-use super::{Ready, Room};
+use super::{directory::DevDirectory, ready::Ready};
 use crate::files::shell_quoted;
 
-/// The text: a shell comment for each thing to try, and the command.
-pub(super) fn text(room: &Room, ready: &Ready<'_>) -> String {
+/// The text: for each thing to try, a shell comment and the command.
+pub(super) fn text(directory: &DevDirectory, ready: &Ready<'_>) -> String {
     let quoted = |path: &Path| shell_quoted(&path.display().to_string());
-    let env_file = quoted(&room.env_file());
+    let env_file = quoted(&directory.env_file());
     let program = program();
     format!(
         "\
 countersign dev is ready: the API at {base_url}, the gateway at {gateway_url},
-its data in {directory}
+data in {directory}
 
 # in another terminal, first:
 . {env_file}
 
-# upload the dev CA, and look at it
+# upload the dev CA and list it
 {program} certificate upload \"$COUNTERSIGN_CLIENT_CA\" --name dev-ca
 {program} certificate list -o table
 
@@ -28,19 +28,19 @@ curl -s \"$OPENAI_BASE_URL/organization/certificates\" -H \"Authorization: Beare
 # and with the OpenAI Python SDK (pip install openai)
 python3 -c 'import openai; print(*openai.OpenAI().admin.organization.certificates.list(), sep=\"\\n\")'
 
-# through the gateway, to an upstream that echoes: no anchor is active, so the key alone opens
+# call the echo upstream through the gateway: no trust anchor is active, so the key is enough
 call() {{ curl -s --cacert \"$COUNTERSIGN_SERVER_CA\" -H \"Authorization: Bearer $OPENAI_API_KEY\" \"$@\" \"$COUNTERSIGN_GATEWAY_URL/hello\"; echo; }}
 call
 
-# activate the dev CA for the project: without a certificate, refused; with the right one, passed;
-# with one of another CA, refused
+# activate the dev CA for the project: a call without a certificate is refused, one with the right
+# certificate is accepted, one with a certificate from another CA is refused
 CERT=$({program} certificate list -o jsonl | grep -o 'cert_[a-z0-9]*' | head -n 1)
 {program} certificate activate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait --yes
 call
 call --cert \"$OPENAI_MTLS_CLIENT_CERT_FILE\" --key \"$OPENAI_MTLS_CLIENT_KEY_FILE\"
 call --cert {stranger} --key {stranger_key}
 
-# and open again
+# deactivate it again: the key is enough
 {program} certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait --yes
 call
 
@@ -50,11 +50,11 @@ call
         gateway_url = ready.gateway_url(),
         stranger = quoted(&ready.identity.stranger),
         stranger_key = quoted(&ready.identity.stranger_key),
-        directory = room.path.display(),
+        directory = directory.path.display(),
     )
 }
 
-/// How a shell calls this program: by its name where that finds it, else by its path.
+/// The command that runs this program: its name if the shell finds it, else its path.
 fn program() -> String {
     const NAME: &str = "countersign";
     let own = env::current_exe().unwrap_or_else(|_| NAME.into());

@@ -84,7 +84,7 @@ impl Node {
                 log.read_line(&mut said).unwrap() > 0,
                 "it ended early: {said}"
             );
-            if said[start..].contains("the control plane listens") {
+            if said[start..].contains("control plane listening") {
                 break address(&said[start..]);
             }
         };

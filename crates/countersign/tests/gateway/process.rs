@@ -106,14 +106,14 @@ impl Deployment {
         let listen = address.to_string();
         let mut command = self.program();
         command.args(["serve", "--listen", &listen, "--log-format", "json"]);
-        Process::start(&mut command, "the control plane listens")
+        Process::start(&mut command, "control plane listening")
     }
 
     pub(crate) fn door(&self, number: usize) -> Process {
         let file = format!("door-{number}.toml");
         let mut command = self.program();
         command.args(["gateway", "--config", &file]);
-        Process::start(&mut command, "the gateway listens")
+        Process::start(&mut command, "gateway listening")
     }
 }
 

@@ -104,9 +104,9 @@ fn the_page_of_a_roll_out_works_as_it_stands() {
         "report only",
         "report_verdicts_total{code=\"permit\"} 1",
         "report_verdicts_total{code=\"certificate_required\"} 1",
-        "it passed; anchors that are only reported would refuse it",
+        "the request passed; report-only trust anchors would have refused it",
         "the client presented no certificate",
-        "pass now and would be refused: 1 workload",
+        "accepted now, would be refused: 1 workload",
         "exit code 3",
         "\"code\":\"certificate_required\"",
     ] {

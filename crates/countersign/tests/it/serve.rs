@@ -30,7 +30,7 @@ impl Served {
             child,
             address: String::new(),
         };
-        let line = served.wait_for("the control plane listens");
+        let line = served.wait_for("control plane listening");
         served.address = line["address"].as_str().unwrap().to_owned();
         served
     }

@@ -111,5 +111,5 @@ fn a_server_is_asked_for_what_is_active_and_a_gateway_for_its_state() {
     );
     let ran = dev.command(&["explain", "req_unknown"]).output().unwrap();
     assert_eq!(ran.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&ran.stderr).contains("knows nothing of `req_unknown`"));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("has no record of `req_unknown`"));
 }

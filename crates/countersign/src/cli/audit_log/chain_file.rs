@@ -1,4 +1,4 @@
-//! An export of the audit log, as `audit-log list` or the API itself writes it.
+//! Reads an exported audit log, as `audit-log list` or the API writes it.
 
 use std::{
     fs::File,
@@ -9,11 +9,11 @@ use std::{
 use countersign_types::audit::AuditDocument;
 use serde_json::{Deserializer, Map, Value};
 
-use crate::failure::{Doing, Failure, Outcome};
+use crate::failure::{CommandResult, Doing, Failure};
 
-/// The events of an export, newest first: one to a line, in an array, or in pages of the API. An
-/// export that begins with its oldest event is turned round.
-pub(super) fn read(path: &Path) -> Outcome<Vec<AuditDocument>> {
+/// The events of an export, newest first: one per line, in an array, or in pages of the API. An
+/// export that begins with its oldest event is reversed.
+pub(super) fn read(path: &Path) -> CommandResult<Vec<AuditDocument>> {
     let shown = path.display();
     let reader: Box<dyn Read> = if path.as_os_str() == "-" {
         Box::new(std::io::stdin())
@@ -24,8 +24,10 @@ pub(super) fn read(path: &Path) -> Outcome<Vec<AuditDocument>> {
     for value in Deserializer::from_reader(BufReader::new(reader)).into_iter::<Value>() {
         let value = value.doing(format_args!("read `{shown}` as JSON"))?;
         add(value, &mut events).ok_or_else(|| {
-            Failure::usage(format_args!("`{shown}` holds what is not an event"))
-                .hint("`countersign audit-log list -o jsonl` writes an export")
+            Failure::usage(format_args!(
+                "`{shown}` holds something that is not an audit event"
+            ))
+            .hint("export the log with `countersign audit-log list -o jsonl`")
         })?;
     }
     if number(events.first()) < number(events.last()) {

@@ -1,9 +1,9 @@
-//! `countersign audit-log`: what was done, by which key.
+//! `countersign audit-log`: every change, when, and by which key.
 
 mod chain_file;
 mod verify;
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, ops::ControlFlow, time::Duration};
 
 use clap::{Args, Subcommand};
 use countersign_client::{AuditLogParams, Client};
@@ -14,94 +14,84 @@ use countersign_types::{
 };
 
 use self::verify::Verify;
-use super::api::{ApiOptions, block_on, page_size, take};
+use super::{
+    api::{page_size, take},
+    noun,
+    parse::{duration, time},
+};
 use crate::{
-    failure::Outcome,
-    output::{Output, Row, moment, text_or_dash},
+    failure::CommandResult,
+    output::{Output, Row, text_or_dash, timestamp},
 };
 
-/// How many events are shown when nothing is asked: a log may be long.
-const USUAL_LIMIT: u32 = 100;
+/// How many events are shown without `--limit`: a log may be long.
+const DEFAULT_LIMIT: u32 = 100;
 /// How far `--follow` looks back each time, in seconds: another node's clock may be behind.
 const OVERLAP: UnixSeconds = 60;
 
-#[derive(Args)]
-pub(crate) struct AuditLog {
-    #[command(subcommand)]
-    verb: Verb,
-    #[command(flatten)]
-    api: ApiOptions,
-}
-
 #[derive(Subcommand)]
-enum Verb {
+pub(crate) enum AuditLogVerb {
     /// List events, newest first
     List(List),
-    /// Print the number and the hash of the newest event, to be kept elsewhere
+    /// Print the number and hash of the newest event; keep them elsewhere for `verify`
     Head,
-    /// Check that no event was removed, edited, moved or inserted
+    /// Verify that no event was removed, edited, moved or inserted
     Verify(Verify),
 }
 
 #[derive(Args)]
-struct List {
+pub(crate) struct List {
     /// Stop after this many events
-    #[arg(long, value_name = "N", default_value_t = USUAL_LIMIT, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Only at this moment or later (RFC 3339 or Unix seconds)
-    #[arg(long, value_name = "MOMENT", value_parser = parse_moment)]
+    /// Only events at this time or later (RFC 3339 or Unix seconds)
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<UnixSeconds>,
-    /// Only earlier than this moment (RFC 3339 or Unix seconds)
-    #[arg(long, value_name = "MOMENT", value_parser = parse_moment)]
+    /// Only events before this time (RFC 3339 or Unix seconds)
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<UnixSeconds>,
-    /// Only about this project; may be repeated
+    /// Only events of this project; may be repeated
     #[arg(long, value_name = "ID")]
     project: Vec<ProjectId>,
-    /// Only of this type, such as `certificate.deleted`; may be repeated
+    /// Only events of this type, such as `certificate.deleted`; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Vec<String>,
-    /// Only by this key; may be repeated
+    /// Only events caused by this key; may be repeated
     #[arg(long, value_name = "ID")]
     actor: Vec<String>,
-    /// Only about this certificate, project, account or key; may be repeated
+    /// Only events about this certificate, project, account or key; may be repeated
     #[arg(long, value_name = "ID")]
     resource: Vec<String>,
-    /// Then wait for new events, oldest first, until interrupted
+    /// Keep printing new events, oldest first, until interrupted
     #[arg(long, conflicts_with = "until")]
     follow: bool,
-    /// Seconds between two looks with `--follow`
-    #[arg(long, value_name = "SECONDS", default_value_t = 2, requires = "follow", value_parser = clap::value_parser!(u64).range(1..))]
-    interval: u64,
+    /// How often `--follow` asks for new events
+    #[arg(long, value_name = "DURATION", default_value = "2s", requires = "follow", value_parser = duration)]
+    interval: Duration,
 }
 
-fn parse_moment(text: &str) -> Result<UnixSeconds, String> {
-    let wanted = || "write a moment as `2026-01-31T12:00:00Z` or in Unix seconds".to_owned();
-    if let Ok(seconds) = text.parse() {
-        return Ok(seconds);
+impl noun::Verb<Client> for AuditLogVerb {
+    fn run_offline(self, output: Output) -> ControlFlow<CommandResult, Self> {
+        match self {
+            Self::Verify(verify) => match verify.run_offline(output) {
+                ControlFlow::Break(done) => ControlFlow::Break(done),
+                ControlFlow::Continue(verify) => ControlFlow::Continue(Self::Verify(verify)),
+            },
+            online => ControlFlow::Continue(online),
+        }
     }
-    let format = &time::format_description::well_known::Rfc3339;
-    let parsed = time::OffsetDateTime::parse(text, format).map_err(|_| wanted())?;
-    u64::try_from(parsed.unix_timestamp()).map_err(|_| wanted())
-}
 
-impl AuditLog {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        match self.verb {
-            Verb::List(list) => {
-                let client = self.api.client()?;
-                block_on(list.run(&client, output))
-            }
-            Verb::Head => {
-                let client = self.api.client()?;
-                block_on(async { output.one(&client.audit_logs().retrieve_head().await?.value) })
-            }
-            Verb::Verify(verify) => verify.run(&self.api, output),
+    async fn run(self, client: &Client, output: Output) -> CommandResult {
+        match self {
+            Self::List(list) => list.run(client, output).await,
+            Self::Head => output.one(&client.audit_logs().retrieve_head().await?.value),
+            Self::Verify(verify) => verify.run(client, output).await,
         }
     }
 }
 
 impl List {
-    async fn run(&self, client: &Client, output: Output) -> Outcome {
+    async fn run(&self, client: &Client, output: Output) -> CommandResult {
         if self.follow {
             return self.follow(client, output).await;
         }
@@ -113,7 +103,7 @@ impl List {
         client: &Client,
         since: Option<UnixSeconds>,
         limit: Option<u32>,
-    ) -> Outcome<Vec<Event>> {
+    ) -> CommandResult<Vec<Event>> {
         let params = AuditLogParams {
             effective_from: since,
             effective_before: self.until,
@@ -127,9 +117,9 @@ impl List {
         take(client.audit_logs().stream(&params), limit).await
     }
 
-    /// Shows what there is, then looks again and again at the last minute before the newest event
-    /// and shows what is new there.
-    async fn follow(&self, client: &Client, output: Output) -> Outcome {
+    /// Shows the latest events, then keeps asking for events since a minute before the newest one
+    /// and shows those that are new.
+    async fn follow(&self, client: &Client, output: Output) -> CommandResult {
         let history = self.fetch(client, self.since, Some(self.limit)).await?;
         history
             .iter()
@@ -137,13 +127,13 @@ impl List {
             .try_for_each(|event| output.entry(event))?;
         let mut newest = history.first().map_or(0, |event| event.effective_at);
         let mut events = self.recent(client, newest).await?;
-        // What the limit cut off the history is old, though it was not shown.
+        // Events that the limit cut off are old, though they were not shown.
         let known = events
             .iter()
             .position(|event| Some(event) == history.first());
         let known = events.iter().skip(known.unwrap_or(events.len()));
         let mut seen: HashSet<AuditLogId> = known.map(|event| event.id.clone()).collect();
-        let mut ticks = tokio::time::interval(Duration::from_secs(self.interval));
+        let mut ticks = tokio::time::interval(self.interval);
         ticks.tick().await;
         loop {
             for event in events
@@ -160,7 +150,7 @@ impl List {
         }
     }
 
-    async fn recent(&self, client: &Client, newest: UnixSeconds) -> Outcome<Vec<Event>> {
+    async fn recent(&self, client: &Client, newest: UnixSeconds) -> CommandResult<Vec<Event>> {
         let since = newest.saturating_sub(OVERLAP).max(self.since.unwrap_or(0));
         self.fetch(client, Some(since), None).await
     }
@@ -171,7 +161,7 @@ impl Row for AuditHead {
 
     fn cells(&self) -> Vec<String> {
         let (number, sha256) = (self.number.to_string(), self.sha256.to_string());
-        vec![number, sha256, moment(self.effective_at)]
+        vec![number, sha256, timestamp(self.effective_at)]
     }
 }
 
@@ -185,7 +175,7 @@ impl Row for Event {
             None => text_or_dash(self.actor.as_ref().map(|actor| actor.kind.as_str())),
         };
         vec![
-            moment(self.effective_at),
+            timestamp(self.effective_at),
             self.event_type.clone(),
             actor,
             about(self),
@@ -210,18 +200,4 @@ fn about(event: &Event) -> String {
     let project = event.project.as_ref().map(|project| project.id.to_string());
     ids.extend(project.filter(|project| !ids.contains(project)));
     ids.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_moment;
-
-    #[test]
-    fn a_moment_is_rfc_3339_or_unix_seconds() {
-        assert_eq!(parse_moment("0"), Ok(0));
-        assert_eq!(parse_moment("2023-11-14T22:13:20Z"), Ok(1_700_000_000));
-        assert_eq!(parse_moment("2023-11-14T23:13:20+01:00"), Ok(1_700_000_000));
-        assert!(parse_moment("yesterday").is_err());
-        assert!(parse_moment("1969-12-31T23:59:59Z").is_err());
-    }
 }

@@ -1,6 +1,11 @@
-//! `countersign audit-log verify`: whether the log is the one that was written.
+//! `countersign audit-log verify`: shows whether the log is complete and unchanged.
 
-use std::{fmt::Display, path::PathBuf, str::FromStr};
+use std::{
+    fmt::Display,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::Args;
 use countersign_client::{AuditLogParams, Client};
@@ -15,46 +20,46 @@ use serde::Serialize;
 
 use super::chain_file;
 use crate::{
-    cli::api::{ApiOptions, block_on},
-    failure::{Failure, Outcome},
+    cli::api::block_on,
+    failure::{CommandResult, Failure},
     output::{Output, note, printable},
 };
 
-/// Check that no event was removed, edited, moved or inserted
+/// Verify that no event was removed, edited, moved or inserted
 #[derive(Args)]
-pub(super) struct Verify {
-    /// The oldest event to check, by its number or its id [default: the first]
+pub(crate) struct Verify {
+    /// The oldest event to check, by number or id [default: the first]
     #[arg(long, value_name = "EVENT")]
-    from: Option<End>,
-    /// The newest event to check, by its number or its id [default: the newest]
+    from: Option<RangeEnd>,
+    /// The newest event to check, by number or id [default: the latest]
     #[arg(long, value_name = "EVENT")]
-    to: Option<End>,
-    /// A head that was kept: it must be among the events that are checked; may be repeated
+    to: Option<RangeEnd>,
+    /// A head that you kept earlier; it must be among the checked events. May be repeated
     #[arg(long, value_name = "[NUMBER:]SHA256", value_parser = parse_head)]
     head: Vec<KeptHead>,
-    /// Check an export (JSON or JSON lines, `-` for standard input) instead of a server's log
+    /// Check an exported log (JSON or JSON Lines, `-` for standard input) instead of the server's
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 /// Where a range ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum End {
+enum RangeEnd {
     Number(u64),
     Id(AuditLogId),
 }
 
-impl FromStr for End {
+impl FromStr for RangeEnd {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse() {
-            Ok(0) => Err("events are numbered from 1"),
+            Ok(0) => Err("event numbers start at 1"),
             Ok(number) => Ok(Self::Number(number)),
             Err(_) => text
                 .parse()
                 .map(Self::Id)
-                .map_err(|_| "write an event's number, or its id `audit_log-...`"),
+                .map_err(|_| "give an event's number, or its id `audit_log-...`"),
         }
     }
 }
@@ -65,7 +70,7 @@ fn parse_head(text: &str) -> Result<KeptHead, String> {
         None => (None, text),
     };
     let number = number.map(str::parse).transpose();
-    let number = number.map_err(|_| "write a head as `NUMBER:SHA256`, or the hash alone")?;
+    let number = number.map_err(|_| "give a head as `NUMBER:SHA256`, or the hash alone")?;
     if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err("a hash has 64 hexadecimal digits".to_owned());
     }
@@ -73,7 +78,7 @@ fn parse_head(text: &str) -> Result<KeptHead, String> {
     Ok(KeptHead { number, sha256 })
 }
 
-/// What the check came to.
+/// The result of the check.
 #[derive(Serialize)]
 struct Report {
     intact: bool,
@@ -83,44 +88,51 @@ struct Report {
     /// The newest, and its hash: a head to keep.
     to: Option<Place>,
     sha256: Option<String>,
-    faults: Vec<Told>,
+    faults: Vec<ReportedFault>,
 }
 
 #[derive(Serialize)]
-struct Told {
+struct ReportedFault {
     #[serde(flatten)]
     fault: ChainFault,
     message: String,
 }
 
 impl Verify {
-    pub(super) fn run(self, api: &ApiOptions, output: Output) -> Outcome {
-        let report = match &self.file {
-            Some(path) => {
-                let events = chain_file::read(path)?;
-                block_on(self.check(stream::iter(events.into_iter().map(Ok)), Vec::new()))?
-            }
-            None => {
-                let client = api.client()?;
-                block_on(self.check_server(&client))?
-            }
-        };
-        report.tell(output)?;
-        if self.file.is_some() && self.head.is_empty() {
-            note("whether newer events were cut off, only a kept head can show: give `--head`");
+    /// Checks an export; a server's log is left to [`Verify::run`].
+    pub(super) fn run_offline(self, output: Output) -> ControlFlow<CommandResult, Self> {
+        match &self.file {
+            Some(path) => ControlFlow::Break(self.run_on_file(path, output)),
+            None => ControlFlow::Continue(self),
+        }
+    }
+
+    fn run_on_file(&self, path: &Path, output: Output) -> CommandResult {
+        let events = chain_file::read(path)?;
+        let events = stream::iter(events.into_iter().map(Ok));
+        block_on(self.check(events, Vec::new()))?.show(output)?;
+        if self.head.is_empty() {
+            note(
+                "note: this cannot show whether newer events were cut off; to check that, pass a head that you kept with `--head`",
+            );
         }
         Ok(())
     }
 
-    async fn check_server(&self, client: &Client) -> Outcome<Report> {
+    /// Checks a server's log.
+    pub(super) async fn run(self, client: &Client, output: Output) -> CommandResult {
+        self.check_server(client).await?.show(output)
+    }
+
+    async fn check_server(&self, client: &Client) -> CommandResult<Report> {
         let log = client.audit_logs();
         let head = log.retrieve_head().await?.value;
-        if let Some(End::Number(from)) = &self.from
+        if let Some(RangeEnd::Number(from)) = &self.from
             && *from > head.number
         {
             return Err(no_event(from));
         }
-        // What is above the head now was written meanwhile; what the head counts must be there.
+        // Events above this head were written while we read; all up to it must be there.
         let kept = self.to.is_none().then(|| KeptHead {
             number: Some(head.number),
             sha256: head.sha256.to_string(),
@@ -132,62 +144,62 @@ impl Verify {
         let events = log.stream_documents(&params).map_err(Failure::from);
         let mut report = self.check(events, kept.into_iter().collect()).await?;
         let later = log.retrieve_head().await?.value;
-        report.hold_against(&later);
+        report.check_against(&later);
         Ok(report)
     }
 
-    /// Walks the events of the range, which come newest first.
+    /// Checks the events of the range, which arrive newest first.
     async fn check(
         &self,
-        events: impl Stream<Item = Outcome<AuditDocument>>,
+        events: impl Stream<Item = CommandResult<AuditDocument>>,
         mut heads: Vec<KeptHead>,
-    ) -> Outcome<Report> {
+    ) -> CommandResult<Report> {
         heads.extend(self.head.iter().cloned());
         let mut walk = ChainWalk::new(heads);
         let mut begun = self.to.is_none();
         let mut ended = false;
         let mut events = std::pin::pin!(events);
         while let Some(event) = events.try_next().await? {
-            begun = begun || self.to.as_ref().is_some_and(|to| to.admits_older(&event));
+            begun = begun || self.to.as_ref().is_some_and(|to| to.includes(&event));
             if !begun {
                 continue;
             }
-            if matches!(&self.from, Some(End::Number(from)) if is_below(&event, *from)) {
+            if matches!(&self.from, Some(RangeEnd::Number(from)) if is_below(&event, *from)) {
                 break;
             }
             walk.step(&event.0);
-            ended = matches!(&self.from, Some(End::Id(id)) if event.id() == id.as_str());
+            ended = matches!(&self.from, Some(RangeEnd::Id(id)) if event.id() == id.as_str());
             if ended {
                 break;
             }
         }
-        if let (Some(End::Id(id)), false) = (&self.from, ended) {
+        if let (Some(RangeEnd::Id(id)), false) = (&self.from, ended) {
             return Err(no_event(id));
         }
-        if let (Some(End::Id(id)), false) = (&self.to, begun) {
+        if let (Some(RangeEnd::Id(id)), false) = (&self.to, begun) {
             return Err(no_event(id));
         }
         let first = match &self.from {
             None => 1,
-            Some(End::Number(from)) => *from,
-            Some(End::Id(_)) => walk.lowest().map_or(1, |place| place.number),
+            Some(RangeEnd::Number(from)) => *from,
+            Some(RangeEnd::Id(_)) => walk.lowest().map_or(1, |place| place.number),
         };
         let report = Report::of(walk, first, self.to.as_ref());
         if report.events == 0 && report.intact {
-            return Err(Failure::new("there are no events to check"));
+            return Err(Failure::new("no events to check"));
         }
         Ok(report)
     }
 }
 
-/// A range whose ends are not there is not a range that is whole.
+/// A range is not intact when one of its ends is missing.
 fn no_event(named: impl Display) -> Failure {
     Failure::new(format_args!("there is no event `{named}`"))
 }
 
-impl End {
-    /// Whether a range with this newest end has begun at an event.
-    fn admits_older(&self, event: &AuditDocument) -> bool {
+impl RangeEnd {
+    /// Whether an event is at or below this newest end of a range.
+    fn includes(&self, event: &AuditDocument) -> bool {
         match self {
             Self::Number(to) => number(event).is_none_or(|number| number <= *to),
             Self::Id(id) => event.id() == id.as_str(),
@@ -199,17 +211,17 @@ fn number(event: &AuditDocument) -> Option<u64> {
     event.0.get("chain")?.get("number")?.as_u64()
 }
 
-/// An event without a number is below nothing: it has no place, and must be told of.
+/// An event without a number counts as inside the range, so that it is reported as a fault.
 fn is_below(event: &AuditDocument, from: u64) -> bool {
     number(event).is_some_and(|number| number > 0 && number < from)
 }
 
 impl Report {
-    fn of(mut walk: ChainWalk, first: u64, to: Option<&End>) -> Self {
+    fn of(mut walk: ChainWalk, first: u64, to: Option<&RangeEnd>) -> Self {
         let (from, newest) = (walk.lowest().cloned(), walk.newest());
         let newest = newest.map(|(place, sha256)| (place.clone(), sha256.to_owned()));
         let events = walk.events();
-        if let (Some(End::Number(to)), Some((place, _))) = (to, &newest)
+        if let (Some(RangeEnd::Number(to)), Some((place, _))) = (to, &newest)
             && place.number < *to
         {
             walk.fault(ChainFault::Missing {
@@ -219,7 +231,11 @@ impl Report {
                 older: Some(place.clone()),
             });
         }
-        let faults: Vec<Told> = walk.finish(first).into_iter().map(Told::of).collect();
+        let faults: Vec<ReportedFault> = walk
+            .finish(first)
+            .into_iter()
+            .map(ReportedFault::of)
+            .collect();
         Self {
             intact: faults.is_empty(),
             events,
@@ -230,8 +246,8 @@ impl Report {
         }
     }
 
-    /// An event beyond the head that the server states afterwards was never written by it.
-    fn hold_against(&mut self, head: &AuditHead) {
+    /// Reports an event beyond the server's later head: the server never wrote it.
+    fn check_against(&mut self, head: &AuditHead) {
         let Some(newest) = self.to.clone().filter(|to| to.number >= head.number) else {
             return;
         };
@@ -239,15 +255,15 @@ impl Report {
             return;
         }
         let fault = ChainFault::Inserted { event: newest };
-        if !self.faults.iter().any(|told| told.fault == fault) {
-            self.faults.push(Told::of(fault));
+        if !self.faults.iter().any(|reported| reported.fault == fault) {
+            self.faults.push(ReportedFault::of(fault));
         }
         self.intact = false;
     }
 
-    fn tell(&self, output: Output) -> Outcome {
+    fn show(&self, output: Output) -> CommandResult {
         if output.is_table() {
-            output.text(&self.story())?;
+            output.text(&self.text())?;
         } else {
             output.value(self)?;
         }
@@ -255,7 +271,7 @@ impl Report {
             return Ok(());
         }
         Err(Failure::new(format_args!(
-            "the audit log is not what was written: {} found",
+            "the audit log was tampered with or is incomplete: {} found",
             match self.faults.len() {
                 1 => "1 fault".to_owned(),
                 count => format!("{count} faults"),
@@ -263,10 +279,12 @@ impl Report {
         )))
     }
 
-    fn story(&self) -> String {
+    fn text(&self) -> String {
         if !self.intact {
             let lines = self.faults.iter();
-            return lines.map(|told| printable(&told.message) + "\n").collect();
+            return lines
+                .map(|reported| printable(&reported.message) + "\n")
+                .collect();
         }
         let number = |place: &Option<Place>| place.as_ref().map_or(0, |place| place.number);
         let (from, to) = (number(&self.from), number(&self.to));
@@ -275,7 +293,7 @@ impl Report {
     }
 }
 
-impl Told {
+impl ReportedFault {
     fn of(fault: ChainFault) -> Self {
         let message = fault.to_string();
         Self { fault, message }

@@ -1,5 +1,5 @@
-//! Makes the changes of a plan, one step after the other. Each step is whole or did not happen, so
-//! that what broke off is healed by applying again.
+//! Makes the changes of a plan, one step after another. Each step happens completely or not at all,
+//! so applying again completes an interrupted run.
 
 use countersign_client::Client;
 use countersign_types::{
@@ -13,16 +13,15 @@ use countersign_types::{
 
 use super::{
     file::{Declared, Wanted},
-    order::Step,
-    plan::{Plan, PlannedScope},
+    plan::{Plan, PlannedScope, Step},
     server,
 };
 use crate::{
-    failure::{Failure, Outcome},
+    failure::{CommandResult, Failure},
     output::note,
 };
 
-/// A plan being made true.
+/// A plan that is being applied.
 pub(super) struct Applying<'a> {
     client: &'a Client,
     declared: &'a Declared,
@@ -33,12 +32,12 @@ pub(super) struct Applying<'a> {
     revision: Option<u64>,
 }
 
-/// Does all of it; the revision of the last change.
+/// Applies the whole plan; gives the revision of the last change.
 pub(super) async fn apply(
     client: &Client,
     declared: &Declared,
     plan: &Plan,
-) -> Outcome<Option<u64>> {
+) -> CommandResult<Option<u64>> {
     let known = |held: &Option<server::Known>| held.as_ref().map(|known| known.id.clone());
     let mut applying = Applying {
         client,
@@ -50,8 +49,8 @@ pub(super) async fn apply(
     let mut uploaded = false;
     for step in &plan.steps {
         match step {
-            Step::Upload(place) => {
-                applying.upload(*place).await?;
+            Step::Upload(index) => {
+                applying.upload(*index).await?;
                 uploaded = true;
                 continue;
             }
@@ -70,12 +69,12 @@ pub(super) async fn apply(
 }
 
 impl Applying<'_> {
-    async fn step(&mut self, step: Step) -> Outcome {
+    async fn step(&mut self, step: Step) -> CommandResult {
         let certificates = self.client.certificates();
         match step {
-            Step::Upload(place) => self.upload(place).await,
-            Step::Rename(place) => {
-                let (wanted, id) = self.certificate(place)?;
+            Step::Upload(index) => self.upload(index).await,
+            Step::Rename(index) => {
+                let (wanted, id) = self.certificate(index)?;
                 let change = ModifyCertificateRequest {
                     name: wanted.name.clone(),
                 };
@@ -84,21 +83,21 @@ impl Applying<'_> {
                 self.made(renamed.revision);
                 Ok(())
             }
-            Step::Policy(place) => {
-                let (wanted, id) = self.certificate(place)?;
+            Step::Policy(index) => {
+                let (wanted, id) = self.certificate(index)?;
                 let set = certificates.set_policy(&id, wanted.policy.as_deref());
                 let set = set.await?;
                 note(&format!("set the policy of {}", wanted.key));
                 self.made(set.revision);
                 Ok(())
             }
-            Step::Scope(place) => match self.plan.scopes.get(place) {
+            Step::Scope(index) => match self.plan.scopes.get(index) {
                 Some(scope) if self.plan.countersign => self.set_scope(scope).await,
                 Some(scope) => self.toggle_scope(scope).await,
                 None => Ok(()),
             },
-            Step::Delete(place) => {
-                let Some(known) = self.plan.delete.get(place) else {
+            Step::Delete(index) => {
+                let Some(known) = self.plan.delete.get(index) else {
                     return Ok(());
                 };
                 let deleted = certificates.delete(&known.id).await?;
@@ -109,8 +108,8 @@ impl Applying<'_> {
         }
     }
 
-    async fn upload(&mut self, place: usize) -> Outcome {
-        let Some(wanted) = self.declared.certificates.get(place) else {
+    async fn upload(&mut self, index: usize) -> CommandResult {
+        let Some(wanted) = self.declared.certificates.get(index) else {
             return Ok(());
         };
         let request = UploadCertificateRequest {
@@ -122,26 +121,26 @@ impl Applying<'_> {
         let id = uploaded.value.id;
         note(&format!("uploaded {} as {id}", wanted.key));
         self.made(uploaded.revision);
-        if let Some(slot) = self.ids.get_mut(place) {
+        if let Some(slot) = self.ids.get_mut(index) {
             *slot = Some(id);
         }
         Ok(())
     }
 
-    /// Two who apply the same file at once both upload. The list has one order for both, so the
-    /// later one takes its upload back.
-    async fn yield_to_an_earlier_upload(&mut self) -> Outcome {
+    /// When two people apply the same file at once, both upload. The list has the same order for both,
+    /// so the later one deletes its copy.
+    async fn yield_to_an_earlier_upload(&mut self) -> CommandResult {
         let now = server::certificates(self.client).await?;
         let mut yielded = Vec::new();
-        for (place, wanted) in self.declared.certificates.iter().enumerate() {
-            let own = self.ids.get(place).and_then(Option::as_ref);
+        for (index, wanted) in self.declared.certificates.iter().enumerate() {
+            let own = self.ids.get(index).and_then(Option::as_ref);
             let first = now
                 .iter()
                 .find(|each| each.sha256 == Some(wanted.facts.sha256()));
             let (Some(own), Some(first)) = (own, first) else {
                 continue;
             };
-            let is_new = self.plan.held.get(place).is_some_and(Option::is_none);
+            let is_new = self.plan.held.get(index).is_some_and(Option::is_none);
             if is_new && first.id != *own {
                 self.client.certificates().delete(own).await?;
                 yielded.push(format!("`{}` (as `{}`)", wanted.key, first.id));
@@ -151,18 +150,18 @@ impl Applying<'_> {
             return Ok(());
         }
         Err(Failure::new(format_args!(
-            "somebody else uploaded {} meanwhile; the second copies were deleted again",
+            "somebody else uploaded {} at the same time; the duplicates were deleted",
             yielded.join(", ")
         ))
-        .hint("apply again: the plan is made anew from what is there"))
+        .hint("apply again to make a new plan"))
     }
 
-    /// Sets the whole scope in one step, if it still is what the plan was made from.
-    async fn set_scope(&mut self, scope: &PlannedScope) -> Outcome {
+    /// Sets the whole scope in one step, if it has not changed since the plan was made.
+    async fn set_scope(&mut self, scope: &PlannedScope) -> CommandResult {
         let mut active = Vec::new();
-        for (place, enforcement) in &scope.wanted {
+        for (index, enforcement) in &scope.wanted {
             active.push(ActiveCertificate {
-                certificate_id: self.certificate(*place)?.1,
+                certificate_id: self.certificate(*index)?.1,
                 enforcement: *enforcement,
             });
         }
@@ -170,7 +169,7 @@ impl Applying<'_> {
         let set = certificates.set_active(&scope.scope, &active, Some(&scope.before));
         match set.await {
             Ok(set) => {
-                note(&format!("set what is active at {}", scope.shown));
+                note(&format!("set the active certificates at {}", scope.shown));
                 self.made(set.revision);
                 Ok(())
             }
@@ -181,16 +180,16 @@ impl Applying<'_> {
         }
     }
 
-    /// The same with the reference API's operations: first what comes, then what goes, so that the
-    /// scope is never open in between.
-    async fn toggle_scope(&mut self, scope: &PlannedScope) -> Outcome {
+    /// The same with the reference API's operations. New certificates are activated before old ones
+    /// are deactivated: a scope without any would accept every request in between.
+    async fn toggle_scope(&mut self, scope: &PlannedScope) -> CommandResult {
         let before = server::active(self.client, &scope.scope).await?;
         if before != scope.before {
             return Err(changed_meanwhile(&scope.shown));
         }
         let mut wanted = Vec::new();
-        for (place, _) in &scope.wanted {
-            wanted.push(self.certificate(*place)?.1);
+        for (index, _) in &scope.wanted {
+            wanted.push(self.certificate(*index)?.1);
         }
         let before: Vec<CertificateId> =
             before.into_iter().map(|each| each.certificate_id).collect();
@@ -207,18 +206,18 @@ impl Applying<'_> {
             calls += 1;
         }
         note(&format!(
-            "set what is active at {}, in {calls} calls: this server cannot do it at once",
+            "set the active certificates at {} in {calls} calls: this server cannot do it in one step",
             scope.shown
         ));
         Ok(())
     }
 
-    fn certificate(&self, place: usize) -> Outcome<(&Wanted, CertificateId)> {
-        let wanted = self.declared.certificates.get(place);
-        let id = self.ids.get(place).cloned().flatten();
+    fn certificate(&self, index: usize) -> CommandResult<(&Wanted, CertificateId)> {
+        let wanted = self.declared.certificates.get(index);
+        let id = self.ids.get(index).cloned().flatten();
         wanted
             .zip(id)
-            .ok_or_else(|| Failure::new("a certificate has no id yet"))
+            .ok_or_else(|| Failure::new("a certificate was not uploaded yet"))
     }
 
     fn made(&mut self, revision: Option<u64>) {
@@ -232,7 +231,7 @@ fn owned(ids: &[&CertificateId]) -> Vec<CertificateId> {
 
 fn changed_meanwhile(shown: &str) -> Failure {
     Failure::new(format_args!(
-        "somebody changed what is active at {shown} since the plan was made; it was left as it is"
+        "the active certificates at {shown} changed since the plan was made; they were left as they are"
     ))
-    .hint("look at the plan again, then apply it again")
+    .hint("apply again to see the new plan")
 }

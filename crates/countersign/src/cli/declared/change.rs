@@ -1,20 +1,19 @@
-//! A plan as people and programs are told of it.
+//! A plan as it is shown to people and programs.
 
 use countersign_types::{UnixSeconds, certificate::Enforcement, digest::Sha256, id::CertificateId};
 use serde::Serialize;
 
 use super::{
     file::Declared,
-    order::Step,
-    plan::{Move, Plan, PlannedScope, called},
+    plan::{Move, Plan, PlannedScope, Step, called},
 };
 use crate::{
-    failure::Outcome,
-    output::{Output, moment, printable},
+    failure::CommandResult,
+    output::{Output, printable, timestamp},
 };
 
-/// One change. `scope` is `organization` or a project's id; `certificate` is what the file calls
-/// it, null when the file does not name it.
+/// One change. `scope` is `organization` or a project's id; `certificate` is its key in the file,
+/// null when the file does not name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub(super) enum Change {
@@ -68,23 +67,23 @@ pub(super) enum Change {
 
 /// A plan as a document.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Told {
-    /// In the order in which they are made.
+pub(super) struct PlanReport {
+    /// In the order in which they will be made.
     pub(super) changes: Vec<Change>,
-    /// The scopes that would have nothing enforced where now something is.
+    /// The scopes that enforce trust anchors now and would enforce none.
     pub(super) disarmed: Vec<String>,
-    /// The certificates of the server that the file does not name; they stay as they are.
-    pub(super) left_alone: Vec<Named>,
+    /// The server's certificates that the file does not name; they are kept.
+    pub(super) left_alone: Vec<NamedCertificate>,
 }
 
 /// A certificate of the server.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Named {
+pub(super) struct NamedCertificate {
     pub(super) id: CertificateId,
     pub(super) name: Option<String>,
 }
 
-impl Told {
+impl PlanReport {
     pub(super) fn of(plan: &Plan, declared: &Declared) -> Self {
         let steps = plan.steps.iter();
         let disarmed = plan.scopes.iter().filter(|scope| scope.disarms());
@@ -95,7 +94,7 @@ impl Told {
                 .collect(),
             disarmed: disarmed.map(|scope| scope.shown.clone()).collect(),
             left_alone: left
-                .map(|known| Named {
+                .map(|known| NamedCertificate {
                     id: known.id.clone(),
                     name: known.name.clone(),
                 })
@@ -104,17 +103,21 @@ impl Told {
     }
 
     /// Writes the plan: lines for people, one document for programs.
-    pub(super) fn show(&self, output: Output) -> Outcome {
+    pub(super) fn show(&self, output: Output) -> CommandResult {
         if !output.is_table() {
             return output.value(self);
         }
         let mut text: String = self.changes.iter().map(line).collect();
         for scope in &self.disarmed {
-            text += &format!("! nothing would be enforced at {scope}, where now something is\n");
+            text += &format!("! {scope} enforces trust anchors now, and would enforce none\n");
         }
         if !self.left_alone.is_empty() {
-            let left: Vec<String> = self.left_alone.iter().map(Named::shown).collect();
-            text += &format!("not in the file, left alone: {}\n", left.join(", "));
+            let left: Vec<String> = self
+                .left_alone
+                .iter()
+                .map(NamedCertificate::shown)
+                .collect();
+            text += &format!("not in the file, kept: {}\n", left.join(", "));
         }
         output.text(&(text + &self.summary() + "\n"))
     }
@@ -122,7 +125,7 @@ impl Told {
     /// How many changes of each kind.
     pub(super) fn summary(&self) -> String {
         if self.changes.is_empty() {
-            return "nothing to do: the server is as the file says".to_owned();
+            return "nothing to do: the server matches the file".to_owned();
         }
         let mut counts: Vec<(&str, usize)> = Vec::new();
         for change in &self.changes {
@@ -140,17 +143,17 @@ impl Told {
     }
 }
 
-impl Named {
+impl NamedCertificate {
     fn shown(&self) -> String {
         format!("{}{}", self.id, called(self.name.as_deref()))
     }
 }
 
 fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
-    let wanted = |place: usize| declared.certificates.get(place);
-    let held = |place: usize| plan.held.get(place)?.as_ref();
+    let wanted = |index: usize| declared.certificates.get(index);
+    let held = |index: usize| plan.held.get(index)?.as_ref();
     let change = match step {
-        Step::Upload(place) => wanted(place).map(|wanted| Change::Upload {
+        Step::Upload(index) => wanted(index).map(|wanted| Change::Upload {
             certificate: wanted.key.clone(),
             file: wanted.file.display().to_string(),
             sha256: wanted.facts.sha256(),
@@ -158,9 +161,9 @@ fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
             name: wanted.name.clone(),
             cel_policy: wanted.policy.clone(),
         }),
-        Step::Rename(place) => {
-            wanted(place)
-                .zip(held(place))
+        Step::Rename(index) => {
+            wanted(index)
+                .zip(held(index))
                 .map(|(wanted, held)| Change::Rename {
                     certificate: wanted.key.clone(),
                     id: held.id.clone(),
@@ -168,9 +171,9 @@ fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
                     to: wanted.name.clone(),
                 })
         }
-        Step::Policy(place) => {
-            wanted(place)
-                .zip(held(place))
+        Step::Policy(index) => {
+            wanted(index)
+                .zip(held(index))
                 .map(|(wanted, held)| Change::Policy {
                     certificate: wanted.key.clone(),
                     id: held.id.clone(),
@@ -178,8 +181,8 @@ fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
                     to: wanted.policy.clone(),
                 })
         }
-        Step::Scope(place) => {
-            let Some(scope) = plan.scopes.get(place) else {
+        Step::Scope(index) => {
+            let Some(scope) = plan.scopes.get(index) else {
                 return Vec::new();
             };
             let moves = scope.moves.iter();
@@ -187,7 +190,7 @@ fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
                 .filter_map(|each| at_scope(scope, each, plan, declared))
                 .collect();
         }
-        Step::Delete(place) => plan.delete.get(place).map(|known| Change::Delete {
+        Step::Delete(index) => plan.delete.get(index).map(|known| Change::Delete {
             id: known.id.clone(),
             name: known.name.clone(),
         }),
@@ -196,29 +199,29 @@ fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
 }
 
 fn at_scope(scope: &PlannedScope, each: &Move, plan: &Plan, declared: &Declared) -> Option<Change> {
-    let key = |place: usize| Some(declared.certificates.get(place)?.key.clone());
-    let id = |place: usize| Some(plan.held.get(place)?.as_ref()?.id.clone());
+    let key = |index: usize| Some(declared.certificates.get(index)?.key.clone());
+    let id = |index: usize| Some(plan.held.get(index)?.as_ref()?.id.clone());
     let scope = scope.shown.clone();
     Some(match each {
-        Move::Activate(place, enforcement) => Change::Activate {
+        Move::Activate(index, enforcement) => Change::Activate {
             scope,
-            certificate: key(*place)?,
-            id: id(*place),
+            certificate: key(*index)?,
+            id: id(*index),
             enforcement: *enforcement,
         },
-        Move::Promote(place) => Change::Promote {
+        Move::Promote(index) => Change::Promote {
             scope,
-            certificate: key(*place)?,
-            id: id(*place),
+            certificate: key(*index)?,
+            id: id(*index),
         },
-        Move::Demote(place) => Change::Demote {
+        Move::Demote(index) => Change::Demote {
             scope,
-            certificate: key(*place)?,
-            id: id(*place),
+            certificate: key(*index)?,
+            id: id(*index),
         },
-        Move::Deactivate(gone, place) => Change::Deactivate {
+        Move::Deactivate(gone, index) => Change::Deactivate {
             scope,
-            certificate: place.and_then(key),
+            certificate: index.and_then(key),
             name: plan.name_of(gone),
             id: gone.clone(),
         },
@@ -261,7 +264,7 @@ fn of_certificate(change: &Change) -> Option<(char, String)> {
                 Some(_) => format!(", policy {}", or_none(cel_policy.as_ref())),
                 None => String::new(),
             };
-            let expires = moment(*expires_at);
+            let expires = timestamp(*expires_at);
             let what = format!("{certificate}: {file}, expires {expires}{policy}");
             ('+', what)
         }
@@ -296,20 +299,20 @@ fn of_scope(change: &Change) -> Option<(char, String)> {
         } => {
             let how = match enforcement {
                 Enforcement::Enforce => "",
-                Enforcement::Report => ", only reported",
+                Enforcement::Report => ", report-only",
             };
             ('+', format!("{scope}: {certificate}{how}"))
         }
         Change::Promote {
             scope, certificate, ..
         } => {
-            let what = format!("{scope}: {certificate}, only reported -> enforced");
+            let what = format!("{scope}: {certificate}, report-only -> enforced");
             ('~', what)
         }
         Change::Demote {
             scope, certificate, ..
         } => {
-            let what = format!("{scope}: {certificate}, enforced -> only reported");
+            let what = format!("{scope}: {certificate}, enforced -> report-only");
             ('~', what)
         }
         Change::Deactivate {

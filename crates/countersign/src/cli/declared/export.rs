@@ -1,4 +1,4 @@
-//! Writes the file that a server already is as.
+//! Writes the file that describes a server's present state.
 
 use std::{
     fmt::Write as _,
@@ -16,29 +16,29 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::server::{self, Known};
 use crate::{
-    failure::{Doing, Failure, Outcome},
+    failure::{CommandResult, Doing, Failure},
     output::{note, printable},
 };
 
-/// How many projects are read at a time.
-const AT_ONCE: usize = 8;
+/// How many projects are read concurrently.
+const CONCURRENCY: usize = 8;
 
-/// Where it is written to.
+/// Where the files are written.
 pub(super) struct Target<'a> {
     pub(super) file: &'a Path,
-    /// Where the PEM files go, seen from the file.
+    /// The directory of the PEM files, relative to the file.
     pub(super) directory: &'a Path,
     pub(super) force: bool,
 }
 
-/// A certificate and what the file calls it.
+/// A certificate and its key in the file.
 struct Entry {
     key: String,
     known: Known,
 }
 
-/// Reads the server and writes everything, the file itself last.
-pub(super) async fn export(client: &Client, target: &Target<'_>) -> Outcome {
+/// Reads the server's state and writes all files, the declared file last.
+pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResult {
     let entries = entries(server::certificates(client).await?)?;
     let projects = server::projects(client, true).await?;
     let organization = server::active(client, &Scope::Organization).await?;
@@ -48,7 +48,7 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> Outcome {
         Ok::<_, countersign_client::Error>((project, active))
     };
     let reads = stream::iter(projects.into_iter().map(read));
-    let scopes: Vec<_> = reads.buffered(AT_ONCE).try_collect().await?;
+    let scopes: Vec<_> = reads.buffered(CONCURRENCY).try_collect().await?;
 
     let mut text = String::new();
     for entry in &entries {
@@ -65,16 +65,16 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> Outcome {
 }
 
 impl Target<'_> {
-    fn write(&self, entries: &[Entry], text: &str) -> Outcome {
+    fn write(&self, entries: &[Entry], text: &str) -> CommandResult {
         let beside = self.file.parent().unwrap_or(Path::new(""));
         let directory = beside.join(self.directory);
-        fs::create_dir_all(&directory).doing(format_args!("make `{}`", directory.display()))?;
+        fs::create_dir_all(&directory).doing(format_args!("create `{}`", directory.display()))?;
         let mut files: Vec<(PathBuf, &str)> = entries
             .iter()
             .map(|entry| (directory.join(pem_name(entry)), entry.known.pem.as_str()))
             .collect();
         files.push((self.file.to_owned(), text));
-        // All are looked at before the first is written.
+        // Check all before writing the first, so that a refusal leaves no half of an export behind.
         for (path, content) in &files {
             self.may_write(path, content)?;
         }
@@ -89,26 +89,26 @@ impl Target<'_> {
         Ok(())
     }
 
-    fn may_write(&self, path: &Path, content: &str) -> Outcome {
+    fn may_write(&self, path: &Path, content: &str) -> CommandResult {
         let there = match fs::read(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            read => read.doing(format_args!("look at `{}`", path.display()))?,
+            read => read.doing(format_args!("read `{}`", path.display()))?,
         };
         if self.force || there == content.as_bytes() {
             return Ok(());
         }
-        let message = format!("`{}` is there and says something else", path.display());
-        Err(Failure::new(message).hint("write elsewhere, or replace what is there with `--force`"))
+        let message = format!("`{}` exists with other content", path.display());
+        Err(Failure::new(message).hint("choose another file, or overwrite this one with `--force`"))
     }
 }
 
-/// The certificates with a local key each, made from its name.
-fn entries(certificates: Vec<Known>) -> Outcome<Vec<Entry>> {
+/// The certificates, each with a key made from its name.
+fn entries(certificates: Vec<Known>) -> CommandResult<Vec<Entry>> {
     let mut entries: Vec<Entry> = Vec::new();
     for known in certificates {
         if known.sha256.is_none() {
             return Err(Failure::new(format_args!(
-                "the server gives no readable PEM for `{}`",
+                "the server returned no readable PEM for `{}`",
                 known.id
             )));
         }
@@ -126,8 +126,8 @@ fn entries(certificates: Vec<Known>) -> Outcome<Vec<Entry>> {
     Ok(entries)
 }
 
-/// What a certificate is called in the file: letters, digits and dashes of its name, so that the
-/// key is a file's name anywhere, whatever a server called it.
+/// A certificate's key in the file: letters, digits and dashes of its name, so that the key is a
+/// safe file name, whatever the name on the server is.
 fn key(known: &Known, taken: &[Entry]) -> String {
     let name = known
         .name
@@ -152,10 +152,10 @@ fn pem_name(entry: &Entry) -> String {
     format!("{}.pem", entry.key)
 }
 
-fn certificate(entry: &Entry, file: &Path) -> Outcome<String> {
+fn certificate(entry: &Entry, file: &Path) -> CommandResult<String> {
     let file = file
         .to_str()
-        .ok_or_else(|| Failure::new("the directory's name is not UTF-8"))?;
+        .ok_or_else(|| Failure::new("the path of the PEM files is not UTF-8"))?;
     let mut text = format!("[certificates.{}]\nfile = {}\n", entry.key, quoted(file));
     for (setting, value) in [("name", &entry.known.name), ("policy", &entry.known.policy)] {
         if let Some(value) = value {
@@ -167,7 +167,7 @@ fn certificate(entry: &Entry, file: &Path) -> Outcome<String> {
 }
 
 /// The lists of a scope.
-fn lists(entries: &[Entry], active: &[ActiveCertificate]) -> Outcome<String> {
+fn lists(entries: &[Entry], active: &[ActiveCertificate]) -> CommandResult<String> {
     let mut lists = [Vec::new(), Vec::new()];
     let [enforce, report] = &mut lists;
     for each in active {
@@ -175,8 +175,7 @@ fn lists(entries: &[Entry], active: &[ActiveCertificate]) -> Outcome<String> {
             .iter()
             .find(|entry| entry.known.id == each.certificate_id);
         let entry = entry.ok_or_else(|| {
-            Failure::new("somebody changed the certificates while they were read")
-                .hint("export again")
+            Failure::new("the certificates changed while they were being read").hint("export again")
         })?;
         match each.enforcement {
             Enforcement::Enforce => enforce.push(quoted(&entry.key)),
@@ -190,7 +189,7 @@ fn lists(entries: &[Entry], active: &[ActiveCertificate]) -> Outcome<String> {
     Ok(text)
 }
 
-/// A text as TOML writes it.
+/// A TOML string.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }

@@ -1,4 +1,4 @@
-//! The declared file, read strictly: a mistake is told by its line before a server is asked.
+//! Reads the declared file strictly: a mistake is reported with its line before a server is called.
 
 use std::{
     fs,
@@ -18,24 +18,24 @@ use toml::{
 };
 
 use crate::{
-    cli::certificate::{read_anchor, read_text},
+    cli::input::{read_anchor, read_text},
     config::likely,
-    failure::{Doing, Failure, Outcome},
+    failure::{CommandResult, Doing, Failure},
 };
 
-/// What a file says.
+/// The content of a file.
 pub(super) struct Declared {
-    /// The certificates, in the order of their local keys.
+    /// The certificates, ordered by their keys in the file.
     pub(super) certificates: Vec<Wanted>,
-    /// The scopes: the organization first, then projects by what they are called.
+    /// The scopes: the organization first, then the projects, ordered by their keys in the file.
     pub(super) scopes: Vec<WantedScope>,
 }
 
 /// A certificate of the file.
 pub(super) struct Wanted {
-    /// What the file calls it.
+    /// Its key in the file.
     pub(super) key: String,
-    /// The line that it stands on, `trust.toml:3`.
+    /// The line where it is declared, `trust.toml:3`.
     pub(super) line: String,
     /// Its PEM file, as the file names it.
     pub(super) file: PathBuf,
@@ -43,18 +43,18 @@ pub(super) struct Wanted {
     pub(super) facts: Facts,
     /// Why an upload would be refused now; empty when it would not.
     pub(super) reasons: Vec<Rejection>,
-    /// What it shall be called; `None` leaves its name alone.
+    /// The name that it should have; `None` keeps its name.
     pub(super) name: Option<String>,
-    /// The policy that it shall have; `None` is none.
+    /// The policy that it should have; `None` means no policy.
     pub(super) policy: Option<String>,
 }
 
 /// A scope of the file.
 pub(super) struct WantedScope {
     pub(super) owner: Owner,
-    /// The line that it stands on, `trust.toml:7`.
+    /// The line where it is declared, `trust.toml:7`.
     pub(super) line: String,
-    /// What shall be active there, all of it: places in [`Declared::certificates`].
+    /// Everything that should be active there: indexes in [`Declared::certificates`].
     pub(super) active: Vec<(usize, Enforcement)>,
 }
 
@@ -66,7 +66,7 @@ pub(super) enum Owner {
 }
 
 /// Reads a file and the PEM and policy files that it names.
-pub(super) fn read(path: &Path) -> Outcome<Declared> {
+pub(super) fn read(path: &Path) -> CommandResult<Declared> {
     let text = fs::read_to_string(path).doing(format_args!("read `{}`", path.display()))?;
     let reader = Reader { path, text: &text };
     let document = DeTable::parse(&text).map_err(|error| {
@@ -94,7 +94,7 @@ pub(super) fn read(path: &Path) -> Outcome<Declared> {
     if certificates.is_empty() && scopes.is_empty() {
         return Err(
             Failure::new(format_args!("`{}` declares nothing", path.display()))
-                .hint("`countersign export FILE` writes such a file from what is on the server"),
+                .hint("`countersign export FILE` writes such a file from the server's state"),
         );
     }
     Ok(Declared {
@@ -116,7 +116,7 @@ fn entry<'a, 't>(table: &'a DeTable<'t>, key: &str) -> Option<(&'a Key<'t>, &'a 
 }
 
 impl Reader<'_> {
-    fn certificates(&self, table: &DeTable<'_>) -> Outcome<Vec<Wanted>> {
+    fn certificates(&self, table: &DeTable<'_>) -> CommandResult<Vec<Wanted>> {
         let mut all: Vec<Wanted> = Vec::new();
         for (name, value) in table {
             let start = name.span().start;
@@ -138,23 +138,23 @@ impl Reader<'_> {
                     "`{}` is the same certificate as `{}` ({})",
                     wanted.key, same.key, same.line
                 );
-                return Err(self.wrong(start, &message).hint(
-                    "keep one entry; a certificate may stand in the lists of any number of scopes",
-                ));
+                return Err(self
+                    .wrong(start, &message)
+                    .hint("keep one entry; any number of scopes can list the same certificate"));
             }
             all.push(wanted);
         }
         Ok(all)
     }
 
-    fn certificate(&self, name: &Key<'_>, value: &Value<'_>) -> Outcome<Wanted> {
+    fn certificate(&self, name: &Key<'_>, value: &Value<'_>) -> CommandResult<Wanted> {
         let (key, start) = (name.get_ref().to_string(), name.span().start);
         let path = format!("certificates.{key}");
         let table = self.table(&path, name, value)?;
         self.known(table, &path, &["file", "name", "policy", "policy_file"])?;
         let file = self.text_of(table, &path, "file")?.ok_or_else(|| {
             self.wrong(start, &format!("`{path}` has no `file`"))
-                .hint("`file = \"ca.pem\"` names its PEM, beside this file")
+                .hint("add its PEM file, relative to this file: `file = \"ca.pem\"`")
         })?;
         let file = PathBuf::from(file);
         let read = read_anchor(&self.beside(&file));
@@ -183,10 +183,10 @@ impl Reader<'_> {
     fn no_anchor(&self, start: usize, file: &Path, why: &str) -> Failure {
         let message = format!("`{}` cannot be a trust anchor: {why}", file.display());
         self.wrong(start, &message)
-            .hint("`countersign certificate inspect FILE` says what the file is")
+            .hint("run `countersign certificate inspect FILE` to see what the file is")
     }
 
-    fn name(&self, table: &DeTable<'_>, path: &str) -> Outcome<Option<String>> {
+    fn name(&self, table: &DeTable<'_>, path: &str) -> CommandResult<Option<String>> {
         let name = self.text_of(table, path, "name")?;
         let fits = |name: &String| {
             (1..=MAX_NAME_CHARACTERS).contains(&name.chars().count())
@@ -201,7 +201,7 @@ impl Reader<'_> {
         Err(self.wrong(self.start_of(table, "name"), &message))
     }
 
-    fn policy(&self, table: &DeTable<'_>, path: &str) -> Outcome<Option<String>> {
+    fn policy(&self, table: &DeTable<'_>, path: &str) -> CommandResult<Option<String>> {
         let inline = self.text_of(table, path, "policy")?;
         let file = self.text_of(table, path, "policy_file")?;
         let (policy, key) = match (inline, file) {
@@ -221,7 +221,7 @@ impl Reader<'_> {
         match Policy::compile(&policy) {
             Ok(_) => Ok(Some(policy)),
             Err(error) => {
-                let message = format!("`{path}.{key}` is no policy: {error}");
+                let message = format!("`{path}.{key}` is not a valid policy: {error}");
                 Err(self.wrong(self.start_of(table, key), &message))
             }
         }
@@ -234,7 +234,7 @@ impl Reader<'_> {
         name: &Key<'_>,
         value: &Value<'_>,
         certificates: &[Wanted],
-    ) -> Outcome<WantedScope> {
+    ) -> CommandResult<WantedScope> {
         let table = self.table(path, name, value)?;
         self.known(table, path, &["enforce", "report"])?;
         let start = name.span().start;
@@ -245,7 +245,7 @@ impl Reader<'_> {
                     &format!("`{path}` does not say what is active there"),
                 )
                 .hint(
-                    "`enforce = []` says: nothing; leave the section out to leave the scope alone",
+                    "write `enforce = []` for nothing, or remove the section to leave the scope alone",
                 ));
         }
         let mut active: Vec<(usize, Enforcement)> = Vec::new();
@@ -254,11 +254,11 @@ impl Reader<'_> {
             ("report", Enforcement::Report),
         ] {
             for (key, start) in self.keys(table, path, list)? {
-                let place = self.place(&key, start, certificates)?;
-                if active.iter().any(|(known, _)| *known == place) {
-                    return Err(self.wrong(start, &format!("`{key}` stands twice in `{path}`")));
+                let index = self.index(&key, start, certificates)?;
+                if active.iter().any(|(known, _)| *known == index) {
+                    return Err(self.wrong(start, &format!("`{key}` is listed twice in `{path}`")));
                 }
-                active.push((place, enforcement));
+                active.push((index, enforcement));
             }
         }
         Ok(WantedScope {
@@ -268,14 +268,20 @@ impl Reader<'_> {
         })
     }
 
-    /// The local keys of a list, each with where it stands.
-    fn keys(&self, table: &DeTable<'_>, path: &str, list: &str) -> Outcome<Vec<(String, usize)>> {
+    /// The certificate keys of a list, each with its position in the text.
+    fn keys(
+        &self,
+        table: &DeTable<'_>,
+        path: &str,
+        list: &str,
+    ) -> CommandResult<Vec<(String, usize)>> {
         let Some((name, value)) = entry(table, list) else {
             return Ok(Vec::new());
         };
         let wrong = |start| {
-            let message =
-                format!("`{path}.{list}` must be a list of local keys: `{list} = [\"mesh\"]`");
+            let message = format!(
+                "`{path}.{list}` must be a list of certificate keys: `{list} = [\"mesh\"]`"
+            );
             self.wrong(start, &message)
         };
         let DeValue::Array(items) = value.get_ref() else {
@@ -289,14 +295,14 @@ impl Reader<'_> {
         items.iter().map(key).collect()
     }
 
-    fn place(&self, key: &str, start: usize, certificates: &[Wanted]) -> Outcome<usize> {
-        let place = certificates.iter().position(|each| each.key == key);
-        place.ok_or_else(|| {
+    fn index(&self, key: &str, start: usize, certificates: &[Wanted]) -> CommandResult<usize> {
+        let index = certificates.iter().position(|each| each.key == key);
+        index.ok_or_else(|| {
             let failure = self.wrong(start, &format!("no certificate `{key}` in this file"));
             match likely(key, certificates.iter().map(|each| each.key.as_str())) {
                 Some(known) => failure.hint(format!("did you mean `{known}`?")),
                 None => failure.hint(format!(
-                    "`[certificates.{key}]` with its `file` declares it"
+                    "declare it with `[certificates.{key}]` and its `file`"
                 )),
             }
         })
@@ -307,7 +313,7 @@ impl Reader<'_> {
         table: &'a DeTable<'t>,
         key: &str,
         prefix: &str,
-    ) -> Outcome<Option<&'a DeTable<'t>>> {
+    ) -> CommandResult<Option<&'a DeTable<'t>>> {
         entry(table, key)
             .map(|(name, value)| self.table(&format!("{prefix}{key}"), name, value))
             .transpose()
@@ -318,7 +324,7 @@ impl Reader<'_> {
         path: &str,
         name: &Key<'_>,
         value: &'a Value<'t>,
-    ) -> Outcome<&'a DeTable<'t>> {
+    ) -> CommandResult<&'a DeTable<'t>> {
         match value.get_ref() {
             DeValue::Table(table) => Ok(table),
             _ => Err(self.wrong(
@@ -328,7 +334,7 @@ impl Reader<'_> {
         }
     }
 
-    fn text_of(&self, table: &DeTable<'_>, path: &str, key: &str) -> Outcome<Option<String>> {
+    fn text_of(&self, table: &DeTable<'_>, path: &str, key: &str) -> CommandResult<Option<String>> {
         match entry(table, key) {
             None => Ok(None),
             Some((name, value)) => match value.get_ref() {
@@ -342,8 +348,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Refuses what is not a setting: a misspelt one would be a change nobody meant.
-    fn known(&self, table: &DeTable<'_>, path: &str, known: &[&str]) -> Outcome {
+    /// Refuses unknown settings: a misspelt one would cause a change that nobody wants.
+    fn known(&self, table: &DeTable<'_>, path: &str, known: &[&str]) -> CommandResult {
         let unknown = |name: &&Key<'_>| !known.contains(&name.get_ref().as_ref());
         let Some(name) = table.keys().find(unknown) else {
             return Ok(());
@@ -375,7 +381,7 @@ impl Reader<'_> {
         Failure::new(format_args!("{}: {message}", self.line(start)))
     }
 
-    /// Another failure, with the line that led to it.
+    /// Another failure, preceded by the line that led to it.
     fn at(&self, start: usize, failure: &Failure) -> Failure {
         let told = self.wrong(start, failure.message());
         match failure.advice() {

@@ -1,7 +1,8 @@
-//! `countersign plan`, `apply` and `export`: what shall be on the server, in a file.
+//! `countersign plan`, `apply` and `export`: the desired state of a server, declared in a file.
 
 mod apply;
 mod change;
+mod compare;
 mod export;
 mod file;
 mod order;
@@ -13,23 +14,23 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use countersign_client::Client;
 
-use self::{change::Told, export::Target, file::Declared};
+use self::{change::PlanReport, export::Target, file::Declared};
 use super::{
     api::{ApiOptions, block_on},
     waiting::Wait,
 };
 use crate::{
-    failure::{Failure, Outcome},
+    failure::{CommandResult, Failure},
     output::{Output, confirm, note},
 };
 
-/// The exit code of `plan` when the server is not as the file says.
+/// The exit code of `plan` when the server differs from the file.
 const DRIFT: u8 = 3;
 
 #[derive(Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
-    what: What,
+    state: DeclaredState,
     #[command(flatten)]
     api: ApiOptions,
 }
@@ -37,11 +38,11 @@ pub(crate) struct Plan {
 #[derive(Args)]
 pub(crate) struct Apply {
     #[command(flatten)]
-    what: What,
-    /// Do not ask
+    state: DeclaredState,
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Allow that nothing is enforced any more at a scope where something is
+    /// Allow a scope that enforces trust anchors now to be left enforcing none
     #[arg(long)]
     allow_disarm: bool,
     #[command(flatten)]
@@ -54,10 +55,10 @@ pub(crate) struct Apply {
 pub(crate) struct Export {
     /// The file to write, TOML
     file: PathBuf,
-    /// Where the PEM files go, seen from the file [default: beside it]
+    /// Directory of the PEM files, relative to the file [default: the file's directory]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Replace files that are there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -65,29 +66,33 @@ pub(crate) struct Export {
 }
 
 #[derive(Args)]
-struct What {
-    /// The file that says what shall be, TOML
+struct DeclaredState {
+    /// The TOML file that declares the desired state
     file: PathBuf,
-    /// Delete the certificates that the file does not name
+    /// Delete certificates that the file does not name
     #[arg(long)]
     prune: bool,
 }
 
-impl What {
-    async fn plan(&self, client: &Client, declared: &Declared) -> Outcome<(plan::Plan, Told)> {
-        let plan = plan::plan(client, declared, self.prune).await?;
-        let told = Told::of(&plan, declared);
-        Ok((plan, told))
+impl DeclaredState {
+    async fn plan(
+        &self,
+        client: &Client,
+        declared: &Declared,
+    ) -> CommandResult<(plan::Plan, PlanReport)> {
+        let plan = compare::compare(client, declared, self.prune).await?;
+        let report = PlanReport::of(&plan, declared);
+        Ok((plan, report))
     }
 }
 
 impl Plan {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let declared = file::read(&self.what.file)?;
+    pub(crate) fn run(self, output: Output) -> CommandResult {
+        let declared = file::read(&self.state.file)?;
         let client = self.api.client()?;
-        let (_, told) = block_on(self.what.plan(&client, &declared))?;
-        told.show(output)?;
-        if told.changes.is_empty() {
+        let (_, report) = block_on(self.state.plan(&client, &declared))?;
+        report.show(output)?;
+        if report.changes.is_empty() {
             return Ok(());
         }
         Err(Failure::quiet(DRIFT))
@@ -95,45 +100,45 @@ impl Plan {
 }
 
 impl Apply {
-    pub(crate) fn run(self, output: Output) -> Outcome {
-        let declared = file::read(&self.what.file)?;
+    pub(crate) fn run(self, output: Output) -> CommandResult {
+        let declared = file::read(&self.state.file)?;
         let client = self.api.client()?;
         block_on(self.apply(&client, &declared, output))
     }
 
-    async fn apply(&self, client: &Client, declared: &Declared, output: Output) -> Outcome {
-        let (mut plan, told) = self.what.plan(client, declared).await?;
-        told.show(output)?;
-        if told.changes.is_empty() {
+    async fn apply(&self, client: &Client, declared: &Declared, output: Output) -> CommandResult {
+        let (mut plan, report) = self.state.plan(client, declared).await?;
+        report.show(output)?;
+        if report.changes.is_empty() {
             return Ok(());
         }
-        if !(told.disarmed.is_empty() || self.allow_disarm) {
+        if !(report.disarmed.is_empty() || self.allow_disarm) {
             return Err(Failure::new(format_args!(
-                "nothing would be enforced any more at {}; nothing was changed",
-                told.disarmed.join(", ")
+                "no trust anchor would be enforced any more at {}; nothing was changed",
+                report.disarmed.join(", ")
             ))
-            .hint("`--allow-disarm` allows it"));
+            .hint("pass `--allow-disarm` to allow it"));
         }
         if !self.yes {
             confirm("make these changes?", false)?;
-            // Whoever reads a plan takes time, and it was this plan that was agreed to.
-            let (again, now) = self.what.plan(client, declared).await?;
-            if now != told {
+            // Reading a plan takes time, and what was confirmed is this plan and no other.
+            let (again, now) = self.state.plan(client, declared).await?;
+            if now != report {
                 return Err(Failure::new(
-                    "the server changed while you were asked; nothing was changed",
+                    "the server changed before you confirmed; nothing was applied",
                 )
-                .hint("look at the new plan: apply again"));
+                .hint("apply again to see the new plan"));
             }
             plan = again;
         }
         let revision = apply::apply(client, declared, &plan).await?;
-        note("done: the server is as the file says");
+        note("done: the server matches the file");
         self.wait.for_gateways(client, revision).await
     }
 }
 
 impl Export {
-    pub(crate) fn run(self) -> Outcome {
+    pub(crate) fn run(self) -> CommandResult {
         let client = self.api.client()?;
         let target = Target {
             file: &self.file,

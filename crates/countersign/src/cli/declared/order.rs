@@ -1,26 +1,15 @@
-//! In which order changes are made, so that at no moment a scope has an anchor with a policy that
+//! The order of the changes: at no time may a scope have a trust anchor active with a policy that
 //! the file does not give it there.
 //!
-//! A policy belongs to the anchor, an activation to a scope. An anchor that a scope gets must have
-//! its new policy before, and one that a scope loses must keep its old policy until then.
+//! A policy belongs to the trust anchor, an activation to a scope. So an anchor gets its new policy
+//! before a scope that gains it is changed, and after a scope that loses it is changed.
 
 use super::{
     file::Declared,
-    plan::{Move, PlannedScope},
+    plan::{Move, PlannedScope, Step},
     server::Known,
 };
-use crate::failure::{Failure, Outcome};
-
-/// One call, or the calls for one scope. Numbers are places: of a certificate in the file, of a
-/// scope in the plan, of a certificate among those to delete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    Upload(usize),
-    Rename(usize),
-    Policy(usize),
-    Scope(usize),
-    Delete(usize),
-}
+use crate::failure::{CommandResult, Failure};
 
 /// The steps of a plan, in order.
 pub(super) fn in_order(
@@ -28,25 +17,25 @@ pub(super) fn in_order(
     held: &[Option<Known>],
     scopes: &[PlannedScope],
     delete: &[Known],
-) -> Outcome<Vec<Step>> {
+) -> CommandResult<Vec<Step>> {
     let mut steps = Vec::new();
     let mut policies = Vec::new();
-    for (place, (wanted, held)) in declared.certificates.iter().zip(held).enumerate() {
+    for (index, (wanted, held)) in declared.certificates.iter().zip(held).enumerate() {
         let Some(known) = held else {
-            steps.push(Step::Upload(place));
+            steps.push(Step::Upload(index));
             continue;
         };
         if wanted.name.is_some() && wanted.name != known.name {
-            steps.push(Step::Rename(place));
+            steps.push(Step::Rename(index));
         }
         if wanted.policy != known.policy {
-            policies.push(place);
+            policies.push(index);
         }
     }
     let changed = scopes.iter().enumerate();
     let changed = changed.filter(|(_, scope)| !scope.moves.is_empty());
-    let mut waiting: Vec<Step> = policies.iter().map(|place| Step::Policy(*place)).collect();
-    waiting.extend(changed.map(|(place, _)| Step::Scope(place)));
+    let mut waiting: Vec<Step> = policies.iter().map(|index| Step::Policy(*index)).collect();
+    waiting.extend(changed.map(|(index, _)| Step::Scope(index)));
     while !waiting.is_empty() {
         let free = |step: &Step| waiting.iter().all(|other| !precedes(*other, *step, scopes));
         let Some(next) = waiting.iter().position(free) else {
@@ -58,7 +47,7 @@ pub(super) fn in_order(
     Ok(steps)
 }
 
-/// Whether the first of two steps must be done before the second.
+/// Whether the first step must be done before the second.
 fn precedes(first: Step, second: Step, scopes: &[PlannedScope]) -> bool {
     let any = |scope: usize, test: &dyn Fn(&Move) -> bool| {
         scopes
@@ -68,10 +57,10 @@ fn precedes(first: Step, second: Step, scopes: &[PlannedScope]) -> bool {
     match (first, second) {
         (Step::Policy(anchor), Step::Scope(scope)) => any(
             scope,
-            &|each| matches!(each, Move::Activate(place, _) | Move::Promote(place) if *place == anchor),
+            &|each| matches!(each, Move::Activate(index, _) | Move::Promote(index) if *index == anchor),
         ),
         (Step::Scope(scope), Step::Policy(anchor)) => any(scope, &|each| match each {
-            Move::Demote(place) | Move::Deactivate(_, Some(place)) => *place == anchor,
+            Move::Demote(index) | Move::Deactivate(_, Some(index)) => *index == anchor,
             _ => false,
         }),
         _ => false,
@@ -82,15 +71,15 @@ fn entangled(declared: &Declared, waiting: &[Step]) -> Failure {
     let keys: Vec<String> = waiting
         .iter()
         .filter_map(|step| match step {
-            Step::Policy(place) => declared.certificates.get(*place),
+            Step::Policy(index) => declared.certificates.get(*index),
             _ => None,
         })
         .map(|wanted| format!("`{}`", wanted.key))
         .collect();
     Failure::new(format_args!(
-        "the policies of {} change while these certificates change places between scopes, and in \
-         no order is each scope right at every moment",
+        "the policies of {} change while these certificates move between scopes, and no order of \
+         changes keeps every scope right all the time",
         keys.join(", ")
     ))
-    .hint("do it in two files: first the scopes, then the policies")
+    .hint("apply two files: first the scopes, then the policies")
 }

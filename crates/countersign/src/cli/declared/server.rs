@@ -1,4 +1,4 @@
-//! What is on the server, as far as a file declares it.
+//! Reads the parts of a server's state that a file can declare.
 
 use countersign_client::{Client, Error, ListParams, ProjectListParams};
 use countersign_types::{
@@ -13,10 +13,10 @@ use countersign_types::{
 use countersign_verify::certificate::inspect;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::failure::Outcome;
+use crate::failure::CommandResult;
 
-/// How many certificates are read at a time.
-const AT_ONCE: usize = 8;
+/// How many certificates are read concurrently.
+const CONCURRENCY: usize = 8;
 
 /// A certificate of the server.
 #[derive(Clone)]
@@ -25,15 +25,15 @@ pub(super) struct Known {
     pub(super) name: Option<String>,
     pub(super) policy: Option<String>,
     pub(super) expires_at: UnixSeconds,
-    /// Its PEM as uploaded; empty when the server gives none.
+    /// Its PEM as uploaded; empty if the server returns none.
     pub(super) pem: String,
-    /// SHA-256 of its DER, when it can be read.
+    /// SHA-256 of its DER, if the PEM can be read.
     pub(super) sha256: Option<Sha256>,
 }
 
 /// Whether the server has Countersign's extensions: policies, report-only activation, and setting
-/// a scope at once. OpenAI's own has not.
-pub(super) async fn is_countersign(client: &Client) -> Outcome<bool> {
+/// a scope in one step. OpenAI's own has none.
+pub(super) async fn is_countersign(client: &Client) -> CommandResult<bool> {
     let has = client.countersign().extensions().await?;
     let needed = [
         extension::ENFORCEMENT,
@@ -44,10 +44,13 @@ pub(super) async fn is_countersign(client: &Client) -> Outcome<bool> {
 }
 
 /// Every certificate of the organization, oldest first.
-pub(super) async fn certificates(client: &Client) -> Outcome<Vec<Known>> {
+pub(super) async fn certificates(client: &Client) -> CommandResult<Vec<Known>> {
     let listed = list(client, &Scope::Organization).await?;
     let reads = listed.into_iter().map(|each| known(client, each));
-    let read: Result<Vec<Known>, Error> = stream::iter(reads).buffered(AT_ONCE).try_collect().await;
+    let read: Result<Vec<Known>, Error> = stream::iter(reads)
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await;
     Ok(read?)
 }
 
@@ -67,7 +70,10 @@ pub(super) async fn active(
 }
 
 /// The organization's projects.
-pub(super) async fn projects(client: &Client, include_archived: bool) -> Outcome<Vec<Project>> {
+pub(super) async fn projects(
+    client: &Client,
+    include_archived: bool,
+) -> CommandResult<Vec<Project>> {
     let params = ProjectListParams {
         list: whole(),
         include_archived,
@@ -75,7 +81,7 @@ pub(super) async fn projects(client: &Client, include_archived: bool) -> Outcome
     Ok(client.projects().stream(&params).try_collect().await?)
 }
 
-/// The organization's certificates as a scope has them, oldest first.
+/// The organization's certificates with their state at a scope, oldest first.
 pub(super) async fn list(client: &Client, scope: &Scope) -> Result<Vec<ScopedCertificate>, Error> {
     let stream = client.certificates().stream(scope, &whole());
     stream.try_collect().await

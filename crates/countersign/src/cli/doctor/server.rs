@@ -1,5 +1,5 @@
-//! What the server says: whether it answers, what it is, what the key may do, and whose clock is
-//! wrong.
+//! Checks the server: whether it answers, which kind it is, what the key may do, and whether the
+//! clocks agree.
 
 use std::time::SystemTime;
 
@@ -7,13 +7,13 @@ use countersign_client::{AuditLogParams, Client, Error, ListParams, ProjectListP
 use countersign_types::{api_key::Permission, certificate::Scope, error::ErrorCode};
 use time::OffsetDateTime;
 
-use super::Check;
+use super::check::Check;
 use crate::{cli::api::ApiOptions, clock, config::process_env, failure::Failure};
 
-/// Clocks that are further apart than this, in seconds, make certificates fail.
+/// Clocks that are further apart than this, in seconds, make valid certificates fail.
 const SKEW: u64 = 30;
 
-/// Whether the variables that say where to call are there.
+/// Whether the server's URL is set.
 pub(super) fn environment(api: &ApiOptions) -> Option<Check> {
     if api.has_base_url() || process_env("OPENAI_BASE_URL").is_some() {
         return None;
@@ -21,11 +21,11 @@ pub(super) fn environment(api: &ApiOptions) -> Option<Check> {
     Some(Check::warn(
         "environment",
         "`OPENAI_BASE_URL` is not set, so calls go to api.openai.com",
-        "with `countersign dev` running, do `. countersign-data/dev.env`",
+        "with `countersign dev` running, run `. countersign-data/dev.env`",
     ))
 }
 
-/// Everything that can be asked of the server without changing anything.
+/// Everything that can be checked on the server without changing anything.
 pub(super) async fn checks(client: &Client) -> Vec<Check> {
     let first = Read::certificates(client).await;
     let mut checks = vec![match &first.error {
@@ -53,7 +53,7 @@ pub(super) async fn checks(client: &Client) -> Vec<Check> {
     checks
 }
 
-/// How reading a list went.
+/// The result of reading a list.
 struct Read {
     error: Option<Error>,
     date: Option<SystemTime>,
@@ -102,7 +102,7 @@ fn one() -> ListParams {
     }
 }
 
-/// Only Countersign knows of gateways.
+/// Only Countersign has gateways.
 async fn kind(client: &Client) -> Check {
     match client.countersign().gateways().await {
         Ok(answer) => Check::ok(
@@ -113,22 +113,23 @@ async fn kind(client: &Client) -> Check {
                 answer.value.gateways.len()
             ),
         ),
-        Err(error) if error.status() == Some(404) => {
-            Check::ok("kind", "another server of this API, without gateways")
-        }
-        Err(error) => Check::ok("kind", format!("not known: {error}")),
+        Err(error) if error.status() == Some(404) => Check::ok(
+            "kind",
+            "another implementation of this API, without gateways",
+        ),
+        Err(error) => Check::ok("kind", format!("unknown: {error}")),
     }
 }
 
 fn clocks(server: SystemTime) -> Check {
     let (here, there) = (clock::now(), OffsetDateTime::from(server));
     let apart = (here - there).whole_seconds().unsigned_abs();
-    let detail = format!("this machine's and the server's are {apart} s apart");
+    let detail = format!("this machine's and the server's clocks are {apart} s apart");
     if apart > SKEW {
         return Check::warn(
             "clock",
             detail,
-            "set both by NTP: certificates are judged by the clock",
+            "synchronize both with NTP: certificate validity depends on the clock",
         );
     }
     Check::ok("clock", detail)
@@ -147,14 +148,14 @@ fn key(reads: &[(Permission, Read)]) -> Check {
     if may.is_empty() {
         return Check::warn(
             "key",
-            "the key is valid, and may read nothing",
-            "an admin key with more permissions makes another: `countersign admin-key create`",
+            "the key is valid, but may read nothing",
+            "use an admin key with more permissions, or create one: `countersign admin-key create`",
         );
     }
     Check::ok(
         "key",
         format!(
-            "the key is valid and has {}; writing was not tried",
+            "the key is valid and has {}; write access was not tested",
             may.join(", ")
         ),
     )

@@ -42,7 +42,7 @@ fn it_is_set_with_the_operations_that_it_has() {
     assert!(told.starts_with("exit 0"), "{told}");
     assert!(
         told.contains(
-            "set what is active at organization, in 3 calls: this server cannot do it at once"
+            "set the active certificates at organization in 3 calls: this server cannot do it in one step"
         ),
         "{told}"
     );

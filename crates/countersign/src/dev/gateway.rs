@@ -1,4 +1,4 @@
-//! The gateway of `dev`: its server certificate, its key, and what it stands in front of.
+//! The gateway of `dev`: its server certificate, its key and its options.
 
 use std::{
     fs,
@@ -17,17 +17,17 @@ use time::OffsetDateTime;
 
 use super::identity::params;
 use crate::{
-    failure::{Doing, Outcome},
+    failure::{CommandResult, Doing},
     files::write_private,
 };
 
-/// How often what the gateway saw is told to the control plane: soon enough to be looked at.
+/// How often observations are sent to the control plane: a developer looks at them at once.
 const OBSERVE_EVERY: Duration = Duration::from_secs(1);
-/// How long the server certificate holds; it is new at each start.
+/// Days that the server certificate is valid; each start makes a new one.
 const SERVER_DAYS: i64 = 90;
 
-/// Where the parts lie, as absolute paths.
-pub(super) struct Parts {
+/// The gateway's files, as absolute paths.
+pub(super) struct GatewayFiles {
     /// The CA that the gateway's certificate is verified against.
     pub(super) server_ca: PathBuf,
     certificate: PathBuf,
@@ -35,24 +35,33 @@ pub(super) struct Parts {
     key_file: PathBuf,
 }
 
-/// Makes a server CA with a server certificate, and sees that there is a gateway key.
+/// What varies from one `dev` to another.
+pub(super) struct Setup {
+    pub(super) listen: SocketAddr,
+    pub(super) control_plane: String,
+    pub(super) upstream: String,
+    /// How long open requests may take once the end has begun.
+    pub(super) drain: Duration,
+}
+
+/// Makes a server CA and a server certificate, and a gateway key if there is none.
 pub(super) async fn prepare(
     directory: &Path,
     store: &Store,
     now: OffsetDateTime,
-) -> Outcome<Parts> {
-    let parts = Parts {
+) -> CommandResult<GatewayFiles> {
+    let files = GatewayFiles {
         server_ca: directory.join("server-ca.pem"),
         certificate: directory.join("server.pem"),
         private_key: directory.join("server.key"),
         key_file: directory.join("gateway.key"),
     };
-    make_certificates(&parts, now)?;
-    gateway_key(&parts.key_file, store).await?;
-    Ok(parts)
+    make_certificates(&files, now)?;
+    gateway_key(&files.key_file, store).await?;
+    Ok(files)
 }
 
-fn make_certificates(parts: &Parts, now: OffsetDateTime) -> Outcome {
+fn make_certificates(files: &GatewayFiles, now: OffsetDateTime) -> CommandResult {
     let ca_key = KeyPair::generate().doing("make the server CA's key")?;
     let mut ca_params = params("Countersign dev server CA", now, SERVER_DAYS);
     ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -69,12 +78,12 @@ fn make_certificates(parts: &Parts, now: OffsetDateTime) -> Outcome {
     let certificate = server
         .signed_by(&key, &issuer)
         .doing("sign the server certificate")?;
-    write_private(&parts.server_ca, &ca.pem())?;
-    write_private(&parts.private_key, &key.serialize_pem())?;
-    write_private(&parts.certificate, &certificate.pem())
+    write_private(&files.server_ca, &ca.pem())?;
+    write_private(&files.private_key, &key.serialize_pem())?;
+    write_private(&files.certificate, &certificate.pem())
 }
 
-fn loopback_names() -> Outcome<Vec<SanType>> {
+fn loopback_names() -> CommandResult<Vec<SanType>> {
     let localhost = "localhost".try_into().doing("name the server")?;
     Ok(vec![
         SanType::DnsName(localhost),
@@ -83,8 +92,8 @@ fn loopback_names() -> Outcome<Vec<SanType>> {
     ])
 }
 
-/// Keeps the key that the file holds, if the store knows it; else makes one.
-async fn gateway_key(file: &Path, store: &Store) -> Outcome {
+/// Keeps the key in the file if the database knows it; else makes one.
+async fn gateway_key(file: &Path, store: &Store) -> CommandResult {
     if let Ok(kept) = fs::read_to_string(file)
         && store.caller(KeyDigest::of(kept.trim())).await?.is_some()
     {
@@ -94,13 +103,14 @@ async fn gateway_key(file: &Path, store: &Store) -> Outcome {
     write_private(file, &format!("{}\n", created.value.reveal()))
 }
 
-/// What the gateway of `dev` is told.
-pub(super) fn options(
-    directory: &Path,
-    parts: &Parts,
-    control_plane: String,
-    (listen, upstream): (SocketAddr, String),
-) -> GatewayOptions {
+/// The options of the gateway of `dev`.
+pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> GatewayOptions {
+    let Setup {
+        listen,
+        control_plane,
+        upstream,
+        drain,
+    } = setup;
     let route = Route {
         host: None,
         path: "/".to_owned(),
@@ -114,11 +124,11 @@ pub(super) fn options(
     GatewayOptions {
         listen,
         name: Some("dev".to_owned()),
-        certificate: parts.certificate.clone(),
-        private_key: parts.private_key.clone(),
+        certificate: files.certificate.clone(),
+        private_key: files.private_key.clone(),
         control_plane,
         control_plane_ca: None,
-        key_file: parts.key_file.clone(),
+        key_file: files.key_file.clone(),
         data_dir: directory.join("gateway"),
         identity: IdentitySource::Bearer,
         routes: vec![route],
@@ -131,7 +141,7 @@ pub(super) fn options(
         observation_interval: OBSERVE_EVERY,
         threads: None,
         limits: Limits {
-            drain_timeout: super::GRACE,
+            drain_timeout: drain,
             ..Limits::default()
         },
     }

@@ -1,0 +1,111 @@
+//! What all nouns of the command line have in common: options that say where to look, and a verb.
+
+use std::ops::ControlFlow;
+
+use clap::{Args, Subcommand};
+use countersign_client::Client;
+use countersign_server::store::Store;
+use countersign_types::id::ProjectId;
+
+use super::api::{ApiOptions, block_on, needed_project};
+use crate::{
+    config::Database,
+    database::{self, DatabaseOptions},
+    failure::{CommandResult, Failure},
+    output::Output,
+};
+
+/// A noun and what is to be done with it.
+#[derive(Args)]
+pub(crate) struct Noun<V: Subcommand, O: Args = ApiOptions> {
+    #[command(flatten)]
+    options: O,
+    #[command(subcommand)]
+    verb: V,
+}
+
+/// The verbs of a noun, done on a `T`: a client, a project, a database.
+pub(crate) trait Verb<T>: Subcommand {
+    /// Does a verb that needs no `T`; gives back one that does.
+    fn run_offline(self, _output: Output) -> ControlFlow<CommandResult, Self> {
+        ControlFlow::Continue(self)
+    }
+
+    /// Does the verb.
+    async fn run(self, on: &T, output: Output) -> CommandResult;
+}
+
+/// The verbs of a noun that the operator works with on the database itself.
+pub(crate) trait OperatorVerb: Verb<Store> {
+    /// Whether the verb creates a database where there is none. Others fail: an empty database
+    /// would answer, but not with what the operator asked about.
+    fn creates_database(&self) -> bool {
+        false
+    }
+}
+
+/// The options of a noun that belongs to a project.
+#[derive(Args)]
+pub(crate) struct ProjectOptions {
+    /// The project, `proj_...` [env: OPENAI_PROJECT_ID]
+    #[arg(long, global = true, value_name = "ID")]
+    project: Option<ProjectId>,
+    #[command(flatten)]
+    api: ApiOptions,
+}
+
+/// A project of a server.
+pub(crate) struct ProjectClient {
+    pub(crate) client: Client,
+    pub(crate) project: ProjectId,
+}
+
+impl<V: Verb<Client>> Noun<V> {
+    pub(crate) fn run(self, output: Output) -> CommandResult {
+        // Without this, checking a file would ask for a key that it has no use for.
+        match self.verb.run_offline(output) {
+            ControlFlow::Break(done) => done,
+            ControlFlow::Continue(verb) => {
+                let client = self.options.client()?;
+                block_on(verb.run(&client, output))
+            }
+        }
+    }
+}
+
+impl<V: Verb<ProjectClient>> Noun<V, ProjectOptions> {
+    pub(crate) fn run(self, output: Output) -> CommandResult {
+        let on = ProjectClient {
+            project: needed_project(self.options.project)?,
+            client: self.options.api.client()?,
+        };
+        block_on(self.verb.run(&on, output))
+    }
+}
+
+impl<V: OperatorVerb> Noun<V, DatabaseOptions> {
+    pub(crate) fn run(self, output: Output) -> CommandResult {
+        let database = self
+            .options
+            .configuration(Vec::new())?
+            .settings
+            .database
+            .resolve()?;
+        if let Database::Sqlite(directory) = &database
+            && !self.verb.creates_database()
+            && !database::exists_in(directory)
+        {
+            return Err(Failure::new(format_args!(
+                "there is no database in `{}`",
+                directory.display()
+            ))
+            .hint(
+                "point `--data-dir` at the server's data directory, or `--database-url-file` at its PostgreSQL URL",
+            ));
+        }
+        block_on(async {
+            let store = database::open(&database).await?;
+            self.verb.run(&store, output).await
+        })
+    }
+}

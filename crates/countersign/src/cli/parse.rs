@@ -1,0 +1,96 @@
+//! How the values of flags are read, where more than one command takes such a value.
+
+use std::time::Duration;
+
+use countersign_types::{UnixSeconds, api_key::Permission, certificate::MAX_NAME_CHARACTERS};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// Reads a permission of an admin key.
+pub(super) fn permission(text: &str) -> Result<Permission, String> {
+    Permission::from_name(text).ok_or_else(|| {
+        let known: Vec<_> = Permission::ALL.iter().map(|each| each.as_str()).collect();
+        format!("a permission is one of {}", known.join(", "))
+    })
+}
+
+/// Reads a name as the API takes it. The operator's commands check it here, because the database
+/// does not.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let characters = text.chars().count();
+    if (1..=MAX_NAME_CHARACTERS).contains(&characters) && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "a name has 1 to {MAX_NAME_CHARACTERS} characters and no control characters"
+    ))
+}
+
+/// Reads a duration, such as `90s`, `12h` or `30d`. A plain number is in seconds, which is all that
+/// some flags took once.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let read = match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    // The API and the timers here count seconds: a fraction would be dropped without a word.
+    read.filter(|read| !read.is_zero() && read.subsec_nanos() == 0)
+        .ok_or_else(|| "write a duration such as `90s`, `12h` or `30d`".to_owned())
+}
+
+/// Reads the duration until a key expires, in seconds.
+pub(super) fn expires_in(text: &str) -> Result<u32, String> {
+    u32::try_from(duration(text)?.as_secs())
+        .map_err(|_| format!("a key can expire in {} days at most", u32::MAX / 86_400))
+}
+
+/// Reads a time, in RFC 3339 or in Unix seconds.
+pub(super) fn time(text: &str) -> Result<UnixSeconds, String> {
+    let wanted = || "write a time as `2026-01-31T12:00:00Z` or in Unix seconds".to_owned();
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wanted())?;
+    u64::try_from(parsed.unix_timestamp()).map_err(|_| wanted())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_rfc_3339_or_unix_seconds() {
+        assert_eq!(time("0"), Ok(0));
+        assert_eq!(time("2023-11-14T22:13:20Z"), Ok(1_700_000_000));
+        assert_eq!(time("2023-11-14T23:13:20+01:00"), Ok(1_700_000_000));
+        assert!(time("yesterday").is_err());
+        assert!(time("1969-12-31T23:59:59Z").is_err());
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_or_is_in_seconds() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("90", 90),
+            ("5m", 300),
+            ("12h", 43_200),
+            ("1h 30m", 5_400),
+            ("30d", 2_592_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "0s",
+            "500ms",
+            "soon",
+            "d",
+            "-1s",
+            "99999999999999999999s",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!(expires_in("1d"), Ok(86_400));
+        assert!(expires_in("200y").is_err());
+    }
+}

@@ -1,0 +1,8 @@
+//! The note that follows a new key.
+
+use crate::output::note;
+
+/// Reminds the user that the key cannot be shown again.
+pub(super) fn note_shown_once() {
+    note("note: the key is shown only once; keep it in a safe place");
+}

@@ -1,0 +1,189 @@
+//! The settings as types: built once from what the sources say, so that nothing below looks a
+//! setting up by its name or knows a default of its own.
+
+use std::{
+    cmp::Ordering,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use countersign_server::WebhookOptions;
+use countersign_tls::CertificateFiles;
+use countersign_types::secret::Secret;
+use tracing::level_filters::LevelFilter;
+
+use super::{
+    read::{NonZero, SettingValue, Words, meaning, one_of, read, read_optional},
+    source::Layer,
+};
+use crate::failure::{CommandResult, Failure};
+
+/// Everything that can be configured.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) database: DatabaseSetting,
+    pub(crate) log: LogSettings,
+    pub(crate) serve: ServeSettings,
+    /// How many days observations are kept.
+    pub(crate) observation_days: u32,
+    pub(crate) webhooks: WebhookOptions,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogSettings {
+    pub(crate) format: LogFormat,
+    pub(crate) level: LevelFilter,
+}
+
+/// Whom the log is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people on a terminal, else for programs.
+    Auto,
+    Human,
+    Json,
+}
+
+const FORMATS: Words<LogFormat> = &[
+    ("auto", LogFormat::Auto),
+    ("human", LogFormat::Human),
+    ("json", LogFormat::Json),
+];
+
+impl SettingValue for LogFormat {
+    fn wanted() -> String {
+        one_of(FORMATS)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        meaning(FORMATS, text)
+    }
+}
+
+/// The control plane's listeners.
+#[derive(Debug)]
+pub(crate) struct ServeSettings {
+    pub(crate) listen: SocketAddr,
+    /// Without these files the listener speaks plain HTTP.
+    pub(crate) tls: Option<CertificateFiles>,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// How long open requests may take once the end has begun.
+    pub(crate) drain: Duration,
+}
+
+/// Which database is used. A URL's file is read only when the database is opened.
+#[derive(Debug)]
+pub(crate) enum DatabaseSetting {
+    DataDir(PathBuf),
+    Url(Secret),
+    UrlFile(PathBuf),
+}
+
+/// Where the database is.
+pub(crate) enum Database {
+    /// In a directory of this machine.
+    Sqlite(PathBuf),
+    /// At a URL, which holds a password.
+    Postgres(Secret),
+}
+
+impl Settings {
+    /// Reads every setting; the first value that does not fit is an error that names its source.
+    pub(super) fn read(values: &Layer) -> CommandResult<Self> {
+        Ok(Self {
+            database: DatabaseSetting::read(values)?,
+            log: LogSettings {
+                format: read(values, "log.format")?,
+                level: read(values, "log.level")?,
+            },
+            serve: ServeSettings {
+                listen: read(values, "serve.listen")?,
+                tls: tls_files(values)?,
+                metrics_listen: read_optional(values, "serve.metrics_listen")?,
+                drain: Duration::from_secs(whole(values, "serve.drain_seconds")?.into()),
+            },
+            observation_days: whole(values, "observations.days")?,
+            webhooks: WebhookOptions {
+                private_addresses: read(values, "webhooks.private_addresses")?,
+                ca_file: read_optional(values, "webhooks.ca_file")?,
+            },
+        })
+    }
+}
+
+fn whole(values: &Layer, key: &'static str) -> CommandResult<u32> {
+    read(values, key).map(|NonZero(number)| number)
+}
+
+fn tls_files(values: &Layer) -> CommandResult<Option<CertificateFiles>> {
+    const CERTIFICATE: &str = "serve.tls_certificate";
+    const KEY: &str = "serve.tls_key";
+    let certificate = read_optional(values, CERTIFICATE)?;
+    let key = read_optional(values, KEY)?;
+    let (has, lacks) = match (certificate, key) {
+        (Some(certificate), Some(key)) => return Ok(Some(CertificateFiles { certificate, key })),
+        (None, None) => return Ok(None),
+        (Some(_), None) => (CERTIFICATE, KEY),
+        (None, Some(_)) => (KEY, CERTIFICATE),
+    };
+    Err(Failure::usage(format_args!(
+        "`{has}` is set and `{lacks}` is not; TLS needs both"
+    )))
+}
+
+impl DatabaseSetting {
+    fn read(values: &Layer) -> CommandResult<Self> {
+        const URL: &str = "database_url";
+        const URL_FILE: &str = "database_url_file";
+        let data_dir = read(values, "data_dir")?;
+        let url = read_optional(values, URL)?;
+        let file = read_optional(values, URL_FILE)?;
+        let source = |key| values.get(key).map(|given| &given.source);
+        // Both may be set: a flag or a variable then replaces what the file says in the other way.
+        match (url, file) {
+            (None, None) => Ok(Self::DataDir(data_dir)),
+            (Some(url), None) => Ok(Self::Url(url)),
+            (None, Some(file)) => Ok(Self::UrlFile(file)),
+            (Some(url), Some(file)) => match source(URL).cmp(&source(URL_FILE)) {
+                Ordering::Greater => Ok(Self::Url(url)),
+                Ordering::Less => Ok(Self::UrlFile(file)),
+                Ordering::Equal => Err(Failure::usage(format_args!(
+                    "`{URL}` and `{URL_FILE}` are both set (by {}); keep one",
+                    source(URL).map(ToString::to_string).unwrap_or_default()
+                ))),
+            },
+        }
+    }
+
+    /// Where the database is; reads the URL's file, if there is one.
+    pub(crate) fn resolve(&self) -> CommandResult<Database> {
+        let url = match self {
+            Self::DataDir(directory) => return Ok(Database::Sqlite(directory.clone())),
+            Self::Url(url) => url.clone(),
+            Self::UrlFile(path) => secret_file(path)?,
+        };
+        let text = url.reveal();
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Database::Postgres(url));
+        }
+        Err(
+            Failure::usage("the database URL does not start with `postgres://`")
+                .hint("leave it out to use SQLite in `data_dir`"),
+        )
+    }
+}
+
+/// Reads a secret from a file: its first line, without the line's end.
+pub(crate) fn secret_file(path: &Path) -> CommandResult<Secret> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|error| {
+        Failure::usage(format_args!("cannot read the secret in `{shown}`: {error}"))
+    })?;
+    match text.lines().next().map(str::trim) {
+        None | Some("") => Err(Failure::usage(format_args!("`{shown}` is empty"))),
+        Some(secret) => Ok(Secret::new(secret)),
+    }
+}
