@@ -85,6 +85,7 @@ fn write_whole(path: &Path, content: &str) -> io::Result<()> {
         .mode(0o600)
         .open(path)?;
     file.write_all(content.as_bytes())?;
+    // Durable before the rename, or a crash could leave an empty file under the name.
     file.sync_all()
 }
 

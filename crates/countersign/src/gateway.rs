@@ -41,10 +41,11 @@ fn read_options(path: &Path) -> CommandResult<GatewayOptions> {
 
 /// Starts a gateway with this process's clock, randomness and metrics.
 pub(crate) fn start(options: GatewayOptions) -> CommandResult<Gateway> {
-    let figures = metrics::install().doing("set up metrics")?;
+    // Installed before the gateway starts: measurements before it exists are lost.
+    let recorder = metrics::install().doing("set up metrics")?;
     let mut drawn = [[0; 16]; 2];
     (Sources::system().random)(drawn.as_flattened_mut())?;
     let random = drawn.map(u128::from_le_bytes);
-    let render = Arc::new(move || figures.render());
+    let render = Arc::new(move || recorder.render());
     Gateway::start(options, Arc::new(clock::unix_seconds), random, render).map_err(Failure::new)
 }

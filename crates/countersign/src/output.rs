@@ -79,6 +79,7 @@ impl Output {
                 let cells: Vec<_> = entry.cells().iter().map(|cell| printable(cell)).collect();
                 self.text(&format!("{}\n", cells.join("  ")))
             }
+            // A list of one: together they are one YAML list.
             Format::Yaml => self.value(&[entry]),
             Format::Json | Format::Jsonl => self.line(entry),
         }

@@ -136,15 +136,16 @@ impl ControlPlane {
             private_webhooks: self.webhooks.private_addresses,
         };
         let app = App::with_options(store.clone(), &sources, options)?;
+        // Held until the listener has drained, then dropped, which ends the task.
         let _cleanup = ObservationCleanup::start(store.clone(), self.observation_days);
         tokio::spawn(watch_expiry(store.clone(), signals.ended()));
         let webhooks = Webhooks::new(store, sources, &self.webhooks)?;
         let webhooks = tokio::spawn(webhooks.run(signals.ended()));
         if let Some((listener, handle)) = recorder {
-            let figures = metrics::router(handle, self.store.clone());
+            let metrics_routes = metrics::router(handle, self.store.clone());
             tokio::spawn(serve(
                 listener,
-                figures,
+                metrics_routes,
                 None,
                 limits.clone(),
                 signals.ended(),
@@ -156,6 +157,7 @@ impl ControlPlane {
             async move {
                 ended.await;
                 tracing::info!("stopping; open requests may finish, a second signal stops at once");
+                // Waiting bundle requests return now, or they would hold up the drain.
                 app.close();
             }
         };

@@ -166,8 +166,8 @@ impl Verb<Client> for CertificateVerb {
                 output.one(&set.value)
             }
             Self::Delete { ids, yes } => delete(client, &ids, yes, output).await,
-            Self::Activate(activate) => activate.call(client, output).await,
-            Self::Deactivate(deactivate) => deactivate.call(client, output).await,
+            Self::Activate(activate) => activate.run(client, output).await,
+            Self::Deactivate(deactivate) => deactivate.run(client, output).await,
             Self::Inspect(inspect) => inspect.run(output),
         }
     }

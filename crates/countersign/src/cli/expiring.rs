@@ -48,6 +48,7 @@ impl Expiring {
         if found.has_more {
             note("there are more; shorten `--within` to see only the soonest");
         }
+        // Only on request: a list that is not empty is no failure for a reader.
         if self.exit_code && !found.data.is_empty() {
             return Err(Failure::quiet(EXPIRING));
         }

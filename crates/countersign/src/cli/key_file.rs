@@ -25,6 +25,7 @@ impl KeyFile {
         let Some(path) = &self.key_file else {
             return Ok(());
         };
+        // Overwriting could destroy the only copy of a key.
         if path.exists() {
             return Err(Failure::usage(format_args!(
                 "`{}` already exists and may hold another key",

@@ -179,6 +179,7 @@ fn man(path: &[String], output: Output) -> CommandResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SETTINGS;
 
     #[test]
     fn the_command_line_is_sound_and_its_page_names_every_command() {
@@ -203,5 +204,25 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_help_of_serve_gives_the_defaults_of_the_settings() {
+        let root = Cli::command();
+        let serve = root.find_subcommand("serve").unwrap();
+        let mut compared = 0;
+        for setting in SETTINGS {
+            let Some(default) = setting.default else {
+                continue;
+            };
+            let flag = setting.key.strip_prefix("serve.").unwrap_or(setting.key);
+            let flag = flag.replace('.', "_");
+            if let Some(flag) = serve.get_arguments().find(|each| each.get_id() == &flag) {
+                let help = flag.get_help().unwrap().to_string();
+                assert!(help.contains(&format!("[default: {default}]")), "{help}");
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, 4);
     }
 }

@@ -144,6 +144,7 @@ impl WhichRotation {
             .stream(&ListParams::default())
             .try_collect()
             .await?;
+        // Two in progress are an error: picking one could finish the wrong rotation.
         let mut open = all
             .into_iter()
             .filter(|each| each.status == RotationStatus::InProgress);

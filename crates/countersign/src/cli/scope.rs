@@ -7,7 +7,7 @@ use countersign_types::{certificate::Scope, id::ProjectId};
 /// another scope because of a variable that nobody looked at.
 #[derive(Debug, Args)]
 pub(super) struct AtScope {
-    /// The project, `proj_...` [default: the whole organization]
+    /// The project, `proj_...` [default: the organization]
     #[arg(long, value_name = "ID")]
     project: Option<ProjectId>,
 }

@@ -53,7 +53,7 @@ struct Toggle {
 }
 
 impl Activate {
-    pub(super) async fn call(self, client: &Client, output: Output) -> CommandResult {
+    pub(super) async fn run(self, client: &Client, output: Output) -> CommandResult {
         let enforcement = if self.report {
             Enforcement::Report
         } else {
@@ -83,7 +83,7 @@ impl Activate {
 }
 
 impl Deactivate {
-    pub(super) async fn call(self, client: &Client, output: Output) -> CommandResult {
+    pub(super) async fn run(self, client: &Client, output: Output) -> CommandResult {
         let Toggle {
             ids,
             scope,

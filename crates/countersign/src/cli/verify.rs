@@ -150,6 +150,7 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
         });
     }
     Ok(OrganizationBundle {
+        // Neither the id nor the revision has a part in the verdict.
         id: OrganizationId::from_random(0),
         revision: 0,
         certificates,
@@ -212,6 +213,7 @@ fn report(verdict: &Verdict, trust: &Trust, output: Output) -> CommandResult {
 impl Trust {
     /// The trust anchor by the name the user knows: its file, or its id.
     fn name(&self, anchor: &CertificateId) -> String {
+        // `TrustSet::from_anchors` numbers anchors from 1 and makes their ids of the numbers.
         let number = anchor.as_str().strip_prefix(CertificateId::PREFIX);
         let place = number.and_then(|number| number.parse::<usize>().ok());
         let file = place.and_then(|place| self.files.get(place.checked_sub(1)?));

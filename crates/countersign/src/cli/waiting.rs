@@ -42,6 +42,7 @@ impl Wait {
                 .hint("`--wait` needs a Countersign server")
         })?;
         let end = Instant::now() + self.wait_timeout;
+        // A gateway that connects meanwhile is waited for too: the list is read anew each time.
         loop {
             let known = client.countersign().gateways().await?.value;
             let behind = behind(&known, revision);

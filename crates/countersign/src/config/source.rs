@@ -119,6 +119,7 @@ impl Reader<'_> {
         let text = match value {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) => number.as_str().to_owned(),
+            // A path or a text that happens to be `true` is more likely a mistake.
             DeValue::Boolean(truth) if setting.kind == Kind::Truth => truth.to_string(),
             other => {
                 let message = format!(

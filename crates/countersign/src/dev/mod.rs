@@ -110,6 +110,7 @@ impl Dev {
         let gateway = crate::gateway::start(options)?;
 
         let serving = plane.run(signals.clone());
+        // The gateway becomes ready by fetching its bundle, which only works while we serve.
         let serving = async {
             let mut serving = std::pin::pin!(serving);
             tokio::select! {
@@ -132,6 +133,7 @@ impl Dev {
             serving.await
         };
         let served = serving.await;
+        // Stopping joins the gateway's threads, which would block this runtime.
         tokio::task::spawn_blocking(move || gateway.stop())
             .await
             .doing("stop the gateway")?;

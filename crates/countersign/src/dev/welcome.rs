@@ -57,6 +57,7 @@ call
 /// The command that runs this program: its name if the shell finds it, else its path.
 fn program() -> String {
     const NAME: &str = "countersign";
+    // Another program of that name may come first in the path.
     let own = env::current_exe().unwrap_or_else(|_| NAME.into());
     let same = |directory: &Path| directory.join(NAME).canonicalize().ok() == Some(own.clone());
     let path = env::var_os("PATH").unwrap_or_default();

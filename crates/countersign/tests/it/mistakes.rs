@@ -38,7 +38,7 @@ fn without_a_server() {
             vec!["service-account", "update", "svc_acct_a", "--role", "king"],
         ),
         ("limit", vec!["project", "list", "--limit", "0"]),
-        ("moment", vec!["audit-log", "list", "--since", "yesterday"]),
+        ("time", vec!["audit-log", "list", "--since", "yesterday"]),
         (
             "key_file",
             vec!["certificate", "list", "--admin-key-file", "/nowhere/key"],

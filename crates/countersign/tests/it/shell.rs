@@ -22,7 +22,7 @@ pub(crate) fn told(ran: &Output) -> String {
     ))
 }
 
-/// Replaces ids, keys, moments, ports and temporary directories.
+/// Replaces ids, keys, times, ports and temporary directories.
 pub(crate) fn steady(text: &str) -> String {
     let rules = [
         (r"\b(sk-[a-z]+-)[0-9A-Za-z_-]{8,}", "${1}[key]"),
@@ -32,8 +32,8 @@ pub(crate) fn steady(text: &str) -> String {
             "${1}_[id]",
         ),
         (r"\b(org|audit_log)-[0-9a-z]{26}\b", "${1}-[id]"),
-        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[moment]"),
-        (r#"(_at"?: ?)\d+"#, "${1}[moment]"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]"),
+        (r#"(_at"?: ?)\d+"#, "${1}[time]"),
         (r"127\.0\.0\.1:\d{5}\b", "127.0.0.1:[port]"),
         (r"/\S*/\.tmp\w+", "[dir]"),
         (r"\b[0-9a-f]{64}\b", "[sha256]"),

@@ -143,6 +143,7 @@ impl Verify {
         };
         let events = log.stream_documents(&params).map_err(Failure::from);
         let mut report = self.check(events, kept.into_iter().collect()).await?;
+        // Asked again after the events: one above this head was not written by the server.
         let later = log.retrieve_head().await?.value;
         report.check_against(&later);
         Ok(report)
@@ -161,6 +162,7 @@ impl Verify {
         let mut events = std::pin::pin!(events);
         while let Some(event) = events.try_next().await? {
             begun = begun || self.to.as_ref().is_some_and(|to| to.includes(&event));
+            // Events come newest first, so those above the range are skipped, not an end.
             if !begun {
                 continue;
             }
@@ -271,7 +273,7 @@ impl Report {
             return Ok(());
         }
         Err(Failure::new(format_args!(
-            "the audit log was tampered with or is incomplete: {} found",
+            "the audit log does not verify: {} found",
             match self.faults.len() {
                 1 => "1 fault".to_owned(),
                 count => format!("{count} faults"),

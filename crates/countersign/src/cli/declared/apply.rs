@@ -54,6 +54,8 @@ pub(super) async fn apply(
                 uploaded = true;
                 continue;
             }
+            // Checked once after all uploads and before anything is activated: a copy that is active
+            // could not be deleted again.
             _ if uploaded => {
                 applying.yield_to_an_earlier_upload().await?;
                 uploaded = false;

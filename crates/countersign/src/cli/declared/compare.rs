@@ -36,6 +36,7 @@ pub(super) async fn compare(
         .cloned()
         .partition(|_| prune);
     check_room(declared, &held, known.len())?;
+    // Reads every scope of the organization, so only when something is to be deleted.
     if !delete.is_empty() {
         check_deletions(client, &delete, &scopes).await?;
     }

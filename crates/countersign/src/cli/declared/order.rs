@@ -22,6 +22,7 @@ pub(super) fn in_order(
     let mut policies = Vec::new();
     for (index, (wanted, held)) in declared.certificates.iter().zip(held).enumerate() {
         let Some(known) = held else {
+            // An upload brings its name and policy with it, and is active nowhere yet.
             steps.push(Step::Upload(index));
             continue;
         };
@@ -36,6 +37,8 @@ pub(super) fn in_order(
     let changed = changed.filter(|(_, scope)| !scope.moves.is_empty());
     let mut waiting: Vec<Step> = policies.iter().map(|index| Step::Policy(*index)).collect();
     waiting.extend(changed.map(|(index, _)| Step::Scope(index)));
+    // At most 50 certificates, so taking the first free step again and again is fast enough. When
+    // none is free, the steps wait for each other in a circle.
     while !waiting.is_empty() {
         let free = |step: &Step| waiting.iter().all(|other| !precedes(*other, *step, scopes));
         let Some(next) = waiting.iter().position(free) else {

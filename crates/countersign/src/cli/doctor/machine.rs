@@ -51,6 +51,7 @@ fn data_directory(directory: &Path) -> Check {
             "only a server on this machine needs it; `countersign serve` creates it",
         );
     }
+    // Writing is the only sure test: modes say nothing of read-only mounts or full disks.
     let probe = directory.join(format!(".doctor-{}", std::process::id()));
     if let Err(error) = fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)) {
         let refused = format!("`{shown}` is not writable: {error}");

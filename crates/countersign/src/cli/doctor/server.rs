@@ -32,6 +32,7 @@ pub(super) async fn checks(client: &Client) -> Vec<Check> {
         Some(error @ (Error::Connection { .. } | Error::Timeout { .. })) => {
             return vec![Check::failed("server", &Failure::from(error.clone()))];
         }
+        // Any response, even an error, shows that the server is there.
         _ => Check::ok("server", format!("{} answers", client.base_url())),
     }];
     if let Some(error) = first
@@ -141,6 +142,7 @@ fn key(reads: &[(Permission, Read)]) -> Check {
     for (permission, read) in reads {
         match &read.error {
             None => may.push(name(permission)),
+            // The key works, but lacks this permission.
             Some(error) if error.code() == Some(ErrorCode::MissingScope) => {}
             Some(error) => return Check::failed("key", &Failure::from(error.clone())),
         }
