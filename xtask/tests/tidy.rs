@@ -6,7 +6,10 @@
     reason = "a file that cannot be read fails the test"
 )]
 
+mod modules;
+
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -203,6 +206,73 @@ fn one_crate_reads_tls_files() {
     let allowed =
         |path: &str| path.starts_with("crates/countersign-tls/") || path.starts_with("xtask/");
     none("reads TLS files", &holders(&readers, allowed));
+}
+
+/// The roots of every crate: libraries, programs, examples and benches.
+fn crate_roots() -> Vec<PathBuf> {
+    let root = root();
+    let mut packages: Vec<PathBuf> = fs::read_dir(root.join("crates"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    packages.push(root.join("xtask"));
+    packages.sort();
+    let mut roots = Vec::new();
+    for package in packages {
+        roots.extend(["src/lib.rs", "src/main.rs"].map(|file| package.join(file)));
+        for directory in ["examples", "benches"] {
+            let Ok(entries) = fs::read_dir(package.join(directory)) else {
+                continue;
+            };
+            for path in entries.map(|entry| entry.unwrap().path()) {
+                roots.push(if path.is_dir() {
+                    path.join("main.rs")
+                } else {
+                    path
+                });
+            }
+        }
+    }
+    roots.retain(|file| file.exists());
+    roots
+}
+
+/// The modules that are in a circle today, a line each. The list may only shrink.
+const KNOWN_CIRCLES: &str = include_str!("circles.txt");
+
+#[test]
+fn modules_form_no_circle() {
+    let known: BTreeSet<String> = KNOWN_CIRCLES.lines().map(str::to_owned).collect();
+    let (mut found, mut new) = (BTreeSet::new(), Vec::new());
+    for root_file in crate_roots() {
+        let uses = modules::uses(&modules::read_crate(&root_file));
+        let file = root_file
+            .strip_prefix(root())
+            .unwrap()
+            .display()
+            .to_string();
+        for (module, circle) in modules::circles(&uses) {
+            let line = format!("{file} {module}");
+            if !known.contains(&line) {
+                let steps = circle.windows(2).map(|pair| {
+                    let why = &uses[&(pair[0].clone(), pair[1].clone())];
+                    format!("\n    {} uses {} (`{why}`)", pair[0], pair[1])
+                });
+                new.push(format!("{line}:{}", steps.collect::<String>()));
+            }
+            found.insert(line);
+        }
+    }
+    assert!(
+        new.is_empty(),
+        "modules that use each other:\n{}",
+        new.join("\n")
+    );
+    let mended: Vec<_> = known.difference(&found).collect();
+    assert!(
+        mended.is_empty(),
+        "in no circle any more, so take their lines out of xtask/tests/circles.txt: {mended:#?}"
+    );
 }
 
 #[test]
