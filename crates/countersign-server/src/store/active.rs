@@ -7,9 +7,10 @@ use countersign_types::{
 
 use super::{
     Change, StoreError, WriteTx,
-    certificates::{find_scoped, scope_id},
+    certificates::find_scoped,
     projects::Archived,
-    value::Value,
+    row::{FromRow, Row},
+    value::params,
 };
 
 impl WriteTx {
@@ -80,18 +81,18 @@ impl WriteTx {
             .query(
                 "SELECT certificate_id, enforcement FROM activations \
                  WHERE organization_id = $1 AND project_id = $2 ORDER BY activated_at, seq",
-                &[
-                    Value::text(&self.organization),
-                    Value::Text(scope_id(scope)),
-                ],
-                |row| {
-                    Ok(ActiveCertificate {
-                        certificate_id: row.parse(0)?,
-                        enforcement: row.parse(1)?,
-                    })
-                },
+                params![self.organization, scope,],
             )
             .await
+    }
+}
+
+impl FromRow for ActiveCertificate {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            certificate_id: row.next()?,
+            enforcement: row.next()?,
+        })
     }
 }
 

@@ -20,7 +20,8 @@ use super::{
     listing::Listing,
     mint::NewKey,
     projects::{self, Archived},
-    value::{Row, Value},
+    row::{FromRow, Row},
+    value::{Value, params},
 };
 
 const CALLER: &str = "SELECT k.organization_id, k.id, k.kind, k.permissions, k.project_id, \
@@ -87,9 +88,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn caller(&self, digest: KeyDigest) -> Result<Option<Caller>, StoreError> {
         let mut connection = self.reader().await?;
-        connection
-            .find(CALLER, &[Value::Bytes(digest.as_bytes())], read_caller)
-            .await
+        connection.find(CALLER, params![digest]).await
     }
 
     /// The keys of a project.
@@ -104,8 +103,8 @@ impl Store {
     ) -> Result<Page<ProjectApiKey>, StoreError> {
         let mut connection = self.reader().await?;
         projects::find(&mut connection, organization, project).await?;
-        project_keys(&[Value::text(organization), Value::text(project)])
-            .page(&mut connection, request, read_project_key)
+        project_keys(params![organization, project])
+            .page(&mut connection, request)
             .await
     }
 
@@ -120,8 +119,8 @@ impl Store {
         id: &ApiKeyId,
     ) -> Result<ProjectApiKey, StoreError> {
         let mut connection = self.reader().await?;
-        project_keys(&[Value::text(organization), Value::text(project)])
-            .retrieve(&mut connection, id.as_str(), read_project_key)
+        project_keys(params![organization, project])
+            .retrieve(&mut connection, id.as_str())
             .await?
             .ok_or_else(|| unknown(id))
     }
@@ -136,8 +135,8 @@ impl Store {
         request: &PageRequest,
     ) -> Result<Page<AdminApiKey>, StoreError> {
         let mut connection = self.reader().await?;
-        admin_keys(&[Value::text(organization)])
-            .page(&mut connection, request, read_admin_key)
+        admin_keys(params![organization])
+            .page(&mut connection, request)
             .await
     }
 
@@ -151,8 +150,8 @@ impl Store {
         id: &ApiKeyId,
     ) -> Result<AdminApiKey, StoreError> {
         let mut connection = self.reader().await?;
-        admin_keys(&[Value::text(organization)])
-            .retrieve(&mut connection, id.as_str(), read_admin_key)
+        admin_keys(params![organization])
+            .retrieve(&mut connection, id.as_str())
             .await?
             .ok_or_else(|| unknown(id))
     }
@@ -189,14 +188,6 @@ impl Store {
                 "SELECT id, name, redacted_value, created_at FROM api_keys \
                  WHERE kind = 'gateway' AND organization_id IS NULL ORDER BY created_at, seq",
                 &[],
-                |row| {
-                    Ok(GatewayKey {
-                        id: row.parse(0)?,
-                        name: row.text(1)?.to_owned(),
-                        redacted_value: row.text(2)?.to_owned(),
-                        created_at: row.moment(3)?,
-                    })
-                },
             )
             .await
     }
@@ -210,7 +201,7 @@ impl Store {
         let deleted = connection
             .execute(
                 "DELETE FROM api_keys WHERE id = $1 AND kind = 'gateway'",
-                &[Value::text(id)],
+                params![id],
             )
             .await?;
         if deleted == 0 {
@@ -242,8 +233,8 @@ impl WriteTx {
         };
         key.insert(&mut self.connection).await?;
         let (id, value) = (key.id, key.value);
-        let mut answer = admin_keys(&[Value::text(&self.organization)])
-            .retrieve(&mut self.connection, id.as_str(), read_admin_key)
+        let mut answer: AdminApiKey = admin_keys(params![self.organization])
+            .retrieve(&mut self.connection, id.as_str())
             .await?
             .ok_or_else(|| unknown(&id))?;
         answer.value = Some(value);
@@ -270,7 +261,7 @@ impl WriteTx {
             .connection
             .execute(
                 "DELETE FROM api_keys WHERE id = $1 AND organization_id = $2 AND kind = 'admin'",
-                &[Value::text(id), Value::text(&self.organization)],
+                params![id, self.organization],
             )
             .await?;
         if deleted == 0 {
@@ -304,11 +295,7 @@ impl WriteTx {
             .connection
             .execute(
                 "DELETE FROM api_keys WHERE id = $1 AND organization_id = $2 AND project_id = $3",
-                &[
-                    Value::text(id),
-                    Value::text(&self.organization),
-                    Value::text(project),
-                ],
+                params![id, self.organization, project,],
             )
             .await?;
         if deleted == 0 {
@@ -333,36 +320,24 @@ fn unknown(id: &ApiKeyId) -> StoreError {
     StoreError::not_found(Kind::ApiKey, id.as_str())
 }
 
-fn read_caller(row: &Row<'_>) -> Result<Caller, StoreError> {
-    Ok(Caller {
-        organization: row.optional_parse(0)?,
-        key: row.parse(1)?,
-        kind: kind(row.text(2)?)?,
-        permissions: permissions(row.text(3)?)?,
-        project: row.optional_parse(4)?,
-        project_archived: row.optional_moment(5)?.is_some(),
-        expires_at: row.optional_moment(6)?,
-    })
-}
-
-pub(super) fn kind(text: &str) -> Result<KeyKind, StoreError> {
-    [KeyKind::Admin, KeyKind::Project, KeyKind::Gateway]
-        .into_iter()
-        .find(|kind| kind.as_str() == text)
-        .ok_or_else(|| StoreError::Corrupt("an unknown kind of key".to_owned()))
-}
-
-fn permissions(text: &str) -> Result<Vec<Permission>, StoreError> {
-    text.split_ascii_whitespace()
-        .map(Permission::from_name)
-        .collect::<Option<_>>()
-        .ok_or_else(|| StoreError::Corrupt("an unknown permission".to_owned()))
+impl FromRow for Caller {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            organization: row.next()?,
+            key: row.next()?,
+            kind: row.next()?,
+            permissions: row.next()?,
+            project: row.next()?,
+            project_archived: row.next::<Option<UnixSeconds>>()?.is_some(),
+            expires_at: row.next()?,
+        })
+    }
 }
 
 const fn admin_keys<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
     Listing {
-        columns: "t.id, t.name, t.redacted_value, t.created_at, t.expires_at, t.permissions, \
-                  o.id, o.name, o.created_at",
+        columns: "t.id, t.name, t.redacted_value, t.created_at, t.expires_at, o.id, o.name, \
+                  o.created_at, t.permissions",
         from: "FROM api_keys t JOIN organizations o ON o.id = t.organization_id \
                WHERE t.organization_id = $1 AND t.kind = 'admin'",
         only: "",
@@ -370,26 +345,28 @@ const fn admin_keys<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
     }
 }
 
-fn read_admin_key(row: &Row<'_>) -> Result<AdminApiKey, StoreError> {
-    Ok(AdminApiKey {
-        object: AdminApiKeyObject::AdminApiKey,
-        id: row.parse(0)?,
-        name: Some(row.text(1)?.to_owned()),
-        redacted_value: row.text(2)?.to_owned(),
-        value: None,
-        created_at: row.moment(3)?,
-        expires_at: row.optional_moment(4)?,
-        last_used_at: None,
-        owner: AdminApiKeyOwner {
-            kind: "organization".to_owned(),
-            object: "organization".to_owned(),
-            id: row.text(6)?.to_owned(),
-            name: row.text(7)?.to_owned(),
-            created_at: row.moment(8)?,
-            role: "owner".to_owned(),
-        },
-        scopes: Some(permissions(row.text(5)?)?),
-    })
+impl FromRow for AdminApiKey {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            object: AdminApiKeyObject::AdminApiKey,
+            id: row.next()?,
+            name: Some(row.next()?),
+            redacted_value: row.next()?,
+            value: None,
+            created_at: row.next()?,
+            expires_at: row.next()?,
+            last_used_at: None,
+            owner: AdminApiKeyOwner {
+                kind: "organization".to_owned(),
+                object: "organization".to_owned(),
+                id: row.next()?,
+                name: row.next()?,
+                created_at: row.next()?,
+                role: "owner".to_owned(),
+            },
+            scopes: Some(row.next()?),
+        })
+    }
 }
 
 const fn project_keys<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
@@ -404,24 +381,39 @@ const fn project_keys<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
     }
 }
 
-fn read_project_key(row: &Row<'_>) -> Result<ProjectApiKey, StoreError> {
-    let access = row.optional_moment(4)?.map_or("active", |_| "inactive");
-    Ok(ProjectApiKey {
-        object: ProjectApiKeyObject::ProjectApiKey,
-        redacted_value: row.text(2)?.to_owned(),
-        name: row.text(1)?.to_owned(),
-        created_at: row.moment(3)?,
-        last_used_at: None,
-        id: row.parse(0)?,
-        owner_project_access: access.to_owned(),
-        owner: ProjectApiKeyOwner {
-            kind: "service_account".to_owned(),
-            service_account: Some(ProjectApiKeyOwnerServiceAccount {
-                id: row.parse(5)?,
-                name: row.text(6)?.to_owned(),
-                created_at: row.moment(7)?,
-                role: projects::from_word(row.text(8)?)?,
-            }),
-        },
-    })
+impl FromRow for ProjectApiKey {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            object: ProjectApiKeyObject::ProjectApiKey,
+            id: row.next()?,
+            name: row.next()?,
+            redacted_value: row.next()?,
+            created_at: row.next()?,
+            last_used_at: None,
+            owner_project_access: match row.next::<Option<UnixSeconds>>()? {
+                Some(_) => "inactive".to_owned(),
+                None => "active".to_owned(),
+            },
+            owner: ProjectApiKeyOwner {
+                kind: "service_account".to_owned(),
+                service_account: Some(ProjectApiKeyOwnerServiceAccount {
+                    id: row.next()?,
+                    name: row.next()?,
+                    created_at: row.next()?,
+                    role: row.next()?,
+                }),
+            },
+        })
+    }
+}
+
+impl FromRow for GatewayKey {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.next()?,
+            name: row.next()?,
+            redacted_value: row.next()?,
+            created_at: row.next()?,
+        })
+    }
 }

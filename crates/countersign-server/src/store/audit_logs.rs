@@ -4,18 +4,18 @@ use std::fmt::Write as _;
 
 use countersign_types::{
     UnixSeconds,
-    audit::{Actor, AuditChain, AuditEvent, AuditHead, AuditHeadObject, AuditLog, AuditProject},
-    digest::Sha256,
+    audit::{AuditEvent, AuditHead, AuditHeadObject, AuditLog},
     id::{AuditLogId, OrganizationId},
     page::{DEFAULT_LIMIT, Page},
 };
-use countersign_verify::audit_chain::event_sha256;
-use serde_json::{Map, Value as Json};
+use serde_json::Map;
 
 use super::{
     Kind, Store, StoreError, WriteTx,
+    audit_chain::Head,
     connection::Connection,
-    value::{Row, Value},
+    row::{FromRow, Row},
+    value::{ToValue, Value, params},
 };
 
 /// Bounds on `effective_at`, each in Unix seconds; all that are there hold.
@@ -84,18 +84,18 @@ impl Store {
         let mut connection = self.reader().await?;
         let mut query = AuditQuery::of(organization);
         query.filter(filter);
-        let after = place(&mut connection, organization, page.after.as_deref()).await?;
-        let before = place(&mut connection, organization, page.before.as_deref()).await?;
-        if let Some(place) = after {
-            query.beyond("<", place);
+        let after = sort_key(&mut connection, organization, page.after.as_deref()).await?;
+        let before = sort_key(&mut connection, organization, page.before.as_deref()).await?;
+        if let Some(key) = after {
+            query.beyond("<", key);
         }
-        if let Some(place) = before {
-            query.beyond(">", place);
+        if let Some(key) = before {
+            query.beyond(">", key);
         }
-        // Only what is next to `before` is wanted, so those are read first and turned round.
+        // The events just newer than `before` are wanted: they are read oldest first, then reversed.
         let backwards = before.is_some() && after.is_none();
         let (sql, values) = query.finish(if backwards { "ASC" } else { "DESC" }, page.limit);
-        let mut events = connection.query_once(&sql, &values, read).await?;
+        let mut events: Vec<AuditLog> = connection.query_once(&sql, &values).await?;
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let has_more = events.len() > limit;
         events.truncate(limit);
@@ -104,57 +104,6 @@ impl Store {
         }
         Ok(Page::new(events, has_more))
     }
-}
-
-/// The newest event of an organization's log: its number and its hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) number: u64,
-    pub(super) sha256: Sha256,
-}
-
-impl Default for Head {
-    fn default() -> Self {
-        Self {
-            number: 0,
-            sha256: Sha256::ZERO,
-        }
-    }
-}
-
-impl Head {
-    /// From two columns, the first of which is given.
-    pub(super) fn read(row: &Row<'_>, column: usize) -> Result<Self, StoreError> {
-        Ok(Self {
-            number: row.moment(column)?,
-            sha256: row.parse(column + 1)?,
-        })
-    }
-
-    /// Puts an event after the head, which it then is.
-    pub(super) fn chain(&mut self, event: &AuditLog) -> Result<AuditChain, StoreError> {
-        let mut chain = AuditChain {
-            number: self.number + 1,
-            previous_sha256: self.sha256,
-            sha256: Sha256::ZERO,
-        };
-        let event = AuditLog {
-            chain: Some(chain.clone()),
-            ..event.clone()
-        };
-        let event = serde_json::to_value(event).map_err(internal)?;
-        let event = event.as_object().ok_or_else(|| internal("no object"))?;
-        chain.sha256 = event_sha256(event);
-        *self = Self {
-            number: chain.number,
-            sha256: chain.sha256,
-        };
-        Ok(chain)
-    }
-}
-
-fn internal(error: impl ToString) -> StoreError {
-    StoreError::Internal(format!("an audit event as JSON: {}", error.to_string()))
 }
 
 impl Store {
@@ -170,15 +119,7 @@ impl Store {
         let sql = "SELECT audit_number, audit_sha256, audit_at FROM organizations WHERE id = $1";
         let mut connection = self.reader().await?;
         connection
-            .find(sql, &[Value::text(organization)], |row| {
-                let Head { number, sha256 } = Head::read(row, 0)?;
-                Ok(AuditHead {
-                    object: AuditHeadObject::AuditLogHead,
-                    number,
-                    sha256,
-                    effective_at: row.moment(2)?,
-                })
-            })
+            .find(sql, params![organization])
             .await?
             .ok_or_else(|| StoreError::not_found(Kind::Organization, organization.as_str()))
     }
@@ -201,25 +142,25 @@ impl WriteTx {
             chain: None,
             details: Map::from_iter([(event.event_type().to_owned(), about)]),
         };
-        let chain = self.head.chain(&shown)?;
+        let chain = self.head.append(&shown)?;
         let seq = self
             .connection
             .number(
                 "INSERT INTO audit_logs (id, organization_id, effective_at, event_type, \
                  project_id, project_name, actor_id, details, chain_number, previous_sha256, \
                  sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING seq",
-                &[
-                    Value::text(&shown.id),
-                    Value::text(&self.organization),
-                    Value::moment(self.now),
-                    Value::Text(event.event_type()),
-                    Value::optional_text(project.map(|project| project.id.as_str())),
-                    Value::optional_text(project.and_then(|project| project.name.as_deref())),
-                    Value::Text(self.actor.id()),
-                    Value::Text(&details),
-                    Value::moment(chain.number),
-                    Value::Text(&chain.previous_sha256.to_string()),
-                    Value::Text(&chain.sha256.to_string()),
+                params![
+                    shown.id,
+                    self.organization,
+                    self.now,
+                    event.event_type(),
+                    project.map(|project| project.id.as_str()),
+                    project.and_then(|project| project.name.as_deref()),
+                    self.actor.id(),
+                    details,
+                    chain.number,
+                    chain.previous_sha256.to_string(),
+                    chain.sha256.to_string(),
                 ],
             )
             .await?;
@@ -228,11 +169,7 @@ impl WriteTx {
                 .execute(
                     "INSERT INTO audit_log_resources (organization_id, resource_id, audit_seq) \
                      VALUES ($1, $2, $3)",
-                    &[
-                        Value::text(&self.organization),
-                        Value::Text(resource),
-                        Value::moment(seq),
-                    ],
+                    params![self.organization, resource, seq,],
                 )
                 .await?;
         }
@@ -241,14 +178,14 @@ impl WriteTx {
     }
 }
 
-type Place = (i64, i64);
+/// An event's time and number, which the log is ordered by.
+type SortKey = (i64, i64);
 
-/// Where an event stands in the log.
-async fn place(
+async fn sort_key(
     connection: &mut Connection,
     organization: &OrganizationId,
     cursor: Option<&str>,
-) -> Result<Option<Place>, StoreError> {
+) -> Result<Option<SortKey>, StoreError> {
     let Some(cursor) = cursor else {
         return Ok(None);
     };
@@ -257,8 +194,7 @@ async fn place(
     connection
         .find(
             "SELECT effective_at, seq FROM audit_logs WHERE organization_id = $1 AND id = $2",
-            &[Value::text(organization), Value::text(&id)],
-            |row| Ok((row.int(0)?, row.int(1)?)),
+            params![organization, id],
         )
         .await?
         .map(Some)
@@ -278,25 +214,25 @@ impl<'a> AuditQuery<'a> {
                   details, chain_number, previous_sha256, sha256 \
                   FROM audit_logs WHERE organization_id = $1"
                 .to_owned(),
-            values: vec![Value::text(organization)],
+            values: vec![organization.to_value()],
         }
     }
 
-    fn bind(&mut self, value: Value<'a>) -> String {
-        self.values.push(value);
+    fn bind(&mut self, value: impl Into<Value<'a>>) -> String {
+        self.values.push(value.into());
         format!("${}", self.values.len())
     }
 
     fn filter(&mut self, filter: &'a AuditFilter) {
         let range = filter.effective_at;
-        for (than, moment) in [
+        for (than, time) in [
             (">", range.gt),
             (">=", range.gte),
             ("<", range.lt),
             ("<=", range.lte),
         ] {
-            if let Some(moment) = moment {
-                let bound = self.bind(Value::moment(moment));
+            if let Some(time) = time {
+                let bound = self.bind(time);
                 let _ = write!(self.sql, " AND effective_at {than} {bound}");
             }
         }
@@ -326,14 +262,14 @@ impl<'a> AuditQuery<'a> {
         let bound: Vec<String> = wanted
             .iter()
             .map(|text| if text.contains('\0') { "" } else { text })
-            .map(|text| self.bind(Value::Text(text)))
+            .map(|text| self.bind(text))
             .collect();
         bound.join(", ")
     }
 
-    fn beyond(&mut self, than: &str, (effective_at, seq): Place) {
-        let effective_at = self.bind(Value::Int(effective_at));
-        let seq = self.bind(Value::Int(seq));
+    fn beyond(&mut self, than: &str, (effective_at, seq): SortKey) {
+        let effective_at = self.bind(effective_at);
+        let seq = self.bind(seq);
         let _ = write!(
             self.sql,
             " AND (effective_at, seq) {than} ({effective_at}, {seq})"
@@ -341,7 +277,7 @@ impl<'a> AuditQuery<'a> {
     }
 
     fn finish(mut self, direction: &str, limit: u32) -> (String, Vec<Value<'a>>) {
-        let one_more = self.bind(Value::Int(i64::from(limit) + 1));
+        let one_more = self.bind(i64::from(limit) + 1);
         let _ = write!(
             self.sql,
             " ORDER BY effective_at {direction}, seq {direction} LIMIT {one_more}"
@@ -350,44 +286,14 @@ impl<'a> AuditQuery<'a> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<AuditLog, StoreError> {
-    let chain = AuditChain {
-        number: row.moment(7)?,
-        previous_sha256: row.parse(8)?,
-        sha256: row.parse(9)?,
-    };
-    Ok(AuditLog {
-        chain: Some(chain),
-        ..read_unchained(row)?
-    })
-}
-
-/// From the seven columns that the table had before there was a chain.
-pub(super) fn read_unchained(row: &Row<'_>) -> Result<AuditLog, StoreError> {
-    let event_type = row.text(1)?.to_owned();
-    let project = row
-        .optional_parse(3)?
-        .map(|id| {
-            let name = row.optional_text(4)?.map(str::to_owned);
-            Ok::<_, StoreError>(AuditProject { id, name })
+impl FromRow for AuditHead {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        let Head { number, sha256 } = row.several()?;
+        Ok(Self {
+            object: AuditHeadObject::AuditLogHead,
+            number,
+            sha256,
+            effective_at: row.next()?,
         })
-        .transpose()?;
-    let details: Json = serde_json::from_str(row.text(6)?)
-        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    Ok(AuditLog {
-        id: row.parse(0)?,
-        effective_at: row.moment(2)?,
-        project,
-        actor: Some(actor(row)?.to_audit()),
-        chain: None,
-        details: Map::from_iter([(event_type.clone(), details)]),
-        event_type,
-    })
-}
-
-fn actor(row: &Row<'_>) -> Result<Actor, StoreError> {
-    if row.text(5)? == Actor::Operator.id() {
-        return Ok(Actor::Operator);
     }
-    row.parse(5).map(Actor::ApiKey)
 }

@@ -7,15 +7,15 @@ use countersign_types::{
     UnixSeconds,
     bundle::{Bundle, BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
     certificate::Enforcement,
-    digest::KeyDigest,
     id::{CertificateId, OrganizationId},
 };
 
 use super::{
-    Kind, Store, StoreError, WriteTx, api_keys, certificates,
+    Kind, Store, StoreError, WriteTx, certificates,
     connection::Connection,
-    value::{Row, Value},
-    write::REVISION,
+    revision,
+    row::{FromRow, Row},
+    value::params,
 };
 
 /// How many organizations are read at a time.
@@ -40,7 +40,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn bundle(&self, after: u64) -> Result<Bundle, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
-        let revision = connection.number(REVISION, &[]).await?;
+        let revision = revision::read(&mut connection).await?;
         let complete = after == 0 || after > revision;
         let mut after = if complete { 0 } else { after };
         let mut organizations = Vec::new();
@@ -70,14 +70,7 @@ impl Store {
                 "SELECT c.organization_id, c.id, c.expires_at FROM certificates c \
                  WHERE EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
                  ORDER BY c.expires_at LIMIT $1",
-                &[Value::Int(i64::from(limit))],
-                |row| {
-                    Ok(ActiveAnchor {
-                        organization: row.parse(0)?,
-                        certificate: row.parse(1)?,
-                        expires_at: row.moment(2)?,
-                    })
-                },
+                params![limit],
             )
             .await
     }
@@ -93,8 +86,7 @@ impl WriteTx {
             .connection
             .find(
                 "SELECT id, revision FROM organizations WHERE id = $1",
-                &[Value::text(&self.organization)],
-                empty,
+                params![self.organization],
             )
             .await?;
         let mut found: Vec<_> = found.into_iter().collect();
@@ -114,25 +106,26 @@ async fn read_some(
         .query(
             "SELECT id, revision FROM organizations WHERE revision > $1 \
              ORDER BY revision LIMIT $2",
-            &[Value::moment(after), Value::Int(AT_A_TIME)],
-            empty,
+            params![after, AT_A_TIME],
         )
         .await?;
     fill(connection, &mut organizations).await?;
     Ok(organizations)
 }
 
-/// An organization before anything of it is read.
-fn empty(row: &Row<'_>) -> Result<OrganizationBundle, StoreError> {
-    Ok(OrganizationBundle {
-        id: row.parse(0)?,
-        revision: row.moment(1)?,
-        certificates: Vec::new(),
-        active: Vec::new(),
-        with_reported: Vec::new(),
-        projects: Vec::new(),
-        keys: Vec::new(),
-    })
+/// An organization, before what belongs to it is read.
+impl FromRow for OrganizationBundle {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.next()?,
+            revision: row.next()?,
+            certificates: Vec::new(),
+            active: Vec::new(),
+            with_reported: Vec::new(),
+            projects: Vec::new(),
+            keys: Vec::new(),
+        })
+    }
 }
 
 /// Reads what belongs to organizations that stand in the order of their revisions, without a gap.
@@ -145,7 +138,7 @@ async fn fill(
     };
     let mut parts = Parts {
         connection,
-        range: [Value::moment(first.revision), Value::moment(last.revision)],
+        range: [first.revision, last.revision],
     };
     let mut certificates = parts.certificates().await?;
     let mut active = parts.active().await?;
@@ -190,24 +183,20 @@ fn group<K: Eq + Hash, V>(rows: Vec<(K, V)>) -> HashMap<K, Vec<V>> {
 /// What belongs to the organizations of a range of revisions, by organization.
 struct Parts<'a> {
     connection: &'a mut Connection,
-    range: [Value<'a>; 2],
+    range: [u64; 2],
 }
 
 type ByOrganization<T> = HashMap<String, Vec<T>>;
 type Active = (CertificateId, Enforcement);
 
 impl Parts<'_> {
-    async fn read<T>(
+    /// Rows whose first column is the organization.
+    async fn read<K: FromRow + Eq + Hash, T: FromRow>(
         &mut self,
         sql: &str,
-        mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<ByOrganization<T>, StoreError> {
-        let rows = self
-            .connection
-            .query(sql, &self.range, |row| {
-                Ok((row.text(0)?.to_owned(), map(row)?))
-            })
-            .await?;
+    ) -> Result<HashMap<K, Vec<T>>, StoreError> {
+        let [first, last] = self.range;
+        let rows = self.connection.query(sql, params![first, last]).await?;
         Ok(group(rows))
     }
 
@@ -218,33 +207,18 @@ impl Parts<'_> {
              WHERE o.revision >= $1 AND o.revision <= $2 \
              AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
              ORDER BY c.created_at, c.seq",
-            |row| {
-                Ok(BundleCertificate {
-                    id: row.parse(1)?,
-                    pem: certificates::pem(row, 2)?,
-                    cel_policy: row.optional_text(3)?.map(str::to_owned),
-                })
-            },
         )
         .await
     }
 
     /// What is active, by organization and project; the empty project is the organization.
     async fn active(&mut self) -> Result<HashMap<(String, String), Vec<Active>>, StoreError> {
-        let rows = self
-            .connection
-            .query(
-                "SELECT a.organization_id, a.project_id, a.certificate_id, a.enforcement \
-                 FROM organizations o JOIN activations a ON a.organization_id = o.id \
-                 WHERE o.revision >= $1 AND o.revision <= $2 ORDER BY a.activated_at, a.seq",
-                &self.range,
-                |row| {
-                    let at = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
-                    Ok((at, (row.parse(2)?, row.parse(3)?)))
-                },
-            )
-            .await?;
-        Ok(group(rows))
+        self.read(
+            "SELECT a.organization_id, a.project_id, a.certificate_id, a.enforcement \
+             FROM organizations o JOIN activations a ON a.organization_id = o.id \
+             WHERE o.revision >= $1 AND o.revision <= $2 ORDER BY a.activated_at, a.seq",
+        )
+        .await
     }
 
     async fn projects(&mut self) -> Result<ByOrganization<BundleProject>, StoreError> {
@@ -252,14 +226,6 @@ impl Parts<'_> {
             "SELECT p.organization_id, p.id, p.archived_at \
              FROM organizations o JOIN projects p ON p.organization_id = o.id \
              WHERE o.revision >= $1 AND o.revision <= $2 ORDER BY p.created_at, p.seq",
-            |row| {
-                Ok(BundleProject {
-                    id: row.parse(1)?,
-                    archived: row.optional_moment(2)?.is_some(),
-                    active: Vec::new(),
-                    with_reported: Vec::new(),
-                })
-            },
         )
         .await
     }
@@ -269,16 +235,50 @@ impl Parts<'_> {
             "SELECT k.organization_id, k.id, k.kind, k.digest, k.project_id, k.expires_at \
              FROM organizations o JOIN api_keys k ON k.organization_id = o.id \
              WHERE o.revision >= $1 AND o.revision <= $2 ORDER BY k.created_at, k.seq",
-            |row| {
-                Ok(BundleKey {
-                    id: row.parse(1)?,
-                    kind: api_keys::kind(row.text(2)?)?,
-                    sha256: KeyDigest::new(row.sha256(3)?),
-                    project: row.optional_parse(4)?,
-                    expires_at: row.optional_moment(5)?,
-                })
-            },
         )
         .await
+    }
+}
+
+impl FromRow for BundleCertificate {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.next()?,
+            pem: certificates::pem(row.next()?)?,
+            cel_policy: row.next()?,
+        })
+    }
+}
+
+impl FromRow for BundleProject {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.next()?,
+            archived: row.next::<Option<UnixSeconds>>()?.is_some(),
+            active: Vec::new(),
+            with_reported: Vec::new(),
+        })
+    }
+}
+
+impl FromRow for BundleKey {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.next()?,
+            kind: row.next()?,
+            sha256: row.next()?,
+            project: row.next()?,
+            expires_at: row.next()?,
+        })
+    }
+}
+
+impl FromRow for ActiveAnchor {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            organization: row.next()?,
+            certificate: row.next()?,
+            expires_at: row.next()?,
+        })
     }
 }

@@ -11,7 +11,7 @@ use countersign_types::{
         ScopedCertificate, ScopedCertificateObject,
     },
     digest::Sha256,
-    id::{CertificateId, OrganizationId, ProjectId},
+    id::{CertificateId, OrganizationId},
     page::Page,
 };
 
@@ -20,7 +20,8 @@ use super::{
     connection::Connection,
     listing::Listing,
     projects,
-    value::{Row, Value},
+    row::{FromRow, Row},
+    value::params,
 };
 
 const LIMIT: u64 = MAX_CERTIFICATES_PER_ORGANIZATION as u64;
@@ -80,11 +81,11 @@ impl Store {
             columns: SCOPED_COLUMNS,
             from: SCOPED_FROM,
             only: "",
-            values: &[Value::text(organization), Value::Text(scope_id(scope))],
+            values: params![organization, scope],
         };
-        listing
-            .page(&mut connection, request, |row| scoped(row, scope))
-            .await
+        let (rows, has_more) = listing.entries(&mut connection, request).await?;
+        let certificates = rows.into_iter().map(|row| scoped(row, scope)).collect();
+        Ok(Page::new(certificates, has_more))
     }
 
     /// A certificate, with its PEM when `content` is asked for.
@@ -115,7 +116,7 @@ impl WriteTx {
             .connection
             .number(
                 "SELECT count(*) FROM certificates WHERE organization_id = $1",
-                &[Value::text(&self.organization)],
+                params![self.organization],
             )
             .await?;
         if held >= LIMIT {
@@ -161,7 +162,7 @@ impl WriteTx {
         self.connection
             .execute(
                 "UPDATE certificates SET name = $2 WHERE id = $1",
-                &[Value::text(id), Value::Text(&name)],
+                params![id, name],
             )
             .await?;
         certificate.name = Some(name);
@@ -184,7 +185,7 @@ impl WriteTx {
         self.connection
             .execute(
                 "UPDATE certificates SET cel_policy = $2 WHERE id = $1",
-                &[Value::text(id), Value::optional_text(policy.as_deref())],
+                params![id, policy],
             )
             .await?;
         certificate.cel_policy = policy;
@@ -205,7 +206,7 @@ impl WriteTx {
             return Err(StoreError::CertificateInUse { scopes });
         }
         self.connection
-            .execute("DELETE FROM certificates WHERE id = $1", &[Value::text(id)])
+            .execute("DELETE FROM certificates WHERE id = $1", params![id])
             .await?;
         let event = AuditEvent::CertificateDeleted {
             certificate: AuditCertificate {
@@ -240,16 +241,16 @@ impl WriteTx {
                 "INSERT INTO certificates (id, organization_id, name, cel_policy, valid_at, \
                  expires_at, created_at, fingerprint, pem) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                &[
-                    Value::text(id),
-                    Value::text(&self.organization),
-                    Value::optional_text(new.name.as_deref()),
-                    Value::optional_text(new.cel_policy.as_deref()),
-                    Value::moment(new.valid_at),
-                    Value::moment(new.expires_at),
-                    Value::moment(self.now),
-                    Value::Bytes(new.fingerprint.as_bytes()),
-                    Value::Bytes(new.pem.as_bytes()),
+                params![
+                    id,
+                    self.organization,
+                    new.name.as_deref(),
+                    new.cel_policy.as_deref(),
+                    new.valid_at,
+                    new.expires_at,
+                    self.now,
+                    new.fingerprint.as_bytes(),
+                    new.pem.as_bytes(),
                 ],
             )
             .await
@@ -259,8 +260,7 @@ impl WriteTx {
         self.connection
             .query(
                 "SELECT project_id FROM activations WHERE certificate_id = $1 ORDER BY project_id",
-                &[Value::text(id)],
-                |row| Ok(Scope::from(row.parse_unless_empty(0)?)),
+                params![id],
             )
             .await
     }
@@ -277,11 +277,6 @@ fn updated(certificate: Certificate) -> Change<Certificate> {
     }
 }
 
-/// How a scope is written in `activations`.
-pub(super) fn scope_id(scope: &Scope) -> &str {
-    scope.project().map_or("", ProjectId::as_str)
-}
-
 pub(super) async fn find(
     connection: &mut Connection,
     organization: &OrganizationId,
@@ -292,12 +287,17 @@ pub(super) async fn find(
         columns: if content { COLUMNS_AND_PEM } else { COLUMNS },
         from: FROM,
         only: "",
-        values: &[Value::text(organization)],
+        values: params![organization],
     };
-    listing
-        .retrieve(connection, id.as_str(), |row| read(row, content))
-        .await?
-        .ok_or_else(|| StoreError::not_found(Kind::Certificate, id.as_str()))
+    let unknown = || StoreError::not_found(Kind::Certificate, id.as_str());
+    if !content {
+        let found = listing.retrieve(connection, id.as_str()).await?;
+        return found.ok_or_else(unknown);
+    }
+    let found = listing.retrieve::<(Certificate, Vec<u8>)>(connection, id.as_str());
+    let (mut certificate, bytes) = found.await?.ok_or_else(unknown)?;
+    certificate.certificate_details.content = Some(pem(&bytes)?);
+    Ok(certificate)
 }
 
 /// The certificate of that id, with whether it is active at the scope.
@@ -311,39 +311,44 @@ pub(super) async fn find_scoped(
         columns: SCOPED_COLUMNS,
         from: SCOPED_FROM,
         only: "",
-        values: &[Value::text(organization), Value::Text(scope_id(scope))],
+        values: params![organization, scope],
     };
     listing
-        .retrieve(connection, id.as_str(), |row| scoped(row, scope))
+        .retrieve(connection, id.as_str())
         .await?
+        .map(|row| scoped(row, scope))
         .ok_or_else(|| StoreError::not_found(Kind::Certificate, id.as_str()))
 }
 
-fn read(row: &Row<'_>, content: bool) -> Result<Certificate, StoreError> {
-    Ok(Certificate {
-        object: CertificateObject::Certificate,
-        id: row.parse(0)?,
-        name: row.optional_text(1)?.map(str::to_owned),
-        created_at: row.moment(2)?,
-        certificate_details: CertificateDetails {
-            valid_at: row.moment(3)?,
-            expires_at: row.moment(4)?,
-            content: content.then(|| pem(row, 6)).transpose()?,
-        },
-        cel_policy: row.optional_text(5)?.map(str::to_owned),
-        usage: None,
-    })
+impl FromRow for Certificate {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            object: CertificateObject::Certificate,
+            id: row.next()?,
+            name: row.next()?,
+            created_at: row.next()?,
+            certificate_details: CertificateDetails {
+                valid_at: row.next()?,
+                expires_at: row.next()?,
+                content: None,
+            },
+            cel_policy: row.next()?,
+            usage: None,
+        })
+    }
 }
 
-pub(super) fn pem(row: &Row<'_>, column: usize) -> Result<String, StoreError> {
-    String::from_utf8(row.bytes(column)?.to_vec())
+pub(super) fn pem(bytes: &[u8]) -> Result<String, StoreError> {
+    String::from_utf8(bytes.to_vec())
         .map_err(|_| StoreError::Corrupt("a PEM that is not UTF-8".to_owned()))
 }
 
-fn scoped(row: &Row<'_>, scope: &Scope) -> Result<ScopedCertificate, StoreError> {
-    let certificate = read(row, false)?;
-    let enforcement: Option<Enforcement> = row.optional_parse(6)?;
-    Ok(ScopedCertificate {
+/// A certificate, and how it is active at a scope.
+fn scoped(
+    (certificate, enforcement): (Certificate, Option<Enforcement>),
+    scope: &Scope,
+) -> ScopedCertificate {
+    ScopedCertificate {
         object: ScopedCertificateObject::at(scope),
         id: certificate.id,
         name: certificate.name,
@@ -353,5 +358,5 @@ fn scoped(row: &Row<'_>, scope: &Scope) -> Result<ScopedCertificate, StoreError>
         enforcement: enforcement.filter(|found| *found != Enforcement::default()),
         cel_policy: certificate.cel_policy,
         usage: None,
-    })
+    }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use tokio::task;
 
 use super::{
-    Location, StoreError,
+    StoreError,
     dialect::Dialect,
+    location::Location,
     postgres::{self, Postgres},
+    row::FromRow,
     sqlite::{self, Sqlite},
-    value::{Row, Value},
+    value::Value,
 };
 
 /// A database of either kind.
@@ -43,7 +45,7 @@ impl Database {
         }))
     }
 
-    /// A transaction whose reads all see one moment.
+    /// A transaction whose reads all see the same state.
     pub(super) async fn snapshot(&self) -> Result<Connection, StoreError> {
         let mut connection = self.reader().await?;
         let begin = self.dialect().begin_read();
@@ -91,44 +93,41 @@ impl Connection {
         }
     }
 
-    /// Every row, as `map` reads it.
-    pub(super) async fn query<T>(
+    /// Every row.
+    pub(super) async fn query<T: FromRow>(
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let done = match &mut self.driver {
-            Driver::Sqlite(guard) => guard.query(sql, values, map),
-            Driver::Postgres(guard) => guard.query(sql, values, map).await,
+            Driver::Sqlite(guard) => guard.query(sql, values),
+            Driver::Postgres(guard) => guard.query(sql, values).await,
         };
         self.failed |= done.is_err();
         done
     }
 
     /// As [`Self::query`], for texts of which there are too many to keep prepared.
-    pub(super) async fn query_once<T>(
+    pub(super) async fn query_once<T: FromRow>(
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let done = match &mut self.driver {
-            Driver::Sqlite(guard) => guard.query(sql, values, map),
-            Driver::Postgres(guard) => guard.query_once(sql, values, map).await,
+            Driver::Sqlite(guard) => guard.query(sql, values),
+            Driver::Postgres(guard) => guard.query_once(sql, values).await,
         };
         self.failed |= done.is_err();
         done
     }
 
     /// The first row, if there is one.
-    pub(super) async fn find<T>(
+    pub(super) async fn find<T: FromRow>(
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        Ok(self.query(sql, values, map).await?.into_iter().next())
+        Ok(self.query(sql, values).await?.into_iter().next())
     }
 
     /// The number in the first column of the only row.
@@ -137,7 +136,7 @@ impl Connection {
         sql: &str,
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
-        self.find(sql, values, |row| row.moment(0))
+        self.find(sql, values)
             .await?
             .ok_or_else(|| StoreError::Corrupt("a row that is always there is missing".to_owned()))
     }

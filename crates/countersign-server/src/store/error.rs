@@ -4,8 +4,6 @@ use std::fmt;
 
 use countersign_types::{certificate::Scope, id::RotationId};
 
-use super::RotationProblem;
-
 /// Which kind of thing an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -63,6 +61,32 @@ impl fmt::Display for Outage {
             Self::Busy => "the database is busy",
             Self::InputOutput => "the disk failed",
         })
+    }
+}
+
+/// Why a rotation cannot be finished as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RotationProblem {
+    /// The old anchor was deleted meanwhile.
+    OldDeleted,
+    /// The new anchor was deleted meanwhile.
+    NewDeleted,
+    /// The new anchor is expired.
+    NewExpired,
+    /// The old anchor was deactivated meanwhile.
+    OldNotActive(Scope),
+    /// The new anchor was deactivated meanwhile.
+    NewNotActive(Scope),
+}
+
+impl RotationProblem {
+    /// Whether finishing all the same would leave a scope without an anchor that can be verified
+    /// under: then nothing overrules it.
+    pub(super) const fn is_fatal(&self) -> bool {
+        matches!(
+            self,
+            Self::NewDeleted | Self::NewExpired | Self::NewNotActive(_)
+        )
     }
 }
 

@@ -8,7 +8,7 @@ use countersign_types::{
     digest::ChainDigest,
     digest::Sha256,
     expiry::{Expiring, ExpiringKind, ExpiringList, MAX_EXPIRING, THRESHOLD_DAYS},
-    id::OrganizationId,
+    id::{CertificateId, OrganizationId},
     page::ListObject,
 };
 use countersign_verify::certificate::leaf_validity;
@@ -17,9 +17,9 @@ use serde_json::json;
 use super::{
     Store, StoreError,
     connection::Connection,
-    observations::DAY,
-    observed_chains::chain_digest,
-    value::{Row, Value},
+    day::DAY,
+    row::{FromRow, Row},
+    value::params,
     webhook_deliveries::Outgoing,
 };
 
@@ -65,7 +65,7 @@ const ANCHORS: &str = "SELECT c.organization_id, c.id, c.name, c.fingerprint, c.
     AND n.thing = c.id AND n.days = $3) ORDER BY c.expires_at LIMIT $4";
 
 /// A leaf that came with several chains is there several times; its notice is taken once.
-const LEAVES: &str = "SELECT c.organization_id, CAST(c.leaf AS TEXT), c.subject, k.sha256, \
+const LEAVES: &str = "SELECT c.organization_id, CAST(c.leaf AS TEXT), k.sha256, c.subject, \
     c.not_after, k.der FROM observed_chains c JOIN observed_certificates k ON k.seq = c.leaf \
     WHERE c.not_after > $1 AND c.not_after <= $2 AND c.last_day >= $5 \
     AND NOT EXISTS (SELECT 1 FROM expiry_notices n WHERE n.organization_id = c.organization_id \
@@ -100,18 +100,17 @@ impl Store {
         days: u64,
     ) -> Result<Vec<Candidate>, StoreError> {
         let today = self.inner.sources.now() / DAY;
-        let values = [
-            Value::moment(from),
-            Value::moment(to),
-            Value::moment(days),
-            Value::Int(AT_A_TIME),
-            Value::moment(today.saturating_sub(IN_USE_DAYS)),
-        ];
+        let in_use_since = today.saturating_sub(IN_USE_DAYS);
         let mut connection = self.reader().await?;
-        let (of_anchors, _) = values.split_at(4);
-        let mut found = connection.query(ANCHORS, of_anchors, read_anchor).await?;
-        found.extend(connection.query(LEAVES, &values, read_leaf).await?);
-        Ok(found)
+        let anchors: Vec<Anchor> = connection
+            .query(ANCHORS, params![from, to, days, AT_A_TIME])
+            .await?;
+        let leaves: Vec<Leaf> = connection
+            .query(LEAVES, params![from, to, days, AT_A_TIME, in_use_since])
+            .await?;
+        let anchors = anchors.into_iter().map(|Anchor(candidate)| candidate);
+        let leaves = leaves.into_iter().map(|Leaf(candidate)| candidate);
+        Ok(anchors.chain(leaves).collect())
     }
 
     /// Takes the notice; `None` when another node has it, or there is nothing to say.
@@ -132,12 +131,7 @@ impl Store {
             .execute(
                 "INSERT INTO expiry_notices (organization_id, thing, days, expires_at) \
                  VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                &[
-                    Value::text(&organization),
-                    Value::Text(&thing),
-                    Value::moment(within_days),
-                    Value::moment(expiring.expires_at),
-                ],
+                params![organization, thing, within_days, expiring.expires_at,],
             )
             .await?;
         let is_leaf = expiring.kind == ExpiringKind::Leaf;
@@ -167,7 +161,7 @@ impl Store {
         let now = self.inner.sources.now();
         let mut connection = self.inner.database.transaction().await?;
         let sql = "DELETE FROM expiry_notices WHERE expires_at < $1";
-        connection.execute(sql, &[Value::moment(now)]).await?;
+        connection.execute(sql, params![now]).await?;
         connection.commit("COMMIT", || ()).await
     }
 
@@ -177,25 +171,24 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn count_expiring(&self) -> Result<Vec<ExpiringCount>, StoreError> {
         let now = self.inner.sources.now();
-        let since = Value::moment((now / DAY).saturating_sub(IN_USE_DAYS));
+        let since = (now / DAY).saturating_sub(IN_USE_DAYS);
         let mut connection = self.reader().await?;
         let mut counts = Vec::new();
         for within_days in THRESHOLD_DAYS {
-            let within = [Value::moment(now), Value::moment(now + within_days * DAY)];
+            let to = now + within_days * DAY;
             let anchors = "SELECT count(*) FROM certificates c WHERE c.expires_at > $1 \
                 AND c.expires_at <= $2 \
                 AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id)";
             let leaves = "SELECT count(DISTINCT leaf) FROM observed_chains \
                 WHERE not_after > $1 AND not_after <= $2 AND last_day >= $3";
-            let [from, to] = within;
             for (kind, count) in [
                 (
                     ExpiringKind::Anchor,
-                    connection.number(anchors, &within).await?,
+                    connection.number(anchors, params![now, to]).await?,
                 ),
                 (
                     ExpiringKind::Leaf,
-                    connection.number(leaves, &[from, to, since]).await?,
+                    connection.number(leaves, params![now, to, since]).await?,
                 ),
             ] {
                 counts.push(ExpiringCount {
@@ -223,10 +216,11 @@ impl Store {
         let anchors = "SELECT c.organization_id, c.id, c.name, c.fingerprint, c.expires_at, \
             c.valid_at FROM certificates c WHERE c.organization_id = $1 AND c.expires_at <= $2 \
             AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id)";
-        let values = [Value::text(organization), Value::moment(horizon)];
         let mut connection = self.reader().await?;
-        let anchors = connection.query(anchors, &values, read_anchor).await?;
-        data.extend(anchors.into_iter().map(|anchor| anchor.expiring));
+        let anchors: Vec<Anchor> = connection
+            .query(anchors, params![organization, horizon])
+            .await?;
+        data.extend(anchors.into_iter().map(|Anchor(it)| it.expiring));
         data.sort_by(|a, b| {
             (a.expires_at, a.kind, a.sha256).cmp(&(b.expires_at, b.kind, b.sha256))
         });
@@ -246,8 +240,7 @@ impl Store {
     ) -> Result<Vec<Expiring>, StoreError> {
         let now = self.inner.sources.now();
         let mut connection = self.reader().await?;
-        let values = [Value::text(organization), Value::moment(horizon)];
-        let chains = leaf_chains(&mut connection, &values).await?;
+        let chains = leaf_chains(&mut connection, organization, horizon).await?;
         drop(connection);
         if chains.is_empty() {
             return Ok(Vec::new());
@@ -270,16 +263,19 @@ impl Store {
 
 async fn leaf_chains(
     connection: &mut Connection,
-    values: &[Value<'_>],
+    organization: &OrganizationId,
+    horizon: UnixSeconds,
 ) -> Result<HashMap<ChainDigest, Expiring>, StoreError> {
     let sql = "SELECT c.sha256, k.sha256, c.subject, c.not_after FROM observed_chains c \
         JOIN observed_certificates k ON k.seq = c.leaf \
         WHERE c.organization_id = $1 AND c.not_after <= $2";
-    let chains = connection.query(sql, values, |row| {
-        let leaf = leaf(row.sha256(1)?, row.text(2)?, row.moment(3)?);
-        Ok((chain_digest(row, 0)?, leaf))
-    });
-    Ok(chains.await?.into_iter().collect())
+    let chains: Vec<(ChainDigest, (Sha256, String, UnixSeconds))> = connection
+        .query(sql, params![organization, horizon])
+        .await?;
+    let chains = chains.into_iter();
+    Ok(chains
+        .map(|(chain, (sha256, subject, expires_at))| (chain, leaf(sha256, &subject, expires_at)))
+        .collect())
 }
 
 fn leaf(sha256: Sha256, subject: &str, expires_at: UnixSeconds) -> Expiring {
@@ -294,30 +290,45 @@ fn leaf(sha256: Sha256, subject: &str, expires_at: UnixSeconds) -> Expiring {
     }
 }
 
-fn read_anchor(row: &Row<'_>) -> Result<Candidate, StoreError> {
-    let expires_at = row.moment(4)?;
-    Ok(Candidate {
-        organization: row.parse(0)?,
-        thing: row.text(1)?.to_owned(),
-        expiring: Expiring {
-            kind: ExpiringKind::Anchor,
-            id: Some(row.parse(1)?),
-            name: row.optional_text(2)?.map(str::to_owned),
-            sha256: row.sha256(3)?,
-            expires_at,
-            last_seen: None,
-            requests: None,
-        },
-        lifetime: expires_at.saturating_sub(row.moment(5)?),
-    })
+/// A trust anchor that expires.
+struct Anchor(Candidate);
+
+impl FromRow for Anchor {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        let organization = row.next()?;
+        let id: CertificateId = row.next()?;
+        let (name, sha256) = (row.next()?, row.next()?);
+        let (expires_at, valid_at): (UnixSeconds, UnixSeconds) = (row.next()?, row.next()?);
+        Ok(Self(Candidate {
+            organization,
+            thing: id.as_str().to_owned(),
+            expiring: Expiring {
+                kind: ExpiringKind::Anchor,
+                id: Some(id),
+                name,
+                sha256,
+                expires_at,
+                last_seen: None,
+                requests: None,
+            },
+            lifetime: expires_at.saturating_sub(valid_at),
+        }))
+    }
 }
 
-fn read_leaf(row: &Row<'_>) -> Result<Candidate, StoreError> {
-    let (from, to) = leaf_validity(row.bytes(5)?).unwrap_or_default();
-    Ok(Candidate {
-        organization: row.parse(0)?,
-        thing: row.text(1)?.to_owned(),
-        expiring: leaf(row.sha256(3)?, row.text(2)?, row.moment(4)?),
-        lifetime: to.saturating_sub(from),
-    })
+/// A client certificate that expires.
+struct Leaf(Candidate);
+
+impl FromRow for Leaf {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        let (organization, thing) = (row.next()?, row.next()?);
+        let expiring = leaf(row.next()?, row.next()?, row.next()?);
+        let (from, to) = leaf_validity(row.next()?).unwrap_or_default();
+        Ok(Self(Candidate {
+            organization,
+            thing,
+            expiring,
+            lifetime: to.saturating_sub(from),
+        }))
+    }
 }

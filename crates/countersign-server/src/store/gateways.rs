@@ -6,7 +6,11 @@ use countersign_types::{
     id::GatewayId,
 };
 
-use super::{Store, StoreError, value::Value, write::REVISION};
+use super::{
+    Store, StoreError, revision,
+    row::{FromRow, Row},
+    value::params,
+};
 
 /// A gateway that was not seen for a day, in seconds, is forgotten.
 const FORGET_AFTER: UnixSeconds = 24 * 60 * 60;
@@ -19,20 +23,12 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn list_gateways(&self, seen_since: UnixSeconds) -> Result<Gateways, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
-        let revision = connection.number(REVISION, &[]).await?;
+        let revision = revision::read(&mut connection).await?;
         let gateways = connection
             .query(
                 "SELECT id, name, revision, seen_at FROM gateways WHERE seen_at >= $1 \
                  ORDER BY name, id",
-                &[Value::moment(seen_since)],
-                |row| {
-                    Ok(Gateway {
-                        id: row.parse(0)?,
-                        name: row.text(1)?.to_owned(),
-                        revision: row.moment(2)?,
-                        seen_at: row.moment(3)?,
-                    })
-                },
+                params![seen_since],
             )
             .await?;
         Ok(Gateways { revision, gateways })
@@ -55,20 +51,26 @@ impl Store {
                 "INSERT INTO gateways (id, name, revision, seen_at) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
                  revision = excluded.revision, seen_at = excluded.seen_at",
-                &[
-                    Value::text(id),
-                    Value::Text(name),
-                    Value::moment(revision),
-                    Value::moment(now),
-                ],
+                params![id, name, revision, now,],
             )
             .await?;
         connection
             .execute(
                 "DELETE FROM gateways WHERE seen_at < $1",
-                &[Value::moment(now.saturating_sub(FORGET_AFTER))],
+                params![now.saturating_sub(FORGET_AFTER)],
             )
             .await?;
         connection.commit("COMMIT", || ()).await
+    }
+}
+
+impl FromRow for Gateway {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.next()?,
+            name: row.next()?,
+            revision: row.next()?,
+            seen_at: row.next()?,
+        })
     }
 }

@@ -1,13 +1,34 @@
-//! Lists by keyset: a page starts after an entry's place in the order, not after a count of
-//! entries, so it costs the same at any depth and neither skips nor repeats while rows are added.
+//! Lists by keyset: a page starts after an entry's sort key, not after a count of entries, so it costs the same at any depth and neither skips nor repeats while rows are added.
 
-use countersign_types::page::{Listed, Order, Page};
+use countersign_types::page::{DEFAULT_LIMIT, Listed, Order, Page};
 
 use super::{
-    PageRequest, StoreError,
+    StoreError,
     connection::Connection,
-    value::{Row, Value},
+    row::FromRow,
+    value::{Value, params},
 };
+
+/// Which page of a list is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// The most entries that it may hold.
+    pub limit: u32,
+    /// The id of the entry that it follows.
+    pub after: Option<String>,
+    /// Which end of the list comes first.
+    pub order: Order,
+}
+
+impl Default for PageRequest {
+    fn default() -> Self {
+        Self {
+            limit: DEFAULT_LIMIT,
+            after: None,
+            order: Order::default(),
+        }
+    }
+}
 
 /// What a resource's list and retrieve verbs read.
 pub(super) struct Listing<'a> {
@@ -22,29 +43,35 @@ pub(super) struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// The one of that id.
-    pub(super) async fn retrieve<T>(
+    /// The entry with that id.
+    pub(super) async fn retrieve<T: FromRow>(
         &self,
         connection: &mut Connection,
         id: &str,
-        map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let Self { columns, from, .. } = self;
         let next = self.values.len() + 1;
         let sql = format!("SELECT {columns} {from} AND t.id = ${next}");
-        connection
-            .find(&sql, &self.and(&[Value::Text(id)]), map)
-            .await
+        connection.find(&sql, &self.and(params![id])).await
     }
 
     /// One page.
-    pub(super) async fn page<T: Listed>(
+    pub(super) async fn page<T: FromRow + Listed>(
         &self,
         connection: &mut Connection,
         request: &PageRequest,
-        map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Page<T>, StoreError> {
-        let (created_at, seq) = self.start(connection, request).await?;
+        let (entries, has_more) = self.entries(connection, request).await?;
+        Ok(Page::new(entries, has_more))
+    }
+
+    /// The entries of one page, and whether more follow.
+    pub(super) async fn entries<T: FromRow>(
+        &self,
+        connection: &mut Connection,
+        request: &PageRequest,
+    ) -> Result<(Vec<T>, bool), StoreError> {
+        let (created_at, seq) = self.sort_key(connection, request).await?;
         let Self {
             columns,
             from,
@@ -62,16 +89,17 @@ impl Listing<'_> {
              ORDER BY t.created_at {direction}, t.seq {direction} LIMIT ${third}"
         );
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        let one_more = Value::Int(i64::from(request.limit) + 1);
-        let values = self.and(&[Value::Int(created_at), Value::Int(seq), one_more]);
-        let mut entries = connection.query(&sql, &values, map).await?;
+        // One more than is shown says whether there are more.
+        let one_more = i64::from(request.limit) + 1;
+        let values = self.and(params![created_at, seq, one_more]);
+        let mut entries = connection.query(&sql, &values).await?;
         let has_more = entries.len() > limit;
         entries.truncate(limit);
-        Ok(Page::new(entries, has_more))
+        Ok((entries, has_more))
     }
 
-    /// The place that the page follows: that of `after`, or before the first.
-    async fn start(
+    /// Where in the order the page starts: after the entry `after`, or before the first.
+    async fn sort_key(
         &self,
         connection: &mut Connection,
         request: &PageRequest,
@@ -87,12 +115,12 @@ impl Listing<'_> {
         if after.contains('\0') {
             return Err(unknown());
         }
-        let place = Listing {
+        let sort_key = Listing {
             columns: "t.created_at, t.seq",
             ..*self
         };
-        let found = place.retrieve(connection, after, |row| Ok((row.int(0)?, row.int(1)?)));
-        Box::pin(found).await?.ok_or_else(unknown)
+        let found = sort_key.retrieve(connection, after).await?;
+        found.ok_or_else(unknown)
     }
 
     fn and<'b>(&'b self, more: &[Value<'b>]) -> Vec<Value<'b>> {

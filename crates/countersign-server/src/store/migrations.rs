@@ -5,7 +5,7 @@ mod audit_chain;
 use super::{
     StoreError,
     connection::{Connection, Database},
-    value::Value,
+    value::params,
 };
 
 /// `{sequence}`, `{bytes}` and `{clustered}` are spelled by the dialect. A step's number is its
@@ -57,7 +57,7 @@ async fn apply_steps(database: &Database, now: u64, steps: &[Step]) -> Result<()
         connection
             .execute(
                 "INSERT INTO schema_migrations (version, applied_at) VALUES ($1, $2)",
-                &[Value::Int(version), Value::moment(now)],
+                params![version, now],
             )
             .await?;
     }
@@ -66,7 +66,7 @@ async fn apply_steps(database: &Database, now: u64, steps: &[Step]) -> Result<()
 
 async fn version(connection: &mut Connection) -> Result<i64, StoreError> {
     let sql = "SELECT coalesce(max(version), 0) FROM schema_migrations";
-    let found = connection.find(sql, &[], |row| row.int(0)).await?;
+    let found = connection.find(sql, &[]).await?;
     Ok(found.unwrap_or(0))
 }
 

@@ -8,7 +8,7 @@ use countersign_types::{
     secret::Secret,
 };
 
-use super::{StoreError, connection::Connection, sources::Sources, value::Value};
+use super::{StoreError, connection::Connection, sources::Sources, value::params};
 
 /// 200 bits: lists show the last 20 of them, so 180 stay secret (docs/specification.md,
 /// section 1, asks for 160).
@@ -60,18 +60,18 @@ impl<'a> NewKey<'a> {
                 "INSERT INTO api_keys (id, kind, organization_id, project_id, \
                  service_account_id, name, digest, redacted_value, permissions, created_at, \
                  expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-                &[
-                    Value::text(&self.id),
-                    Value::Text(self.kind.as_str()),
-                    Value::optional_text(self.organization.map(OrganizationId::as_str)),
-                    Value::optional_text(self.project.map(ProjectId::as_str)),
-                    Value::optional_text(self.service_account.map(ServiceAccountId::as_str)),
-                    Value::Text(self.name),
-                    Value::Bytes(KeyDigest::of(self.value.reveal()).as_bytes()),
-                    Value::Text(&redacted),
-                    Value::Text(&self.permissions),
-                    Value::moment(self.created_at),
-                    self.expires_at.map_or(Value::Null, Value::moment),
+                params![
+                    self.id,
+                    self.kind.as_str(),
+                    self.organization.map(OrganizationId::as_str),
+                    self.project.map(ProjectId::as_str),
+                    self.service_account.map(ServiceAccountId::as_str),
+                    self.name,
+                    KeyDigest::of(self.value.reveal()).as_bytes(),
+                    redacted,
+                    self.permissions,
+                    self.created_at,
+                    self.expires_at,
                 ],
             )
             .await

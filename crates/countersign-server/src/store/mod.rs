@@ -5,16 +5,19 @@
 
 mod active;
 mod api_keys;
+mod audit_chain;
 mod audit_logs;
 mod bundle;
 mod certificates;
 mod connection;
+mod day;
 mod dialect;
 mod error;
 mod expiry;
 mod forget;
 mod gateways;
 mod listing;
+mod location;
 mod migrations;
 mod mint;
 mod observations;
@@ -25,8 +28,10 @@ mod postgres;
 mod postgres_url;
 mod projects;
 mod refused_scopes;
+mod revision;
 mod rotation_ends;
 mod rotations;
+mod row;
 mod service_accounts;
 mod signal;
 mod sources;
@@ -39,9 +44,8 @@ mod webhooks;
 mod workloads;
 mod write;
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use countersign_types::page::{DEFAULT_LIMIT, Order};
 use tokio::{sync::watch, task::JoinSet};
 
 use self::connection::{Connection, Database};
@@ -50,13 +54,14 @@ pub use self::{
     audit_logs::{AuditFilter, AuditPage, AuditRange},
     bundle::ActiveAnchor,
     certificates::NewCertificate,
-    error::{Kind, Outage, StoreError},
+    error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
+    listing::PageRequest,
+    location::Location,
     observations::{NotKept, RecordedBatch},
     observed_chains::{ObservedIdentity, ReceivedChain},
     organizations::CreatedOrganization,
     projects::NewProject,
-    rotation_ends::RotationProblem,
     rotations::NewRotation,
     service_accounts::NewServiceAccount,
     sources::{Clock, Random, Sources},
@@ -65,50 +70,7 @@ pub use self::{
     write::{Change, WriteTx},
 };
 
-pub(crate) use self::webhook_deliveries::{Attempted, Claimed};
-
-/// Where the database is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Location {
-    /// A SQLite file, made when it is not there.
-    Sqlite(PathBuf),
-    /// A SQLite database in memory, gone with the store.
-    Memory,
-    /// A `postgres://` URL; a socket directory goes in `?host=/path`.
-    Postgres(String),
-}
-
-impl fmt::Debug for Location {
-    /// Leaves the URL out: it may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
-            Self::Memory => f.write_str("Memory"),
-            Self::Postgres(_) => f.write_str("Postgres(..)"),
-        }
-    }
-}
-
-/// Which page of a list is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageRequest {
-    /// The most entries that it may hold.
-    pub limit: u32,
-    /// The id of the entry that it follows.
-    pub after: Option<String>,
-    /// Which end of the list comes first.
-    pub order: Order,
-}
-
-impl Default for PageRequest {
-    fn default() -> Self {
-        Self {
-            limit: DEFAULT_LIMIT,
-            after: None,
-            order: Order::default(),
-        }
-    }
-}
+pub(crate) use self::webhook_deliveries::{AttemptResult, Claimed, Due};
 
 /// The store. Cheap to clone: every clone is the same store.
 ///

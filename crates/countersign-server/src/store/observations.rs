@@ -18,14 +18,13 @@ use countersign_types::{
 use super::{
     Store, StoreError,
     connection::Connection,
+    day::{DAY, first_day},
     observed_chains::{self, ReceivedChain, Stored},
     plausible::is_plausible,
     refused_scopes::{self, Refused},
-    value::Value,
+    value::params,
 };
 
-/// Seconds of a day.
-pub(super) const DAY: UnixSeconds = 24 * 60 * 60;
 /// How a request that would have been let through is written down.
 const PERMIT: &str = "permit";
 
@@ -119,11 +118,6 @@ impl Store {
     }
 }
 
-/// The first day that is kept.
-pub(super) fn first_day(now: UnixSeconds, keep_days: u32) -> u64 {
-    (now / DAY + 1).saturating_sub(u64::from(keep_days))
-}
-
 /// Takes the batch's number, which makes another copy of the batch wait for this one.
 async fn is_new(
     connection: &mut Connection,
@@ -135,11 +129,7 @@ async fn is_new(
             "INSERT INTO observation_batches (gateway_id, number, seen_at) VALUES ($1, $2, $3) \
              ON CONFLICT (gateway_id) DO UPDATE SET number = excluded.number, \
              seen_at = excluded.seen_at WHERE observation_batches.number < excluded.number",
-            &[
-                Value::text(&batch.gateway),
-                Value::moment(batch.number),
-                Value::moment(now),
-            ],
+            params![batch.gateway, batch.number, now,],
         )
         .await?;
     Ok(taken > 0)
@@ -290,10 +280,9 @@ impl<'a> Checking<'_, 'a> {
             ),
             (None, None) => return Ok(false),
         };
-        let values = [Value::text(&observation.organization), Value::Text(id)];
-        let found = self
+        let found: Option<String> = self
             .connection
-            .find(sql, &values, |row| Ok(row.text(0)?.to_owned()))
+            .find(sql, params![observation.organization, id])
             .await?;
         let is_caller = found.as_deref() == Some(project.map_or("", ProjectId::as_str));
         self.callers.insert(caller, is_caller);
@@ -312,12 +301,11 @@ impl<'a> Checking<'_, 'a> {
         if let Some(known) = self.anchors.get(&(organization, anchor)) {
             return Ok(*known);
         }
-        let found = self
+        let found: Option<OrganizationId> = self
             .connection
             .find(
                 "SELECT organization_id FROM certificates WHERE id = $1",
-                &[Value::text(anchor)],
-                |row| row.parse::<OrganizationId>(0),
+                params![anchor],
             )
             .await?;
         let owner = match found {
@@ -403,11 +391,11 @@ async fn add(
              requests = observations.requests + excluded.requests, \
              last_seen = CASE WHEN excluded.last_seen > observations.last_seen \
              THEN excluded.last_seen ELSE observations.last_seen END",
-            &[
-                Value::moment(outcome),
-                Value::moment(count.day),
-                Value::moment(count.observation.requests),
-                Value::moment(count.last_seen),
+            params![
+                outcome,
+                count.day,
+                count.observation.requests,
+                count.last_seen,
             ],
         )
         .await?;
@@ -420,37 +408,34 @@ async fn outcome(
     count: &Count<'_>,
     chain: Stored,
 ) -> Result<u64, StoreError> {
-    let values = [
-        Value::text(&count.observation.organization),
-        Value::Text(count.project),
-        Value::Text(count.key),
-        Value::moment(chain.seq),
-        Value::Text(count.code),
-        Value::Text(count.anchor),
-        Value::Text(count.anchor_project),
-        Value::Text(count.reported),
-        Value::Text(count.reported_anchor),
-        Value::moment(count.first_seen),
-        Value::moment(count.day),
-        Value::moment(chain.leaf),
+    let values = params![
+        count.observation.organization,
+        count.project,
+        count.key,
+        chain.seq,
+        count.code,
+        count.anchor,
+        count.anchor_project,
+        count.reported,
+        count.reported_anchor,
+        count.first_seen,
+        count.day,
+        chain.leaf,
     ];
-    let (known, _) = values.split_at(values.len() - 3);
-    let found = connection.find(FIND_OUTCOME, known, |row| {
-        Ok((row.moment(0)?, row.moment(1)?, row.moment(2)?))
-    });
-    if let Some((seq, first_seen, last_day)) = found.await? {
+    // The last three are no part of what an outcome is found by.
+    let (key, _) = values.split_at(values.len() - 3);
+    let found: Option<(u64, UnixSeconds, u64)> = connection.find(FIND_OUTCOME, key).await?;
+    if let Some((seq, first_seen, last_day)) = found {
         if first_seen <= count.first_seen && last_day >= count.day {
             return Ok(seq);
         }
-        let times = [count.first_seen, count.day].map(Value::moment);
-        let [first_seen, day] = times;
-        let update = [Value::moment(seq), first_seen, day];
+        let update = params![seq, count.first_seen, count.day];
         // Another node may just have removed it.
-        if connection.execute(UPDATE_OUTCOME, &update).await? > 0 {
+        if connection.execute(UPDATE_OUTCOME, update).await? > 0 {
             return Ok(seq);
         }
     }
-    connection.number(INSERT_OUTCOME, &values).await
+    connection.number(INSERT_OUTCOME, values).await
 }
 
 /// Adds to what was counted for the anchors that let the requests through.
@@ -476,14 +461,7 @@ async fn add_to_anchors(
                  requests = anchor_requests.requests + excluded.requests, \
                  last_seen = CASE WHEN excluded.last_seen > anchor_requests.last_seen \
                  THEN excluded.last_seen ELSE anchor_requests.last_seen END",
-                &[
-                    Value::Text(organization),
-                    Value::Text(anchor),
-                    Value::Text(project),
-                    Value::moment(day),
-                    Value::moment(requests),
-                    Value::moment(last_seen),
-                ],
+                params![organization, anchor, project, day, requests, last_seen,],
             )
             .await?;
     }

@@ -15,8 +15,9 @@ use rustls_pki_types::CertificateDer;
 use super::{
     Store, StoreError,
     connection::Connection,
-    observations::DAY,
-    value::{Row, Value},
+    day::DAY,
+    row::{FromRow, Row},
+    value::params,
 };
 
 const DIGEST_BYTES: usize = 32;
@@ -128,15 +129,6 @@ struct ChainRow {
 }
 
 impl Reading<'_> {
-    fn values(&self, after: u64) -> [Value<'_>; 4] {
-        [
-            Value::text(self.organization),
-            Value::moment(self.first_day),
-            Value::moment(after),
-            Value::Int(AT_A_TIME),
-        ]
-    }
-
     /// The certificates by `seq`, each with its digest.
     async fn certificates(
         &self,
@@ -150,11 +142,7 @@ impl Reading<'_> {
                     "SELECT seq, sha256, der FROM observed_certificates \
                      WHERE organization_id = $1 AND last_day >= $2 AND seq > $3 \
                      ORDER BY seq LIMIT $4",
-                    &self.values(after),
-                    |row| {
-                        let certificate = (row.bytes(1)?.to_vec(), row.bytes(2)?.to_vec());
-                        Ok((row.moment(0)?, certificate))
-                    },
+                    params![self.organization, self.first_day, after, AT_A_TIME],
                 )
                 .await?;
             let Some((last, _)) = some.last() else { break };
@@ -175,8 +163,7 @@ impl Reading<'_> {
                      authority_key, not_after FROM observed_chains \
                      WHERE organization_id = $1 AND last_day >= $2 AND seq > $3 \
                      ORDER BY seq LIMIT $4",
-                    &self.values(after),
-                    read_chain,
+                    params![self.organization, self.first_day, after, AT_A_TIME],
                 )
                 .await?;
             if some.is_empty() {
@@ -188,24 +175,31 @@ impl Reading<'_> {
     }
 }
 
-fn read_chain(row: &Row<'_>) -> Result<ChainRow, StoreError> {
-    Ok(ChainRow {
-        seq: row.moment(0)?,
-        digest: chain_digest(row, 1)?,
-        leaf: row.moment(2)?,
-        intermediates: row.bytes(3)?.to_vec(),
-        summary: LeafSummary {
-            subject: row.text(4)?.to_owned(),
-            names: read_names(row.text(5)?)?,
-            issuer: row.text(6)?.to_owned(),
-            authority_key: row.optional_bytes(7)?.map(<[u8]>::to_vec),
-            not_after: row.optional_moment(8)?,
-        },
-    })
+impl FromRow for Stored {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            seq: row.next()?,
+            leaf: row.next()?,
+        })
+    }
 }
 
-pub(super) fn chain_digest(row: &Row<'_>, column: usize) -> Result<ChainDigest, StoreError> {
-    row.sha256(column).map(ChainDigest::new)
+impl FromRow for ChainRow {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            seq: row.next()?,
+            digest: row.next()?,
+            leaf: row.next()?,
+            intermediates: row.next()?,
+            summary: LeafSummary {
+                subject: row.next()?,
+                names: read_names(row.next()?)?,
+                issuer: row.next()?,
+                authority_key: row.next()?,
+                not_after: row.next()?,
+            },
+        })
+    }
 }
 
 pub(super) fn read_names(text: &str) -> Result<Vec<String>, StoreError> {
@@ -220,31 +214,23 @@ pub(super) async fn find(
     digest: ChainDigest,
     day: u64,
 ) -> Result<Option<Stored>, StoreError> {
-    let found = connection
+    let found: Option<(Stored, (u64, Vec<u8>))> = connection
         .find(
             "SELECT seq, leaf, last_day, intermediates FROM observed_chains \
              WHERE organization_id = $1 AND sha256 = $2",
-            &[Value::text(organization), Value::Bytes(digest.as_bytes())],
-            |row| {
-                let stored = Stored {
-                    seq: row.moment(0)?,
-                    leaf: row.moment(1)?,
-                };
-                Ok((stored, row.moment(2)?, row.bytes(3)?.to_vec()))
-            },
+            params![organization, digest],
         )
         .await?;
-    let Some((stored, last_day, intermediates)) = found else {
+    let Some((stored, (last_day, intermediates))) = found else {
         return Ok(None);
     };
     if last_day >= day {
         return Ok(Some(stored));
     }
     // Another node may just have removed it: then it is as if it had never been.
-    let values = [Value::moment(stored.seq), Value::moment(day)];
     let kept = "UPDATE observed_chains \
          SET last_day = CASE WHEN last_day < $2 THEN $2 ELSE last_day END WHERE seq = $1";
-    if connection.execute(kept, &values).await? == 0 {
+    if connection.execute(kept, params![stored.seq, day]).await? == 0 {
         return Ok(None);
     }
     keep_certificates(connection, organization, stored, &intermediates, day).await?;
@@ -261,7 +247,7 @@ async fn keep_certificates(
     connection
         .execute(
             "UPDATE observed_certificates SET last_day = $2 WHERE seq = $1 AND last_day < $2",
-            &[Value::moment(stored.leaf), Value::moment(day)],
+            params![stored.leaf, day],
         )
         .await?;
     for digest in intermediates.chunks(DIGEST_BYTES) {
@@ -269,11 +255,7 @@ async fn keep_certificates(
             .execute(
                 "UPDATE observed_certificates SET last_day = $3 \
                  WHERE organization_id = $1 AND sha256 = $2 AND last_day < $3",
-                &[
-                    Value::text(organization),
-                    Value::Bytes(digest),
-                    Value::moment(day),
-                ],
+                params![organization, digest, day,],
             )
             .await?;
     }
@@ -308,20 +290,17 @@ pub(super) async fn insert(
              ON CONFLICT (organization_id, sha256) DO UPDATE SET \
              last_day = CASE WHEN excluded.last_day > observed_chains.last_day \
              THEN excluded.last_day ELSE observed_chains.last_day END RETURNING seq",
-            &[
-                Value::text(&chain.organization),
-                Value::Bytes(chain.digest.as_bytes()),
-                Value::moment(leaf),
-                Value::Bytes(&intermediates),
-                Value::Text(&summary.subject),
-                Value::Text(&names),
-                Value::Text(&summary.issuer),
-                summary
-                    .authority_key
-                    .as_deref()
-                    .map_or(Value::Null, Value::Bytes),
-                summary.not_after.map_or(Value::Null, Value::moment),
-                Value::moment(day),
+            params![
+                chain.organization,
+                chain.digest,
+                leaf,
+                intermediates,
+                summary.subject,
+                names,
+                summary.issuer,
+                summary.authority_key.as_deref(),
+                summary.not_after,
+                day,
             ],
         )
         .await?;
@@ -341,12 +320,7 @@ async fn insert_certificate(
              VALUES ($1, $2, $3, $4) ON CONFLICT (organization_id, sha256) DO UPDATE SET \
              last_day = CASE WHEN excluded.last_day > observed_certificates.last_day \
              THEN excluded.last_day ELSE observed_certificates.last_day END RETURNING seq",
-            &[
-                Value::text(&chain.organization),
-                Value::Bytes(sha256),
-                Value::Bytes(der),
-                Value::moment(day),
-            ],
+            params![chain.organization, sha256, der, day,],
         )
         .await
 }

@@ -9,8 +9,9 @@ use countersign_types::{
 
 use super::{
     Kind, NewAdminApiKey, Store, StoreError, WriteTx,
-    audit_logs::Head,
-    value::{Row, Value},
+    audit_chain::Head,
+    row::{FromRow, Row},
+    value::params,
 };
 
 const COLUMNS: &str = "t.id, t.name, t.created_at, t.revision";
@@ -45,11 +46,7 @@ impl Store {
             .execute(
                 "INSERT INTO organizations (id, name, created_at, revision, clock) \
                  VALUES ($1, $2, $3, 0, $3)",
-                &[
-                    Value::text(&organization.id),
-                    Value::Text(name),
-                    Value::moment(organization.created_at),
-                ],
+                params![organization.id, name, organization.created_at,],
             )
             .await?;
         let mut tx = WriteTx {
@@ -82,7 +79,7 @@ impl Store {
     pub async fn list_organizations(&self) -> Result<Vec<Organization>, StoreError> {
         let mut connection = self.reader().await?;
         let sql = format!("SELECT {COLUMNS} FROM organizations t ORDER BY t.created_at, t.seq");
-        connection.query(&sql, &[], read).await
+        connection.query(&sql, &[]).await
     }
 
     /// An organization.
@@ -96,17 +93,19 @@ impl Store {
         let mut connection = self.reader().await?;
         let sql = format!("SELECT {COLUMNS} FROM organizations t WHERE t.id = $1");
         connection
-            .find(&sql, &[Value::text(id)], read)
+            .find(&sql, params![id])
             .await?
             .ok_or_else(|| StoreError::not_found(Kind::Organization, id.as_str()))
     }
 }
 
-fn read(row: &Row<'_>) -> Result<Organization, StoreError> {
-    Ok(Organization {
-        id: row.parse(0)?,
-        name: row.text(1)?.to_owned(),
-        created_at: row.moment(2)?,
-        revision: row.moment(3)?,
-    })
+impl FromRow for Organization {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.next()?,
+            name: row.next()?,
+            created_at: row.next()?,
+            revision: row.next()?,
+        })
+    }
 }

@@ -11,7 +11,8 @@ use tokio_postgres::{Config, NoTls, error::Severity, types::ToSql};
 use super::{
     Outage, StoreError,
     postgres_url::{self, Tls},
-    value::{Row, Value},
+    row::{DriverRow, FromRow, Row},
+    value::Value,
 };
 
 /// The most connections that one node opens, besides the one that listens.
@@ -110,11 +111,10 @@ impl Guard {
         done.map_err(|fault| self.failed(fault))
     }
 
-    pub(super) async fn query<T>(
+    pub(super) async fn query<T: FromRow>(
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let client = self.client()?;
         let done = within(async {
@@ -123,15 +123,14 @@ impl Guard {
         })
         .await;
         let rows = done.map_err(|fault| self.failed(fault))?;
-        rows.iter().map(|row| map(&Row::Postgres(row))).collect()
+        read(&rows)
     }
 
     /// As `query`, for texts of which there are many: the connection would keep each for ever.
-    pub(super) async fn query_once<T>(
+    pub(super) async fn query_once<T: FromRow>(
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let client = self.client()?;
         let typed: Vec<_> = values
@@ -140,7 +139,7 @@ impl Guard {
             .collect();
         let done = within(client.query_typed(sql, &typed)).await;
         let rows = done.map_err(|fault| self.failed(fault))?;
-        rows.iter().map(|row| map(&Row::Postgres(row))).collect()
+        read(&rows)
     }
 
     fn client(&self) -> Result<&Object, StoreError> {
@@ -209,8 +208,10 @@ fn references<'a>(values: &'a [Value<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
         .collect()
 }
 
-pub(super) fn unreadable(error: tokio_postgres::Error) -> StoreError {
-    StoreError::Corrupt(error.to_string())
+fn read<T: FromRow>(rows: &[tokio_postgres::Row]) -> Result<Vec<T>, StoreError> {
+    let rows = rows.iter();
+    rows.map(|row| Row::read(DriverRow::Postgres(row)))
+        .collect()
 }
 
 /// What an error means, and whether the connection is of no more use.

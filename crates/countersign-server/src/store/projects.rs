@@ -1,19 +1,19 @@
 //! Projects.
 
 use countersign_types::{
+    UnixSeconds,
     audit::{AuditEvent, AuditProject},
     id::{OrganizationId, ProjectId},
     page::Page,
     project::{Project, ProjectCreateRequest, ProjectObject, ProjectUpdateRequest},
 };
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value as Json;
 
 use super::{
     Change, Kind, PageRequest, Store, StoreError, WriteTx,
     connection::Connection,
     listing::Listing,
-    value::{Row, Value},
+    row::{FromRow, Row, word},
+    value::{Value, params},
 };
 
 /// A project to make: what the API is asked for is what is kept.
@@ -31,12 +31,12 @@ impl Store {
         include_archived: bool,
     ) -> Result<Page<Project>, StoreError> {
         let mut connection = self.reader().await?;
-        let values = [Value::text(organization)];
-        let mut listing = listing(&values);
+        let values = params![organization];
+        let mut listing = listing(values);
         if !include_archived {
             listing.only = " AND t.archived_at IS NULL";
         }
-        listing.page(&mut connection, request, read).await
+        listing.page(&mut connection, request).await
     }
 
     /// A project.
@@ -68,13 +68,13 @@ impl WriteTx {
             .execute(
                 "INSERT INTO projects (id, organization_id, name, external_key_id, residency, \
                  created_at) VALUES ($1, $2, $3, $4, $5, $6)",
-                &[
-                    Value::text(&id),
-                    Value::text(&self.organization),
-                    Value::Text(&new.name),
-                    Value::optional_text(new.external_key_id.as_deref()),
-                    Value::optional_text(residency.as_deref()),
-                    Value::moment(self.now),
+                params![
+                    id,
+                    self.organization,
+                    new.name,
+                    new.external_key_id.as_deref(),
+                    residency.as_deref(),
+                    self.now,
                 ],
             )
             .await?;
@@ -110,10 +110,10 @@ impl WriteTx {
         self.connection
             .execute(
                 "UPDATE projects SET name = $2, external_key_id = $3 WHERE id = $1",
-                &[
-                    Value::text(id),
-                    Value::optional_text(project.name.as_deref()),
-                    Value::optional_text(project.external_key_id.as_deref()),
+                params![
+                    id,
+                    project.name.as_deref(),
+                    project.external_key_id.as_deref(),
                 ],
             )
             .await?;
@@ -139,7 +139,7 @@ impl WriteTx {
         self.connection
             .execute(
                 "UPDATE projects SET archived_at = $2 WHERE id = $1",
-                &[Value::text(id), Value::moment(self.now)],
+                params![id, self.now],
             )
             .await?;
         let archived = find(&mut self.connection, &self.organization, id).await?;
@@ -185,25 +185,28 @@ pub(super) async fn find(
     organization: &OrganizationId,
     id: &ProjectId,
 ) -> Result<Project, StoreError> {
-    listing(&[Value::text(organization)])
-        .retrieve(connection, id.as_str(), read)
+    listing(params![organization])
+        .retrieve(connection, id.as_str())
         .await?
         .ok_or_else(|| StoreError::not_found(Kind::Project, id.as_str()))
 }
 
-fn read(row: &Row<'_>) -> Result<Project, StoreError> {
-    let archived_at = row.optional_moment(3)?;
-    let status = archived_at.map_or("active", |_| "archived");
-    Ok(Project {
-        id: row.parse(0)?,
-        object: ProjectObject::Project,
-        name: row.optional_text(1)?.map(str::to_owned),
-        created_at: row.moment(2)?,
-        archived_at,
-        status: Some(status.to_owned()),
-        external_key_id: row.optional_text(4)?.map(str::to_owned),
-        residency: row.optional_text(5)?.map(from_word).transpose()?,
-    })
+impl FromRow for Project {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        let (id, name, created_at) = (row.next()?, row.next()?, row.next()?);
+        let archived_at: Option<UnixSeconds> = row.next()?;
+        let status = archived_at.map_or("active", |_| "archived");
+        Ok(Self {
+            id,
+            object: ProjectObject::Project,
+            name,
+            created_at,
+            archived_at,
+            status: Some(status.to_owned()),
+            external_key_id: row.next()?,
+            residency: row.next()?,
+        })
+    }
 }
 
 fn audited(project: &Project) -> AuditProject {
@@ -211,18 +214,4 @@ fn audited(project: &Project) -> AuditProject {
         id: project.id.clone(),
         name: project.name.clone(),
     }
-}
-
-/// A word of the API, as it is kept.
-pub(super) fn word(value: &impl Serialize) -> Result<String, StoreError> {
-    match serde_json::to_value(value) {
-        Ok(Json::String(word)) => Ok(word),
-        _ => Err(StoreError::Internal("a word that is not text".to_owned())),
-    }
-}
-
-/// The word of the API that was kept.
-pub(super) fn from_word<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_value(Json::String(text.to_owned()))
-        .map_err(|error| StoreError::Corrupt(error.to_string()))
 }

@@ -10,7 +10,7 @@ use countersign_types::{
 use serde_json::json;
 
 use super::{
-    StoreError, connection::Connection, sources::Sources, value::Value,
+    StoreError, connection::Connection, sources::Sources, value::params,
     webhook_deliveries::Outgoing,
 };
 
@@ -80,24 +80,24 @@ impl<'a> Refused<'a> {
     /// nodes tells: the second waits for the first, and then finds that it has begun.
     async fn note(&self, connection: &mut Connection, sources: &Sources) -> Result<(), StoreError> {
         let project = self.project.map_or("", ProjectId::as_str);
-        let (organization, project) = (Value::text(self.organization), Value::Text(project));
-        let last = Value::moment(self.last_seen);
+        let (organization, project) = (self.organization, project);
+        let last = self.last_seen;
         let inserted = connection
             .execute(
                 "INSERT INTO refused_scopes (organization_id, project_id, last_refused_at) \
                  VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                &[organization, project, last],
+                params![organization, project, last],
             )
             .await?;
         let begun = if inserted > 0 {
             inserted
         } else {
-            let quiet_since = Value::moment(self.first_seen.saturating_sub(QUIET));
+            let quiet_since = self.first_seen.saturating_sub(QUIET);
             connection
                 .execute(
                     "UPDATE refused_scopes SET last_refused_at = $3 WHERE organization_id = $1 \
                      AND project_id = $2 AND last_refused_at < $4",
-                    &[organization, project, last, quiet_since],
+                    params![organization, project, last, quiet_since],
                 )
                 .await?
         };
@@ -108,7 +108,7 @@ impl<'a> Refused<'a> {
             .execute(
                 "UPDATE refused_scopes SET last_refused_at = $3 WHERE organization_id = $1 \
                  AND project_id = $2 AND last_refused_at < $3",
-                &[organization, project, last],
+                params![organization, project, last],
             )
             .await?;
         Ok(())

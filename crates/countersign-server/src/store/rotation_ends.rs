@@ -2,41 +2,15 @@
 
 use countersign_types::{
     audit::AuditEvent,
-    certificate::{Certificate, Enforcement, Scope},
+    certificate::{Certificate, Enforcement},
     id::{CertificateId, RotationId},
     rotation::{Rotation, RotationStatus},
 };
 
 use super::{
-    Change, StoreError, WriteTx,
+    Change, RotationProblem, StoreError, WriteTx,
     rotations::{StoredScope, rotated},
 };
-
-/// Why a rotation cannot be finished as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RotationProblem {
-    /// The old anchor was deleted meanwhile.
-    OldDeleted,
-    /// The new anchor was deleted meanwhile.
-    NewDeleted,
-    /// The new anchor is expired.
-    NewExpired,
-    /// The old anchor was deactivated meanwhile.
-    OldNotActive(Scope),
-    /// The new anchor was deactivated meanwhile.
-    NewNotActive(Scope),
-}
-
-impl RotationProblem {
-    /// Whether finishing all the same would leave a scope without an anchor that can be verified
-    /// under: then nothing overrules it.
-    const fn is_fatal(&self) -> bool {
-        matches!(
-            self,
-            Self::NewDeleted | Self::NewExpired | Self::NewNotActive(_)
-        )
-    }
-}
 
 impl WriteTx {
     /// Finishes a rotation: the new anchor is enforced wherever the old one is, and the old one is

@@ -10,11 +10,11 @@ use countersign_types::{
 
 use super::{
     Change, Kind, PageRequest, Store, StoreError, WriteTx,
-    certificates::scope_id,
     connection::Connection,
     listing::Listing,
-    projects::{Archived, from_word, word},
-    value::{Row, Value},
+    projects::Archived,
+    row::{FromRow, Row, word},
+    value::{Value, params},
 };
 
 /// A rotation to start.
@@ -50,9 +50,9 @@ impl Store {
         request: &PageRequest,
     ) -> Result<Page<Rotation>, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
-        let values = [Value::text(organization)];
-        let listing = listing(&values);
-        let mut page = listing.page(&mut connection, request, read).await?;
+        let values = params![organization];
+        let listing = listing(values);
+        let mut page: Page<Rotation> = listing.page(&mut connection, request).await?;
         for rotation in &mut page.data {
             fill(&mut connection, rotation).await?;
         }
@@ -135,7 +135,7 @@ impl WriteTx {
         self.connection
             .number(
                 "SELECT revision FROM organizations WHERE id = $1",
-                &[Value::text(&self.organization)],
+                params![self.organization],
             )
             .await
     }
@@ -149,8 +149,7 @@ impl WriteTx {
         self.connection
             .find(
                 "SELECT enforcement FROM activations WHERE certificate_id = $1 AND project_id = $2",
-                &[Value::text(id), Value::Text(scope_id(scope))],
-                |row| row.parse(0),
+                params![id, scope],
             )
             .await
     }
@@ -162,12 +161,7 @@ impl WriteTx {
             .find(
                 "SELECT id FROM rotations WHERE organization_id = $1 AND status = 'in_progress' \
                  AND (old_certificate_id IN ($2, $3) OR new_certificate_id IN ($2, $3))",
-                &[
-                    Value::text(&self.organization),
-                    Value::text(&new.old),
-                    Value::text(&new.new),
-                ],
-                |row| row.parse(0),
+                params![self.organization, new.old, new.new,],
             )
             .await?;
         found.map_or(Ok(()), |id| Err(StoreError::RotationInProgress { id }))
@@ -184,8 +178,7 @@ impl WriteTx {
                 "SELECT a.project_id, a.enforcement FROM activations a \
                  LEFT JOIN projects p ON p.id = a.project_id \
                  WHERE a.certificate_id = $1 AND p.archived_at IS NULL ORDER BY a.project_id",
-                &[Value::text(&new.old)],
-                |row| Ok((scope(row, 0)?, row.parse(1)?)),
+                params![new.old],
             )
             .await?;
         let Some(projects) = &new.projects else {
@@ -214,13 +207,13 @@ impl WriteTx {
                 "INSERT INTO rotations (id, organization_id, old_certificate_id, \
                  new_certificate_id, enforcement, status, created_at) \
                  VALUES ($1, $2, $3, $4, $5, 'in_progress', $6)",
-                &[
-                    Value::text(id),
-                    Value::text(&self.organization),
-                    Value::text(&new.old),
-                    Value::text(&new.new),
-                    Value::Text(new.enforcement.as_str()),
-                    Value::moment(self.now),
+                params![
+                    id,
+                    self.organization,
+                    new.old,
+                    new.new,
+                    new.enforcement,
+                    self.now,
                 ],
             )
             .await
@@ -237,12 +230,7 @@ impl WriteTx {
             .execute(
                 "INSERT INTO rotation_scopes (rotation_id, project_id, new_before, new_set) \
                  VALUES ($1, $2, $3, $4)",
-                &[
-                    Value::text(id),
-                    Value::Text(scope_id(scope)),
-                    Value::optional_text(before.map(Enforcement::as_str)),
-                    Value::optional_text(set.map(Enforcement::as_str)),
-                ],
+                params![id, scope, before, set,],
             )
             .await
     }
@@ -256,11 +244,7 @@ impl WriteTx {
         self.connection
             .execute(
                 "UPDATE rotations SET status = $2, ended_at = $3 WHERE id = $1",
-                &[
-                    Value::text(id),
-                    Value::Text(&status),
-                    Value::moment(self.now),
-                ],
+                params![id, status, self.now,],
             )
             .await
     }
@@ -301,27 +285,29 @@ async fn find(
     organization: &OrganizationId,
     id: &RotationId,
 ) -> Result<Rotation, StoreError> {
-    let mut rotation = listing(&[Value::text(organization)])
-        .retrieve(connection, id.as_str(), read)
+    let mut rotation: Rotation = listing(params![organization])
+        .retrieve(connection, id.as_str())
         .await?
         .ok_or_else(|| StoreError::not_found(Kind::Rotation, id.as_str()))?;
     fill(connection, &mut rotation).await?;
     Ok(rotation)
 }
 
-fn read(row: &Row<'_>) -> Result<Rotation, StoreError> {
-    Ok(Rotation {
-        object: RotationObject::Rotation,
-        id: row.parse(0)?,
-        old_certificate_id: row.parse(1)?,
-        new_certificate_id: row.parse(2)?,
-        enforcement: row.parse(3)?,
-        status: from_word(row.text(4)?)?,
-        created_at: row.moment(5)?,
-        ended_at: row.optional_moment(6)?,
-        scopes: Vec::new(),
-        progress: None,
-    })
+impl FromRow for Rotation {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            object: RotationObject::Rotation,
+            id: row.next()?,
+            old_certificate_id: row.next()?,
+            new_certificate_id: row.next()?,
+            enforcement: row.next()?,
+            status: row.next()?,
+            created_at: row.next()?,
+            ended_at: row.next()?,
+            scopes: Vec::new(),
+            progress: None,
+        })
+    }
 }
 
 async fn fill(connection: &mut Connection, rotation: &mut Rotation) -> Result<(), StoreError> {
@@ -348,24 +334,23 @@ async fn scopes(
              LEFT JOIN activations o ON o.certificate_id = $2 AND o.project_id = s.project_id \
              LEFT JOIN activations n ON n.certificate_id = $3 AND n.project_id = s.project_id \
              WHERE s.rotation_id = $1 ORDER BY s.project_id",
-            &[
-                Value::text(&rotation.id),
-                Value::text(&rotation.old_certificate_id),
-                Value::text(&rotation.new_certificate_id),
+            params![
+                rotation.id,
+                rotation.old_certificate_id,
+                rotation.new_certificate_id,
             ],
-            |row| {
-                Ok(StoredScope {
-                    scope: scope(row, 0)?,
-                    old: row.optional_parse(1)?,
-                    new: row.optional_parse(2)?,
-                    new_before: row.optional_parse(3)?,
-                    new_set: row.optional_parse(4)?,
-                })
-            },
         )
         .await
 }
 
-fn scope(row: &Row<'_>, column: usize) -> Result<Scope, StoreError> {
-    Ok(Scope::from(row.parse_unless_empty(column)?))
+impl FromRow for StoredScope {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            scope: row.next()?,
+            old: row.next()?,
+            new: row.next()?,
+            new_before: row.next()?,
+            new_set: row.next()?,
+        })
+    }
 }

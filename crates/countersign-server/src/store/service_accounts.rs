@@ -18,7 +18,8 @@ use super::{
     listing::Listing,
     mint::NewKey,
     projects::{self, Archived},
-    value::{Row, Value},
+    row::{FromRow, Row},
+    value::{Value, params},
 };
 
 /// A service account to make.
@@ -43,8 +44,8 @@ impl Store {
     ) -> Result<Page<ServiceAccount>, StoreError> {
         let mut connection = self.reader().await?;
         projects::find(&mut connection, organization, project).await?;
-        listing(&[Value::text(organization), Value::text(project)])
-            .page(&mut connection, request, read)
+        listing(params![organization, project])
+            .page(&mut connection, request)
             .await
     }
 
@@ -132,11 +133,7 @@ impl WriteTx {
         self.connection
             .execute(
                 "UPDATE service_accounts SET name = $2, role = $3 WHERE id = $1",
-                &[
-                    Value::text(id),
-                    Value::Text(&account.name),
-                    Value::Text(account.role.as_str()),
-                ],
+                params![id, account.name, account.role,],
             )
             .await?;
         let event = AuditEvent::ServiceAccountUpdated {
@@ -161,19 +158,15 @@ impl WriteTx {
     ) -> Result<Change<DeletedServiceAccount>, StoreError> {
         let audited = self.open_project(project, Archived::Allowed).await?;
         self.find_service_account(project, id).await?;
-        let keys = self
+        let keys: Vec<ApiKeyId> = self
             .connection
             .query(
                 "DELETE FROM api_keys WHERE service_account_id = $1 RETURNING id",
-                &[Value::text(id)],
-                |row| row.parse::<ApiKeyId>(0),
+                params![id],
             )
             .await?;
         self.connection
-            .execute(
-                "DELETE FROM service_accounts WHERE id = $1",
-                &[Value::text(id)],
-            )
+            .execute("DELETE FROM service_accounts WHERE id = $1", params![id])
             .await?;
         let mut events: Vec<_> = keys
             .into_iter()
@@ -230,13 +223,13 @@ impl WriteTx {
             .execute(
                 "INSERT INTO service_accounts (id, organization_id, project_id, name, role, \
                  created_at) VALUES ($1, $2, $3, $4, $5, $6)",
-                &[
-                    Value::text(&account.id),
-                    Value::text(&self.organization),
-                    Value::text(project),
-                    Value::Text(&account.name),
-                    Value::Text(account.role.as_str()),
-                    Value::moment(self.now),
+                params![
+                    account.id,
+                    self.organization,
+                    project,
+                    account.name,
+                    account.role.as_str(),
+                    self.now,
                 ],
             )
             .await
@@ -292,18 +285,20 @@ async fn find(
     project: &ProjectId,
     id: &ServiceAccountId,
 ) -> Result<ServiceAccount, StoreError> {
-    listing(&[Value::text(organization), Value::text(project)])
-        .retrieve(connection, id.as_str(), read)
+    listing(params![organization, project])
+        .retrieve(connection, id.as_str())
         .await?
         .ok_or_else(|| StoreError::not_found(Kind::ServiceAccount, id.as_str()))
 }
 
-fn read(row: &Row<'_>) -> Result<ServiceAccount, StoreError> {
-    Ok(ServiceAccount {
-        object: ServiceAccountObject::ServiceAccount,
-        id: row.parse(0)?,
-        name: row.text(1)?.to_owned(),
-        role: projects::from_word(row.text(2)?)?,
-        created_at: row.moment(3)?,
-    })
+impl FromRow for ServiceAccount {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            object: ServiceAccountObject::ServiceAccount,
+            id: row.next()?,
+            name: row.next()?,
+            role: row.next()?,
+            created_at: row.next()?,
+        })
+    }
 }

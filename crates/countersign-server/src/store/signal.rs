@@ -17,7 +17,7 @@ use super::{
     dialect::CHANNEL,
     postgres::{Postgres, failure},
     postgres_url::Tls,
-    write::REVISION,
+    revision,
 };
 
 /// How long to wait before connecting again, doubled on each failure up to the last.
@@ -35,7 +35,7 @@ pub(super) fn announce(sender: &watch::Sender<u64>, revision: u64) {
 
 pub(super) async fn read_revision(database: &Database) -> Result<u64, StoreError> {
     let mut connection = database.reader().await?;
-    connection.number(REVISION, &[]).await
+    revision::read(&mut connection).await
 }
 
 /// Follows the changes of other processes until the set is dropped.

@@ -15,7 +15,8 @@ use tokio::{sync::OwnedMutexGuard, time};
 use super::{
     Outage, StoreError,
     dialect::Dialect,
-    value::{Row, Value},
+    row::{DriverRow, FromRow, Row},
+    value::Value,
 };
 
 /// How long a write waits for another process that writes. One of our own waits in line instead.
@@ -173,13 +174,12 @@ impl Guard {
         Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
-    pub(super) fn query<T>(
+    pub(super) fn query<T: FromRow>(
         &mut self,
         sql: &str,
         values: &[Value<'_>],
-        mut map: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let done = query(self.connection()?, sql, values, &mut map);
+        let done = query(self.connection()?, sql, values);
         done.unwrap_or_else(|error| Err(self.failed(&error)))
     }
 
@@ -224,18 +224,18 @@ fn execute(connection: &Connection, sql: &str, values: &[Value<'_>]) -> rusqlite
     statement.raw_execute()
 }
 
-fn query<T>(
+/// The outer error is the database's, the inner one that of a row that cannot be read.
+fn query<T: FromRow>(
     connection: &Connection,
     sql: &str,
     values: &[Value<'_>],
-    map: &mut impl FnMut(&Row<'_>) -> Result<T, StoreError>,
 ) -> rusqlite::Result<Result<Vec<T>, StoreError>> {
     let mut statement = connection.prepare_cached(sql)?;
     bind(&mut statement, values)?;
     let mut rows = statement.raw_query();
     let mut out = Vec::new();
     while let Some(row) = rows.next()? {
-        match map(&Row::Sqlite(row)) {
+        match Row::read(DriverRow::Sqlite(row)) {
             Ok(value) => out.push(value),
             Err(error) => return Ok(Err(error)),
         }
@@ -258,10 +258,6 @@ fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value<'_>]) -> rusqli
 
 fn busy() -> StoreError {
     StoreError::Unavailable(Outage::Busy, "another holds the connection".to_owned())
-}
-
-pub(super) fn unreadable(error: rusqlite::Error) -> StoreError {
-    StoreError::Corrupt(error.to_string())
 }
 
 fn failure(error: &rusqlite::Error) -> StoreError {

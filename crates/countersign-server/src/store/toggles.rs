@@ -7,10 +7,7 @@ use countersign_types::{
 };
 
 use super::{
-    Change, StoreError, WriteTx,
-    certificates::{find_scoped, scope_id},
-    projects::Archived,
-    value::Value,
+    Change, StoreError, WriteTx, certificates::find_scoped, projects::Archived, value::params,
 };
 
 impl WriteTx {
@@ -120,13 +117,7 @@ impl WriteTx {
                  activated_at, enforcement) VALUES ($1, $2, $3, $4, $5) \
                  ON CONFLICT (certificate_id, project_id) \
                  DO UPDATE SET enforcement = excluded.enforcement",
-                &[
-                    Value::text(&self.organization),
-                    Value::Text(scope_id(scope)),
-                    Value::text(id),
-                    Value::moment(self.now),
-                    Value::Text(enforcement.as_str()),
-                ],
+                params![self.organization, scope, id, self.now, enforcement,],
             )
             .await
     }
@@ -139,7 +130,7 @@ impl WriteTx {
         self.connection
             .execute(
                 "DELETE FROM activations WHERE certificate_id = $1 AND project_id = $2",
-                &[Value::text(id), Value::Text(scope_id(scope))],
+                params![id, scope],
             )
             .await
     }

@@ -1,11 +1,12 @@
 //! What anchors are used for: sums of what gateways saw. A window of so many days begins with the
 //! UTC day that many days ago.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use countersign_types::{
     UnixSeconds,
-    id::{CertificateId, ObservationId, OrganizationId, ProjectId},
+    certificate::Scope,
+    id::{CertificateId, ObservationId, OrganizationId},
     page::{Order, Page},
     usage::{
         CertificateUsage, CertificateUse, CertificateUseObject, ScopeUsage, UsedLeaf, Windows,
@@ -15,9 +16,10 @@ use countersign_types::{
 use super::{
     PageRequest, Store, StoreError, certificates,
     connection::Connection,
-    observations::DAY,
+    day::DAY,
     observed_chains::read_names,
-    value::{Row, Value},
+    row::{FromRow, Row},
+    value::params,
 };
 
 /// What the database is asked for an anchor, by where it was active. The anchor is the
@@ -90,7 +92,7 @@ impl Store {
     ) -> Result<Page<CertificateUse>, StoreError> {
         let mut connection = self.reader().await?;
         certificates::find(&mut connection, organization, id, false).await?;
-        let after = start(&mut connection, id, request).await?;
+        let after = sort_key(&mut connection, id, request).await?;
         let (than, direction) = match request.order {
             Order::Asc => (">", "ASC"),
             Order::Desc => ("<", "DESC"),
@@ -114,17 +116,10 @@ impl Store {
              ORDER BY o.seq {direction} LIMIT $4",
             sums.join(", ")
         );
-        let [day_1, day_7, day_30] = first_days(self.inner.sources.now() / DAY).map(Value::moment);
-        let values = [
-            Value::text(id),
-            Value::text(organization),
-            Value::Int(after),
-            Value::Int(i64::from(request.limit) + 1),
-            day_1,
-            day_7,
-            day_30,
-        ];
-        let mut uses = connection.query(&sql, &values, read_use).await?;
+        let [day_1, day_7, day_30] = first_days(self.inner.sources.now() / DAY);
+        let one_more = i64::from(request.limit) + 1;
+        let values = params![id, organization, after, one_more, day_1, day_7, day_30];
+        let mut uses = connection.query(&sql, values).await?;
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let has_more = uses.len() > limit;
         uses.truncate(limit);
@@ -143,42 +138,31 @@ async fn usage(
     id: &CertificateId,
     today: u64,
 ) -> Result<CertificateUsage, StoreError> {
-    let [day_1, day_7, day_30] = first_days(today).map(Value::moment);
-    let windows = |row: &Row<'_>, first: usize| {
-        Ok::<_, StoreError>(Windows {
-            days_1: row.moment(first)?,
-            days_7: row.moment(first + 1)?,
-            days_30: row.moment(first + 2)?,
-        })
-    };
-    let (organization, anchor) = (Value::text(organization), Value::text(id));
-    let leaves: BTreeMap<String, Windows> = connection
-        .query(LEAVES, &[anchor, day_1, day_7, day_30], |row| {
-            Ok((row.text(0)?.to_owned(), windows(row, 1)?))
-        })
-        .await?
-        .into_iter()
-        .collect();
-    let values = [organization, anchor, day_1, day_7, day_30];
-    let scopes: Vec<ScopeUsage> = connection
-        .query(REQUESTS, &values, |row| {
-            let leaves = leaves.get(row.text(0)?);
-            Ok(ScopeUsage {
-                project_id: row.parse_unless_empty::<ProjectId>(0)?,
-                last_used: row.moment(1)?,
-                requests: windows(row, 2)?,
-                leaves: leaves.copied().unwrap_or_default(),
-            })
-        })
+    let [day_1, day_7, day_30] = first_days(today);
+    let leaves: Vec<(Scope, Windows)> = connection
+        .query(LEAVES, params![id, day_1, day_7, day_30])
         .await?;
+    let leaves: HashMap<Scope, Windows> = leaves.into_iter().collect();
+    let requests: Vec<(Scope, UnixSeconds, Windows)> = connection
+        .query(REQUESTS, params![organization, id, day_1, day_7, day_30])
+        .await?;
+    let scopes: Vec<ScopeUsage> = requests
+        .into_iter()
+        .map(|(scope, last_used, requests)| ScopeUsage {
+            leaves: leaves.get(&scope).copied().unwrap_or_default(),
+            project_id: scope.project().cloned(),
+            last_used,
+            requests,
+        })
+        .collect();
     Ok(CertificateUsage {
         last_used: scopes.iter().map(|scope| scope.last_used).max(),
         scopes,
     })
 }
 
-/// The row that a page follows, or before the first.
-async fn start(
+/// The row that a page starts after: that of `after`, or before the first.
+async fn sort_key(
     connection: &mut Connection,
     anchor: &CertificateId,
     request: &PageRequest,
@@ -196,37 +180,42 @@ async fn start(
     let seq: i64 = digits.parse().map_err(|_| unknown())?;
     let sql = format!("SELECT o.seq FROM observed_outcomes o WHERE {USE} AND o.seq = $2");
     connection
-        .find(&sql, &[Value::text(anchor), Value::Int(seq)], |row| {
-            row.int(0)
-        })
+        .find(&sql, params![anchor, seq])
         .await?
         .ok_or_else(unknown)
 }
 
-fn read_use(row: &Row<'_>) -> Result<CertificateUse, StoreError> {
-    let id = format!("{}{}", ObservationId::PREFIX, row.int(0)?);
-    let first_seen: UnixSeconds = row.moment(9)?;
-    Ok(CertificateUse {
-        object: CertificateUseObject::Use,
-        id: id
-            .parse()
-            .map_err(|_| StoreError::Internal("an observation without an id".to_owned()))?,
-        active_at_project_id: row.parse_unless_empty(1)?,
-        project_id: row.parse_unless_empty(2)?,
-        api_key_id: row.parse_unless_empty(3)?,
-        leaf: UsedLeaf {
-            sha256: row.sha256(4)?,
-            subject: row.text(5)?.to_owned(),
-            subject_alt_names: read_names(row.text(6)?)?,
-            issuer: row.text(7)?.to_owned(),
-            expires_at: row.optional_moment(8)?,
-        },
-        first_seen,
-        last_seen: row.moment(10)?,
-        requests: Windows {
-            days_1: row.moment(11)?,
-            days_7: row.moment(12)?,
-            days_30: row.moment(13)?,
-        },
-    })
+impl FromRow for Windows {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            days_1: row.next()?,
+            days_7: row.next()?,
+            days_30: row.next()?,
+        })
+    }
+}
+
+impl FromRow for CertificateUse {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        let id = format!("{}{}", ObservationId::PREFIX, row.next::<u64>()?);
+        Ok(Self {
+            object: CertificateUseObject::Use,
+            id: id
+                .parse()
+                .map_err(|_| StoreError::Internal("an observation without an id".to_owned()))?,
+            active_at_project_id: row.next_unless_empty()?,
+            project_id: row.next_unless_empty()?,
+            api_key_id: row.next_unless_empty()?,
+            leaf: UsedLeaf {
+                sha256: row.next()?,
+                subject: row.next()?,
+                subject_alt_names: read_names(row.next()?)?,
+                issuer: row.next()?,
+                expires_at: row.next()?,
+            },
+            first_seen: row.next()?,
+            last_seen: row.next()?,
+            requests: row.several()?,
+        })
+    }
 }

@@ -1,15 +1,23 @@
-//! What goes into a statement and what comes out of it, alike for both databases.
+//! What statements take and what rows hold, alike for both databases.
 
-use std::{error::Error, str::FromStr};
+use std::error::Error;
 
 use bytes::BytesMut;
-use countersign_types::{UnixSeconds, digest::Sha256};
+use countersign_types::{
+    api_key::KeyKind,
+    certificate::{Enforcement, Scope},
+    digest::{ChainDigest, KeyDigest, Sha256},
+    id::{
+        ApiKeyId, AuditLogId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
+        ServiceAccountId, WebhookDeliveryId, WebhookId,
+    },
+    project::ServiceAccountRole,
+    webhook::WebhookDeliveryStatus,
+};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use super::{StoreError, postgres, sqlite};
-
-/// A parameter: the `$n` of a statement is the `n`th, from 1.
+/// A parameter of a statement, or a column of a row. The schema knows no other types.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
     Null,
@@ -18,21 +26,151 @@ pub(super) enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-impl<'a> Value<'a> {
-    /// A moment, a revision or another number that the API shows without a sign. One beyond what
-    /// the databases hold is the greatest that they do.
-    pub(super) fn moment(value: u64) -> Self {
-        Self::Int(i64::try_from(value).unwrap_or(i64::MAX))
-    }
+/// The parameters of a statement: the `$n` of its text is the `n`th, from 1.
+macro_rules! params {
+    ($($parameter:expr),* $(,)?) => {
+        &[$($crate::store::value::ToValue::to_value(&$parameter)),*]
+    };
+}
+pub(super) use params;
 
-    pub(super) fn text(value: &'a (impl AsRef<str> + ?Sized)) -> Self {
-        Self::Text(value.as_ref())
-    }
+/// What can be a parameter.
+pub(super) trait ToValue {
+    fn to_value(&self) -> Value<'_>;
+}
 
-    pub(super) fn optional_text(value: Option<&'a str>) -> Self {
-        value.map_or(Self::Null, Self::Text)
+impl ToValue for Value<'_> {
+    fn to_value(&self) -> Value<'_> {
+        *self
     }
+}
 
+impl<T: ToValue + ?Sized> ToValue for &T {
+    fn to_value(&self) -> Value<'_> {
+        (**self).to_value()
+    }
+}
+
+impl<T: ToValue> ToValue for Option<T> {
+    fn to_value(&self) -> Value<'_> {
+        self.as_ref().map_or(Value::Null, ToValue::to_value)
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<u64> for Value<'_> {
+    /// The databases have no unsigned numbers: one that is too great is the greatest they have.
+    fn from(number: u64) -> Self {
+        Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl ToValue for i64 {
+    fn to_value(&self) -> Value<'_> {
+        Value::from(*self)
+    }
+}
+
+impl ToValue for u32 {
+    fn to_value(&self) -> Value<'_> {
+        Value::from(i64::from(*self))
+    }
+}
+
+impl ToValue for u64 {
+    fn to_value(&self) -> Value<'_> {
+        Value::from(*self)
+    }
+}
+
+impl ToValue for str {
+    fn to_value(&self) -> Value<'_> {
+        Value::Text(self)
+    }
+}
+
+impl ToValue for String {
+    fn to_value(&self) -> Value<'_> {
+        Value::Text(self)
+    }
+}
+
+impl ToValue for [u8] {
+    fn to_value(&self) -> Value<'_> {
+        Value::Bytes(self)
+    }
+}
+
+impl ToValue for Vec<u8> {
+    fn to_value(&self) -> Value<'_> {
+        Value::Bytes(self)
+    }
+}
+
+impl<const N: usize> ToValue for [u8; N] {
+    fn to_value(&self) -> Value<'_> {
+        Value::Bytes(self)
+    }
+}
+
+impl ToValue for Scope {
+    /// A project's id, and for the organization the empty text: a key of a table holds no null.
+    fn to_value(&self) -> Value<'_> {
+        Value::Text(self.project().map_or("", ProjectId::as_str))
+    }
+}
+
+macro_rules! stored_as_text {
+    ($($name:ty),* $(,)?) => {
+        $(impl ToValue for $name {
+            fn to_value(&self) -> Value<'_> {
+                Value::Text(self.as_str())
+            }
+        })*
+    };
+}
+
+stored_as_text!(
+    ApiKeyId,
+    AuditLogId,
+    CertificateId,
+    Enforcement,
+    GatewayId,
+    KeyKind,
+    OrganizationId,
+    ProjectId,
+    RotationId,
+    ServiceAccountId,
+    ServiceAccountRole,
+    WebhookDeliveryId,
+    WebhookDeliveryStatus,
+    WebhookId,
+);
+
+macro_rules! stored_as_bytes {
+    ($($name:ty),* $(,)?) => {
+        $(impl ToValue for $name {
+            fn to_value(&self) -> Value<'_> {
+                Value::Bytes(self.as_bytes())
+            }
+        })*
+    };
+}
+
+stored_as_bytes!(ChainDigest, KeyDigest, Sha256);
+
+impl Value<'_> {
     /// The type to declare where none is inferred.
     pub(super) const fn postgres_type(self) -> Type {
         match self {
@@ -40,6 +178,16 @@ impl<'a> Value<'a> {
             Self::Int(_) => Type::INT8,
             Self::Text(_) => Type::TEXT,
             Self::Bytes(_) => Type::BYTEA,
+        }
+    }
+
+    /// What it is, for an error about it: the value itself may be a secret.
+    pub(super) const fn kind(self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Int(_) => "a number",
+            Self::Text(_) => "text",
+            Self::Bytes(_) => "bytes",
         }
     }
 }
@@ -66,7 +214,7 @@ impl ToSql for Value<'_> {
             Self::Int(value) if *ty == Type::INT8 => value.to_sql(ty, out),
             Self::Text(value) if *ty == Type::TEXT => value.to_sql(ty, out),
             Self::Bytes(value) if *ty == Type::BYTEA => value.to_sql(ty, out),
-            _ => Err(format!("the statement wants {ty} where it is given another type").into()),
+            _ => Err(format!("the statement wants {ty} and is given {}", self.kind()).into()),
         }
     }
 
@@ -77,110 +225,37 @@ impl ToSql for Value<'_> {
     to_sql_checked!();
 }
 
-/// One row, its columns counted from 0.
-pub(super) enum Row<'a> {
-    Sqlite(&'a rusqlite::Row<'a>),
-    Postgres(&'a tokio_postgres::Row),
-}
+impl<'a> TryFrom<ValueRef<'a>> for Value<'a> {
+    type Error = String;
 
-impl Row<'_> {
-    pub(super) fn int(&self, column: usize) -> Result<i64, StoreError> {
-        match self {
-            Self::Sqlite(row) => row.get(column).map_err(sqlite::unreadable),
-            Self::Postgres(row) => row.try_get(column).map_err(postgres::unreadable),
-        }
-    }
-
-    /// A moment, a revision, or another number without a sign.
-    pub(super) fn moment(&self, column: usize) -> Result<UnixSeconds, StoreError> {
-        let value = self.int(column)?;
-        u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("a moment of {value}")))
-    }
-
-    pub(super) fn optional_moment(&self, column: usize) -> Result<Option<UnixSeconds>, StoreError> {
-        let value: Option<i64> = match self {
-            Self::Sqlite(row) => row.get(column).map_err(sqlite::unreadable)?,
-            Self::Postgres(row) => row.try_get(column).map_err(postgres::unreadable)?,
-        };
-        value
-            .map(|value| {
-                u64::try_from(value)
-                    .map_err(|_| StoreError::Corrupt(format!("a moment of {value}")))
-            })
-            .transpose()
-    }
-
-    pub(super) fn optional_text(&self, column: usize) -> Result<Option<&str>, StoreError> {
-        match self {
-            Self::Sqlite(row) => row
-                .get_ref(column)
-                .map_err(sqlite::unreadable)?
-                .as_str_or_null()
-                .map_err(|error| StoreError::Corrupt(error.to_string())),
-            Self::Postgres(row) => row.try_get(column).map_err(postgres::unreadable),
-        }
-    }
-
-    pub(super) fn text(&self, column: usize) -> Result<&str, StoreError> {
-        self.optional_text(column)?
-            .ok_or_else(|| StoreError::Corrupt(format!("nothing in column {column}")))
-    }
-
-    pub(super) fn bytes(&self, column: usize) -> Result<&[u8], StoreError> {
-        match self {
-            Self::Sqlite(row) => row
-                .get_ref(column)
-                .map_err(sqlite::unreadable)?
-                .as_blob()
-                .map_err(|error| StoreError::Corrupt(error.to_string())),
-            Self::Postgres(row) => row.try_get(column).map_err(postgres::unreadable),
-        }
-    }
-
-    pub(super) fn sha256(&self, column: usize) -> Result<Sha256, StoreError> {
-        let bytes = self.bytes(column)?;
-        Sha256::try_from(bytes)
-            .map_err(|_| StoreError::Corrupt("a digest of another length".to_owned()))
-    }
-
-    pub(super) fn optional_bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {
-        match self {
-            Self::Sqlite(row) => row
-                .get_ref(column)
-                .map_err(sqlite::unreadable)?
-                .as_blob_or_null()
-                .map_err(|error| StoreError::Corrupt(error.to_string())),
-            Self::Postgres(row) => row.try_get(column).map_err(postgres::unreadable),
-        }
-    }
-
-    /// An id, or another word that has a set form.
-    pub(super) fn parse<T: FromStr>(&self, column: usize) -> Result<T, StoreError> {
-        parse(self.text(column)?)
-    }
-
-    pub(super) fn optional_parse<T: FromStr>(
-        &self,
-        column: usize,
-    ) -> Result<Option<T>, StoreError> {
-        self.optional_text(column)?.map(parse).transpose()
-    }
-
-    /// An id where there is one; an empty text is none.
-    pub(super) fn parse_unless_empty<T: FromStr>(
-        &self,
-        column: usize,
-    ) -> Result<Option<T>, StoreError> {
-        let text = self.text(column)?;
-        (!text.is_empty()).then(|| parse(text)).transpose()
+    fn try_from(value: ValueRef<'a>) -> Result<Self, String> {
+        Ok(match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(value) => Self::Int(value),
+            ValueRef::Text(text) => {
+                Self::Text(str::from_utf8(text).map_err(|error| error.to_string())?)
+            }
+            ValueRef::Blob(bytes) => Self::Bytes(bytes),
+            ValueRef::Real(_) => return Err("it is a fraction".to_owned()),
+        })
     }
 }
 
-fn parse<T: FromStr>(text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|_| {
-        StoreError::Corrupt(format!(
-            "`{}` is not what belongs there",
-            text.escape_debug()
-        ))
-    })
+impl<'a> FromSql<'a> for Value<'a> {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        match *ty {
+            Type::INT8 => i64::from_sql(ty, raw).map(Self::Int),
+            Type::TEXT => FromSql::from_sql(ty, raw).map(Self::Text),
+            Type::BYTEA => FromSql::from_sql(ty, raw).map(Self::Bytes),
+            _ => Err(format!("no column has the type {ty}").into()),
+        }
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self::Null)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        <Self as ToSql>::accepts(ty)
+    }
 }

@@ -16,8 +16,9 @@ use super::{
     PageRequest, Store, StoreError, WriteTx,
     connection::Connection,
     listing::Listing,
+    row::{FromRow, Row},
     sources::Sources,
-    value::{Row, Value},
+    value::{ToValue, params},
     webhooks::{SigningKey, find},
 };
 
@@ -26,21 +27,26 @@ const KEEP: UnixSeconds = 30 * 24 * 60 * 60;
 
 /// A delivery that this node is to try now.
 pub(crate) struct Claimed {
-    seq: i64,
-    pub(crate) webhook: WebhookId,
-    pub(crate) id: WebhookDeliveryId,
+    pub(crate) due: Due,
     pub(crate) url: Secret,
     pub(crate) key: SigningKey,
+}
+
+/// A delivery whose time has come.
+pub(crate) struct Due {
+    seq: i64,
+    pub(crate) id: WebhookDeliveryId,
+    pub(crate) webhook: WebhookId,
     pub(crate) payload: String,
     pub(crate) created_at: UnixSeconds,
     /// Which attempt this is, from 1.
     pub(crate) attempt: u64,
 }
 
-/// What an attempt came to.
-pub(crate) struct Attempted {
+/// The result of an attempt.
+pub(crate) struct AttemptResult {
     pub(crate) status: WebhookDeliveryStatus,
-    /// When to try again, while it is pending.
+    /// When to try again, if at all.
     pub(crate) due_at: Option<UnixSeconds>,
     pub(crate) result: String,
 }
@@ -63,17 +69,17 @@ impl Store {
                       t.result, t.due_at",
             from: "FROM webhook_deliveries t WHERE t.webhook_id = $1",
             only: "",
-            values: &[Value::text(webhook)],
+            values: params![webhook],
         };
-        deliveries.page(&mut connection, request, read).await
+        deliveries.page(&mut connection, request).await
     }
 
     /// When the next delivery is due, if there is any.
     pub(crate) async fn next_delivery_at(&self) -> Result<Option<UnixSeconds>, StoreError> {
         let sql = "SELECT min(due_at) FROM webhook_deliveries WHERE due_at IS NOT NULL";
         let mut connection = self.reader().await?;
-        let found = connection.find(sql, &[], |row| row.optional_moment(0));
-        Ok(found.await?.flatten())
+        let found: Option<Option<UnixSeconds>> = connection.find(sql, &[]).await?;
+        Ok(found.flatten())
     }
 
     /// Takes deliveries that are due, those that are longest first, until the lease ends. None of
@@ -86,19 +92,15 @@ impl Store {
         busy: &[&WebhookId],
     ) -> Result<Vec<Claimed>, StoreError> {
         let now = self.inner.sources.now();
-        let mut values = vec![
-            Value::moment(now),
-            Value::moment(now + lease),
-            Value::Int(i64::from(most)),
-        ];
-        let mut places = Vec::new();
+        let mut values = vec![now.into(), (now + lease).into(), i64::from(most).into()];
+        let mut names = Vec::new();
         for webhook in busy {
-            values.push(Value::text(*webhook));
-            places.push(format!("${}", values.len()));
+            values.push(webhook.to_value());
+            names.push(format!("${}", values.len()));
         }
-        let but = match places.is_empty() {
+        let but = match names.is_empty() {
             true => String::new(),
-            false => format!(" AND webhook_id NOT IN ({})", places.join(", ")),
+            false => format!(" AND webhook_id NOT IN ({})", names.join(", ")),
         };
         let sql = format!(
             "UPDATE webhook_deliveries SET due_at = $2, attempts = attempts + 1, \
@@ -107,29 +109,15 @@ impl Store {
              RETURNING seq, id, webhook_id, payload, created_at, attempts"
         );
         let mut connection = self.inner.database.transaction().await?;
-        let taken = connection
-            .query_once(&sql, &values, |row| {
-                let (seq, id) = (row.int(0)?, row.parse(1)?);
-                let (webhook, payload) = (row.parse(2)?, row.text(3)?.to_owned());
-                Ok((seq, id, webhook, payload, row.moment(4)?, row.moment(5)?))
-            })
-            .await?;
+        let mut due: Vec<Due> = connection.query_once(&sql, &values).await?;
+        // `RETURNING` has no order of its own.
+        due.sort_by_key(|each| each.seq);
         let mut claimed = Vec::new();
-        for (seq, id, webhook, payload, created_at, attempt) in taken {
-            let (url, key) = address(&mut connection, &webhook).await?;
-            claimed.push(Claimed {
-                seq,
-                webhook,
-                id,
-                url,
-                key,
-                payload,
-                created_at,
-                attempt,
-            });
+        for due in due {
+            let (url, key) = address(&mut connection, &due.webhook).await?;
+            claimed.push(Claimed { due, url, key });
         }
         connection.commit("COMMIT", || ()).await?;
-        claimed.sort_by_key(|each| each.seq);
         Ok(claimed)
     }
 
@@ -137,19 +125,19 @@ impl Store {
     pub(crate) async fn finish_delivery(
         &self,
         claimed: &Claimed,
-        attempted: &Attempted,
+        outcome: &AttemptResult,
     ) -> Result<(), StoreError> {
         let mut connection = self.inner.database.transaction().await?;
         connection
             .execute(
                 "UPDATE webhook_deliveries SET status = $3, due_at = $4, result = $5 \
                  WHERE seq = $1 AND attempts = $2",
-                &[
-                    Value::Int(claimed.seq),
-                    Value::moment(claimed.attempt),
-                    Value::Text(attempted.status.as_str()),
-                    attempted.due_at.map_or(Value::Null, Value::moment),
-                    Value::Text(&attempted.result),
+                params![
+                    claimed.due.seq,
+                    claimed.due.attempt,
+                    outcome.status,
+                    outcome.due_at,
+                    outcome.result,
                 ],
             )
             .await?;
@@ -161,7 +149,7 @@ impl Store {
         let before = self.inner.sources.now().saturating_sub(KEEP);
         let mut connection = self.inner.database.transaction().await?;
         let sql = "DELETE FROM webhook_deliveries WHERE created_at < $1 AND due_at IS NULL";
-        let forgotten = connection.execute(sql, &[Value::moment(before)]).await?;
+        let forgotten = connection.execute(sql, params![before]).await?;
         connection.commit("COMMIT", || ()).await?;
         Ok(forgotten)
     }
@@ -261,13 +249,7 @@ impl Outgoing<'_> {
             .execute(
                 "INSERT INTO webhook_deliveries (id, webhook_id, event_type, payload, created_at, \
                  due_at) VALUES ($1, $2, $3, $4, $5, $5)",
-                &[
-                    Value::text(&id),
-                    Value::text(webhook),
-                    Value::Text(self.event_type),
-                    Value::Text(&payload.to_string()),
-                    Value::moment(self.at),
-                ],
+                params![id, webhook, self.event_type, payload.to_string(), self.at,],
             )
             .await?;
         Ok(())
@@ -279,9 +261,7 @@ async fn webhook_ids(
     organization: &OrganizationId,
 ) -> Result<Vec<WebhookId>, StoreError> {
     let sql = "SELECT id FROM webhooks WHERE organization_id = $1 ORDER BY seq";
-    connection
-        .query(sql, &[Value::text(organization)], |row| row.parse(0))
-        .await
+    connection.query(sql, params![organization]).await
 }
 
 async fn address(
@@ -290,9 +270,7 @@ async fn address(
 ) -> Result<(Secret, SigningKey), StoreError> {
     let sql = "SELECT url, secret FROM webhooks WHERE id = $1";
     connection
-        .find(sql, &[Value::text(webhook)], |row| {
-            Ok((Secret::new(row.text(0)?), SigningKey::new(row.bytes(1)?)))
-        })
+        .find(sql, params![webhook])
         .await?
         .ok_or_else(|| StoreError::Corrupt("a delivery to no webhook".to_owned()))
 }
@@ -309,25 +287,31 @@ fn rfc3339(at: UnixSeconds) -> String {
         .unwrap_or_else(|| at.to_string())
 }
 
-fn read(row: &Row<'_>) -> Result<WebhookDelivery, StoreError> {
-    let word = row.text(3)?;
-    let status = [
-        WebhookDeliveryStatus::Pending,
-        WebhookDeliveryStatus::Delivered,
-        WebhookDeliveryStatus::Failed,
-    ]
-    .into_iter()
-    .find(|status| status.as_str() == word)
-    .ok_or_else(|| StoreError::Corrupt("an unknown status of a delivery".to_owned()))?;
-    Ok(WebhookDelivery {
-        object: WebhookDeliveryObject::Delivery,
-        id: row.parse(0)?,
-        event_type: row.text(1)?.to_owned(),
-        created_at: row.moment(2)?,
-        status,
-        attempts: row.moment(4)?,
-        last_attempt_at: row.optional_moment(5)?,
-        last_result: row.optional_text(6)?.map(str::to_owned),
-        next_attempt_at: row.optional_moment(7)?,
-    })
+impl FromRow for Due {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            seq: row.next()?,
+            id: row.next()?,
+            webhook: row.next()?,
+            payload: row.next()?,
+            created_at: row.next()?,
+            attempt: row.next()?,
+        })
+    }
+}
+
+impl FromRow for WebhookDelivery {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            object: WebhookDeliveryObject::Delivery,
+            id: row.next()?,
+            event_type: row.next()?,
+            created_at: row.next()?,
+            status: row.next()?,
+            attempts: row.next()?,
+            last_attempt_at: row.next()?,
+            last_result: row.next()?,
+            next_attempt_at: row.next()?,
+        })
+    }
 }

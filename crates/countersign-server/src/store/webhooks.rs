@@ -17,7 +17,8 @@ use super::{
     Change, Kind, PageRequest, Store, StoreError, WriteTx,
     connection::Connection,
     listing::Listing,
-    value::{Row, Value},
+    row::{FromRow, FromValue, Row},
+    value::{Value, params},
 };
 
 /// As many bytes as the hash has: more would not make it harder to guess.
@@ -36,7 +37,7 @@ pub struct NewWebhook {
 pub(crate) struct SigningKey(hmac::Key);
 
 impl SigningKey {
-    pub(super) fn new(secret: &[u8]) -> Self {
+    fn new(secret: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
@@ -45,6 +46,12 @@ impl SigningKey {
         let signed = format!("{id}.{timestamp}.{body}");
         let tag = hmac::sign(&self.0, signed.as_bytes());
         format!("v1,{}", BASE64.encode(tag.as_ref()))
+    }
+}
+
+impl FromValue<'_> for SigningKey {
+    fn from_value(value: Value<'_>) -> Result<Self, String> {
+        <&[u8]>::from_value(value).map(Self::new)
     }
 }
 
@@ -59,8 +66,8 @@ impl Store {
         request: &PageRequest,
     ) -> Result<Page<Webhook>, StoreError> {
         let mut connection = self.reader().await?;
-        webhooks(&[Value::text(organization)])
-            .page(&mut connection, request, read)
+        webhooks(params![organization])
+            .page(&mut connection, request)
             .await
     }
 
@@ -93,13 +100,7 @@ impl WriteTx {
             .execute(
                 "INSERT INTO webhooks (id, organization_id, url, secret, created_at) \
                  VALUES ($1, $2, $3, $4, $5)",
-                &[
-                    Value::text(&id),
-                    Value::text(&self.organization),
-                    Value::Text(new.url.reveal()),
-                    Value::Bytes(&secret),
-                    Value::moment(self.now),
-                ],
+                params![id, self.organization, new.url.reveal(), secret, self.now,],
             )
             .await?;
         self.count_webhooks(self.webhooks + 1).await?;
@@ -132,7 +133,7 @@ impl WriteTx {
             "DELETE FROM webhook_deliveries WHERE webhook_id = $1",
             "DELETE FROM webhooks WHERE id = $1",
         ] {
-            self.connection.execute(sql, &[Value::text(id)]).await?;
+            self.connection.execute(sql, params![id]).await?;
         }
         self.count_webhooks(self.webhooks.saturating_sub(1)).await?;
         Ok(Change {
@@ -168,7 +169,7 @@ impl WriteTx {
         self.connection
             .execute(
                 "UPDATE organizations SET webhooks = $2 WHERE id = $1",
-                &[Value::text(&self.organization), Value::moment(count)],
+                params![self.organization, count],
             )
             .await?;
         self.webhooks = count;
@@ -181,8 +182,8 @@ pub(super) async fn find(
     organization: &OrganizationId,
     id: &WebhookId,
 ) -> Result<Webhook, StoreError> {
-    webhooks(&[Value::text(organization)])
-        .retrieve(connection, id.as_str(), read)
+    webhooks(params![organization])
+        .retrieve(connection, id.as_str())
         .await?
         .ok_or_else(|| StoreError::not_found(Kind::Webhook, id.as_str()))
 }
@@ -196,12 +197,14 @@ const fn webhooks<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<Webhook, StoreError> {
-    Ok(Webhook {
-        object: WebhookObject::Webhook,
-        id: row.parse(0)?,
-        url: Secret::new(row.text(1)?),
-        created_at: row.moment(2)?,
-        secret: None,
-    })
+impl FromRow for Webhook {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            object: WebhookObject::Webhook,
+            id: row.next()?,
+            url: row.next()?,
+            created_at: row.next()?,
+            secret: None,
+        })
+    }
 }

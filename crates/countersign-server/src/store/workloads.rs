@@ -11,9 +11,10 @@ use countersign_types::{
 
 use super::{
     Store, StoreError,
-    observations::DAY,
-    observed_chains::{AT_A_TIME, chain_digest},
-    value::{Row, Value},
+    day::DAY,
+    observed_chains::AT_A_TIME,
+    row::{FromRow, Row},
+    value::params,
 };
 
 /// A caller with one chain, and what was seen of it.
@@ -55,22 +56,17 @@ impl Store {
         let mut places = HashMap::new();
         let mut after = 0;
         loop {
-            let some = connection
+            let some: Vec<(u64, Workload)> = connection
                 .query(
                     "SELECT o.seq, o.project_id, o.key_id, c.sha256, o.code, o.anchor_id, \
                      o.first_seen, (SELECT d.last_seen FROM observations d \
-                     WHERE d.outcome = o.seq AND d.day = o.last_day), (SELECT CAST(coalesce(sum(d.requests), 0) AS BIGINT) \
+                     WHERE d.outcome = o.seq AND d.day = o.last_day), \
+                     (SELECT CAST(coalesce(sum(d.requests), 0) AS BIGINT) \
                      FROM observations d WHERE d.outcome = o.seq AND d.day >= $2) \
                      FROM observed_outcomes o LEFT JOIN observed_chains c ON c.seq = o.chain \
                      WHERE o.organization_id = $1 AND o.last_day >= $2 AND o.seq > $3 \
                      ORDER BY o.seq LIMIT $4",
-                    &[
-                        Value::text(organization),
-                        Value::moment(first_day),
-                        Value::moment(after),
-                        Value::Int(AT_A_TIME),
-                    ],
-                    |row| Ok((row.moment(0)?, read(row)?)),
+                    params![organization, first_day, after, AT_A_TIME,],
                 )
                 .await?;
             let Some((last, _)) = some.last() else {
@@ -103,20 +99,18 @@ impl Workload {
     }
 }
 
-/// A row as the workload that it would be alone.
-fn read(row: &Row<'_>) -> Result<Workload, StoreError> {
-    let chain = match row.optional_bytes(3)? {
-        Some(_) => Some(chain_digest(row, 3)?),
-        None => None,
-    };
-    Ok(Workload {
-        project: row.parse_unless_empty(1)?,
-        key: row.parse_unless_empty(2)?,
-        chain,
-        code: ErrorCode::from_code(row.text(4)?),
-        anchor: row.parse_unless_empty(5)?,
-        first_seen: row.moment(6)?,
-        last_seen: row.moment(7)?,
-        requests: row.moment(8)?,
-    })
+/// One outcome, as the workload that it would be alone.
+impl FromRow for Workload {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            project: row.next_unless_empty()?,
+            key: row.next_unless_empty()?,
+            chain: row.next()?,
+            code: ErrorCode::from_code(row.next()?),
+            anchor: row.next_unless_empty()?,
+            first_seen: row.next()?,
+            last_seen: row.next()?,
+            requests: row.next()?,
+        })
+    }
 }

@@ -7,11 +7,9 @@ use countersign_types::{
 };
 
 use super::{
-    Kind, Store, StoreError, audit_logs::Head, connection::Connection, signal::announce,
-    sources::Sources, value::Value,
+    Kind, Store, StoreError, audit_chain::Head, connection::Connection, revision, signal::announce,
+    sources::Sources, value::params,
 };
-
-pub(super) const REVISION: &str = "SELECT revision FROM deployment WHERE id = 1";
 
 /// What a write verb did: its answer, and what the audit log must say of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +89,7 @@ impl WriteTx {
     /// while committing, when it may have.
     pub async fn commit(mut self, events: Vec<AuditEvent>) -> Result<u64, StoreError> {
         if events.is_empty() {
-            return self.connection.number(REVISION, &[]).await;
+            return revision::read(&mut self.connection).await;
         }
         let mut written = Vec::new();
         for event in events {
@@ -112,12 +110,12 @@ impl WriteTx {
             .execute(
                 "UPDATE organizations SET revision = $2, audit_number = $3, audit_sha256 = $4, \
                  audit_at = $5 WHERE id = $1",
-                &[
-                    Value::text(&self.organization),
-                    Value::moment(revision),
-                    Value::moment(self.head.number),
-                    Value::Text(&self.head.sha256.to_string()),
-                    Value::moment(self.now),
+                params![
+                    self.organization,
+                    revision,
+                    self.head.number,
+                    self.head.sha256.to_string(),
+                    self.now,
                 ],
             )
             .await?;
@@ -148,8 +146,7 @@ async fn advance_clock(
         .find(
             "UPDATE organizations SET clock = CASE WHEN clock < $2 THEN $2 ELSE clock END \
              WHERE id = $1 RETURNING clock, audit_number, audit_sha256, webhooks",
-            &[Value::text(organization), Value::moment(now)],
-            |row| Ok((row.moment(0)?, Head::read(row, 1)?, row.moment(3)?)),
+            params![organization, now],
         )
         .await?
         .ok_or_else(|| StoreError::not_found(Kind::Organization, organization.as_str()))
@@ -162,17 +159,12 @@ async fn check_actor(
     key: &ApiKeyId,
     now: UnixSeconds,
 ) -> Result<(), StoreError> {
-    connection
+    let found: Option<ApiKeyId> = connection
         .find(
-            "SELECT 1 FROM api_keys WHERE id = $1 AND organization_id = $2 AND kind = 'admin' \
+            "SELECT id FROM api_keys WHERE id = $1 AND organization_id = $2 AND kind = 'admin' \
              AND (expires_at IS NULL OR expires_at > $3)",
-            &[
-                Value::text(key),
-                Value::text(organization),
-                Value::moment(now),
-            ],
-            |_| Ok(()),
+            params![key, organization, now],
         )
-        .await?
-        .ok_or(StoreError::KeyRevoked)
+        .await?;
+    found.map(|_| ()).ok_or(StoreError::KeyRevoked)
 }

@@ -1,52 +1,47 @@
-//! Webhooks on their way out: works off the outbox that [`store`](crate::store) keeps. At least
-//! once: an attempt that nobody finished is made again when its lease ends. Any number of nodes
-//! may run this at once.
+//! Sends webhooks from the outbox that [`store`](crate::store) keeps. Each event is delivered at
+//! least once: an attempt that nobody finished is made again when its lease ends. Any number of
+//! nodes may run this at once.
 
 mod address;
+mod options;
 mod send;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use countersign_types::{UnixSeconds, id::WebhookId, webhook::WebhookDeliveryStatus as Status};
 use tokio::{task::JoinSet, time};
 
 pub(crate) use address::check_url;
-use send::{ATTEMPT, Sender};
+pub use options::WebhookOptions;
+use send::{SEND_TIMEOUT, Sender};
 
 use crate::{
     metrics::WEBHOOK_ATTEMPTS,
-    store::{Attempted, Claimed, Sources, Store, StoreError},
+    store::{AttemptResult, Claimed, Due, Sources, Store, StoreError},
 };
 
-/// How many attempts this node makes at once, and how many of them to one webhook: a receiver
+/// The most attempts that this node makes at once, and the most of them to one webhook: a receiver
 /// that never answers must not hold up the others.
 const AT_ONCE: usize = 32;
 const AT_ONCE_TO_ONE: usize = 4;
-/// How many are claimed with one statement.
+/// How many deliveries are claimed with one statement.
 const BATCH: u32 = 4;
-/// While somebody tries a delivery, nobody else does: longer than an attempt takes.
-const LEASE: UnixSeconds = 2 * ATTEMPT.as_secs();
-/// The pause after the first failure, doubled with each, and the longest. Of each pause a random
-/// part, up to half, is left out, so that what failed together is not tried again together.
+/// How long a claimed delivery belongs to one node, in seconds: longer than an attempt can take, so
+/// that no two nodes send it at once.
+const LEASE: UnixSeconds = 2 * SEND_TIMEOUT.as_secs();
+/// The pause after the first failure, doubled with each failure, and the longest, in seconds. Up to
+/// half of each pause is left out at random, so that deliveries that failed together are not tried
+/// again together.
 const FIRST_PAUSE: UnixSeconds = 5;
 const LONGEST_PAUSE: UnixSeconds = 6 * 60 * 60;
-/// When a delivery is given up, after the event.
+/// How long after its event a delivery is given up, in seconds.
 const GIVE_UP_AFTER: UnixSeconds = 3 * 24 * 60 * 60;
-/// How often to look for what is due when no signal came.
+/// How often to look for due deliveries when no signal came.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How often to forget what has been over for long.
+/// How often to delete old deliveries.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// What the operator says of webhooks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WebhookOptions {
-    /// Whether they may go to addresses that are not public, and without TLS.
-    pub private_addresses: bool,
-    /// PEM of roots to believe besides the public ones.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// Sends what is due, until told to stop.
+/// Sends the deliveries that are due, until told to stop.
 pub struct Webhooks {
     store: Store,
     sources: Sources,
@@ -75,17 +70,17 @@ impl Webhooks {
         })
     }
 
-    /// Works until `ended`, then lets the attempts that are under way end.
+    /// Runs until `ended`, then waits for the attempts that are under way.
     pub async fn run(mut self, ended: impl Future<Output = ()>) {
         let mut ended = std::pin::pin!(ended);
         let mut changed = self.store.subscribe();
         let mut forget = time::interval(FORGET_EVERY);
-        // An outage is told once, not every second.
+        // An outage is logged once, not every second.
         let mut failing = false;
         loop {
             let begun = self.begin_attempts().await;
             if let (Err(error), false) = (&begun, failing) {
-                tracing::warn!(%error, "cannot read the webhooks' outbox; it is tried again");
+                tracing::warn!(%error, "cannot read the outbox of webhooks; will try again");
             }
             failing = begun.is_err();
             let more = begun.unwrap_or(false);
@@ -101,7 +96,7 @@ impl Webhooks {
         while self.attempts.join_next().await.is_some() {}
     }
 
-    /// Begins what is due, as far as there is room. Whether there may be more.
+    /// Starts due deliveries, as many as there is room for. Answers whether there may be more.
     async fn begin_attempts(&mut self) -> Result<bool, StoreError> {
         let due = self.store.next_delivery_at().await?;
         if self.attempts.len() >= AT_ONCE || due.is_none_or(|due| due > self.sources.now()) {
@@ -116,7 +111,7 @@ impl Webhooks {
         let claimed = self.store.claim_deliveries(BATCH, LEASE, &full).await?;
         let more = !claimed.is_empty();
         for delivery in claimed {
-            *self.busy.entry(delivery.webhook.clone()).or_default() += 1;
+            *self.busy.entry(delivery.due.webhook.clone()).or_default() += 1;
             let attempt = Attempt {
                 store: self.store.clone(),
                 sources: self.sources.clone(),
@@ -136,7 +131,8 @@ impl Webhooks {
                 }
                 self.busy.retain(|_, count| *count > 0);
             }
-            // A panic took the name with it; the count starts anew once nothing is under way.
+            // After a panic nobody knows whose attempt it was: the counts are reset once no attempt
+            // is under way.
             None if self.attempts.is_empty() => self.busy.clear(),
             None => {}
         }
@@ -144,7 +140,7 @@ impl Webhooks {
 
     async fn forget(&self) {
         if let Err(error) = self.store.forget_deliveries().await {
-            tracing::warn!(%error, "cannot forget old webhook deliveries; it is tried again");
+            tracing::warn!(%error, "cannot delete old webhook deliveries; will try again");
         }
     }
 }
@@ -158,20 +154,20 @@ struct Attempt {
 
 impl Attempt {
     async fn make(self) -> WebhookId {
-        let Claimed {
+        let Due {
             webhook,
             id,
             attempt,
             ..
-        } = &self.delivery;
+        } = &self.delivery.due;
         let sent = self.sender.send(&self.delivery, self.sources.now()).await;
-        let taken = sent.as_ref().is_ok_and(http::StatusCode::is_success);
+        let accepted = sent.as_ref().is_ok_and(http::StatusCode::is_success);
         let result = match sent {
             Ok(status) => status.as_u16().to_string(),
             Err(failure) => failure.to_string(),
         };
-        let attempted = if taken {
-            Attempted {
+        let outcome = if accepted {
+            AttemptResult {
                 status: Status::Delivered,
                 due_at: None,
                 result,
@@ -179,22 +175,22 @@ impl Attempt {
         } else {
             self.failed(result)
         };
-        let (status, result) = (attempted.status.as_str(), &attempted.result);
+        let (status, result) = (outcome.status.as_str(), &outcome.result);
         metrics::counter!(WEBHOOK_ATTEMPTS, "outcome" => status).increment(1);
-        if !taken {
-            tracing::warn!(%webhook, delivery = %id, attempt, status, result, "a webhook was not taken");
+        if !accepted {
+            tracing::warn!(%webhook, delivery = %id, attempt, status, result, "a webhook was not accepted");
         }
-        if let Err(error) = self.store.finish_delivery(&self.delivery, &attempted).await {
-            tracing::warn!(%webhook, delivery = %id, %error, "cannot keep what an attempt came to; it is made again");
+        if let Err(error) = self.store.finish_delivery(&self.delivery, &outcome).await {
+            tracing::warn!(%webhook, delivery = %id, %error, "cannot store the result of a webhook attempt; it will be made again");
         }
-        self.delivery.webhook
+        self.delivery.due.webhook
     }
 
-    fn failed(&self, result: String) -> Attempted {
+    fn failed(&self, result: String) -> AttemptResult {
         let now = self.sources.now();
-        let due_at = now + pause(self.delivery.attempt, self.random());
-        let given_up = due_at > self.delivery.created_at + GIVE_UP_AFTER;
-        Attempted {
+        let due_at = now + pause(self.delivery.due.attempt, self.random());
+        let given_up = due_at > self.delivery.due.created_at + GIVE_UP_AFTER;
+        AttemptResult {
             status: if given_up {
                 Status::Failed
             } else {
@@ -205,7 +201,7 @@ impl Attempt {
         }
     }
 
-    /// Without randomness every pause is a whole one.
+    /// Zero where there is no randomness: then every pause has its full length.
     fn random(&self) -> u64 {
         let mut bytes = [0; 8];
         match (self.sources.random)(&mut bytes) {

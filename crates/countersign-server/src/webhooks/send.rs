@@ -1,6 +1,6 @@
-//! One attempt: connect, sign, send, look at the status. It stands on hyper and not on a client
-//! like reqwest, so that the address that is judged is the address that is connected to, and no
-//! proxy, redirect or pool of connections comes between.
+//! One attempt: connect, sign, send, read the status. It uses hyper and not a client like reqwest,
+//! so that the address that was checked is the address that is connected to, without a proxy, a
+//! redirect or a connection pool in between.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,13 +20,13 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::{
-    WebhookOptions,
     address::{check_url, is_public},
+    options::WebhookOptions,
 };
 use crate::store::{Claimed, StoreError};
 
-/// How long an attempt may take, from the name to the status.
-pub(super) const ATTEMPT: Duration = Duration::from_secs(10);
+/// How long an attempt may take, from resolving the name to reading the status.
+pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends deliveries.
 pub(super) struct Sender {
@@ -34,12 +34,13 @@ pub(super) struct Sender {
     private: bool,
 }
 
-/// Why there was no status. Texts without the URL, for the admin and the log.
+/// Why there was no status. The texts are for the admin and the log, and never hold the URL, which
+/// may be a secret.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("the URL is not allowed: {0}")]
     Url(&'static str),
-    #[error("the host's name is not found")]
+    #[error("the host name cannot be resolved")]
     Name,
     #[error("the host has no public address")]
     Private,
@@ -47,9 +48,9 @@ pub(super) enum Failure {
     Connect(std::io::ErrorKind),
     #[error("TLS failed: {0}")]
     Tls(String),
-    #[error("the connection broke before there was an answer")]
+    #[error("the connection broke before there was a response")]
     Http(#[from] hyper::Error),
-    #[error("no answer within {} seconds", ATTEMPT.as_secs())]
+    #[error("no response within {} seconds", SEND_TIMEOUT.as_secs())]
     Timeout,
 }
 
@@ -63,17 +64,16 @@ impl Sender {
         })
     }
 
-    /// Tries a delivery once, at this moment (Unix seconds). The status is the receiver's answer;
-    /// the rest of it stays unread.
+    /// Tries a delivery once, at a time in Unix seconds. Only the status of the response is read.
     pub(super) async fn send(&self, delivery: &Claimed, at: u64) -> Result<StatusCode, Failure> {
         let attempt = self.attempt(delivery, at);
-        timeout(ATTEMPT, attempt)
+        timeout(SEND_TIMEOUT, attempt)
             .await
             .map_err(|_| Failure::Timeout)?
     }
 
     async fn attempt(&self, delivery: &Claimed, at: u64) -> Result<StatusCode, Failure> {
-        // Looked at again: the operator may have changed what is allowed.
+        // Checked again: the operator may have changed what is allowed.
         let url = check_url(delivery.url.reveal(), self.private).map_err(Failure::Url)?;
         let request = request(&url, delivery, at)?;
         let stream = self.connect(&url).await?;
@@ -91,7 +91,7 @@ impl Sender {
         .await
     }
 
-    /// Connects to the first address of the host that may be connected to and can be.
+    /// Connects to the host's first address that is allowed and reachable.
     async fn connect(&self, url: &Url) -> Result<TcpStream, Failure> {
         let port = url.port_or_known_default().unwrap_or(443);
         let addresses: Vec<SocketAddr> = match url.host() {
@@ -133,7 +133,7 @@ fn request(url: &Url, delivery: &Claimed, at: u64) -> Result<Request<Full<Bytes>
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     };
-    let id = delivery.id.as_str();
+    let id = delivery.due.id.as_str();
     Request::post(format!("{}{}", url.path(), query.unwrap_or_default()))
         .header(header::HOST, authority)
         .header(header::CONTENT_TYPE, "application/json")
@@ -143,13 +143,13 @@ fn request(url: &Url, delivery: &Claimed, at: u64) -> Result<Request<Full<Bytes>
         .header("webhook-timestamp", at)
         .header(
             "webhook-signature",
-            delivery.key.sign(id, at, &delivery.payload),
+            delivery.key.sign(id, at, &delivery.due.payload),
         )
-        .body(Full::new(Bytes::from(delivery.payload.clone())))
+        .body(Full::new(Bytes::from(delivery.due.payload.clone())))
         .map_err(|_| Failure::Url("It cannot be sent."))
 }
 
-/// The connection ends with the answer's head: its body is nothing to us, however long.
+/// Sends a request and reads the response's head. Its body stays unread, however long it is.
 async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<StatusCode, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -158,11 +158,11 @@ where
         .max_buf_size(64 * 1024)
         .handshake(TokioIo::new(stream))
         .await?;
-    let mut answer = std::pin::pin!(sender.send_request(request));
-    let answer = tokio::select! {
-        answer = &mut answer => answer,
-        // The end of the connection may bring the answer with it.
-        _ = connection => answer.await,
+    let mut response = std::pin::pin!(sender.send_request(request));
+    let response = tokio::select! {
+        response = &mut response => response,
+        // The connection may end just after the response arrived.
+        _ = connection => response.await,
     };
-    Ok(answer?.status())
+    Ok(response?.status())
 }

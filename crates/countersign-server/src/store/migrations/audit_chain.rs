@@ -5,9 +5,9 @@ use countersign_types::{UnixSeconds, id::OrganizationId};
 
 use super::super::{
     StoreError,
-    audit_logs::{Head, read_unchained},
+    audit_chain::{Head, Unchained},
     connection::Connection,
-    value::Value,
+    value::params,
 };
 
 /// How many events are read at a time.
@@ -15,7 +15,7 @@ const BATCH: i64 = 500;
 
 pub(super) async fn chain_events(connection: &mut Connection) -> Result<(), StoreError> {
     let sql = "SELECT id FROM organizations ORDER BY seq";
-    for organization in connection.query(sql, &[], |row| row.parse(0)).await? {
+    for organization in connection.query::<OrganizationId>(sql, &[]).await? {
         chain_organization(connection, &organization).await?;
     }
     Ok(())
@@ -29,35 +29,29 @@ async fn chain_organization(
     let mut head = Head::default();
     let mut at: (UnixSeconds, i64) = (0, -1);
     loop {
-        let events = connection
+        let events: Vec<(Unchained, i64)> = connection
             .query(
                 "SELECT id, event_type, effective_at, project_id, project_name, actor_id, \
                  details, seq FROM audit_logs WHERE organization_id = $1 \
                  AND (effective_at, seq) > ($2, $3) ORDER BY effective_at, seq LIMIT $4",
-                &[
-                    Value::text(organization),
-                    Value::moment(at.0),
-                    Value::Int(at.1),
-                    Value::Int(BATCH),
-                ],
-                |row| Ok((row.int(7)?, read_unchained(row)?)),
+                params![organization, at.0, at.1, BATCH,],
             )
             .await?;
         if events.is_empty() {
             break;
         }
-        for (seq, event) in events {
+        for (Unchained(event), seq) in events {
             at = (event.effective_at, seq);
-            let chain = head.chain(&event)?;
+            let chain = head.append(&event)?;
             connection
                 .execute(
                     "UPDATE audit_logs SET chain_number = $2, previous_sha256 = $3, sha256 = $4 \
                      WHERE seq = $1",
-                    &[
-                        Value::Int(seq),
-                        Value::moment(chain.number),
-                        Value::Text(&chain.previous_sha256.to_string()),
-                        Value::Text(&chain.sha256.to_string()),
+                    params![
+                        seq,
+                        chain.number,
+                        chain.previous_sha256.to_string(),
+                        chain.sha256.to_string(),
                     ],
                 )
                 .await?;
@@ -67,12 +61,7 @@ async fn chain_organization(
         .execute(
             "UPDATE organizations SET audit_number = $2, audit_sha256 = $3, audit_at = $4 \
              WHERE id = $1",
-            &[
-                Value::text(organization),
-                Value::moment(head.number),
-                Value::Text(&head.sha256.to_string()),
-                Value::moment(at.0),
-            ],
+            params![organization, head.number, head.sha256.to_string(), at.0,],
         )
         .await?;
     Ok(())
