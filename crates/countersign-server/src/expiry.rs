@@ -1,4 +1,4 @@
-//! Tells of what expires soon: looks at the store again and again, on every node.
+//! Gives notice of what expires soon. Every node looks for it from time to time.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use tokio::time;
 
 use crate::store::{ExpiryNotice, Store, StoreError};
 
-/// How often to look when nothing changed, and at most when much does.
+/// How long to wait when nothing changes, and at least.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const AT_MOST_EVERY: Duration = Duration::from_secs(10);
-/// How often to forget what was told of what has expired.
+/// How often to delete the notices of what has expired.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Writes a line into the log for each thing that crosses a threshold, and puts it out to the
-/// organization's webhooks, until `ended`.
+/// Logs each thing that crosses a threshold and sends it to the organization's webhooks, until
+/// `ended`.
 pub async fn watch_expiry(store: Store, ended: impl Future<Output = ()>) {
     let mut changed = store.subscribe();
     let mut forget = time::interval(FORGET_EVERY);
     let watching = async {
         loop {
-            match store.tell_expiring().await {
-                Ok(notices) => notices.iter().for_each(tell),
+            match store.send_expiry_notices().await {
+                Ok(notices) => notices.iter().for_each(log),
                 Err(error) => failed(&error),
             }
             time::sleep(AT_MOST_EVERY).await;
@@ -43,10 +43,10 @@ pub async fn watch_expiry(store: Store, ended: impl Future<Output = ()>) {
 }
 
 fn failed(error: &StoreError) {
-    tracing::warn!(%error, "cannot see what expires; it is tried again");
+    tracing::warn!(%error, "cannot look for what expires; will try again");
 }
 
-fn tell(notice: &ExpiryNotice) {
+fn log(notice: &ExpiryNotice) {
     let (organization, expiring) = (&notice.organization, &notice.expiring);
     let (expires_at, within_days) = (expiring.expires_at, notice.within_days);
     match (expiring.kind, &expiring.id) {

@@ -1,4 +1,4 @@
-//! The ledger: the control plane of Countersign, its store and its HTTP API.
+//! The control plane of Countersign: its database and its HTTP API.
 
 mod expiry;
 mod http;

@@ -1,4 +1,4 @@
-//! Figures for Prometheus: the recorder, and the router that a listener of its own serves.
+//! Metrics for Prometheus: the recorder, and the router that is served on a separate listener.
 
 use std::fmt::Write as _;
 
@@ -54,32 +54,35 @@ fn describe() {
     describe_gauge!(IN_FLIGHT, "requests being answered");
     describe_counter!(
         WEBHOOK_ATTEMPTS,
-        "attempts to deliver a webhook, by how the delivery stands after it"
+        "attempts to deliver a webhook, by the status of the delivery afterwards"
     );
-    describe_counter!(STORE_ERRORS, "requests that failed for the store, by code");
+    describe_counter!(
+        STORE_ERRORS,
+        "requests that failed because of the database, by code"
+    );
     describe_counter!(
         OBSERVED_REQUESTS,
-        "requests that gateways saw and the store keeps"
+        "requests that gateways observed and the database keeps"
     );
     describe_counter!(
         OBSERVATIONS_REFUSED,
-        "observations of gateways that are not kept, by reason"
+        "observations by gateways that were refused, by reason"
     );
 }
 
-/// How many anchors are shown, those that expire first: a bound on the size of a scrape.
+/// The most anchors that are shown, those that expire first: a bound on the size of a scrape.
 const MAX_ANCHORS: u32 = 10_000;
 
-/// `/metrics` for a listener of its own: figures are for whoever operates the server, never for
-/// its callers.
+/// `/metrics`, for a separate listener: metrics are for the operator of the server, never for its
+/// callers.
 pub fn router(handle: PrometheusHandle, store: Store) -> Router {
     Router::new()
         .route("/metrics", get(scrape))
         .with_state((handle, store))
 }
 
-/// The recorder's figures, then what the store knows now. The latter are not kept in the
-/// recorder: there, an anchor that is gone would stay.
+/// The recorder's metrics, then those that are read from the database. The latter are not kept in
+/// the recorder, where a deleted anchor would stay.
 async fn scrape(State((handle, store)): State<(PrometheusHandle, Store)>) -> Response {
     handle.run_upkeep();
     let mut text = handle.render();
@@ -90,7 +93,7 @@ async fn scrape(State((handle, store)): State<(PrometheusHandle, Store)>) -> Res
         }
         Err(error) => {
             metrics::counter!(STORE_ERRORS, "code" => "scrape").increment(1);
-            tracing::warn!(%error, "the metrics of the store are missing from this scrape");
+            tracing::warn!(%error, "the metrics from the database are missing from this scrape");
         }
     }
     let media_type = (

@@ -16,7 +16,7 @@ use countersign_types::{
 use countersign_verify::presented::Presented;
 use rustls_pki_types::CertificateDer;
 
-use super::sides::{Denied, Outcome, Sides};
+use super::sides::{Denied, SideVerdict, Sides};
 use crate::store::{ObservedIdentity, Workload};
 
 /// The traffic of an organization, as it was observed.
@@ -47,11 +47,11 @@ pub struct Comparison {
     pub requests: u64,
     /// How many workloads could not be judged, since their chain is not kept.
     pub unjudged: u64,
-    /// When the first of the judged was first seen, in Unix seconds.
+    /// When the first of them was first seen, in Unix seconds.
     pub since: Option<UnixSeconds>,
-    /// When a workload was last seen that verifies before under an anchor that is not there after.
+    /// When a workload was last seen that verifies under an anchor which the change removes.
     pub last_used: Option<UnixSeconds>,
-    /// Projects that have keys and of which nothing was judged.
+    /// Projects that have keys and were not observed.
     pub unobserved_projects: Vec<ProjectId>,
 }
 
@@ -93,9 +93,9 @@ pub fn compare(
     found
 }
 
-/// Who can call at all, among those that a change reaches.
+/// The callers that a change reaches and that can call at all.
 struct Callers<'a> {
-    /// The projects, each with whether any key opens it.
+    /// The projects, each with whether it has a valid key.
     projects: BTreeMap<&'a ProjectId, bool>,
     keys: HashMap<&'a ApiKeyId, Option<&'a ProjectId>>,
 }
@@ -154,8 +154,8 @@ struct Comparing<'a> {
     sides: &'a Sides,
     observed: &'a Observed,
     now: UnixSeconds,
-    /// By what is active for the caller, and the chain: each is judged once.
-    remembered: HashMap<(usize, Option<ChainDigest>), [Outcome; 2]>,
+    /// The verdicts by what is active for the caller and by the chain: each is judged once.
+    remembered: HashMap<(usize, Option<ChainDigest>), [SideVerdict; 2]>,
     of_requests: HashMap<&'a Option<ProjectId>, u64>,
     found: Comparison,
 }
@@ -163,16 +163,16 @@ struct Comparing<'a> {
 impl<'a> Comparing<'a> {
     fn add(&mut self, workload: &'a Workload) {
         let scope = Scope::from(workload.project.clone());
-        let place = (self.sides.class(&scope), workload.chain);
-        if !self.remembered.contains_key(&place) {
+        let key = (self.sides.class(&scope), workload.chain);
+        if !self.remembered.contains_key(&key) {
             let Some(presented) = self.presented(workload.chain) else {
                 self.found.unjudged += 1;
                 return;
             };
-            let outcomes = self.sides.judge(&scope, &presented, self.now);
-            self.remembered.insert(place, outcomes);
+            let verdicts = self.sides.judge(&scope, &presented, self.now);
+            self.remembered.insert(key, verdicts);
         }
-        let Some([before, after]) = self.remembered.get(&place) else {
+        let Some([before, after]) = self.remembered.get(&key) else {
             return;
         };
         let found = &mut self.found;

@@ -30,14 +30,14 @@ pub(super) struct Sides {
     /// What is enforced only before, and only after.
     lost: HashSet<(Scope, CertificateId)>,
     gained: HashSet<(Scope, CertificateId)>,
-    /// Scopes at which the same is enforced are of one class: a chain fares alike at them.
+    /// Scopes at which the same is enforced are one class: a chain gets the same verdict at them.
     classes: HashMap<Scope, usize>,
 }
 
-/// What becomes of a chain on one side.
+/// The verdict on a chain on one side.
 #[derive(Clone)]
-pub(super) enum Outcome {
-    /// It verifies under this anchor, which is active here.
+pub(super) enum SideVerdict {
+    /// It verifies under this anchor, which is active at this scope.
     Permitted(CertificateId, Scope),
     /// Nothing is active.
     Open,
@@ -51,7 +51,7 @@ pub(super) struct Denied {
     pub(super) reason: String,
 }
 
-impl Outcome {
+impl SideVerdict {
     pub(super) const fn denied(&self) -> Option<&Denied> {
         match self {
             Self::Denied(denied) => Some(denied),
@@ -59,7 +59,7 @@ impl Outcome {
         }
     }
 
-    /// Whether it is a permit under an anchor of which this is true.
+    /// Whether it is a permit under an anchor that passes this test.
     pub(super) fn rests_on(&self, is_so: impl Fn(&CertificateId, &Scope) -> bool) -> bool {
         match self {
             Self::Permitted(anchor, scope) => is_so(anchor, scope),
@@ -68,7 +68,7 @@ impl Outcome {
     }
 }
 
-impl From<Verdict> for Outcome {
+impl From<Verdict> for SideVerdict {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Permit(permit) => {
@@ -83,7 +83,7 @@ impl From<Verdict> for Outcome {
     }
 }
 
-/// The finding that came furthest, which is the one to act upon.
+/// The finding that got furthest, which is the one to act upon.
 fn reason(denial: &Denial) -> String {
     let findings = denial.trace().iter();
     let furthest = findings.rev().max_by_key(|finding| finding.step);
@@ -107,7 +107,7 @@ impl Sides {
         let mut classes = HashMap::new();
         for scope in new.keys() {
             let here = [old.get(scope).copied(), new.get(scope).copied()];
-            // With nothing of its own, a project is as the organization is for admin keys.
+            // A project where nothing is active is judged as admin keys are: by the organization.
             let here = scope.project().map_or([Some(&[][..]); 2], |_| here);
             let next = known.len();
             classes.insert(scope.clone(), *known.entry(here).or_insert(next));
@@ -137,7 +137,7 @@ impl Sides {
         self.lost.contains(&place) || self.gained.contains(&place)
     }
 
-    /// A chain's outcome before and after.
+    /// The verdicts on a chain before and after.
     ///
     /// Where one side is the larger, it is judged first, and what it permits under an anchor that
     /// both have is permitted by the other under the same anchor: to be selected, that anchor is
@@ -151,14 +151,14 @@ impl Sides {
         scope: &Scope,
         presented: &Presented,
         now: UnixSeconds,
-    ) -> [Outcome; 2] {
-        let under = |trust| Outcome::from(judge(trust, scope, presented, now));
+    ) -> [SideVerdict; 2] {
+        let under = |trust| SideVerdict::from(judge(trust, scope, presented, now));
         let same = self.larger != Larger::Neither && self.lost.is_empty() && self.gained.is_empty();
-        let carries = |outcome: &Outcome| match outcome {
-            Outcome::Permitted(anchor, at) => !self.differs(anchor, at),
-            // Where the larger side has nothing active, neither has the other.
-            Outcome::Open => true,
-            Outcome::Denied(_) => same,
+        let carries = |verdict: &SideVerdict| match verdict {
+            SideVerdict::Permitted(anchor, at) => !self.differs(anchor, at),
+            // Where nothing is active on the larger side, nothing is active on the other.
+            SideVerdict::Open => true,
+            SideVerdict::Denied(_) => same,
         };
         match self.larger {
             Larger::Neither => [under(&self.before), under(&self.after)],
@@ -206,7 +206,7 @@ fn without(one: &Enforced<'_>, other: &Enforced<'_>) -> HashSet<(Scope, Certific
     found
 }
 
-/// Whether what both sides enforce at a scope takes its turn alike.
+/// Whether the anchors that both sides enforce at a scope are tried in the same order.
 fn in_one_order(one: &Enforced<'_>, other: &Enforced<'_>) -> bool {
     one.iter().all(|(scope, here)| {
         let there = other.get(scope).copied().unwrap_or_default();
@@ -215,7 +215,7 @@ fn in_one_order(one: &Enforced<'_>, other: &Enforced<'_>) -> bool {
     })
 }
 
-/// Whether each project and each certificate that one side enforces is on both sides the same.
+/// Whether the projects, and the certificates that both sides have, are the same.
 fn alike(before: &OrganizationBundle, after: &OrganizationBundle) -> bool {
     let ids = |bundle: &OrganizationBundle| -> HashSet<_> {
         bundle.projects.iter().map(|it| it.id.clone()).collect()

@@ -1,5 +1,5 @@
 //! Serving a router over TCP: TLS when given a certificate, HTTP/1.1 and HTTP/2, limits on what a
-//! client may hold, and an orderly end.
+//! client may hold, and a clean shutdown.
 
 mod tls;
 
@@ -33,7 +33,7 @@ pub struct Limits {
     pub connections: usize,
     /// The most requests at once on one HTTP/2 connection.
     pub streams: u32,
-    /// How long requests that are being answered get to finish, once the end has begun.
+    /// How long requests under way may take to finish, once the shutdown has begun.
     pub grace: Duration,
 }
 
@@ -49,10 +49,10 @@ impl Default for Limits {
     }
 }
 
-/// Serves `router` on a bound listener until `shutdown`, then drains: nothing new is accepted,
-/// what is being answered gets `limits.grace` to finish, and the rest is cut.
+/// Serves `router` on a bound listener until `shutdown`, then drains: it accepts nothing new, gives
+/// requests under way `limits.grace` to finish, and cuts the rest.
 ///
-/// Whatever holds requests open for long must let go on the same signal, as
+/// A handler that waits for long must end on the same signal, as
 /// [`App::close`](crate::App::close) makes the bundle route do.
 ///
 /// # Errors
@@ -65,7 +65,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), countersign_tls::Error> {
     let tls = tls.map(tls::acceptor).transpose()?;
-    let door = Door {
+    let acceptor = Acceptor {
         http1: Arc::new(http_builder(&limits).http1_only()),
         http2: Arc::new(http_builder(&limits).http2_only()),
         router,
@@ -73,24 +73,24 @@ pub async fn serve(
         graceful: GracefulShutdown::new(),
         header_timeout: limits.header_timeout,
     };
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let slots = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            (stream, place) = accept(&listener, &places) => {
-                connections.spawn(door.connection(stream, place));
+            (stream, slot) = accept(&listener, &slots) => {
+                connections.spawn(acceptor.connection(stream, slot));
             }
             Some(_) = connections.join_next() => {}
         }
     }
     drop(listener);
-    if timeout(limits.grace, door.graceful.shutdown())
+    if timeout(limits.grace, acceptor.graceful.shutdown())
         .await
         .is_err()
     {
-        tracing::warn!("requests were still being answered after the grace period and were cut");
+        tracing::warn!("requests were still under way after the grace period and were cut");
     }
     connections.shutdown().await;
     Ok(())
@@ -113,27 +113,27 @@ fn http_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Waits for a place, then for a connection to take it.
+/// Waits for a free slot, then for a connection.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    slots: &Arc<Semaphore>,
 ) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    let place = Arc::clone(places).acquire_owned().await.ok();
+    let slot = Arc::clone(slots).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, _)) => return (stream, slot),
             Err(error) => {
-                // Out of file descriptors, most often: connections that end free some.
-                tracing::warn!(%error, "a connection could not be accepted");
+                // Most often there are no file descriptors left: connections that end free some.
+                tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
 }
 
-/// HTTP/2 is what ALPN says, never what the first bytes look like: waiting for those has no time
-/// limit in `hyper-util`, so a client that stays silent would keep its place for ever.
-struct Door {
+/// What serves a connection. Only ALPN chooses HTTP/2, never the first bytes: `hyper-util` waits for
+/// those without a time limit, so a silent client would keep its slot for ever.
+struct Acceptor {
     http1: Arc<auto::Builder<TokioExecutor>>,
     http2: Arc<auto::Builder<TokioExecutor>>,
     router: Router,
@@ -142,11 +142,11 @@ struct Door {
     header_timeout: Duration,
 }
 
-impl Door {
+impl Acceptor {
     fn connection(
         &self,
         stream: TcpStream,
-        place: Option<OwnedSemaphorePermit>,
+        slot: Option<OwnedSemaphorePermit>,
     ) -> impl Future<Output = ()> + use<> {
         let (http1, http2) = (Arc::clone(&self.http1), Arc::clone(&self.http2));
         let router = self.router.clone();
@@ -154,16 +154,17 @@ impl Door {
         let watcher = self.graceful.watcher();
         let header_timeout = self.header_timeout;
         async move {
-            let _place = place;
-            // Answers are small and whole: waiting to fill a packet only adds delay.
+            // Held until the connection ends.
+            let _slot = slot;
+            // Responses are small and sent whole: waiting to fill a packet only adds delay.
             let _ = stream.set_nodelay(true);
             let served = match tls {
-                None => talk(&http1, stream, router, watcher).await,
+                None => serve_connection(&http1, stream, router, watcher).await,
                 Some(tls) => match timeout(header_timeout, tls.accept(stream)).await {
                     Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                        talk(&http2, stream, router, watcher).await
+                        serve_connection(&http2, stream, router, watcher).await
                     }
-                    Ok(Ok(stream)) => talk(&http1, stream, router, watcher).await,
+                    Ok(Ok(stream)) => serve_connection(&http1, stream, router, watcher).await,
                     Ok(Err(error)) => Err(error.into()),
                     Err(_) => Err("the TLS handshake took too long".into()),
                 },
@@ -175,7 +176,7 @@ impl Door {
     }
 }
 
-async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     http: &auto::Builder<TokioExecutor>,
     stream: S,
     router: Router,

@@ -1,4 +1,4 @@
-//! Setting everything that is active at a scope, in one step.
+//! Sets everything that is active at a scope, in one step.
 
 use countersign_types::{
     certificate::{ActiveCertificate, Enforcement, Scope, ScopedCertificate},
@@ -15,8 +15,8 @@ use super::{
 
 impl WriteTx {
     /// Makes exactly these certificates active at a scope, all or none. With `expected`, only if
-    /// exactly those are active now; when what is wanted is active already, that is no matter, so
-    /// that a repeated request is answered as the first one was.
+    /// exactly those are active now. If the wanted ones are active already, `expected` is ignored:
+    /// a repeated request gets the answer of the first.
     ///
     /// # Errors
     /// [`StoreError::ScopeChanged`], and those of
@@ -66,7 +66,7 @@ impl WriteTx {
     }
 
     /// Whether anything is enforced at a scope.
-    pub(super) async fn is_armed(&mut self, scope: &Scope) -> Result<bool, StoreError> {
+    pub(super) async fn is_enforcing(&mut self, scope: &Scope) -> Result<bool, StoreError> {
         let active = self.active_certificates(scope).await?;
         let mut all = active.iter();
         Ok(all.any(|each| each.enforcement == Enforcement::Enforce))

@@ -28,8 +28,8 @@ const CALLER: &str = "SELECT k.organization_id, k.id, k.kind, k.permissions, k.p
      p.archived_at, k.expires_at \
      FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id WHERE k.digest = $1";
 
-/// Whose key it is. The caller of the store decides whether it opens anything: expiry and an
-/// archived project are told, not judged.
+/// Whose key it is. Expiry and an archived project are reported here; whether the key may still be
+/// used is for the caller of the store to decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The organization; `None` for a gateway's key.
@@ -48,7 +48,7 @@ pub struct Caller {
     pub expires_at: Option<UnixSeconds>,
 }
 
-/// An admin key to make.
+/// An admin key to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAdminApiKey {
     /// Its name.
@@ -68,11 +68,11 @@ pub struct GatewayKey {
     pub name: String,
     /// Its prefix and last four characters.
     pub redacted_value: String,
-    /// When it was made, in Unix seconds.
+    /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
 }
 
-/// A new gateway key, whose value is shown this once.
+/// A new gateway key, with its value, which can never be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedGatewayKey {
     /// The key.
@@ -82,7 +82,7 @@ pub struct CreatedGatewayKey {
 }
 
 impl Store {
-    /// Whose key has that digest, of any kind.
+    /// Finds the key with this digest, of any kind.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -156,7 +156,7 @@ impl Store {
             .ok_or_else(|| unknown(id))
     }
 
-    /// Makes a key that reads bundles.
+    /// Creates a gateway key.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -212,7 +212,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Makes an admin key; the answer holds its value, this once.
+    /// Creates an admin key. Its value is in the answer, and can never be read again.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -249,7 +249,7 @@ impl WriteTx {
         })
     }
 
-    /// Deletes an admin key, were it the last: the operator can make another at the machine.
+    /// Deletes an admin key, even the last one: the operator can create another on the server.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].

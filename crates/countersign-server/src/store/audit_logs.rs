@@ -18,7 +18,7 @@ use super::{
     value::{ToValue, Value, params},
 };
 
-/// Bounds on `effective_at`, each in Unix seconds; all that are there hold.
+/// Bounds on `effective_at`, in Unix seconds; all that are set apply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AuditRange {
     /// Later than this.
@@ -31,8 +31,8 @@ pub struct AuditRange {
     pub lte: Option<UnixSeconds>,
 }
 
-/// Which events are wanted: those that pass every filter; an empty list filters nothing. The edge
-/// bounds how long the lists may be.
+/// Which events are wanted: those that pass every filter. An empty list filters nothing. The HTTP
+/// layer bounds how long the lists may be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
     /// When.
@@ -70,8 +70,8 @@ impl Default for AuditPage {
 }
 
 impl Store {
-    /// Events of an organization, newest first. `has_more` tells whether there are more in the
-    /// direction that was asked for.
+    /// Events of an organization, newest first. `has_more` says whether there are more in the
+    /// requested direction.
     ///
     /// # Errors
     /// [`StoreError::UnknownCursor`] with the cursor's text.
@@ -107,8 +107,8 @@ impl Store {
 }
 
 impl Store {
-    /// The head of an organization's log. It is kept apart from the events, so that the newest of
-    /// them cannot vanish unseen.
+    /// The head of an organization's log. It is stored apart from the events, so that removing the
+    /// newest of them is noticed.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -126,8 +126,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Writes an event into the transaction, after the newest that there is. Answers the event as
-    /// the API shows it.
+    /// Appends an event to the log, and returns it as the API shows it.
     pub(super) async fn record(&mut self, event: &AuditEvent) -> Result<AuditLog, StoreError> {
         let id = AuditLogId::from_random(self.sources().id()?);
         let project = event.project();
@@ -201,7 +200,7 @@ async fn sort_key(
         .ok_or_else(unknown)
 }
 
-/// A query of the log as its filters make it.
+/// The query of the log that its filters make.
 struct AuditQuery<'a> {
     sql: String,
     values: Vec<Value<'a>>,
@@ -256,8 +255,8 @@ impl<'a> AuditQuery<'a> {
         }
     }
 
-    /// Binds each wanted text. Nothing that is kept holds a NUL, and PostgreSQL takes none: such a
-    /// text becomes the empty one, which is kept nowhere either.
+    /// Binds each wanted text. PostgreSQL refuses text with a NUL, and no stored text has one: it is
+    /// replaced by the empty text, which matches no row either.
     fn list(&mut self, wanted: &'a [String]) -> String {
         let bound: Vec<String> = wanted
             .iter()

@@ -1,5 +1,5 @@
-//! What gateways are told: the organizations that changed, each whole (docs/specification.md,
-//! section 4).
+//! What gateways are sent: the organizations that changed, each of them whole
+//! (docs/specification.md, section 4).
 
 use std::{collections::HashMap, hash::Hash};
 
@@ -33,7 +33,7 @@ pub struct ActiveAnchor {
 }
 
 impl Store {
-    /// The organizations that changed after a revision, each whole, all at one moment. From 0, or
+    /// The organizations that changed after a revision, each whole, all in one snapshot. From 0, or
     /// from a revision that the database has not reached (it was restored), every organization.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Store {
             let Some(last) = some.last() else { break };
             after = last.revision;
             organizations.extend(some);
-            // Many organizations take long to read; others have requests too.
+            // Reading many organizations takes long, and SQLite is read inline: let others run.
             tokio::task::yield_now().await;
         }
         Ok(Bundle {
@@ -59,7 +59,7 @@ impl Store {
         })
     }
 
-    /// The active anchors of every organization that expire first.
+    /// The active anchors of all organizations, those that expire first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -77,7 +77,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// The organization as this write leaves it so far, keys and all.
+    /// The organization as this write has left it so far, with its keys.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -36,10 +36,10 @@ const SCOPED_COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_
 const SCOPED_FROM: &str = "FROM certificates t LEFT JOIN activations a \
      ON a.certificate_id = t.id AND a.project_id = $2 WHERE t.organization_id = $1";
 
-/// A certificate that was judged fit to be an anchor.
+/// A certificate that was checked and can be a trust anchor.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewCertificate {
-    /// The PEM, kept byte for byte.
+    /// The PEM, stored byte for byte.
     pub pem: String,
     /// Its name.
     pub name: Option<String>,
@@ -54,7 +54,7 @@ pub struct NewCertificate {
 }
 
 impl fmt::Debug for NewCertificate {
-    /// Leaves the PEM out: a body never reaches a log.
+    /// Leaves the PEM out, which must never reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewCertificate")
             .field("name", &self.name)
@@ -104,7 +104,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Keeps a certificate, active nowhere.
+    /// Stores a certificate. It is active nowhere.
     ///
     /// # Errors
     /// [`StoreError::CertificateLimit`].
@@ -146,7 +146,7 @@ impl WriteTx {
         })
     }
 
-    /// Renames a certificate. Without a name, or with the one that it has, nothing changes.
+    /// Renames a certificate. Without a new name, nothing changes.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].

@@ -56,7 +56,7 @@ impl Database {
         Ok(connection)
     }
 
-    /// A transaction that writes: it happens when it is committed, and not when it is dropped.
+    /// A transaction that writes. It takes effect when it is committed; dropped, it rolls back.
     pub(super) async fn transaction(&self) -> Result<Connection, StoreError> {
         Ok(Connection::new(match self {
             Self::Sqlite(sqlite) => {
@@ -81,7 +81,7 @@ enum Driver {
 /// A connection in use. Dropped inside a transaction, it rolls back.
 pub(super) struct Connection {
     driver: Driver,
-    /// A statement failed: what came before it must not be committed without it.
+    /// Whether a statement failed: those before it must not be committed without it.
     failed: bool,
 }
 
@@ -107,7 +107,7 @@ impl Connection {
         done
     }
 
-    /// As [`Self::query`], for texts of which there are too many to keep prepared.
+    /// As [`Self::query`], for a text with too many variants to keep each prepared.
     pub(super) async fn query_once<T: FromRow>(
         &mut self,
         sql: &str,
@@ -138,7 +138,7 @@ impl Connection {
     ) -> Result<u64, StoreError> {
         self.find(sql, values)
             .await?
-            .ok_or_else(|| StoreError::Corrupt("a row that is always there is missing".to_owned()))
+            .ok_or_else(|| StoreError::Corrupt("a row that always exists is missing".to_owned()))
     }
 
     /// Runs a statement; answers how many rows it changed.
@@ -165,8 +165,8 @@ impl Connection {
         done
     }
 
-    /// Commits with the given text, then runs `then`, which a caller who goes away in the middle
-    /// does not prevent on SQLite. (On PostgreSQL the notification tells this node as well.)
+    /// Commits with the given text, then runs `then`. On SQLite that happens even if the caller is
+    /// cancelled in between; on PostgreSQL the notification reaches this node too.
     pub(super) async fn commit(
         self,
         sql: &'static str,

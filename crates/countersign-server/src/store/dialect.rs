@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The channel that PostgreSQL announces changes on. The payload is empty: signals carry no data.
+/// The channel on which PostgreSQL announces changes. The payload is empty: signals carry no data.
 pub(super) const CHANNEL: &str = "countersign_revision";
 
 /// Which SQL the database speaks.
@@ -22,7 +22,7 @@ impl Dialect {
         }
     }
 
-    /// Begins a transaction whose reads all see one moment.
+    /// Begins a transaction whose reads all see the same state.
     pub(super) const fn begin_read(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN",
@@ -30,7 +30,7 @@ impl Dialect {
         }
     }
 
-    /// Commits, and tells the other nodes where the database can.
+    /// Commits, and notifies the other nodes where the database can.
     pub(super) const fn commit_and_notify(self) -> &'static str {
         match self {
             Self::Sqlite => "COMMIT",
@@ -38,7 +38,7 @@ impl Dialect {
         }
     }
 
-    /// Keeps two processes from migrating at once, where beginning to write does not do so.
+    /// Keeps two processes from migrating at once, where beginning a write does not.
     pub(super) const fn lock_schema(self) -> &'static str {
         match self {
             Self::Sqlite => "",
@@ -47,8 +47,8 @@ impl Dialect {
         }
     }
 
-    /// How often to look for changes of which no signal came. SQLite has no signals between
-    /// processes, and its read costs microseconds.
+    /// How often to look for changes that no signal announced. SQLite has no signals between
+    /// processes, and reading it takes microseconds.
     pub(super) const fn reread_every(self) -> Duration {
         match self {
             Self::Sqlite => Duration::from_millis(500),

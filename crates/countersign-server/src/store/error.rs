@@ -1,4 +1,4 @@
-//! What can go wrong in the store. It knows no HTTP: the edge decides what a client is told.
+//! What can go wrong in the store. It knows no HTTP: the HTTP layer decides what a client sees.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Why the store cannot answer at all just now. Each goes away without a restart.
+/// Why the database cannot answer at the moment. None of them needs a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {
     /// The disk is full.
@@ -46,7 +46,7 @@ pub enum Outage {
     ReadOnly,
     /// The database cannot be reached, or the connection to it was lost.
     Disconnected,
-    /// Others held the database, or every connection to it, for too long.
+    /// The database, or every connection to it, was in use for too long.
     Busy,
     /// The disk or the file system failed.
     InputOutput,
@@ -67,21 +67,21 @@ impl fmt::Display for Outage {
 /// Why a rotation cannot be finished as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RotationProblem {
-    /// The old anchor was deleted meanwhile.
+    /// The old anchor was deleted after the rotation started.
     OldDeleted,
-    /// The new anchor was deleted meanwhile.
+    /// The new anchor was deleted after the rotation started.
     NewDeleted,
     /// The new anchor is expired.
     NewExpired,
-    /// The old anchor was deactivated meanwhile.
+    /// The old anchor was deactivated after the rotation started.
     OldNotActive(Scope),
-    /// The new anchor was deactivated meanwhile.
+    /// The new anchor was deactivated after the rotation started.
     NewNotActive(Scope),
 }
 
 impl RotationProblem {
-    /// Whether finishing all the same would leave a scope without an anchor that can be verified
-    /// under: then nothing overrules it.
+    /// Whether finishing anyway would leave a scope without a usable anchor: not even `force`
+    /// overrides that.
     pub(super) const fn is_fatal(&self) -> bool {
         matches!(
             self,
@@ -90,10 +90,10 @@ impl RotationProblem {
     }
 }
 
-/// Why the store did not do what it was asked. Nothing changed.
+/// Why an operation of the store failed. Nothing changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The organization has nothing of that id. Another organization's id is the same.
+    /// The organization has nothing with this id. Another organization's id counts as unknown.
     #[error("no {kind} `{id}`")]
     NotFound {
         /// What was looked for.
@@ -101,8 +101,8 @@ pub enum StoreError {
         /// The id that it was looked for by.
         id: String,
     },
-    /// A page was asked for after (or before) something that is not in the list.
-    #[error("no `{0}` in the list to go on from")]
+    /// The page was to start after (or end before) something that is not in the list.
+    #[error("the cursor `{0}` is not in the list")]
     UnknownCursor(String),
     /// The certificate is active, so it cannot be deleted.
     #[error("the certificate is active at {} scopes", scopes.len())]
@@ -110,16 +110,16 @@ pub enum StoreError {
         /// Everywhere that it is active: the organization first, then projects by id.
         scopes: Vec<Scope>,
     },
-    /// The organization holds as many certificates as it may.
-    #[error("the organization holds as many certificates as it may")]
+    /// The organization has the most certificates that it may have.
+    #[error("the organization has reached its limit of certificates")]
     CertificateLimit,
-    /// The organization has as many webhooks as it may.
-    #[error("the organization has as many webhooks as it may")]
+    /// The organization has the most webhooks that it may have.
+    #[error("the organization has reached its limit of webhooks")]
     WebhookLimit,
     /// A certificate that was to be activated is expired.
     #[error("certificate number {index} of the request is expired")]
     Expired {
-        /// Its place in the ids of the request, from 0.
+        /// Its index in the ids of the request, from 0.
         index: usize,
     },
     /// What is active at the scope is not what the caller expected.
@@ -128,7 +128,7 @@ pub enum StoreError {
     /// The certificate that was to be rotated is not active there.
     #[error("the certificate to rotate is not active there")]
     NotActive {
-        /// The place of the project in those of the request; `None` when it is active nowhere.
+        /// The project's index in those of the request; `None` when it is active nowhere.
         index: Option<usize>,
     },
     /// Another rotation of one of the certificates is under way.
@@ -141,27 +141,27 @@ pub enum StoreError {
     #[error("the rotation was ended already")]
     RotationEnded,
     /// The rotation cannot be finished as it is.
-    #[error("{} problems stand in the rotation's way", problems.len())]
+    #[error("{} problems prevent the rotation from finishing", problems.len())]
     RotationBroken {
-        /// What stands in the way.
+        /// What prevents it.
         problems: Vec<RotationProblem>,
     },
-    /// A scope would be left with nothing enforced, where something is.
-    #[error("nothing would be enforced where something is")]
+    /// A scope where something is enforced would be left with nothing enforced.
+    #[error("a scope would be left with nothing enforced")]
     WouldDisarm {
         /// The scope.
         scope: Scope,
     },
-    /// The project is archived, so nothing new can be made or activated in it.
+    /// The project is archived, so nothing can be created or activated in it.
     #[error("the project is archived")]
     ProjectArchived,
-    /// The key that writes was deleted or expired after it was read.
-    #[error("the key that writes is no longer valid")]
+    /// The key of the request was deleted or expired after it was checked.
+    #[error("the key of the request is no longer valid")]
     KeyRevoked,
-    /// The database cannot answer just now; asking again later can help.
+    /// The database cannot answer at the moment; trying again later can help.
     #[error("{0}: {1}")]
     Unavailable(Outage, String),
-    /// The store cannot be opened as it was configured; the text says why.
+    /// The database cannot be opened as it is configured; the text says why.
     #[error("{0}")]
     Configuration(String),
     /// The database was written by a newer version of this program.
@@ -175,10 +175,10 @@ pub enum StoreError {
         /// The newest that this program knows.
         known: i64,
     },
-    /// The database holds what this program never writes.
-    #[error("the database holds something unreadable: {0}")]
+    /// The database holds something that this program never writes.
+    #[error("the database holds unreadable data: {0}")]
     Corrupt(String),
-    /// The database refused a statement: a fault of this program.
+    /// The database refused a statement: a bug in this program.
     #[error("the database refused a statement: {0}")]
     Internal(String),
 }

@@ -1,5 +1,5 @@
-//! What expires soon, and who is told of it. That a notice is given once, whichever node gives it,
-//! is held by a key of the database; it goes out with the same transaction.
+//! What expires soon, and the notices about it. A primary key makes sure that each notice is given
+//! once, whichever node gives it; the webhooks are enqueued in the same transaction.
 
 use std::collections::HashMap;
 
@@ -23,12 +23,12 @@ use super::{
     webhook_deliveries::Outgoing,
 };
 
-/// How many things of a threshold are told of at a time; the rest follows the next time.
+/// The most notices for a threshold at a time; the rest follow the next time.
 const AT_A_TIME: i64 = 500;
-/// A leaf that was not seen for so many days is not in use.
+/// A client certificate that was not seen for so many days is not in use.
 const IN_USE_DAYS: u64 = 7;
 
-/// Something of which it was just told that it expires.
+/// A notice that something expires, just given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpiryNotice {
     /// Whose it is.
@@ -54,7 +54,7 @@ struct Candidate {
     organization: OrganizationId,
     thing: String,
     expiring: Expiring,
-    /// How long it lives in all, in seconds.
+    /// How long it is valid in all, in seconds.
     lifetime: UnixSeconds,
 }
 
@@ -64,7 +64,7 @@ const ANCHORS: &str = "SELECT c.organization_id, c.id, c.name, c.fingerprint, c.
     AND NOT EXISTS (SELECT 1 FROM expiry_notices n WHERE n.organization_id = c.organization_id \
     AND n.thing = c.id AND n.days = $3) ORDER BY c.expires_at LIMIT $4";
 
-/// A leaf that came with several chains is there several times; its notice is taken once.
+/// A leaf that came with several chains has several rows; its notice is given once.
 const LEAVES: &str = "SELECT c.organization_id, CAST(c.leaf AS TEXT), k.sha256, c.subject, \
     c.not_after, k.der FROM observed_chains c JOIN observed_certificates k ON k.seq = c.leaf \
     WHERE c.not_after > $1 AND c.not_after <= $2 AND c.last_day >= $5 \
@@ -72,25 +72,25 @@ const LEAVES: &str = "SELECT c.organization_id, CAST(c.leaf AS TEXT), k.sha256, 
     AND n.thing = CAST(c.leaf AS TEXT) AND n.days = $3) ORDER BY c.not_after LIMIT $4";
 
 impl Store {
-    /// Tells of what crossed a threshold and was not told of: each thing once for each threshold
-    /// (1, 7, 30, 60, 90 days), and only for the nearest when it crossed several. Webhooks hear of
-    /// it as `certificate.expiring`. A threshold that is not shorter than the whole life of a
-    /// leaf says nothing of it, so that short-lived leaves do not cry wolf.
+    /// Gives notice of what crossed a threshold (1, 7, 30, 60, 90 days): once for each thing and
+    /// threshold, and only for the nearest when it crossed several. Webhooks get it as
+    /// `certificate.expiring`. A threshold that is longer than a leaf's whole validity gives no
+    /// notice of it, so that short-lived leaves raise no false alarms.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: then some is left for the next time.
-    pub async fn tell_expiring(&self) -> Result<Vec<ExpiryNotice>, StoreError> {
+    pub async fn send_expiry_notices(&self) -> Result<Vec<ExpiryNotice>, StoreError> {
         let now = self.inner.sources.now();
-        let mut told = Vec::new();
+        let mut notices = Vec::new();
         let mut from = now;
         for days in THRESHOLD_DAYS {
             let to = now + days * DAY;
             for candidate in self.candidates(from, to, days).await? {
-                told.extend(self.tell(candidate, days, now).await?);
+                notices.extend(self.give_notice(candidate, days, now).await?);
             }
             from = to;
         }
-        Ok(told)
+        Ok(notices)
     }
 
     async fn candidates(
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// Takes the notice; `None` when another node has it, or there is nothing to say.
-    async fn tell(
+    async fn give_notice(
         &self,
         candidate: Candidate,
         within_days: u64,
@@ -135,8 +135,8 @@ impl Store {
             )
             .await?;
         let is_leaf = expiring.kind == ExpiringKind::Leaf;
-        let told = taken > 0 && !(is_leaf && lifetime <= within_days * DAY);
-        if told {
+        let given = taken > 0 && !(is_leaf && lifetime <= within_days * DAY);
+        if given {
             let data = json!({ "within_days": within_days, "expiring": expiring });
             let outgoing = Outgoing {
                 event_type: "certificate.expiring",
@@ -149,7 +149,7 @@ impl Store {
                 .await?;
         }
         connection.commit("COMMIT", || ()).await?;
-        Ok(told.then_some(ExpiryNotice {
+        Ok(given.then_some(ExpiryNotice {
             organization,
             expiring,
             within_days,

@@ -7,12 +7,12 @@ use super::{
     value::params,
 };
 
-/// How many rows are looked at in one transaction, so that nobody waits long for it.
+/// The most rows of one transaction, so that nobody waits long for it.
 const AT_A_TIME: i64 = 500;
 
 impl Store {
-    /// Removes what was observed before the days that are kept, today included, and the chains
-    /// that nothing names any more.
+    /// Deletes the observations before the days that are kept, today included, and the chains that
+    /// no observation refers to any more.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: then some is left for the next time.
@@ -28,8 +28,8 @@ impl Store {
             first_day,
         )
         .await?;
-        // A chain is kept as long as the latest row that named it, a certificate as long as the
-        // latest chain: so rows go first, then chains, then certificates.
+        // A chain is kept as long as the latest observation of it, a certificate as long as the
+        // latest chain with it: so observations go first, then chains, then certificates.
         self.remove(
             "SELECT coalesce(max(seq), 0) FROM \
              (SELECT seq FROM observed_chains WHERE seq > $1 ORDER BY seq LIMIT $2) AS next",
@@ -80,7 +80,7 @@ impl Store {
                 params![first_day],
             )
             .await?;
-        // A gateway that has been silent for so long has nothing left to send again.
+        // A gateway that was silent for so long has no batch left to send again.
         connection
             .execute(
                 "DELETE FROM observation_batches WHERE seen_at < $1",

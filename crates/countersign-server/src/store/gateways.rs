@@ -1,4 +1,4 @@
-//! Gateways, as far as they tell of themselves.
+//! Gateways, as they report themselves.
 
 use countersign_types::{
     UnixSeconds,
@@ -12,12 +12,11 @@ use super::{
     value::params,
 };
 
-/// A gateway that was not seen for a day, in seconds, is forgotten.
+/// How long a gateway is kept after it was last seen, in seconds: a day.
 const FORGET_AFTER: UnixSeconds = 24 * 60 * 60;
 
 impl Store {
-    /// The gateways that were seen at or after a moment (Unix seconds), and the deployment's
-    /// revision.
+    /// The gateways that were seen at or after a time (Unix seconds), and the deployment's revision.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -34,7 +33,7 @@ impl Store {
         Ok(Gateways { revision, gateways })
     }
 
-    /// Keeps that a gateway was seen just now, and the revision that it enforces.
+    /// Records that a gateway was seen now, and which revision it enforces.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

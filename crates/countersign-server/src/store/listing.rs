@@ -36,7 +36,8 @@ pub(super) struct Listing<'a> {
     pub columns: &'a str,
     /// `FROM .. WHERE ..`, where the resource's table is called `t`.
     pub from: &'a str,
-    /// A further condition (` AND ..`) on the list's entries, but not on the one it goes on from.
+    /// A further condition (` AND ..`) on the list's entries. It does not apply to the entry that a
+    /// page follows, which may have been archived since.
     pub only: &'a str,
     /// What `from` and `only` bind, from `$1` on.
     pub values: &'a [Value<'a>],
@@ -111,7 +112,7 @@ impl Listing<'_> {
             });
         };
         let unknown = || StoreError::UnknownCursor(after.clone());
-        // No id holds one, and PostgreSQL takes no text that does.
+        // No id has a NUL, and PostgreSQL refuses text with one.
         if after.contains('\0') {
             return Err(unknown());
         }

@@ -1,4 +1,4 @@
-//! Making keys: drawn, shown once, and kept as a digest.
+//! New keys: drawn at random, shown once, and stored as a digest.
 
 use countersign_types::{
     UnixSeconds,
@@ -17,7 +17,7 @@ const RANDOM_BYTES: usize = 25;
 /// Lower-case Crockford base 32, as ids are written.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// A key that is about to be kept. Its value is not.
+/// A key that is about to be stored, all but its value.
 pub(super) struct NewKey<'a> {
     pub id: ApiKeyId,
     pub kind: KeyKind,
@@ -33,7 +33,7 @@ pub(super) struct NewKey<'a> {
 }
 
 impl<'a> NewKey<'a> {
-    /// Draws a key that is nobody's yet and may do nothing.
+    /// Draws a key that belongs to nobody yet and has no permissions.
     pub(super) fn mint(
         sources: &Sources,
         kind: KeyKind,

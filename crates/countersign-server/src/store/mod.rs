@@ -1,7 +1,7 @@
-//! The store: everything that is kept, on SQLite or PostgreSQL, behind one concrete [`Store`].
-//! All SQL lives in this folder, one file per resource; reads are verbs of [`Store`], writes are
-//! verbs of [`WriteTx`]. Every verb of an organization takes its id first, or is of a `WriteTx`
-//! that belongs to one; another organization's id is [`StoreError::NotFound`].
+//! The database, SQLite or PostgreSQL, behind one concrete [`Store`]. All SQL is in this folder, one
+//! file per resource: reads are methods of [`Store`], writes are methods of [`WriteTx`]. A method
+//! about an organization takes its id first, or belongs to a `WriteTx` of that organization;
+//! another organization's id is [`StoreError::NotFound`].
 
 mod active;
 mod api_keys;
@@ -74,8 +74,8 @@ pub(crate) use self::webhook_deliveries::{AttemptResult, Claimed, Due};
 
 /// The store. Cheap to clone: every clone is the same store.
 ///
-/// Hold no [`WriteTx`] while calling a verb of the store: in memory they share one connection,
-/// and the read would wait for the write for ever.
+/// Hold no [`WriteTx`] while calling a method of the store: in memory they share one connection, and
+/// the read would wait for the write for ever.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -91,8 +91,8 @@ struct Inner {
 
 impl Store {
     /// Opens the database and brings its schema up to date, under a lock, so that any number of
-    /// processes may start at once. A SQLite file may be open in several processes too: each sees
-    /// the others' changes at once, but is told of them only by a timer, within half a second.
+    /// processes may start at once. A SQLite file may be open in several processes too: each reads
+    /// the others' changes at once, but notices them only on a timer, within half a second.
     ///
     /// # Errors
     /// [`StoreError::Configuration`] when the location cannot be used as given,
@@ -112,14 +112,14 @@ impl Store {
         })
     }
 
-    /// The deployment's revision as it is announced. It says only that there is something to
-    /// read, never what; it may lag behind for as long as a signal needs.
+    /// The deployment's revision as it is announced. It says only that something changed, never what;
+    /// it may be late by as long as a signal takes.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.inner.revision.subscribe()
     }
 
-    /// The deployment's revision as it is stored: one read, which also says whether the database
+    /// The deployment's revision as it is stored: one read, which also shows whether the database
     /// answers.
     ///
     /// # Errors

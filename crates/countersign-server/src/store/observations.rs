@@ -1,9 +1,9 @@
-//! What gateways saw, counted per UTC day. A batch is applied whole and once, in a transaction of
-//! its own: it changes no organization, so it takes no revision and leaves no audit event.
+//! What gateways observed, counted per UTC day. A batch is applied whole and once, in one
+//! transaction. It changes no organization, so it takes no revision and writes no audit event.
 //!
-//! A row names only what is its organization's: a gateway that claims another's project, key or
-//! anchor is not believed. A chain is known by the digest that is computed here, so a digest never
-//! stands without its certificates.
+//! A row refers only to what belongs to its organization: an observation that names another's
+//! project, key or anchor is refused. The digest of a chain is computed here from its certificates,
+//! so no digest is stored without them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,10 +25,10 @@ use super::{
     value::params,
 };
 
-/// How a request that would have been let through is written down.
+/// How a request that would have been permitted is stored.
 const PERMIT: &str = "permit";
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedBatch {
     /// How many observations were kept.
@@ -37,7 +37,7 @@ pub struct RecordedBatch {
     pub requests: u64,
     /// How many were not kept, by the reason.
     pub refused: BTreeMap<NotKept, u64>,
-    /// Chains that are named and not there: then nothing of the batch was applied.
+    /// Chains that the batch names and nobody sent: then nothing of the batch was applied.
     pub unknown_chains: Vec<ChainDigest>,
 }
 
@@ -48,12 +48,12 @@ pub enum NotKept {
     Foreign,
     /// It is older than what is kept.
     TooOld,
-    /// It says what no gateway can have seen.
+    /// No gateway can have seen it.
     Implausible,
 }
 
 impl NotKept {
-    /// The reason's name, for figures.
+    /// The reason's name in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -65,7 +65,8 @@ impl NotKept {
 }
 
 impl Store {
-    /// Applies a batch, unless one of its number or a later one of its gateway was applied before.
+    /// Applies a batch, unless a batch of its gateway with its number or a later one was applied
+    /// before.
     /// `keep_days` is how long observations are kept, today included.
     ///
     /// # Errors
@@ -97,8 +98,8 @@ impl Store {
                 Err(reason) => *recorded.refused.entry(reason).or_default() += 1,
             }
         }
-        // Rows are taken in one order by every node, so that none waits for another in a circle.
-        counts.sort_by(|a, b| a.place().cmp(&b.place()));
+        // Every node locks rows in the same order, so that no two nodes wait for each other.
+        counts.sort_by(|a, b| a.key().cmp(&b.key()));
         let known = find_chains(&mut connection, &counts, chains).await?;
         recorded.unknown_chains = known.unknown;
         if !recorded.unknown_chains.is_empty() {
@@ -118,7 +119,7 @@ impl Store {
     }
 }
 
-/// Takes the batch's number, which makes another copy of the batch wait for this one.
+/// Takes the batch's number. Another copy of the batch then waits for this one.
 async fn is_new(
     connection: &mut Connection,
     batch: &ObservationBatch,
@@ -135,7 +136,7 @@ async fn is_new(
     Ok(taken > 0)
 }
 
-/// An observation that is kept, as it is written down: what is not there is empty.
+/// An observation as it is stored: what is missing is empty.
 struct Count<'a> {
     observation: &'a Observation,
     project: &'a str,
@@ -150,10 +151,11 @@ struct Count<'a> {
     last_seen: UnixSeconds,
 }
 
-type Place<'a> = (&'a str, [&'a str; 7], Option<ChainDigest>, u64);
+/// What an observation is counted under, which is also the order that rows are locked in.
+type CountKey<'a> = (&'a str, [&'a str; 7], Option<ChainDigest>, u64);
 
 impl<'a> Count<'a> {
-    fn place(&self) -> Place<'_> {
+    fn key(&self) -> CountKey<'_> {
         let words = [
             self.project,
             self.key,
@@ -210,7 +212,7 @@ fn id_or_empty(id: Option<&CertificateId>) -> &str {
 enum Owner {
     This,
     Another,
-    /// It was deleted meanwhile, or never was.
+    /// It was deleted, or never existed.
     Nobody,
 }
 
@@ -220,7 +222,7 @@ type CallerKey<'a> = (
     Option<&'a ApiKeyId>,
 );
 
-/// Holds observations against what there is.
+/// Checks observations against the organizations, their projects, keys and anchors.
 struct Checking<'c, 'a> {
     connection: &'c mut Connection,
     now: UnixSeconds,
@@ -251,7 +253,7 @@ impl<'a> Checking<'_, 'a> {
         if anchor == Owner::Another || reported == Owner::Another {
             return Ok(Err(NotKept::Foreign));
         }
-        // What was seen remains so when the anchor is deleted; only its name goes.
+        // The requests happened, whatever became of the anchor since: only its name is dropped.
         if anchor == Owner::Nobody {
             (count.anchor, count.anchor_project) = ("", "");
         }
@@ -325,7 +327,7 @@ struct Chains<'a> {
     unknown: Vec<ChainDigest>,
 }
 
-/// Finds the chains that are named, or keeps them where the batch brings them.
+/// Finds the chains that the batch names, or stores them where it brings them.
 async fn find_chains<'a>(
     connection: &mut Connection,
     counts: &[Count<'a>],
@@ -366,7 +368,7 @@ const UPDATE_OUTCOME: &str = "UPDATE observed_outcomes SET \
     first_seen = CASE WHEN first_seen > $2 THEN $2 ELSE first_seen END, \
     last_day = CASE WHEN last_day < $3 THEN $3 ELSE last_day END WHERE seq = $1";
 
-/// Another node may have inserted it just now.
+/// Updates the row if another node has just inserted it.
 const INSERT_OUTCOME: &str = "INSERT INTO observed_outcomes (organization_id, project_id, key_id, \
     chain, code, anchor_id, anchor_project, reported, reported_anchor_id, first_seen, last_day, \
     leaf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
@@ -377,7 +379,7 @@ const INSERT_OUTCOME: &str = "INSERT INTO observed_outcomes (organization_id, pr
     last_day = CASE WHEN excluded.last_day > observed_outcomes.last_day \
     THEN excluded.last_day ELSE observed_outcomes.last_day END RETURNING seq";
 
-/// Adds to what was counted for an outcome on a day.
+/// Adds to the count of an outcome on a day.
 async fn add(
     connection: &mut Connection,
     count: &Count<'_>,
@@ -402,7 +404,8 @@ async fn add(
     Ok(())
 }
 
-/// The row of an outcome. Most are there, and nothing of them changes but once a day.
+/// The row of an outcome. Most exist already and change once a day at most, so it is read first and
+/// written only where it changes.
 async fn outcome(
     connection: &mut Connection,
     count: &Count<'_>,
@@ -422,7 +425,7 @@ async fn outcome(
         count.day,
         chain.leaf,
     ];
-    // The last three are no part of what an outcome is found by.
+    // All but the last three identify an outcome.
     let (key, _) = values.split_at(values.len() - 3);
     let found: Option<(u64, UnixSeconds, u64)> = connection.find(FIND_OUTCOME, key).await?;
     if let Some((seq, first_seen, last_day)) = found {
@@ -430,7 +433,7 @@ async fn outcome(
             return Ok(seq);
         }
         let update = params![seq, count.first_seen, count.day];
-        // Another node may just have removed it.
+        // Another node may have just deleted it.
         if connection.execute(UPDATE_OUTCOME, update).await? > 0 {
             return Ok(seq);
         }
@@ -438,7 +441,7 @@ async fn outcome(
     connection.number(INSERT_OUTCOME, values).await
 }
 
-/// Adds to what was counted for the anchors that let the requests through.
+/// Adds to the counts of the anchors under which the requests passed.
 async fn add_to_anchors(
     connection: &mut Connection,
     counts: &[Count<'_>],
@@ -447,8 +450,8 @@ async fn add_to_anchors(
     let permitted = |count: &&Count<'_>| count.code.is_empty() && !count.anchor.is_empty();
     for count in counts.iter().filter(permitted) {
         let organization = count.observation.organization.as_str();
-        let place = (organization, count.anchor, count.anchor_project, count.day);
-        let (requests, last_seen) = sums.entry(place).or_default();
+        let key = (organization, count.anchor, count.anchor_project, count.day);
+        let (requests, last_seen) = sums.entry(key).or_default();
         *requests += count.observation.requests;
         *last_seen = count.last_seen.max(*last_seen);
     }

@@ -1,4 +1,4 @@
-//! The chains that were presented, each kept once in its organization: the leaf with what it says,
+//! The chains that were presented, each stored once in its organization: the leaf with its names,
 //! the intermediates by digest.
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use super::{
 
 const DIGEST_BYTES: usize = 32;
 
-/// A chain as a gateway sent it, digested and read here.
+/// A chain as a gateway sent it, with its digest and its names as they are read here.
 #[derive(Debug)]
 pub struct ReceivedChain {
     organization: OrganizationId,
@@ -32,7 +32,7 @@ pub struct ReceivedChain {
 }
 
 impl ReceivedChain {
-    /// Reads a chain. One that cannot be read is a chain all the same: it was presented.
+    /// Reads a chain. One that cannot be read counts too: it was presented.
     #[must_use]
     pub fn new(chain: &ObservedChain) -> Self {
         let certificates = chain.certificates.iter();
@@ -54,7 +54,7 @@ impl ReceivedChain {
     }
 }
 
-/// A chain that was presented, as it is kept.
+/// A chain that was presented, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedIdentity {
     /// The certificates in DER, leaf first.
@@ -63,16 +63,16 @@ pub struct ObservedIdentity {
     pub leaf: LeafSummary,
 }
 
-/// Where a chain is kept; 0 for requests without one.
+/// The row of a chain; 0 for requests without one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Stored {
     pub(super) seq: u64,
-    /// Where its leaf is kept.
+    /// The row of its leaf.
     pub(super) leaf: u64,
 }
 
 impl Store {
-    /// The chains that were presented to an organization on the day of a moment (Unix seconds) or
+    /// The chains that were presented to an organization on the day of a time (Unix seconds) or
     /// later.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Store {
     }
 }
 
-/// How many rows are read at a time: many take long, and others have requests too.
+/// How many rows are read at a time: SQLite is read inline, so others get their turn in between.
 pub(super) const AT_A_TIME: i64 = 1000;
 
 struct Reading<'a> {
@@ -207,7 +207,7 @@ pub(super) fn read_names(text: &str) -> Result<Vec<String>, StoreError> {
         .map_err(|_| StoreError::Corrupt("names that cannot be read".to_owned()))
 }
 
-/// The chain of that digest, which is then kept as long as what was seen on that day.
+/// Finds the chain with this digest, and keeps it as long as observations of that day are kept.
 pub(super) async fn find(
     connection: &mut Connection,
     organization: &OrganizationId,
@@ -227,7 +227,7 @@ pub(super) async fn find(
     if last_day >= day {
         return Ok(Some(stored));
     }
-    // Another node may just have removed it: then it is as if it had never been.
+    // Another node may have just deleted it: then it counts as unknown.
     let kept = "UPDATE observed_chains \
          SET last_day = CASE WHEN last_day < $2 THEN $2 ELSE last_day END WHERE seq = $1";
     if connection.execute(kept, params![stored.seq, day]).await? == 0 {
@@ -262,7 +262,7 @@ async fn keep_certificates(
     Ok(())
 }
 
-/// Keeps a chain that is not there yet.
+/// Stores a chain that is not stored yet.
 pub(super) async fn insert(
     connection: &mut Connection,
     chain: &ReceivedChain,

@@ -1,4 +1,4 @@
-//! Organizations: made by the operator.
+//! Organizations, which the operator creates.
 
 use countersign_types::{
     api_key::{AdminApiKey, Permission},
@@ -15,21 +15,21 @@ use super::{
 };
 
 const COLUMNS: &str = "t.id, t.name, t.created_at, t.revision";
-/// What the key that comes with an organization is called.
+/// The name of the key that is created with an organization.
 const FIRST_KEY: &str = "First admin key";
 
-/// A new organization and its first key, whose value is shown this once.
+/// A new organization and its first key, whose value can never be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatedOrganization {
     /// The organization.
     pub organization: Organization,
-    /// Its first admin key, which has every permission; `value` is there.
+    /// Its first admin key, which has every permission. Its `value` is set.
     pub key: AdminApiKey,
 }
 
 impl Store {
-    /// Makes an organization and its first admin key, with the audit event of the key.
-    /// (Another key for an organization: [`Store::write`] as `Actor::Operator`.)
+    /// Creates an organization and its first admin key, with the audit event of the key. (To create
+    /// another key, use [`Store::write`] as `Actor::Operator`.)
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

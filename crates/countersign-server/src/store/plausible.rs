@@ -1,4 +1,4 @@
-//! What a gateway can have seen at all, whoever it says it is.
+//! Which observations a gateway can have made at all.
 
 use countersign_types::{
     error::ErrorCode,
@@ -8,7 +8,7 @@ use countersign_types::{
 /// More requests than one observation can have counted, far from where a sum would overflow.
 const MAX_REQUESTS: u64 = 1 << 40;
 
-/// Whether an observation can be so, whoever sends it.
+/// Whether a gateway can have made this observation.
 pub(super) fn is_plausible(observation: &Observation) -> bool {
     let judged = |code: Option<ErrorCode>| {
         code.is_none_or(|code| {

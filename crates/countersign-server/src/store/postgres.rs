@@ -1,4 +1,4 @@
-//! PostgreSQL: a pool of connections that heals itself.
+//! PostgreSQL: a pool of connections that replaces broken ones.
 
 use std::{future::Future, io, time::Duration};
 
@@ -25,7 +25,7 @@ const WAIT_FOR_STATEMENT: Duration = Duration::from_secs(15);
 /// A PostgreSQL database.
 pub(super) struct Postgres {
     pool: Pool,
-    /// For the connection that listens, which is none of the pool's.
+    /// For the connection that listens, which is not one of the pool's.
     pub(super) config: Config,
     pub(super) tls: Tls,
 }
@@ -59,7 +59,7 @@ impl Postgres {
         let client = self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => failure(&error).0,
             PoolError::Timeout(_) => {
-                StoreError::Unavailable(Outage::Busy, "no connection came free".to_owned())
+                StoreError::Unavailable(Outage::Busy, "no connection became free".to_owned())
             }
             other => StoreError::Internal(other.to_string()),
         })?;
@@ -73,7 +73,7 @@ impl Postgres {
 
 /// A connection in use. Dropped inside a transaction, it rolls back before anyone else gets it.
 pub(super) struct Guard {
-    /// There until it is dropped.
+    /// `None` only while it is dropped.
     client: Option<Object>,
     in_transaction: bool,
     broken: bool,
@@ -126,7 +126,8 @@ impl Guard {
         read(&rows)
     }
 
-    /// As `query`, for texts of which there are many: the connection would keep each for ever.
+    /// As `query`, without preparing: a connection keeps prepared statements for ever, so a text with
+    /// many variants must not be prepared.
     pub(super) async fn query_once<T: FromRow>(
         &mut self,
         sql: &str,
@@ -214,7 +215,7 @@ fn read<T: FromRow>(rows: &[tokio_postgres::Row]) -> Result<Vec<T>, StoreError> 
         .collect()
 }
 
-/// What an error means, and whether the connection is of no more use.
+/// What an error means, and whether the connection is broken.
 pub(super) fn failure(error: &tokio_postgres::Error) -> (StoreError, bool) {
     let Some(refusal) = error.as_db_error() else {
         return without_answer(error);

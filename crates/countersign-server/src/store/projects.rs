@@ -16,7 +16,7 @@ use super::{
     value::{Value, params},
 };
 
-/// A project to make: what the API is asked for is what is kept.
+/// A project to create, as the API's request has it.
 pub type NewProject = ProjectCreateRequest;
 
 impl Store {
@@ -54,7 +54,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Makes a project.
+    /// Creates a project.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -127,7 +127,7 @@ impl WriteTx {
         })
     }
 
-    /// Archives a project for good; again, nothing changes.
+    /// Archives a project for good. One that is archived already stays as it is.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -164,7 +164,7 @@ impl WriteTx {
     }
 }
 
-/// Whether a write goes on in an archived project.
+/// Whether a write is allowed in an archived project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Archived {
     Allowed,

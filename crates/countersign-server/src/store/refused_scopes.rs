@@ -1,4 +1,5 @@
-//! When a scope begins to refuse: told to webhooks once, until it has not refused for an hour.
+//! When requests at a scope begin to be refused: webhooks are notified once, and again only after an
+//! hour without refusals.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -14,7 +15,7 @@ use super::{
     webhook_deliveries::Outgoing,
 };
 
-/// For how long a scope must not have refused, in seconds.
+/// How long nothing must have been refused before webhooks are notified again, in seconds.
 const QUIET: UnixSeconds = 60 * 60;
 
 /// Refusals of a scope in one batch.
@@ -22,14 +23,15 @@ pub(super) struct Refused<'a> {
     organization: &'a OrganizationId,
     /// `None` for a key without a project.
     project: Option<&'a ProjectId>,
-    /// Of the first of them.
+    /// The code of the first of them.
     code: &'static str,
     requests: u64,
     first_seen: UnixSeconds,
     last_seen: UnixSeconds,
 }
 
-/// Notes the refusals of a batch: a scope once, in one order on every node.
+/// Records the refusals of a batch, each scope once and in the same order on every node, so that no
+/// two nodes wait for each other.
 pub(super) async fn note<'a>(
     connection: &mut Connection,
     sources: &Sources,
@@ -39,8 +41,8 @@ pub(super) async fn note<'a>(
     for refused in refusals {
         match scopes.entry((refused.organization, refused.project)) {
             Entry::Occupied(mut known) => known.get_mut().add(&refused),
-            Entry::Vacant(place) => {
-                place.insert(refused);
+            Entry::Vacant(entry) => {
+                entry.insert(refused);
             }
         }
     }
@@ -51,7 +53,7 @@ pub(super) async fn note<'a>(
 }
 
 impl<'a> Refused<'a> {
-    /// The refusals of an observation, first and last seen at these moments.
+    /// The refusals of an observation, with the times of the first and the last.
     pub(super) fn of(
         observation: &'a Observation,
         code: &'static str,
@@ -76,8 +78,8 @@ impl<'a> Refused<'a> {
         self.requests += other.requests;
     }
 
-    /// Keeps the moment, and tells of the beginning if this is one. The row decides which of two
-    /// nodes tells: the second waits for the first, and then finds that it has begun.
+    /// Records the time, and notifies webhooks if refusals have just begun. The row decides which of
+    /// two nodes notifies: the second waits for the first, and then finds that they had begun.
     async fn note(&self, connection: &mut Connection, sources: &Sources) -> Result<(), StoreError> {
         let project = self.project.map_or("", ProjectId::as_str);
         let (organization, project) = (self.organization, project);
@@ -102,7 +104,7 @@ impl<'a> Refused<'a> {
                 .await?
         };
         if begun > 0 {
-            return self.tell(connection, sources).await;
+            return self.notify(connection, sources).await;
         }
         connection
             .execute(
@@ -114,9 +116,13 @@ impl<'a> Refused<'a> {
         Ok(())
     }
 
-    async fn tell(&self, connection: &mut Connection, sources: &Sources) -> Result<(), StoreError> {
+    async fn notify(
+        &self,
+        connection: &mut Connection,
+        sources: &Sources,
+    ) -> Result<(), StoreError> {
         let (organization, project) = (self.organization, self.project);
-        tracing::warn!(%organization, project = project.map(ProjectId::as_str), code = self.code, "a scope begins to refuse");
+        tracing::warn!(%organization, project = project.map(ProjectId::as_str), code = self.code, "requests at a scope are being refused");
         let data = json!({
             "project": project,
             "code": self.code,

@@ -1,4 +1,5 @@
-//! How rotations end: finished, with the new anchor alone, or aborted, as it was before.
+//! Ends rotations: a finished one leaves the new anchor alone, an aborted one restores the old
+//! state.
 
 use countersign_types::{
     audit::AuditEvent,
@@ -13,8 +14,8 @@ use super::{
 };
 
 impl WriteTx {
-    /// Finishes a rotation: the new anchor is enforced wherever the old one is, and the old one is
-    /// deactivated. One that is finished stays as it is.
+    /// Finishes a rotation: enforces the new anchor wherever the old one is enforced, and deactivates
+    /// the old one. A finished rotation stays as it is.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::RotationEnded`] when it was aborted,
@@ -46,7 +47,8 @@ impl WriteTx {
                 let promoted = self.activate_certificates(&at.scope, &new, Enforcement::Enforce);
                 match promoted.await {
                     Ok(promoted) => events.extend(promoted.events),
-                    // Its keys open nothing, so nothing is lost with the old anchor.
+                    // Keys of an archived project work nowhere, so nothing is lost with the old
+                    // anchor.
                     Err(StoreError::ProjectArchived) => {}
                     Err(error) => return Err(error),
                 }
@@ -59,7 +61,7 @@ impl WriteTx {
         self.ended(rotation, RotationStatus::Finished, events).await
     }
 
-    /// Aborts a rotation: takes back what it activated, and nothing else. One that is aborted
+    /// Aborts a rotation: undoes the activations that it made, and nothing else. An aborted rotation
     /// stays as it is.
     ///
     /// # Errors
@@ -79,9 +81,9 @@ impl WriteTx {
         let new = rotation.new_certificate_id.clone();
         let mut events = Vec::new();
         for at in self.rotation_scopes(&rotation).await? {
-            let armed = self.is_armed(&at.scope).await?;
+            let enforcing = self.is_enforcing(&at.scope).await?;
             events.extend(self.take_back(&at, &new).await?);
-            if armed && !force && !self.is_armed(&at.scope).await? {
+            if enforcing && !force && !self.is_enforcing(&at.scope).await? {
                 return Err(StoreError::WouldDisarm { scope: at.scope });
             }
         }
@@ -145,7 +147,7 @@ impl WriteTx {
         Ok(Change { answer, events })
     }
 
-    /// Takes back what the rotation did at a scope, as far as it still is so.
+    /// Undoes what the rotation did at a scope, as far as nobody changed it since.
     async fn take_back(
         &mut self,
         at: &StoredScope,
@@ -161,7 +163,7 @@ impl WriteTx {
                 let lowered = self.activate_certificates(&at.scope, &ids, before).await;
                 match lowered {
                     Ok(lowered) => Ok(lowered.events),
-                    // Neither lets anything through any more.
+                    // An archived project or an expired anchor lets nothing through any more.
                     Err(StoreError::ProjectArchived | StoreError::Expired { .. }) => Ok(Vec::new()),
                     Err(error) => Err(error),
                 }

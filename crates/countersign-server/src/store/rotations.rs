@@ -1,4 +1,4 @@
-//! Rotations: one trust anchor takes another's place. Here they are read and started.
+//! Rotations, in which a new trust anchor replaces an old one: reading and starting them.
 
 use countersign_types::{
     audit::{AuditCertificate, AuditEvent, AuditRotation},
@@ -20,13 +20,13 @@ use super::{
 /// A rotation to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRotation {
-    /// The anchor that goes.
+    /// The old anchor.
     pub old: CertificateId,
-    /// The anchor that comes; another one.
+    /// The new anchor, a different one.
     pub new: CertificateId,
-    /// Only at these projects; `None` is wherever the old one is active.
+    /// Only at these projects; `None` means wherever the old one is active.
     pub projects: Option<Vec<ProjectId>>,
-    /// How the new one is activated, at most: nowhere is it enforced where the old one is not.
+    /// How the new one is activated. Where the old one is only reported, the new one is too.
     pub enforcement: Enforcement,
 }
 
@@ -74,7 +74,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Starts a rotation: activates the new anchor beside the old one.
+    /// Starts a rotation: activates the new anchor next to the old one.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::NotActive`] where the old one is not active,
@@ -154,7 +154,7 @@ impl WriteTx {
             .await
     }
 
-    /// Two rotations of one anchor at a time would undo each other's work.
+    /// Refuses a second rotation of either anchor: two at once would undo each other's changes.
     async fn refuse_second(&mut self, new: &NewRotation) -> Result<(), StoreError> {
         let found = self
             .connection
@@ -250,8 +250,8 @@ impl WriteTx {
     }
 }
 
-/// The event of a step of a rotation, of the old and the new certificate: a deleted one has no name
-/// any more.
+/// The event of a step of a rotation, with the old and the new certificate. A deleted one has no
+/// name any more.
 pub(super) fn rotated(
     id: &RotationId,
     status: RotationStatus,

@@ -22,12 +22,12 @@ use super::{
     value::{Value, params},
 };
 
-/// A service account to make.
+/// A service account to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewServiceAccount {
     /// Its name.
     pub name: String,
-    /// Whether to make its first key with it.
+    /// Whether to create its first key with it.
     pub with_key: bool,
 }
 
@@ -65,7 +65,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Makes a service account and, when asked, its first key.
+    /// Creates a service account and, if asked, its first key.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the project, [`StoreError::ProjectArchived`].
@@ -189,8 +189,8 @@ impl WriteTx {
         })
     }
 
-    /// Makes another key for a service account; without a name, it has the account's. `scopes`
-    /// stand in the audit event only: project keys carry none.
+    /// Creates another key for a service account. Without a name, it gets the account's. `scopes` are
+    /// only in the audit event: project keys have none.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::ProjectArchived`].

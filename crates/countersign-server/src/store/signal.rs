@@ -1,5 +1,6 @@
-//! How waiting readers learn that something changed: from this process at once, from other nodes
-//! by PostgreSQL's notification, and from a timer in case that was missed. Signals carry no data.
+//! Wakes readers that wait for a change: at once for one of this process, by PostgreSQL's
+//! notification for one of another node, and by a timer in case that was missed. Signals carry no
+//! data.
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use super::{
     revision,
 };
 
-/// How long to wait before connecting again, doubled on each failure up to the last.
+/// How long to wait before reconnecting, doubled on each failure up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -52,7 +53,7 @@ pub(super) fn follow(database: &Database, sender: &watch::Sender<u64>) -> JoinSe
 async fn reread(database: Database, sender: watch::Sender<u64>, wake: Arc<Notify>) {
     let every = database.dialect().reread_every();
     loop {
-        // Woken or not, the answer is the same: read.
+        // Whether it was woken or the time ran out, it reads.
         let _ = time::timeout(every, wake.notified()).await;
         if let Ok(revision) = read_revision(&database).await {
             announce(&sender, revision);
@@ -76,7 +77,7 @@ async fn listen(postgres: Arc<Postgres>, wake: Arc<Notify>) {
         if let Err(error) = listened {
             tracing::warn!(
                 error = %failure(&error).0,
-                "cannot listen for changes of other nodes; the timer still finds them"
+                "cannot listen for changes by other nodes; the timer still finds them"
             );
             pause = (pause * 2).min(LONGEST_PAUSE);
         } else {
@@ -98,7 +99,7 @@ where
 {
     let subscribe = async {
         client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
-        // What changed before the subscription was told to nobody here.
+        // Nobody here was notified of changes before the subscription.
         wake.notify_one();
         // The connection ends when its client is dropped.
         std::future::pending::<Result<(), tokio_postgres::Error>>().await

@@ -1,4 +1,4 @@
-//! Where the store takes the time and its randomness from: injected, so that tests choose both.
+//! The clock and the randomness of the store, which tests replace.
 
 use std::{
     fmt,
@@ -13,7 +13,7 @@ use super::StoreError;
 
 /// A clock, in Unix seconds.
 pub type Clock = Arc<dyn Fn() -> UnixSeconds + Send + Sync>;
-/// Fills a buffer with unpredictable bytes, or says that it could not.
+/// Fills a buffer with unpredictable bytes, or fails.
 pub type Random = Arc<dyn Fn(&mut [u8]) -> Result<(), StoreError> + Send + Sync>;
 
 /// The clock and the randomness of a store.
@@ -39,7 +39,7 @@ impl Sources {
             clock: Arc::new(system_time),
             random: Arc::new(|buffer| {
                 rand::fill(buffer)
-                    .map_err(|_| StoreError::Internal("no randomness from the system".to_owned()))
+                    .map_err(|_| StoreError::Internal("the system has no randomness".to_owned()))
             }),
         }
     }

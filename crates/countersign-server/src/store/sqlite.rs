@@ -1,5 +1,5 @@
-//! SQLite: readers that never wait, and one writer. Statements run where they are asked for, since
-//! they take microseconds; only the commit, which waits for the disk, goes to another thread.
+//! SQLite: readers that never wait, and one writer. Statements run on the calling thread, since they
+//! take microseconds; only the commit, which waits for the disk, runs on another one.
 
 use std::{
     fs,
@@ -19,12 +19,12 @@ use super::{
     value::Value,
 };
 
-/// How long a write waits for another process that writes. One of our own waits in line instead.
+/// How long a write waits for another process that writes. Writes of this process queue instead.
 const WAIT_FOR_WRITER: Duration = Duration::from_secs(5);
 /// How long a read waits, in its thread: readers wait for nobody but another process that is just
 /// opening or closing the database.
 const WAIT_TO_READ: Duration = Duration::from_secs(1);
-/// How long to wait before looking again whether another process still writes.
+/// How long to wait before trying again while another process writes.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Idle readers beyond this many are closed. Reads do not pile up: each runs without a pause.
 const IDLE_READERS: usize = 16;
@@ -37,21 +37,21 @@ type Writer = Arc<tokio::sync::Mutex<Option<Connection>>>;
 pub(super) struct Sqlite {
     /// `None` is in memory: then the writer is the only connection.
     path: Option<PathBuf>,
-    /// `None` inside after a fault of the disk: the next write opens it anew.
+    /// `None` inside after a disk error: the next write reopens it.
     writer: Writer,
     readers: std::sync::Mutex<Vec<Connection>>,
 }
 
-/// What every connection is told. 64 MiB of pages each, and the file mapped up to SQLite's own
-/// limit: with the defaults a large database is copied from the file page by page, again and again.
-/// The price: a disk that fails to read ends the process with a signal. Writes do not go through
-/// the mapping, so what was acknowledged is there at the next start.
+/// The settings of every connection. It caches 64 MiB of pages, and maps the file up to SQLite's own
+/// limit: with the defaults, pages of a large database are copied from the file again and again.
+/// The price is that a disk error while reading ends the process with a signal. Writes do not use
+/// the mapping, so what was acknowledged is still there after a restart.
 const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864; \
      PRAGMA cache_size = -65536; PRAGMA mmap_size = 2147418112;";
 
 impl Sqlite {
-    /// A database that is connected to when it is first used.
+    /// A database that connects when it is first used.
     pub(super) fn new(path: Option<PathBuf>) -> Result<Self, StoreError> {
         if let Some(path) = &path {
             make_private(path)?;
@@ -93,7 +93,7 @@ impl Sqlite {
         })
     }
 
-    /// The connection to write with, once every earlier write of this process is over.
+    /// The connection to write with, once all earlier writes of this process are over.
     pub(super) async fn writer(self: &Arc<Self>) -> Result<Guard, StoreError> {
         let mut slot = Arc::clone(&self.writer).lock_owned().await;
         if slot.is_none() {
@@ -110,7 +110,7 @@ impl Sqlite {
     }
 }
 
-/// Runs something again while another process holds the database.
+/// Tries again while another process holds the database.
 async fn retry_while_busy<T>(
     mut attempt: impl FnMut() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
@@ -125,7 +125,7 @@ async fn retry_while_busy<T>(
     }
 }
 
-/// Makes the file readable by its owner only, before SQLite would make it readable by others.
+/// Creates the file for its owner only, before SQLite would create it readable by others.
 fn make_private(path: &PathBuf) -> Result<(), StoreError> {
     fs::OpenOptions::new()
         .append(true)
@@ -140,7 +140,7 @@ fn make_private(path: &PathBuf) -> Result<(), StoreError> {
 
 enum Held {
     Reader(Option<Connection>, Arc<Sqlite>),
-    /// The flag is whether it is in memory, where closing it would lose everything.
+    /// The flag says whether it is in memory, where closing it would lose everything.
     Writer(OwnedMutexGuard<Option<Connection>>, bool),
 }
 
@@ -183,7 +183,7 @@ impl Guard {
         done.unwrap_or_else(|error| Err(self.failed(&error)))
     }
 
-    /// After a fault of the disk or the file, a fresh connection finds out whether it is over.
+    /// After an error of the disk or the file, a new connection finds out whether it is over.
     fn failed(&mut self, error: &rusqlite::Error) -> StoreError {
         let failure = failure(error);
         self.broken |= matches!(
@@ -243,7 +243,7 @@ fn query<T: FromRow>(
     Ok(Ok(out))
 }
 
-/// SQLite numbers `$n` by where it first stands in the text, so each is bound by its name.
+/// SQLite numbers each `$n` by where it first occurs in the text, so each is bound by its name.
 fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value<'_>]) -> rusqlite::Result<()> {
     for index in 1..=statement.parameter_count() {
         let value = statement
@@ -257,7 +257,7 @@ fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value<'_>]) -> rusqli
 }
 
 fn busy() -> StoreError {
-    StoreError::Unavailable(Outage::Busy, "another holds the connection".to_owned())
+    StoreError::Unavailable(Outage::Busy, "the connection is in use".to_owned())
 }
 
 fn failure(error: &rusqlite::Error) -> StoreError {

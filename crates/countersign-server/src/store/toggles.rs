@@ -11,9 +11,9 @@ use super::{
 };
 
 impl WriteTx {
-    /// Activates certificates at a scope, all or none. Duplicates collapse; the answer follows the
-    /// order of the request; the event names only those that were not active so. One that is
-    /// active with another enforcement keeps its place among the scope's anchors.
+    /// Activates certificates at a scope, all or none. Duplicates count once; the answer has the order
+    /// of the request; the event names only those that changed. One that was active with another
+    /// enforcement keeps its position among the scope's anchors.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the project or the first certificate that is not there,
@@ -50,7 +50,7 @@ impl WriteTx {
         Ok(toggled(data, event))
     }
 
-    /// Deactivates certificates at a scope, all or none; an archived project allows it.
+    /// Deactivates certificates at a scope, all or none, also in an archived project.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the project or the first certificate that is not there.
@@ -86,7 +86,7 @@ impl WriteTx {
         }
     }
 
-    /// The certificates of a request, each once, with its place in the request.
+    /// The certificates of a request, each once, with its index in the request.
     async fn scoped_certificates(
         &mut self,
         scope: &Scope,
@@ -104,7 +104,7 @@ impl WriteTx {
         Ok(found)
     }
 
-    /// Anchors take their turn by `activated_at`: a change of enforcement must not change that.
+    /// Anchors are tried in the order of `activated_at`, so a change of enforcement leaves it alone.
     async fn upsert_activation(
         &mut self,
         scope: &Scope,
@@ -143,7 +143,7 @@ fn audited(certificate: &ScopedCertificate) -> AuditCertificate {
     }
 }
 
-/// The answer, and the event unless nothing really changed.
+/// The answer, and the event if something changed.
 fn toggled(
     data: Vec<(usize, ScopedCertificate)>,
     event: AuditEvent,

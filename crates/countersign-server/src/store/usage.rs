@@ -1,5 +1,5 @@
-//! What anchors are used for: sums of what gateways saw. A window of so many days begins with the
-//! UTC day that many days ago.
+//! How anchors are used: sums over what gateways observed. A window of some days begins with the UTC
+//! day that many days ago.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,8 +22,8 @@ use super::{
     value::params,
 };
 
-/// What the database is asked for an anchor, by where it was active. The anchor is the
-/// organization's: whoever asks has seen to that, and no row names another organization's.
+/// The leaves of an anchor, by where it was active. The caller has checked that the anchor is the
+/// organization's, and no row refers to another organization's anchor.
 const LEAVES: &str = "SELECT anchor_project, \
      count(DISTINCT CASE WHEN last_day >= $2 THEN leaf END), \
      count(DISTINCT CASE WHEN last_day >= $3 THEN leaf END), count(DISTINCT leaf) \
@@ -37,8 +37,8 @@ const REQUESTS: &str = "SELECT anchor_project, max(last_seen), \
      WHERE organization_id = $1 AND anchor_id = $2 \
      GROUP BY anchor_project ORDER BY anchor_project";
 
-/// Rows that differ only in what is reported are one use: the first of them stands for all. The
-/// `+` keeps SQLite from looking for it by `seq` among all rows of the organization.
+/// Rows that differ only in what is reported are one use, and the first of them represents it. The
+/// `+` keeps SQLite from searching by `seq` through all rows of the organization.
 const USE: &str = "o.anchor_id = $1 AND o.anchor_id <> '' AND o.code = '' \
      AND NOT EXISTS (SELECT 1 FROM observed_outcomes e WHERE e.organization_id = o.organization_id \
      AND e.project_id = o.project_id AND e.key_id = o.key_id AND e.chain = o.chain \
@@ -51,8 +51,7 @@ const SAME: &str = "FROM observed_outcomes e WHERE e.organization_id = o.organiz
      AND e.code = '' AND e.anchor_id = o.anchor_id AND e.anchor_project = o.anchor_project";
 
 impl Store {
-    /// How certificates of an organization were used; one that is not the organization's is not
-    /// in the answer.
+    /// How certificates of an organization were used. Those of other organizations are left out.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -73,14 +72,14 @@ impl Store {
                 Err(StoreError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
-            // An anchor may have many leaves; others have requests too.
+            // An anchor may have many leaves, and SQLite is read inline: let others run.
             tokio::task::yield_now().await;
         }
         Ok(all)
     }
 
-    /// The leaves that a certificate let through, with who called with them, by when they were
-    /// first observed.
+    /// The client certificates that passed under a trust anchor, with who presented them, in the
+    /// order in which they were first observed.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::UnknownCursor`].

@@ -1,6 +1,6 @@
-//! The outbox of webhooks: written with the change that it tells of, worked off by whichever node
-//! comes first. Deliveries are no state of an organization, so they are changed without a
-//! [`WriteTx`]'s commit.
+//! The outbox of webhooks: written in the transaction of the change that it is about, and sent by
+//! whichever node comes first. Deliveries are not part of an organization's state, so they change
+//! without a [`WriteTx`]'s commit.
 
 use countersign_types::{
     UnixSeconds,
@@ -22,7 +22,7 @@ use super::{
     webhooks::{SigningKey, find},
 };
 
-/// How long what is over can still be looked at, in seconds.
+/// How long finished deliveries are kept, in seconds.
 const KEEP: UnixSeconds = 30 * 24 * 60 * 60;
 
 /// A delivery that this node is to try now.
@@ -52,7 +52,7 @@ pub(crate) struct AttemptResult {
 }
 
 impl Store {
-    /// What was sent to a webhook, or is to be, of the last 30 days.
+    /// The deliveries to a webhook of the last 30 days, also those still to be sent.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::UnknownCursor`].
@@ -82,9 +82,9 @@ impl Store {
         Ok(found.flatten())
     }
 
-    /// Takes deliveries that are due, those that are longest first, until the lease ends. None of
-    /// a webhook that is named as busy. No two nodes take the same one: the second waits for the
-    /// first one's row and then finds it not due.
+    /// Claims deliveries that are due until the lease ends, those that were due first. Busy webhooks
+    /// are left out. No two nodes claim the same delivery: the second waits for the first one's row,
+    /// and then finds that it is not due.
     pub(crate) async fn claim_deliveries(
         &self,
         most: u32,
@@ -121,7 +121,7 @@ impl Store {
         Ok(claimed)
     }
 
-    /// Keeps what an attempt came to, unless the lease ended and somebody else tried since.
+    /// Stores the result of an attempt, unless the lease ended and another node tried since.
     pub(crate) async fn finish_delivery(
         &self,
         claimed: &Claimed,
@@ -144,7 +144,7 @@ impl Store {
         connection.commit("COMMIT", || ()).await
     }
 
-    /// Forgets what has been over for long.
+    /// Deletes old deliveries that are finished.
     pub(crate) async fn forget_deliveries(&self) -> Result<u64, StoreError> {
         let before = self.inner.sources.now().saturating_sub(KEEP);
         let mut connection = self.inner.database.transaction().await?;
@@ -174,7 +174,7 @@ impl WriteTx {
                 data: &data,
             };
             for webhook in &webhooks {
-                // A test of one webhook is nothing to the others.
+                // A test goes only to the webhook that is tested.
                 if tested.is_none_or(|tested| tested == webhook) {
                     let sources = &self.store.inner.sources;
                     outgoing
@@ -187,7 +187,7 @@ impl WriteTx {
     }
 }
 
-/// The webhook that an event is only for.
+/// The webhook that an event tests, if it is a test.
 fn tested(event: &AuditEvent) -> Option<&WebhookId> {
     match event {
         AuditEvent::WebhookChanged {
@@ -199,8 +199,8 @@ fn tested(event: &AuditEvent) -> Option<&WebhookId> {
     }
 }
 
-/// The event as the API shows it, but for the PEM of a deleted certificate: that is for whoever
-/// may read the audit log, not for whoever gets to see a webhook.
+/// The event as the API shows it, without the PEM of a deleted certificate: that is for readers of
+/// the audit log, and a webhook's receiver may not be one.
 fn without_pem(event: &AuditLog) -> Result<Json, StoreError> {
     let mut shown =
         serde_json::to_value(event).map_err(|error| StoreError::Internal(error.to_string()))?;
@@ -212,7 +212,7 @@ fn without_pem(event: &AuditLog) -> Result<Json, StoreError> {
     Ok(shown)
 }
 
-/// An event on its way out.
+/// An event to send.
 pub(super) struct Outgoing<'a> {
     pub(super) event_type: &'a str,
     pub(super) at: UnixSeconds,
@@ -272,19 +272,18 @@ async fn address(
     connection
         .find(sql, params![webhook])
         .await?
-        .ok_or_else(|| StoreError::Corrupt("a delivery to no webhook".to_owned()))
+        .ok_or_else(|| StoreError::Corrupt("a delivery without a webhook".to_owned()))
 }
 
 fn rfc3339(at: UnixSeconds) -> String {
-    let moment = i64::try_from(at)
+    let time = i64::try_from(at)
         .ok()
         .and_then(|at| time::OffsetDateTime::from_unix_timestamp(at).ok());
-    moment
-        .and_then(|at| {
-            at.format(&time::format_description::well_known::Rfc3339)
-                .ok()
-        })
-        .unwrap_or_else(|| at.to_string())
+    time.and_then(|at| {
+        at.format(&time::format_description::well_known::Rfc3339)
+            .ok()
+    })
+    .unwrap_or_else(|| at.to_string())
 }
 
 impl FromRow for Due {

@@ -21,10 +21,10 @@ use super::{
     value::{Value, params},
 };
 
-/// As many bytes as the hash has: more would not make it harder to guess.
+/// As many bytes as the hash has: more would not make the secret harder to guess.
 const SECRET_BYTES: usize = 32;
 
-/// A webhook to make. The edge has looked at its URL.
+/// A webhook to create. The HTTP layer has checked its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewWebhook {
     /// Where events are sent.
@@ -85,7 +85,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Makes a webhook; the answer holds its secret, this once.
+    /// Creates a webhook. Its secret is in the answer, and can never be read again.
     ///
     /// # Errors
     /// [`StoreError::WebhookLimit`].
@@ -120,7 +120,7 @@ impl WriteTx {
         })
     }
 
-    /// Deletes a webhook, and what was on its way to it.
+    /// Deletes a webhook and its deliveries.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -146,7 +146,7 @@ impl WriteTx {
         })
     }
 
-    /// Sends a webhook an event that says only that it is tested. The answer is the webhook.
+    /// Sends a test event to a webhook. The answer is the webhook.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].

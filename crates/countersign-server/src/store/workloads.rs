@@ -1,4 +1,4 @@
-//! Who calls with which certificates: what was observed, summed up.
+//! Who calls with which certificates: a summary of the observations.
 
 use std::collections::HashMap;
 
@@ -40,8 +40,8 @@ pub struct Workload {
 }
 
 impl Store {
-    /// The workloads of an organization that were seen on the UTC day of a moment (Unix seconds)
-    /// or later, with their requests since then; those first that were seen first.
+    /// The workloads of an organization that were seen on the UTC day of a time (Unix seconds) or
+    /// later, with their requests since then, in the order in which they were first seen.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -53,7 +53,7 @@ impl Store {
         let first_day = since / DAY;
         let mut connection = self.inner.database.snapshot().await?;
         let mut workloads: Vec<Workload> = Vec::new();
-        let mut places = HashMap::new();
+        let mut indexes = HashMap::new();
         let mut after = 0;
         loop {
             let some: Vec<(u64, Workload)> = connection
@@ -75,13 +75,13 @@ impl Store {
             after = *last;
             for (_, outcome) in some {
                 let who = (outcome.project.clone(), outcome.key.clone(), outcome.chain);
-                let place = *places.entry(who).or_insert(workloads.len());
-                match workloads.get_mut(place) {
+                let index = *indexes.entry(who).or_insert(workloads.len());
+                match workloads.get_mut(index) {
                     Some(workload) => workload.add(outcome),
                     None => workloads.push(outcome),
                 }
             }
-            // Many rows take long to read; others have requests too.
+            // Reading many rows takes long, and SQLite is read inline: let others run.
             tokio::task::yield_now().await;
         }
     }
@@ -99,7 +99,7 @@ impl Workload {
     }
 }
 
-/// One outcome, as the workload that it would be alone.
+/// One outcome, as a workload with no other outcome.
 impl FromRow for Workload {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {

@@ -1,4 +1,4 @@
-//! The only way to change an organization: a transaction that leaves through [`WriteTx::commit`].
+//! The only way to change an organization: a transaction that ends in [`WriteTx::commit`].
 
 use countersign_types::{
     UnixSeconds,
@@ -11,7 +11,7 @@ use super::{
     sources::Sources, value::params,
 };
 
-/// What a write verb did: its answer, and what the audit log must say of it.
+/// What a write did: its answer, and its events for the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "the change happens only when its events are committed"]
 pub struct Change<T> {
@@ -48,7 +48,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such organization,
-    /// [`StoreError::KeyRevoked`] when the actor is an admin key that no longer is one of it.
+    /// [`StoreError::KeyRevoked`] when the actor is an admin key that is no longer valid.
     pub async fn write(
         &self,
         organization: &OrganizationId,
@@ -73,20 +73,20 @@ impl Store {
 }
 
 impl WriteTx {
-    /// The moment of this write, in Unix seconds: it never runs backwards within an organization,
+    /// The time of this write, in Unix seconds. It never goes backwards within an organization,
     /// whichever node writes.
     #[must_use]
     pub const fn now(&self) -> UnixSeconds {
         self.now
     }
 
-    /// Makes the change durable together with its audit events, and tells everyone who waits.
-    /// Answers the deployment's revision of the change. Without events nothing changed: then
-    /// nothing is written and the answer is the revision as it is.
+    /// Makes the change durable together with its audit events, and wakes everyone who waits for one.
+    /// Returns the deployment's revision of the change. Without events nothing changed: then nothing
+    /// is written, and it returns the current revision.
     ///
     /// # Errors
-    /// Any: then nothing changed, unless [`StoreError::Unavailable`] came of losing the connection
-    /// while committing, when it may have.
+    /// Any; then nothing changed. Only if the connection was lost while committing
+    /// ([`StoreError::Unavailable`]), the change may have been made.
     pub async fn commit(mut self, events: Vec<AuditEvent>) -> Result<u64, StoreError> {
         if events.is_empty() {
             return revision::read(&mut self.connection).await;
@@ -97,8 +97,8 @@ impl WriteTx {
             written.push((event, shown));
         }
         self.enqueue_audit(&written).await?;
-        // Last, since the whole deployment writes here: held only for as long as the commit takes,
-        // so that revisions become visible in their order.
+        // Last, since every write of the deployment locks this row: it is held only while
+        // committing, so revisions become visible in their order.
         let revision = self
             .connection
             .number(
@@ -134,9 +134,9 @@ impl WriteTx {
     }
 }
 
-/// Takes the organization's row, which makes every other writer of it wait, and moves its clock
-/// to now, or leaves it where a node with a faster clock has put it. Answers with it the head of
-/// the audit log, which nobody else can move meanwhile, and the number of webhooks.
+/// Locks the organization's row, so that other writers of it wait, and moves its clock to now, or
+/// leaves it where a node with a faster clock has put it. Returns the clock, the head of the audit
+/// log, which nobody else can move until the commit, and the number of webhooks.
 async fn advance_clock(
     connection: &mut Connection,
     organization: &OrganizationId,
@@ -152,7 +152,7 @@ async fn advance_clock(
         .ok_or_else(|| StoreError::not_found(Kind::Organization, organization.as_str()))
 }
 
-/// A request may have been read slowly: what its key was when it came is not what it is now.
+/// Checks the key again: it may have been deleted or expired while the request was being read.
 async fn check_actor(
     connection: &mut Connection,
     organization: &OrganizationId,

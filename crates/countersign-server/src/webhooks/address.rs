@@ -1,12 +1,12 @@
-//! Where webhooks may go. An organization's admin chooses the URL, and the control plane stands
-//! where that admin may not: so it must not become a way into its network.
+//! Where webhooks may go. An organization's admin chooses the URL, and the control plane is in a
+//! network that the admin may have no access to: it must not become a way into it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// Reads the URL of a webhook, or says what is wrong with it, as a sentence. With `private`, the
-/// operator allows addresses that are not public, and plain `http`.
+/// Reads the URL of a webhook, or returns a sentence that says what is wrong with it. With
+/// `private`, addresses that are not public and plain `http` are allowed.
 pub(crate) fn check_url(text: &str, private: bool) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "It is not a URL.")?;
     match url.scheme() {
@@ -33,8 +33,8 @@ pub(crate) fn check_url(text: &str, private: bool) -> Result<Url, &'static str> 
     Ok(url)
 }
 
-/// Whether an address is one of the public Internet, by the registries of special addresses (RFC
-/// 6890 and its updates). What carries an IPv4 address inside is judged by that.
+/// Whether an address is public, by the registries of special addresses (RFC 6890 and its updates).
+/// An IPv6 address that contains an IPv4 address is judged by that one.
 pub(crate) fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_public_v4(ip),

@@ -78,7 +78,7 @@ fn an_active_anchor_is_told_of_once_at_each_threshold_and_the_nearest_alone() {
         let hook = webhook(&store, &organization).await;
         let end = START + 100 * DAY;
         let id = upload_until(&store, &organization, end).await;
-        assert_eq!(store.tell_expiring().await.unwrap(), []);
+        assert_eq!(store.send_expiry_notices().await.unwrap(), []);
         let mut all = Vec::new();
         for (before, wanted) in [
             (90 * DAY + 1, vec![]),
@@ -93,7 +93,7 @@ fn an_active_anchor_is_told_of_once_at_each_threshold_and_the_nearest_alone() {
         ] {
             setting.clock.set(end - before);
             for wanted in [wanted, vec![]] {
-                let notices = store.tell_expiring().await.unwrap();
+                let notices = store.send_expiry_notices().await.unwrap();
                 assert_eq!(thresholds(&notices), wanted, "{before} seconds before");
                 all.extend(notices);
             }
@@ -116,7 +116,10 @@ fn one_of_two_nodes_tells() {
         for _ in 0..20 {
             upload_until(&stores[0], &organization, START + DAY).await;
         }
-        let (one, other) = tokio::join!(stores[0].tell_expiring(), stores[1].tell_expiring());
+        let (one, other) = tokio::join!(
+            stores[0].send_expiry_notices(),
+            stores[1].send_expiry_notices()
+        );
         assert_eq!(one.unwrap().len() + other.unwrap().len(), 20);
         let scope = (&organization, &hook);
         assert_eq!(told(&stores[0], scope, "certificate.expiring").await, 20);
@@ -148,7 +151,7 @@ fn what_is_not_active_is_neither_told_of_nor_listed() {
             .unwrap();
         assert_eq!(listed(1).await, []);
         assert_eq!(of_anchors().await, [0; 5]);
-        assert_eq!(store.tell_expiring().await.unwrap(), []);
+        assert_eq!(store.send_expiry_notices().await.unwrap(), []);
     });
 }
 
@@ -169,7 +172,7 @@ fn a_leaf_in_use_is_told_of_unless_it_lives_shorter_than_the_threshold() {
         let store = setting.open().await;
         let scene = Scene::new(&store).await;
         // The scene's own anchor expires soon too.
-        store.tell_expiring().await.unwrap();
+        store.send_expiry_notices().await.unwrap();
         let hook = webhook(&store, &scene.organization).await;
         let long = leaf("long", START - 300 * DAY, START + 20 * DAY);
         let short = leaf("short", START, START + 3600);
@@ -179,10 +182,10 @@ fn a_leaf_in_use_is_told_of_unless_it_lives_shorter_than_the_threshold() {
             scene.seen(Some(short.digest)),
         ];
         assert_eq!(scene.send(1, &chains, &seen).await.accepted, 2);
-        let notices = store.tell_expiring().await.unwrap();
+        let notices = store.send_expiry_notices().await.unwrap();
         assert_eq!(thresholds(&notices), [30]);
         let long_sha256 = notices[0].expiring.sha256.clone();
-        assert_eq!(store.tell_expiring().await.unwrap(), []);
+        assert_eq!(store.send_expiry_notices().await.unwrap(), []);
         let scope = (&scene.organization, &hook);
         assert_eq!(told(&store, scope, "certificate.expiring").await, 1);
 
@@ -200,7 +203,7 @@ fn a_leaf_in_use_is_told_of_unless_it_lives_shorter_than_the_threshold() {
         );
         // Not seen for a week and more: nobody waits for it.
         setting.clock.set(START + 14 * DAY);
-        assert_eq!(store.tell_expiring().await.unwrap(), []);
+        assert_eq!(store.send_expiry_notices().await.unwrap(), []);
     });
 }
 
