@@ -17,7 +17,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-/// A control plane in memory. It is made anew now and then: what inputs leave behind adds up.
+/// A control plane in memory. It is replaced now and then, because what inputs leave behind adds up.
 struct Plane {
     runtime: Runtime,
     router: Router,

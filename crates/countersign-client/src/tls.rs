@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use countersign_tls::{CertificateFiles, add_roots, client_config, public_roots, standard};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::Error;
+use crate::error::Error;
 
 /// Whom the client trusts: the public roots, or a bundle instead of them, and the roots of
 /// further files.

@@ -57,8 +57,8 @@ struct Memory {
     refused: Vec<Arc<Tally>>,
 }
 
-/// One of the connections that there may be at once, and one that a stop waits for. It is kept until
-/// nothing of the connection lives: an upgraded stream outlives HTTP on it.
+/// One of the connections that there may be at once, and one that a stop waits for. It is kept
+/// until nothing of the connection lives: an upgraded stream outlives HTTP on it.
 #[derive(Debug)]
 pub(crate) struct ConnectionSlot {
     _permit: OwnedSemaphorePermit,

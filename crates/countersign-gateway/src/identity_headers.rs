@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// Only the gateway sets headers whose names begin so.
 const OWN_PREFIX: &str = "x-countersign-";
 
-/// Other names by which an upstream may be told of a client certificate: RFC 9440, and Envoy's.
+/// Other names that upstreams may read a client certificate from: those of RFC 9440, and Envoy's.
 const CLIENT_CERTIFICATE_NAMES: [&str; 3] = [
     "client-cert",
     "client-cert-chain",
@@ -48,7 +48,7 @@ pub(crate) fn claims_identity(name: &str) -> bool {
                 }
             })
     };
-    // A quick way out: all names below begin so, and few others do.
+    // Most names end here: all that are meant begin so, and few others do.
     if !name.starts_with(['x', 'X', 'c', 'C']) {
         return false;
     }

@@ -19,16 +19,16 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::{Exchange, ForwardError, RequestBody, Target};
+use crate::{error::ForwardError, exchange::Exchange, request_body::RequestBody, target::Target};
 
 /// How long a connection may have idled and still be used: less than servers commonly keep one.
 const MAX_IDLE: Duration = Duration::from_secs(50);
 
-/// How often an HTTP/2 upstream with requests under way is asked whether it still lives.
+/// How often an HTTP/2 upstream with requests under way is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
 /// The most bytes that are read at once, and that a response's head may have. hyper would read up
-/// to 400 KiB, which is gone from the cache before it is encrypted.
+/// to 400 KiB, which has left the CPU's cache before it is encrypted.
 const READ_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
@@ -40,8 +40,8 @@ struct Idle<E> {
 /// The head of a response, and the connection to give back after its body.
 pub(crate) type Head<E> = (Response<Incoming>, Option<Lease<E>>);
 
-/// The head of a response, awaited. In a place of its own: it is large, and would be copied with
-/// everything that holds it.
+/// A future of the head of a response. Boxed: it is large, and would be copied with everything that
+/// holds it.
 pub(crate) type Awaited<E> = Pin<Box<dyn Future<Output = Result<Head<E>, ForwardError>> + Send>>;
 
 /// The connections to one upstream.
@@ -92,8 +92,8 @@ impl<E: Exchange> Connections<E> {
         &self.target
     }
 
-    /// Sends a request; the future awaits the head of the response, as long as is allowed. A
-    /// request that an idle connection takes is under way when this returns.
+    /// Sends a request; the future awaits the head of the response, within the time limit. If an
+    /// idle connection takes the request, it is under way when this returns.
     pub(crate) fn send(self: &Arc<Self>, request: Request<RequestBody<E>>) -> Awaited<E> {
         let connections = Arc::clone(self);
         let idle = if self.target.http2 {
@@ -110,8 +110,8 @@ impl<E: Exchange> Connections<E> {
         }
     }
 
-    /// An idle connection may have been closed just now: then nothing was sent, the request comes
-    /// back whole, and goes another way.
+    /// The response on an idle connection. The upstream may have closed it just now: then nothing
+    /// was sent, the request comes back whole, and another connection is tried.
     async fn head_of(
         self: Arc<Self>,
         sent: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody<E>>>>>,

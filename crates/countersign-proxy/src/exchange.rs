@@ -8,8 +8,8 @@ use std::{
 use futures_util::task::AtomicWaker;
 use http::HeaderName;
 
-/// One request and its response. Both bodies hold it until they end, so that it tells when the
-/// exchange is over; and both end early when it is cut.
+/// One request and its response. Both bodies hold it until they end, so the exchange is over when
+/// it is dropped; and both bodies end early when it is cut.
 pub trait Exchange: Send + Sync + 'static {
     /// What ends both bodies early.
     fn cut_signal(&self) -> &CutSignal;

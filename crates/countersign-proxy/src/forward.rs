@@ -11,9 +11,15 @@ use http_body_util::Full;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use crate::{
-    Exchange, ForwardError, RequestBody, ResponseBody, Target, UpstreamBody,
     connections::{Awaited, Connections, Head, Lease},
-    headers, request_target, upgrade,
+    error::ForwardError,
+    exchange::Exchange,
+    headers,
+    request_body::RequestBody,
+    request_target,
+    response_body::{ResponseBody, UpstreamBody},
+    target::Target,
+    upgrade,
 };
 
 /// Sends requests to one upstream. A thread has its own, and so its own connections.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::{BodyError, Exchange, headers::remove_all};
+use crate::{error::BodyError, exchange::Exchange, headers::remove_all};
 
 /// A request's body on its way to the upstream, without reserved trailers. It may go on when the
 /// response has ended, and is cut like it.

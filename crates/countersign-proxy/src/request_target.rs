@@ -8,7 +8,7 @@ use http::{
 };
 use http_body::Body;
 
-use crate::{ForwardError, Target, headers};
+use crate::{error::ForwardError, headers, target::Target};
 
 /// Why a request cannot be carried, whoever sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -105,4 +105,33 @@ fn set_target<B>(
     }
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| ForwardError::RequestTarget)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::request::Builder;
+
+    #[test]
+    fn what_two_servers_could_read_differently_is_refused() {
+        let get = |target: &str| Request::get(target).header(HOST, "a");
+        let check = |request: Builder| check_shape(&request.body(()).unwrap());
+        assert_eq!(check(get("/v1/echo")), Ok(()));
+        let connect = Request::connect("a:443");
+        assert_eq!(check(connect), Err(MalformedRequest::Connect));
+        for request in [
+            get("/")
+                .header(TRANSFER_ENCODING, "chunked")
+                .header(CONTENT_LENGTH, 1),
+            get("/").header(HOST, "b"),
+            Request::get("http://user@a/"),
+            Request::get("/"),
+        ] {
+            let refused = check(request);
+            assert!(
+                matches!(refused, Err(MalformedRequest::Ambiguous(_))),
+                "{refused:?}"
+            );
+        }
+    }
 }

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use crate::{BodyError, Exchange, connections::Lease};
+use crate::{connections::Lease, error::BodyError, exchange::Exchange};
 
 /// What goes back to the client.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct UpstreamBody<E: Exchange> {
     inner: Incoming,
     exchange: Arc<E>,
     lease: Option<Lease<E>>,
-    /// Whether nothing more comes. Of a chunked body only its last frame tells.
+    /// Whether nothing more comes. A chunked body shows that only with its last frame.
     ended: bool,
 }
 

@@ -10,7 +10,7 @@ use metrics::Counter;
 use rustls::{ClientConfig, pki_types::ServerName};
 use url::Url;
 
-use crate::TargetError;
+use crate::error::TargetError;
 
 /// How an upstream is described.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub struct Target {
     /// TLS to it, and the name that its certificate must carry.
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pub(crate) authority: Authority,
-    /// The authority as an HTTP/1.1 upstream is told it.
+    /// The authority as the `Host` header of HTTP/1.1.
     pub(crate) host_header: HeaderValue,
     pub(crate) scheme: Scheme,
     pub(crate) http2: bool,
@@ -112,4 +112,52 @@ impl Target {
 fn server_name(host: &str) -> Option<ServerName<'static>> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     ServerName::try_from(bare.to_owned()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(upstream: &str) -> Result<Target, TargetError> {
+        let options = TargetOptions {
+            http2: false,
+            preserve_host: false,
+            limits: Limits {
+                connect_timeout: Duration::ZERO,
+                response_timeout: Duration::ZERO,
+                max_idle_connections: 0,
+            },
+            connections: Counter::noop(),
+        };
+        let tls = || unreachable!("no case here has TLS");
+        Target::new(upstream, tls, options)
+    }
+
+    #[test]
+    fn an_upstream_is_a_scheme_a_host_and_a_port() {
+        for (upstream, address, authority) in [
+            ("http://a.example", "a.example:80", "a.example"),
+            ("http://a.example:8080/", "a.example:8080", "a.example:8080"),
+            ("http://[::1]:8080", "[::1]:8080", "[::1]:8080"),
+        ] {
+            let target = read(upstream).unwrap();
+            assert_eq!(
+                (&*target.address, target.authority.as_str()),
+                (address, authority)
+            );
+            assert_eq!(target.host_header, authority);
+        }
+        for (upstream, says) in [
+            (
+                "a.example",
+                "upstream `a.example`: relative URL without a base",
+            ),
+            ("http://a.example/v1", "give scheme, host and port only"),
+            ("http://a.example?x=1", "give scheme, host and port only"),
+            ("ftp://a.example", "must start with `http://` or `https://`"),
+        ] {
+            let error = read(upstream).unwrap_err().to_string();
+            assert!(error.contains(says), "{upstream}: {error}");
+        }
+    }
 }

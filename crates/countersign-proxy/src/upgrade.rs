@@ -10,7 +10,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
-use crate::Exchange;
+use crate::exchange::Exchange;
 
 /// The protocol that a request asks to change to, if it does so properly: HTTP/1.1, an `Upgrade`
 /// header and the word in `Connection` (RFC 9110 section 7.8). Another HTTP is not carried: its

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
 
-use crate::{CertificateFiles, Error};
+use crate::{error::Error, files::CertificateFiles};
 
 /// A client that trusts these roots, and presents a certificate if there is one. Which protocols
 /// it offers (ALPN) is left to the caller.

@@ -13,7 +13,7 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use crate::Error;
+use crate::error::Error;
 
 /// The files of a certificate chain, its owner's certificate first, and of the private key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl CertificateFiles {
     /// # Errors
     /// When they cannot be used for TLS.
     pub fn check(&self) -> Result<(), Error> {
-        self.load(&crate::standard()).map(|_| ())
+        self.load(&crate::provider::standard()).map(|_| ())
     }
 
     /// Reads both files, and checks that the key is the certificate's.

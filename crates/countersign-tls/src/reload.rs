@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
-use crate::{CertificateFiles, Error};
+use crate::{error::Error, files::CertificateFiles};
 
 type Build = dyn Fn(&CertificateFiles) -> Result<ServerConfig, Error> + Send + Sync;
 
@@ -77,7 +77,7 @@ impl ReloadingServerConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{server_config, standard};
+    use crate::{provider::standard, server::server_config};
     use countersign_testca::root;
     use std::{
         fs::{self, File},

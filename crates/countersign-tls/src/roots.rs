@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustls::RootCertStore;
 
-use crate::{Error, files::certificates};
+use crate::{error::Error, files::certificates};
 
 /// The public certificate authorities, as Mozilla lists them.
 #[must_use]

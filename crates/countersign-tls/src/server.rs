@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::{ServerConfig, crypto::CryptoProvider, server::danger::ClientCertVerifier};
 
-use crate::{CertificateFiles, Error};
+use crate::{error::Error, files::CertificateFiles};
 
 /// A server with this certificate. Without a verifier it does not ask for client certificates.
 /// Which protocols it agrees to (ALPN) and how it keeps sessions is left to the caller.

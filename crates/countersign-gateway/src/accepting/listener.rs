@@ -106,7 +106,8 @@ impl Acceptor {
     /// Accepts connections until told to stop, then waits for those under way to end.
     pub(crate) async fn run(self: Arc<Self>, listener: TcpListener) {
         let acceptor = Arc::clone(&self);
-        // The future owns the listener: once told to stop, new clients are refused, not left waiting.
+        // The future owns the listener: once told to stop, new clients are refused, not left
+        // waiting.
         let accepting = async move {
             loop {
                 // Without a free slot, further connections wait in the kernel's queue.

@@ -46,8 +46,8 @@ impl StoresServerSessions for Sessions {
 }
 
 /// Accepts any leaf whose key the client proves to hold. Whether it is trusted is decided by the
-/// judge, for each request. A leaf that the judge can only refuse is accepted without proof, so that
-/// its client is told why over HTTP, and not by an alert.
+/// judge, for each request. A leaf that the judge can only refuse is accepted without proof, so
+/// that its client is told why over HTTP, and not by an alert.
 #[derive(Debug)]
 struct ProofOfPossession {
     algorithms: WebPkiSupportedAlgorithms,

@@ -1,5 +1,5 @@
-//! Forwarding a request. It takes the judge's verdict: without an [`Authorization`] there is no
-//! way to call it, and nothing else in the gateway reaches an upstream.
+//! Forwarding a request. It takes the judge's verdict: it cannot be called without an
+//! [`Authorization`], and nothing else in the gateway reaches an upstream.
 
 use std::{path::Path, sync::Arc};
 
@@ -22,7 +22,7 @@ pub(crate) struct Permitted<'a> {
     pub(crate) request_id: &'a HeaderValue,
 }
 
-/// A route on one thread: which requests it serves, and what its upstream is told.
+/// A route on one thread: which requests it serves, and what it sends to the upstream.
 #[derive(Debug)]
 pub(crate) struct Forwarder {
     pub(super) host: Option<String>,
@@ -92,7 +92,8 @@ impl Forwarder {
         Ok(response.map_err(refused))
     }
 
-    /// Tells the upstream who is calling. Whatever the client said about that is gone already.
+    /// Tells the upstream who is calling. Whatever the client claimed about that was removed
+    /// before.
     fn set_identity_headers(&self, permitted: &Permitted<'_>, headers: &mut HeaderMap) {
         match &self.authorization {
             AuthorizationHeader::Pass => {}
@@ -103,7 +104,7 @@ impl Forwarder {
                 headers.insert(AUTHORIZATION, value.clone());
             }
         }
-        // Before the identity: no configured header may stand in its place.
+        // Before the identity, so that no configured header can replace it.
         for (name, value) in &self.extra {
             headers.insert(name.clone(), value.clone());
         }

@@ -32,7 +32,8 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// An upper bound of its bytes in a batch, its chain included: base 64 makes four bytes of three.
+    /// An upper bound of its bytes in a batch, its chain included: base 64 makes four bytes of
+    /// three.
     fn bytes_in_batch(&self) -> usize {
         let certificates = self.chain.presented.judged().len();
         OBSERVATION_BYTES + CHAIN_BYTES + 8 * certificates + self.chain.bytes().div_ceil(3) * 4

@@ -1,5 +1,5 @@
-//! The operator's listener: health, readiness, metrics, and why a request was refused. It is not for
-//! the open network.
+//! The operator's listener: health, readiness, metrics, and why a request was refused. It is not
+//! for the open network.
 
 use std::{convert::Infallible, sync::Arc, sync::atomic::Ordering};
 

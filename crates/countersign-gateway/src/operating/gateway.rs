@@ -43,7 +43,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts a gateway: binds, loads the last good bundle, and serves on threads of its own.
-    /// The two random numbers are where its own id and its request ids come from.
+    /// Its own id and its request ids are made from the two random numbers.
     ///
     /// # Errors
     /// When the configuration, a file or a port cannot be used; then nothing is left running.
@@ -140,8 +140,8 @@ impl Gateway {
         let _ = ready.wait_for(|ready| *ready).await;
     }
 
-    /// Stops: no new connection is accepted, and those under way get the drain timeout to end. Blocks
-    /// until all is over.
+    /// Stops: no new connection is accepted, and those under way get the drain timeout to end.
+    /// Blocks until all is over.
     pub fn stop(self) {
         self.stop.cancel();
         self.threads.into_iter().for_each(join);

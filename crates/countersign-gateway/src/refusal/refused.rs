@@ -83,14 +83,14 @@ pub(super) fn findings(denial: &Denial) -> String {
     findings.join("; ")
 }
 
-/// What a client is told: never which anchors there are.
+/// The message for the client. It never says which anchors are active.
 const fn sentence(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::InvalidApiKey => {
             "No valid API key was given. Send a key of the project as `Authorization: Bearer KEY`."
         }
         ErrorCode::CertificateRequired => {
-            "This project asks for a client certificate and none was presented. Present one in the TLS handshake."
+            "This project requires a client certificate and none was presented. Present one in the TLS handshake."
         }
         ErrorCode::InvalidCertificate => {
             "The client certificate cannot be used: it cannot be read, or it has no Authority Key Identifier."
@@ -99,21 +99,19 @@ const fn sentence(code: ErrorCode) -> &'static str {
             "The client certificate does not verify against the certificates that are active here."
         }
         ErrorCode::CertificateAttributeVerificationFailed => {
-            "The client certificate verifies, and its attributes are not among those accepted here."
+            "The client certificate verifies, but its attributes are not accepted here."
         }
         ErrorCode::AuthenticationTemporarilyUnavailable => {
-            "The client certificate cannot be judged just now. Try again."
+            "The client certificate cannot be checked right now. Try again."
         }
-        ErrorCode::NotFound => "Nothing is served at this host and path.",
-        ErrorCode::MethodNotAllowed => "This method is not served here.",
-        ErrorCode::BadRequest => "The request is not well formed.",
+        ErrorCode::NotFound => "No route serves this host and path.",
+        ErrorCode::MethodNotAllowed => "This method is not supported.",
+        ErrorCode::BadRequest => "The request is malformed.",
         ErrorCode::UpstreamUnavailable => {
-            "The upstream could not be reached or broke its answer off."
+            "The upstream could not be reached, or its response broke off."
         }
-        ErrorCode::UpstreamTimeout => "The upstream did not answer in time.",
-        ErrorCode::Overloaded => {
-            "More is asked of this gateway than it takes on at once. Try again."
-        }
+        ErrorCode::UpstreamTimeout => "The upstream did not respond in time.",
+        ErrorCode::Overloaded => "This gateway is overloaded. Try again.",
         _ => "The request could not be served.",
     }
 }

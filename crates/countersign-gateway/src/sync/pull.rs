@@ -1,6 +1,6 @@
 //! Pulling bundles: on the control plane's signal and on a timer; compile beside what is enforced,
-//! swap in one step, wait until every thread has judged its live streams again, and only then report
-//! the new revision.
+//! swap in one step, wait until every thread has judged its live streams again, and only then
+//! report the new revision.
 
 use std::{
     sync::{
@@ -23,9 +23,9 @@ use crate::shared::Shared;
 /// lost, the bundle is read again after so long.
 const WAIT: Duration = Duration::from_secs(20);
 /// How long to wait between failed attempts: from this, doubling, to that; and up to twice as long,
-/// at random, so that gateways do not all come back at once.
+/// at random, so that gateways do not all retry at the same time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long the threads may take to judge their live streams again before the revision is reported
 /// all the same.
 const ENFORCE_LIMIT: Duration = Duration::from_secs(5);
@@ -93,8 +93,8 @@ impl Sync {
         Ok(())
     }
 
-    /// Called only once the bundle is enforced. Until then, requests to a gateway without a bundle are
-    /// told to try again, and not that their key is unknown.
+    /// Called only once the bundle is enforced. Until then, requests to a gateway without a bundle
+    /// are told to try again, and not that their key is unknown.
     fn note_contact(&self) {
         let now = self.shared.now();
         self.shared.last_contact.store(now, Ordering::Release);

@@ -167,8 +167,8 @@ impl PermittedChains {
 
     fn remember(&self, chain: (Scope, ChainDigest), authorization: Arc<Authorization>) {
         let mut chains = self.lock();
-        // Emptied, not aged: a chain that is still in use costs one judgement to come back, and
-        // connections remember their own.
+        // Cleared, and not evicted one by one: a chain that is still in use is judged once more,
+        // and open connections remember their own verdicts.
         if chains.len() >= MAX_PERMITTED {
             chains.clear();
         }

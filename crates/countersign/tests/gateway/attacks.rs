@@ -1,4 +1,4 @@
-//! Ways around the judge, and ways to hold what others need.
+//! Attacks: ways around the judge, and ways to use up what others need.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::world::{LIMIT, World};
 async fn another_http_is_not_carried_as_an_upgrade() {
     let world = World::new().await;
     for protocol in ["h2c", "websocket, h2c", "HTTP/2.0"] {
-        let mut connection = world.tls(&[]).connect(world.door()).await;
+        let mut connection = world.tls(&[]).connect(world.address()).await;
         connection
             .write(&format!(
                 "GET /v1/socket HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
@@ -35,9 +35,9 @@ async fn another_http_is_not_carried_as_an_upgrade() {
 }
 
 #[tokio::test]
-async fn management_is_judged_as_its_key_even_where_all_else_is_one_project() {
+async fn management_requests_are_judged_by_their_key_even_with_a_fixed_project() {
     let mut world = World::new().await;
-    let (_, project_leaf) = world.armed().await;
+    let (_, project_leaf) = world.with_active_ca().await;
     let operators = root("Operators CA").mint();
     let id = world.upload(&operators, None).await;
     world.activate(&Scope::Organization, &id).await;
@@ -45,11 +45,11 @@ async fn management_is_judged_as_its_key_even_where_all_else_is_one_project() {
     world.options.identity = IdentitySource::FixedProject(world.project.clone());
     world.start().await;
     let path = "/v1/organization/certificates";
-    let mut connection = world.tls(&[&project_leaf]).connect(world.door()).await;
+    let mut connection = world.tls(&[&project_leaf]).connect(world.address()).await;
     let answer = connection.get(path, &world.admin_key, "").await;
     assert_eq!(answer.code(), "certificate_verification_failed");
     let leaf = operators.leaf("operator").mint();
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     let answer = connection.get(path, &world.admin_key, "").await;
     assert_eq!(answer.json()["object"], "list");
     let answer = connection.get(path, "sk-of-the-upstream", "").await;
@@ -57,7 +57,7 @@ async fn management_is_judged_as_its_key_even_where_all_else_is_one_project() {
 }
 
 #[tokio::test]
-async fn odd_targets_reach_nothing() {
+async fn odd_request_targets_are_refused() {
     let world = World::new().await;
     let targets = [
         ("OPTIONS *", 404),
@@ -65,7 +65,7 @@ async fn odd_targets_reach_nothing() {
         ("CONNECT localhost:443", 405),
     ];
     for (target, status) in targets {
-        let mut connection = world.tls(&[]).connect(world.door()).await;
+        let mut connection = world.tls(&[]).connect(world.address()).await;
         connection
             .write(&format!(
                 "{target} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
@@ -78,12 +78,12 @@ async fn odd_targets_reach_nothing() {
 }
 
 #[tokio::test]
-async fn an_http2_client_that_says_nothing_is_closed() {
+async fn a_silent_http2_connection_is_closed() {
     let world = World::with(|options| {
         options.limits.header_timeout = Duration::from_millis(100);
     })
     .await;
-    let mut connection = world.tls(&[]).silent_http2(world.door()).await;
+    let mut connection = world.tls(&[]).silent_http2(world.address()).await;
     timeout(LIMIT, connection.rest())
         .await
         .expect("the connection to be closed");
@@ -100,22 +100,26 @@ async fn an_http2_stream_under_way_does_not_count_as_idle() {
         .header("authorization", format!("Bearer {}", world.key))
         .body(Full::<Bytes>::default())
         .unwrap();
-    let mut response = world.tls(&[]).http2(world.door(), request).await.unwrap();
+    let mut response = world
+        .tls(&[])
+        .http2(world.address(), request)
+        .await
+        .unwrap();
     response.body_mut().frame().await.unwrap().unwrap();
     let next = timeout(Duration::from_millis(1500), response.body_mut().frame()).await;
     assert!(next.is_err(), "the stream must go on");
 }
 
 #[tokio::test]
-async fn an_upload_that_outlives_its_answer_is_cut_too() {
+async fn an_upload_that_outlives_its_response_is_cut_too() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = upstream.local_addr().unwrap();
     let world = World::with(|options| {
         options.routes[0].upstream = format!("http://{address}");
     })
     .await;
-    let (id, leaf) = world.armed().await;
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let (id, leaf) = world.with_active_ca().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     connection
         .write(&format!(
             "POST /v1/early HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
@@ -150,9 +154,9 @@ async fn an_upload_that_outlives_its_answer_is_cut_too() {
 }
 
 #[tokio::test]
-async fn a_connection_whose_answer_was_chunked_serves_again() {
+async fn a_connection_is_reused_after_a_chunked_response() {
     let world = World::new().await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     let mut ports = Vec::new();
     for path in ["/v1/trailers", "/v1/chunks", "/v1/echo"] {
         let answer = connection.get(path, &world.key, "").await;
@@ -162,15 +166,15 @@ async fn a_connection_whose_answer_was_chunked_serves_again() {
 }
 
 #[tokio::test]
-async fn a_chain_of_unusual_size_is_not_kept_for_resumption() {
+async fn a_session_with_an_oversized_chain_is_not_kept_for_resumption() {
     let world = World::new().await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     let padding: Vec<_> = (0..40).map(|_| world.ca.leaf("padding").mint()).collect();
     let chain: Vec<_> = std::iter::once(&leaf).chain(&padding).collect();
     for (chain, kept) in [(&chain[..1], true), (&chain[..], false)] {
         let client = world.tls(chain);
         for resumed in [false, kept] {
-            let mut connection = client.connect(world.door()).await;
+            let mut connection = client.connect(world.address()).await;
             assert_eq!(connection.resumed(), resumed);
             let answer = connection.get("/v1/echo", &world.key, "").await;
             assert_eq!(answer.status, 200);

@@ -1,4 +1,4 @@
-//! Changes of trust reach what is under way.
+//! Changes of trust reach the requests that are under way.
 
 use std::sync::atomic::Ordering;
 
@@ -44,8 +44,8 @@ async fn replace_anchor(world: &World, old: &countersign_types::id::CertificateI
 #[tokio::test]
 async fn an_idle_connection_is_refused_at_its_next_request() {
     let world = World::new().await;
-    let (id, leaf) = world.armed().await;
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let (id, leaf) = world.with_active_ca().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     assert_eq!(connection.get("/v1/echo", &world.key, "").await.code(), "");
     replace_anchor(&world, &id).await;
     let code = connection.get("/v1/echo", &world.key, "").await.code();
@@ -55,8 +55,8 @@ async fn an_idle_connection_is_refused_at_its_next_request() {
 #[tokio::test]
 async fn a_live_stream_is_cut_when_its_anchor_goes() {
     let world = World::new().await;
-    let (id, leaf) = world.armed().await;
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let (id, leaf) = world.with_active_ca().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     open_events(&world, &mut connection).await;
     replace_anchor(&world, &id).await;
     let rest = timeout(LIMIT, connection.rest())
@@ -69,10 +69,10 @@ async fn a_live_stream_is_cut_when_its_anchor_goes() {
 }
 
 #[tokio::test]
-async fn a_live_stream_that_still_holds_is_left_alone() {
+async fn a_live_stream_that_may_still_pass_is_left_alone() {
     let world = World::new().await;
-    let (_, leaf) = world.armed().await;
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let (_, leaf) = world.with_active_ca().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     open_events(&world, &mut connection).await;
     let other = world.upload(&root("Other").mint(), None).await;
     world.activate(&world.scope(), &other).await;
@@ -83,7 +83,7 @@ async fn a_live_stream_that_still_holds_is_left_alone() {
 #[tokio::test]
 async fn a_socket_is_cut_when_its_key_is_deleted() {
     let world = World::new().await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     open_socket(&world, &mut connection).await;
     let keys = world.api.api_keys(&world.project);
     let listed = keys
@@ -99,14 +99,14 @@ async fn a_socket_is_cut_when_its_key_is_deleted() {
 #[tokio::test]
 async fn an_http2_stream_is_cut() {
     let world = World::new().await;
-    let (id, leaf) = world.armed().await;
+    let (id, leaf) = world.with_active_ca().await;
     let request = Request::get("https://localhost/v1/events")
         .header("authorization", format!("Bearer {}", world.key))
         .body(Full::<Bytes>::default())
         .unwrap();
     let mut response = world
         .tls(&[&leaf])
-        .http2(world.door(), request)
+        .http2(world.address(), request)
         .await
         .unwrap();
     let first = response.body_mut().frame().await.unwrap().unwrap();
@@ -124,8 +124,8 @@ async fn an_http2_stream_is_cut() {
 #[tokio::test]
 async fn a_request_that_waits_for_the_upstream_is_refused() {
     let world = World::new().await;
-    let (id, leaf) = world.armed().await;
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let (id, leaf) = world.with_active_ca().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     connection
         .write(&format!(
             "GET /v1/never HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
@@ -141,15 +141,15 @@ async fn a_request_that_waits_for_the_upstream_is_refused() {
 }
 
 #[tokio::test]
-async fn a_leaf_that_runs_out_ends_its_stream() {
+async fn an_expiring_leaf_ends_its_stream() {
     let world = World::new().await;
-    world.armed().await;
+    world.with_active_ca().await;
     let leaf = world
         .ca
         .leaf("short")
         .valid(0, i64::try_from(NOW + 100).unwrap())
         .mint();
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     open_events(&world, &mut connection).await;
     world.clock.store(NOW + 101, Ordering::Relaxed);
     timeout(LIMIT, connection.rest())
@@ -160,7 +160,7 @@ async fn a_leaf_that_runs_out_ends_its_stream() {
 #[tokio::test]
 async fn an_archived_project_is_closed() {
     let world = World::new().await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     let done = world.api.projects().archive(&world.project).await.unwrap();
     world.enforced(done.revision.unwrap()).await;
     assert_eq!(world.code(&[&leaf], &world.key).await, "invalid_api_key");
@@ -169,9 +169,9 @@ async fn an_archived_project_is_closed() {
 #[tokio::test]
 async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
     let mut world = World::new().await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     world.stop();
-    // A control plane that is not there.
+    // Nothing listens here.
     world.options.control_plane = "http://127.0.0.1:1/v1".to_owned();
     world.options.limits.max_bundle_age = Some(std::time::Duration::from_secs(60));
     world.gateway = Some(world.gateway_with(world.options.clone(), 8));
@@ -181,7 +181,7 @@ async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
     let code = world.code(&[&leaf], &world.key).await;
     assert_eq!(code, "authentication_temporarily_unavailable");
 
-    // What counts is when the control plane last answered, not when it last had news.
+    // What counts is when the control plane last answered, not when it last sent a change.
     world.stop();
     std::fs::write(
         world.options.data_dir.join("last_contact"),
@@ -193,7 +193,7 @@ async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
 }
 
 #[tokio::test]
-async fn a_gateway_without_any_bundle_lets_nothing_through() {
+async fn a_gateway_without_any_bundle_lets_nothing_pass() {
     let mut world = World::new().await;
     world.stop();
     std::fs::remove_dir_all(&world.options.data_dir).unwrap();
@@ -213,7 +213,7 @@ async fn a_gateway_without_any_bundle_lets_nothing_through() {
 #[tokio::test]
 async fn the_access_log_names_who_passed_and_holds_no_secret() {
     let mut world = World::new().await;
-    let (id, leaf) = world.armed().await;
+    let (id, leaf) = world.with_active_ca().await;
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
     assert_eq!(world.code(&[], &world.key).await, "certificate_required");
     let path = world.options.access_log.clone().unwrap();
@@ -230,9 +230,9 @@ async fn the_access_log_names_who_passed_and_holds_no_secret() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_what_is_under_way_end_and_refuses_what_is_new() {
+async fn a_stop_lets_requests_under_way_end_and_refuses_new_ones() {
     let mut world = World::new().await;
-    let mut upload = world.tls(&[]).connect(world.door()).await;
+    let mut upload = world.tls(&[]).connect(world.address()).await;
     upload
         .write(&format!(
             "POST /v1/echo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
@@ -240,13 +240,13 @@ async fn a_stop_lets_what_is_under_way_end_and_refuses_what_is_new() {
             world.key
         ))
         .await;
-    let mut socket = world.tls(&[]).connect(world.door()).await;
+    let mut socket = world.tls(&[]).connect(world.address()).await;
     open_socket(&world, &mut socket).await;
     let gateway = world.gateway.take().unwrap();
-    let door = gateway.address();
+    let address = gateway.address();
     let stopped = tokio::task::spawn_blocking(|| gateway.stop());
     let refused = async {
-        while TcpStream::connect(door).await.is_ok() {
+        while TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
         }
     };

@@ -1,5 +1,4 @@
-//! A client of the door: TLS with or without a certificate, and HTTP/1.1 as it stands on the wire,
-//! or HTTP/2.
+//! A client of the gateway: TLS with or without a certificate, and HTTP/1.1 byte for byte, or HTTP/2.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -25,12 +24,12 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 /// A version of TLS.
 pub(crate) type Version = &'static SupportedProtocolVersion;
 
-/// A client's TLS: kept over connections, so that sessions can be resumed.
+/// A client's TLS, shared by its connections, so that sessions can be resumed.
 #[derive(Clone)]
 pub(crate) struct Tls(Arc<ClientConfig>);
 
 impl Tls {
-    /// A client that believes `ca` and presents `chain`, leaf first, if there is one.
+    /// A client that trusts `ca` and presents `chain`, leaf first, if there is one.
     pub(crate) fn new(ca: &Minted, chain: &[&Minted]) -> Self {
         Self::of(&[&TLS13, &TLS12], ca, chain)
     }
@@ -60,7 +59,7 @@ impl Tls {
         Self(Arc::new(config))
     }
 
-    /// A client that presents whatever bytes it likes as its leaf, and signs with this key.
+    /// A client that presents any bytes as its leaf, and signs with this key.
     pub(crate) fn unchecked(version: Version, ca: &Minted, leaf: &[u8], key: &Key) -> Self {
         let Self(config) = Self::of(&[version], ca, &[]);
         let mut config = (*config).clone();
@@ -72,42 +71,42 @@ impl Tls {
         Self(Arc::new(config))
     }
 
-    pub(crate) async fn connect(&self, door: SocketAddr) -> Connection {
-        Connection(self.stream(door, b"http/1.1").await)
+    pub(crate) async fn connect(&self, gateway: SocketAddr) -> Connection {
+        Connection(self.stream(gateway, b"http/1.1").await)
     }
 
-    /// Whether the handshake is let through, which TLS 1.3 tells only afterwards.
-    pub(crate) async fn answers(&self, door: SocketAddr, key: &str) -> bool {
-        self.try_code(door, key).await.is_some()
+    /// Whether the handshake succeeds, which a TLS 1.3 client learns only from what follows.
+    pub(crate) async fn answers(&self, gateway: SocketAddr, key: &str) -> bool {
+        self.try_code(gateway, key).await.is_some()
     }
 
-    /// The code that a request on a new connection is answered with, empty for a pass; `None` when
-    /// there is no answer, whatever the reason.
-    pub(crate) async fn try_code(&self, door: SocketAddr, key: &str) -> Option<String> {
-        let mut stream = self.try_stream(door, b"http/1.1").await.ok()?;
+    /// The code of a request on a new connection, empty if it passes; `None` when there is no response,
+    /// whatever the reason.
+    pub(crate) async fn try_code(&self, gateway: SocketAddr, key: &str) -> Option<String> {
+        let mut stream = self.try_stream(gateway, b"http/1.1").await.ok()?;
         let line = format!("authorization: Bearer {key}");
         let request = format!("GET /v1/echo HTTP/1.1\r\nhost: a\r\n{line}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.ok()?;
         Some(Connection(stream).answer().await?.code())
     }
 
-    /// A connection on which HTTP/2 was agreed, and nothing was said yet.
-    pub(crate) async fn silent_http2(&self, door: SocketAddr) -> Connection {
-        Connection(self.stream(door, b"h2").await)
+    /// A connection on which HTTP/2 was agreed, and nothing was sent yet.
+    pub(crate) async fn silent_http2(&self, gateway: SocketAddr) -> Connection {
+        Connection(self.stream(gateway, b"h2").await)
     }
 
-    async fn stream(&self, door: SocketAddr, protocol: &[u8]) -> TlsStream<TcpStream> {
-        self.try_stream(door, protocol).await.unwrap()
+    async fn stream(&self, gateway: SocketAddr, protocol: &[u8]) -> TlsStream<TcpStream> {
+        self.try_stream(gateway, protocol).await.unwrap()
     }
 
     async fn try_stream(
         &self,
-        door: SocketAddr,
+        gateway: SocketAddr,
         protocol: &[u8],
     ) -> io::Result<TlsStream<TcpStream>> {
         let mut config = (*self.0).clone();
         config.alpn_protocols = vec![protocol.to_vec()];
-        let stream = TcpStream::connect(door).await?;
+        let stream = TcpStream::connect(gateway).await?;
         let name = "localhost".try_into().unwrap();
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
@@ -117,10 +116,10 @@ impl Tls {
     /// One HTTP/2 request on a connection of its own.
     pub(crate) async fn http2(
         &self,
-        door: SocketAddr,
+        gateway: SocketAddr,
         request: Request<Full<Bytes>>,
     ) -> hyper::Result<Response<Incoming>> {
-        let stream = self.stream(door, b"h2").await;
+        let stream = self.stream(gateway, b"h2").await;
         let (mut sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         tokio::spawn(connection);
@@ -131,7 +130,7 @@ impl Tls {
 /// An HTTP/1.1 connection, byte for byte.
 pub(crate) struct Connection(TlsStream<TcpStream>);
 
-/// An answer: its status, its head as it came, and its body.
+/// A response: its status, its head as received, and its body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -177,7 +176,7 @@ impl Connection {
         self.try_get(path, key, lines).await.expect("an answer")
     }
 
-    /// The same; `None` when the answer is cut.
+    /// The same; `None` when the response is cut.
     pub(crate) async fn try_get(&mut self, path: &str, key: &str, lines: &str) -> Option<Answer> {
         self.write(&format!(
             "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n{lines}\r\n"
@@ -186,7 +185,7 @@ impl Connection {
         self.answer().await
     }
 
-    /// Reads an answer to its end; `None` when the connection is closed instead.
+    /// Reads a response to its end; `None` when the connection is closed instead.
     pub(crate) async fn answer(&mut self) -> Option<Answer> {
         let mut answer = self.head().await?;
         if answer.header("transfer-encoding") == Some("chunked") {
@@ -207,7 +206,7 @@ impl Connection {
         Some(answer)
     }
 
-    /// Reads the head of an answer.
+    /// Reads the head of a response.
     pub(crate) async fn head(&mut self) -> Option<Answer> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -243,7 +242,7 @@ impl Connection {
         String::from_utf8(line).ok()
     }
 
-    /// Reads until the other side closes; what came.
+    /// Everything until the other side closes.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         read_all(&mut self.0).await
     }
@@ -258,7 +257,7 @@ impl Connection {
 
 async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // A connection that is cut ends in an error or in silence: both are the end.
+    // A connection that is cut ends with an error or without one.
     let _ = stream.read_to_end(&mut bytes).await;
     bytes
 }

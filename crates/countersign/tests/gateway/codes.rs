@@ -1,4 +1,4 @@
-//! Every code of the table, provoked, and what lies between them.
+//! Every error code of the gateway, and the cases next to them.
 
 use std::sync::atomic::Ordering;
 
@@ -20,7 +20,7 @@ async fn the_main_job() {
         "",
         "open before anything is active"
     );
-    let (id, leaf) = world.armed().await;
+    let (id, leaf) = world.with_active_ca().await;
     assert_eq!(world.code(&[], &world.key).await, "certificate_required");
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
     let other = root("Client CA").mint();
@@ -34,18 +34,18 @@ async fn the_main_job() {
 }
 
 #[tokio::test]
-async fn a_key_that_opens_nothing() {
+async fn a_key_that_gives_no_access() {
     let world = World::new().await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     for key in ["", "sk-svcacct-unknown", "nonsense nonsense"] {
         assert_eq!(world.code(&[&leaf], key).await, "invalid_api_key", "{key}");
     }
-    // An admin key opens the management paths and nothing else.
+    // An admin key is for the management paths and nothing else.
     assert_eq!(
         world.code(&[&leaf], &world.admin_key).await,
         "invalid_api_key"
     );
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     connection
         .write("GET /v1/echo HTTP/1.1\r\nhost: a\r\n\r\n")
         .await;
@@ -59,7 +59,7 @@ async fn a_key_that_opens_nothing() {
 #[tokio::test]
 async fn leaves_with_one_defect() {
     let world = World::new().await;
-    world.armed().await;
+    world.with_active_ca().await;
     let cases = [
         (world.ca.leaf("a").no_aki().mint(), "invalid_certificate"),
         (
@@ -75,15 +75,15 @@ async fn leaves_with_one_defect() {
             "certificate_verification_failed",
         ),
     ];
-    for (place, (leaf, code)) in cases.iter().enumerate() {
-        assert_eq!(world.code(&[leaf], &world.key).await, *code, "case {place}");
+    for (index, (leaf, code)) in cases.iter().enumerate() {
+        assert_eq!(world.code(&[leaf], &world.key).await, *code, "case {index}");
     }
 }
 
 #[tokio::test]
-async fn a_leaf_that_tls_cannot_read_is_refused_in_http() {
+async fn a_leaf_that_tls_cannot_read_is_refused_over_http() {
     let world = World::new().await;
-    let (_, good) = world.armed().await;
+    let (_, good) = world.with_active_ca().await;
     let unknown = world
         .ca
         .leaf("a")
@@ -102,7 +102,7 @@ async fn a_leaf_that_tls_cannot_read_is_refused_in_http() {
                 unknown.key()
             };
             let client = Tls::unchecked(version, &world.server_ca, leaf, key);
-            let mut connection = client.connect(world.door()).await;
+            let mut connection = client.connect(world.address()).await;
             let answer = connection.get("/v1/echo", &world.key, "").await;
             assert_eq!(answer.code(), code, "{version:?}");
         }
@@ -110,14 +110,14 @@ async fn a_leaf_that_tls_cannot_read_is_refused_in_http() {
 }
 
 #[tokio::test]
-async fn a_leaf_without_its_key_ends_in_the_handshake() {
+async fn a_leaf_without_its_key_fails_the_handshake() {
     let world = World::new().await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     let stranger = world.ca.leaf("a").mint();
     for version in [&TLS12, &TLS13] {
         let client = Tls::unchecked(version, &world.server_ca, leaf.der(), stranger.key());
         assert!(
-            !client.answers(world.door(), &world.key).await,
+            !client.answers(world.address(), &world.key).await,
             "{version:?}"
         );
     }
@@ -126,7 +126,7 @@ async fn a_leaf_without_its_key_ends_in_the_handshake() {
 #[tokio::test]
 async fn an_intermediate_is_followed_and_an_expired_one_is_not() {
     let world = World::new().await;
-    world.armed().await;
+    world.with_active_ca().await;
     let good = world.ca.intermediate("Issuing").mint();
     let leaf = good.leaf("a").mint();
     assert_eq!(world.code(&[&leaf, &good], &world.key).await, "");
@@ -143,7 +143,7 @@ async fn an_intermediate_is_followed_and_an_expired_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_policy_has_the_last_word() {
+async fn a_policy_decides_last() {
     let world = World::new().await;
     let policy = "subject.organizational_unit == \"Production\"";
     let id = world.upload(&world.ca, Some(policy)).await;
@@ -159,7 +159,7 @@ async fn a_policy_has_the_last_word() {
         .attribute(oid::ORGANIZATIONAL_UNIT, "Test")
         .mint();
     assert_eq!(world.code(&[&right], &world.key).await, "");
-    let mut connection = world.tls(&[&wrong]).connect(world.door()).await;
+    let mut connection = world.tls(&[&wrong]).connect(world.address()).await;
     let answer = connection.get("/v1/echo", &world.key, "").await;
     assert_eq!(answer.status, 403);
     assert_eq!(answer.code(), "certificate_attribute_verification_failed");
@@ -173,7 +173,7 @@ async fn a_policy_that_cannot_be_evaluated_is_a_503_with_retry_after() {
         .await;
     world.activate(&world.scope(), &id).await;
     let leaf = world.ca.leaf("no names").mint();
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     let answer = connection.get("/v1/echo", &world.key, "").await;
     assert_eq!(answer.code(), "authentication_temporarily_unavailable");
     assert_eq!(
@@ -185,13 +185,13 @@ async fn a_policy_that_cannot_be_evaluated_is_a_503_with_retry_after() {
 #[tokio::test]
 async fn projects_have_their_own_anchors_and_organization_anchors_serve_all() {
     let world = World::new().await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     let (_, other_key) = make_project(&world.api, "beta").await;
     world.enforced(world.store.revision().await.unwrap()).await;
     assert_eq!(
         world.code(&[], &other_key).await,
         "",
-        "another project is not armed"
+        "no anchor is active for another project"
     );
     let organization_ca = root("Organization CA").mint();
     let id = world.upload(&organization_ca, None).await;
@@ -208,11 +208,11 @@ async fn projects_have_their_own_anchors_and_organization_anchors_serve_all() {
 }
 
 #[tokio::test]
-async fn the_answer_names_the_request_and_no_anchor() {
+async fn the_response_names_the_request_and_no_anchor() {
     let world = World::new().await;
-    let (id, _) = world.armed().await;
+    let (id, _) = world.with_active_ca().await;
     let stranger = root("Other").mint().leaf("a").mint();
-    let mut connection = world.tls(&[&stranger]).connect(world.door()).await;
+    let mut connection = world.tls(&[&stranger]).connect(world.address()).await;
     let answer = connection.get("/v1/echo", &world.key, "").await;
     let request_id = answer.header("x-request-id").unwrap().to_owned();
     let text = String::from_utf8(answer.body.clone()).unwrap();
@@ -222,24 +222,27 @@ async fn the_answer_names_the_request_and_no_anchor() {
     );
 
     let operator = world.gateway.as_ref().unwrap().admin_address().unwrap();
-    let story = plain_get(operator, &format!("/denials/{request_id}")).await;
-    let story: serde_json::Value = serde_json::from_str(&story).unwrap();
-    assert_eq!(story["code"], "certificate_verification_failed");
-    assert!(story["trace"].to_string().contains(id.as_str()), "{story}");
-    assert!(!story.to_string().contains(&world.key));
+    let explanation = plain_get(operator, &format!("/denials/{request_id}")).await;
+    let explanation: serde_json::Value = serde_json::from_str(&explanation).unwrap();
+    assert_eq!(explanation["code"], "certificate_verification_failed");
+    assert!(
+        explanation["trace"].to_string().contains(id.as_str()),
+        "{explanation}"
+    );
+    assert!(!explanation.to_string().contains(&world.key));
 }
 
 #[tokio::test]
-async fn tls_1_2_and_1_3_new_and_resumed_sessions_are_judged_alike() {
+async fn tls_1_2_and_1_3_new_and_resumed_sessions_get_the_same_verdict() {
     let world = World::new().await;
-    let (id, leaf) = world.armed().await;
+    let (id, leaf) = world.with_active_ca().await;
     let clients = [
         crate::client::Tls::new(&world.server_ca, &[&leaf]),
         crate::client::Tls::tls12(&world.server_ca, &[&leaf]),
     ];
     for client in &clients {
         for _ in 0..2 {
-            let mut connection = client.connect(world.door()).await;
+            let mut connection = client.connect(world.address()).await;
             assert_eq!(connection.get("/v1/echo", &world.key, "").await.code(), "");
         }
     }
@@ -248,7 +251,7 @@ async fn tls_1_2_and_1_3_new_and_resumed_sessions_are_judged_alike() {
     world.activate(&world.scope(), &other_id).await;
     world.deactivate(&world.scope(), &id).await;
     for client in &clients {
-        let mut connection = client.connect(world.door()).await;
+        let mut connection = client.connect(world.address()).await;
         let code = connection.get("/v1/echo", &world.key, "").await.code();
         assert!(
             connection.resumed(),
@@ -259,15 +262,15 @@ async fn tls_1_2_and_1_3_new_and_resumed_sessions_are_judged_alike() {
 }
 
 #[tokio::test]
-async fn a_leaf_that_runs_out_is_refused_on_the_connection_that_it_opened() {
+async fn an_expired_leaf_is_refused_on_the_connection_that_it_opened() {
     let world = World::new().await;
-    world.armed().await;
+    world.with_active_ca().await;
     let leaf = world
         .ca
         .leaf("short")
         .valid(0, i64::try_from(NOW + 100).unwrap())
         .mint();
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     assert_eq!(connection.get("/v1/echo", &world.key, "").await.code(), "");
     world.clock.store(NOW + 101, Ordering::Relaxed);
     let code = connection.get("/v1/echo", &world.key, "").await.code();

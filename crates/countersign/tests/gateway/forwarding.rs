@@ -1,4 +1,4 @@
-//! What goes through, what is put on and what is taken off.
+//! Forwarding: what passes, what is added and what is removed.
 
 use bytes::Bytes;
 use countersign_gateway::options::{Authorization, IdentitySource};
@@ -13,10 +13,10 @@ const SPOOF: &str = "x-countersign-project: proj_evil\r\nX-Countersign-Key: key_
     x-forwarded-client-cert: Hash=0\r\nconnection: x-countersign-leaf-sha256\r\n";
 
 #[tokio::test]
-async fn the_upstream_is_told_who_calls_and_nobody_else_can_say() {
+async fn the_upstream_learns_who_calls_from_the_gateway_alone() {
     let world = World::new().await;
-    let (id, leaf) = world.armed().await;
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let (id, leaf) = world.with_active_ca().await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     let answer = connection.get("/v1/echo?a=1", &world.key, SPOOF).await;
     let echo = answer.json();
     let headers = &echo["headers"];
@@ -51,9 +51,9 @@ async fn the_upstream_is_told_who_calls_and_nobody_else_can_say() {
 }
 
 #[tokio::test]
-async fn trailers_claim_no_identity_either() {
+async fn trailers_cannot_claim_an_identity_either() {
     let world = World::new().await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     connection
         .write(&format!(
             "POST /v1/echo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
@@ -70,7 +70,7 @@ async fn trailers_claim_no_identity_either() {
 #[tokio::test]
 async fn a_get_keeps_its_body() {
     let world = World::new().await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     for framing in [
         "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         "content-length: 5\r\n\r\nhello",
@@ -86,7 +86,7 @@ async fn a_get_keeps_its_body() {
 }
 
 #[tokio::test]
-async fn the_lines_of_an_http2_cookie_reach_an_http1_upstream_as_one() {
+async fn cookie_lines_of_http2_reach_an_http1_upstream_as_one() {
     let world = World::new().await;
     let request = Request::get("https://localhost/v1/echo")
         .header("authorization", format!("Bearer {}", world.key))
@@ -94,16 +94,20 @@ async fn the_lines_of_an_http2_cookie_reach_an_http1_upstream_as_one() {
         .header("cookie", "b=2")
         .body(Full::default())
         .unwrap();
-    let response = world.tls(&[]).http2(world.door(), request).await.unwrap();
+    let response = world
+        .tls(&[])
+        .http2(world.address(), request)
+        .await
+        .unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let echo: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(echo["headers"]["cookie"], serde_json::json!(["a=1; b=2"]));
 }
 
 #[tokio::test]
-async fn http2_clients_are_served_and_stripped_alike() {
+async fn http2_requests_lose_reserved_headers_too() {
     let world = World::new().await;
-    let (id, leaf) = world.armed().await;
+    let (id, leaf) = world.with_active_ca().await;
     let request = Request::post("https://localhost/v1/echo")
         .header("authorization", format!("Bearer {}", world.key))
         .header("x-countersign-project", "proj_evil")
@@ -111,7 +115,7 @@ async fn http2_clients_are_served_and_stripped_alike() {
         .unwrap();
     let response = world
         .tls(&[&leaf])
-        .http2(world.door(), request)
+        .http2(world.address(), request)
         .await
         .unwrap();
     assert_eq!(response.status(), 200);
@@ -123,9 +127,9 @@ async fn http2_clients_are_served_and_stripped_alike() {
 }
 
 #[tokio::test]
-async fn the_bearer_is_dropped_or_replaced_where_the_route_says_so() {
+async fn a_route_can_drop_or_replace_the_bearer_key() {
     let world = World::with(|options| options.routes[0].authorization = Authorization::Drop).await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     let echo = connection.get("/v1/echo", &world.key, "").await.json();
     assert!(echo["headers"].get("authorization").is_none());
 
@@ -136,15 +140,15 @@ async fn the_bearer_is_dropped_or_replaced_where_the_route_says_so() {
         options.routes[0].authorization = Authorization::ReplaceFromFile(file);
     })
     .await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     let echo = connection.get("/v1/echo", &world.key, "").await.json();
     assert_eq!(echo["headers"]["authorization"][0], "Bearer sk-upstream");
 }
 
 #[tokio::test]
-async fn a_fixed_project_needs_no_key_of_ours() {
+async fn a_fixed_project_needs_no_key() {
     let mut world = World::new().await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     world.stop();
     world.options.identity = IdentitySource::FixedProject(world.project.clone());
     world.start().await;
@@ -156,9 +160,9 @@ async fn a_fixed_project_needs_no_key_of_ours() {
 }
 
 #[tokio::test]
-async fn large_bodies_stream_and_connections_are_used_again() {
+async fn large_bodies_stream_and_connections_are_reused() {
     let world = World::new().await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     for _ in 0..3 {
         assert_eq!(
             connection.get("/v1/large", &world.key, "").await.body.len(),
@@ -171,7 +175,7 @@ async fn large_bodies_stream_and_connections_are_used_again() {
 #[tokio::test]
 async fn an_upgrade_is_carried_both_ways() {
     let world = World::new().await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     connection
         .write(&format!(
             "GET /v1/socket HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
@@ -202,7 +206,7 @@ async fn shapes_that_two_servers_read_differently_are_refused() {
         "GET /v1/echo HTTP/1.1\r\nhost : a\r\n",
     ];
     for head in heads {
-        let mut connection = world.tls(&[]).connect(world.door()).await;
+        let mut connection = world.tls(&[]).connect(world.address()).await;
         connection
             .write(&format!(
                 "{head}authorization: Bearer {}\r\n\r\n",
@@ -217,7 +221,7 @@ async fn shapes_that_two_servers_read_differently_are_refused() {
 #[tokio::test]
 async fn both_lengths_at_once_never_reach_the_upstream_as_two_requests() {
     let world = World::new().await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     connection
         .write(&format!(
             "POST /v1/echo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
@@ -240,12 +244,12 @@ async fn both_lengths_at_once_never_reach_the_upstream_as_two_requests() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_down_is_a_502_in_our_envelope() {
+async fn an_upstream_that_is_down_is_a_502_in_the_error_envelope() {
     let world = World::with(|options| {
         options.routes[0].upstream = "http://127.0.0.1:1".to_owned();
     })
     .await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     let answer = connection.get("/v1/echo", &world.key, "").await;
     assert_eq!(
         (answer.status, answer.code().as_str()),
@@ -260,7 +264,7 @@ async fn an_upstream_that_is_slow_is_a_504() {
         options.limits.response_timeout = std::time::Duration::from_millis(50);
     })
     .await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     let answer = connection.get("/v1/never", &world.key, "").await;
     assert_eq!(
         (answer.status, answer.code().as_str()),
@@ -269,9 +273,9 @@ async fn an_upstream_that_is_slow_is_a_504() {
 }
 
 #[tokio::test]
-async fn management_goes_to_the_control_plane_judged_like_any_request() {
+async fn management_requests_are_judged_like_any_other_and_go_to_the_control_plane() {
     let world = World::new().await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     let answer = connection
         .get("/v1/organization/certificates", &world.admin_key, "")
         .await;
@@ -285,7 +289,7 @@ async fn management_goes_to_the_control_plane_judged_like_any_request() {
         .await;
     assert_eq!(answer.code(), "certificate_required");
     let leaf = world.ca.leaf("operator").mint();
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     let answer = connection
         .get("/v1/organization/certificates", &world.admin_key, "")
         .await;

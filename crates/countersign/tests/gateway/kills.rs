@@ -1,5 +1,5 @@
-//! Random changes while gateways, control planes and PostgreSQL are killed: no answer is one that
-//! no trust set of that moment gives, and none goes back behind what its gateway had reported.
+//! Random changes while gateways, control planes and PostgreSQL are killed: every response follows
+//! from a trust set that was in force at the time, and no gateway goes back behind what it reported.
 //! `COUNTERSIGN_KILL_STEPS` says how many changes.
 
 use std::{
@@ -29,7 +29,7 @@ use crate::{
     world::{LIMIT, make_project},
 };
 
-/// As many control planes, each with one gateway.
+/// How many control planes there are, each with one gateway.
 const NODES: usize = 2;
 
 /// What the gateways may enforce: every state so far, the next one from before it is asked for.
@@ -37,31 +37,31 @@ struct History {
     states: Vec<Model>,
     /// By gateway: the first state that it may be in, after its answers so far.
     first: [usize; NODES],
-    /// The state that every gateway has reported, and so kept on its disk.
+    /// The state that every gateway has reported, and so stored on its disk.
     kept: usize,
-    /// By gateway: how many answers were held against the model.
+    /// By gateway: how many responses were checked against the model.
     answers: [usize; NODES],
 }
 
 impl History {
-    /// Holds an answer against the model. A gateway goes from state to later state, so the first
-    /// one that gives this answer leaves the most open. `asked_from` is where it may have been when
-    /// it was asked.
-    fn hold(&mut self, door: usize, asked_from: usize, leaf: Option<usize>, code: &str) {
-        self.answers[door] += 1;
-        // It has nothing to judge by just now, and lets nobody in.
+    /// Checks a response against the model. A gateway only goes from a state to a later one, so the
+    /// first state that gives this response leaves most possibilities open. `asked_from` is the state
+    /// that it may have been in when it was asked.
+    fn check(&mut self, gateway: usize, asked_from: usize, leaf: Option<usize>, code: &str) {
+        self.answers[gateway] += 1;
+        // It has no bundle just now, and lets nobody pass.
         if code == "authentication_temporarily_unavailable" {
             return;
         }
-        let from = asked_from.min(self.first[door]);
+        let from = asked_from.min(self.first[gateway]);
         let gives = |state: &Model| state.code(leaf) == code;
         let fits = self.states[from..].iter().position(gives);
         assert!(
             fits.is_some(),
-            "door {door}, leaf {leaf:?}: `{code}` fits no state from {from} on"
+            "gateway {gateway}, leaf {leaf:?}: `{code}` fits no state from {from} on"
         );
         let ahead = fits.unwrap();
-        self.first[door] = self.first[door].max(from + ahead);
+        self.first[gateway] = self.first[gateway].max(from + ahead);
     }
 }
 
@@ -71,7 +71,7 @@ struct Running {
     restart: String,
     addresses: [(SocketAddr, SocketAddr); NODES],
     planes: Vec<Option<Process>>,
-    doors: Vec<Option<Process>>,
+    gateways: Vec<Option<Process>>,
     history: Arc<Mutex<History>>,
     dice: Dice,
 }
@@ -87,13 +87,13 @@ impl Running {
                 self.planes[at] = Some(self.deployment.plane(plane));
             }
             1 => {
-                self.doors[at] = None;
+                self.gateways[at] = None;
                 {
-                    // What it enforced a moment ago may not have been on its disk yet.
+                    // What it last enforced may not have been on its disk yet.
                     let mut history = lock(&self.history);
                     history.first[at] = history.kept;
                 }
-                self.doors[at] = Some(self.deployment.door(at));
+                self.gateways[at] = Some(self.deployment.gateway(at));
             }
             2 => shell(&self.deployment.directory, &self.restart),
             _ => {}
@@ -103,12 +103,12 @@ impl Running {
 
 /// Who asks and who changes.
 struct Scene {
-    doors: [SocketAddr; NODES],
+    gateways: [SocketAddr; NODES],
     clients: Vec<Client>,
     project: ProjectId,
     key: String,
     ids: Vec<CertificateId>,
-    /// By what is presented: nothing, a leaf of each anchor, and a stranger's.
+    /// By what is presented: nothing, a leaf of each anchor, and one of an unknown CA.
     callers: Arc<Vec<(Option<usize>, Tls)>>,
     history: Arc<Mutex<History>>,
 }
@@ -152,7 +152,7 @@ impl Scene {
         };
         let history = Arc::new(Mutex::new(history));
         let scene = Self {
-            doors: addresses.map(|(_, door)| door),
+            gateways: addresses.map(|(_, gateway)| gateway),
             clients,
             project,
             key,
@@ -160,9 +160,9 @@ impl Scene {
             callers: Arc::new(callers),
             history: Arc::clone(&history),
         };
-        let doors = (0..NODES).map(|at| Some(deployment.door(at)));
+        let gateways = (0..NODES).map(|at| Some(deployment.gateway(at)));
         let running = Running {
-            doors: doors.collect(),
+            gateways: gateways.collect(),
             planes: running.into(),
             deployment: Arc::new(deployment),
             restart,
@@ -174,15 +174,15 @@ impl Scene {
     }
 
     /// Asks at a gateway, one request after another, until told to stop.
-    fn ask_on(&self, door: usize, stop: Arc<AtomicBool>) -> JoinHandle<()> {
-        let (address, key) = (self.doors[door], self.key.clone());
+    fn ask_on(&self, gateway: usize, stop: Arc<AtomicBool>) -> JoinHandle<()> {
+        let (address, key) = (self.gateways[gateway], self.key.clone());
         let (callers, history) = (Arc::clone(&self.callers), Arc::clone(&self.history));
         tokio::spawn(async move {
             while !stop.load(Ordering::Relaxed) {
                 for (leaf, tls) in callers.iter() {
-                    let from = lock(&history).first[door];
+                    let from = lock(&history).first[gateway];
                     match tls.try_code(address, &key).await {
-                        Some(code) => lock(&history).hold(door, from, *leaf, &code),
+                        Some(code) => lock(&history).check(gateway, from, *leaf, &code),
                         None => tokio::task::yield_now().await,
                     }
                 }
@@ -223,16 +223,16 @@ impl Scene {
             .expect("the change to be acknowledged")
     }
 
-    /// Waits until every gateway reports a revision: from there on it answers as things are.
+    /// Waits until every gateway reports a revision: from then on it enforces the current state.
     async fn settle(&self, revision: u64) {
         let reached = async {
             loop {
                 let Ok(known) = self.clients[0].countersign().gateways().await else {
                     continue;
                 };
-                // One that was killed is listed for a while, beside the one that took its place.
-                let enforced = |door: usize| {
-                    let name = format!("door-{door}");
+                // One that was killed is listed for a while, beside its replacement.
+                let enforced = |gateway: usize| {
+                    let name = format!("gateway-{gateway}");
                     let same = known.gateways.iter().filter(|each| each.name == name);
                     same.map(|each| each.revision).max() >= Some(revision)
                 };
@@ -276,7 +276,7 @@ async fn deployment() -> Option<(Deployment, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_answer_is_of_a_trust_set_that_never_was() {
+async fn every_response_follows_from_a_trust_set_that_was_in_force() {
     let Some((deployment, restart)) = deployment().await else {
         return;
     };
@@ -290,7 +290,7 @@ async fn no_answer_is_of_a_trust_set_that_never_was() {
     let steps: usize = steps.map_or(12, |count| count.parse().unwrap());
     let mut dice = Dice(20_261_125);
     for step in 0..steps {
-        // The change and the kill meet as they may.
+        // How the change and the kill overlap is left to chance.
         let killing = spawn_blocking(move || {
             running.kill();
             running

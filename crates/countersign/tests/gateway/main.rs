@@ -1,4 +1,4 @@
-//! The door, end to end: a real control plane, a real gateway, real TLS and a real upstream, all in
+//! The gateway, end to end: a real control plane, a real gateway, real TLS and a real upstream, all in
 //! this process and all over sockets.
 
 #![expect(
@@ -6,7 +6,7 @@
     clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "what goes wrong while a test sets its scene should stop it"
+    reason = "what goes wrong during set-up should stop the test"
 )]
 
 mod attacks;

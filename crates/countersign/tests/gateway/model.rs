@@ -1,6 +1,6 @@
-//! Random changes under load, every answer held against a model: a request that overlaps a change
-//! may be answered as before or as after it, any other only as it is now. Gateways come and go
-//! meanwhile.
+//! Random changes under load, with every response checked against a model: a request that overlaps a
+//! change may be treated as before it or as after it, any other only as after it. Gateways stop and
+//! start meanwhile.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// The code that a leaf of this CA (or none at all) is answered with.
+    /// The code for a leaf of this CA, or for no leaf at all.
     pub(crate) fn code(&self, leaf: Option<usize>) -> &'static str {
         if self.project.is_empty() && self.organization.is_empty() {
             return "";
@@ -86,14 +86,14 @@ impl Cast {
 }
 
 #[tokio::test]
-async fn every_answer_is_one_that_the_model_allows() {
+async fn every_response_is_one_that_the_model_allows() {
     let mut world = World::new().await;
     let cast = cast(&world).await;
     let mut model = Model::default();
     let mut dice = Dice(20_261_123);
     for step in 0..STEPS {
         if dice.roll(8) == 0 {
-            // A gateway that ends and starts again takes up what it kept, then what is true.
+            // A gateway that restarts enforces what it stored, then the current state.
             world.stop();
             world.start().await;
         }
@@ -122,7 +122,7 @@ async fn every_answer_is_one_that_the_model_allows() {
         let ((), answers) = tokio::join!(change, meanwhile);
         for (leaf, code) in answers {
             let allowed = [model.code(leaf), next.code(leaf)];
-            // Cut is only what passed before and no longer does.
+            // Only what passed before and no longer does may be cut.
             let right = match &code {
                 Some(code) => allowed.contains(&code.as_str()),
                 None => allowed[0].is_empty() && !allowed[1].is_empty(),

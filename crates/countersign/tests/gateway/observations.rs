@@ -1,5 +1,4 @@
-//! What the gateway saw reaches the control plane: every request once, whatever happens between
-//! them.
+//! Observations reach the control plane: every request exactly once, whatever happens in between.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -26,7 +25,7 @@ use crate::{
     world::{LIMIT, World, make_project},
 };
 
-/// So long that only the end of the gateway comes before it.
+/// Long enough that the gateway stops first.
 const NEVER: Duration = Duration::from_secs(100_000);
 
 /// Who called with what, and how often: key, leaf (empty for none), and the code of the latest.
@@ -40,7 +39,7 @@ async fn observed(every: Duration) -> World {
     .await
 }
 
-/// A world with a tap before its control plane.
+/// A world with a tap in front of its control plane.
 async fn tapped() -> (World, Tap) {
     let mut world = observed(NEVER).await;
     stop(&mut world).await;
@@ -53,7 +52,7 @@ async fn tapped() -> (World, Tap) {
     (world, tap)
 }
 
-/// Stops the gateway elsewhere: it still has something to say to the control plane here.
+/// Stops the gateway on another thread: it still has to reach the control plane on this one.
 async fn stop(world: &mut World) {
     let gateway = world.gateway.take().unwrap();
     let stopping = tokio::task::spawn_blocking(move || gateway.stop());
@@ -103,7 +102,7 @@ async fn counted(world: &World) -> Counted {
     counted
 }
 
-/// Waits until so many requests are known.
+/// Waits until the control plane knows this many requests.
 pub(crate) async fn until(world: &World, requests: u64) {
     let known = async {
         loop {
@@ -124,9 +123,9 @@ pub(crate) async fn until(world: &World, requests: u64) {
         .expect("the observations to arrive");
 }
 
-/// So many requests on one connection.
+/// This many requests on one connection.
 async fn ask(world: &World, tls: &Tls, key: &str, requests: usize) {
-    let mut connection = tls.connect(world.door()).await;
+    let mut connection = tls.connect(world.address()).await;
     for _ in 0..requests {
         connection.get("/v1/echo", key, "").await;
     }
@@ -137,21 +136,21 @@ async fn ask_http2(world: &World, tls: &Tls, key: &str) {
         .header("authorization", format!("Bearer {key}"))
         .body(Full::<Bytes>::default())
         .unwrap();
-    let response = tls.http2(world.door(), request).await.unwrap();
+    let response = tls.http2(world.address(), request).await.unwrap();
     response.into_body().collect().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_is_counted_by_who_called_with_what() {
+async fn every_request_is_counted_by_caller_and_chain() {
     let mut world = observed(Duration::from_millis(20)).await;
-    let (_, billing) = world.armed().await;
+    let (_, billing) = world.with_active_ca().await;
     let between = world.ca.intermediate("Issuing CA").mint();
     let shipping = between.leaf("shipping").mint();
     let stranger = root("Client CA").mint().leaf("stranger").mint();
     let second = another_key(&world).await;
     let (billed, shipped) = (world.tls(&[&billing]), world.tls(&[&shipping, &between]));
-    // Two keys take turns on one connection; others come on their own.
-    let mut connection = billed.connect(world.door()).await;
+    // Two keys take turns on one connection; others have one each.
+    let mut connection = billed.connect(world.address()).await;
     for turn in 0..30 {
         let key = if turn % 3 == 0 { &second } else { &world.key };
         connection.get("/v1/echo", key, "").await;
@@ -185,7 +184,7 @@ async fn every_request_is_counted_by_who_called_with_what() {
         (&two, named("shipping"), None, 20),
         (&one, String::new(), Some(ErrorCode::CertificateRequired), 3),
         (&one, named("stranger"), failed, 7),
-        // Nothing is active for the organization: an admin key opens without a certificate.
+        // Nothing is active for the organization: an admin key passes without a certificate.
         (&admin, billing, None, 2),
     ] {
         let who = (key.clone(), leaf, code);
@@ -195,18 +194,18 @@ async fn every_request_is_counted_by_who_called_with_what() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_control_plane_that_is_away_loses_nothing_and_doubles_nothing() {
+async fn no_count_is_lost_or_doubled_while_the_control_plane_is_away() {
     let (world, tap) = tapped().await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     let tls = world.tls(&[&leaf]);
-    let mut connection = tls.connect(world.door()).await;
+    let mut connection = tls.connect(world.address()).await;
     let mut sent = 0;
     for round in 0..6 {
         for (mode, requests) in [(Mode::Closed, 5), (Mode::Lossy, 5), (Mode::Open, 5)] {
             tap.set(mode);
             for _ in 0..requests {
                 connection.get("/v1/echo", &world.key, "").await;
-                // Others come and go while nobody takes what is counted.
+                // Other connections open and close while no counts are sent.
                 ask(&world, &tls, &world.key, 1).await;
                 sent += 2;
             }
@@ -221,7 +220,7 @@ async fn a_control_plane_that_is_away_loses_nothing_and_doubles_nothing() {
         }
         until(&world, sent).await;
     }
-    // Copies arrived, each of them as it was before.
+    // Copies arrived, and each is equal to the first.
     let batches = tap.batches();
     let mut numbers = BTreeMap::new();
     for batch in &batches {
@@ -232,9 +231,9 @@ async fn a_control_plane_that_is_away_loses_nothing_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_goes_with_its_first_batch_and_again_when_it_is_forgotten() {
+async fn a_chain_is_sent_with_its_first_batch_and_again_when_it_is_forgotten() {
     let (world, tap) = tapped().await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     let tls = world.tls(&[&leaf]);
     ask(&world, &tls, &world.key, 2).await;
     until(&world, 2).await;
@@ -262,27 +261,27 @@ async fn a_chain_goes_with_its_first_batch_and_again_when_it_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_in_order_sends_what_was_counted_last() {
+async fn a_clean_shutdown_sends_the_remaining_counts() {
     let mut world = observed(NEVER).await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     ask(&world, &world.tls(&[&leaf]), &world.key, 6).await;
     stop(&mut world).await;
     until(&world, 6).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_must_not_observe_tells_nothing() {
+async fn a_gateway_that_must_not_observe_sends_nothing() {
     let mut world = World::with(|options| options.observations = false).await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     ask(&world, &world.tls(&[&leaf]), &world.key, 6).await;
     stop(&mut world).await;
     assert_eq!(workloads(&world).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_anchor_and_what_is_only_reported_are_told() {
+async fn the_anchor_and_the_reported_verdict_are_sent() {
     let (world, tap) = tapped().await;
-    let (id, leaf) = world.armed().await;
+    let (id, leaf) = world.with_active_ca().await;
     let next = root("Next CA").mint();
     let reported = world.upload(&next, Some("false")).await;
     let certificates = world.api.certificates();
@@ -310,10 +309,10 @@ async fn the_anchor_and_what_is_only_reported_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn traffic_of_two_projects_is_told_apart() {
+async fn traffic_of_two_projects_is_counted_apart() {
     let mut world = observed(NEVER).await;
     let (other, key) = make_project(&world.api, "beta").await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     let tls = world.tls(&[&leaf]);
     ask(&world, &tls, &world.key, 2).await;
     ask(&world, &tls, &key, 3).await;

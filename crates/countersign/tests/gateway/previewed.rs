@@ -1,5 +1,5 @@
-//! A preview is what then happens: random changes of trust under real traffic, each previewed, made,
-//! and called again. `COUNTERSIGN_PREVIEW_CHANGES` says how many, `--no-capture` shows the figures.
+//! A preview is right: random changes of trust under real traffic, each previewed, made, and checked
+//! with the same traffic again. `COUNTERSIGN_PREVIEW_CHANGES` says how many, `--no-capture` shows the figures.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
 
 const CHANGES: usize = 12;
 
-/// A key, and whose it is; nobody's is the admin key.
+/// A key and its project; the admin key has none.
 struct Caller {
     project: Option<ProjectId>,
     id: ApiKeyId,
@@ -42,7 +42,7 @@ impl Client {
         let subject = |leaf: &&Minted| LeafSummary::of(leaf.der()).subject;
         let tls = world.tls(chain);
         Self {
-            connection: tls.connect(world.door()).await,
+            connection: tls.connect(world.address()).await,
             tls,
             leaf: chain.first().map(subject),
         }
@@ -56,13 +56,13 @@ impl Client {
         loop {
             match self.connection.try_get(path, &caller.value, "").await {
                 Some(answer) => return answer.code(),
-                None => self.connection = self.tls.connect(world.door()).await,
+                None => self.connection = self.tls.connect(world.address()).await,
             }
         }
     }
 }
 
-/// Every caller with every client, by their places, and the code that it is answered with.
+/// The code that every caller gets with every client, by their indexes.
 type Codes = BTreeMap<(usize, usize), String>;
 /// Workloads as a preview names them: key, leaf and code; in order.
 type Named = Vec<(ApiKeyId, Option<String>, String)>;
@@ -115,40 +115,40 @@ impl Scene {
         }
     }
 
-    /// Everyone calls, and it is known to the control plane.
+    /// Has every caller call with every client, and waits until the control plane knows.
     async fn call(&mut self) -> Codes {
         let mut codes = Codes::new();
-        for (place, client) in self.clients.iter_mut().enumerate() {
+        for (index, client) in self.clients.iter_mut().enumerate() {
             for (at, caller) in self.callers.iter().enumerate() {
                 let code = client.code(&self.world, caller).await;
                 self.requests += u64::from(code != "invalid_api_key");
-                codes.insert((at, place), code);
+                codes.insert((at, index), code);
             }
         }
         until(&self.world, self.requests).await;
         codes
     }
 
-    fn name(&self, (at, place): (usize, usize), code: &str) -> (ApiKeyId, Option<String>, String) {
-        let leaf = self.clients[place].leaf.clone();
+    fn name(&self, (at, index): (usize, usize), code: &str) -> (ApiKeyId, Option<String>, String) {
+        let leaf = self.clients[index].leaf.clone();
         (self.callers[at].id.clone(), leaf, code.to_owned())
     }
 
-    /// Those of a change's reach that are answered otherwise: who is refused now, and who was.
+    /// Who, within a change's scope, gets a different verdict: who is refused now, and who was before.
     fn differences(&self, scope: &Scope, before: &Codes, after: &Codes) -> [Named; 2] {
         let reached = |at: usize| match scope {
             Scope::Organization => true,
             Scope::Project(project) => self.callers[at].project.as_ref() == Some(project),
         };
         let (mut failing, mut passing) = (Named::new(), Named::new());
-        for (place, code) in after {
-            let was = &before[place];
-            if !reached(place.0) {
+        for (pair, code) in after {
+            let was = &before[pair];
+            if !reached(pair.0) {
                 assert_eq!(code, was, "beyond the change's reach");
             } else if was.is_empty() && !code.is_empty() {
-                failing.push(self.name(*place, code));
+                failing.push(self.name(*pair, code));
             } else if !was.is_empty() && code.is_empty() {
-                passing.push(self.name(*place, was));
+                passing.push(self.name(*pair, was));
             }
         }
         failing.sort();
@@ -167,8 +167,8 @@ fn named(list: &[PreviewedWorkload]) -> Named {
     named
 }
 
-/// Certificate authorities: one issued twice with one key, one with an intermediate that is an
-/// anchor too, one of another kind of key, and one that nobody trusts.
+/// Certificate authorities: one issued twice with the same key, one with an intermediate that is an
+/// anchor too, one with another kind of key, and one that nobody trusts.
 struct Cast {
     mesh: Minted,
     again: Minted,
@@ -241,7 +241,7 @@ impl Cast {
     }
 }
 
-/// One change: which, where, of what.
+/// One change: of which anchors, at which scope.
 struct Change {
     scope: Scope,
     ids: Vec<CertificateId>,
@@ -302,7 +302,7 @@ impl Change {
     }
 }
 
-/// Previews a change, makes it, has everyone call again, and holds the one against the other.
+/// Previews a change, makes it, has everyone call again, and compares.
 async fn check(scene: &mut Scene, change: &Change, before: &Codes) -> (Codes, TogglePreview) {
     let revision = scene.world.store.revision().await.unwrap();
     let preview = change.preview(&scene.world).await;
@@ -328,10 +328,10 @@ async fn check(scene: &mut Scene, change: &Change, before: &Codes) -> (Codes, To
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_previewed_is_what_happens() {
+async fn a_preview_shows_what_the_change_does() {
     let mut scene = Scene::new().await;
     scene.call().await;
-    // Its workloads are known, and nothing that is changed can touch them any more.
+    // Its workloads are known, and no change can affect them any more.
     let gone = scene.callers[4].project.clone().unwrap();
     let archived = scene.world.api.projects().archive(&gone).await.unwrap();
     scene.world.enforced(archived.revision.unwrap()).await;

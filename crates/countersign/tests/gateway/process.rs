@@ -1,4 +1,4 @@
-//! The program's roles as processes of their own, to be killed and started again.
+//! The program's roles as processes that can be killed and started again.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -39,13 +39,13 @@ impl Drop for Process {
     }
 }
 
-/// An address on loopback that was free a moment ago: who starts again must be found again.
+/// A loopback address that was free just now. It is fixed, so that clients find a restarted process.
 pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }
 
-/// What every process of a deployment is told.
+/// What every process of a deployment is configured with.
 pub(crate) struct Deployment {
     pub(crate) database_url: String,
     pub(crate) directory: PathBuf,
@@ -89,14 +89,14 @@ impl Deployment {
         let write = |name: &str, text: &str| std::fs::write(self.directory.join(name), text);
         write("server.pem", &server.pem()).unwrap();
         write("server.key", &server.key_pem()).unwrap();
-        for (number, (plane, door)) in nodes.iter().enumerate() {
+        for (number, (plane, gateway)) in nodes.iter().enumerate() {
             let configuration = format!(
-                "listen = \"{door}\"\nname = \"door-{number}\"\ncertificate = \"server.pem\"\n\
+                "listen = \"{gateway}\"\nname = \"gateway-{number}\"\ncertificate = \"server.pem\"\n\
                  private_key = \"server.key\"\ncontrol_plane = \"http://{plane}/v1\"\n\
-                 key_file = \"key\"\ndata_dir = \"door-{number}\"\nthreads = 1\n\n\
+                 key_file = \"key\"\ndata_dir = \"gateway-{number}\"\nthreads = 1\n\n\
                  [[routes]]\nupstream = \"http://{upstream}\"\n"
             );
-            write(&format!("door-{number}.toml"), &configuration).unwrap();
+            write(&format!("gateway-{number}.toml"), &configuration).unwrap();
         }
         let key = made.pointer("/admin_key/value").and_then(Value::as_str);
         key.unwrap().to_owned()
@@ -109,15 +109,15 @@ impl Deployment {
         Process::start(&mut command, "control plane listening")
     }
 
-    pub(crate) fn door(&self, number: usize) -> Process {
-        let file = format!("door-{number}.toml");
+    pub(crate) fn gateway(&self, number: usize) -> Process {
+        let file = format!("gateway-{number}.toml");
         let mut command = self.program();
         command.args(["gateway", "--config", &file]);
         Process::start(&mut command, "gateway listening")
     }
 }
 
-/// A client that repeats what fails for as long as a restart may take.
+/// A client that retries for as long as a restart may take.
 pub(crate) fn patient_client(plane: SocketAddr, key: &str) -> Client {
     Client::builder()
         .base_url(format!("http://{plane}/v1"))

@@ -1,5 +1,5 @@
-//! How long a change takes to every gateway, printed, not judged: three gateways on one PostgreSQL,
-//! from the start of an activation's request to the first answer at each door that follows it.
+//! How long a change takes to every gateway, printed and not asserted: three gateways on one PostgreSQL,
+//! from the start of an activation's request to the first response at each gateway that follows it.
 //! `COUNTERSIGN_PROPAGATION_CHANGES` says how many changes, `--no-capture` shows the figures.
 
 use std::{
@@ -60,14 +60,14 @@ async fn start_more(world: &World) -> Vec<Gateway> {
     more
 }
 
-/// A door and a connection to it, which is made again when a change cuts it.
-struct Door {
+/// A connection to a gateway, which is made again when a change cuts it.
+struct Probe {
     tls: Tls,
     address: SocketAddr,
     connection: Connection,
 }
 
-impl Door {
+impl Probe {
     async fn open(world: &World, address: SocketAddr) -> Self {
         let tls = world.tls(&[]);
         let connection = tls.connect(address).await;
@@ -78,7 +78,7 @@ impl Door {
         }
     }
 
-    /// Asks until the door answers as wanted.
+    /// Asks until the gateway responds as wanted.
     async fn until(&mut self, key: &str, wanted: &str) -> Instant {
         let asking = async {
             loop {
@@ -96,14 +96,14 @@ impl Door {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_an_activation_to_every_door() {
+async fn from_an_activation_to_every_gateway() {
     let Some(store) = store().await else { return };
     let world = World::on(store, |_| {}).await;
     let id = world.upload(&world.ca, None).await;
     let more = start_more(&world).await;
-    let mut doors = vec![Door::open(&world, world.door()).await];
+    let mut probes = vec![Probe::open(&world, world.address()).await];
     for gateway in &more {
-        doors.push(Door::open(&world, gateway.address()).await);
+        probes.push(Probe::open(&world, gateway.address()).await);
     }
     let changes = std::env::var("COUNTERSIGN_PROPAGATION_CHANGES");
     let changes: usize = changes.map_or(60, |count| count.parse().unwrap());
@@ -118,7 +118,9 @@ async fn from_an_activation_to_every_door() {
             certificates.deactivate(&scope, &ids).await.unwrap();
             ""
         };
-        let asked = doors.iter_mut().map(|door| door.until(&world.key, wanted));
+        let asked = probes
+            .iter_mut()
+            .map(|probe| probe.until(&world.key, wanted));
         for end in futures_util::future::join_all(asked).await {
             times.push(end - start);
         }
@@ -126,8 +128,8 @@ async fn from_an_activation_to_every_door() {
     times.sort();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100];
     println!(
-        "{changes} changes at {} doors: p50 {:?}, p99 {:?}, longest {:?}",
-        doors.len(),
+        "{changes} changes at {} gateways: p50 {:?}, p99 {:?}, longest {:?}",
+        probes.len(),
         at(50),
         at(99),
         at(100)

@@ -1,4 +1,4 @@
-//! Anchors that are only reported: judged by on every request, told, and in nobody's way.
+//! Anchors that are only reported: every request is judged against them and logged, and none is refused.
 
 use std::sync::atomic::Ordering;
 
@@ -22,14 +22,14 @@ impl World {
         self.enforced(done.await.unwrap().revision.unwrap()).await;
     }
 
-    /// What `explain` tells of the request that was answered so.
-    async fn story(&self, request_id: &str) -> Value {
+    /// What `explain` shows for the request with this id.
+    async fn explanation(&self, request_id: &str) -> Value {
         let operator = self.gateway.as_ref().unwrap().admin_address().unwrap();
-        let story = plain_get(operator, &format!("/denials/{request_id}")).await;
-        serde_json::from_str(&story).unwrap()
+        let explanation = plain_get(operator, &format!("/denials/{request_id}")).await;
+        serde_json::from_str(&explanation).unwrap()
     }
 
-    /// The access log's lines, which are whole once the gateway has ended.
+    /// The access log's lines, which are complete once the gateway has stopped.
     fn log(&mut self) -> Vec<Value> {
         let path = self.options.access_log.clone().unwrap();
         self.stop();
@@ -53,7 +53,7 @@ const FAILED: Option<&str> = Some("certificate_verification_failed");
 const PERMIT: Option<&str> = Some("permit");
 
 #[tokio::test]
-async fn what_is_only_reported_lets_everyone_in_and_tells_who_would_not_be() {
+async fn a_reported_anchor_lets_everyone_pass_and_names_who_would_be_refused() {
     let mut world = World::new().await;
     assert_eq!(world.code(&[], &world.key).await, "");
     let id = world.upload(&world.ca, None).await;
@@ -64,18 +64,21 @@ async fn what_is_only_reported_lets_everyone_in_and_tells_who_would_not_be() {
     );
     assert_eq!(world.code(&[], &world.key).await, "");
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
-    let mut connection = world.tls(&[&stranger]).connect(world.door()).await;
+    let mut connection = world.tls(&[&stranger]).connect(world.address()).await;
     for _ in 0..2 {
         let answer = connection.get("/v1/echo", &world.key, "").await;
         assert_eq!(answer.code(), "");
         let headers = &answer.json()["headers"];
         assert_eq!(headers.get("x-countersign-certificate"), None, "{headers}");
         let request_id = answer.header("x-request-id").unwrap();
-        let story = world.story(request_id).await;
-        assert_eq!(story["report_only"], true, "{story}");
-        assert_eq!(story["code"].as_str(), FAILED);
-        assert_eq!(story["project"], world.project.as_str());
-        assert!(story["trace"].to_string().contains(id.as_str()), "{story}");
+        let explanation = world.explanation(request_id).await;
+        assert_eq!(explanation["report_only"], true, "{explanation}");
+        assert_eq!(explanation["code"].as_str(), FAILED);
+        assert_eq!(explanation["project"], world.project.as_str());
+        assert!(
+            explanation["trace"].to_string().contains(id.as_str()),
+            "{explanation}"
+        );
     }
     let log = world.log();
     let anchor = Some(id.as_str());
@@ -99,7 +102,7 @@ async fn what_is_only_reported_lets_everyone_in_and_tells_who_would_not_be() {
 }
 
 #[tokio::test]
-async fn reported_at_one_scope_and_enforced_at_another() {
+async fn an_anchor_reported_at_one_scope_can_be_enforced_at_another() {
     let mut world = World::new().await;
     let (other, other_key) = make_project(&world.api, "beta").await;
     let id = world.upload(&world.ca, None).await;
@@ -121,9 +124,9 @@ async fn reported_at_one_scope_and_enforced_at_another() {
 }
 
 #[tokio::test]
-async fn the_organizations_reports_reach_every_project_and_refusals_are_reported_too() {
+async fn reports_of_the_organization_cover_every_project_and_refused_requests_too() {
     let mut world = World::new().await;
-    let (_, leaf) = world.armed().await;
+    let (_, leaf) = world.with_active_ca().await;
     let new_ca = root("New CA").mint();
     let new = world.upload(&new_ca, None).await;
     world.report(&Scope::Organization, &new).await;
@@ -149,11 +152,11 @@ async fn the_organizations_reports_reach_every_project_and_refusals_are_reported
 }
 
 #[tokio::test]
-async fn a_change_of_enforcement_is_judged_by_at_once() {
+async fn a_change_of_enforcement_takes_effect_at_once() {
     let world = World::new().await;
     let id = world.upload(&world.ca, None).await;
     let stranger = root("Other").mint().leaf("a").mint();
-    let mut connection = world.tls(&[&stranger]).connect(world.door()).await;
+    let mut connection = world.tls(&[&stranger]).connect(world.address()).await;
     for _ in 0..3 {
         world.report(&world.scope(), &id).await;
         assert_eq!(connection.get("/v1/echo", &world.key, "").await.code(), "");
@@ -165,17 +168,19 @@ async fn a_change_of_enforcement_is_judged_by_at_once() {
     world.deactivate(&world.scope(), &id).await;
     let answer = connection.get("/v1/echo", &world.key, "").await;
     assert_eq!(answer.code(), "");
-    let story = world.story(answer.header("x-request-id").unwrap()).await;
+    let explanation = world
+        .explanation(answer.header("x-request-id").unwrap())
+        .await;
     assert!(
-        story.get("error").is_some(),
-        "nothing is reported any more: {story}"
+        explanation.get("error").is_some(),
+        "nothing is reported any more: {explanation}"
     );
 }
 
 #[tokio::test]
 async fn a_live_stream_is_cut_by_a_promotion_and_not_by_a_report() {
     let world = World::new().await;
-    let mut connection = world.tls(&[]).connect(world.door()).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
     connection
         .write(&format!(
             "GET /v1/events HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
@@ -197,7 +202,7 @@ async fn a_live_stream_is_cut_by_a_promotion_and_not_by_a_report() {
 }
 
 #[tokio::test]
-async fn a_policys_denial_is_reported() {
+async fn a_denial_by_a_policy_is_reported() {
     let mut world = World::new().await;
     let policy = "subject.organizational_unit == \"Production\"";
     let id = world.upload(&world.ca, Some(policy)).await;
@@ -214,7 +219,7 @@ async fn a_policys_denial_is_reported() {
 }
 
 #[tokio::test]
-async fn no_report_is_remembered_past_what_it_rests_on() {
+async fn a_report_is_not_remembered_past_the_validity_of_its_certificates() {
     let mut world = World::new().await;
     let id = world.upload(&world.ca, None).await;
     world.report(&world.scope(), &id).await;
@@ -223,7 +228,7 @@ async fn no_report_is_remembered_past_what_it_rests_on() {
         i64::try_from(NOW + 100).unwrap(),
     );
     let leaf = world.ca.leaf("short").valid(start, end).mint();
-    let mut connection = world.tls(&[&leaf]).connect(world.door()).await;
+    let mut connection = world.tls(&[&leaf]).connect(world.address()).await;
     for now in [NOW, NOW + 60, NOW + 100, NOW + 101] {
         world.clock.store(now, Ordering::Relaxed);
         assert_eq!(connection.get("/v1/echo", &world.key, "").await.code(), "");

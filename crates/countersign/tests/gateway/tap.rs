@@ -1,5 +1,5 @@
-//! A tap between a gateway and its control plane: it keeps the batches of observations that pass,
-//! and can be closed, or lose the answers to them.
+//! A tap between a gateway and its control plane: it records the batches of observations that pass,
+//! and can be closed, or drop the responses to them.
 
 use std::{
     io,
@@ -20,14 +20,14 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What becomes of a request to the control plane.
+/// What happens to a request to the control plane.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// It is handed on.
+    /// It is forwarded.
     Open,
     /// Nothing reaches the control plane.
     Closed,
-    /// Observations reach it, and their answers are lost.
+    /// Observations reach it, and the responses are dropped.
     Lossy,
 }
 
@@ -78,17 +78,17 @@ impl Tap {
         self.state.mode.load(Ordering::SeqCst) == mode as u8
     }
 
-    /// The batches that were handed on, copies included.
+    /// The batches that were forwarded, copies included.
     pub(crate) fn batches(&self) -> Vec<ObservationBatch> {
         self.state.batches.lock().unwrap().clone()
     }
 
-    /// How many answers were lost.
+    /// How many responses were dropped.
     pub(crate) fn lost(&self) -> usize {
         self.state.lost.load(Ordering::SeqCst)
     }
 
-    /// Hands a request on. An error closes the connection without an answer.
+    /// Forwards a request. An error closes the connection without a response.
     async fn pass(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();

@@ -1,5 +1,4 @@
-//! What stands behind the door: answers with what it was sent, streams, upgrades, and misbehaves
-//! when asked to.
+//! The upstream: it echoes requests, streams, upgrades, and misbehaves when asked to.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -87,7 +86,7 @@ async fn echo(request: Request<Incoming>) -> Response<Body> {
         .unwrap()
 }
 
-/// Server-sent events: one at once, then none, for ever.
+/// Server-sent events: one at once, then no more, without ending.
 fn events() -> Response<Body> {
     let (sender, receiver) = mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
     tokio::spawn(async move {
@@ -124,7 +123,7 @@ fn chunks() -> Response<Body> {
     Response::new(StreamBody::new(futures_util::stream::iter(frames)).boxed())
 }
 
-/// Changes to a protocol that sends back whatever comes.
+/// Changes to a protocol that echoes every byte.
 fn socket(mut request: Request<Incoming>) -> Response<Body> {
     if !request.headers().contains_key(header::UPGRADE) {
         return Response::builder()

@@ -31,7 +31,7 @@ use tokio::{net::TcpListener, time::timeout};
 
 use crate::{client::Tls, upstream};
 
-/// What every test may wait for at most.
+/// The longest that a test waits for anything.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
@@ -45,7 +45,7 @@ pub(crate) struct World {
     pub(crate) ca: Minted,
     pub(crate) gateway: Option<Gateway>,
     pub(crate) options: GatewayOptions,
-    /// What the gateway takes for the time.
+    /// The time, as the gateway sees it.
     pub(crate) clock: Arc<AtomicU64>,
     _directory: TempDir,
 }
@@ -99,7 +99,7 @@ impl World {
         world
     }
 
-    /// Starts the gateway, again if need be, and waits until it enforces.
+    /// Starts the gateway, or starts it again, and waits until it is ready.
     pub(crate) async fn start(&mut self) {
         let gateway = self.gateway_with(self.options.clone(), 7);
         timeout(LIMIT, gateway.ready())
@@ -108,7 +108,7 @@ impl World {
         self.gateway = Some(gateway);
     }
 
-    /// A gateway of other options on this clock; its number makes it another.
+    /// A gateway with other options on this clock. The number makes its id.
     pub(crate) fn gateway_with(&self, options: GatewayOptions, number: u8) -> Gateway {
         let clock = Arc::clone(&self.clock);
         Gateway::start(
@@ -126,7 +126,7 @@ impl World {
         }
     }
 
-    pub(crate) fn door(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.gateway.as_ref().unwrap().address()
     }
 
@@ -175,7 +175,7 @@ impl World {
         self.enforced(done.revision.unwrap()).await;
     }
 
-    /// Waits until every gateway reports a revision: it does so only once it enforces it.
+    /// Waits until every gateway reports a revision, which it does only once it enforces it.
     pub(crate) async fn enforced(&self, revision: u64) {
         let reached = async {
             loop {
@@ -191,8 +191,8 @@ impl World {
             .expect("the gateway to enforce the change");
     }
 
-    /// The CA active at the project, and a good leaf of it.
-    pub(crate) async fn armed(&self) -> (CertificateId, Minted) {
+    /// Activates the CA at the project; its id, and a leaf that passes.
+    pub(crate) async fn with_active_ca(&self) -> (CertificateId, Minted) {
         let id = self.upload(&self.ca, None).await;
         self.activate(&self.scope(), &id).await;
         let leaf = self
@@ -204,14 +204,14 @@ impl World {
         (id, leaf)
     }
 
-    /// The code that one `GET /v1/echo` on a new connection is answered with; empty for a pass.
+    /// The code of one `GET /v1/echo` on a new connection; empty if it passes.
     pub(crate) async fn code(&self, chain: &[&Minted], key: &str) -> String {
         self.try_code(chain, key).await.expect("an answer")
     }
 
-    /// The same; `None` when the answer is cut.
+    /// The same; `None` when the response is cut.
     pub(crate) async fn try_code(&self, chain: &[&Minted], key: &str) -> Option<String> {
-        let mut connection = self.tls(chain).connect(self.door()).await;
+        let mut connection = self.tls(chain).connect(self.address()).await;
         Some(connection.try_get("/v1/echo", key, "").await?.code())
     }
 }
@@ -235,7 +235,7 @@ pub(crate) async fn start_plane(store: &Store) -> SocketAddr {
     address
 }
 
-/// A project and a key of it.
+/// Creates a project and a key of it.
 pub(crate) async fn make_project(api: &Client, name: &str) -> (ProjectId, String) {
     let request = ProjectCreateRequest {
         name: name.to_owned(),
