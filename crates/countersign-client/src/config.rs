@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::{Url, redirect};
 
 use crate::{
-    Client, Error, Inner,
+    Error,
+    client::{Client, Inner},
     retry::DEFAULT_MAX_RETRIES,
     tls::{self, Trust},
 };
@@ -235,6 +236,22 @@ impl ClientBuilder {
             }
         }
         Ok(headers)
+    }
+}
+
+impl Client {
+    /// Starts a client from nothing but the defaults.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// A client as the process environment describes it: see [`ClientBuilder::from_env`].
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the environment does not describe a client.
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_env(|name| std::env::var(name).ok())?.build()
     }
 }
 

@@ -29,6 +29,7 @@ mod admin_api_keys;
 mod api_keys;
 mod audit_logs;
 mod certificates;
+mod client;
 mod config;
 mod countersign;
 mod error;
@@ -41,11 +42,6 @@ mod service_accounts;
 mod tls;
 mod webhooks;
 
-use std::{fmt, sync::Arc, time::Duration};
-
-use countersign_types::secret::Secret;
-use reqwest::Url;
-
 pub use countersign_types as types;
 
 pub use crate::{
@@ -53,6 +49,7 @@ pub use crate::{
     api_keys::ApiKeys,
     audit_logs::{AuditLogParams, AuditLogs},
     certificates::Certificates,
+    client::Client,
     config::{ClientBuilder, DEFAULT_BASE_URL},
     countersign::Countersign,
     error::{ApiError, Error},
@@ -63,48 +60,3 @@ pub use crate::{
     service_accounts::ServiceAccounts,
     webhooks::Webhooks,
 };
-
-/// A client of one server, with one key. Cloning is cheap and shares the connections.
-#[derive(Clone)]
-pub struct Client {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    http: reqwest::Client,
-    base_url: Url,
-    key: Secret,
-    timeout: Duration,
-    max_retries: u32,
-}
-
-impl Client {
-    /// Starts a client from nothing but the defaults.
-    #[must_use]
-    pub fn builder() -> ClientBuilder {
-        ClientBuilder::default()
-    }
-
-    /// A client as the process environment describes it: see [`ClientBuilder::from_env`].
-    ///
-    /// # Errors
-    /// [`Error::Config`] when the environment does not describe a client.
-    pub fn from_env() -> Result<Self, Error> {
-        ClientBuilder::from_env(|name| std::env::var(name).ok())?.build()
-    }
-
-    /// The base URL that requests go to.
-    #[must_use]
-    pub fn base_url(&self) -> &str {
-        self.inner.base_url.as_str()
-    }
-}
-
-impl fmt::Debug for Client {
-    /// Where it calls, never with which key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("base_url", &self.base_url())
-            .finish_non_exhaustive()
-    }
-}

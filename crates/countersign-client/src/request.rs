@@ -10,7 +10,12 @@ use http::{HeaderMap, Method, StatusCode, header};
 use reqwest::Url;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ApiError, Client, Error, Inner, error::presentable, retry};
+use crate::{
+    ApiError, Error,
+    client::{Client, Inner},
+    error::presentable,
+    retry,
+};
 
 /// What a call brought: the value (which this dereferences to), and what stood beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]

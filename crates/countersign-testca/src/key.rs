@@ -15,22 +15,7 @@ use aws_lc_rs::{
     },
 };
 
-use crate::{der, oid, raw_rsa, signature::Signature};
-
-/// A kind of key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the name says it")]
-pub enum KeyKind {
-    P256,
-    P384,
-    P521,
-    Rsa2048,
-    Rsa3072,
-    Rsa4096,
-    Ed25519,
-    /// Below the 2,048 bits that the verifier asks for. There is one such key only, always the same.
-    Rsa1024,
-}
+use crate::{der, key_kind::KeyKind, oid, raw_rsa, signature::Signature};
 
 /// A key pair. Cloning shares it, so that an RSA key is drawn once and used often.
 #[derive(Clone)]

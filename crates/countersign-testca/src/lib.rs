@@ -27,6 +27,7 @@
 pub mod der;
 mod extension;
 mod key;
+mod key_kind;
 mod minted;
 mod name;
 pub mod oid;
@@ -35,7 +36,8 @@ mod signature;
 mod template;
 
 pub use extension::Usage;
-pub use key::{Key, KeyKind};
+pub use key::Key;
+pub use key_kind::KeyKind;
 pub use minted::Minted;
 pub use name::{General, Name};
 pub use signature::Signature;

@@ -1,31 +1,26 @@
 //! What was minted: the certificate, its key, and what it can issue.
 
-use crate::{
-    der,
-    key::Key,
-    template::{Issuer, Template},
-};
+use crate::{der, key::Key, name::Name};
+
+/// Who signs.
+#[derive(Debug, Clone)]
+pub(crate) struct Issuer {
+    pub(crate) name: Name,
+    pub(crate) key: Key,
+    pub(crate) key_identifier: Option<Vec<u8>>,
+    pub(crate) serial: Vec<u8>,
+}
 
 /// A certificate with its private key. It issues others whatever it says about itself.
 #[derive(Debug, Clone)]
 pub struct Minted {
     der: Vec<u8>,
-    this: Issuer,
+    pub(crate) this: Issuer,
 }
 
 impl Minted {
     pub(crate) fn new(der: Vec<u8>, this: Issuer) -> Self {
         Self { der, this }
-    }
-
-    /// A CA below this one.
-    pub fn intermediate(&self, name: &str) -> Template {
-        Template::intermediate(name, self.this.clone())
-    }
-
-    /// A client certificate below this one.
-    pub fn leaf(&self, name: &str) -> Template {
-        Template::leaf(name, self.this.clone())
     }
 
     /// The certificate in DER.

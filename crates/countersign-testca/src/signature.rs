@@ -1,10 +1,6 @@
 //! How a certificate is signed, and how it says so.
 
-use crate::{
-    der,
-    key::{Key, KeyKind},
-    oid,
-};
+use crate::{der, key_kind::KeyKind, oid};
 
 /// How to sign. RSA keys can do all of these, P-521 the SHA-2 ones, the others only their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,12 +24,12 @@ pub enum Signature {
 }
 
 impl Signature {
-    /// The AlgorithmIdentifier in DER of this signature by that key.
-    pub(crate) fn identifier(self, key: &Key) -> Vec<u8> {
-        match key.kind() {
+    /// The AlgorithmIdentifier in DER of this signature by a key of that kind.
+    pub(crate) fn identifier(self, kind: KeyKind) -> Vec<u8> {
+        match kind {
             KeyKind::Ed25519 if self != Self::Sha1 => der::sequence(&[der::oid(oid::ED25519)]),
             KeyKind::P256 | KeyKind::P384 | KeyKind::P521 | KeyKind::Ed25519 => {
-                der::sequence(&[der::oid(self.ecdsa(key.kind()))])
+                der::sequence(&[der::oid(self.ecdsa(kind))])
             }
             _ => self.rsa(),
         }

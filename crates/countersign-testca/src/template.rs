@@ -5,8 +5,9 @@ use aws_lc_rs::rand;
 use crate::{
     der,
     extension::{Basic, Usage, basic_constraints, extension, key_usage, name_constraints},
-    key::{Key, KeyKind},
-    minted::Minted,
+    key::Key,
+    key_kind::KeyKind,
+    minted::{Issuer, Minted},
     name::{General, Name},
     oid,
     signature::Signature,
@@ -30,15 +31,6 @@ enum SubjectKey {
     OfKey,
     Absent,
     Identifier(Vec<u8>),
-}
-
-/// Who signs.
-#[derive(Debug, Clone)]
-pub(crate) struct Issuer {
-    pub(crate) name: Name,
-    pub(crate) key: Key,
-    pub(crate) key_identifier: Option<Vec<u8>>,
-    pub(crate) serial: Vec<u8>,
 }
 
 /// A certificate to be minted. Every method changes one thing.
@@ -300,7 +292,7 @@ impl Template {
         let key = self.key.clone().unwrap_or_else(|| Key::generate(self.kind));
         let of_issuer = self.issuer.as_ref().map(|issuer| &issuer.key);
         let signer = self.signer.as_ref().or(of_issuer).unwrap_or(&key);
-        let algorithm = self.signature.identifier(signer);
+        let algorithm = self.signature.identifier(signer.kind());
         let tbs = self.to_be_signed(&key, &algorithm);
         let mut signature = signer.sign(self.signature, &tbs);
         if let (true, Some(last)) = (self.broken, signature.last_mut()) {
@@ -399,5 +391,17 @@ impl Template {
         };
         let value = der::element(der::SEQUENCE, &content);
         Some(extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &value))
+    }
+}
+
+impl Minted {
+    /// A CA below this one.
+    pub fn intermediate(&self, name: &str) -> Template {
+        Template::intermediate(name, self.this.clone())
+    }
+
+    /// A client certificate below this one.
+    pub fn leaf(&self, name: &str) -> Template {
+        Template::leaf(name, self.this.clone())
     }
 }

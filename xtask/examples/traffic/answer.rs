@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 
 /// A small answer, as an API gives it.
 pub(crate) const SMALL: &[u8] = br#"{"id":"resp_68f0c2","object":"response","status":"completed","output":[{"type":"message","text":"The door is open to whom it knows."}]}"#;

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use countersign_testca::{General, oid, root};
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 
 /// What is minted into a directory: the client CA, the leaves each with its key, the server's
 /// certificate and key.

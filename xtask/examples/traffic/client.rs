@@ -20,8 +20,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    Outcome,
     certificates::{LEAVES, SERVER},
+    outcome::Outcome,
 };
 
 /// Takes the one certificate that the benchmark minted. It does not check the handshake's

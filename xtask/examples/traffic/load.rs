@@ -24,9 +24,9 @@ use tokio::{
 };
 
 use crate::{
-    Outcome,
     answer::{Answers, SMALL, SMALL_PATH, large_path},
     client::Client,
+    outcome::Outcome,
 };
 
 /// Requests that are under way at any moment.

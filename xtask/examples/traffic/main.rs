@@ -7,13 +7,14 @@ mod answer;
 mod certificates;
 mod client;
 mod load;
+mod outcome;
 mod upstream;
 
-use std::{error::Error, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+use outcome::Outcome;
 
 #[derive(Parser)]
 struct Arguments {

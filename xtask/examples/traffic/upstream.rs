@@ -16,7 +16,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::{Outcome, answer};
+use crate::{answer, outcome::Outcome};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 

@@ -12,11 +12,11 @@ use crate::{
         dataset::{self, Dataset, Place},
         load::CONNECTIONS,
         peers::{Peers, Programs},
-        reads::{self, GET, LIST, Store},
+        reads::{GET, LIST, Store},
         report::{self, Goal},
         sampling::{Effort, Measured, measure},
         server::{self, Server, free_address},
-        writes,
+        subjects, writes,
     },
     postgres::Cluster,
     process::{self, Outcome, say},
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let first = stores.first().ok_or("no store was made")?;
     let peers = Peers::start(arguments.quick, &programs, directory.path(), first)?;
     say("reading");
-    let mut rows = measure(&reads::subjects(&stores, &peers)?, plan.effort)?;
+    let mut rows = measure(&subjects::subjects(&stores, &peers)?, plan.effort)?;
     // The stores of the first size, one for each database.
     for store in stores.iter().take(2) {
         say(&format!("writing to {}", store.dataset.place.kind()));
@@ -184,12 +184,12 @@ fn goals(rows: &[Measured]) -> Outcome<Vec<Goal>> {
     let mut goals = vec![
         Goal::at_most(
             "getCertificate on SQLite, times the bare handler's CPU",
-            get / cpu(reads::BARE, GET, 0)?,
+            get / cpu(subjects::BARE, GET, 0)?,
             5.0,
         ),
         Goal::at_least(
             "Stoplight Prism's CPU, times ours on SQLite",
-            cpu(reads::PRISM, GET, 0)? / get,
+            cpu(subjects::PRISM, GET, 0)? / get,
             20.0,
         ),
     ];

@@ -9,6 +9,7 @@ mod reads;
 mod report;
 mod sampling;
 mod server;
+mod subjects;
 mod verify;
 mod writes;
 

@@ -1,23 +1,14 @@
-//! The reads that are measured, of every store and every peer.
+//! The reads that are measured.
 
-use crate::{
-    bench::{
-        dataset::{Dataset, PER_ORGANIZATION, admin_key, certificate_id},
-        load::{Requests, request},
-        peers::Peers,
-        sampling::Subject,
-        server::Server,
-    },
-    process::Outcome,
+use crate::bench::{
+    dataset::{Dataset, PER_ORGANIZATION, admin_key, certificate_id},
+    load::{Requests, request},
+    server::Server,
 };
 
 /// The API's names of the two operations that are measured.
 pub(crate) const GET: &str = "getCertificate";
 pub(crate) const LIST: &str = "listOrganizationCertificates";
-
-/// What the peers are called in the results.
-pub(crate) const BARE: &str = "bare axum handler";
-pub(crate) const PRISM: &str = "Stoplight Prism";
 
 /// How many different requests there are: enough to touch the whole of a store.
 const DIFFERENT: usize = 4096;
@@ -33,50 +24,6 @@ pub(crate) struct Store {
 impl Store {
     pub(crate) fn name(&self) -> String {
         format!("countersign, {}", self.dataset.place.kind())
-    }
-}
-
-/// Every server with every operation.
-pub(crate) fn subjects<'a>(stores: &'a [Store], peers: &'a Peers) -> Outcome<Vec<Subject<'a>>> {
-    let few = &stores.first().ok_or("no store was made")?.dataset;
-    let mut subjects = vec![
-        peer(BARE, GET, &peers.bare_get, gets(few, "/v1")),
-        peer(BARE, LIST, &peers.bare_list, lists(few, "/v1")),
-    ];
-    if let Some((prism, base)) = &peers.prism {
-        subjects.push(peer(PRISM, GET, prism, gets(few, base)));
-        subjects.push(peer(PRISM, LIST, prism, lists(few, base)));
-    }
-    for store in stores {
-        let requests = [
-            (GET, gets(&store.dataset, "/v1")),
-            (LIST, lists(&store.dataset, "/v1")),
-        ];
-        for (operation, requests) in requests {
-            subjects.push(Subject {
-                name: store.name(),
-                certificates: store.dataset.certificates,
-                database: store.database,
-                ..peer("", operation, &store.server, requests)
-            });
-        }
-    }
-    Ok(subjects)
-}
-
-fn peer<'a>(
-    name: &str,
-    operation: &'static str,
-    server: &'a Server,
-    requests: Requests,
-) -> Subject<'a> {
-    Subject {
-        name: name.to_owned(),
-        operation,
-        certificates: 0,
-        server,
-        database: None,
-        requests,
     }
 }
 

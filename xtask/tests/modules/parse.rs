@@ -8,7 +8,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// A module that has a file.
+/// A module.
 #[derive(Debug, Default)]
 pub(crate) struct Module {
     pub(crate) children: Vec<Child>,
@@ -19,14 +19,18 @@ pub(crate) struct Module {
     /// Paths that everything is imported from.
     pub(crate) globs: Vec<Vec<String>>,
     pub(crate) uses: Vec<Used>,
+    /// Whether it has no file of its own.
+    pub(crate) inline: bool,
 }
 
-/// `mod name;`
+/// `mod name;`, or `mod name { .. }`.
 #[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) name: String,
     /// From `#[path]`.
     pub(crate) path: Option<String>,
+    /// Its content, when it has no file.
+    pub(crate) inline: Option<Module>,
 }
 
 /// A path that is imported or named.
@@ -40,13 +44,16 @@ pub(crate) struct Used {
 
 pub(crate) fn module(text: &str) -> Module {
     let file: File = syn::parse_str(text).unwrap();
+    read(&file.items)
+}
+
+fn read(items: &[Item]) -> Module {
     let mut reader = Reader::default();
-    reader.visit_file(&file);
+    items.iter().for_each(|item| reader.visit_item(item));
     let Reader {
         mut module,
         public,
         mentioned,
-        ..
     } = reader;
     for used in &mut module.uses {
         let name = used.segments.last().unwrap();
@@ -58,8 +65,6 @@ pub(crate) fn module(text: &str) -> Module {
 #[derive(Default)]
 struct Reader {
     module: Module,
-    /// How deep in inline modules.
-    depth: usize,
     /// Imports with a `pub`.
     public: BTreeSet<Vec<String>>,
     /// Every name in the code, imports apart.
@@ -105,14 +110,7 @@ impl Reader {
         self.used(path, false);
     }
 
-    /// Within an inline module, the first `super` is the file's module and `self` is no file.
-    fn used(&mut self, mut segments: Vec<String>, glob: bool) {
-        for _ in 0..self.depth {
-            match segments.first().map(String::as_str) {
-                Some("super") => segments[0] = "self".to_owned(),
-                _ => break,
-            }
-        }
+    fn used(&mut self, segments: Vec<String>, glob: bool) {
         self.module.uses.push(Used {
             segments,
             glob,
@@ -162,22 +160,18 @@ impl<'ast> Visit<'ast> for Reader {
         if attributes.iter().any(is_test) {
             return;
         }
-        if let Some(name) = name.filter(|_| self.depth == 0) {
+        if let Some(name) = name {
             self.module.items.insert(name);
         }
         visit::visit_item(self, item);
     }
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if item.content.is_none() {
-            let name = item.ident.to_string();
-            let path = item.attrs.iter().find_map(path_attribute);
-            self.module.children.push(Child { name, path });
-            return;
-        }
-        self.depth += 1;
-        visit::visit_item_mod(self, item);
-        self.depth -= 1;
+        self.module.children.push(Child {
+            name: item.ident.to_string(),
+            path: item.attrs.iter().find_map(path_attribute),
+            inline: item.content.as_ref().map(|(_, items)| read(items)),
+        });
     }
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {

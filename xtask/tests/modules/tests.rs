@@ -3,11 +3,20 @@
 use super::*;
 
 fn made_up(files: &[(&str, &str)]) -> Modules {
-    let module = |(path, text): &(&str, &str)| {
+    let mut modules = Modules::new();
+    for (path, text) in files {
         let path = path.split("::").filter(|name| !name.is_empty());
-        (path.map(str::to_owned).collect(), parse::module(text))
-    };
-    files.iter().map(module).collect()
+        let mut module = parse::module(text);
+        module.children.retain(|child| child.inline.is_some());
+        let nowhere = (Path::new(""), Path::new(""));
+        add(
+            &mut modules,
+            path.map(str::to_owned).collect(),
+            module,
+            nowhere,
+        );
+    }
+    modules
 }
 
 #[track_caller]
@@ -102,7 +111,7 @@ fn unit_tests_and_other_crates_do_not_count() {
             ("", "mod a; mod b;"),
             (
                 "a",
-                "use crate::b::B; mod inner { use super::A; } struct A;",
+                "use crate::b::B; mod inner { use super::A; pub struct C; } struct A(inner::C);",
             ),
             (
                 "b",

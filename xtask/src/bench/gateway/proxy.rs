@@ -1,0 +1,27 @@
+//! A running server that is measured, and the names of all of them.
+
+use crate::bench::{
+    gateway::{measures::GET, traffic::Target},
+    server::Server,
+};
+
+pub(crate) const COUNTERSIGN: &str = "Countersign";
+/// The same with observations switched off: what they cost is the difference.
+pub(crate) const UNOBSERVED: &str = "Countersign, not observing";
+pub(crate) const NGINX: &str = "nginx";
+pub(crate) const HAPROXY: &str = "HAProxy";
+pub(crate) const ENVOY: &str = "Envoy";
+
+/// A running server.
+pub(crate) struct Proxy {
+    pub(crate) name: &'static str,
+    pub(crate) server: Server,
+    pub(crate) target: Target,
+}
+
+impl Proxy {
+    /// Whether a measure is taken of it: what observations cost is looked for in one.
+    pub(crate) fn takes(&self, measure: &str) -> bool {
+        self.name != UNOBSERVED || measure == GET
+    }
+}
