@@ -17,7 +17,7 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
     let options = read_options(config)?;
     logs::start_with(LevelFilter::INFO, json_log)?;
     let gateway = start(options)?;
-    tracing::info!(address = %gateway.address(), operator = ?gateway.admin_address(), "gateway listening");
+    tracing::info!(address = %gateway.address(), admin = ?gateway.admin_address(), "gateway listening");
     signals::wait_for_end()?;
     tracing::info!("stopping; open requests may finish");
     gateway.stop();

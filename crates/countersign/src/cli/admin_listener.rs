@@ -1,4 +1,4 @@
-//! Reads from a gateway's operator listener.
+//! Reads from a gateway's admin listener.
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header::HOST};
@@ -13,7 +13,7 @@ use crate::failure::{CommandResult, Doing, Failure};
 /// The longest response that is read, in bytes.
 const MAX_RESPONSE: usize = 4 * 1024 * 1024;
 
-/// Gets a path of a gateway's operator listener; `None` when the gateway answers 404.
+/// Gets a path of a gateway's admin listener; `None` when the gateway answers 404.
 pub(crate) async fn get(base: &str, path: &str) -> CommandResult<Option<Value>> {
     let uri: Uri = base
         .parse()
@@ -26,7 +26,7 @@ pub(crate) async fn get(base: &str, path: &str) -> CommandResult<Option<Value>> 
     let address = (authority.host(), authority.port_u16().unwrap_or(80));
     let stream = TcpStream::connect(address).await.map_err(|error| {
         Failure::new(format_args!(
-            "cannot reach the gateway's operator listener at {base}: {error}"
+            "cannot reach the gateway's admin listener at {base}: {error}"
         ))
         .hint("set its URL with `--gateway-admin` or `COUNTERSIGN_GATEWAY_ADMIN_URL`")
     })?;

@@ -34,13 +34,13 @@ pub(crate) enum CertificateVerb {
     List {
         #[command(flatten)]
         scope: AtScope,
-        /// Show usage per scope: requests and distinct client certificates in the last 1, 7 and 30 days
+        /// Show usage per scope: requests and distinct leaves in the last 1, 7 and 30 days
         #[arg(long)]
         usage: bool,
         #[command(flatten)]
         list: ListOptions,
     },
-    /// List the client certificates that were accepted under a certificate, with their callers
+    /// List the leaves (client certificates) that passed under a certificate, with their callers
     Usage {
         /// The certificate, `cert_...`
         id: CertificateId,
@@ -57,7 +57,7 @@ pub(crate) enum CertificateVerb {
         /// Print only its PEM, byte for byte as uploaded
         #[arg(long, conflicts_with = "content")]
         pem: bool,
-        /// Show usage per scope: requests and distinct client certificates in the last 1, 7 and 30 days
+        /// Show usage per scope: requests and distinct leaves in the last 1, 7 and 30 days
         #[arg(long, conflicts_with_all = ["content", "pem"])]
         usage: bool,
     },

@@ -30,7 +30,7 @@ pub(crate) struct Expiring {
 /// Reads a duration of whole days: the API counts in them. A plain number is in days here.
 fn days(text: &str) -> Result<u64, String> {
     const DAY: u64 = 24 * 60 * 60;
-    let whole = |seconds: u64| (seconds % DAY == 0).then_some(seconds / DAY);
+    let whole = |seconds: u64| seconds.is_multiple_of(DAY).then_some(seconds / DAY);
     let days = match text.parse() {
         Ok(days) => Some(days),
         Err(_) => duration(text).ok().and_then(|read| whole(read.as_secs())),

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) struct Explain {
     /// The request id from the refusal, `req_...`
     request_id: String,
-    /// URL of the gateway's operator listener
+    /// URL of the gateway's admin listener
     #[arg(
         long,
         value_name = "URL",

@@ -1,4 +1,4 @@
-//! A preview as people read it: which workloads would be refused or accepted, and how much is known.
+//! A preview as people read it: which workloads would be refused or would pass, and how much is known.
 
 use countersign_types::{
     UnixSeconds,
@@ -28,8 +28,8 @@ pub(super) fn show(found: &TogglePreview, output: Output) -> CommandResult {
 
 fn tell(found: &TogglePreview, output: Output) -> CommandResult {
     for (heading, list) in [
-        ("accepted now, would be refused", &found.starts_to_fail),
-        ("refused now, would be accepted", &found.starts_to_pass),
+        ("pass now, would be refused", &found.starts_to_fail),
+        ("refused now, would pass", &found.starts_to_pass),
         (
             "would be refused once enforced",
             &found.would_fail_once_enforced,
@@ -48,7 +48,7 @@ fn tell(found: &TogglePreview, output: Output) -> CommandResult {
 fn summary(found: &TogglePreview) -> String {
     let mut text = match found.since {
         Some(since) => format!(
-            "checked {} (requests: {}, certificate chains: {}) seen since {}\nstill accepted: {}, still refused: {}\n",
+            "checked {} (requests: {}, certificate chains: {}) seen since {}\nstill passing: {}, still refused: {}\n",
             workloads(found.workloads),
             found.requests,
             found.identities,
@@ -86,7 +86,7 @@ pub(super) fn warning(found: &TogglePreview, recent_use: Option<UnixSeconds>) ->
     let mut lines = Vec::new();
     if let Some(first) = found.starts_to_fail.first() {
         lines.push(format!(
-            "accepted now, would be refused: {}; first {} ({}, requests: {}, last seen {})",
+            "pass now, would be refused: {}; first {} ({}, requests: {}, last seen {})",
             workloads(found.starts_to_fail.len()),
             printable(&caller(first)),
             first.code.as_str(),

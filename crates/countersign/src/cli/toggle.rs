@@ -42,7 +42,7 @@ struct Toggle {
     ids: Vec<CertificateId>,
     #[command(flatten)]
     scope: AtScope,
-    /// Change nothing; show which workloads would be refused or accepted. Exit code 3 if any would be refused
+    /// Change nothing; show which workloads would be refused or would pass. Exit code 3 if any would be refused
     #[arg(long, conflicts_with_all = ["wait", "yes"])]
     preview: bool,
     /// Do not ask for confirmation

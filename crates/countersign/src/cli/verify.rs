@@ -64,7 +64,7 @@ pub(crate) struct Verify {
 struct Report<'a> {
     /// `permit`, `no_anchor_applies` or `denial`.
     verdict: &'static str,
-    /// The code that the client would get; null when the chain is accepted.
+    /// The code that the client would get; null when the chain passes.
     code: Option<&'static str>,
     /// The trust anchor that decided; null when none did.
     anchor: Option<String>,

@@ -106,7 +106,7 @@ fn the_page_of_a_roll_out_works_as_it_stands() {
         "report_verdicts_total{code=\"certificate_required\"} 1",
         "the request passed; report-only trust anchors would have refused it",
         "the client presented no certificate",
-        "accepted now, would be refused: 1 workload",
+        "pass now, would be refused: 1 workload",
         "exit code 3",
         "\"code\":\"certificate_required\"",
     ] {

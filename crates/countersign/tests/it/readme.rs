@@ -62,7 +62,7 @@ fn its_commands_work_as_they_stand() {
         ("\"certificate_required\"", 1),
         ("\"x-countersign-certificate\"", 1),
         ("\"object\": \"echo\"", 2),
-        ("pass now and would be refused: 1 workload", 1),
+        ("pass now, would be refused: 1 workload", 1),
         ("\"verdict\": \"permit\"", 1),
         ("\"current\": true", 1),
         ("\"certificate.deleted\"", 1),
