@@ -6,6 +6,7 @@ use crate::{
     UnixSeconds,
     id::{ApiKeyId, ServiceAccountId},
     page::Listed,
+    present::not_null,
     project::ServiceAccountRole,
     secret::Secret,
 };
@@ -163,14 +164,22 @@ pub struct AdminApiKeyCreateRequest {
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
     pub name: String,
     /// Seconds until it stops working, 1 to 31,536,000; absent, it does not expire.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, minimum = 1, maximum = 31_536_000)
     )]
     pub expires_in_seconds: Option<u32>,
     /// Countersign's extension: what it may do, no more than the key that makes it; absent, as much.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub scopes: Option<Vec<Permission>>,
 }

@@ -8,6 +8,7 @@ use crate::{
     UnixSeconds,
     id::{CertificateId, ProjectId},
     page::Listed,
+    present::not_null,
     usage::CertificateUsage,
 };
 
@@ -292,15 +293,20 @@ pub struct UploadCertificateRequest {
     /// The certificate, in PEM, at most 16 KiB.
     pub certificate: String,
     /// A name for it: 1 to 256 characters, no control characters; it need not be unique.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, min_length = 1, max_length = 256)
     )]
     pub name: Option<String>,
-    /// Countersign's extension: a CEL policy that the verified leaf must satisfy.
+    /// Countersign's extension: a CEL policy that the verified leaf must satisfy; null or absent for
+    /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false, max_length = 4096))]
+    #[cfg_attr(feature = "openapi", schema(max_length = 4096))]
     pub cel_policy: Option<String>,
 }
 
@@ -319,7 +325,11 @@ impl std::fmt::Debug for UploadCertificateRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModifyCertificateRequest {
     /// The new name: 1 to 256 characters, no control characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, min_length = 1, max_length = 256)
@@ -331,7 +341,8 @@ pub struct ModifyCertificateRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdatePolicyRequest {
-    /// The policy, at most 4,096 bytes, or null for none.
+    /// The policy, at most 4,096 bytes, or null for none. It must be given: absent is not null.
+    #[serde(deserialize_with = "Option::deserialize")]
     #[cfg_attr(feature = "openapi", schema(required, max_length = 4096))]
     pub cel_policy: Option<String>,
 }
@@ -345,11 +356,37 @@ pub struct ToggleCertificatesRequest {
     pub certificate_ids: Vec<CertificateId>,
     /// Countersign's extension, on activation only: `report` never refuses a request, and says
     /// what would be refused. Absent, it is `enforce`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
     /// Countersign's extension: when true, nothing is changed, and the answer says what would be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub preview: Option<bool>,
+}
+
+/// Names 1 to 10 certificates to deactivate together. What is deactivated is neither enforced nor
+/// reported, so there is no `enforcement`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeactivateCertificatesRequest {
+    /// 1 to 10 distinct ids; duplicates collapse.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 10))]
+    pub certificate_ids: Vec<CertificateId>,
+    /// Countersign's extension: when true, nothing is changed, and the answer says what would be.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub preview: Option<bool>,
 }
@@ -376,7 +413,11 @@ pub struct SetActiveCertificatesRequest {
     pub active: Vec<ActiveCertificate>,
     /// What the caller takes to be active now, in any order. When something else is, nothing
     /// changes, and the answer is `scope_changed`. Absent, nothing is checked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(feature = "openapi", schema(nullable = false, max_items = 50))]
     pub expected: Option<Vec<ActiveCertificate>>,
 }

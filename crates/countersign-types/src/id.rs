@@ -121,7 +121,11 @@ macro_rules! id {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                // The kind in fixed words, which a reader that must not repeat the text can show.
+                text.parse().map_err(|_| {
+                    let given = serde::de::Unexpected::Str(&text);
+                    serde::de::Error::invalid_value(given, &concat!("a valid ", $kind, " id"))
+                })
             }
         }
     };

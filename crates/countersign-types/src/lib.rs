@@ -16,6 +16,7 @@ pub mod id;
 pub mod observation;
 pub mod organization;
 pub mod page;
+mod present;
 pub mod preview;
 pub mod project;
 pub mod request_ids;

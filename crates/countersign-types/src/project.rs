@@ -1,11 +1,12 @@
 //! Projects and their service accounts.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     UnixSeconds,
     id::{ApiKeyId, ProjectId, ServiceAccountId},
     page::Listed,
+    present::not_null,
     secret::Secret,
 };
 
@@ -192,11 +193,44 @@ pub struct ServiceAccountCreated {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccountUpdateRequest {
     /// The new name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
     /// The new role.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "assignable"
+    )]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(nullable = false, value_type = Option<AssignableRole>)
+    )]
     pub role: Option<ServiceAccountRole>,
+}
+
+/// A role that a service account can be given; `none` comes only of being created without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum AssignableRole {
+    /// `member`
+    Member,
+    /// `owner`
+    Owner,
+}
+
+fn assignable<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ServiceAccountRole>, D::Error> {
+    AssignableRole::deserialize(deserializer).map(|role| match role {
+        AssignableRole::Member => Some(ServiceAccountRole::Member),
+        AssignableRole::Owner => Some(ServiceAccountRole::Owner),
+    })
 }
 
 /// Makes another key for a service account.
@@ -204,10 +238,20 @@ pub struct ServiceAccountUpdateRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccountApiKeyCreateRequest {
     /// Its name; absent, the service account's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
     /// Accepted as the reference has it and kept in the audit event; project keys carry none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub scopes: Option<Vec<String>>,
 }
 

@@ -7,6 +7,7 @@ use crate::{
     certificate::Enforcement,
     id::{ApiKeyId, CertificateId, ProjectId, RotationId},
     page::Listed,
+    present::not_null,
     preview::{PreviewedLeaf, PreviewedWorkload},
 };
 
@@ -151,7 +152,11 @@ pub struct StartRotationRequest {
     /// The anchor that comes.
     pub new_certificate_id: CertificateId,
     /// Only at these projects; absent, wherever the old anchor is active but in archived projects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, min_items = 1, max_items = 100)
@@ -159,12 +164,20 @@ pub struct StartRotationRequest {
     pub project_ids: Option<Vec<ProjectId>>,
     /// `report` has the new anchor only reported until the rotation is finished; absent, it is
     /// enforced where the old one is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
     /// Do it even if workloads would be refused at once: the new anchor's policy can say no to some
     /// that another one lets through.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub force: Option<bool>,
 }
@@ -174,11 +187,19 @@ pub struct StartRotationRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EndRotationRequest {
     /// Do it even if workloads would be refused, or nothing is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub force: Option<bool>,
     /// Workloads that were seen within so many seconds count; 30 days by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "not_null"
+    )]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, minimum = 1))]
     pub seen_within: Option<UnixSeconds>,
 }

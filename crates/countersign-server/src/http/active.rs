@@ -2,39 +2,53 @@
 
 use countersign_types::{
     certificate::{
-        ActiveCertificate, ActiveCertificates, ActiveCertificatesObject, Enforcement,
-        MAX_CERTIFICATES_PER_ORGANIZATION, Scope,
+        ActiveCertificate, ActiveCertificates, ActiveCertificatesObject,
+        MAX_CERTIFICATES_PER_ORGANIZATION, Scope, SetActiveCertificatesRequest,
     },
-    id::{CertificateId, ProjectId},
+    id::ProjectId,
 };
 use serde_json::{Map, Value};
 
 use super::{
-    answer::Answer, body::wrong_type, call::Call, caller::Admin, error::ApiError,
-    operation::Answered,
+    answer::{self, Answer},
+    app::App,
+    body::{Body, RequestBody},
+    caller::Admin,
+    error::ApiError,
+    path::Path,
 };
 use crate::store::{Change, Kind, StoreError};
 
 const ACTIVE: &str = "active";
 const EXPECTED: &str = "expected";
 
-pub(super) async fn set(admin: Admin, call: Call) -> Answered {
-    set_at(admin, call, Scope::Organization).await
+pub(super) async fn set(
+    admin: Admin,
+    app: App,
+    Body(request): Body<SetActiveCertificatesRequest>,
+) -> Answer<ActiveCertificates> {
+    set_at(admin, app, Scope::Organization, request).await
 }
 
-pub(super) async fn set_in_project(admin: Admin, call: Call) -> Answered {
-    let project: ProjectId = call.id("project_id", "project")?;
-    set_at(admin, call, Scope::Project(project)).await
+pub(super) async fn set_in_project(
+    admin: Admin,
+    app: App,
+    Path(project): Path<ProjectId>,
+    Body(request): Body<SetActiveCertificatesRequest>,
+) -> Answer<ActiveCertificates> {
+    set_at(admin, app, Scope::Project(project), request).await
 }
 
-async fn set_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
-    let wanted = call
-        .active(ACTIVE)?
-        .ok_or_else(|| ApiError::missing(ACTIVE))?;
-    let expected = call.active(EXPECTED)?;
-    let mut tx = call.write(&admin).await?;
-    let set = tx.set_active_certificates(&scope, &wanted, expected.as_deref());
-    let change = set.await.map_err(|error| at_its_place(error, &wanted))?;
+async fn set_at(
+    admin: Admin,
+    app: App,
+    scope: Scope,
+    request: SetActiveCertificatesRequest,
+) -> Answer<ActiveCertificates> {
+    let SetActiveCertificatesRequest { active, expected } = request;
+    let mut tx = admin.write(&app).await?;
+    let set = tx.set_active_certificates(&scope, &active, expected.as_deref());
+    let change = set.await.map_err(|error| with_param(error, &active))?;
     let change = Change {
         answer: ActiveCertificates {
             object: ActiveCertificatesObject::at(&scope),
@@ -42,16 +56,16 @@ async fn set_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
         },
         events: change.events,
     };
-    Answer::commit(tx, change).await
+    answer::commit(tx, change).await
 }
 
-/// Says which of the certificates it is about.
-fn at_its_place(error: StoreError, wanted: &[ActiveCertificate]) -> ApiError {
+/// Names the certificate that an error is about.
+fn with_param(error: StoreError, active: &[ActiveCertificate]) -> ApiError {
     let place = match &error {
         StoreError::NotFound {
             kind: Kind::Certificate,
             id,
-        } => wanted
+        } => active
             .iter()
             .position(|each| each.certificate_id.as_str() == id),
         StoreError::Expired { index } => Some(*index),
@@ -64,66 +78,39 @@ fn at_its_place(error: StoreError, wanted: &[ActiveCertificate]) -> ApiError {
     }
 }
 
-impl Call {
-    /// Distinct certificates and how each is active, as many as an organization may have.
-    fn active(&mut self, param: &'static str) -> Result<Option<Vec<ActiveCertificate>>, ApiError> {
-        let items = match self.fields.take(param) {
-            None => return Ok(None),
-            Some(Value::Array(items)) => items,
-            Some(other) => return Err(wrong_type(param, "an array of objects", &other)),
-        };
-        if items.len() > MAX_CERTIFICATES_PER_ORGANIZATION {
-            let message = format!(
-                "`{param}` names {} certificates. Name each once, \
-                 {MAX_CERTIFICATES_PER_ORGANIZATION} at most.",
-                items.len()
-            );
-            return Err(ApiError::value(param, message));
-        }
-        let mut read: Vec<ActiveCertificate> = Vec::with_capacity(items.len());
-        for (place, item) in items.into_iter().enumerate() {
-            let at = format!("{param}[{place}]");
-            let Value::Object(item) = item else {
-                return Err(wrong_type(at, "an object", &item));
+impl RequestBody for SetActiveCertificatesRequest {
+    /// The number is checked first, so that a list that is too long is not read.
+    fn prepare(properties: &mut Map<String, Value>) -> Result<(), ApiError> {
+        for param in [ACTIVE, EXPECTED] {
+            let Some(Value::Array(items)) = properties.get(param) else {
+                continue;
             };
-            let one = certificate(&item, &at)?;
-            if read
-                .iter()
-                .any(|each| each.certificate_id == one.certificate_id)
-            {
-                let message = format!("`{at}` names a certificate again. Name each once.");
-                return Err(ApiError::value(at, message));
+            if items.len() > MAX_CERTIFICATES_PER_ORGANIZATION {
+                let message = format!(
+                    "`{param}` names {} certificates. Name each once, \
+                     {MAX_CERTIFICATES_PER_ORGANIZATION} at most.",
+                    items.len()
+                );
+                return Err(ApiError::value(param, message));
             }
-            read.push(one);
         }
-        Ok(Some(read))
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), ApiError> {
+        check_distinct(ACTIVE, &self.active)?;
+        check_distinct(EXPECTED, self.expected.as_deref().unwrap_or_default())
     }
 }
 
-fn certificate(item: &Map<String, Value>, at: &str) -> Result<ActiveCertificate, ApiError> {
-    let id = format!("{at}.certificate_id");
-    let certificate_id: CertificateId = match item.get("certificate_id") {
-        Some(Value::String(text)) => {
-            let unknown = ApiError::no_such("certificate").at(id);
-            text.parse().map_err(|_| unknown)?
+fn check_distinct(param: &str, certificates: &[ActiveCertificate]) -> Result<(), ApiError> {
+    for (place, one) in certificates.iter().enumerate() {
+        let mut before = certificates.iter().take(place);
+        if before.any(|each| each.certificate_id == one.certificate_id) {
+            let param = format!("{param}[{place}]");
+            let message = format!("`{param}` names a certificate again. Name each once.");
+            return Err(ApiError::value(param, message));
         }
-        Some(other) => return Err(wrong_type(id, "a string", other)),
-        None => {
-            let message = format!("`{id}` is missing. Send the certificate's id.");
-            return Err(ApiError::value(id, message));
-        }
-    };
-    let word = format!("{at}.enforcement");
-    let enforcement = match item.get("enforcement") {
-        None => Enforcement::default(),
-        Some(Value::String(text)) => text.parse().map_err(|_| {
-            let message = format!("`{word}` must be `enforce` or `report`.");
-            ApiError::value(word, message)
-        })?,
-        Some(other) => return Err(wrong_type(word, "a string", other)),
-    };
-    Ok(ActiveCertificate {
-        certificate_id,
-        enforcement,
-    })
+    }
+    Ok(())
 }

@@ -1,46 +1,96 @@
-//! A success on its way out.
+//! What an operation answers when it succeeds.
+
+use std::marker::PhantomData;
 
 use bytes::Bytes;
+use countersign_types::page::Page;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::error::ApiError;
+use super::{
+    error::ApiError,
+    schemas::{SchemaOf, Schemas},
+};
 use crate::store::{Change, WriteTx};
 
-/// The JSON of a success. The status is always 200.
-pub(super) struct Answer {
+/// A success as it is sent. The status is always 200.
+pub(super) struct Reply {
     pub(super) body: Bytes,
     /// The revision that a write made, for `countersign-revision`.
     pub(super) revision: Option<u64>,
 }
 
-impl Answer {
-    pub(super) fn read(value: &impl Serialize) -> Result<Self, ApiError> {
-        let body =
-            serde_json::to_vec(value).map_err(|error| ApiError::broken(error.to_string()))?;
-        Ok(Self {
-            body: Bytes::from(body),
-            revision: None,
-        })
-    }
+pub(super) type Answered = Result<Reply, ApiError>;
 
-    /// Makes a change durable together with its audit events, and answers with what it made.
-    pub(super) async fn commit<T: Serialize>(
-        tx: WriteTx,
-        change: Change<T>,
-    ) -> Result<Self, ApiError> {
-        let answer = Self::read(&change.answer)?;
-        let revision = tx.commit(change.events).await?;
-        Ok(Self {
-            revision: Some(revision),
-            ..answer
-        })
-    }
+/// What a handler answers: one object.
+pub(super) type Answer<T> = Result<Json<T>, ApiError>;
+/// What a handler answers: a page of a list.
+pub(super) type PageAnswer<T> = Result<JsonPage<T>, ApiError>;
 
-    /// JSON that is already written.
-    pub(super) fn ready_made(body: Bytes) -> Self {
-        Self {
-            body,
-            revision: None,
-        }
+/// A success whose type the document describes.
+pub(super) trait Success: Send + 'static {
+    /// How the document describes it.
+    const SCHEMA: SchemaOf;
+
+    fn into_reply(self) -> Reply;
+}
+
+/// An object, written as JSON.
+pub(super) struct Json<T> {
+    reply: Reply,
+    of: PhantomData<fn() -> T>,
+}
+
+/// A page of objects, written as JSON.
+pub(super) struct JsonPage<T>(Json<T>);
+
+impl<T: ToSchema + 'static> Success for Json<T> {
+    const SCHEMA: SchemaOf = Schemas::of::<T>;
+
+    fn into_reply(self) -> Reply {
+        self.reply
     }
+}
+
+impl<T: ToSchema + 'static> Success for JsonPage<T> {
+    const SCHEMA: SchemaOf = Schemas::page_of::<T>;
+
+    fn into_reply(self) -> Reply {
+        self.0.reply
+    }
+}
+
+/// Answers with an object that was read.
+pub(super) fn read<T: Serialize>(value: &T) -> Answer<T> {
+    Ok(json(write(value)?, None))
+}
+
+/// Answers with a page of a list.
+pub(super) fn page<T: Serialize>(page: &Page<T>) -> PageAnswer<T> {
+    Ok(JsonPage(json(write(page)?, None)))
+}
+
+/// Makes a change durable together with its audit events, and answers with what it made.
+pub(super) async fn commit<T: Serialize>(tx: WriteTx, change: Change<T>) -> Answer<T> {
+    // Written before the commit: a change whose answer cannot be written is not made.
+    let body = write(&change.answer)?;
+    let revision = tx.commit(change.events).await?;
+    Ok(json(body, Some(revision)))
+}
+
+/// Answers with JSON that is already written.
+pub(super) fn ready_made<T>(body: Bytes) -> Json<T> {
+    json(body, None)
+}
+
+fn json<T>(body: Bytes, revision: Option<u64>) -> Json<T> {
+    Json {
+        reply: Reply { body, revision },
+        of: PhantomData,
+    }
+}
+
+fn write(value: &impl Serialize) -> Result<Bytes, ApiError> {
+    let body = serde_json::to_vec(value).map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(Bytes::from(body))
 }

@@ -1,4 +1,4 @@
-//! Who is calling: the key in `Authorization`, looked up by its digest, and what it may do here.
+//! Who is calling: the key in `Authorization`, looked up by its digest, and what it may do.
 
 use countersign_types::{
     UnixSeconds,
@@ -10,8 +10,8 @@ use countersign_types::{
 };
 use http::{HeaderMap, HeaderValue, header};
 
-use super::{App, edge::Record, error::ApiError, operation::Needs};
-use crate::store;
+use super::{app::App, error::ApiError, record::Record};
+use crate::store::{self, StoreError, WriteTx};
 
 const NO_KEY: &str = "No API key was given. Send the header `Authorization: Bearer KEY`.";
 const UNREADABLE: &str = "The `Authorization` header cannot be read. Send it once, as \
@@ -23,27 +23,44 @@ const WRONG_KIND: &str = "This key is not of the kind that this path takes. The 
 const OTHER_ORGANIZATION: &str = "The `OpenAI-Organization` header names another organization than \
     the key's. Leave the header out, or use a key of that organization.";
 
-/// Whose request it is.
-pub(super) enum Caller {
-    /// No key is asked for.
-    Nobody,
-    /// An admin key of an organization.
-    Admin(Admin),
-    /// A gateway of this deployment.
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Anyone, without a key.
+    Nothing,
+    /// An admin key with this permission.
+    Admin(Permission),
+    /// A gateway key.
     Gateway,
+    /// An admin key with this permission, or a gateway key.
+    AdminOrGateway(Permission),
 }
+
+/// Anyone: no key is asked for.
+pub(super) struct Anyone(());
+
+/// A gateway of this deployment.
+pub(super) struct Gateway(());
+
+/// A gateway, or an admin key that may make the request.
+pub(super) struct AdminOrGateway(());
 
 /// An admin key that may make the request.
 pub(super) struct Admin {
     pub(super) organization: OrganizationId,
-    pub(super) key: ApiKeyId,
     pub(super) permissions: Vec<Permission>,
+    key: ApiKeyId,
 }
 
 impl Admin {
     /// Who writes, for the audit log.
     pub(super) fn actor(&self) -> Actor {
         Actor::ApiKey(self.key.clone())
+    }
+
+    /// Begins a write to the caller's organization.
+    pub(super) async fn write(&self, app: &App) -> Result<WriteTx, StoreError> {
+        app.store().write(&self.organization, self.actor()).await
     }
 
     /// Refuses a permission that this key does not have itself.
@@ -55,26 +72,121 @@ impl Admin {
     }
 }
 
-/// Finds out whose request it is and whether that key may make it.
-pub(super) async fn authenticate(
+/// Lets callers of one kind through. What it gives is proof: only this file makes these types.
+pub(super) trait Access: Copy + Send + Sync + 'static {
+    type Caller: Send + 'static;
+
+    /// Who is let through, for the document.
+    fn needs(self) -> Needs;
+
+    /// Finds out whose request it is and whether that caller may make it.
+    fn authenticate(
+        self,
+        app: &App,
+        headers: &HeaderMap,
+        record: &mut Record,
+    ) -> impl Future<Output = Result<Self::Caller, ApiError>> + Send;
+}
+
+/// Lets everyone through.
+#[derive(Clone, Copy)]
+pub(super) struct ForAnyone;
+/// Lets gateway keys through.
+#[derive(Clone, Copy)]
+pub(super) struct ForGateways;
+/// Lets admin keys with a permission through.
+#[derive(Clone, Copy)]
+pub(super) struct ForAdmins(pub(super) Permission);
+/// Lets gateway keys, and admin keys with a permission, through.
+#[derive(Clone, Copy)]
+pub(super) struct ForAdminsAndGateways(pub(super) Permission);
+
+impl Access for ForAnyone {
+    type Caller = Anyone;
+
+    fn needs(self) -> Needs {
+        Needs::Nothing
+    }
+
+    async fn authenticate(
+        self,
+        _: &App,
+        _: &HeaderMap,
+        _: &mut Record,
+    ) -> Result<Anyone, ApiError> {
+        Ok(Anyone(()))
+    }
+}
+
+impl Access for ForGateways {
+    type Caller = Gateway;
+
+    fn needs(self) -> Needs {
+        Needs::Gateway
+    }
+
+    async fn authenticate(
+        self,
+        app: &App,
+        headers: &HeaderMap,
+        record: &mut Record,
+    ) -> Result<Gateway, ApiError> {
+        gateway(&known_key(app, headers, record).await?)
+    }
+}
+
+impl Access for ForAdmins {
+    type Caller = Admin;
+
+    fn needs(self) -> Needs {
+        Needs::Admin(self.0)
+    }
+
+    async fn authenticate(
+        self,
+        app: &App,
+        headers: &HeaderMap,
+        record: &mut Record,
+    ) -> Result<Admin, ApiError> {
+        admin(known_key(app, headers, record).await?, self.0, headers)
+    }
+}
+
+impl Access for ForAdminsAndGateways {
+    type Caller = AdminOrGateway;
+
+    fn needs(self) -> Needs {
+        Needs::AdminOrGateway(self.0)
+    }
+
+    async fn authenticate(
+        self,
+        app: &App,
+        headers: &HeaderMap,
+        record: &mut Record,
+    ) -> Result<AdminOrGateway, ApiError> {
+        let found = known_key(app, headers, record).await?;
+        if gateway(&found).is_err() {
+            admin(found, self.0, headers)?;
+        }
+        Ok(AdminOrGateway(()))
+    }
+}
+
+/// The key of a request, if it is in force.
+async fn known_key(
     app: &App,
     headers: &HeaderMap,
-    needs: Needs,
     record: &mut Record,
-) -> Result<Caller, ApiError> {
-    if needs == Needs::Nothing {
-        return Ok(Caller::Nobody);
-    }
+) -> Result<store::Caller, ApiError> {
     let found = app.store().caller(key_digest(headers)?).await?;
     let found = found.ok_or_else(|| ApiError::invalid_key(UNKNOWN))?;
     record.key = Some(found.key.clone());
     record.organization.clone_from(&found.organization);
-    if !is_good(&found, app.now()) {
+    if !in_force(&found, app.now()) {
         return Err(ApiError::invalid_key(UNKNOWN));
     }
-    let caller = admit(found, needs)?;
-    check_organization(headers, record.organization.as_ref())?;
-    Ok(caller)
+    Ok(found)
 }
 
 fn key_digest(headers: &HeaderMap) -> Result<KeyDigest, ApiError> {
@@ -86,41 +198,40 @@ fn key_digest(headers: &HeaderMap) -> Result<KeyDigest, ApiError> {
     }
 }
 
-fn is_good(found: &store::Caller, now: UnixSeconds) -> bool {
+fn in_force(found: &store::Caller, now: UnixSeconds) -> bool {
     found.expires_at.is_none_or(|expires_at| now < expires_at) && !found.project_archived
 }
 
-/// A key of one kind is nothing where another is asked for: not a lesser key, none at all.
-fn admit(found: store::Caller, needs: Needs) -> Result<Caller, ApiError> {
-    let wanted = match needs {
-        Needs::Admin(permission) | Needs::AdminOrGateway(permission) => Some(permission),
-        Needs::Gateway | Needs::Nothing => None,
-    };
-    let gateway = matches!(needs, Needs::Gateway | Needs::AdminOrGateway(_));
-    match (found.kind, found.organization, wanted) {
-        (KeyKind::Admin, Some(organization), Some(permission)) => {
-            let admin = Admin {
-                organization,
-                key: found.key,
-                permissions: found.permissions,
-            };
-            admin.check(permission)?;
-            Ok(Caller::Admin(admin))
-        }
-        (KeyKind::Gateway, None, _) if gateway => Ok(Caller::Gateway),
+/// A key of one kind is not a weaker key where another kind is needed: it is refused as unknown
+/// keys are.
+fn gateway(found: &store::Caller) -> Result<Gateway, ApiError> {
+    match (found.kind, &found.organization) {
+        (KeyKind::Gateway, None) => Ok(Gateway(())),
         _ => Err(ApiError::invalid_key(WRONG_KIND)),
     }
 }
 
+fn admin(
+    found: store::Caller,
+    permission: Permission,
+    headers: &HeaderMap,
+) -> Result<Admin, ApiError> {
+    let (KeyKind::Admin, Some(organization)) = (found.kind, found.organization) else {
+        return Err(ApiError::invalid_key(WRONG_KIND));
+    };
+    let admin = Admin {
+        organization,
+        permissions: found.permissions,
+        key: found.key,
+    };
+    admin.check(permission)?;
+    check_organization(headers, &admin.organization)?;
+    Ok(admin)
+}
+
 /// Refuses a request that means another organization than its key does: to go on with the key's
 /// would do to one organization what was meant for another.
-fn check_organization(
-    headers: &HeaderMap,
-    organization: Option<&OrganizationId>,
-) -> Result<(), ApiError> {
-    let Some(organization) = organization else {
-        return Ok(());
-    };
+fn check_organization(headers: &HeaderMap, organization: &OrganizationId) -> Result<(), ApiError> {
     let named = headers.get_all("openai-organization").iter();
     for value in named.filter(|value| !value.is_empty()) {
         if value.as_bytes() != organization.as_str().as_bytes() {

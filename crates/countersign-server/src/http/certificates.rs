@@ -1,29 +1,32 @@
-//! The ten operations of the certificates API, and the policy of a certificate.
+//! Trust anchors: their list, and each by itself.
 
 use countersign_types::{
     certificate::{
-        CertificateToggle, CertificateToggleObject, Enforcement, MAX_CERTIFICATES_PER_TOGGLE,
-        Scope, ScopedCertificate,
+        Certificate, DeletedCertificate, ModifyCertificateRequest, Scope, ScopedCertificate,
+        UpdatePolicyRequest, UploadCertificateRequest,
     },
-    error::ErrorCode,
     extension::{ENFORCEMENT, PREVIEW},
     id::{CertificateId, ObservationId, ProjectId},
-    page::Order,
-    usage::{CertificateUsage, ScopeUsage},
+    usage::{CertificateUsage, CertificateUse, ScopeUsage},
 };
-
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    answer::Answer, body::wrong_type, call::Call, caller::Admin, error::ApiError,
-    operation::Answered, upload,
+    answer::{self, Answer, PageAnswer},
+    app::App,
+    body::{Body, RequestBody, check_optional_name, refuse_properties},
+    caller::Admin,
+    error::ApiError,
+    paging::Paging,
+    path::Path,
+    query::Query,
+    upload,
 };
-use crate::{
-    preview::ToggleTrial,
-    store::{Change, Kind, StoreError},
-};
+use crate::store::PageRequest;
 
-/// What a modification may not touch, though it is a property of certificates.
+/// Properties of certificates that a modification may not change.
 const NOT_MODIFIABLE: [&str; 14] = [
     "certificate",
     "content",
@@ -41,23 +44,76 @@ const NOT_MODIFIABLE: [&str; 14] = [
     "usage",
 ];
 
-pub(super) async fn list(admin: Admin, call: Call) -> Answered {
-    list_at(&admin, &call, &Scope::Organization).await
+/// What a list adds to each certificate.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct ListQuery {
+    /// `usage` adds how each certificate was used (an extension).
+    #[serde(default, rename = "include[]")]
+    #[param(inline)]
+    include: Vec<ListInclude>,
 }
 
-pub(super) async fn list_in_project(admin: Admin, call: Call) -> Answered {
-    list_at(&admin, &call, &Scope::Project(project(&call)?)).await
+#[derive(PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ListInclude {
+    Usage,
 }
 
-async fn list_at(admin: &Admin, call: &Call, scope: &Scope) -> Answered {
-    let request = call.query.page::<CertificateId>(Order::Desc)?;
-    let usage = call.query.include_usage()?;
-    let store = call.app.store();
-    let organization = &admin.organization;
+/// What is added to a certificate.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct RetrieveQuery {
+    /// `content` adds the PEM, `usage` how the certificate was used (an extension).
+    /// `include=content` is understood as well.
+    #[serde(default, rename = "include[]")]
+    #[param(inline)]
+    include: Vec<Include>,
+}
+
+#[derive(PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Include {
+    Content,
+    Usage,
+}
+
+pub(super) async fn list(
+    admin: Admin,
+    app: App,
+    page: Paging<CertificateId>,
+    Query(query): Query<ListQuery>,
+) -> PageAnswer<ScopedCertificate> {
+    list_at(&admin, &app, &Scope::Organization, &page.request, &query).await
+}
+
+pub(super) async fn list_in_project(
+    admin: Admin,
+    app: App,
+    Path(project): Path<ProjectId>,
+    page: Paging<CertificateId>,
+    Query(query): Query<ListQuery>,
+) -> PageAnswer<ScopedCertificate> {
+    list_at(
+        &admin,
+        &app,
+        &Scope::Project(project),
+        &page.request,
+        &query,
+    )
+    .await
+}
+
+async fn list_at(
+    admin: &Admin,
+    app: &App,
+    scope: &Scope,
+    request: &PageRequest,
+    query: &ListQuery,
+) -> PageAnswer<ScopedCertificate> {
+    let (store, organization) = (app.store(), &admin.organization);
     let mut page = store
-        .list_certificates(organization, scope, &request)
+        .list_certificates(organization, scope, request)
         .await?;
-    if usage {
+    if query.include.contains(&ListInclude::Usage) {
         let ids: Vec<_> = page.data.iter().map(|each| each.id.clone()).collect();
         let mut known = store.certificate_usage(organization, &ids).await?;
         for certificate in &mut page.data {
@@ -65,7 +121,7 @@ async fn list_at(admin: &Admin, call: &Call, scope: &Scope) -> Answered {
             certificate.usage = usage.map(|usage| at_scope(usage, scope));
         }
     }
-    Answer::read(&page)
+    answer::page(&page)
 }
 
 /// A project's list shows what was used there.
@@ -78,211 +134,91 @@ fn at_scope(mut usage: CertificateUsage, scope: &Scope) -> CertificateUsage {
     usage
 }
 
-pub(super) async fn retrieve(admin: Admin, call: Call) -> Answered {
-    let id = certificate(&call)?;
-    let include = call.query.include()?;
-    let store = call.app.store();
-    let organization = &admin.organization;
+pub(super) async fn retrieve(
+    admin: Admin,
+    app: App,
+    Path(id): Path<CertificateId>,
+    Query(query): Query<RetrieveQuery>,
+) -> Answer<Certificate> {
+    let (store, organization) = (app.store(), &admin.organization);
+    let content = query.include.contains(&Include::Content);
     let mut certificate = store
-        .retrieve_certificate(organization, &id, include.content)
+        .retrieve_certificate(organization, &id, content)
         .await?;
-    if include.usage {
+    if query.include.contains(&Include::Usage) {
         let known = store.certificate_usage(organization, std::slice::from_ref(&id));
         certificate.usage = known.await?.remove(&id);
     }
-    Answer::read(&certificate)
+    answer::read(&certificate)
 }
 
-pub(super) async fn list_uses(admin: Admin, call: Call) -> Answered {
-    let id = certificate(&call)?;
-    let request = call.query.page::<ObservationId>(Order::Desc)?;
-    let store = call.app.store();
-    let uses = store.list_certificate_uses(&admin.organization, &id, &request);
-    Answer::read(&uses.await?)
+pub(super) async fn list_uses(
+    admin: Admin,
+    app: App,
+    Path(id): Path<CertificateId>,
+    page: Paging<ObservationId>,
+) -> PageAnswer<CertificateUse> {
+    let store = app.store();
+    let uses = store.list_certificate_uses(&admin.organization, &id, &page.request);
+    answer::page(&uses.await?)
 }
 
-pub(super) async fn upload(admin: Admin, mut call: Call) -> Answered {
-    let new = upload::read(&mut call.fields, call.app.now())?;
-    let mut tx = call.write(&admin).await?;
+pub(super) async fn upload(
+    admin: Admin,
+    app: App,
+    Body(request): Body<UploadCertificateRequest>,
+) -> Answer<Certificate> {
+    let new = upload::read(request, app.now())?;
+    let mut tx = admin.write(&app).await?;
     let change = tx.upload_certificate(new).await?;
-    Answer::commit(tx, change).await
+    answer::commit(tx, change).await
 }
 
-pub(super) async fn update(admin: Admin, mut call: Call) -> Answered {
-    let id = certificate(&call)?;
-    call.fields.refuse(
-        &NOT_MODIFIABLE,
-        "only the name of a certificate can be modified.",
-    )?;
-    let name = call.fields.name()?;
-    let mut tx = call.write(&admin).await?;
-    let change = tx.update_certificate(&id, name).await?;
-    Answer::commit(tx, change).await
+pub(super) async fn update(
+    admin: Admin,
+    app: App,
+    Path(id): Path<CertificateId>,
+    Body(request): Body<ModifyCertificateRequest>,
+) -> Answer<Certificate> {
+    let mut tx = admin.write(&app).await?;
+    let change = tx.update_certificate(&id, request.name).await?;
+    answer::commit(tx, change).await
 }
 
-pub(super) async fn update_policy(admin: Admin, mut call: Call) -> Answered {
-    let id = certificate(&call)?;
-    if !call.fields.has("cel_policy") {
-        return Err(ApiError::missing("cel_policy"));
-    }
-    let policy = upload::policy(&mut call.fields)?;
-    let mut tx = call.write(&admin).await?;
-    let change = tx.update_policy(&id, policy).await?;
-    Answer::commit(tx, change).await
+pub(super) async fn update_policy(
+    admin: Admin,
+    app: App,
+    Path(id): Path<CertificateId>,
+    Body(request): Body<UpdatePolicyRequest>,
+) -> Answer<Certificate> {
+    let mut tx = admin.write(&app).await?;
+    let change = tx.update_policy(&id, request.cel_policy).await?;
+    answer::commit(tx, change).await
 }
 
-pub(super) async fn delete(admin: Admin, call: Call) -> Answered {
-    let id = certificate(&call)?;
-    let mut tx = call.write(&admin).await?;
+pub(super) async fn delete(
+    admin: Admin,
+    app: App,
+    Path(id): Path<CertificateId>,
+) -> Answer<DeletedCertificate> {
+    let mut tx = admin.write(&app).await?;
     let change = tx.delete_certificate(&id).await?;
-    Answer::commit(tx, change).await
+    answer::commit(tx, change).await
 }
 
-pub(super) async fn activate(admin: Admin, call: Call) -> Answered {
-    activate_at(admin, call, Scope::Organization).await
-}
-
-pub(super) async fn activate_in_project(admin: Admin, call: Call) -> Answered {
-    let scope = Scope::Project(project(&call)?);
-    activate_at(admin, call, scope).await
-}
-
-async fn activate_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
-    let ids = call.certificate_ids()?;
-    let enforcement = call.enforcement()?;
-    let object = CertificateToggleObject::activation(&scope);
-    let preview = call.preview()?;
-    let mut tx = call.write(&admin).await?;
-    if preview {
-        let tried = ToggleTrial::activate(tx, &scope, &ids, enforcement).await;
-        let tried = tried.map_err(|error| at_its_place(error, &ids))?;
-        let preview = tried.judge(call.app.trials(), &admin.organization, object);
-        return Answer::read(&preview.await?);
+impl RequestBody for ModifyCertificateRequest {
+    fn prepare(properties: &mut Map<String, Value>) -> Result<(), ApiError> {
+        let why = "only the name of a certificate can be modified.";
+        refuse_properties(properties, &NOT_MODIFIABLE, why)
     }
-    let changed = tx.activate_certificates(&scope, &ids, enforcement).await;
-    let change = changed.map_err(|error| at_its_place(error, &ids))?;
-    Answer::commit(tx, toggle(object, change)).await
-}
 
-pub(super) async fn deactivate(admin: Admin, call: Call) -> Answered {
-    deactivate_at(admin, call, Scope::Organization).await
-}
-
-pub(super) async fn deactivate_in_project(admin: Admin, call: Call) -> Answered {
-    let scope = Scope::Project(project(&call)?);
-    deactivate_at(admin, call, scope).await
-}
-
-async fn deactivate_at(admin: Admin, mut call: Call, scope: Scope) -> Answered {
-    let ids = call.certificate_ids()?;
-    call.fields.refuse(
-        &[ENFORCEMENT],
-        "what is deactivated is neither enforced nor reported. Leave it out.",
-    )?;
-    let object = CertificateToggleObject::deactivation(&scope);
-    let preview = call.preview()?;
-    let mut tx = call.write(&admin).await?;
-    if preview {
-        let tried = ToggleTrial::deactivate(tx, &scope, &ids).await;
-        let tried = tried.map_err(|error| at_its_place(error, &ids))?;
-        let preview = tried.judge(call.app.trials(), &admin.organization, object);
-        return Answer::read(&preview.await?);
-    }
-    let changed = tx.deactivate_certificates(&scope, &ids).await;
-    let change = changed.map_err(|error| at_its_place(error, &ids))?;
-    Answer::commit(tx, toggle(object, change)).await
-}
-
-fn toggle(
-    object: CertificateToggleObject,
-    change: Change<Vec<ScopedCertificate>>,
-) -> Change<CertificateToggle> {
-    Change {
-        answer: CertificateToggle {
-            object,
-            data: change.answer,
-        },
-        events: change.events,
+    fn check(&mut self) -> Result<(), ApiError> {
+        check_optional_name("name", self.name.as_ref())
     }
 }
 
-fn certificate(call: &Call) -> Result<CertificateId, ApiError> {
-    call.id("certificate_id", "certificate")
-}
-
-fn project(call: &Call) -> Result<ProjectId, ApiError> {
-    call.id("project_id", "project")
-}
-
-/// Says which of the ids of a toggle is unknown.
-fn at_its_place(error: StoreError, ids: &[CertificateId]) -> ApiError {
-    let place = match &error {
-        StoreError::NotFound {
-            kind: Kind::Certificate,
-            id,
-        } => ids.iter().position(|given| given.as_str() == id),
-        _ => None,
-    };
-    let error = ApiError::from(error);
-    match place {
-        Some(place) => error.at(format!("certificate_ids[{place}]")),
-        None => error,
+impl RequestBody for UpdatePolicyRequest {
+    fn check(&mut self) -> Result<(), ApiError> {
+        upload::check_policy(self.cel_policy.as_deref())
     }
 }
-
-impl Call {
-    /// `enforce` when it is not said.
-    fn enforcement(&mut self) -> Result<Enforcement, ApiError> {
-        let Some(word) = self.fields.text(ENFORCEMENT)? else {
-            return Ok(Enforcement::default());
-        };
-        word.parse().map_err(|_| {
-            let message = "`enforcement` must be `enforce` or `report`. Leave it out to enforce.";
-            ApiError::value(ENFORCEMENT, message)
-        })
-    }
-
-    /// Whether nothing shall be changed. Anything but true and false is refused: a change that was
-    /// not meant must not come of a mistake here.
-    fn preview(&mut self) -> Result<bool, ApiError> {
-        match self.fields.take(PREVIEW) {
-            None => Ok(false),
-            Some(Value::Bool(preview)) => Ok(preview),
-            Some(other) => Err(wrong_type(PREVIEW, "true or false", &other)),
-        }
-    }
-
-    /// The 1 to 10 distinct ids of a toggle, in the order of the request, duplicates included.
-    fn certificate_ids(&mut self) -> Result<Vec<CertificateId>, ApiError> {
-        const PARAM: &str = "certificate_ids";
-        let texts = self
-            .fields
-            .texts(PARAM)?
-            .ok_or_else(|| ApiError::missing(PARAM))?;
-        let mut distinct: Vec<&String> = texts.iter().collect();
-        distinct.sort_unstable();
-        distinct.dedup();
-        if !(1..=MAX_CERTIFICATES_PER_TOGGLE).contains(&distinct.len()) {
-            let message = format!(
-                "`certificate_ids` names {} certificates. Name 1 to {MAX_CERTIFICATES_PER_TOGGLE} \
-                 at a time.",
-                distinct.len()
-            );
-            return Err(ApiError::value(PARAM, message));
-        }
-        let id = |(place, text): (usize, &String)| {
-            let unknown = ApiError::no_such("certificate").at(format!("{PARAM}[{place}]"));
-            text.parse().map_err(|_| unknown)
-        };
-        texts.iter().enumerate().map(id).collect()
-    }
-}
-
-/// The codes of an upload that are its own.
-pub(super) const UPLOAD_CODES: &[ErrorCode] = &[
-    ErrorCode::MtlsCertificateInvalid,
-    ErrorCode::ExpiredCertificate,
-    ErrorCode::MtlsCelPolicyInvalid,
-    ErrorCode::CertificateLimitExceeded,
-    ErrorCode::MissingRequiredParameter,
-];

@@ -1,4 +1,4 @@
-//! A refusal on its way out: what the caller is told, and apart from it what only the log gets.
+//! A refusal: what the caller gets, and separately what only the log gets.
 
 use std::borrow::Cow;
 
@@ -32,7 +32,13 @@ impl ApiError {
         self
     }
 
-    /// Adds what only the operator may read.
+    /// Adds what the caller can do.
+    pub(super) fn advise(mut self, advice: &str) -> Self {
+        self.message = format!("{} {advice}", self.message).into();
+        self
+    }
+
+    /// Adds the cause, which only the log shows.
     pub(super) fn because(mut self, cause: impl Into<Cow<'static, str>>) -> Self {
         self.cause = Some(cause.into());
         self
@@ -50,7 +56,8 @@ impl ApiError {
         Self::new(ErrorCode::MissingRequiredParameter, message).at(param)
     }
 
-    /// The one answer to an unknown, a malformed and a foreign id: nobody learns which it was.
+    /// The one answer to an unknown, a malformed and another organization's id: the caller does not
+    /// learn which it was.
     pub(super) fn no_such(noun: &'static str) -> Self {
         let message = format!(
             "No such {noun} in this organization. Check the id, and that the key belongs to the \
@@ -59,11 +66,20 @@ impl ApiError {
         Self::new(ErrorCode::NotFound, message)
     }
 
+    /// The one answer to a cursor that is unknown, malformed or another organization's.
+    pub(super) fn unknown_cursor(name: &'static str) -> Self {
+        let message = format!(
+            "`{name}` is not the id of an entry of this list. Take it from `first_id` or `last_id` \
+             of a page, or leave it out to start at the beginning."
+        );
+        Self::value(name, message)
+    }
+
     pub(super) fn no_such_path() -> Self {
         Self::new(
             ErrorCode::NotFound,
-            "There is nothing at this path. `GET /openapi.json` lists what there is; paths have no \
-             trailing slash.",
+            "There is nothing at this path. `GET /openapi.json` lists all paths; none has a trailing \
+             slash.",
         )
     }
 
@@ -80,11 +96,10 @@ impl ApiError {
         Self::new(ErrorCode::InvalidApiKey, message)
     }
 
-    pub(super) fn broken(cause: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn internal(cause: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
             ErrorCode::ServerError,
-            "Something broke while this was answered. Try again; if it stays, give your operator \
-             the request id.",
+            "Internal error. Try again; if it happens again, give your operator the request id.",
         )
         .because(cause)
     }
@@ -92,7 +107,7 @@ impl ApiError {
     pub(super) fn storage_unavailable(cause: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
             ErrorCode::StorageUnavailable,
-            "The store cannot be reached just now. Try again in a moment.",
+            "The database cannot be reached. Try again in a moment.",
         )
         .because(cause)
     }

@@ -1,12 +1,33 @@
-//! What of an organization expires soon.
+//! What expires soon.
 
-use countersign_types::expiry::{DEFAULT_WITHIN_DAYS, MAX_WITHIN_DAYS};
+use countersign_types::expiry::{DEFAULT_WITHIN_DAYS, ExpiringList, MAX_WITHIN_DAYS};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::{answer::Answer, call::Call, caller::Admin, operation::Answered};
+use super::{
+    answer::{self, Answer},
+    app::App,
+    caller::Admin,
+    query::{Query, WholeOr},
+};
 
-pub(super) async fn list(admin: Admin, call: Call) -> Answered {
-    let days = call.query.number("within_days", 0..=MAX_WITHIN_DAYS)?;
-    let days = days.unwrap_or(DEFAULT_WITHIN_DAYS);
-    let store = call.app.store();
-    Answer::read(&store.list_expiring(&admin.organization, days).await?)
+type Days = WholeOr<0, MAX_WITHIN_DAYS, DEFAULT_WITHIN_DAYS>;
+
+/// How far ahead to look.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct ExpiringQuery {
+    /// How many days to look ahead.
+    #[serde(default)]
+    #[param(inline)]
+    within_days: Days,
+}
+
+pub(super) async fn list(
+    admin: Admin,
+    app: App,
+    Query(query): Query<ExpiringQuery>,
+) -> Answer<ExpiringList> {
+    let days = query.within_days.0;
+    let expiring = app.store().list_expiring(&admin.organization, days);
+    answer::read(&expiring.await?)
 }

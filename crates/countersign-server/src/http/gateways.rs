@@ -1,74 +1,94 @@
-//! What gateways ask for: the bundle, held open until there is news; and who asked.
+//! What gateways ask for: the bundle, held open until something changes; and which gateways asked.
 
 use std::time::Duration;
 
-use countersign_types::{bundle::Bundle, id::GatewayId};
+use countersign_types::{
+    bundle::{Bundle, Gateways},
+    id::GatewayId,
+};
+use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
+use utoipa::IntoParams;
 
 use super::{
-    App, answer::Answer, body::check_name, call::Call, error::ApiError, operation::Answered,
-    query::Query,
+    answer::{self, Answer},
+    app::App,
+    body::check_name,
+    caller::{AdminOrGateway, Gateway},
+    error::ApiError,
+    query::{Query, WholeOr},
 };
 
-/// The longest that a bundle may be waited for, in seconds, and how long it is when not said.
-pub(super) const MAX_WAIT_SECONDS: u64 = 60;
-pub(super) const DEFAULT_WAIT_SECONDS: u64 = 30;
+/// The longest that a bundle may be waited for, in seconds, and the default.
+const MAX_WAIT_SECONDS: u64 = 60;
+const DEFAULT_WAIT_SECONDS: u64 = 30;
 /// How long after its last request a gateway counts as alive: the longest wait, and as much
 /// again as a slow network may need.
 const ALIVE_SECONDS: u64 = 2 * MAX_WAIT_SECONDS;
+/// The highest revision that the databases' integers hold.
+const MAX_REVISION: u64 = i64::MAX.unsigned_abs();
 
-/// The organizations that changed after a revision. Without a change, the request stays open
-/// until there is one, the wait is over, or this process means to end.
-pub(super) async fn bundle(call: Call) -> Answered {
-    let after = call
-        .query
-        .number("after", 0..=i64::MAX.unsigned_abs())?
-        .unwrap_or(0);
-    let wait = call
-        .query
-        .number("wait", 0..=MAX_WAIT_SECONDS)?
-        .unwrap_or(DEFAULT_WAIT_SECONDS);
-    record(&call.app, &call.query, after).await?;
-    let until = Instant::now() + Duration::from_secs(wait);
-    Answer::read(&news(&call.app, after, until).await?)
+type Revision = WholeOr<0, MAX_REVISION, 0>;
+type WaitSeconds = WholeOr<0, MAX_WAIT_SECONDS, DEFAULT_WAIT_SECONDS>;
+
+/// Which bundle a gateway asks for, and what it reports with the request.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct BundleQuery {
+    /// The revision that the gateway has; 0 for none.
+    #[serde(default)]
+    #[param(inline)]
+    after: Revision,
+    /// How many seconds to hold the request open until there is a change.
+    #[serde(default)]
+    #[param(inline)]
+    wait: WaitSeconds,
+    /// The id that the gateway drew at its start: it is then listed as enforcing `after`.
+    #[param(value_type = Option<String>, nullable = false, pattern = "^gw_[A-Za-z0-9_-]{1,125}$")]
+    gateway: Option<GatewayId>,
+    /// The gateway's name in the list.
+    #[param(nullable = false, min_length = 1, max_length = 256, default = json!("gateway"))]
+    name: Option<String>,
 }
 
-async fn news(app: &App, after: u64, until: Instant) -> Result<Bundle, ApiError> {
+/// The organizations that changed after a revision. Without a change, the request stays open
+/// until there is one, the wait is over, or this process shuts down.
+pub(super) async fn bundle(
+    _: Gateway,
+    app: App,
+    Query(query): Query<BundleQuery>,
+) -> Answer<Bundle> {
+    let after = query.after.0;
+    let wait = query.wait.0;
+    if let Some(id) = &query.gateway {
+        // A gateway asks only for what comes after the revision that it enforces.
+        let name = query.name.as_deref().unwrap_or("gateway");
+        check_name("name", name)?;
+        app.store().record_gateway(id, name, after).await?;
+    }
+    let until = Instant::now() + Duration::from_secs(wait);
+    answer::read(&next_bundle(&app, after, until).await?)
+}
+
+async fn next_bundle(app: &App, after: u64, until: Instant) -> Result<Bundle, ApiError> {
     // Subscribed before the first look, so that no change falls between the look and the wait.
     let mut signal = app.store().subscribe();
     loop {
         signal.mark_unchanged();
         let bundle = app.store().bundle(after).await?;
-        let nothing_new = bundle.revision == after && bundle.organizations.is_empty();
-        if !nothing_new || Instant::now() >= until || app.closing().is_cancelled() {
+        let unchanged = bundle.revision == after && bundle.organizations.is_empty();
+        if !unchanged || Instant::now() >= until || app.closing().is_cancelled() {
             return Ok(bundle);
         }
         tokio::select! {
-            // A closed channel is the end of the store: look once more and let that say so.
+            // A closed channel means that the store has closed: the next read returns its error.
             _ = timeout_at(until, signal.changed()) => {}
             () = app.closing().cancelled() => {}
         }
     }
 }
 
-/// Keeps which revision a gateway enforces: the one after which it asks.
-async fn record(app: &App, query: &Query, after: u64) -> Result<(), ApiError> {
-    let Some(id) = query.one("gateway")? else {
-        return Ok(());
-    };
-    let id: GatewayId = id.parse().map_err(|_| {
-        ApiError::value(
-            "gateway",
-            "`gateway` must be an id of the form `gw_…`, drawn at random.",
-        )
-    })?;
-    let name = query.one("name")?.unwrap_or("gateway");
-    let name = check_name("name", name.to_owned())?;
-    Ok(app.store().record_gateway(&id, &name, after).await?)
-}
-
 /// The gateways that are alive.
-pub(super) async fn list(call: Call) -> Answered {
-    let since = call.app.now().saturating_sub(ALIVE_SECONDS);
-    Answer::read(&call.app.store().list_gateways(since).await?)
+pub(super) async fn list(_: AdminOrGateway, app: App) -> Answer<Gateways> {
+    let since = app.now().saturating_sub(ALIVE_SECONDS);
+    answer::read(&app.store().list_gateways(since).await?)
 }

@@ -1,30 +1,81 @@
-//! Whether this process lives, whether it can work, and what it offers.
+//! Whether this process is alive, whether it is ready, and what it offers.
 
-use countersign_types::extension::{self, Extensions, ExtensionsObject};
-use serde_json::json;
+use countersign_types::{
+    error::ErrorCode,
+    extension::{self, Extensions, ExtensionsObject},
+};
+use serde::Serialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{ObjectBuilder, Type},
+    },
+};
 
-use super::{answer::Answer, call::Call, error::ApiError, openapi, operation::Answered};
+use super::{
+    answer::{self, Answer},
+    app::App,
+    caller::Anyone,
+    error::ApiError,
+};
 
-/// The process lives. It looks at nothing else, so that a database that is down restarts nobody.
-pub(super) async fn live(_call: Call) -> Answered {
-    Answer::read(&json!({ "status": "ok" }))
+/// The process is alive.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    status: HealthStatus,
 }
 
-/// The store can be read, and the process does not mean to end.
-pub(super) async fn ready(call: Call) -> Answered {
-    if call.app.closing().is_cancelled() {
+/// The process can answer requests.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Readiness {
+    status: HealthStatus,
+    /// The revision of the latest change.
+    revision: u64,
+}
+
+/// The word `ok`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum HealthStatus {
+    Ok,
+}
+
+/// An OpenAPI document.
+pub(super) struct OpenapiDocument;
+
+impl PartialSchema for OpenapiDocument {
+    fn schema() -> RefOr<Schema> {
+        RefOr::from(ObjectBuilder::new().schema_type(Type::Object).build())
+    }
+}
+
+impl ToSchema for OpenapiDocument {}
+
+/// The process is alive. This reads nothing, so that a database that is down restarts nobody.
+pub(super) async fn live(_: Anyone) -> Answer<Health> {
+    answer::read(&Health {
+        status: HealthStatus::Ok,
+    })
+}
+
+/// The database can be read, and the process is not shutting down.
+pub(super) async fn ready(_: Anyone, app: App) -> Answer<Readiness> {
+    if app.closing().is_cancelled() {
         return Err(ApiError::new(
-            countersign_types::error::ErrorCode::Overloaded,
-            "This process is about to end. Ask another one.",
+            ErrorCode::Overloaded,
+            "This process is shutting down. Ask another one.",
         ));
     }
-    let revision = call.app.store().revision().await?;
-    Answer::read(&json!({ "status": "ok", "revision": revision }))
+    answer::read(&Readiness {
+        status: HealthStatus::Ok,
+        revision: app.store().revision().await?,
+    })
 }
 
 /// What this server can do beyond the reference.
-pub(super) async fn extensions(_call: Call) -> Answered {
-    Answer::read(&Extensions {
+pub(super) async fn extensions(_: Anyone) -> Answer<Extensions> {
+    answer::read(&Extensions {
         object: ExtensionsObject::Extensions,
         extensions: [
             extension::ENFORCEMENT,
@@ -39,6 +90,9 @@ pub(super) async fn extensions(_call: Call) -> Answered {
 }
 
 /// The OpenAPI document.
-pub(super) async fn document(_call: Call) -> Answered {
-    Ok(Answer::ready_made(openapi::TEXT.clone()))
+pub(super) async fn document(_: Anyone, app: App) -> Answer<OpenapiDocument> {
+    let document = app.document().cloned();
+    document
+        .map(answer::ready_made)
+        .ok_or_else(|| ApiError::internal("no router set the document"))
 }

@@ -1,38 +1,45 @@
-//! What gateways saw: batches are taken in, whole and once.
+//! What gateways observed: batches are applied whole, and once.
 
 use countersign_types::observation::{
-    MAX_CHAINS, MAX_OBSERVATIONS, ObservationBatch, ObservationReceipt, ObservedChain,
+    MAX_BATCH_BYTES, MAX_CHAINS, MAX_OBSERVATIONS, ObservationBatch, ObservationReceipt,
+    ObservedChain,
 };
 use countersign_verify::presented;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use serde_path_to_error::{Path, Segment};
 
 use super::{
-    answer::Answer,
-    body::{Fields, wrong_type},
-    call::Call,
+    answer::{self, Answer},
+    app::App,
+    body::{Body, RequestBody},
+    caller::Gateway,
     error::ApiError,
-    operation::Answered,
+    unreadable::Unreadable,
 };
 use crate::{
     metrics::{OBSERVATIONS_REFUSED, OBSERVED_REQUESTS},
     store::{ReceivedChain, RecordedBatch},
 };
 
-/// Keeps a batch. It is no change of an organization: there is no revision and no audit event.
-pub(super) async fn record(mut call: Call) -> Answered {
-    let batch = read(&mut call.fields)?;
+/// Keeps a batch. It changes no organization: there is no revision and no audit event.
+pub(super) async fn record(
+    _: Gateway,
+    app: App,
+    Body(batch): Body<ObservationBatch>,
+) -> Answer<ObservationReceipt> {
     let mut chains = Vec::with_capacity(batch.chains.len());
     for chain in &batch.chains {
         chains.push(ReceivedChain::new(chain));
-        // Reading a thousand certificates takes a while; others have requests too.
+        // Reading a thousand certificates takes a while: let other requests run in between.
         tokio::task::yield_now().await;
     }
-    let store = call.app.store();
-    let days = call.app.observation_days();
-    let recorded = store.record_observations(&batch, &chains, days).await?;
+    let days = app.observation_days();
+    let recorded = app
+        .store()
+        .record_observations(&batch, &chains, days)
+        .await?;
     count(&recorded);
-    Answer::read(&ObservationReceipt {
+    answer::read(&ObservationReceipt {
         accepted: recorded.accepted,
         refused: recorded.refused.values().sum(),
         unknown_chains: recorded.unknown_chains,
@@ -40,6 +47,7 @@ pub(super) async fn record(mut call: Call) -> Answered {
 }
 
 fn count(recorded: &RecordedBatch) {
+    // Nothing of the batch was applied: the gateway sends it again.
     if !recorded.unknown_chains.is_empty() {
         return;
     }
@@ -52,74 +60,63 @@ fn count(recorded: &RecordedBatch) {
     }
 }
 
-fn read(fields: &mut Fields) -> Result<ObservationBatch, ApiError> {
-    let gateway = fields.text("gateway")?;
-    let gateway = gateway.ok_or_else(|| ApiError::missing("gateway"))?;
-    let batch = ObservationBatch {
-        gateway: gateway.parse().map_err(|_| {
-            ApiError::value(
-                "gateway",
-                "`gateway` must be an id of the form `gw_…`, drawn at random.",
-            )
-        })?,
-        number: number(fields)?,
-        chains: array(fields, "chains", MAX_CHAINS)?,
-        observations: array(fields, "observations", MAX_OBSERVATIONS)?,
-    };
-    for (at, chain) in batch.chains.iter().enumerate() {
-        check_chain(at, chain)?;
+impl RequestBody for ObservationBatch {
+    const MAX_BYTES: usize = MAX_BATCH_BYTES;
+
+    /// The number is checked first, so that a list that is too long is not read.
+    fn prepare(properties: &mut Map<String, Value>) -> Result<(), ApiError> {
+        for (param, limit) in [("chains", MAX_CHAINS), ("observations", MAX_OBSERVATIONS)] {
+            let Some(Value::Array(entries)) = properties.get(param) else {
+                continue;
+            };
+            if entries.len() > limit {
+                let message =
+                    format!("`{param}` has more than {limit} entries. Send several batches.");
+                return Err(ApiError::value(param, message));
+            }
+        }
+        Ok(())
     }
-    Ok(batch)
-}
 
-fn number(fields: &mut Fields) -> Result<u64, ApiError> {
-    let number = fields
-        .take("number")
-        .ok_or_else(|| ApiError::missing("number"))?;
-    let fits = |number: &u64| (1..=i64::MAX.unsigned_abs()).contains(number);
-    number.as_u64().filter(fits).ok_or_else(|| {
-        ApiError::value(
-            "number",
-            "`number` must be a whole number, 1 for a gateway's first batch.",
-        )
-    })
-}
-
-/// Each entry is named in its refusal, and nothing of it is repeated there.
-fn array<T: DeserializeOwned>(
-    fields: &mut Fields,
-    param: &'static str,
-    limit: usize,
-) -> Result<Vec<T>, ApiError> {
-    let entries = match fields.take(param) {
-        None => return Err(ApiError::missing(param)),
-        Some(Value::Array(entries)) => entries,
-        Some(other) => return Err(wrong_type(param, "an array", &other)),
-    };
-    if entries.len() > limit {
-        let message = format!("`{param}` has more than {limit} entries. Send several batches.");
-        return Err(ApiError::value(param, message));
+    fn check(&mut self) -> Result<(), ApiError> {
+        if !(1..=i64::MAX.unsigned_abs()).contains(&self.number) {
+            return Err(ApiError::value(
+                "number",
+                "`number` must be a whole number, 1 for a gateway's first batch.",
+            ));
+        }
+        let mut chains = self.chains.iter().enumerate();
+        chains.try_for_each(|(place, chain)| check_chain(place, chain))
     }
-    let entry = |(at, entry)| {
-        serde_json::from_value(entry).map_err(|_| {
-            let param = format!("{param}[{at}]");
-            let message =
-                format!("`{param}` is not as it must be. `GET /openapi.json` says what it holds.");
-            ApiError::value(param, message)
-        })
-    };
-    entries.into_iter().enumerate().map(entry).collect()
+
+    /// Names the entry and not its property: a gateway is a program, and sends such an entry only
+    /// by a defect. An id here is not looked up, so a malformed one is not answered as unknown.
+    fn refuse(place: &Path, why: Unreadable) -> ApiError {
+        let mut place = place.iter();
+        let list = match (place.next(), place.next()) {
+            (Some(Segment::Map { key }), Some(Segment::Seq { index })) => format!("{key}[{index}]"),
+            (Some(Segment::Map { key }), _) if key == "gateway" => {
+                return ApiError::value(
+                    "gateway",
+                    "`gateway` must be an id of the form `gw_…`, drawn at random.",
+                );
+            }
+            (Some(Segment::Map { key }), _) => return why.at(key.clone()),
+            _ => return why.at(String::new()),
+        };
+        Unreadable::Other.at(list)
+    }
 }
 
-/// A chain is no longer than a handshake brings and the judge looks at.
-fn check_chain(at: usize, chain: &ObservedChain) -> Result<(), ApiError> {
+/// A chain is no longer than what a handshake brings and a verdict takes into account.
+fn check_chain(place: usize, chain: &ObservedChain) -> Result<(), ApiError> {
     let certificates = &chain.certificates;
     let bytes: usize = certificates.iter().map(|der| der.0.len()).sum();
     let number = 1..=presented::MAX_CERTIFICATES;
     if number.contains(&certificates.len()) && bytes <= presented::MAX_BYTES {
         return Ok(());
     }
-    let param = format!("chains[{at}].certificates");
+    let param = format!("chains[{place}].certificates");
     let message = format!(
         "`{param}` must hold 1 to {} certificates of at most {} bytes together.",
         presented::MAX_CERTIFICATES,

@@ -3,17 +3,10 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use bytes::Bytes;
-use countersign_types::{
-    error::{ErrorCode, ErrorResponse},
-    page::{ListObject, Page},
-};
+use countersign_types::error::{ErrorCode, ErrorResponse};
 use serde_json::{Map, Value, json};
-use utoipa::{PartialSchema as _, ToSchema};
 
-use super::{
-    operation::{Needs, Operation, Takes},
-    table,
-};
+use super::{caller::Needs, contract::Presence, operation::Operation, schemas::Schemas, table};
 
 /// The document as `GET /openapi.json` serves it: pretty, with a newline at its end.
 pub(super) static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
@@ -21,36 +14,6 @@ pub(super) static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
     text.push('\n');
     Bytes::from(text)
 });
-
-/// The schemas that the operations speak of, by name.
-#[derive(Default)]
-pub(super) struct Schemas(BTreeMap<String, Value>);
-
-impl Schemas {
-    /// Keeps the schema of a type, and those that it speaks of, and gives the reference to it.
-    pub(super) fn of<T: ToSchema>(&mut self) -> Value {
-        let mut found = Vec::new();
-        T::schemas(&mut found);
-        for (name, schema) in found {
-            self.0.insert(name, json!(schema));
-        }
-        self.keep(T::name().into_owned(), json!(T::schema()))
-    }
-
-    /// The same for a page of them. Every `Page<T>` has one name in the derived schemas, so each
-    /// gets its own here.
-    pub(super) fn page_of<T: ToSchema>(&mut self) -> Value {
-        self.of::<T>();
-        self.of::<ListObject>();
-        self.keep(format!("{}Page", T::name()), json!(Page::<T>::schema()))
-    }
-
-    fn keep(&mut self, name: String, schema: Value) -> Value {
-        let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
-        self.0.insert(name, schema);
-        reference
-    }
-}
 
 /// The document.
 #[must_use]
@@ -69,15 +32,15 @@ pub fn document() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "Countersign",
-            "description": "Mutual TLS that can be managed and proved: the OpenAI organization \
-                certificates API and its neighbours, with Countersign's extensions.",
+            "description": "Manage mutual TLS for your API, and prove what it enforces: the OpenAI \
+                organization certificates API and related APIs, with Countersign's extensions.",
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
         "components": {
-            "schemas": schemas.0,
+            "schemas": schemas.into_components(),
             "securitySchemes": {
                 "AdminApiKeyAuth": {
                     "type": "http", "scheme": "bearer",
@@ -97,24 +60,22 @@ fn describe(operation: &Operation, schemas: &mut Schemas, error: &Value) -> Valu
         "operationId": operation.id,
         "summary": operation.summary,
         "tags": [operation.tag],
-        "security": security(operation.needs),
+        "security": security(operation.needs()),
         "parameters": parameters(operation),
         "responses": responses(operation, schemas, error),
     });
-    if let Needs::Admin(permission) | Needs::AdminOrGateway(permission) = operation.needs {
+    if let Needs::Admin(permission) | Needs::AdminOrGateway(permission) = operation.needs() {
         let text = format!("Needs the permission `{}`.", permission.as_str());
         set(&mut described, "description", json!(text));
     }
-    let (schema, required) = match operation.takes {
-        Takes::NoBody => return described,
-        Takes::OptionalBody(schema) => (schema, false),
-        Takes::Body(schema) => (schema, true),
-    };
-    let body = json!({
-        "required": required,
-        "content": { "application/json": { "schema": schema(schemas) } },
-    });
-    set(&mut described, "requestBody", body);
+    let contract = &operation.contract;
+    if let Some(schema) = contract.body {
+        let body = json!({
+            "required": contract.presence == Presence::Required,
+            "content": { "application/json": { "schema": schema(schemas) } },
+        });
+        set(&mut described, "requestBody", body);
+    }
     described
 }
 
@@ -134,23 +95,10 @@ fn security(needs: Needs) -> Value {
 }
 
 fn parameters(operation: &Operation) -> Value {
-    let in_path = operation.parameters().map(|name| {
+    let in_path = operation.names().map(|name| {
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
     });
-    let in_query = operation.query.iter().map(|parameter| {
-        let mut described = json!({
-            "name": parameter.name,
-            "in": "query",
-            "required": false,
-            "description": parameter.description,
-            "schema": parameter.schema,
-        });
-        if parameter.schema.get("type") == Some(&json!("object")) {
-            set(&mut described, "style", json!("deepObject"));
-            set(&mut described, "explode", json!(true));
-        }
-        described
-    });
+    let in_query = operation.contract.query.iter().map(|each| json!(each));
     in_path.chain(in_query).collect()
 }
 
@@ -159,7 +107,7 @@ fn responses(operation: &Operation, schemas: &mut Schemas, error: &Value) -> Val
     let success = json!({
         "description": "Done.",
         "headers": { "x-request-id": { "schema": { "type": "string" } } },
-        "content": { "application/json": { "schema": (operation.answers)(schemas) } },
+        "content": { "application/json": { "schema": (operation.contract.answer)(schemas) } },
     });
     responses.insert("200".to_owned(), success);
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
@@ -179,10 +127,10 @@ fn responses(operation: &Operation, schemas: &mut Schemas, error: &Value) -> Val
     Value::Object(responses)
 }
 
-/// Every code that an operation can answer: its own, and those that follow from its row.
+/// Every code that an operation can answer: its own, and those that follow from its contract.
 fn codes(operation: &Operation) -> Vec<ErrorCode> {
     let mut codes = Vec::new();
-    if operation.needs != Needs::Nothing {
+    if operation.needs() != Needs::Nothing {
         codes.extend([
             ErrorCode::InvalidApiKey,
             ErrorCode::Overloaded,
@@ -190,16 +138,19 @@ fn codes(operation: &Operation) -> Vec<ErrorCode> {
             ErrorCode::ServerError,
         ]);
     }
-    if matches!(operation.needs, Needs::Admin(_) | Needs::AdminOrGateway(_)) {
+    if matches!(
+        operation.needs(),
+        Needs::Admin(_) | Needs::AdminOrGateway(_)
+    ) {
         codes.push(ErrorCode::MissingScope);
     }
-    if operation.parameters().next().is_some() {
+    if !operation.contract.ids.is_empty() {
         codes.push(ErrorCode::NotFound);
     }
-    if !operation.query.is_empty() || operation.needs != Needs::Nothing {
+    if !operation.contract.query.is_empty() || operation.needs() != Needs::Nothing {
         codes.push(ErrorCode::InvalidValue);
     }
-    if !matches!(operation.takes, Takes::NoBody) {
+    if operation.contract.presence != Presence::None {
         codes.extend([
             ErrorCode::InvalidJson,
             ErrorCode::BadRequest,

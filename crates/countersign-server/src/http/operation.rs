@@ -1,73 +1,69 @@
-//! What one row of the router's table says: where an operation is, who may call it, what it takes
-//! and answers, and the handler. Routing, checks, metrics and the OpenAPI document all read it.
+//! One row of the table of operations: where an operation is, who may call it, and its handler,
+//! whose signature says the rest. Routing, checks, metrics and the OpenAPI document all read it.
 
-use std::{future::Future, pin::Pin};
+use std::pin::Pin;
 
 use countersign_types::{api_key::Permission, error::ErrorCode};
-use http::Method;
-use serde_json::{Value, json};
-use utoipa::ToSchema;
+use http::{HeaderMap, Method};
 
 use super::{
-    answer::Answer,
-    body::MAX_BODY_BYTES,
+    answer::Answered,
+    app::App,
     call::Call,
-    caller::{Admin, Caller},
+    caller::{
+        Access, Admin, AdminOrGateway, Anyone, ForAdmins, ForAdminsAndGateways, ForAnyone,
+        ForGateways, Gateway, Needs,
+    },
+    contract::Contract,
     error::ApiError,
-    openapi::Schemas,
+    handler::{Answering, Handler},
+    record::Record,
 };
 
-pub(super) type Answered = Result<Answer, ApiError>;
-type Answering = Pin<Box<dyn Future<Output = Answered> + Send>>;
-type Handler = Box<dyn Fn(Caller, Call) -> Answering + Send + Sync>;
-type SchemaOf = fn(&mut Schemas) -> Value;
+type Admitting<'a> = Pin<Box<dyn Future<Output = Result<Permitted, ApiError>> + Send + 'a>>;
+type Admit =
+    Box<dyn for<'a> Fn(&'a App, &'a HeaderMap, &'a mut Record) -> Admitting<'a> + Send + Sync>;
 
-/// Who may call an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
-    /// Anyone, without a key.
-    Nothing,
-    /// An admin key with this permission.
-    Admin(Permission),
-    /// A gateway key.
-    Gateway,
-    /// An admin key with this permission, or a gateway key.
-    AdminOrGateway(Permission),
+/// A handler that has its caller: the request may be made.
+pub(super) struct Permitted(Box<dyn FnOnce(Call) -> Answering + Send>);
+
+impl Permitted {
+    pub(super) async fn answer(self, call: Call) -> Answered {
+        (self.0)(call).await
+    }
 }
 
-/// Whether an operation takes a body.
-#[derive(Clone, Copy)]
-pub(super) enum Takes {
-    /// None: what is sent is read and forgotten.
-    NoBody,
-    /// A JSON object, or nothing at all.
-    OptionalBody(SchemaOf),
-    /// A JSON object.
-    Body(SchemaOf),
+/// Where an operation is and what it is called.
+pub(super) struct Route {
+    method: Method,
+    path: &'static str,
+    /// Its `operationId`.
+    id: &'static str,
 }
 
-/// A parameter in a query, as the document describes it.
-pub(super) struct Parameter {
-    pub(super) name: &'static str,
-    pub(super) description: &'static str,
-    pub(super) schema: Value,
+impl Route {
+    pub(super) fn new(method: Method, path: &'static str, id: &'static str) -> Self {
+        Self { method, path, id }
+    }
 }
 
 /// One row of the table.
+///
+/// Its fields that decide who may call it are private, and only [`Operation::public`],
+/// [`Operation::gateway`], [`Operation::admin`] and [`Operation::admin_or_gateway`] make one. Each
+/// takes only handlers whose first parameter is that caller, so no operation is written without
+/// its caller, or with another handler's.
 pub struct Operation {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) id: &'static str,
     pub(super) summary: &'static str,
     pub(super) tag: &'static str,
-    pub(super) needs: Needs,
-    pub(super) query: Vec<Parameter>,
-    pub(super) takes: Takes,
-    pub(super) answers: SchemaOf,
+    pub(super) contract: Contract,
     pub(super) codes: &'static [ErrorCode],
     pub(super) waits: bool,
-    pub(super) body_bytes: usize,
-    pub(super) handler: Handler,
+    needs: Needs,
+    admit: Admit,
 }
 
 impl Operation {
@@ -95,54 +91,56 @@ impl Operation {
         self.needs
     }
 
-    /// An operation for admin keys that have a permission.
-    pub(super) fn admin<F, A>(
-        method: Method,
-        path: &'static str,
-        id: &'static str,
-        permission: Permission,
-        handler: F,
-    ) -> Self
-    where
-        F: Fn(Admin, Call) -> A + Send + Sync + 'static,
-        A: Future<Output = Answered> + Send + 'static,
-    {
-        let handler: Handler = Box::new(move |caller, call| match caller {
-            Caller::Admin(admin) => Box::pin(handler(admin, call)),
-            Caller::Nobody | Caller::Gateway => Box::pin(std::future::ready(Err(wrong_caller()))),
-        });
-        Self {
-            needs: Needs::Admin(permission),
-            handler,
-            ..Self::open(method, path, id, |_| async { Err(wrong_caller()) })
-        }
+    /// An operation for anyone.
+    pub(super) fn public<Arguments>(
+        route: Route,
+        handler: impl Handler<Anyone, Arguments>,
+    ) -> Self {
+        Self::new(route, ForAnyone, handler)
     }
 
-    /// An operation that asks for no organization.
-    pub(super) fn open<F, A>(
-        method: Method,
-        path: &'static str,
-        id: &'static str,
-        handler: F,
-    ) -> Self
-    where
-        F: Fn(Call) -> A + Send + Sync + 'static,
-        A: Future<Output = Answered> + Send + 'static,
-    {
+    /// An operation for gateways.
+    pub(super) fn gateway<Arguments>(
+        route: Route,
+        handler: impl Handler<Gateway, Arguments>,
+    ) -> Self {
+        Self::new(route, ForGateways, handler)
+    }
+
+    /// An operation for admin keys that have a permission.
+    pub(super) fn admin<Arguments>(
+        permission: Permission,
+        route: Route,
+        handler: impl Handler<Admin, Arguments>,
+    ) -> Self {
+        Self::new(route, ForAdmins(permission), handler)
+    }
+
+    /// An operation for gateways, and for admin keys that have a permission.
+    pub(super) fn admin_or_gateway<Arguments>(
+        permission: Permission,
+        route: Route,
+        handler: impl Handler<AdminOrGateway, Arguments>,
+    ) -> Self {
+        Self::new(route, ForAdminsAndGateways(permission), handler)
+    }
+
+    fn new<A: Access, Arguments, H: Handler<A::Caller, Arguments>>(
+        route: Route,
+        access: A,
+        handler: H,
+    ) -> Self {
         Self {
-            method,
-            path,
-            id,
+            method: route.method,
+            path: route.path,
+            id: route.id,
             summary: "",
             tag: "",
-            needs: Needs::Nothing,
-            query: Vec::new(),
-            takes: Takes::NoBody,
-            answers: |_| json!({ "type": "object" }),
+            contract: H::contract(),
             codes: &[],
             waits: false,
-            body_bytes: MAX_BODY_BYTES,
-            handler: Box::new(move |_, call| Box::pin(handler(call))),
+            needs: access.needs(),
+            admit: admit(access, handler),
         }
     }
 
@@ -152,62 +150,66 @@ impl Operation {
         self
     }
 
-    /// Says who may call an open operation.
-    pub(super) fn permit(mut self, needs: Needs) -> Self {
-        self.needs = needs;
-        self
-    }
-
-    pub(super) fn query(mut self, parameters: impl IntoIterator<Item = Parameter>) -> Self {
-        self.query.extend(parameters);
-        self
-    }
-
-    pub(super) fn takes<T: ToSchema>(mut self) -> Self {
-        self.takes = Takes::Body(|schemas| schemas.of::<T>());
-        self
-    }
-
-    /// Its body may have so many bytes, more than usual.
-    pub(super) fn up_to(mut self, bytes: usize) -> Self {
-        self.body_bytes = bytes;
-        self
-    }
-
-    pub(super) fn may_take<T: ToSchema>(mut self) -> Self {
-        self.takes = Takes::OptionalBody(|schemas| schemas.of::<T>());
-        self
-    }
-
-    pub(super) fn answers<T: ToSchema>(mut self) -> Self {
-        self.answers = |schemas| schemas.of::<T>();
-        self
-    }
-
-    pub(super) fn lists<T: ToSchema>(mut self) -> Self {
-        self.answers = |schemas| schemas.page_of::<T>();
-        self
-    }
-
     /// The codes that are this operation's own; those that go with keys, ids, bodies and queries
-    /// follow from the rest of the row.
+    /// follow from its contract.
     pub(super) fn refuses(mut self, codes: &'static [ErrorCode]) -> Self {
         self.codes = codes;
         self
     }
 
-    /// It may hold the request open: the time limit of ordinary requests is not its own.
+    /// It may hold the request open, past the time limit of ordinary requests.
     pub(super) fn waits(mut self) -> Self {
         self.waits = true;
         self
     }
 
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &'static str> {
-        let segments = self.path.split('/');
-        segments.filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    /// Lets the caller of a request through to the handler, or refuses it.
+    pub(super) async fn admit(
+        &self,
+        app: &App,
+        headers: &HeaderMap,
+        record: &mut Record,
+    ) -> Result<Permitted, ApiError> {
+        (self.admit)(app, headers, record).await
+    }
+
+    /// The names of what varies in its path, in their order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(name)
+    }
+
+    /// What stands in a path of a request where the operation's has a name.
+    pub(super) fn ids(&self, path: &str) -> Vec<String> {
+        let segments = self.path.split('/').zip(path.split('/'));
+        let ids = segments.filter(|(ours, _)| name(ours).is_some());
+        ids.map(|(_, sent)| sent.to_owned()).collect()
     }
 }
 
-fn wrong_caller() -> ApiError {
-    ApiError::broken("an operation for admin keys was reached without one")
+/// The name in a segment of a path that varies.
+fn name(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// Binds the handler to the caller that it was written for. Since both are of one type here, there
+/// is no caller that a handler has to expect and refuse.
+fn admit<A: Access, Arguments>(access: A, handler: impl Handler<A::Caller, Arguments>) -> Admit {
+    Box::new(move |app: &App, headers: &HeaderMap, record: &mut Record| {
+        admitting(access, handler, app, headers, record)
+    })
+}
+
+fn admitting<'a, A: Access, Arguments>(
+    access: A,
+    handler: impl Handler<A::Caller, Arguments>,
+    app: &'a App,
+    headers: &'a HeaderMap,
+    record: &'a mut Record,
+) -> Admitting<'a> {
+    Box::pin(async move {
+        let caller = access.authenticate(app, headers, record).await?;
+        Ok(Permitted(Box::new(move |call| {
+            handler.answer(caller, call)
+        })))
+    })
 }

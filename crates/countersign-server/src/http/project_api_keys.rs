@@ -1,64 +1,85 @@
 //! The keys of a project. They are made through its service accounts.
 
 use countersign_types::{
-    api_key::ProjectApiKey,
+    api_key::{DeletedProjectApiKey, ProjectApiKey},
     id::{ApiKeyId, ProjectId},
-    page::{Order, Page},
+    page::Page,
+};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    answer::{self, Answer, PageAnswer},
+    app::App,
+    caller::Admin,
+    paging::Paging,
+    path::Path,
+    query::Query,
 };
 
-use super::{answer::Answer, call::Call, caller::Admin, error::ApiError, operation::Answered};
+/// Which keys are listed.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct KeyQuery {
+    /// Whether the owner has access to the project; every owner has, unless it is archived.
+    #[param(inline, nullable = false)]
+    owner_project_access: Option<Access>,
+}
 
-pub(super) async fn list(admin: Admin, call: Call) -> Answered {
-    let project = project(&call)?;
-    let request = call.query.page::<ApiKeyId>(Order::Desc)?;
-    let access = access(&call)?;
-    let store = call.app.store();
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Access {
+    Active,
+    Inactive,
+    Any,
+}
+
+impl Access {
+    fn includes(self, key: &ProjectApiKey) -> bool {
+        match self {
+            Self::Active => key.owner_project_access == "active",
+            Self::Inactive => key.owner_project_access == "inactive",
+            Self::Any => true,
+        }
+    }
+}
+
+pub(super) async fn list(
+    admin: Admin,
+    app: App,
+    Path(project): Path<ProjectId>,
+    page: Paging<ApiKeyId>,
+    Query(query): Query<KeyQuery>,
+) -> PageAnswer<ProjectApiKey> {
+    let store = app.store();
     let page = store
-        .list_project_api_keys(&admin.organization, &project, &request)
+        .list_project_api_keys(&admin.organization, &project, &page.request)
         .await?;
-    let wanted =
-        |key: &ProjectApiKey| access.is_none_or(|access| key.owner_project_access == access);
+    let access = query.owner_project_access.unwrap_or(Access::Any);
     // Every owner has access, or none when the project is archived: all are wanted, or none.
-    if !page.data.iter().all(wanted) {
-        return Answer::read(&Page::<ProjectApiKey>::new(Vec::new(), false));
+    if !page.data.iter().all(|key| access.includes(key)) {
+        return answer::page(&Page::new(Vec::new(), false));
     }
-    Answer::read(&page)
+    answer::page(&page)
 }
 
-pub(super) async fn retrieve(admin: Admin, call: Call) -> Answered {
-    let (project, id) = (project(&call)?, id(&call)?);
-    let store = call.app.store();
-    Answer::read(
-        &store
-            .retrieve_project_api_key(&admin.organization, &project, &id)
-            .await?,
-    )
+pub(super) async fn retrieve(
+    admin: Admin,
+    app: App,
+    Path(project): Path<ProjectId>,
+    Path(id): Path<ApiKeyId>,
+) -> Answer<ProjectApiKey> {
+    let store = app.store();
+    let key = store.retrieve_project_api_key(&admin.organization, &project, &id);
+    answer::read(&key.await?)
 }
 
-pub(super) async fn delete(admin: Admin, call: Call) -> Answered {
-    let (project, id) = (project(&call)?, id(&call)?);
-    let mut tx = call.write(&admin).await?;
+pub(super) async fn delete(
+    admin: Admin,
+    app: App,
+    Path(project): Path<ProjectId>,
+    Path(id): Path<ApiKeyId>,
+) -> Answer<DeletedProjectApiKey> {
+    let mut tx = admin.write(&app).await?;
     let change = tx.delete_project_api_key(&project, &id).await?;
-    Answer::commit(tx, change).await
-}
-
-fn project(call: &Call) -> Result<ProjectId, ApiError> {
-    call.id("project_id", "project")
-}
-
-fn id(call: &Call) -> Result<ApiKeyId, ApiError> {
-    call.id("api_key_id", "API key")
-}
-
-/// The access that the owner must have, or `None` when either will do.
-fn access(call: &Call) -> Result<Option<&str>, ApiError> {
-    const PARAM: &str = "owner_project_access";
-    match call.query.one(PARAM)? {
-        None | Some("any") => Ok(None),
-        Some(access @ ("active" | "inactive")) => Ok(Some(access)),
-        Some(_) => Err(ApiError::value(
-            PARAM,
-            "`owner_project_access` must be `active`, `inactive` or `any`.",
-        )),
-    }
+    answer::commit(tx, change).await
 }

@@ -2,90 +2,109 @@
 
 use countersign_types::{
     id::ProjectId,
-    page::Order,
-    project::{ProjectUpdateRequest, Residency},
+    project::{Project, ProjectCreateRequest, ProjectUpdateRequest},
 };
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::IntoParams;
 
 use super::{
-    answer::Answer, body::Fields, call::Call, caller::Admin, error::ApiError, operation::Answered,
+    answer::{self, Answer, PageAnswer},
+    app::App,
+    body::{Advice, Body, RequestBody, check_name, check_optional_name, refuse_properties},
+    caller::Admin,
+    error::ApiError,
+    paging::Paging,
+    path::Path,
+    query::Query,
 };
 use crate::store::NewProject;
 
-pub(super) async fn list(admin: Admin, call: Call) -> Answered {
-    let request = call.query.page::<ProjectId>(Order::Desc)?;
-    let archived = call.query.boolean("include_archived")?;
-    let store = call.app.store();
-    Answer::read(
-        &store
-            .list_projects(&admin.organization, &request, archived)
-            .await?,
-    )
+/// Properties of projects that a modification may not change.
+const NOT_MODIFIABLE: [&str; 6] = [
+    "residency",
+    "status",
+    "archived_at",
+    "created_at",
+    "id",
+    "object",
+];
+
+/// Which projects are listed.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct ProjectQuery {
+    /// Whether archived projects are listed too.
+    #[serde(default)]
+    #[param(default = json!(false))]
+    include_archived: bool,
 }
 
-pub(super) async fn create(admin: Admin, mut call: Call) -> Answered {
+pub(super) async fn list(
+    admin: Admin,
+    app: App,
+    page: Paging<ProjectId>,
+    Query(query): Query<ProjectQuery>,
+) -> PageAnswer<Project> {
+    let store = app.store();
+    let archived = query.include_archived;
+    let projects = store.list_projects(&admin.organization, &page.request, archived);
+    answer::page(&projects.await?)
+}
+
+pub(super) async fn create(
+    admin: Admin,
+    app: App,
+    Body(request): Body<ProjectCreateRequest>,
+) -> Answer<Project> {
     let new = NewProject {
-        name: call.fields.required_name()?,
-        residency: residency(&mut call.fields)?,
-        external_key_id: call.fields.label_or_null("external_key_id")?,
+        name: request.name,
+        residency: request.residency,
+        external_key_id: request.external_key_id,
     };
-    let mut tx = call.write(&admin).await?;
+    let mut tx = admin.write(&app).await?;
     let change = tx.create_project(new).await?;
-    Answer::commit(tx, change).await
+    answer::commit(tx, change).await
 }
 
-pub(super) async fn retrieve(admin: Admin, call: Call) -> Answered {
-    let id = id(&call)?;
-    Answer::read(
-        &call
-            .app
-            .store()
-            .retrieve_project(&admin.organization, &id)
-            .await?,
-    )
+pub(super) async fn retrieve(admin: Admin, app: App, Path(id): Path<ProjectId>) -> Answer<Project> {
+    let project = app.store().retrieve_project(&admin.organization, &id);
+    answer::read(&project.await?)
 }
 
-pub(super) async fn update(admin: Admin, mut call: Call) -> Answered {
-    let id = id(&call)?;
-    call.fields.refuse(
-        &[
-            "residency",
-            "status",
-            "archived_at",
-            "created_at",
-            "id",
-            "object",
-        ],
-        "only `name` and `external_key_id` of a project can be modified.",
-    )?;
-    let update = ProjectUpdateRequest {
-        name: call.fields.name_or_null()?,
-        external_key_id: call.fields.label_or_null("external_key_id")?,
-    };
-    let mut tx = call.write(&admin).await?;
-    let change = tx.update_project(&id, update).await?;
-    Answer::commit(tx, change).await
+pub(super) async fn update(
+    admin: Admin,
+    app: App,
+    Path(id): Path<ProjectId>,
+    Body(request): Body<ProjectUpdateRequest>,
+) -> Answer<Project> {
+    let mut tx = admin.write(&app).await?;
+    let change = tx.update_project(&id, request).await?;
+    answer::commit(tx, change).await
 }
 
-pub(super) async fn archive(admin: Admin, call: Call) -> Answered {
-    let id = id(&call)?;
-    let mut tx = call.write(&admin).await?;
+pub(super) async fn archive(admin: Admin, app: App, Path(id): Path<ProjectId>) -> Answer<Project> {
+    let mut tx = admin.write(&app).await?;
     let change = tx.archive_project(&id).await?;
-    Answer::commit(tx, change).await
+    answer::commit(tx, change).await
 }
 
-fn id(call: &Call) -> Result<ProjectId, ApiError> {
-    call.id("project_id", "project")
+impl RequestBody for ProjectCreateRequest {
+    const ADVICE: Advice = &[("residency", "Leave it out for none.")];
+
+    fn check(&mut self) -> Result<(), ApiError> {
+        check_name("name", &self.name)?;
+        check_optional_name("external_key_id", self.external_key_id.as_ref())
+    }
 }
 
-fn residency(fields: &mut Fields) -> Result<Option<Residency>, ApiError> {
-    match fields.take("residency") {
-        None | Some(Value::Null) => Ok(None),
-        Some(given) => serde_json::from_value(given).map(Some).map_err(|_| {
-            ApiError::value(
-                "residency",
-                "`residency` is not one that is known. Leave it out.",
-            )
-        }),
+impl RequestBody for ProjectUpdateRequest {
+    fn prepare(properties: &mut Map<String, Value>) -> Result<(), ApiError> {
+        let why = "only `name` and `external_key_id` of a project can be modified.";
+        refuse_properties(properties, &NOT_MODIFIABLE, why)
+    }
+
+    fn check(&mut self) -> Result<(), ApiError> {
+        check_optional_name("name", self.name.as_ref())?;
+        check_optional_name("external_key_id", self.external_key_id.as_ref())
     }
 }

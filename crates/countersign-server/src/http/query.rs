@@ -1,217 +1,286 @@
-//! The query of a request: decoded strictly, then asked for by name. Names that nobody asks for
+//! The query, read as a type: serde reads the values, and the document lists the type's fields as
+//! parameters. A field that takes a list is named `name[]`. Parameters that no field is named after
 //! are ignored.
 
-use std::{borrow::Cow, str::FromStr};
-
-use countersign_types::{
-    error::ErrorCode,
-    page::{DEFAULT_LIMIT, MAX_LIMIT, MIN_LIMIT, Order},
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        DeserializeOwned, Error as _, IntoDeserializer, Unexpected, Visitor,
+        value::{MapDeserializer, SeqDeserializer, StrDeserializer},
+    },
+    forward_to_deserialize_any,
 };
-use percent_encoding::percent_decode;
+use serde_json::json;
+use serde_path_to_error::Segment;
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        path::ParameterIn,
+        schema::{ObjectBuilder, Type},
+    },
+};
 
-use super::error::ApiError;
-use crate::store::PageRequest;
+use super::{
+    call::Call,
+    contract::Contract,
+    error::ApiError,
+    extract::Extract,
+    pairs::{Pairs, bare},
+    unreadable::Unreadable,
+};
 
 /// The most values that one parameter may list.
 const MAX_VALUES: usize = 100;
 
-/// What is asked for besides what is always there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Include {
-    pub(super) content: bool,
-    pub(super) usage: bool,
+/// The parameters of a query. Several of these may share a query: each reads its own.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned + IntoParams + Send + 'static> Extract for Query<T> {
+    fn extract(call: &mut Call) -> Result<Self, ApiError> {
+        read(&call.query).map(Self)
+    }
+
+    fn describe(contract: &mut Contract) {
+        let described = T::into_params(|| Some(ParameterIn::Query));
+        contract.query.extend(described);
+    }
 }
 
-/// The parameters of a query, in their order.
-#[derive(Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
-
-impl Query {
-    pub(super) fn read(query: Option<&str>) -> Result<Self, ApiError> {
-        let Some(query) = query.filter(|query| !query.is_empty()) else {
-            return Ok(Self::default());
+/// Reads the parameters that a type has fields for.
+pub(super) fn read<T: DeserializeOwned>(pairs: &Pairs) -> Result<T, ApiError> {
+    let entries = pairs.by_name();
+    let entries = entries
+        .iter()
+        .map(|(name, values)| (name.as_str(), Values(values)));
+    let query = MapDeserializer::<_, Unreadable>::new(entries);
+    serde_path_to_error::deserialize(query).map_err(|error| {
+        // The parameter and no place within it: a list may be given in several spellings.
+        let mut place = error.path().iter();
+        let name = match place.next() {
+            Some(Segment::Map { key }) => bare(key).to_owned(),
+            _ => String::new(),
         };
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        let decoded = pairs.map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name)?;
-            let value = decode(value).map_err(|error| error.at(bare(&name).to_owned()))?;
-            Ok((name, value))
-        });
-        decoded.collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The one value of a parameter. Twice is refused: which one was meant is anyone's guess.
-    pub(super) fn one(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
-        let mut values = self.0.iter().filter(|(given, _)| given == name);
-        let first = values.next().map(|(_, value)| value.as_str());
-        if values.next().is_some() {
-            let message = format!("`{name}` is given more than once. Give it once.");
-            return Err(ApiError::value(name, message));
-        }
-        Ok(first)
-    }
-
-    /// Every value of a list parameter: `name[]=a`, `name=a`, repeated, or in a comma list.
-    pub(super) fn list(&self, name: &'static str) -> Result<Vec<&str>, ApiError> {
-        let given = self.0.iter().filter(|(given, _)| bare(given) == name);
-        let values: Vec<_> = given.flat_map(|(_, value)| value.split(',')).collect();
-        if values.len() > MAX_VALUES {
-            let message = format!("`{name}` lists more than {MAX_VALUES} values. List fewer.");
-            return Err(ApiError::value(name, message));
-        }
-        Ok(values)
-    }
-
-    /// What `include` asks for, besides what is always there.
-    pub(super) fn include(&self) -> Result<Include, ApiError> {
-        let asked = self.list("include")?;
-        if !asked
-            .iter()
-            .all(|value| ["content", "usage"].contains(value))
-        {
-            return Err(ApiError::value(
-                "include",
-                "`include` knows `content` and `usage`. Send `include[]=content`, or leave it out.",
-            ));
-        }
-        Ok(Include {
-            content: asked.contains(&"content"),
-            usage: asked.contains(&"usage"),
-        })
-    }
-
-    /// Whether `include` asks for the usage of what is listed; lists know nothing else of it.
-    pub(super) fn include_usage(&self) -> Result<bool, ApiError> {
-        Ok(self.list("include")?.contains(&"usage"))
-    }
-
-    pub(super) fn limit(&self) -> Result<u32, ApiError> {
-        self.number("limit", MIN_LIMIT..=MAX_LIMIT)
-            .map(|limit| limit.unwrap_or(DEFAULT_LIMIT))
-    }
-
-    pub(super) fn order(&self, default: Order) -> Result<Order, ApiError> {
-        match self.one("order")? {
-            None => Ok(default),
-            Some("asc") => Ok(Order::Asc),
-            Some("desc") => Ok(Order::Desc),
-            Some(_) => Err(ApiError::value("order", "`order` must be `asc` or `desc`.")),
-        }
-    }
-
-    /// A cursor: the id of an entry of the list that is asked for.
-    pub(super) fn cursor<Id: FromStr>(
-        &self,
-        name: &'static str,
-    ) -> Result<Option<String>, ApiError> {
-        let given = self.one(name)?;
-        if given.is_some_and(|text| text.parse::<Id>().is_err()) {
-            return Err(unknown_cursor(name));
-        }
-        Ok(given.map(str::to_owned))
-    }
-
-    /// Which page of a list of things with such ids is asked for.
-    pub(super) fn page<Id: FromStr>(&self, default: Order) -> Result<PageRequest, ApiError> {
-        Ok(PageRequest {
-            limit: self.limit()?,
-            after: self.cursor::<Id>("after")?,
-            order: self.order(default)?,
-        })
-    }
-
-    pub(super) fn boolean(&self, name: &'static str) -> Result<bool, ApiError> {
-        match self.one(name)? {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => {
-                let message = format!("`{name}` must be `true` or `false`.");
-                Err(ApiError::value(name, message))
+        let in_list = place.next().is_some();
+        let why = error.into_inner();
+        let advice = match why {
+            Unreadable::NoneOf([first, ..]) if in_list => {
+                Some(format!("Send `{name}[]={first}`, or leave it out."))
             }
-        }
-    }
-
-    /// A whole number within a range, in plain digits.
-    pub(super) fn number<N>(
-        &self,
-        name: &'static str,
-        range: std::ops::RangeInclusive<N>,
-    ) -> Result<Option<N>, ApiError>
-    where
-        N: FromStr + PartialOrd + std::fmt::Display,
-    {
-        let Some(text) = self.one(name)? else {
-            return Ok(None);
+            _ => None,
         };
-        let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| plain && range.contains(number));
-        number.map(Some).ok_or_else(|| {
-            let (least, most) = (range.start(), range.end());
-            let message = format!("`{name}` must be a whole number from {least} to {most}.");
-            ApiError::value(name, message)
-        })
-    }
+        let refusal = why.at(name);
+        match advice {
+            Some(advice) => refusal.advise(&advice),
+            None => refusal,
+        }
+    })
 }
 
-/// What an unknown cursor gets: for a caller, one that is malformed or foreign is no other.
-pub(super) fn unknown_cursor(name: &'static str) -> ApiError {
-    let message = format!(
-        "`{name}` is not the id of an entry of this list. Take it from `first_id` or `last_id` of \
-         a page, or leave it out to start at the beginning."
-    );
-    ApiError::value(name, message)
-}
+/// The values of one parameter.
+#[derive(Clone, Copy)]
+struct Values<'a>(&'a [&'a str]);
 
-/// The name of a parameter without the brackets of a list.
-fn bare(name: &str) -> &str {
-    name.strip_suffix("[]").unwrap_or(name)
-}
-
-fn decode(text: &str) -> Result<String, ApiError> {
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
-        if byte == b'%' && !(hex(rest.next()) && hex(rest.next())) {
-            return Err(malformed());
+impl<'a> Values<'a> {
+    /// The one value. Several are refused: which was meant is unclear.
+    fn one(self) -> Result<&'a str, Unreadable> {
+        match self.0 {
+            [one] => Ok(one),
+            _ => Err(Unreadable::Repeated),
         }
     }
-    let spaced = if text.contains('+') {
-        Cow::Owned(text.replace('+', " "))
-    } else {
-        Cow::Borrowed(text)
-    };
-    let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
-    let decoded = decoded.map_err(|_| malformed())?;
-    if decoded.chars().any(char::is_control) {
-        return Err(malformed());
+
+    /// What a value that is not as it must be is refused with.
+    fn not<'de, V: Visitor<'de>>(visitor: &V) -> Unreadable {
+        Unreadable::invalid_value(Unexpected::Other("text"), visitor)
     }
-    Ok(decoded.into_owned())
 }
 
-fn malformed() -> ApiError {
-    ApiError::new(
-        ErrorCode::InvalidValue,
-        "The query string is malformed. Percent-encode it as UTF-8 (`%` and two hexadecimal \
-         digits for each byte), without control characters.",
-    )
+impl<'de> Deserializer<'de> for Values<'_> {
+    type Error = Unreadable;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        visitor.visit_str(self.one()?)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        match self.one()? {
+            "true" => visitor.visit_bool(true),
+            "false" => visitor.visit_bool(false),
+            _ => Err(Self::not(&visitor)),
+        }
+    }
+
+    /// Whole numbers are plain digits: no sign, no space, no exponent.
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        let text = self.one()?;
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(number) if digits => visitor.visit_u64(number),
+            _ => Err(Self::not(&visitor)),
+        }
+    }
+
+    /// `name[]=a`, `name=a`, repeated, or in a comma list.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        let values: Vec<&str> = self.0.iter().flat_map(|value| value.split(',')).collect();
+        if values.len() > MAX_VALUES {
+            return Err(Unreadable::TooMany(MAX_VALUES));
+        }
+        let values = values
+            .iter()
+            .map(|value| Values(std::slice::from_ref(value)));
+        visitor.visit_seq(SeqDeserializer::new(values))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Unreadable> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unreadable> {
+        let text: StrDeserializer<'_, Unreadable> = self.one()?.into_deserializer();
+        visitor.visit_enum(text)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        tuple tuple_struct map struct identifier
+    }
+}
+
+impl IntoDeserializer<'_, Unreadable> for Values<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// A whole number within a range, both ends included. The range is read from the type by the
+/// refusal and by the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Whole<const MIN: u64, const MAX: u64>(pub(super) u64);
+
+/// The same with a default, for when the parameter is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WholeOr<const MIN: u64, const MAX: u64, const DEFAULT: u64>(pub(super) u64);
+
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> Default for WholeOr<MIN, MAX, DEFAULT> {
+    fn default() -> Self {
+        Self(DEFAULT)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_u64(WholeVisitor::<MIN, MAX>)
+            .map(Self)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64, const DEFAULT: u64> Deserialize<'de>
+    for WholeOr<MIN, MAX, DEFAULT>
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Whole::<MIN, MAX>::deserialize(deserializer).map(|whole| Self(whole.0))
+    }
+}
+
+struct WholeVisitor<const MIN: u64, const MAX: u64>;
+
+impl<const MIN: u64, const MAX: u64> Visitor<'_> for WholeVisitor<MIN, MAX> {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a whole number from {MIN} to {MAX}")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<u64, E> {
+        if (MIN..=MAX).contains(&number) {
+            return Ok(number);
+        }
+        Err(E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> PartialSchema for Whole<MIN, MAX> {
+    fn schema() -> RefOr<Schema> {
+        RefOr::from(range(MIN, MAX).build())
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> ToSchema for Whole<MIN, MAX> {}
+
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> PartialSchema
+    for WholeOr<MIN, MAX, DEFAULT>
+{
+    fn schema() -> RefOr<Schema> {
+        RefOr::from(range(MIN, MAX).default(Some(json!(DEFAULT))).build())
+    }
+}
+
+impl<const MIN: u64, const MAX: u64, const DEFAULT: u64> ToSchema for WholeOr<MIN, MAX, DEFAULT> {}
+
+fn range(min: u64, max: u64) -> ObjectBuilder {
+    let end = |number: u64| usize::try_from(number).ok();
+    let schema = ObjectBuilder::new().schema_type(Type::Integer);
+    schema.minimum(end(min)).maximum(end(max))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use proptest::prelude::*;
 
-    use super::*;
+    #[derive(Debug, PartialEq, Deserialize, ToSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum Include {
+        Content,
+        Usage,
+    }
 
-    fn query(text: &str) -> Query {
-        Query::read(Some(text)).unwrap()
+    #[derive(Debug, Deserialize, IntoParams)]
+    struct Example {
+        #[param(inline)]
+        limit: Option<Whole<1, 100>>,
+        #[serde(default)]
+        #[param(inline)]
+        wait: WholeOr<0, 60, 30>,
+        #[serde(default, rename = "include[]")]
+        #[param(inline)]
+        include: Vec<Include>,
+        #[serde(default)]
+        archived: bool,
+        #[serde(rename = "at[gt]")]
+        #[param(inline)]
+        at: Option<Whole<0, 9>>,
+        after: Option<String>,
+    }
+
+    fn read(text: &str) -> Result<Example, ApiError> {
+        super::read(&Pairs::read(Some(text)).unwrap())
     }
 
     #[test]
-    fn every_spelling_of_include_content_is_understood() {
+    fn every_spelling_of_a_list_is_understood() {
         for text in [
             "include[]=content",
             "include%5B%5D=content",
@@ -221,10 +290,11 @@ mod tests {
             "include=content&include%5b%5d=content&x=1",
             "include=%63ontent",
         ] {
-            assert!(query(text).include().unwrap().content, "{text}");
+            let include = read(text).unwrap().include;
+            assert!(include.contains(&Include::Content), "{text}");
         }
-        for text in ["", "x=1", "Include=content"] {
-            assert!(!query(text).include().unwrap().content, "{text}");
+        for text in ["", "x=1", "Include=content", "include[0]=content"] {
+            assert!(read(text).unwrap().include.is_empty(), "{text}");
         }
         for text in [
             "include",
@@ -234,21 +304,31 @@ mod tests {
             "include=content,",
             "include=Content",
         ] {
-            let error = query(text).include().unwrap_err();
+            let error = read(text).unwrap_err();
             assert_eq!(error.param.as_deref(), Some("include"), "{text}");
+            assert_eq!(
+                error.message,
+                "`include` must be `content` or `usage`. Send `include[]=content`, or leave it out."
+            );
         }
+        let many = "include=usage&".repeat(MAX_VALUES + 1);
+        let message = read(&many).unwrap_err().message;
+        assert_eq!(message, "`include` lists more than 100 values. List fewer.");
     }
 
     #[test]
     fn a_limit_is_1_to_100_in_plain_digits() {
         for (text, limit) in [
-            ("", 20),
-            ("limit=1", 1),
-            ("limit=100", 100),
-            ("limit=%32", 2),
+            ("", None),
+            ("limit=1", Some(1)),
+            ("limit=100", Some(100)),
+            ("limit=%32", Some(2)),
         ] {
-            assert_eq!(query(text).limit().unwrap(), limit);
+            assert_eq!(read(text).unwrap().limit, limit.map(Whole));
         }
+        assert_eq!(read("wait=60").unwrap().wait.0, 60);
+        assert_eq!(read("").unwrap().wait.0, 30);
+        assert!(read("wait=61").is_err());
         for text in [
             "limit=0",
             "limit=101",
@@ -261,41 +341,65 @@ mod tests {
             "limit=99999999999999999999",
             "limit=x",
             "limit=%201",
-            "limit=1&limit=1",
         ] {
+            let error = read(text).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some("limit"), "{text}");
             assert_eq!(
-                query(text).limit().unwrap_err().param.as_deref(),
-                Some("limit"),
-                "{text}"
+                error.message,
+                "`limit` must be a whole number from 1 to 100."
             );
         }
     }
 
     #[test]
-    fn a_malformed_query_is_refused() {
-        for text in [
-            "a=%", "a=%1", "a=%zz", "%ff=1", "a=%ff", "a=%C3", "a=%00", "a=%0a", "a=%+1",
-        ] {
-            assert!(Query::read(Some(text)).is_err(), "{text}");
-        }
-        assert!(Query::read(Some("&&a&=&a=b=c")).is_ok());
+    fn a_parameter_that_takes_one_value_is_given_once() {
         for (text, param) in [
-            ("include[]=%ff", Some("include")),
-            ("a=1&limit=%0a", Some("limit")),
-            ("%ff=1", None),
+            ("limit=1&limit=1", "limit"),
+            ("archived=true&archived=true", "archived"),
+            ("after=a&after=b", "after"),
         ] {
-            let error = Query::read(Some(text)).unwrap_err();
-            assert_eq!(error.param.as_deref(), param, "{text}");
+            let error = read(text).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some(param), "{text}");
+            assert!(error.message.contains("more than once"), "{text}");
         }
+        for ignored in ["x=1&x=2", "limit[]=x", "after[]=a&after[]=b"] {
+            let query = read(ignored).unwrap();
+            assert_eq!((query.limit, query.after), (None, None), "{ignored}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_never_repeats_what_was_sent() {
+        for (text, message) in [
+            ("archived=secret", "`archived` must be true or false."),
+            (
+                "at[gt]=secret",
+                "`at[gt]` must be a whole number from 0 to 9.",
+            ),
+        ] {
+            assert_eq!(read(text).unwrap_err().message, message);
+        }
+        let query = read("archived=true&at[gt]=9").unwrap();
+        assert_eq!((query.archived, query.at), (true, Some(Whole(9))));
+        let message = read("include=secret").unwrap_err().message;
+        assert!(!message.contains("secret"), "{message}");
+    }
+
+    #[test]
+    fn the_document_names_lists_as_the_reference_does() {
+        let described = Example::into_params(|| Some(ParameterIn::Query));
+        let names: Vec<_> = described.into_iter().map(|each| each.name).collect();
+        assert_eq!(
+            names,
+            ["limit", "wait", "include[]", "archived", "at[gt]", "after"]
+        );
     }
 
     proptest! {
         #[test]
         fn any_query_is_read_or_refused(text in "[ -~]{0,40}") {
-            if let Ok(query) = Query::read(Some(&text)) {
-                let _ = query.limit();
-                let _ = query.include();
-                let _ = query.order(Order::Desc);
+            if let Ok(pairs) = Pairs::read(Some(&text)) {
+                let _ = super::read::<Example>(&pairs);
             }
         }
     }

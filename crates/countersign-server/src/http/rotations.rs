@@ -2,17 +2,26 @@
 
 use countersign_types::{
     UnixSeconds,
-    certificate::Enforcement,
     error::ErrorCode,
-    id::{CertificateId, ProjectId, RotationId},
-    page::Order,
-    rotation::{DEFAULT_SEEN_WITHIN, RotationStatus},
+    extension::ENFORCEMENT,
+    id::{ProjectId, RotationId},
+    rotation::{
+        DEFAULT_SEEN_WITHIN, EndRotationRequest, Rotation, RotationStatus, StartRotationRequest,
+    },
 };
-use serde_json::Value;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
-    answer::Answer, body::wrong_type, call::Call, caller::Admin, error::ApiError,
-    operation::Answered, store_error::problem,
+    answer::{self, Answer, PageAnswer},
+    app::App,
+    body::{Advice, Body, OptionalBody, RequestBody, TO_ENFORCE},
+    caller::Admin,
+    error::ApiError,
+    paging::Paging,
+    path::Path,
+    query::{Query, WholeOr},
+    store_error::problem,
 };
 use crate::{
     rotation::{End, RotationError, Rotations},
@@ -22,79 +31,151 @@ use crate::{
 const OLD: &str = "old_certificate_id";
 const NEW: &str = "new_certificate_id";
 const PROJECTS: &str = "project_ids";
-const FORCE: &str = "force";
-pub(super) const SEEN_WITHIN: &str = "seen_within";
 /// The most projects that one rotation names.
 const MAX_PROJECTS: usize = 100;
 /// Ten years: far longer than anything is kept.
 const MAX_WITHIN: UnixSeconds = 10 * 366 * 24 * 60 * 60;
 
-pub(super) async fn list(admin: Admin, call: Call) -> Answered {
-    let request = call.query.page::<RotationId>(Order::Desc)?;
-    let store = call.app.store();
-    Answer::read(&store.list_rotations(&admin.organization, &request).await?)
+type Within = WholeOr<1, MAX_WITHIN, DEFAULT_SEEN_WITHIN>;
+
+/// Which workloads count.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct RotationQuery {
+    /// Only workloads that were seen within so many seconds count.
+    #[serde(default)]
+    #[param(inline)]
+    seen_within: Within,
 }
 
-pub(super) async fn start(admin: Admin, mut call: Call) -> Answered {
+pub(super) async fn list(admin: Admin, app: App, page: Paging<RotationId>) -> PageAnswer<Rotation> {
+    let rotations = app
+        .store()
+        .list_rotations(&admin.organization, &page.request);
+    answer::page(&rotations.await?)
+}
+
+pub(super) async fn start(
+    admin: Admin,
+    app: App,
+    Body(request): Body<StartRotationRequest>,
+) -> Answer<Rotation> {
+    let force = request.force.unwrap_or_default();
     let new = NewRotation {
-        old: call.certificate(OLD)?,
-        new: call.certificate(NEW)?,
-        projects: call.projects()?,
-        enforcement: call.rotation_enforcement()?,
+        old: request.old_certificate_id,
+        new: request.new_certificate_id,
+        projects: request.project_ids.map(distinct),
+        enforcement: request.enforcement.unwrap_or_default(),
     };
-    if new.old == new.new {
-        let message = "The new certificate is the old one. Upload the one that takes its place, \
-                       and name that.";
-        return Err(ApiError::value(NEW, message));
-    }
-    let force = call.fields.boolean(FORCE)?.unwrap_or_default();
-    let started = rotations(&call, &admin).start(&new, force).await;
+    let started = rotations(&app, &admin).start(&new, force).await;
     let (tx, change) = started.map_err(|error| match error {
-        RotationError::Store(error) => at_its_place(error, &new),
+        RotationError::Store(error) => with_param(error, &new),
         other => other.into(),
     })?;
-    Answer::commit(tx, change).await
+    answer::commit(tx, change).await
 }
 
-pub(super) async fn retrieve(admin: Admin, call: Call) -> Answered {
-    let id = rotation(&call)?;
-    let within = call.query.number(SEEN_WITHIN, 1..=MAX_WITHIN)?;
-    let within = within.unwrap_or(DEFAULT_SEEN_WITHIN);
-    let store = call.app.store();
+fn distinct(projects: Vec<ProjectId>) -> Vec<ProjectId> {
+    let mut distinct: Vec<ProjectId> = Vec::with_capacity(projects.len());
+    for project in projects {
+        if !distinct.contains(&project) {
+            distinct.push(project);
+        }
+    }
+    distinct
+}
+
+pub(super) async fn retrieve(
+    admin: Admin,
+    app: App,
+    Path(id): Path<RotationId>,
+    Query(query): Query<RotationQuery>,
+) -> Answer<Rotation> {
+    let store = app.store();
     let mut rotation = store.retrieve_rotation(&admin.organization, &id).await?;
     if rotation.status == RotationStatus::InProgress {
-        let rotations = rotations(&call, &admin);
-        let preview = rotations.preview_end(&rotation, End::Finish, within);
+        let rotations = rotations(&app, &admin);
+        let preview = rotations.preview_end(&rotation, End::Finish, query.seen_within.0);
         let mut preview = preview.await?;
         preview.progress.problems = preview.problems.iter().map(problem).collect();
         rotation.progress = Some(preview.progress);
     }
-    Answer::read(&rotation)
+    answer::read(&rotation)
 }
 
-pub(super) async fn finish(admin: Admin, call: Call) -> Answered {
-    end(admin, call, End::Finish).await
+pub(super) async fn finish(
+    admin: Admin,
+    app: App,
+    Path(id): Path<RotationId>,
+    OptionalBody(request): OptionalBody<EndRotationRequest>,
+) -> Answer<Rotation> {
+    end(admin, app, id, request, End::Finish).await
 }
 
-pub(super) async fn abort(admin: Admin, call: Call) -> Answered {
-    end(admin, call, End::Abort).await
+pub(super) async fn abort(
+    admin: Admin,
+    app: App,
+    Path(id): Path<RotationId>,
+    OptionalBody(request): OptionalBody<EndRotationRequest>,
+) -> Answer<Rotation> {
+    end(admin, app, id, request, End::Abort).await
 }
 
-async fn end(admin: Admin, mut call: Call, end: End) -> Answered {
-    let id = rotation(&call)?;
-    let force = call.fields.boolean(FORCE)?.unwrap_or_default();
-    let within = call.seen_within()?;
-    let rotations = rotations(&call, &admin);
+async fn end(
+    admin: Admin,
+    app: App,
+    id: RotationId,
+    request: EndRotationRequest,
+    end: End,
+) -> Answer<Rotation> {
+    let force = request.force.unwrap_or_default();
+    let within = request.seen_within.unwrap_or(DEFAULT_SEEN_WITHIN);
+    let rotations = rotations(&app, &admin);
     let (tx, change) = rotations.end(&id, end, force, within).await?;
-    Answer::commit(tx, change).await
+    answer::commit(tx, change).await
 }
 
-fn rotations<'a>(call: &'a Call, admin: &'a Admin) -> Rotations<'a> {
+fn rotations<'a>(app: &'a App, admin: &'a Admin) -> Rotations<'a> {
     Rotations {
-        store: call.app.store(),
-        judge: call.app.trials(),
+        store: app.store(),
+        judge: app.trials(),
         organization: &admin.organization,
         actor: admin.actor(),
+    }
+}
+
+impl RequestBody for StartRotationRequest {
+    const ADVICE: Advice = &[(ENFORCEMENT, TO_ENFORCE)];
+
+    fn check(&mut self) -> Result<(), ApiError> {
+        if let Some(projects) = &self.project_ids
+            && !(1..=MAX_PROJECTS).contains(&projects.len())
+        {
+            let message = format!(
+                "`{PROJECTS}` names {} projects. Name 1 to {MAX_PROJECTS}, or leave it out for \
+                 everywhere that the old certificate is active.",
+                projects.len()
+            );
+            return Err(ApiError::value(PROJECTS, message));
+        }
+        if self.old_certificate_id == self.new_certificate_id {
+            let message = "The new certificate is the old one. Upload the one that takes its \
+                           place, and name that.";
+            return Err(ApiError::value(NEW, message));
+        }
+        Ok(())
+    }
+}
+
+impl RequestBody for EndRotationRequest {
+    fn check(&mut self) -> Result<(), ApiError> {
+        match self.seen_within {
+            Some(seconds) if !(1..=MAX_WITHIN).contains(&seconds) => {
+                let message =
+                    format!("`seen_within` must be a whole number from 1 to {MAX_WITHIN}.");
+                Err(ApiError::value("seen_within", message))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -112,9 +193,8 @@ impl From<RotationError> for ApiError {
             RotationError::Trial(error) => error.into(),
             RotationError::StartRefuses { failing } => not_ready(format!(
                 "{failing} workloads that pass now would be refused as soon as the new certificate \
-                 is active: its policy says no to them. Preview its activation to see which. \
-                 Change the policy, start with `\"enforcement\": \"report\"`, or send `\"force\": \
-                 true`."
+                 is active: its policy denies them. Preview its activation to see which. Change \
+                 the policy, start with `\"enforcement\": \"report\"`, or send `\"force\": true`."
             )),
             RotationError::EndRefuses {
                 rotation,
@@ -136,12 +216,8 @@ impl From<RotationError> for ApiError {
     }
 }
 
-fn rotation(call: &Call) -> Result<RotationId, ApiError> {
-    call.id("rotation_id", "rotation")
-}
-
-/// Says which of the ids of a start is at fault.
-fn at_its_place(error: StoreError, new: &NewRotation) -> ApiError {
+/// Names the id that an error is about.
+fn with_param(error: StoreError, new: &NewRotation) -> ApiError {
     let param = match &error {
         StoreError::NotFound {
             kind: Kind::Certificate,
@@ -166,63 +242,5 @@ fn at_its_place(error: StoreError, new: &NewRotation) -> ApiError {
     match param {
         Some(param) => error.at(param),
         None => error,
-    }
-}
-
-impl Call {
-    fn certificate(&mut self, param: &'static str) -> Result<CertificateId, ApiError> {
-        let text = self.fields.text(param)?;
-        let text = text.ok_or_else(|| ApiError::missing(param))?;
-        let unknown = ApiError::no_such("certificate").at(param);
-        text.parse().map_err(|_| unknown)
-    }
-
-    /// Distinct projects; none named is everywhere.
-    fn projects(&mut self) -> Result<Option<Vec<ProjectId>>, ApiError> {
-        let Some(texts) = self.fields.texts(PROJECTS)? else {
-            return Ok(None);
-        };
-        if !(1..=MAX_PROJECTS).contains(&texts.len()) {
-            let message = format!(
-                "`{PROJECTS}` names {} projects. Name 1 to {MAX_PROJECTS}, or leave it out for \
-                 everywhere that the old certificate is active.",
-                texts.len()
-            );
-            return Err(ApiError::value(PROJECTS, message));
-        }
-        let mut projects: Vec<ProjectId> = Vec::with_capacity(texts.len());
-        for (place, text) in texts.iter().enumerate() {
-            let unknown = ApiError::no_such("project").at(format!("{PROJECTS}[{place}]"));
-            let project = text.parse().map_err(|_| unknown)?;
-            if !projects.contains(&project) {
-                projects.push(project);
-            }
-        }
-        Ok(Some(projects))
-    }
-
-    fn rotation_enforcement(&mut self) -> Result<Enforcement, ApiError> {
-        const PARAM: &str = "enforcement";
-        let Some(word) = self.fields.text(PARAM)? else {
-            return Ok(Enforcement::default());
-        };
-        word.parse().map_err(|_| {
-            let message = "`enforcement` must be `enforce` or `report`. Leave it out to enforce.";
-            ApiError::value(PARAM, message)
-        })
-    }
-
-    fn seen_within(&mut self) -> Result<UnixSeconds, ApiError> {
-        match self.fields.take(SEEN_WITHIN) {
-            None => Ok(DEFAULT_SEEN_WITHIN),
-            Some(Value::Number(number)) => {
-                let seconds = number.as_u64().filter(|it| (1..=MAX_WITHIN).contains(it));
-                seconds.ok_or_else(|| {
-                    let message = format!("`{SEEN_WITHIN}` must be 1 to {MAX_WITHIN} seconds.");
-                    ApiError::value(SEEN_WITHIN, message)
-                })
-            }
-            Some(other) => Err(wrong_type(SEEN_WITHIN, "a number of seconds", &other)),
-        }
     }
 }

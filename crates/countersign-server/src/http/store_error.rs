@@ -7,7 +7,7 @@ use countersign_types::{
     webhook::MAX_WEBHOOKS_PER_ORGANIZATION,
 };
 
-use super::{error::ApiError, query::unknown_cursor};
+use super::error::ApiError;
 use crate::{
     preview::TrialError,
     store::{Kind, RotationProblem, StoreError},
@@ -17,7 +17,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { kind, .. } => Self::no_such(noun(kind)),
-            StoreError::UnknownCursor(_) => unknown_cursor("after"),
+            StoreError::UnknownCursor(_) => Self::unknown_cursor("after"),
             StoreError::CertificateInUse { scopes } => in_use(&scopes),
             StoreError::CertificateLimit => limit_reached(),
             StoreError::WebhookLimit => too_many_webhooks(),
@@ -36,7 +36,7 @@ impl From<StoreError> for ApiError {
             StoreError::Configuration(_)
             | StoreError::TooNew { .. }
             | StoreError::Corrupt(_)
-            | StoreError::Internal(_) => Self::broken(error.to_string()),
+            | StoreError::Internal(_) => Self::internal(error.to_string()),
         }
     }
 }
@@ -45,7 +45,7 @@ impl From<TrialError> for ApiError {
     fn from(error: TrialError) -> Self {
         match error {
             TrialError::Store(error) => error.into(),
-            TrialError::Incomplete(_) => Self::broken(error.to_string()),
+            TrialError::Incomplete(_) => Self::internal(error.to_string()),
         }
     }
 }

@@ -1,31 +1,33 @@
-//! Reading an upload: the PEM through the verifier, the policy through its compiler.
+//! Checking an upload: the PEM with the verifier, the policy with its compiler.
 
-use countersign_types::{UnixSeconds, error::ErrorCode};
+use countersign_types::{UnixSeconds, certificate::UploadCertificateRequest, error::ErrorCode};
 use countersign_verify::{
     certificate::{Rejection, read_upload},
     policy::Policy,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
-    body::{Fields, wrong_type},
+    body::{RequestBody, check_optional_name},
     error::ApiError,
 };
 use crate::store::NewCertificate;
 
-/// What the verifier and the compiler say goes to the caller as it is: they speak of the upload
-/// only, and never repeat it.
-pub(super) fn read(fields: &mut Fields, now: UnixSeconds) -> Result<NewCertificate, ApiError> {
-    let pem = pem(fields)?;
-    let name = fields.name_or_null()?;
-    let anchor = read_upload(&pem, now)?;
+/// The messages of the verifier and the compiler go to the caller as they are: they describe only
+/// the upload, and never quote it.
+pub(super) fn read(
+    request: UploadCertificateRequest,
+    now: UnixSeconds,
+) -> Result<NewCertificate, ApiError> {
+    let anchor = read_upload(&request.certificate, now)?;
+    check_policy(request.cel_policy.as_deref())?;
     Ok(NewCertificate {
-        name,
-        cel_policy: policy(fields)?,
+        name: request.name,
+        cel_policy: request.cel_policy,
         valid_at: anchor.valid_at(),
         expires_at: anchor.expires_at(),
         fingerprint: anchor.sha256(),
-        pem,
+        pem: request.certificate,
     })
 }
 
@@ -35,31 +37,31 @@ impl From<Rejection> for ApiError {
     }
 }
 
-/// `content` is an older spelling of `certificate`, which wins when both come.
-fn pem(fields: &mut Fields) -> Result<String, ApiError> {
-    let given = fields.take("certificate");
-    let older = fields.take("content");
-    match given.or(older) {
-        Some(Value::String(pem)) => Ok(pem),
-        Some(other) => Err(wrong_type("certificate", "a string", &other)),
-        None => Err(ApiError::missing("certificate")),
+impl RequestBody for UploadCertificateRequest {
+    /// `content` is an older name of `certificate`, which wins when both are given.
+    fn prepare(properties: &mut Map<String, Value>) -> Result<(), ApiError> {
+        if let Some(content) = properties.remove("content") {
+            properties.entry("certificate").or_insert(content);
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), ApiError> {
+        check_optional_name("name", self.name.as_ref())
     }
 }
 
-/// A policy that compiles, or none.
-pub(super) fn policy(fields: &mut Fields) -> Result<Option<String>, ApiError> {
-    let Some(policy) = fields.text_or_null("cel_policy")? else {
-        return Ok(None);
+/// Refuses a policy that does not compile.
+pub(super) fn check_policy(policy: Option<&str>) -> Result<(), ApiError> {
+    let Some(policy) = policy else {
+        return Ok(());
     };
-    match Policy::compile(&policy) {
-        Ok(_) => Ok(Some(policy)),
-        Err(error) => Err(unsaved(&error.to_string())),
-    }
-}
-
-fn unsaved(why: &str) -> ApiError {
+    let why = match Policy::compile(policy) {
+        Ok(_) => return Ok(()),
+        Err(error) => error.to_string(),
+    };
     // A suggestion is a question and brings its own mark.
     let end = if why.ends_with('?') { "" } else { "." };
     let message = format!("The policy cannot be saved: {why}{end}");
-    ApiError::new(ErrorCode::MtlsCelPolicyInvalid, message).at("cel_policy")
+    Err(ApiError::new(ErrorCode::MtlsCelPolicyInvalid, message).at("cel_policy"))
 }

@@ -415,3 +415,95 @@ async fn every_list_holds_its_query_to_the_same_rules() {
     })
     .await;
 }
+
+/// The schema of an operation's body, with what it refers to in place of the reference.
+fn body_schema(document: &Value, operation: &Operation) -> Option<Value> {
+    let method = operation.method().as_str().to_lowercase();
+    let described = &document["paths"][operation.path()][method];
+    let schema = &described["requestBody"]["content"]["application/json"]["schema"];
+    let name = schema["$ref"].as_str()?.rsplit('/').next()?;
+    Some(document["components"]["schemas"][name].clone())
+}
+
+fn takes_null(schema: &Value) -> bool {
+    let null = json!("null");
+    let types = schema["type"].as_array();
+    let alternatives = ["oneOf", "anyOf"]
+        .iter()
+        .filter_map(|word| schema[word].as_array());
+    types.is_some_and(|types| types.contains(&null))
+        || alternatives.flatten().any(|each| each["type"] == null)
+}
+
+#[tokio::test]
+async fn null_is_refused_wherever_the_document_does_not_allow_it() {
+    on_each_store(async |server| {
+        let document = countersign_server::document();
+        let mut fixture = server.fixture().await;
+        server.add_successor(&mut fixture).await;
+        let gateway = server.gateway_key().await;
+        let (mut refused, mut taken) = (0, 0);
+        for operation in operations() {
+            let Some(schema) = body_schema(&document, operation) else {
+                continue;
+            };
+            for (name, property) in schema["properties"].as_object().unwrap() {
+                let mut body = body(operation, &fixture).unwrap();
+                body[name] = Value::Null;
+                let mut request = server
+                    .request(operation.method().as_str(), &path(operation, &fixture))
+                    .json(&body);
+                if operation.needs() == Needs::Gateway {
+                    request = request.key(&gateway);
+                }
+                let answer = request.await;
+                if takes_null(property) {
+                    taken += 1;
+                    assert_eq!(answer.status, 200, "{}: {name}", operation.id());
+                } else {
+                    refused += 1;
+                    answer.refused("invalid_value", Some(name));
+                }
+            }
+        }
+        assert!(refused >= 30 && taken >= 6, "{refused}, {taken}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_value_of_a_closed_set_is_refused_with_those_there_are() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let mut count = 0;
+        let document = countersign_server::document();
+        for operation in operations().iter().filter(|each| reads(each)) {
+            let described = &document["paths"][operation.path()]["get"];
+            for parameter in described["parameters"].as_array().unwrap() {
+                let schema = &parameter["schema"];
+                let known = schema["enum"].as_array();
+                let Some(known) = known.or_else(|| schema["items"]["enum"].as_array()) else {
+                    continue;
+                };
+                let name = parameter["name"].as_str().unwrap();
+                let bare = name.trim_end_matches("[]");
+                let path = path(operation, &fixture);
+                for wrong in ["", "secret", "DESC", " asc"] {
+                    let wrong = wrong.replace(' ', "%20");
+                    let message = server
+                        .get(&format!("{path}?{name}={wrong}"))
+                        .refused("invalid_value", Some(bare))
+                        .await;
+                    for value in known {
+                        let value = format!("`{}`", value.as_str().unwrap());
+                        assert!(message.contains(&value), "{message}");
+                    }
+                    assert!(!message.contains("secret"), "{message}");
+                }
+                count += 1;
+            }
+        }
+        assert!(count >= 15, "{count}");
+    })
+    .await;
+}

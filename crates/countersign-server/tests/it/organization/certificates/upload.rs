@@ -20,15 +20,20 @@ async fn it_answers_the_certificate_inactive_and_without_content() {
 }
 
 #[tokio::test]
-async fn a_name_may_be_absent_or_null() {
+async fn a_name_may_be_absent_but_not_null() {
     on_each_store(async |server| {
         for body in [
             json!({ "certificate": pem("A") }),
-            json!({ "certificate": pem("B"), "name": null }),
-            json!({ "certificate": pem("C"), "name": null, "cel_policy": null, "unknown": 1 }),
+            json!({ "certificate": pem("B"), "cel_policy": null, "unknown": 1 }),
         ] {
             assert_eq!(server.post(PATH, body).ok().await["name"], Value::Null);
         }
+        let body = json!({ "certificate": pem("C"), "name": null });
+        let message = server
+            .post(PATH, body)
+            .refused("invalid_value", Some("name"))
+            .await;
+        assert_eq!(message, "`name` must be a string, but it is null.");
     })
     .await;
 }

@@ -1,0 +1,125 @@
+//! What every request shares: the store, the clock, and what the operator set.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use countersign_types::{UnixSeconds, id::RequestId, request_ids::RequestIds};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    preview::TrialJudge,
+    store::{Clock, Sources, Store, StoreError},
+};
+
+/// How many days observations are kept by default.
+pub const OBSERVATION_DAYS: u32 = 90;
+
+/// The state of the API. Clones share it.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    clock: Clock,
+    closing: CancellationToken,
+    trials: TrialJudge,
+    request_ids: RequestIds,
+    options: AppOptions,
+    /// The OpenAPI document. The router sets it: the document is made from the table of
+    /// operations, whose handlers know this type.
+    document: OnceLock<Bytes>,
+}
+
+/// The operator's settings of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppOptions {
+    /// For how many days observations are kept, today included.
+    pub observation_days: u32,
+    /// Whether webhooks may go to addresses that are not public, and without TLS.
+    pub private_webhooks: bool,
+}
+
+impl Default for AppOptions {
+    fn default() -> Self {
+        Self {
+            observation_days: OBSERVATION_DAYS,
+            private_webhooks: false,
+        }
+    }
+}
+
+impl App {
+    /// The API over a store, with the same clock and randomness as the store's.
+    ///
+    /// # Errors
+    /// When the source of randomness fails.
+    pub fn new(store: Store, sources: &Sources) -> Result<Self, StoreError> {
+        Self::with_options(store, sources, AppOptions::default())
+    }
+
+    /// The same with the operator's settings.
+    ///
+    /// # Errors
+    /// When the source of randomness fails.
+    pub fn with_options(
+        store: Store,
+        sources: &Sources,
+        options: AppOptions,
+    ) -> Result<Self, StoreError> {
+        let mut seed = [0; 16];
+        (sources.random)(&mut seed)?;
+        let trials = TrialJudge::new(store.clone(), Arc::clone(&sources.clock));
+        Ok(Self(Arc::new(Shared {
+            store,
+            clock: Arc::clone(&sources.clock),
+            closing: CancellationToken::new(),
+            trials,
+            request_ids: RequestIds::new(u128::from_be_bytes(seed)),
+            options,
+            document: OnceLock::new(),
+        })))
+    }
+
+    /// Begins the shutdown: requests that wait for a change are answered at once, and `/readyz`
+    /// refuses. Other requests are still answered.
+    pub fn close(&self) {
+        self.0.closing.cancel();
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(super) fn private_webhooks(&self) -> bool {
+        self.0.options.private_webhooks
+    }
+
+    pub(super) fn now(&self) -> UnixSeconds {
+        (self.0.clock)()
+    }
+
+    pub(super) fn observation_days(&self) -> u32 {
+        self.0.options.observation_days
+    }
+
+    pub(super) fn trials(&self) -> &TrialJudge {
+        &self.0.trials
+    }
+
+    pub(super) fn closing(&self) -> &CancellationToken {
+        &self.0.closing
+    }
+
+    pub(super) fn next_request_id(&self) -> RequestId {
+        self.0.request_ids.next()
+    }
+
+    /// Sets the OpenAPI document; a second router over the same state sets the same one.
+    pub(super) fn set_document(&self, document: &Bytes) {
+        self.0.document.get_or_init(|| document.clone());
+    }
+
+    pub(super) fn document(&self) -> Option<&Bytes> {
+        self.0.document.get()
+    }
+}

@@ -1,0 +1,175 @@
+//! What is known of a request, and what every response has in common: request id, headers, access
+//! log and metrics.
+
+use std::time::{Duration, Instant};
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use countersign_types::{
+    error::ErrorCode,
+    id::{ApiKeyId, OrganizationId, RequestId},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+
+use super::{
+    answer::{Answered, Reply},
+    app::App,
+    error::ApiError,
+    meters::{Meters, count_store_error},
+};
+
+/// How much of a caller's own request id goes to the log.
+const MAX_CLIENT_REQUEST_ID: usize = 128;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
+const VERSION: HeaderName = HeaderName::from_static("openai-version");
+const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
+const REVISION: HeaderName = HeaderName::from_static("countersign-revision");
+
+/// What is known of a request, for its response and its line in the log.
+pub(super) struct Record {
+    started: Instant,
+    id: RequestId,
+    pub(super) organization: Option<OrganizationId>,
+    pub(super) key: Option<ApiKeyId>,
+}
+
+impl Record {
+    pub(super) fn begin(app: &App) -> Self {
+        Self {
+            started: Instant::now(),
+            id: app.next_request_id(),
+            organization: None,
+            key: None,
+        }
+    }
+
+    pub(super) fn finish(
+        self,
+        route: &'static str,
+        parts: &Parts,
+        meters: &Meters,
+        answered: Answered,
+    ) -> Response {
+        let took = self.started.elapsed();
+        let (response, refusal) = match answered {
+            Ok(reply) => (success(reply), None),
+            Err(error) => (failure(&error), Some(error)),
+        };
+        let status = response.status().as_u16();
+        meters.end(status, took);
+        self.log(route, parts, status, refusal.as_ref());
+        self.head(response, took)
+    }
+
+    /// The headers that every response has.
+    fn head(&self, mut response: Response, took: Duration) -> Response {
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(VERSION, HeaderValue::from_static("2020-10-01"));
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(PROCESSING_MS, HeaderValue::from(milliseconds));
+        if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
+            headers.insert(X_REQUEST_ID, id);
+        }
+        let organization = self.organization.as_ref();
+        if let Some(Ok(id)) = organization.map(|id| HeaderValue::from_str(id.as_str())) {
+            headers.insert(ORGANIZATION, id);
+        }
+        response
+    }
+
+    /// One line for each request. It never has a key, a query or a body in it.
+    fn log(&self, route: &'static str, parts: &Parts, status: u16, refusal: Option<&ApiError>) {
+        let code = refusal.map_or("", |error| error.code.as_str());
+        let cause = refusal
+            .and_then(|error| error.cause.as_deref())
+            .unwrap_or_default();
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "countersign::access",
+                    method = known_method(&parts.method),
+                    route,
+                    status,
+                    code,
+                    cause,
+                    organization = self.organization.as_ref().map_or("", OrganizationId::as_str),
+                    key = self.key.as_ref().map_or("", ApiKeyId::as_str),
+                    request_id = self.id.as_str(),
+                    client_request_id = client_request_id(&parts.headers),
+                    duration_us = self.started.elapsed().as_micros(),
+                    "request"
+                )
+            };
+        }
+        if status >= 500 {
+            line!(error)
+        } else {
+            line!(info)
+        }
+    }
+}
+
+fn success(reply: Reply) -> Response {
+    let mut response = Response::new(Body::from(reply.body));
+    if let Some(revision) = reply.revision {
+        response
+            .headers_mut()
+            .insert(REVISION, HeaderValue::from(revision));
+    }
+    response
+}
+
+fn failure(error: &ApiError) -> Response {
+    if matches!(error.code, ErrorCode::StorageUnavailable) {
+        count_store_error(error.code);
+    }
+    let body = serde_json::to_vec(&error.envelope()).unwrap_or_default();
+    let mut response = Response::new(Body::from(Bytes::from(body)));
+    let status = StatusCode::from_u16(error.code.status());
+    *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    if let Some(seconds) = error.code.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if error.code == ErrorCode::InvalidApiKey {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// The method, if it is one of the usual ones: a caller writes nothing else into the log.
+fn known_method(method: &Method) -> &str {
+    let usual = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    if usual.contains(method) {
+        method.as_str()
+    } else {
+        "other"
+    }
+}
+
+/// The caller's own id for the request, without what could forge a line of the log.
+fn client_request_id(headers: &HeaderMap) -> String {
+    let given = headers
+        .get("x-client-request-id")
+        .and_then(|value| value.to_str().ok());
+    let plain = given
+        .unwrap_or_default()
+        .chars()
+        .filter(char::is_ascii_graphic);
+    plain.take(MAX_CLIENT_REQUEST_ID).collect()
+}
