@@ -16,9 +16,9 @@ use crate::store::{self, StoreError, WriteTx};
 const NO_KEY: &str = "No API key was given. Send the header `Authorization: Bearer KEY`.";
 const UNREADABLE: &str = "The `Authorization` header cannot be read. Send it once, as \
     `Authorization: Bearer KEY`.";
-const UNKNOWN: &str = "This API key is unknown, deleted or expired. Use another, or ask who manages \
-    your organization for one.";
-const WRONG_KIND: &str = "This key is not of the kind that this path takes. The certificates API \
+const UNKNOWN: &str = "This API key is unknown, deleted or expired. Use another, or ask your \
+    organization's administrator for one.";
+const WRONG_KIND: &str = "This path does not accept this kind of key. The certificates API \
     takes an admin key (`sk-admin-…`), the bundle a gateway key (`sk-gateway-…`).";
 const OTHER_ORGANIZATION: &str = "The `OpenAI-Organization` header names another organization than \
     the key's. Leave the header out, or use a key of that organization.";
@@ -229,8 +229,8 @@ fn admin(
     Ok(admin)
 }
 
-/// Refuses a request that means another organization than its key does: to go on with the key's
-/// would do to one organization what was meant for another.
+/// Refuses a request that names another organization than its key's: going on with the key's would
+/// do to one organization what was meant for another.
 fn check_organization(headers: &HeaderMap, organization: &OrganizationId) -> Result<(), ApiError> {
     let named = headers.get_all("openai-organization").iter();
     for value in named.filter(|value| !value.is_empty()) {

@@ -1,5 +1,5 @@
-//! Reading JSON strictly: a key that comes twice is an error here, where `serde_json` would let
-//! the last one win and a proxy in front might have looked at the first.
+//! Reading JSON strictly: a duplicate key is an error here. `serde_json` would keep the last one,
+//! while a proxy in front may have looked at the first.
 
 use std::fmt;
 
@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for Builder {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if map.contains_key(&key) {
-                return Err(A::Error::custom("the same key comes twice in one object"));
+                return Err(A::Error::custom("duplicate key in an object"));
             }
             map.insert(key, entries.next_value_seed(Self)?);
         }

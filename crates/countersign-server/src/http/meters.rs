@@ -1,5 +1,5 @@
-//! What is counted about requests. The handles are made once, with the router: counting a request
-//! then looks nothing up and makes no label.
+//! Metrics of requests. The handles are made once, with the router, so that counting a request
+//! looks nothing up and allocates no label.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -64,7 +64,7 @@ impl Meters {
     }
 }
 
-/// Takes the request out of the count again, also when its client went away.
+/// Ends the count of the request, also when its client disconnected.
 pub(super) struct InFlight(Gauge);
 
 impl Drop for InFlight {

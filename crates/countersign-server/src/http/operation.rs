@@ -53,6 +53,13 @@ impl Route {
 /// [`Operation::gateway`], [`Operation::admin`] and [`Operation::admin_or_gateway`] make one. Each
 /// takes only handlers whose first parameter is that caller, so no operation is written without
 /// its caller, or with another handler's.
+///
+/// ```compile_fail,E0451
+/// # use countersign_server::{Needs, Operation};
+/// fn open(operation: Operation) -> Operation {
+///     Operation { needs: Needs::Nothing, ..operation }
+/// }
+/// ```
 pub struct Operation {
     pub(super) method: Method,
     pub(super) path: &'static str,

@@ -90,7 +90,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// What a value that is not as it must be is refused with.
+    /// The error for text that is not such a value.
     fn not<'de, V: Visitor<'de>>(visitor: &V) -> Unreadable {
         Unreadable::invalid_value(Unexpected::Other("text"), visitor)
     }

@@ -84,7 +84,7 @@ impl Record {
         response
     }
 
-    /// One line for each request. It never has a key, a query or a body in it.
+    /// One line for each request. It never contains a key, a query or a body.
     fn log(&self, route: &'static str, parts: &Parts, status: u16, refusal: Option<&ApiError>) {
         let code = refusal.map_or("", |error| error.code.as_str());
         let cause = refusal
@@ -144,7 +144,7 @@ fn failure(error: &ApiError) -> Response {
     response
 }
 
-/// The method, if it is one of the usual ones: a caller writes nothing else into the log.
+/// The method, if it is a standard one: callers cannot write arbitrary text into the log.
 fn known_method(method: &Method) -> &str {
     let usual = [
         Method::GET,
@@ -162,7 +162,7 @@ fn known_method(method: &Method) -> &str {
     }
 }
 
-/// The caller's own id for the request, without what could forge a line of the log.
+/// The caller's own id for the request, without characters that could forge a line of the log.
 fn client_request_id(headers: &HeaderMap) -> String {
     let given = headers
         .get("x-client-request-id")

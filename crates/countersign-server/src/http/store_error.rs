@@ -1,4 +1,4 @@
-//! What a client is told when the store did not do what it was asked.
+//! What a client gets when the store refuses or fails.
 
 use countersign_types::{
     certificate::{MAX_CERTIFICATES_PER_ORGANIZATION, Scope},
@@ -30,7 +30,7 @@ impl From<StoreError> for ApiError {
             StoreError::WouldDisarm { scope } => would_disarm(&scope),
             StoreError::ProjectArchived => archived(),
             StoreError::KeyRevoked => Self::invalid_key(
-                "This API key was deleted or expired while the request was on its way.",
+                "This API key was deleted or expired while the request was in progress.",
             ),
             StoreError::Unavailable(..) => Self::storage_unavailable(error.to_string()),
             StoreError::Configuration(_)
@@ -73,16 +73,16 @@ fn in_use(scopes: &[Scope]) -> ApiError {
 
 fn limit_reached() -> ApiError {
     let message = format!(
-        "The organization already has {MAX_CERTIFICATES_PER_ORGANIZATION} certificates, the most \
-         that it may have. Delete one that is not in use, then upload again."
+        "The organization already has {MAX_CERTIFICATES_PER_ORGANIZATION} certificates, the \
+         maximum. Delete one that is not in use, then upload again."
     );
     ApiError::new(ErrorCode::CertificateLimitExceeded, message)
 }
 
 fn too_many_webhooks() -> ApiError {
     let message = format!(
-        "The organization already has {MAX_WEBHOOKS_PER_ORGANIZATION} webhooks, the most that it \
-         may have. Delete one, then try again."
+        "The organization already has {MAX_WEBHOOKS_PER_ORGANIZATION} webhooks, the maximum. \
+         Delete one, then try again."
     );
     ApiError::new(ErrorCode::InvalidValue, message)
 }
@@ -99,7 +99,7 @@ fn expired(index: usize) -> ApiError {
 fn scope_changed() -> ApiError {
     ApiError::new(
         ErrorCode::ScopeChanged,
-        "What is active here is not what `expected` says: somebody changed it meanwhile. Read it \
+        "What is active here is not what `expected` says: it changed in the meantime. Read it \
          again and decide again; nothing was changed.",
     )
     .at("expected")
@@ -110,7 +110,7 @@ fn not_active(index: Option<usize>) -> ApiError {
         Some(index) => (
             format!("project_ids[{index}]"),
             "The old certificate is not active at this project, so it cannot be rotated there. \
-             Name projects where it is, or none, for everywhere that it is.",
+             Name projects where it is active, or leave `project_ids` out for all of them.",
         ),
         None => (
             "old_certificate_id".to_owned(),
@@ -123,7 +123,7 @@ fn not_active(index: Option<usize>) -> ApiError {
 
 fn rotation_in_progress(id: &RotationId) -> ApiError {
     let message = format!(
-        "Rotation `{id}` of one of these certificates is under way. Finish or abort it first."
+        "Rotation `{id}` of one of these certificates is in progress. Finish or abort it first."
     );
     ApiError::new(ErrorCode::RotationInProgress, message)
 }
@@ -131,13 +131,13 @@ fn rotation_in_progress(id: &RotationId) -> ApiError {
 fn rotation_ended() -> ApiError {
     ApiError::new(
         ErrorCode::RotationEnded,
-        "The rotation was ended the other way already, and stays so. Start another one.",
+        "The rotation has already ended the other way. Start another one.",
     )
 }
 
 fn rotation_broken(problems: &[RotationProblem]) -> ApiError {
-    let told: Vec<String> = problems.iter().map(problem).collect();
-    ApiError::new(ErrorCode::RotationNotReady, told.join(" "))
+    let messages: Vec<String> = problems.iter().map(problem).collect();
+    ApiError::new(ErrorCode::RotationNotReady, messages.join(" "))
 }
 
 fn would_disarm(scope: &Scope) -> ApiError {
@@ -149,7 +149,7 @@ fn would_disarm(scope: &Scope) -> ApiError {
     ApiError::new(ErrorCode::RotationNotReady, message)
 }
 
-/// What stands in a rotation's way, and what to do.
+/// What prevents a rotation from ending, and what to do.
 pub(super) fn problem(problem: &RotationProblem) -> String {
     match problem {
         RotationProblem::OldDeleted => {
@@ -180,6 +180,6 @@ pub(super) fn problem(problem: &RotationProblem) -> String {
 fn archived() -> ApiError {
     ApiError::new(
         ErrorCode::ProjectArchived,
-        "The project is archived: nothing can be activated or made in it. Use another project.",
+        "The project is archived: nothing can be activated or created in it. Use another project.",
     )
 }

@@ -115,6 +115,22 @@ fn the_table_has_every_operation_of_the_reference() {
     assert!(count >= 29, "only {count} operations in the reference");
 }
 
+/// An operation becomes public only on purpose.
+#[test]
+fn only_these_operations_are_public() {
+    let public = operations()
+        .iter()
+        .filter(|each| each.needs() == Needs::Nothing);
+    let public: Vec<_> = public.map(Operation::path).collect();
+    let wanted = [
+        "/v1/countersign/extensions",
+        "/openapi.json",
+        "/healthz",
+        "/readyz",
+    ];
+    assert_eq!(public, wanted);
+}
+
 #[tokio::test]
 async fn without_a_good_key_nothing_answers() {
     on_each_store(async |server| {
