@@ -7,8 +7,9 @@ use tokio::time;
 
 use crate::store::{ExpiryNotice, Store, StoreError};
 
-/// How long to wait when nothing changes, and at least.
+/// How long to wait before looking again when nothing changes.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How long to wait at least, however much changes.
 const AT_MOST_EVERY: Duration = Duration::from_secs(10);
 /// How often to delete the notices of what has expired.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);

@@ -4,6 +4,7 @@
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{Notify, watch},
@@ -62,7 +63,11 @@ async fn reread(database: Database, sender: watch::Sender<u64>, wake: Arc<Notify
 }
 
 async fn listen(postgres: Arc<Postgres>, wake: Arc<Notify>) {
-    let mut pause = FIRST_PAUSE;
+    let backoff = ExponentialBuilder::new()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .without_max_times();
+    let mut pauses = backoff.build();
     loop {
         let listened = match &postgres.tls {
             Tls::Plain => match postgres.config.connect(NoTls).await {
@@ -79,11 +84,11 @@ async fn listen(postgres: Arc<Postgres>, wake: Arc<Notify>) {
                 error = %failure(&error).0,
                 "cannot listen for changes by other nodes; the timer still finds them"
             );
-            pause = (pause * 2).min(LONGEST_PAUSE);
         } else {
-            pause = FIRST_PAUSE;
+            // It had been listening: the next failure is a new one.
+            pauses = backoff.build();
         }
-        time::sleep(pause).await;
+        time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
 }
 

@@ -211,7 +211,8 @@ impl Attempt {
     }
 }
 
-/// Seconds to wait after an attempt of this number failed.
+/// Seconds to wait after an attempt of this number failed. It is computed from the number, since the
+/// next attempt may be another node's, or come after a restart.
 fn pause(attempt: u64, random: u64) -> UnixSeconds {
     let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
     let factor = 2_u64.checked_pow(doublings).unwrap_or(u64::MAX);

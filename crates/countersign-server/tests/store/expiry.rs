@@ -184,7 +184,7 @@ fn a_leaf_in_use_is_told_of_unless_it_lives_shorter_than_the_threshold() {
         assert_eq!(scene.send(1, &chains, &seen).await.accepted, 2);
         let notices = store.send_expiry_notices().await.unwrap();
         assert_eq!(thresholds(&notices), [30]);
-        let long_sha256 = notices[0].expiring.sha256.clone();
+        let long_sha256 = notices[0].expiring.sha256;
         assert_eq!(store.send_expiry_notices().await.unwrap(), []);
         let scope = (&scene.organization, &hook);
         assert_eq!(told(&store, scope, "certificate.expiring").await, 1);
