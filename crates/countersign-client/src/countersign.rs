@@ -3,13 +3,25 @@
 use std::time::Duration;
 
 use countersign_types::{
-    bundle::{Bundle, Gateways},
+    bundle::{Bundle, BundleDigests, Gateways},
     extension::Extensions,
-    id::GatewayId,
+    history::HistoryPoint,
+    id::{GatewayId, OrganizationId},
     observation::{ObservationBatch, ObservationReceipt},
 };
 
 use crate::{Client, Error, Response, request::Request};
+
+/// Who asks for bundles, and what it says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleReader {
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// Its name; empty for none.
+    pub name: String,
+    /// Whether what it enforces would survive its restart.
+    pub durable: bool,
+}
 
 /// Countersign's own operations: see [`Client::countersign`].
 #[derive(Debug, Clone)]
@@ -18,26 +30,63 @@ pub struct Countersign {
 }
 
 impl Countersign {
-    /// The organizations that changed after a revision, each whole; 0 asks for all. The server
-    /// holds the request open until there is one, for `wait` at the longest (whole seconds, 60 at
-    /// the most), and the client's timeout counts from there. The gateway, its id and its name
-    /// (empty for none), is then listed as enforcing revision `after`. Needs a gateway key.
+    /// The organizations that changed after a point of the history, each whole; all of them when
+    /// the server does not know that point. The server holds the request open until there is
+    /// something else than that point, for `wait` at the longest (whole seconds, 60 at the most), and the
+    /// client's timeout counts from there. With a reader, the gateway is then listed as enforcing
+    /// that point. Needs a gateway key.
     ///
     /// # Errors
     /// As every call: see [`Error`].
     pub async fn bundle(
         &self,
-        (gateway, name): (&GatewayId, &str),
-        after: u64,
+        reader: Option<&BundleReader>,
+        after: HistoryPoint,
         wait: Duration,
     ) -> Result<Response<Bundle>, Error> {
+        let name = reader.map(|reader| &reader.name);
         let request = Request::get(&["countersign", "bundle"])
-            .query("gateway", [gateway])
-            .query("name", Some(name).filter(|name| !name.is_empty()))
-            .query("after", [after])
+            .query("gateway", reader.map(|reader| &reader.gateway))
+            .query("name", name.filter(|name| !name.is_empty()))
+            .query("durable", reader.map(|reader| reader.durable))
+            .query("after", [after.revision])
+            .query("token", Some(after.token).filter(|token| !token.is_none()))
             .query("wait", [wait.as_secs()])
             .held_open(wait);
         self.client.send(request).await
+    }
+
+    /// What every organization's bundle should be. Needs a gateway key.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn bundle_digests(&self) -> Result<Response<BundleDigests>, Error> {
+        let request = Request::get(&["countersign", "bundle", "digests"]);
+        self.client.send(request).await
+    }
+
+    /// The bundles of these organizations as they are now; none for one that is not there. Needs a
+    /// gateway key.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn organization_bundles(
+        &self,
+        ids: &[OrganizationId],
+    ) -> Result<Response<Bundle>, Error> {
+        let request = Request::get(&["countersign", "bundle"]).query("organizations[]", ids);
+        self.client.send(request).await
+    }
+
+    /// Takes a gateway from the list: it has ended, and enforces nothing any more. Needs a gateway
+    /// key.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn forget_gateway(&self, gateway: &GatewayId) -> Result<(), Error> {
+        let request = Request::delete(&["countersign", "gateways", gateway.as_str()]);
+        self.client.send::<serde_json::Value>(request).await?;
+        Ok(())
     }
 
     /// What the server can do beyond the reference; none for another server than Countersign.
@@ -80,7 +129,7 @@ impl Countersign {
         self.client.send(request).await
     }
 
-    /// The gateways that are alive, and the revision that each enforces.
+    /// The gateways that are known, and the revision that each enforces.
     ///
     /// # Errors
     /// As every call: see [`Error`].

@@ -51,7 +51,7 @@ pub use crate::{
     certificates::Certificates,
     client::Client,
     config::{ClientBuilder, DEFAULT_BASE_URL},
-    countersign::Countersign,
+    countersign::{BundleReader, Countersign},
     error::{ApiError, Error},
     page::{ItemStream, ListParams},
     projects::{ProjectListParams, Projects},

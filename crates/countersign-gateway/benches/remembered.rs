@@ -48,6 +48,7 @@ fn organization(pem: String) -> OrganizationBundle {
     OrganizationBundle {
         id: OrganizationId::from_random(1),
         revision: 1,
+        digest: None,
         certificates: vec![BundleCertificate {
             id: certificate.clone(),
             pem,

@@ -219,6 +219,7 @@ mod tests {
         let bundle = OrganizationBundle {
             id: OrganizationId::from_random(1),
             revision: 7,
+            digest: None,
             certificates: vec![certificate],
             active: if active { vec![anchor] } else { Vec::new() },
             with_reported: Vec::new(),

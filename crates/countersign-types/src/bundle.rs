@@ -6,23 +6,59 @@ use serde::{Deserialize, Serialize};
 use crate::{
     UnixSeconds,
     api_key::KeyKind,
-    digest::KeyDigest,
+    digest::{KeyDigest, Sha256},
+    history::{HistoryPoint, RevisionToken},
     id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
 };
 
-/// The answer of `GET /v1/countersign/bundle?after=REVISION`.
+/// The answer of `GET /v1/countersign/bundle?after=REVISION&token=TOKEN`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Bundle {
     /// The deployment's revision that this brings its reader to: `after` for the next request.
-    /// A number below the reader's own means that the store went back (a restored backup): start
-    /// again from 0.
     pub revision: u64,
+    /// That revision's token: `token` for the next request. All zeros from a server that keeps none.
+    #[serde(default)]
+    pub token: RevisionToken,
     /// Whether `organizations` is every organization there is, not only those that changed: then
-    /// the reader forgets what is not in it.
+    /// the reader forgets what is not in it. So it is when the point asked for is not in the
+    /// history, as after a restored backup.
     pub complete: bool,
-    /// The organizations that changed after the revision asked for, each whole.
+    /// The organizations that changed after the point asked for, each whole.
     pub organizations: Vec<OrganizationBundle>,
+}
+
+impl Bundle {
+    /// The point of the history that this brings its reader to.
+    #[must_use]
+    pub const fn point(&self) -> HistoryPoint {
+        HistoryPoint {
+            revision: self.revision,
+            token: self.token,
+        }
+    }
+}
+
+/// The answer of `GET /v1/countersign/bundle/digests`: what every organization's bundle should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BundleDigests {
+    /// The deployment's revision that this was read at.
+    pub revision: u64,
+    /// That revision's token.
+    pub token: RevisionToken,
+    /// Every organization there is.
+    pub organizations: Vec<OrganizationDigest>,
+}
+
+/// What an organization's bundle should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OrganizationDigest {
+    /// The organization.
+    pub id: OrganizationId,
+    /// The digest that its bundle has.
+    pub digest: Sha256,
 }
 
 /// An organization, as far as judging its requests needs it.
@@ -33,6 +69,12 @@ pub struct OrganizationBundle {
     pub id: OrganizationId,
     /// The deployment's revision at its latest change.
     pub revision: u64,
+    /// The SHA-256 of this object as the server wrote it in JSON, without this field. A reader
+    /// keeps and compares it and never computes it anew, so that it may leave out what it does not
+    /// know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub digest: Option<Sha256>,
     /// The certificates that are active anywhere.
     pub certificates: Vec<BundleCertificate>,
     /// What is enforced for the organization, oldest activation first.
@@ -109,22 +151,45 @@ pub struct BundleKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Gateway {
-    /// The id that the process drew at its start.
+    /// The id that it drew at its first start and keeps in its data directory.
     pub id: GatewayId,
     /// The name it was configured with, its host name by default.
     pub name: String,
-    /// The deployment's revision that it enforces.
+    /// The deployment's revision that it enforces, durably.
     pub revision: u64,
+    /// Whether it still asks for bundles.
+    #[serde(default)]
+    pub state: GatewayState,
+    /// Whether what it enforces would survive its restart: if not, it may enforce more than
+    /// `revision` says.
+    #[serde(default = "yes")]
+    pub durable: bool,
     /// When it last asked for bundles, in Unix seconds.
     pub seen_at: UnixSeconds,
 }
 
-/// The gateways that are alive, and the deployment's revision.
+const fn yes() -> bool {
+    true
+}
+
+/// Whether a gateway still asks for bundles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum GatewayState {
+    /// It does.
+    #[default]
+    Live,
+    /// It stopped asking and did not say goodbye: it may still be letting requests through.
+    Missing,
+}
+
+/// The gateways that are known, and the deployment's revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Gateways {
     /// The revision of the latest change.
     pub revision: u64,
-    /// The gateways that asked for bundles lately.
+    /// The gateways that ask for bundles, and those that are missing.
     pub gateways: Vec<Gateway>,
 }

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod error;
 pub mod expiry;
 pub mod extension;
+pub mod history;
 pub mod id;
 pub mod observation;
 pub mod organization;

@@ -119,6 +119,7 @@ impl TrustSet {
         Self::compile(&OrganizationBundle {
             id: OrganizationId::from_random(0),
             revision: 0,
+            digest: None,
             active: certificates.iter().map(|one| one.id.clone()).collect(),
             with_reported: Vec::new(),
             certificates,

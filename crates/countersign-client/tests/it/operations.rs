@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use countersign_client::{
-    AuditLogParams, Client, Error, ListParams, ProjectListParams,
+    AuditLogParams, BundleReader, Client, Error, ListParams, ProjectListParams,
     types::{
         api_key::AdminApiKeyCreateRequest,
         certificate::{
             ActiveCertificate, Enforcement, ModifyCertificateRequest, Scope,
             UploadCertificateRequest,
         },
+        history::{HistoryPoint, RevisionToken},
         id::{ApiKeyId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId},
         observation::{Der, ObservationBatch, ObservedChain},
         page::Order,
@@ -746,21 +747,71 @@ async fn audit_logs() {
     .await;
 }
 
+fn reader(name: &str) -> BundleReader {
+    BundleReader {
+        gateway: gw(),
+        name: name.to_owned(),
+        durable: false,
+    }
+}
+
+fn point() -> HistoryPoint {
+    HistoryPoint {
+        revision: 7,
+        token: RevisionToken::from_random(0xab),
+    }
+}
+
 #[tokio::test]
 async fn what_only_countersign_has() {
     let empty = json!({ "revision": 8, "complete": false, "organizations": [] });
     check(
-        "GET /v1/countersign/bundle?gateway=gw_a&name=edge+1&after=7&wait=30",
+        "GET /v1/countersign/bundle?gateway=gw_a&name=edge+1&durable=false&after=7\
+         &token=000000000000000000000000000000ab&wait=30",
         Value::Null,
         &empty,
-        calls![client => client.countersign().bundle((&gw(), "edge 1"), 7, WAIT).await],
+        calls![client => client.countersign().bundle(Some(&reader("edge 1")), point(), WAIT).await],
     )
     .await;
     check(
-        "GET /v1/countersign/bundle?gateway=gw_a&after=0&wait=30",
+        "GET /v1/countersign/bundle?gateway=gw_a&durable=false&after=0&wait=30",
         Value::Null,
         &empty,
-        calls![client => client.countersign().bundle((&gw(), ""), 0, WAIT).await],
+        calls![client => {
+            client.countersign().bundle(Some(&reader("")), HistoryPoint::START, WAIT).await
+        }],
+    )
+    .await;
+    check(
+        "GET /v1/countersign/bundle?after=0&wait=30",
+        Value::Null,
+        &empty,
+        calls![client => client.countersign().bundle(None, HistoryPoint::START, WAIT).await],
+    )
+    .await;
+    check(
+        "GET /v1/countersign/bundle?organizations%5B%5D=org-a&organizations%5B%5D=org-b",
+        Value::Null,
+        &empty,
+        calls![client => {
+            let ids = ["org-a", "org-b"].map(|id| id.parse().unwrap());
+            client.countersign().organization_bundles(&ids).await
+        }],
+    )
+    .await;
+    check(
+        "GET /v1/countersign/bundle/digests",
+        Value::Null,
+        &json!({ "revision": 8, "token": "ab".repeat(16), "organizations": [
+            { "id": "org-a", "digest": "cd".repeat(32) }] }),
+        calls![client => client.countersign().bundle_digests().await],
+    )
+    .await;
+    check(
+        "DELETE /v1/countersign/gateways/gw_a",
+        Value::Null,
+        &json!({}),
+        calls![client => client.countersign().forget_gateway(&gw()).await],
     )
     .await;
     let batch = || ObservationBatch {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use countersign_client::Error;
+use countersign_client::{Error, types::history::HistoryPoint};
 use serde_json::{Value, json};
 
 use crate::peer::{Peer, Reply, json as answer, raw};
@@ -141,10 +141,9 @@ async fn a_request_that_is_held_open_may_take_longer_than_the_timeout() {
     let client = client.max_retries(0).build().unwrap();
     let begun = Instant::now();
     let wait = Duration::from_secs(1);
-    let gateway = "gw_a".parse().unwrap();
     client
         .countersign()
-        .bundle((&gateway, ""), 0, wait)
+        .bundle(None, HistoryPoint::START, wait)
         .await
         .unwrap_err();
     assert!(begun.elapsed() >= wait);

@@ -11,8 +11,8 @@ use std::{
 };
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use countersign_client::Client;
-use countersign_types::bundle::Bundle;
+use countersign_client::{BundleReader, Client};
+use countersign_types::{bundle::Bundle, history::HistoryPoint};
 use metrics::gauge;
 use tokio::{sync::watch, time::timeout};
 
@@ -74,12 +74,19 @@ impl Sync {
         // A bundle from disk may be of another deployment: the first pull asks for everything.
         let first = self.shared.last_contact.load(Ordering::Acquire) == 0 || wait.is_zero();
         let after = if first { 0 } else { enforced };
-        let name = self.shared.options.name.clone().unwrap_or_default();
-        let reader = (&self.shared.id, name.as_str());
+        let point = HistoryPoint {
+            revision: after,
+            ..HistoryPoint::START
+        };
+        let reader = BundleReader {
+            gateway: self.shared.id.clone(),
+            name: self.shared.options.name.clone().unwrap_or_default(),
+            durable: true,
+        };
         let bundle = self
             .client
             .countersign()
-            .bundle(reader, after, wait)
+            .bundle(Some(&reader), point, wait)
             .await?
             .value;
         if bundle.revision < after {

@@ -7,6 +7,7 @@ use countersign_types::{
     UnixSeconds,
     bundle::{Bundle, BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
     certificate::Enforcement,
+    history::RevisionToken,
     id::{CertificateId, OrganizationId},
 };
 
@@ -54,6 +55,7 @@ impl Store {
         }
         Ok(Bundle {
             revision,
+            token: RevisionToken::NONE,
             complete,
             organizations,
         })
@@ -119,6 +121,7 @@ impl FromRow for OrganizationBundle {
         Ok(Self {
             id: row.next()?,
             revision: row.next()?,
+            digest: None,
             certificates: Vec::new(),
             active: Vec::new(),
             with_reported: Vec::new(),

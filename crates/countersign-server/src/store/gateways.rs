@@ -2,7 +2,7 @@
 
 use countersign_types::{
     UnixSeconds,
-    bundle::{Gateway, Gateways},
+    bundle::{Gateway, GatewayState, Gateways},
     id::GatewayId,
 };
 
@@ -69,6 +69,8 @@ impl FromRow for Gateway {
             id: row.next()?,
             name: row.next()?,
             revision: row.next()?,
+            state: GatewayState::Live,
+            durable: true,
             seen_at: row.next()?,
         })
     }

@@ -38,6 +38,7 @@ pub(crate) fn organization(projects: u128) -> OrganizationBundle {
     OrganizationBundle {
         id: OrganizationId::from_random(1),
         revision: 1,
+        digest: None,
         certificates: Vec::new(),
         active: Vec::new(),
         with_reported: Vec::new(),

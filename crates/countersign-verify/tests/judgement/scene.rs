@@ -28,6 +28,7 @@ pub(crate) fn organization(anchors: &[&Minted]) -> Trust {
     let mut trust = Trust(OrganizationBundle {
         id: OrganizationId::from_random(0),
         revision: REVISION,
+        digest: None,
         certificates: Vec::new(),
         active: Vec::new(),
         with_reported: Vec::new(),

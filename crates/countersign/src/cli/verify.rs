@@ -153,6 +153,7 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
         // Neither the id nor the revision has a part in the verdict.
         id: OrganizationId::from_random(0),
         revision: 0,
+        digest: None,
         certificates,
         active: of_organization,
         with_reported: Vec::new(),
