@@ -78,6 +78,63 @@ fn comments_point_at_sections_that_exist() {
     assert!(pointers > 25, "only {pointers} pointers found");
 }
 
+/// The texts between single backticks, in order.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+fn is_path(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-/.".contains(c);
+    !text.is_empty() && text.chars().all(plain)
+}
+
+/// A crate's sources, by its name in ARCHITECTURE.md.
+fn sources_of(krate: &str) -> PathBuf {
+    let krate = krate.trim_start_matches("countersign-");
+    match krate {
+        "countersign" => root().join("crates/countersign/src"),
+        name => root().join(format!("crates/countersign-{name}/src")),
+    }
+}
+
+#[test]
+fn architecture_names_files_that_exist() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut walked = 0;
+    for path in quoted(&page).filter(|text| is_path(text) && text.ends_with(".rs")) {
+        let (krate, rest) = path
+            .split_once('/')
+            .unwrap_or_else(|| panic!("`{path}`: name its crate, as in `server/store/write.rs`"));
+        assert!(sources_of(krate).join(rest).is_file(), "no `{path}`");
+        walked += 1;
+    }
+    assert!(walked > 20, "only {walked} files named");
+}
+
+#[test]
+fn architecture_names_rooms_that_exist() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split('|').collect())
+        .collect();
+    assert!(rows.len() > 5, "only {} crates found", rows.len());
+    for row in rows {
+        let [_, krate, .., rooms, _] = row.as_slice() else {
+            panic!("a row without rooms: {row:?}");
+        };
+        let sources = sources_of(quoted(krate).next().unwrap());
+        for room in quoted(rooms).filter(|text| is_path(text)) {
+            let file = sources.join(format!("{room}.rs"));
+            assert!(
+                file.is_file() || sources.join(room).is_dir(),
+                "{krate} has no room `{room}`"
+            );
+        }
+    }
+}
+
 #[test]
 fn links_lead_to_files_that_exist() {
     let mut pages: Vec<PathBuf> = Vec::new();
