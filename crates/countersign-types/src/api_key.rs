@@ -1,6 +1,7 @@
 //! Keys: admin keys and what they may do, project keys, and gateway keys.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
@@ -100,6 +101,7 @@ pub enum AdminApiKeyObject {
 }
 
 /// An admin key. `value` is there only in the answer that made it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AdminApiKey {
@@ -108,24 +110,25 @@ pub struct AdminApiKey {
     /// Its id, `key_…`.
     pub id: ApiKeyId,
     /// Its name.
+    #[serialize_always]
     pub name: Option<String>,
     /// Its prefix and last four characters.
     pub redacted_value: String,
     /// The key itself, shown once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub value: Option<Secret>,
     /// When it was made, in Unix seconds.
     pub created_at: UnixSeconds,
     /// When it stops working, in Unix seconds, or null.
     #[cfg_attr(feature = "openapi", schema(required))]
+    #[serialize_always]
     pub expires_at: Option<UnixSeconds>,
     /// When it was last used, in Unix seconds, or null where that is not known.
+    #[serialize_always]
     pub last_used_at: Option<UnixSeconds>,
     /// Whose it is.
     pub owner: AdminApiKeyOwner,
     /// Countersign's extension: what it may do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub scopes: Option<Vec<Permission>>,
 }
@@ -157,6 +160,7 @@ pub struct AdminApiKeyOwner {
 }
 
 /// Makes an admin key.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AdminApiKeyCreateRequest {
@@ -164,22 +168,14 @@ pub struct AdminApiKeyCreateRequest {
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
     pub name: String,
     /// Seconds until it stops working, 1 to 31,536,000; absent, it does not expire.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, minimum = 1, maximum = 31_536_000)
     )]
     pub expires_in_seconds: Option<u32>,
     /// Countersign's extension: what it may do, no more than the key that makes it; absent, as much.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub scopes: Option<Vec<Permission>>,
 }
@@ -244,6 +240,7 @@ impl Listed for ProjectApiKey {
 }
 
 /// Whose a project's key is: on Countersign always a service account's.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectApiKeyOwner {
@@ -251,7 +248,6 @@ pub struct ProjectApiKeyOwner {
     #[serde(rename = "type")]
     pub kind: String,
     /// The service account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub service_account: Option<ProjectApiKeyOwnerServiceAccount>,
 }

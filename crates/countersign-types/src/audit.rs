@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
@@ -16,6 +17,7 @@ use crate::{
 };
 
 /// An audit event as the API shows it. What it is about stands under a key named as its type.
+#[skip_serializing_none]
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditLog {
@@ -27,15 +29,12 @@ pub struct AuditLog {
     /// When, in Unix seconds.
     pub effective_at: UnixSeconds,
     /// The project that it was about, for events of one project.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<AuditProject>,
     /// Who did it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub actor: Option<AuditActor>,
     /// Its place in the organization's chain of events (an extension).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub chain: Option<AuditChain>,
     /// The details, under the event's type.
@@ -112,18 +111,19 @@ impl Listed for AuditDocument {
 }
 
 /// The project that an event was about.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditProject {
     /// Its id.
     pub id: ProjectId,
     /// Its name at the time of the event.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
 }
 
 /// Who did it: a key, or the operator at the machine itself (a session).
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditActor {
@@ -131,11 +131,9 @@ pub struct AuditActor {
     #[serde(rename = "type")]
     pub kind: String,
     /// The key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub api_key: Option<AuditActorApiKey>,
     /// The session, on servers that have them; the operator's has a user `operator`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Object))]
     pub session: Option<Value>,
 }
@@ -186,12 +184,12 @@ impl Actor {
 }
 
 /// A certificate as an event names it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditCertificate {
     /// Its id.
     pub id: CertificateId,
     /// Its name, when it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 

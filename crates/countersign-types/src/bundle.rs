@@ -2,6 +2,7 @@
 //! meeting point of control plane and gateway (docs/specification.md, section 4).
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
@@ -90,6 +91,7 @@ pub struct OrganizationBundle {
 }
 
 /// A trust anchor.
+#[skip_serializing_none]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BundleCertificate {
@@ -98,7 +100,6 @@ pub struct BundleCertificate {
     /// Its PEM as uploaded.
     pub pem: String,
     /// Its CEL policy, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
 }
@@ -127,6 +128,7 @@ pub struct BundleProject {
 }
 
 /// A key, by the SHA-256 of its value.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BundleKey {
@@ -138,11 +140,9 @@ pub struct BundleKey {
     /// SHA-256 of the key's value, 64 lower-case hexadecimal digits.
     pub sha256: KeyDigest,
     /// The project that it calls as; `None` for an admin key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<ProjectId>,
     /// When it stops working, in Unix seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub expires_at: Option<UnixSeconds>,
 }

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
@@ -110,6 +111,7 @@ pub enum CertificateObject {
 }
 
 /// A trust anchor, as upload, retrieve and update answer it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Certificate {
@@ -119,22 +121,22 @@ pub struct Certificate {
     pub id: CertificateId,
     /// Its name, null when none was given.
     #[cfg_attr(feature = "openapi", schema(required))]
+    #[serialize_always]
     pub name: Option<String>,
     /// When it was uploaded, in Unix seconds.
     pub created_at: UnixSeconds,
     /// Its validity, and its PEM when asked for.
     pub certificate_details: CertificateDetails,
     /// Its CEL policy, when it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
     /// How it was used, when asked for with `include[]=usage` (an extension).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub usage: Option<CertificateUsage>,
 }
 
 /// The validity of a certificate, and its PEM when asked for with `include[]=content`.
+#[skip_serializing_none]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateDetails {
@@ -143,7 +145,6 @@ pub struct CertificateDetails {
     /// `notAfter`, in Unix seconds.
     pub expires_at: UnixSeconds,
     /// The PEM, byte for byte as it was uploaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub content: Option<String>,
 }
@@ -183,6 +184,7 @@ impl ScopedCertificateObject {
 }
 
 /// A trust anchor as a scope's list shows it: with `active` for that scope, without content.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScopedCertificate {
@@ -192,6 +194,7 @@ pub struct ScopedCertificate {
     pub id: CertificateId,
     /// Its name, null when none was given.
     #[cfg_attr(feature = "openapi", schema(required))]
+    #[serialize_always]
     pub name: Option<String>,
     /// When it was uploaded, in Unix seconds.
     pub created_at: UnixSeconds,
@@ -200,15 +203,12 @@ pub struct ScopedCertificate {
     /// Whether it is active at the scope that was listed.
     pub active: bool,
     /// Countersign's extension: `report` where it is active and only reported on; absent else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
     /// Its CEL policy, when it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
     /// How it was used, when asked for with `include[]=usage` (an extension).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub usage: Option<CertificateUsage>,
 }
@@ -287,17 +287,14 @@ pub enum DeletedCertificateObject {
 }
 
 /// Uploads a trust anchor. It does not activate it.
+#[skip_serializing_none]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UploadCertificateRequest {
     /// The certificate, in PEM, at most 16 KiB.
     pub certificate: String,
     /// A name for it: 1 to 256 characters, no control characters; it need not be unique.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, min_length = 1, max_length = 256)
@@ -305,7 +302,6 @@ pub struct UploadCertificateRequest {
     pub name: Option<String>,
     /// Countersign's extension: a CEL policy that the verified leaf must satisfy; null or absent for
     /// none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_length = 4096))]
     pub cel_policy: Option<String>,
 }
@@ -321,15 +317,12 @@ impl std::fmt::Debug for UploadCertificateRequest {
 }
 
 /// Renames a certificate; without a name, changes nothing.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModifyCertificateRequest {
     /// The new name: 1 to 256 characters, no control characters.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, min_length = 1, max_length = 256)
@@ -348,6 +341,7 @@ pub struct UpdatePolicyRequest {
 }
 
 /// Names 1 to 10 certificates to activate or deactivate together.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ToggleCertificatesRequest {
@@ -356,25 +350,18 @@ pub struct ToggleCertificatesRequest {
     pub certificate_ids: Vec<CertificateId>,
     /// Countersign's extension, on activation only: `report` never refuses a request, and says
     /// what would be refused. Absent, it is `enforce`.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
     /// Countersign's extension: when true, nothing is changed, and the answer says what would be.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub preview: Option<bool>,
 }
 
 /// Names 1 to 10 certificates to deactivate together. What is deactivated is neither enforced nor
 /// reported, so there is no `enforcement`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeactivateCertificatesRequest {
@@ -382,11 +369,7 @@ pub struct DeactivateCertificatesRequest {
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 10))]
     pub certificate_ids: Vec<CertificateId>,
     /// Countersign's extension: when true, nothing is changed, and the answer says what would be.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub preview: Option<bool>,
 }
@@ -404,6 +387,7 @@ pub struct ActiveCertificate {
 
 /// Countersign's extension: says everything that shall be active at a scope. What else is active
 /// there is deactivated, in the same step.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SetActiveCertificatesRequest {
@@ -413,11 +397,7 @@ pub struct SetActiveCertificatesRequest {
     pub active: Vec<ActiveCertificate>,
     /// What the caller takes to be active now, in any order. When something else is, nothing
     /// changes, and the answer is `scope_changed`. Absent, nothing is checked.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, max_items = 50))]
     pub expected: Option<Vec<ActiveCertificate>>,
 }

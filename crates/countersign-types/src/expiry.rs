@@ -1,6 +1,7 @@
 //! What expires soon: active trust anchors, and the leaves that clients were seen with.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::{UnixSeconds, digest::Sha256, id::CertificateId, page::ListObject};
 
@@ -26,17 +27,16 @@ pub struct ExpiringList {
 }
 
 /// An active anchor, or a leaf that was presented.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Expiring {
     /// Which of the two.
     pub kind: ExpiringKind,
     /// The anchor's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub id: Option<CertificateId>,
     /// The anchor's name, or the leaf's subject.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
     /// SHA-256 of its DER, in hexadecimal.
@@ -44,11 +44,9 @@ pub struct Expiring {
     /// When it expires, in Unix seconds.
     pub expires_at: UnixSeconds,
     /// When the leaf was last seen, in Unix seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub last_seen: Option<UnixSeconds>,
     /// The leaf's requests, as far back as observations are kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub requests: Option<u64>,
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
@@ -80,38 +81,32 @@ pub struct ObservedChain {
 }
 
 /// Requests of one caller with one chain and one outcome.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Observation {
     /// Whose traffic it is.
     pub organization: OrganizationId,
     /// The project that was called as; absent for an admin key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<ProjectId>,
     /// The key that was called with; absent where the gateway knows its project without one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub key: Option<ApiKeyId>,
     /// The chain that was presented; absent when none was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub chain: Option<ChainDigest>,
     /// Why the requests were refused; absent when they were let through.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = String))]
     pub code: Option<ErrorCode>,
     /// The anchor that the chain verified under, if it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub anchor: Option<CertificateId>,
     /// Where that anchor is active.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub anchor_scope: Option<AnchorScope>,
     /// What would have become of them had the anchors that are only reported been enforced;
     /// absent where there are none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reported: Option<ReportedOutcome>,
     /// How many requests.
@@ -144,15 +139,14 @@ impl From<&Scope> for AnchorScope {
 }
 
 /// What would have become of requests had the anchors that are only reported been enforced.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportedOutcome {
     /// Why they would have been refused; absent when they would have been let through.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = String))]
     pub code: Option<ErrorCode>,
     /// The anchor that the chain verifies under, if it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub anchor: Option<CertificateId>,
 }

@@ -1,6 +1,7 @@
 //! What an activation or a deactivation would do, judged on the traffic that was observed.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
@@ -97,19 +98,17 @@ impl From<CertificateToggleObject> for TogglePreviewObject {
 
 /// A workload that a change would touch: whoever calls with one key, as one project, presenting
 /// one chain.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PreviewedWorkload {
     /// The project that it calls as; absent for an admin key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<ProjectId>,
     /// The key that it calls with; absent where the gateway knows the project without one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub key: Option<ApiKeyId>,
     /// The leaf that it presents; absent when it presents none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub leaf: Option<PreviewedLeaf>,
     /// Why it is refused on the side where it is.

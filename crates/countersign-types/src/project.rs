@@ -1,6 +1,7 @@
 //! Projects and their service accounts.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
@@ -20,6 +21,7 @@ pub enum ProjectObject {
 }
 
 /// A project.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Project {
@@ -28,18 +30,19 @@ pub struct Project {
     /// Always `organization.project`.
     pub object: ProjectObject,
     /// Its name.
+    #[serialize_always]
     pub name: Option<String>,
     /// When it was made, in Unix seconds.
     pub created_at: UnixSeconds,
     /// When it was archived, in Unix seconds, or null.
+    #[serialize_always]
     pub archived_at: Option<UnixSeconds>,
     /// `active` or `archived`.
+    #[serialize_always]
     pub status: Option<String>,
     /// An id that an outside system gave it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_key_id: Option<String>,
     /// Where its data lives, where that was chosen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub residency: Option<Residency>,
 }
@@ -74,6 +77,7 @@ pub enum Residency {
 }
 
 /// Makes a project.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectCreateRequest {
@@ -81,22 +85,19 @@ pub struct ProjectCreateRequest {
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
     pub name: String,
     /// Where its data lives.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residency: Option<Residency>,
     /// An id that an outside system gives it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_key_id: Option<String>,
 }
 
 /// Changes a project; what is absent or null stays as it is.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectUpdateRequest {
     /// The new name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The new outside id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_key_id: Option<String>,
 }
 
@@ -158,6 +159,7 @@ impl Listed for ServiceAccount {
 }
 
 /// Makes a service account and, unless told otherwise, its first key.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccountCreateRequest {
@@ -165,7 +167,6 @@ pub struct ServiceAccountCreateRequest {
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
     pub name: String,
     /// True makes no key with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create_service_account_only: Option<bool>,
 }
 
@@ -189,23 +190,16 @@ pub struct ServiceAccountCreated {
 }
 
 /// Changes a service account; what is absent stays as it is.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccountUpdateRequest {
     /// The new name.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
     /// The new role.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "assignable"
-    )]
+    #[serde(default, deserialize_with = "assignable")]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, value_type = Option<AssignableRole>)
@@ -234,23 +228,16 @@ fn assignable<'de, D: Deserializer<'de>>(
 }
 
 /// Makes another key for a service account.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccountApiKeyCreateRequest {
     /// Its name; absent, the service account's.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
     /// Accepted as the reference has it and kept in the audit event; project keys carry none.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub scopes: Option<Vec<String>>,
 }

@@ -1,6 +1,7 @@
 //! Rotations: one trust anchor takes another's place, while both are accepted (an extension).
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
@@ -40,6 +41,7 @@ pub enum RotationStatus {
 }
 
 /// A rotation.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Rotation {
@@ -59,11 +61,11 @@ pub struct Rotation {
     pub created_at: UnixSeconds,
     /// When it was finished or aborted, in Unix seconds; null before.
     #[cfg_attr(feature = "openapi", schema(required))]
+    #[serialize_always]
     pub ended_at: Option<UnixSeconds>,
     /// Where it takes place.
     pub scopes: Vec<RotationScope>,
     /// Who has moved and who has not; only where one rotation that is in progress is retrieved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub progress: Option<RotationProgress>,
 }
@@ -75,22 +77,21 @@ impl Listed for Rotation {
 }
 
 /// A scope of a rotation, with how the two anchors are active there now; absent is not active.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RotationScope {
     /// The project; null is the organization.
     #[cfg_attr(feature = "openapi", schema(required))]
+    #[serialize_always]
     pub project_id: Option<ProjectId>,
     /// How the old anchor is active.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub old_enforcement: Option<Enforcement>,
     /// How the new anchor is active.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub new_enforcement: Option<Enforcement>,
     /// How the new anchor was active before the rotation, which is what aborting goes back to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub new_enforcement_before: Option<Enforcement>,
 }
@@ -122,19 +123,17 @@ pub struct RotationProgress {
 }
 
 /// Whoever calls with one key, as one project, presenting one chain.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RotationWorkload {
     /// The project that it calls as; absent for an admin key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<ProjectId>,
     /// The key that it calls with; absent where the gateway knows the project without one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub key: Option<ApiKeyId>,
     /// The leaf that it presents.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub leaf: Option<PreviewedLeaf>,
     /// Its requests, of whole UTC days.
@@ -144,6 +143,7 @@ pub struct RotationWorkload {
 }
 
 /// Starts a rotation.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StartRotationRequest {
@@ -152,11 +152,7 @@ pub struct StartRotationRequest {
     /// The anchor that comes.
     pub new_certificate_id: CertificateId,
     /// Only at these projects; absent, wherever the old anchor is active but in archived projects.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, min_items = 1, max_items = 100)
@@ -164,42 +160,27 @@ pub struct StartRotationRequest {
     pub project_ids: Option<Vec<ProjectId>>,
     /// `report` has the new anchor only reported until the rotation is finished; absent, it is
     /// enforced where the old one is.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
     /// Do it even if workloads would be refused at once: the new anchor's policy can say no to some
     /// that another one lets through.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub force: Option<bool>,
 }
 
 /// Finishes or aborts a rotation.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EndRotationRequest {
     /// Do it even if workloads would be refused, or nothing is known.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub force: Option<bool>,
     /// Workloads that were seen within so many seconds count; 30 days by default.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "not_null"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, minimum = 1))]
     pub seen_within: Option<UnixSeconds>,
 }

@@ -2,6 +2,7 @@
 //! specification has it (`docs/webhooks.md`).
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
@@ -18,6 +19,7 @@ pub const MAX_WEBHOOK_URL_BYTES: usize = 2048;
 pub const SECRET_PREFIX: &str = "whsec_";
 
 /// A webhook.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Webhook {
@@ -31,7 +33,6 @@ pub struct Webhook {
     pub created_at: UnixSeconds,
     /// What events are signed with: `whsec_` and 32 bytes in base 64. Shown once, by the operation
     /// that makes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub secret: Option<Secret>,
 }
@@ -83,6 +84,7 @@ pub enum DeletedWebhookObject {
 }
 
 /// One event on its way to one webhook.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WebhookDelivery {
@@ -100,15 +102,12 @@ pub struct WebhookDelivery {
     /// How often it was tried.
     pub attempts: u64,
     /// When it was tried last, in Unix seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub last_attempt_at: Option<UnixSeconds>,
     /// What the last attempt came to: an HTTP status, or why there was none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub last_result: Option<String>,
     /// When it is tried next, in Unix seconds; while it is being tried, when it would be again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub next_attempt_at: Option<UnixSeconds>,
 }
