@@ -8,6 +8,7 @@
 )]
 #![expect(
     dead_code,
+    unused_imports,
     reason = "the gateway's own source, of which only this is measured"
 )]
 
@@ -15,10 +16,8 @@
 mod caller;
 #[path = "../src/connection.rs"]
 mod connection;
-#[path = "../src/observing"]
-mod observing {
-    pub(crate) mod tally;
-}
+#[path = "../src/observing/mod.rs"]
+mod observing;
 #[path = "../src/verdict/mod.rs"]
 mod verdict;
 
