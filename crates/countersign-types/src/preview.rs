@@ -96,12 +96,11 @@ impl From<CertificateToggleObject> for TogglePreviewObject {
     }
 }
 
-/// A workload that a change would touch: whoever calls with one key, as one project, presenting
-/// one chain.
+/// Who a workload is: whoever calls as one project, with one key, presenting one leaf.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct PreviewedWorkload {
+pub struct WorkloadIdentity {
     /// The project that it calls as; absent for an admin key.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<ProjectId>,
@@ -111,6 +110,15 @@ pub struct PreviewedWorkload {
     /// The leaf that it presents; absent when it presents none.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub leaf: Option<PreviewedLeaf>,
+}
+
+/// A workload that a change would affect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PreviewedWorkload {
+    /// Who it is.
+    #[serde(flatten)]
+    pub identity: WorkloadIdentity,
     /// Why it is refused on the side where it is.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub code: ErrorCode,

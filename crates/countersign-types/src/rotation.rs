@@ -9,7 +9,7 @@ use crate::{
     id::{ApiKeyId, CertificateId, ProjectId, RotationId},
     page::Listed,
     present::not_null,
-    preview::{PreviewedLeaf, PreviewedWorkload},
+    preview::{PreviewedWorkload, WorkloadIdentity},
 };
 
 /// How long ago a workload may have been seen to count, unless the caller says otherwise: 30 days,
@@ -122,20 +122,13 @@ pub struct RotationProgress {
     pub problems: Vec<String>,
 }
 
-/// Whoever calls with one key, as one project, presenting one chain.
-#[skip_serializing_none]
+/// A workload that has not moved to the new anchor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RotationWorkload {
-    /// The project that it calls as; absent for an admin key.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub project: Option<ProjectId>,
-    /// The key that it calls with; absent where the gateway knows the project without one.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub key: Option<ApiKeyId>,
-    /// The leaf that it presents.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub leaf: Option<PreviewedLeaf>,
+    /// Who it is.
+    #[serde(flatten)]
+    pub identity: WorkloadIdentity,
     /// Its requests, of whole UTC days.
     pub requests: u64,
     /// When it was last seen, in Unix seconds.

@@ -11,7 +11,7 @@ use countersign_types::{
     certificate::Scope,
     digest::{ChainDigest, Sha256},
     id::{ApiKeyId, ProjectId},
-    preview::{PreviewedLeaf, PreviewedWorkload},
+    preview::{PreviewedLeaf, PreviewedWorkload, WorkloadIdentity},
 };
 use countersign_verify::presented::Presented;
 use rustls_pki_types::CertificateDer;
@@ -185,9 +185,7 @@ impl<'a> Comparing<'a> {
         }
         let of_requests = self.of_requests.get(&workload.project).copied();
         let shown = |denied: &Denied| PreviewedWorkload {
-            project: workload.project.clone(),
-            key: workload.key.clone(),
-            leaf: workload.chain.and_then(|chain| leaf(self.observed, chain)),
+            identity: identity(self.observed, workload),
             code: denied.code,
             reason: denied.reason.clone(),
             last_seen: workload.last_seen,
@@ -223,8 +221,9 @@ impl<'a> Comparing<'a> {
         for list in [&mut found.starts_to_fail, &mut found.starts_to_pass] {
             list.sort_by(|a, b| {
                 let name = |it: &PreviewedWorkload| {
-                    let leaf = it.leaf.as_ref().map(|leaf| leaf.sha256);
-                    (it.project.clone(), it.key.clone(), leaf)
+                    let WorkloadIdentity { project, key, leaf } = &it.identity;
+                    let leaf = leaf.as_ref().map(|leaf| leaf.sha256);
+                    (project.clone(), key.clone(), leaf)
                 };
                 b.requests
                     .cmp(&a.requests)
@@ -235,7 +234,16 @@ impl<'a> Comparing<'a> {
     }
 }
 
-pub(crate) fn leaf(observed: &Observed, chain: ChainDigest) -> Option<PreviewedLeaf> {
+/// Who a workload is, as the API shows it.
+pub(crate) fn identity(observed: &Observed, workload: &Workload) -> WorkloadIdentity {
+    WorkloadIdentity {
+        project: workload.project.clone(),
+        key: workload.key.clone(),
+        leaf: workload.chain.and_then(|chain| leaf(observed, chain)),
+    }
+}
+
+fn leaf(observed: &Observed, chain: ChainDigest) -> Option<PreviewedLeaf> {
     let identity = observed.chains.get(&chain)?;
     let der = identity.certificates.first()?;
     Some(PreviewedLeaf {

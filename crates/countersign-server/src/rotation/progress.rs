@@ -11,7 +11,7 @@ use countersign_types::{
 };
 
 use crate::{
-    preview::{Observed, Trial, leaf},
+    preview::{Observed, Trial, identity},
     store::Workload,
 };
 
@@ -52,9 +52,7 @@ pub(super) fn progress(
         remaining: remaining()
             .take(MAX_NAMED_WORKLOADS)
             .map(|workload| RotationWorkload {
-                project: workload.project.clone(),
-                key: workload.key.clone(),
-                leaf: workload.chain.and_then(|chain| leaf(observed, chain)),
+                identity: identity(observed, workload),
                 requests: workload.requests,
                 last_seen: workload.last_seen,
             })

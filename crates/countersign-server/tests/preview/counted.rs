@@ -40,7 +40,7 @@ fn callers_that_are_gone_are_left_out() {
     let failing: Vec<_> = found
         .starts_to_fail
         .iter()
-        .map(|it| it.project.clone())
+        .map(|it| it.identity.project.clone())
         .collect();
     assert_eq!(failing, [Some(project(0))]);
     assert_eq!(
@@ -121,7 +121,7 @@ fn a_workload_is_named_with_its_leaf_its_reason_and_its_share() {
         "{}",
         failing.reason
     );
-    let leaf = failing.leaf.as_ref().unwrap();
+    let leaf = failing.identity.leaf.as_ref().unwrap();
     assert!(leaf.subject.contains("billing"), "{}", leaf.subject);
     assert_ne!(leaf.sha256, Sha256::ZERO);
     assert_eq!((found.still_passing, found.last_used), (1, Some(NOW - 30)));

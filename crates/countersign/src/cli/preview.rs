@@ -2,7 +2,7 @@
 
 use countersign_types::{
     UnixSeconds,
-    preview::{PreviewedLeaf, PreviewedWorkload, TogglePreview},
+    preview::{PreviewedLeaf, PreviewedWorkload, TogglePreview, WorkloadIdentity},
 };
 
 use crate::{
@@ -110,8 +110,9 @@ fn workloads(count: impl TryInto<u64>) -> String {
 
 /// The workload by the name that people know: its certificate's, else its key.
 fn caller(workload: &PreviewedWorkload) -> String {
-    let leaf = workload.leaf.as_ref().map(name_of);
-    leaf.unwrap_or_else(|| text_or_dash(workload.key.as_ref().map(AsRef::as_ref)))
+    let WorkloadIdentity { key, leaf, .. } = &workload.identity;
+    let leaf = leaf.as_ref().map(name_of);
+    leaf.unwrap_or_else(|| text_or_dash(key.as_ref().map(AsRef::as_ref)))
 }
 
 fn name_of(leaf: &PreviewedLeaf) -> String {
@@ -135,11 +136,12 @@ impl Row for PreviewedWorkload {
     ];
 
     fn cells(&self) -> Vec<String> {
+        let WorkloadIdentity { project, key, leaf } = &self.identity;
         let share = 100 * self.requests / self.of_requests.max(1);
         vec![
-            text_or_dash(self.project.as_ref().map(AsRef::as_ref)),
-            text_or_dash(self.key.as_ref().map(AsRef::as_ref)),
-            text_or_dash(self.leaf.as_ref().map(name_of).as_deref()),
+            text_or_dash(project.as_ref().map(AsRef::as_ref)),
+            text_or_dash(key.as_ref().map(AsRef::as_ref)),
+            text_or_dash(leaf.as_ref().map(name_of).as_deref()),
             self.code.as_str().to_owned(),
             timestamp(self.last_seen),
             self.requests.to_string(),

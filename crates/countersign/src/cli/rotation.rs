@@ -8,7 +8,7 @@ use countersign_types::{
     certificate::Enforcement,
     error::ErrorCode,
     id::{CertificateId, ProjectId, RotationId},
-    preview::PreviewedLeaf,
+    preview::WorkloadIdentity,
     rotation::{
         EndRotationRequest, Rotation, RotationProgress, RotationStatus, StartRotationRequest,
     },
@@ -232,26 +232,18 @@ fn progress_text(progress: &RotationProgress) -> String {
         lines.push(format!("{unjudged_count} cannot be checked"));
     }
     for one in progress.failing.iter().take(MOST_SHOWN) {
-        let who = who(
-            one.project.as_ref(),
-            one.key.as_ref().map(ToString::to_string),
-        );
         lines.push(format!(
-            "would be refused ({}): {who}, {}, {} requests, last {}",
+            "would be refused ({}): {}, {} requests, last {}",
             one.code.as_str(),
-            leaf(one.leaf.as_ref()),
+            who(&one.identity),
             one.requests,
             timestamp(one.last_seen)
         ));
     }
     for one in progress.remaining.iter().take(MOST_SHOWN) {
-        let who = who(
-            one.project.as_ref(),
-            one.key.as_ref().map(ToString::to_string),
-        );
         lines.push(format!(
-            "not moved: {who}, {}, {} requests, last {}",
-            leaf(one.leaf.as_ref()),
+            "not moved: {}, {} requests, last {}",
+            who(&one.identity),
             one.requests,
             timestamp(one.last_seen)
         ));
@@ -263,16 +255,19 @@ fn progress_text(progress: &RotationProgress) -> String {
     lines.join("\n") + "\n"
 }
 
-fn who(project: Option<&ProjectId>, key: Option<String>) -> String {
-    let project = project.map_or_else(|| "the organization".to_owned(), ToString::to_string);
-    key.map_or_else(|| project.clone(), |key| format!("{project} {key}"))
-}
-
-fn leaf(leaf: Option<&PreviewedLeaf>) -> String {
-    leaf.map_or_else(
-        || "no certificate".to_owned(),
-        |leaf| printable(&leaf.subject),
-    )
+fn who(WorkloadIdentity { project, key, leaf }: &WorkloadIdentity) -> String {
+    let project = match project {
+        Some(project) => project.as_str(),
+        None => "the organization",
+    };
+    let leaf = match leaf {
+        Some(leaf) => printable(&leaf.subject),
+        None => "no certificate".to_owned(),
+    };
+    match key {
+        Some(key) => format!("{project} {key}, {leaf}"),
+        None => format!("{project}, {leaf}"),
+    }
 }
 
 impl Row for Rotation {

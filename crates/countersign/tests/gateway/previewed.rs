@@ -159,8 +159,12 @@ impl Scene {
 
 fn named(list: &[PreviewedWorkload]) -> Named {
     let name = |one: &PreviewedWorkload| {
-        let leaf = one.leaf.as_ref().map(|leaf| leaf.subject.clone());
-        (one.key.clone().unwrap(), leaf, one.code.as_str().to_owned())
+        let leaf = one.identity.leaf.as_ref().map(|leaf| leaf.subject.clone());
+        (
+            one.identity.key.clone().unwrap(),
+            leaf,
+            one.code.as_str().to_owned(),
+        )
     };
     let mut named: Named = list.iter().map(name).collect();
     named.sort();
