@@ -5,14 +5,18 @@ use std::{fmt, sync::Arc, time::Duration};
 use countersign_types::secret::Secret;
 use reqwest::Url;
 
+use crate::{Error, connections::Connections};
+
 /// A client of one server, with one key. Cloning is cheap and shares the connections.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) patience: Option<Duration>,
 }
 
 pub(crate) struct Inner {
-    pub(crate) http: reqwest::Client,
+    pub(crate) connections: Connections,
     pub(crate) base_url: Url,
     pub(crate) key: Secret,
     pub(crate) timeout: Duration,
@@ -20,6 +24,28 @@ pub(crate) struct Inner {
 }
 
 impl Client {
+    /// The same client with new connections: what went wrong with the old ones is left behind.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the HTTP library cannot be set up again.
+    pub fn reconnected(&self) -> Result<Self, Error> {
+        Ok(Self {
+            http: self.inner.connections.open()?,
+            ..self.clone()
+        })
+    }
+
+    /// The same client with another measure of time: an answer must begin within `patience`, and
+    /// then no part of it may take longer than that; all of it together may. The timeout is then not
+    /// used.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self {
+            patience: Some(patience),
+            ..self.clone()
+        }
+    }
+
     /// The base URL that requests go to.
     #[must_use]
     pub fn base_url(&self) -> &str {

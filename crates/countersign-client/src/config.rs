@@ -5,11 +5,12 @@ use std::{path::PathBuf, time::Duration};
 use countersign_tls::CertificateFiles;
 use countersign_types::secret::Secret;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use reqwest::{Url, redirect};
+use reqwest::Url;
 
 use crate::{
     Error,
     client::{Client, Inner},
+    connections::{Connections, Silence},
     retry::DEFAULT_MAX_RETRIES,
     tls::{self, Trust},
 };
@@ -18,9 +19,6 @@ use crate::{
 pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 /// How long an answer may take when nothing else is asked.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a connection may take, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const USER_AGENT: &str = concat!("countersign/", env!("CARGO_PKG_VERSION"));
 
 /// Describes a [`Client`]. Later calls replace what earlier calls or the environment said.
 ///
@@ -45,6 +43,7 @@ pub struct ClientBuilder {
     certificate: Option<CertificateFiles>,
     timeout: Duration,
     max_retries: u32,
+    silence: Option<Silence>,
 }
 
 impl Default for ClientBuilder {
@@ -58,6 +57,7 @@ impl Default for ClientBuilder {
             certificate: None,
             timeout: DEFAULT_TIMEOUT,
             max_retries: DEFAULT_MAX_RETRIES,
+            silence: None,
         }
     }
 }
@@ -183,6 +183,19 @@ impl ClientBuilder {
         self
     }
 
+    /// Gives up connections that went silent, as behind a network that drops them without a word:
+    /// an HTTP/2 connection is pinged every `ping` and must answer within as long, sent bytes may
+    /// stay unacknowledged for `unacknowledged`, and a new connection may take that long. Without
+    /// this, only a request's own timeout tells.
+    #[must_use]
+    pub const fn notice_silence(mut self, ping: Duration, unacknowledged: Duration) -> Self {
+        self.silence = Some(Silence {
+            ping,
+            unacknowledged,
+        });
+        self
+    }
+
     /// Makes the client. The files it names are read here, and only when the base URL is `https`.
     ///
     /// # Errors
@@ -197,20 +210,16 @@ impl ClientBuilder {
             "https" => tls::config(&self.trust, self.certificate.as_ref())?,
             _ => tls::unused()?,
         };
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .default_headers(self.headers(&key)?)
-            .user_agent(USER_AGENT)
-            // A redirect would carry the key and the client certificate to whoever it names.
-            .redirect(redirect::Policy::none())
-            // Repeats are counted in one place: `Client::send`.
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(|error| Error::Config(format!("cannot make an HTTP client: {error}")))?;
+        let connections = Connections {
+            tls,
+            headers: self.headers(&key)?,
+            silence: self.silence,
+        };
         Ok(Client {
+            http: connections.open()?,
+            patience: None,
             inner: std::sync::Arc::new(Inner {
-                http,
+                connections,
                 base_url,
                 key,
                 timeout: self.timeout,

@@ -31,6 +31,7 @@ mod audit_logs;
 mod certificates;
 mod client;
 mod config;
+mod connections;
 mod countersign;
 mod error;
 mod page;

@@ -5,10 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, header};
 use reqwest::Url;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
 
 use crate::{
     ApiError, Error,
@@ -125,7 +126,7 @@ impl Client {
     ) -> Result<Response<T>, Error> {
         let mut repeat = 0;
         loop {
-            let attempt = self.inner.attempt(&request).await;
+            let attempt = self.attempt(&request).await;
             let wait = match &attempt {
                 Ok(answer) if !retry::is_worthwhile(answer.status, &answer.headers) => None,
                 Ok(answer) => Some(wait(repeat, &answer.headers)),
@@ -141,6 +142,40 @@ impl Client {
             repeat += 1;
         }
     }
+
+    /// Sends a request once and reads its answer to its end.
+    async fn attempt(&self, request: &Request) -> Result<Answer, Error> {
+        let inner = &self.inner;
+        let (begin, part, whole) = match self.patience {
+            Some(patience) => (patience.saturating_add(request.held_open), patience, None),
+            None => {
+                let whole = inner.timeout.saturating_add(request.held_open);
+                (whole, whole, Some(whole))
+            }
+        };
+        let mut sending = self
+            .http
+            .request(request.method.clone(), request.url(&inner.base_url));
+        if let Some(whole) = whole {
+            sending = sending.timeout(whole);
+        }
+        if let Some(body) = &request.body {
+            sending = sending
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.clone());
+        }
+        let mut response = inner.within(begin, sending.send()).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = BytesMut::new();
+        while let Some(chunk) = inner.within(part, response.chunk()).await? {
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer {
+            status,
+            headers,
+            body: body.freeze(),
+        })
+    }
 }
 
 #[expect(
@@ -152,24 +187,18 @@ fn wait(repeat: u32, headers: &HeaderMap) -> Duration {
 }
 
 impl Inner {
-    async fn attempt(&self, request: &Request) -> Result<Answer, Error> {
-        let timeout = self.timeout.saturating_add(request.held_open);
-        let failed = |error| self.failure(&error, timeout);
-        let mut sending = self
-            .http
-            .request(request.method.clone(), request.url(&self.base_url))
-            .timeout(timeout);
-        if let Some(body) = &request.body {
-            sending = sending
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(body.clone());
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        step: impl Future<Output = Result<T, reqwest::Error>>,
+    ) -> Result<T, Error> {
+        match timeout(limit, step).await {
+            Ok(done) => done.map_err(|error| self.failure(&error, limit)),
+            Err(_) => Err(Error::Timeout {
+                origin: self.origin(),
+                after: limit,
+            }),
         }
-        let response = sending.send().await.map_err(failed)?;
-        Ok(Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            body: response.bytes().await.map_err(failed)?,
-        })
     }
 
     fn read<T: DeserializeOwned>(&self, answer: Answer) -> Result<Response<T>, Error> {

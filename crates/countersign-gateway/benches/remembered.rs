@@ -85,7 +85,7 @@ fn main() {
     let (rounds, batch) = if quick { (1, 1_000) } else { (21, 200_000) };
     let ca = root("Example Root").mint();
     let leaf = ca.leaf("billing").mint();
-    let snapshot = Snapshot::default().after(1, true, vec![organization(ca.pem())]);
+    let snapshot = Snapshot::default().after(1, true, vec![organization(ca.pem())], &[]);
     let credential = Credential::KeyDigest(KeyDigest::of(KEY));
     let identity = snapshot.identity(&credential, NOW).unwrap();
     let presented = Presented::new(vec![CertificateDer::from(leaf.der().to_vec())]);

@@ -231,7 +231,7 @@ mod tests {
             }],
             keys: Vec::new(),
         };
-        Snapshot::default().after(7, true, vec![bundle])
+        Snapshot::default().after(7, true, vec![bundle], &[])
     }
 
     fn passes(connection: &Connection, snapshot: &Snapshot) -> bool {

@@ -9,6 +9,7 @@ mod accepting;
 mod admission;
 mod caller;
 mod connection;
+mod contact;
 mod forwarding;
 mod frontend;
 mod identity_headers;
@@ -19,7 +20,7 @@ pub mod options;
 mod record;
 mod refusal;
 mod shared;
-mod sync;
+pub mod sync;
 mod verdict;
 
 pub use operating::{

@@ -25,7 +25,7 @@ pub struct GatewayOptions {
     pub control_plane_ca: Option<PathBuf>,
     /// A file that holds this gateway's key.
     pub key_file: PathBuf,
-    /// Where the last good bundle is stored.
+    /// This gateway's own directory: its id, and the last good bundle.
     pub data_dir: PathBuf,
     /// How a request's project is found.
     #[serde(default)]
@@ -154,10 +154,9 @@ pub struct Limits {
     /// Seconds for requests under way to end when the gateway stops.
     #[serde(deserialize_with = "seconds")]
     pub drain_timeout: Duration,
-    /// Seconds without an answer from the control plane after which everything is refused; absent,
-    /// never.
-    #[serde(deserialize_with = "optional_seconds")]
-    pub max_bundle_age: Option<Duration>,
+    /// Seconds without an answer from the control plane after which everything is refused.
+    #[serde(deserialize_with = "seconds")]
+    pub max_bundle_age: Duration,
 }
 
 impl Default for Limits {
@@ -172,7 +171,7 @@ impl Default for Limits {
             response_timeout: Duration::from_secs(300),
             idle_upstream_connections: 64,
             drain_timeout: Duration::from_secs(30),
-            max_bundle_age: None,
+            max_bundle_age: Duration::from_secs(24 * 60 * 60),
         }
     }
 }
@@ -180,10 +179,4 @@ impl Default for Limits {
 fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let value = f64::deserialize(deserializer)?;
     Duration::try_from_secs_f64(value).map_err(serde::de::Error::custom)
-}
-
-fn optional_seconds<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
-    seconds(deserializer).map(Some)
 }

@@ -1,10 +1,7 @@
 //! What all threads of a gateway share.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -15,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::{
     caller::snapshot::Snapshot,
+    contact::Contact,
     observing::tally::Observer,
     options::GatewayOptions,
     record::{AccessLog, Record},
@@ -30,9 +28,9 @@ pub(crate) struct Shared {
     pub(crate) id: GatewayId,
     pub(crate) clock: Clock,
     pub(crate) snapshot: ArcSwap<Snapshot>,
-    /// When the control plane last answered; 0 for never.
-    pub(crate) last_contact: AtomicU64,
-    /// The revision that each thread has judged its live streams under.
+    /// When the control plane last said that the snapshot is right.
+    pub(crate) contact: Contact,
+    /// The change up to which each thread has judged its live streams, counted by `sync`.
     pub(crate) enforced: Vec<AtomicU64>,
     pub(crate) enforced_changed: Notify,
     pub(crate) request_ids: RequestIds,
@@ -57,13 +55,8 @@ impl Shared {
 
     /// Why nothing may pass now: the control plane never answered, or too long ago.
     pub(crate) fn too_old(&self, now: UnixSeconds) -> Option<String> {
-        let last_contact = self.last_contact.load(Ordering::Acquire);
-        if last_contact == 0 {
-            return Some("no bundle has been pulled yet".to_owned());
-        }
-        let limit = self.options.limits.max_bundle_age?.as_secs();
-        let age = now.saturating_sub(last_contact);
-        (age > limit).then(|| format!("the bundle is {age} s old, more than {limit} s"))
+        let limit = self.options.limits.max_bundle_age;
+        self.contact.too_old(now, limit)
     }
 
     /// Counts and logs what became of a request. A refusal is counted where it is made.

@@ -150,6 +150,20 @@ async fn a_request_that_is_held_open_may_take_longer_than_the_timeout() {
 }
 
 #[tokio::test]
+async fn patience_ends_with_silence_before_an_answer_and_within_it() {
+    let begun = b"HTTP/1.1 200 x\r\ncontent-length: 100\r\n\r\n{";
+    for reply in [Reply::Silence, Reply::Bytes(begun.to_vec())] {
+        let peer = Peer::start(vec![reply]).await;
+        let client = peer.builder().max_retries(0).build().unwrap();
+        let patient = client.with_patience(Duration::from_millis(100));
+        let id = "cert_a".parse().unwrap();
+        let error = patient.get_certificate(&id).await.unwrap_err();
+        let wanted = format!("no answer from `{}` within 0.1 s", peer.url("http", ""));
+        assert_eq!(error.to_string(), wanted);
+    }
+}
+
+#[tokio::test]
 async fn no_one_there_is_a_connection_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

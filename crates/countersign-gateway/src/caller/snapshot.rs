@@ -45,20 +45,23 @@ impl Snapshot {
     }
 
     /// The organizations as they were pulled, to be stored on disk.
-    pub(crate) fn bundles(&self) -> Vec<OrganizationBundle> {
-        self.organizations
-            .values()
-            .map(|each| each.bundle.clone())
-            .collect()
+    pub(crate) fn bundles(&self) -> impl Iterator<Item = &OrganizationBundle> {
+        self.organizations.values().map(|each| &each.bundle)
     }
 
-    /// What is enforced after these organizations changed. Unchanged ones keep what was compiled,
+    /// An organization as it was pulled.
+    pub(crate) fn bundle(&self, id: &OrganizationId) -> Option<&OrganizationBundle> {
+        self.organizations.get(id).map(|each| &each.bundle)
+    }
+
+    /// What is enforced after these organizations changed, and others went. Unchanged ones keep what was compiled,
     /// and the chains that it permitted.
     pub(crate) fn after(
         &self,
         revision: u64,
         complete: bool,
         changed: Vec<OrganizationBundle>,
+        removed: &[OrganizationId],
     ) -> Self {
         let mut organizations = if complete {
             HashMap::new()
@@ -74,6 +77,9 @@ impl Snapshot {
             let id = bundle.id.clone();
             let organization = unchanged.unwrap_or_else(|| Organization::compile(bundle));
             organizations.insert(id, organization);
+        }
+        for id in removed {
+            organizations.remove(id);
         }
         let mut next = Self {
             revision,

@@ -23,7 +23,7 @@ pub(crate) struct Recheck {
     pub(crate) live: Arc<LiveStreams>,
     /// Which thread this is.
     pub(crate) thread: usize,
-    /// The revision of the snapshot, sent after each change.
+    /// Which change is in force, counted by `sync`.
     pub(crate) changed: watch::Receiver<u64>,
 }
 
@@ -36,15 +36,15 @@ impl Recheck {
                 changed = self.changed.changed() => if changed.is_err() { return },
                 _ = ticks.tick() => {}
             }
-            // Read before judging: the snapshot is of this revision or a later one.
-            let revision = *self.changed.borrow_and_update();
-            self.judge_all(revision);
+            // Read before judging: the snapshot is of this change or a later one.
+            let change = *self.changed.borrow_and_update();
+            self.judge_all(change);
         }
     }
 
-    /// Judges every live stream again and cuts those that no longer pass. Only then is the revision
+    /// Judges every live stream again and cuts those that no longer pass. Only then is the change
     /// enforced on this thread.
-    fn judge_all(&self, revision: u64) {
+    fn judge_all(&self, change: u64) {
         let streams = self.live.streams();
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         gauge!("countersign_gateway_live_streams", "thread" => self.thread.to_string())
@@ -56,7 +56,7 @@ impl Recheck {
             }
         }
         if let Some(enforced) = self.shared.enforced.get(self.thread) {
-            enforced.store(revision, Ordering::Release);
+            enforced.store(change, Ordering::Release);
             self.shared.enforced_changed.notify_waiters();
         }
     }

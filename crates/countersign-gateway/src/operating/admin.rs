@@ -1,7 +1,7 @@
 //! The operator's listener: health, readiness, metrics, and why a request was refused. It is not
 //! for the open network.
 
-use std::{convert::Infallible, sync::Arc, sync::atomic::Ordering};
+use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
@@ -53,7 +53,6 @@ fn answer(shared: &Shared, metrics: &Metrics, path: &str) -> Response<Full<Bytes
 
 fn ready(shared: &Shared) -> Response<Full<Bytes>> {
     let now = shared.now();
-    let last_contact = shared.last_contact.load(Ordering::Acquire);
     let reason = shared.too_old(now);
     let status = if reason.is_none() {
         StatusCode::OK
@@ -64,7 +63,8 @@ fn ready(shared: &Shared) -> Response<Full<Bytes>> {
         "ready": reason.is_none(),
         "reason": reason,
         "revision": shared.snapshot.load().revision,
-        "bundle_age_seconds": (last_contact != 0).then(|| now.saturating_sub(last_contact)),
+        "bundle_age_seconds": shared.contact.age(now),
+        "warnings": shared.contact.warnings(now),
     });
     json_response(status, &body)
 }

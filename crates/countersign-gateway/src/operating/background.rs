@@ -2,9 +2,8 @@
 
 use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
 
-use countersign_client::Client;
 use countersign_tls::ReloadingServerConfig;
-use tokio::{net::TcpListener, sync::watch, time::interval};
+use tokio::{net::TcpListener, time::interval};
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Metrics};
@@ -18,41 +17,28 @@ const UPKEEP: Duration = Duration::from_secs(1);
 /// certificate, flushes the access log, and serves the operator.
 pub(super) struct Background {
     pub(super) shared: Arc<Shared>,
-    pub(super) client: Client,
+    pub(super) sync: Sync,
     pub(super) observations: Option<Observations>,
-    pub(super) changed: watch::Sender<u64>,
     pub(super) tls: Arc<ReloadingServerConfig>,
     pub(super) admin: Option<StdListener>,
     pub(super) metrics: Metrics,
     pub(super) stop: CancellationToken,
-    pub(super) ready: watch::Sender<bool>,
-    pub(super) jitter_seed: u64,
 }
 
 impl Background {
     pub(super) async fn run(self) {
         let Self {
             shared,
-            client,
+            mut sync,
             mut observations,
-            changed,
             tls,
             admin,
             metrics,
             stop,
-            ready,
-            jitter_seed,
         } = self;
         if let Some(listener) = admin.and_then(|each| TcpListener::from_std(each).ok()) {
             tokio::spawn(admin::run(listener, Arc::clone(&shared), metrics));
         }
-        let sync = Sync {
-            shared: Arc::clone(&shared),
-            client,
-            changed,
-            ready,
-            jitter_seed,
-        };
         let observing = async {
             match &mut observations {
                 Some(observations) => observations.run().await,
@@ -69,6 +55,7 @@ impl Background {
         if let Some(observations) = observations {
             observations.finish().await;
         }
+        sync.finish().await;
         flush_access_log(&shared);
     }
 }
@@ -78,12 +65,11 @@ async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig) {
     loop {
         ticks.tick().await;
         flush_access_log(shared);
-        let last_contact = shared
-            .last_contact
-            .load(std::sync::atomic::Ordering::Acquire);
+        let now = shared.now();
+        // Of unknown age is as old as can be.
+        let age = shared.contact.age(now).unwrap_or(now);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        metrics::gauge!("countersign_gateway_bundle_age_seconds")
-            .set(shared.now().saturating_sub(last_contact) as f64);
+        metrics::gauge!("countersign_gateway_bundle_age_seconds").set(age as f64);
         reload_certificate(tls);
     }
 }

@@ -16,17 +16,18 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use super::start_error::StartError;
-use super::{admin::Metrics, background::Background, worker::Worker};
+use super::{admin::Metrics, background::Background, data_dir::DataDir, worker::Worker};
 use crate::{
     accepting::{listener, tls},
     caller::snapshot::Snapshot,
+    contact::Contact,
     forwarding::routes::CheckedRoute,
     observing::{observations::Observations, tally::Observer},
     options::{Authorization, GatewayOptions, Route},
     record::AccessLog,
     refusal::refusals::Refusals,
     shared::{Clock, Shared},
-    sync::stored::load_bundle,
+    sync::pull::{PING, Sync, UNACKNOWLEDGED},
 };
 
 /// A running gateway.
@@ -54,14 +55,12 @@ impl Gateway {
         metrics: Metrics,
     ) -> Result<Self, StartError> {
         let routes = routes(&options)?;
-        let jitter_seed = jitter_seed(random);
         let files = CertificateFiles {
             certificate: options.certificate.clone(),
             key: options.private_key.clone(),
         };
         let tls = Arc::new(ReloadingServerConfig::load(files, tls::server_config)?);
         let client = client(&options)?;
-        std::fs::create_dir_all(&options.data_dir)?;
         let threads = options
             .threads
             .or_else(|| std::thread::available_parallelism().ok().map(Into::into))
@@ -70,17 +69,25 @@ impl Gateway {
         let (listeners, address) = listeners(options.listen, threads)?;
         let admin = options.admin_listen.map(std_bind).transpose()?;
         let admin_address = admin.as_ref().map(StdListener::local_addr).transpose()?;
+        let [own, first_request] = random;
+        let data_dir = DataDir::take(&options.data_dir, own)?;
         let (observer, tallies) = options.observations.then(Observer::new).unzip();
-        let shared = Arc::new(shared(options, clock, random, threads, observer)?);
+        let shared = Arc::new(shared(
+            options,
+            clock,
+            data_dir.id,
+            first_request,
+            threads,
+            observer,
+        )?);
         let observations = tallies.map(|tallies| {
             let every = shared.options.observation_interval;
-            Observations::new(every, tallies, client.clone(), shared.id.clone())
+            // Batches are numbered from each start, so the process is what counts them.
+            Observations::new(every, tallies, client.clone(), GatewayId::from_random(own))
         });
-        load_bundle(&shared);
-
+        let sync = Sync::start(Arc::clone(&shared), client, data_dir.lock, jitter_seed(own))?;
+        let (receiver, started) = (sync.changed.subscribe(), sync.ready.subscribe());
         let stop = CancellationToken::new();
-        let (changed, receiver) = watch::channel(shared.snapshot.load().revision);
-        let (ready, started) = watch::channel(false);
         let slots = Arc::new(Semaphore::new(shared.options.limits.connections));
         let mut workers = Vec::with_capacity(threads);
         for (number, listener) in listeners.into_iter().enumerate() {
@@ -99,15 +106,12 @@ impl Gateway {
         let stop_background = CancellationToken::new();
         let background = Background {
             shared,
-            client,
+            sync,
             observations,
-            changed,
             tls,
             admin,
             metrics,
             stop: stop_background.clone(),
-            ready,
-            jitter_seed,
         };
         let background = spawn("gateway-sync".to_owned(), background.run())?;
         Ok(Self {
@@ -152,8 +156,8 @@ impl Gateway {
 }
 
 /// Only the waits between failed attempts depend on it, so it need not be independent of the id.
-const fn jitter_seed([id, _]: [u128; 2]) -> u64 {
-    let [seed @ .., _, _, _, _, _, _, _, _] = id.to_le_bytes();
+const fn jitter_seed(own: u128) -> u64 {
+    let [seed @ .., _, _, _, _, _, _, _, _] = own.to_le_bytes();
     u64::from_le_bytes(seed)
 }
 
@@ -234,7 +238,8 @@ fn client(options: &GatewayOptions) -> Result<Client, StartError> {
     let mut builder = Client::builder()
         .base_url(&options.control_plane)
         .key(Secret::new(key.trim()))
-        .max_retries(0);
+        .max_retries(0)
+        .notice_silence(PING, UNACKNOWLEDGED);
     if let Some(file) = &options.control_plane_ca {
         builder = builder.ca_file(file);
     }
@@ -244,11 +249,11 @@ fn client(options: &GatewayOptions) -> Result<Client, StartError> {
 fn shared(
     mut options: GatewayOptions,
     clock: Clock,
-    random: [u128; 2],
+    id: GatewayId,
+    first_request: u128,
     threads: usize,
     observer: Option<Observer>,
 ) -> io::Result<Shared> {
-    let [id, first_request] = random;
     if options.name.is_none() {
         options.name = std::fs::read_to_string("/proc/sys/kernel/hostname")
             .ok()
@@ -261,10 +266,10 @@ fn shared(
         .transpose()?;
     Ok(Shared {
         options,
-        id: GatewayId::from_random(id),
+        id,
         clock,
         snapshot: ArcSwap::from_pointee(Snapshot::default()),
-        last_contact: AtomicU64::new(0),
+        contact: Contact::default(),
         enforced: (0..threads).map(|_| AtomicU64::new(0)).collect(),
         enforced_changed: Notify::new(),
         request_ids: RequestIds::new(first_request),

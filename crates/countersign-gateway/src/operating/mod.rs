@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod background;
+mod data_dir;
 pub(crate) mod gateway;
 mod start_error;
 mod worker;

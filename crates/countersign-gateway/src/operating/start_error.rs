@@ -1,6 +1,6 @@
 //! Why a gateway does not start.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,12 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// Another process has the data directory.
+    #[error(
+        "gateway: `{}` is in use by another gateway: each needs a `data_dir` of its own",
+        .0.display()
+    )]
+    InUse(PathBuf),
     /// A file or a thread cannot be created.
     #[error("gateway: {0}")]
     Io(#[from] io::Error),

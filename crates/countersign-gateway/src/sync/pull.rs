@@ -1,8 +1,8 @@
-//! Pulling bundles: on the control plane's signal and on a timer; compile beside what is enforced,
-//! swap in one step, wait until every thread has judged its live streams again, and only then
-//! report the new revision.
+//! Drives the state machine: sends its requests, puts changes in force, hands writes to the disk's
+//! thread, and tells it what came of that.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,143 +10,346 @@ use std::{
     time::Duration,
 };
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
-use countersign_client::{BundleReader, Client};
-use countersign_types::{bundle::Bundle, history::HistoryPoint};
-use metrics::gauge;
-use tokio::{sync::watch, time::timeout};
+use countersign_client::{BundleReader, Client, Error};
+use countersign_types::id::OrganizationId;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use metrics::{counter, gauge};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
-use super::stored::{store_bundle, store_last_contact};
-use crate::shared::Shared;
+use super::{
+    disk::{Disk, Written},
+    machine::Machine,
+    messages::{Change, Event, Failure, Input, Moment, Output, Pull, Report, Start},
+    state_file::StateFile,
+};
+use crate::{caller::snapshot::Snapshot, shared::Shared};
 
-/// How long the control plane may hold a request open. It is also the timer: whatever signal was
-/// lost, the bundle is read again after so long.
-const WAIT: Duration = Duration::from_secs(20);
-/// How long to wait between failed attempts: from this, doubling, to that; and up to twice as long,
-/// at random, so that gateways do not all retry at the same time.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How long the threads may take to judge their live streams again before the revision is reported
-/// all the same.
-const ENFORCE_LIMIT: Duration = Duration::from_secs(5);
+/// How long a connection to the control plane may be silent, and sent bytes unacknowledged, before
+/// it is given up.
+pub(crate) const PING: Duration = Duration::from_secs(2);
+pub(crate) const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
+/// How long an answer to anything but a pull may be silent.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What a stop may cost: the last write, and saying goodbye.
+const LAST_WRITE: Duration = Duration::from_secs(5);
+const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Pulls bundles for one gateway.
+/// Keeps one gateway in line with the control plane.
 pub(crate) struct Sync {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) client: Client,
-    /// Tells the threads that the snapshot changed.
+    shared: Arc<Shared>,
+    client: Client,
+    machine: Machine,
+    disk: Disk,
+    /// Tells the threads which change is in force.
     pub(crate) changed: watch::Sender<u64>,
-    /// Tells those who wait for the start that the control plane has answered.
+    /// Tells those who wait for the start that it is over.
     pub(crate) ready: watch::Sender<bool>,
-    /// Makes the waits between failed attempts this gateway's own.
-    pub(crate) jitter_seed: u64,
+    /// The requests under way.
+    requests: Requests,
+}
+
+/// The requests under way: at most one pull, and one for the comparison.
+#[derive(Default)]
+struct Requests {
+    pull: Option<BoxFuture<'static, Input>>,
+    comparison: Option<BoxFuture<'static, Input>>,
+    /// Whether the latest pull failed: then another failure is no news.
+    failing: bool,
+    /// Why the latest write failed.
+    disk_trouble: Option<String>,
 }
 
 impl Sync {
-    /// Pulls until it is dropped.
-    pub(crate) async fn run(self) {
-        let backoff = ExponentialBuilder::new()
-            .with_min_delay(FIRST_PAUSE)
-            .with_max_delay(LONGEST_PAUSE)
-            .without_max_times()
-            .with_jitter()
-            .with_jitter_seed(self.jitter_seed);
-        let mut pauses = backoff.build();
-        let mut wait = Duration::ZERO;
+    /// Puts in force what is on disk, and is ready to go on from there. `held` is let go of when
+    /// nothing writes to the data directory any more.
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        client: Client,
+        held: impl Send + 'static,
+        seed: u64,
+    ) -> io::Result<Self> {
+        let mut file = StateFile::new(shared.options.data_dir.clone());
+        let found = load(&mut file, &shared);
+        gauge!("countersign_gateway_contact_lost").set(0.0);
+        gauge!("countersign_gateway_durable").set(1.0);
+        Ok(Self {
+            machine: Machine::new(found, seed),
+            disk: Disk::start(file, held)?,
+            changed: watch::Sender::new(0),
+            ready: watch::Sender::new(false),
+            requests: Requests::default(),
+            shared,
+            client,
+        })
+    }
+
+    /// Works until it is dropped. It may be cancelled at any await.
+    pub(crate) async fn run(&mut self) {
+        let begun = Instant::now();
+        let mut input = Input::Time;
         loop {
-            match self.pull(wait).await {
-                Ok(()) => {
-                    self.ready
-                        .send_if_modified(|ready| !std::mem::replace(ready, true));
-                    (pauses, wait) = (backoff.build(), WAIT);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot pull the bundle; the last one stays in force");
-                    tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
-                    wait = Duration::ZERO;
-                }
+            let now = Moment {
+                elapsed: begun.elapsed(),
+                clock: self.shared.now(),
+            };
+            self.machine.on(now, input);
+            while let Some(output) = self.machine.next_output() {
+                self.perform(output);
             }
+            let deadline = self.machine.deadline().map(|elapsed| begun + elapsed);
+            let awaited = self.machine.awaited();
+            input = tokio::select! {
+                input = answer(&mut self.requests.pull) => self.requests.note(input),
+                input = answer(&mut self.requests.comparison) => input,
+                written = self.disk.written() => self.requests.written(written),
+                generation = enforced(&self.shared, awaited) => Input::Enforced(generation),
+                () = until(deadline) => Input::Time,
+            };
         }
     }
 
-    async fn pull(&self, wait: Duration) -> Result<(), countersign_client::Error> {
-        let enforced = self.shared.snapshot.load().revision;
-        // A bundle from disk may be of another deployment: the first pull asks for everything.
-        let first = self.shared.last_contact.load(Ordering::Acquire) == 0 || wait.is_zero();
-        let after = if first { 0 } else { enforced };
-        let point = HistoryPoint {
-            revision: after,
-            ..HistoryPoint::START
-        };
-        let reader = BundleReader {
-            gateway: self.shared.id.clone(),
-            name: self.shared.options.name.clone().unwrap_or_default(),
-            durable: true,
-        };
-        let bundle = self
-            .client
-            .countersign()
-            .bundle(Some(&reader), point, wait)
-            .await?
-            .value;
-        if bundle.revision < after {
-            // The control plane went back to a backup. Nothing that is known is certain any more:
-            // nothing passes until everything was pulled again.
-            self.shared.last_contact.store(0, Ordering::Release);
-            self.changed.send_replace(0);
-            return Ok(());
-        }
-        self.enforce(bundle).await;
-        Ok(())
-    }
-
-    /// Called only once the bundle is enforced. Until then, requests to a gateway without a bundle
-    /// are told to try again, and not that their key is unknown.
-    fn note_contact(&self) {
-        let now = self.shared.now();
-        self.shared.last_contact.store(now, Ordering::Release);
-        if let Err(error) = store_last_contact(&self.shared.options.data_dir, now) {
-            tracing::error!(%error, "cannot store the time of the last contact");
-        }
-    }
-
-    async fn enforce(&self, bundle: Bundle) {
-        let before = self.shared.snapshot.load_full();
-        if bundle.revision == before.revision && bundle.organizations.is_empty() && !bundle.complete
-        {
-            self.note_contact();
-            return;
-        }
-        let next = Arc::new(before.after(bundle.revision, bundle.complete, bundle.organizations));
-        self.shared.snapshot.store(Arc::clone(&next));
-        self.note_contact();
-        self.changed.send_replace(next.revision);
-        if timeout(ENFORCE_LIMIT, self.enforced(next.revision))
+    /// The last write ends, and the control plane is told that this gateway enforces nothing any
+    /// more.
+    pub(crate) async fn finish(self) {
+        // Dropped first: a pull that arrives after the goodbye would take it back.
+        drop(self.requests);
+        if tokio::time::timeout(LAST_WRITE, self.disk.finish())
             .await
             .is_err()
         {
-            tracing::error!(
-                revision = next.revision,
-                "a thread takes too long to enforce a change"
-            );
+            tracing::warn!("stopped while the disk was still writing what is in force");
         }
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        gauge!("countersign_gateway_revision").set(next.revision as f64);
-        if let Err(error) = store_bundle(&self.shared, &next) {
-            tracing::error!(%error, "cannot store the bundle");
+        let client = self.client.with_patience(GOODBYE);
+        let countersign = client.countersign();
+        let goodbye = countersign.forget_gateway(&self.shared.id);
+        match tokio::time::timeout(GOODBYE, goodbye).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::info!(%error, "cannot say goodbye to the control plane: it will list this gateway as missing")
+            }
+            Err(_) => tracing::info!(
+                "the control plane did not answer the goodbye: it may list this gateway as missing"
+            ),
         }
     }
 
-    /// Ready once every thread has judged its live streams under a revision.
-    async fn enforced(&self, revision: u64) {
-        loop {
-            // Before the look at the threads: what changes after it wakes this up.
-            let changed = self.shared.enforced_changed.notified();
-            let behind = |thread: &AtomicU64| thread.load(Ordering::Acquire) < revision;
-            if !self.shared.enforced.iter().any(behind) {
-                return;
-            }
-            changed.await;
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Pull(pull) => self.requests.pull = Some(self.pull(pull)),
+            Output::AskDigests => self.requests.comparison = Some(ask_digests(&self.client)),
+            Output::Fetch(ids) => self.requests.comparison = Some(fetch(&self.client, ids)),
+            Output::Reconnect => self.reconnect(),
+            Output::Enforce(change) => self.enforce(change),
+            Output::Contact(at) => self.shared.contact.note(at),
+            Output::Store(write) => self.disk.write(write, self.shared.snapshot.load_full()),
+            Output::Tell(event) => self.tell(event),
         }
+    }
+
+    fn pull(&self, pull: Pull) -> BoxFuture<'static, Input> {
+        let reader = (pull.report != Report::Nothing).then(|| BundleReader {
+            gateway: self.shared.id.clone(),
+            name: self.shared.options.name.clone().unwrap_or_default(),
+            durable: pull.report == Report::Durable,
+        });
+        let client = self.client.with_patience(pull.patience);
+        let failing = self.requests.failing;
+        async move {
+            let countersign = client.countersign();
+            let answer = countersign.bundle(reader.as_ref(), pull.after, pull.wait);
+            let error = match answer.await {
+                Ok(answer) => return Input::Pulled(answer.value),
+                Err(error) => error,
+            };
+            if failing {
+                tracing::debug!(%error, "still cannot pull the bundle");
+            } else {
+                tracing::warn!(%error, "cannot pull the bundle; the last one stays in force");
+            }
+            Input::PullFailed(failure(&error))
+        }
+        .boxed()
+    }
+
+    fn reconnect(&mut self) {
+        match self.client.reconnected() {
+            Ok(client) => self.client = client,
+            Err(error) => tracing::error!(%error, "cannot make new connections"),
+        }
+    }
+
+    fn enforce(&self, change: Change) {
+        let next = self.shared.snapshot.load().after(
+            change.revision,
+            change.complete,
+            change.changed,
+            &change.removed,
+        );
+        self.shared.snapshot.store(Arc::new(next));
+        show_revision(change.revision);
+        self.changed.send_replace(change.generation);
+    }
+
+    fn tell(&self, event: Event) {
+        let contact = &self.shared.contact;
+        match event {
+            Event::ContactLost => {
+                let now = self.shared.now();
+                contact.set_lost(Some(now));
+                gauge!("countersign_gateway_contact_lost").set(1.0);
+                tracing::error!(
+                    "contact with the control plane is lost: what it last said stays in force"
+                );
+            }
+            Event::ContactBack(silence) => {
+                contact.set_lost(None);
+                gauge!("countersign_gateway_contact_lost").set(0.0);
+                tracing::info!(
+                    after_seconds = silence.as_secs(),
+                    "contact with the control plane is back"
+                );
+            }
+            Event::Durable(true) => {
+                contact.set_not_durable(None);
+                gauge!("countersign_gateway_durable").set(1.0);
+                tracing::info!("what is in force would survive a restart again");
+            }
+            Event::Durable(false) => {
+                let why = self.requests.disk_trouble.clone();
+                let why = why.unwrap_or_else(|| "the disk is still writing".to_owned());
+                gauge!("countersign_gateway_durable").set(0.0);
+                tracing::error!(%why, "what is in force would not survive a restart");
+                contact.set_not_durable(Some(why));
+            }
+            Event::Reconciled(ids) => {
+                counter!("countersign_gateway_reconciled_organizations_total")
+                    .increment(u64::try_from(ids.len()).unwrap_or(u64::MAX));
+                tracing::error!(organizations = ?ids, "these organizations were not enforced as they should have been, and are now");
+            }
+            Event::Started => {
+                self.ready.send_replace(true);
+            }
+        }
+    }
+}
+
+impl Requests {
+    /// Notes whether the pull failed.
+    fn note(&mut self, input: Input) -> Input {
+        self.failing = matches!(input, Input::PullFailed(_));
+        input
+    }
+
+    fn written(&mut self, written: Written) -> Input {
+        match written {
+            Written::Kept => return Input::Stored(true),
+            Written::Removed(why) => {
+                tracing::warn!(%why, "cannot write what is in force to disk; the file is removed");
+                self.disk_trouble = Some(why);
+            }
+            Written::Stale(why) => {
+                tracing::error!(%why, "the file on disk is out of date: remove it before a restart");
+                self.disk_trouble = Some(why);
+            }
+        }
+        Input::Stored(false)
+    }
+}
+
+fn show_revision(revision: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    gauge!("countersign_gateway_revision").set(revision as f64);
+}
+
+/// Puts in force what is on disk. If there is nothing, or it cannot be read, nothing passes until the
+/// control plane answers.
+fn load(file: &mut StateFile, shared: &Shared) -> Option<Start> {
+    let stored = match file.load() {
+        Ok(stored) => stored?,
+        Err(error) => {
+            tracing::error!(%error, path = %file.path().display(), "cannot use the stored bundle: nothing passes until the control plane answers");
+            return None;
+        }
+    };
+    let digests = stored.organizations.iter();
+    let digests = digests.map(|each| (each.id.clone(), each.digest)).collect();
+    let snapshot = Snapshot::default().after(stored.revision, true, stored.organizations, &[]);
+    shared.snapshot.store(Arc::new(snapshot));
+    show_revision(stored.revision);
+    shared.contact.note(stored.contact);
+    Some(Start {
+        point: stored.point,
+        digests,
+    })
+}
+
+async fn answer(request: &mut Option<BoxFuture<'static, Input>>) -> Input {
+    let Some(under_way) = request else {
+        return std::future::pending().await;
+    };
+    let input = under_way.await;
+    *request = None;
+    input
+}
+
+/// Ready once every thread has judged its live streams under a change.
+async fn enforced(shared: &Shared, awaited: Option<u64>) -> u64 {
+    let Some(generation) = awaited else {
+        return std::future::pending().await;
+    };
+    loop {
+        // Before the look at the threads: what changes after it wakes this up.
+        let changed = shared.enforced_changed.notified();
+        let behind = |thread: &AtomicU64| thread.load(Ordering::Acquire) < generation;
+        if !shared.enforced.iter().any(behind) {
+            return generation;
+        }
+        changed.await;
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ask_digests(client: &Client) -> BoxFuture<'static, Input> {
+    let client = client.with_patience(PATIENCE);
+    async move {
+        match client.countersign().bundle_digests().await {
+            Ok(digests) => Input::Digests(digests.value),
+            Err(error) => comparison_failed(&error),
+        }
+    }
+    .boxed()
+}
+
+fn fetch(client: &Client, ids: Vec<OrganizationId>) -> BoxFuture<'static, Input> {
+    let client = client.with_patience(PATIENCE);
+    async move {
+        match client.countersign().organization_bundles(&ids).await {
+            Ok(answer) => Input::Fetched(answer.value),
+            Err(error) => comparison_failed(&error),
+        }
+    }
+    .boxed()
+}
+
+fn comparison_failed(error: &Error) -> Input {
+    tracing::debug!(%error, "cannot compare what is in force with the control plane's digests");
+    Input::ComparisonFailed(failure(error))
+}
+
+fn failure(error: &Error) -> Failure {
+    match error {
+        Error::Timeout { .. } => Failure::Silence,
+        // What stands before the control plane answers so when that is not there.
+        Error::Api(error) if error.status < 500 => Failure::Refused,
+        _ => Failure::Unreachable,
     }
 }

@@ -41,7 +41,7 @@ async fn management_requests_are_judged_by_their_key_even_with_a_fixed_project()
     let operators = root("Operators CA").mint();
     let id = world.upload(&operators, None).await;
     world.activate(&Scope::Organization, &id).await;
-    world.stop();
+    world.stop().await;
     world.options.identity = IdentitySource::FixedProject(world.project.clone());
     world.start().await;
     let path = "/v1/organization/certificates";

@@ -170,10 +170,10 @@ async fn an_archived_project_is_closed() {
 async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
     let mut world = World::new().await;
     let (_, leaf) = world.with_active_ca().await;
-    world.stop();
+    world.stop().await;
     // Nothing listens here.
     world.options.control_plane = "http://127.0.0.1:1/v1".to_owned();
-    world.options.limits.max_bundle_age = Some(std::time::Duration::from_secs(60));
+    world.options.limits.max_bundle_age = std::time::Duration::from_secs(60);
     world.gateway = Some(world.gateway_with(world.options.clone(), 8));
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
     assert_eq!(world.code(&[], &world.key).await, "certificate_required");
@@ -182,12 +182,12 @@ async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
     assert_eq!(code, "authentication_temporarily_unavailable");
 
     // What counts is when the control plane last answered, not when it last sent a change.
-    world.stop();
-    std::fs::write(
-        world.options.data_dir.join("last_contact"),
-        (NOW + 30).to_string(),
-    )
-    .unwrap();
+    world.stop().await;
+    let state = rusqlite::Connection::open(world.options.data_dir.join("state.db")).unwrap();
+    let contact = i64::try_from(NOW + 30).unwrap();
+    let set = state.execute("UPDATE state SET contact = ?1", [contact]);
+    assert_eq!(set, Ok(1));
+    drop(state);
     world.gateway = Some(world.gateway_with(world.options.clone(), 9));
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
 }
@@ -195,7 +195,7 @@ async fn a_gateway_starts_from_disk_and_fails_closed_past_its_age() {
 #[tokio::test]
 async fn a_gateway_without_any_bundle_lets_nothing_pass() {
     let mut world = World::new().await;
-    world.stop();
+    world.stop().await;
     std::fs::remove_dir_all(&world.options.data_dir).unwrap();
     world.options.control_plane = "http://127.0.0.1:1/v1".to_owned();
     let gateway = countersign_gateway::Gateway::start(
@@ -217,7 +217,7 @@ async fn the_access_log_names_who_passed_and_holds_no_secret() {
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
     assert_eq!(world.code(&[], &world.key).await, "certificate_required");
     let path = world.options.access_log.clone().unwrap();
-    world.stop();
+    world.stop().await;
     let log = std::fs::read_to_string(path).unwrap();
     let lines: Vec<serde_json::Value> = log
         .lines()

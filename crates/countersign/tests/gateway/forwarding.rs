@@ -149,7 +149,7 @@ async fn a_route_can_drop_or_replace_the_bearer_key() {
 async fn a_fixed_project_needs_no_key() {
     let mut world = World::new().await;
     let (_, leaf) = world.with_active_ca().await;
-    world.stop();
+    world.stop().await;
     world.options.identity = IdentitySource::FixedProject(world.project.clone());
     world.start().await;
     assert_eq!(world.code(&[&leaf], "sk-of-the-upstream").await, "");

@@ -268,7 +268,7 @@ async fn deployment() -> Option<(Deployment, String)> {
     let create = format!("CREATE DATABASE {name}");
     client.batch_execute(&create).await.unwrap();
     let deployment = Deployment {
-        database_url: url.replacen("/postgres?", &format!("/{name}?"), 1),
+        database_url: Some(url.replacen("/postgres?", &format!("/{name}?"), 1)),
         directory: tempfile::tempdir().unwrap().keep(),
         server_ca: root("Server CA").mint(),
     };

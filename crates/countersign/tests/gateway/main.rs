@@ -21,6 +21,8 @@ mod previewed;
 mod process;
 mod propagation;
 mod reported;
+mod restart;
+mod silence;
 mod tap;
 mod upstream;
 mod world;

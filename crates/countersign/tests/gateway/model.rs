@@ -94,7 +94,7 @@ async fn every_response_is_one_that_the_model_allows() {
     for step in 0..STEPS {
         if dice.roll(8) == 0 {
             // A gateway that restarts enforces what it stored, then the current state.
-            world.stop();
+            world.stop().await;
             world.start().await;
         }
         let (ca, at_project) = (dice.roll(CAS - 1), dice.roll(2) == 0);

@@ -42,7 +42,7 @@ async fn observed(every: Duration) -> World {
 /// A world with a tap in front of its control plane.
 async fn tapped() -> (World, Tap) {
     let mut world = observed(NEVER).await;
-    stop(&mut world).await;
+    world.stop().await;
     let plane = world.options.control_plane.clone();
     let plane = plane.trim_start_matches("http://").trim_end_matches("/v1");
     let tap = Tap::before(plane.parse().unwrap()).await;
@@ -50,13 +50,6 @@ async fn tapped() -> (World, Tap) {
     world.options.observation_interval = Duration::from_millis(20);
     world.start().await;
     (world, tap)
-}
-
-/// Stops the gateway on another thread: it still has to reach the control plane on this one.
-async fn stop(world: &mut World) {
-    let gateway = world.gateway.take().unwrap();
-    let stopping = tokio::task::spawn_blocking(move || gateway.stop());
-    timeout(LIMIT, stopping).await.unwrap().unwrap();
 }
 
 async fn key_id(world: &World, value: &str) -> ApiKeyId {
@@ -163,7 +156,7 @@ async fn every_request_is_counted_by_caller_and_chain() {
     ask(&world, &world.tls(&[&stranger]), &world.key, 7).await;
     ask(&world, &billed, "sk-unknown", 9).await;
     ask(&world, &billed, &world.admin_key, 2).await;
-    stop(&mut world).await;
+    world.stop().await;
 
     let (one, two) = (
         key_id(&world, &world.key).await,
@@ -265,7 +258,7 @@ async fn a_clean_shutdown_sends_the_remaining_counts() {
     let mut world = observed(NEVER).await;
     let (_, leaf) = world.with_active_ca().await;
     ask(&world, &world.tls(&[&leaf]), &world.key, 6).await;
-    stop(&mut world).await;
+    world.stop().await;
     until(&world, 6).await;
 }
 
@@ -274,7 +267,7 @@ async fn a_gateway_that_must_not_observe_sends_nothing() {
     let mut world = World::with(|options| options.observations = false).await;
     let (_, leaf) = world.with_active_ca().await;
     ask(&world, &world.tls(&[&leaf]), &world.key, 6).await;
-    stop(&mut world).await;
+    world.stop().await;
     assert_eq!(workloads(&world).await, []);
 }
 
@@ -324,7 +317,7 @@ async fn traffic_of_two_projects_is_counted_apart() {
         .unwrap()
         .kind;
     assert_eq!(kind, KeyKind::Project);
-    stop(&mut world).await;
+    world.stop().await;
     let by_project: BTreeMap<_, _> = workloads(&world)
         .await
         .into_iter()

@@ -13,6 +13,9 @@ use countersign_testca::{General, Minted, oid};
 use countersign_types::secret::Secret;
 use serde_json::Value;
 
+/// Too large a file is an error to be told, as on a full disk, not a signal to die of.
+const NO_SIGNAL: &str = r#"trap "" XFSZ; exec "$@""#;
+
 /// A process that runs until it is killed or dropped.
 pub(crate) struct Process(Child);
 
@@ -28,6 +31,15 @@ impl Process {
         // A process whose pipe is full, or broken, would stop or fail at its log.
         thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Self(child)
+    }
+
+    /// Limits how large its files may get from now on, in bytes or `unlimited`.
+    pub(crate) fn limit_files(&self, bytes: &str) {
+        let set = Command::new("prlimit")
+            .arg(format!("--pid={}", self.0.id()))
+            .arg(format!("--fsize={bytes}:unlimited"))
+            .status();
+        assert!(set.unwrap().success());
     }
 }
 
@@ -47,20 +59,25 @@ pub(crate) fn free_address() -> SocketAddr {
 
 /// What every process of a deployment is configured with.
 pub(crate) struct Deployment {
-    pub(crate) database_url: String,
+    /// PostgreSQL; without it, SQLite in the directory.
+    pub(crate) database_url: Option<String>,
     pub(crate) directory: PathBuf,
     pub(crate) server_ca: Minted,
 }
 
 impl Deployment {
     fn program(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let mut command = Command::new("sh");
         command
+            .args(["-c", NO_SIGNAL, "sh", env!("CARGO_BIN_EXE_countersign")])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("DATABASE_URL", &self.database_url)
             .current_dir(&self.directory)
             .stdin(Stdio::null());
+        match &self.database_url {
+            Some(url) => command.env("DATABASE_URL", url),
+            None => command.env("COUNTERSIGN_DATA_DIR", self.directory.join("plane")),
+        };
         command
     }
 

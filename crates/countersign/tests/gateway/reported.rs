@@ -30,9 +30,9 @@ impl World {
     }
 
     /// The access log's lines, which are complete once the gateway has stopped.
-    fn log(&mut self) -> Vec<Value> {
+    async fn log(&mut self) -> Vec<Value> {
         let path = self.options.access_log.clone().unwrap();
-        self.stop();
+        self.stop().await;
         let text = std::fs::read_to_string(path).unwrap();
         let lines = text.lines();
         lines
@@ -80,7 +80,7 @@ async fn a_reported_anchor_lets_everyone_pass_and_names_who_would_be_refused() {
             "{explanation}"
         );
     }
-    let log = world.log();
+    let log = world.log().await;
     let anchor = Some(id.as_str());
     let expected = [
         (None, None),
@@ -120,7 +120,7 @@ async fn an_anchor_reported_at_one_scope_can_be_enforced_at_another() {
         (None, None),
         (PERMIT, anchor),
     ];
-    assert_eq!(reports(&world.log()), expected);
+    assert_eq!(reports(&world.log().await), expected);
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn reports_of_the_organization_cover_every_project_and_refused_requests_to
     let refused = "certificate_verification_failed";
     assert_eq!(world.code(&[&new_leaf], &world.key).await, refused);
     assert_eq!(world.code(&[], &world.key).await, "certificate_required");
-    let log = world.log();
+    let log = world.log().await;
     let new = Some(new.as_str());
     let [old, promoted, none] = reports(&log)[..] else {
         panic!("{log:?}")
@@ -215,7 +215,7 @@ async fn a_denial_by_a_policy_is_reported() {
         (PERMIT, Some(id.as_str())),
         (Some("certificate_attribute_verification_failed"), None),
     ];
-    assert_eq!(reports(&world.log()), expected);
+    assert_eq!(reports(&world.log().await), expected);
 }
 
 #[tokio::test]
@@ -240,5 +240,5 @@ async fn a_report_is_not_remembered_past_the_validity_of_its_certificates() {
         (PERMIT, anchor),
         (FAILED, None),
     ];
-    assert_eq!(reports(&world.log()), expected);
+    assert_eq!(reports(&world.log().await), expected);
 }

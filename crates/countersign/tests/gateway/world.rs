@@ -120,9 +120,11 @@ impl World {
         .unwrap()
     }
 
-    pub(crate) fn stop(&mut self) {
+    /// Stops the gateway on another thread: it says goodbye to the control plane on this one.
+    pub(crate) async fn stop(&mut self) {
         if let Some(gateway) = self.gateway.take() {
-            gateway.stop();
+            let stopping = tokio::task::spawn_blocking(move || gateway.stop());
+            timeout(LIMIT, stopping).await.unwrap().unwrap();
         }
     }
 
@@ -217,8 +219,11 @@ impl World {
 }
 
 impl Drop for World {
+    /// Whoever needs the end of the gateway stops it before.
     fn drop(&mut self) {
-        self.stop();
+        if let Some(gateway) = self.gateway.take() {
+            std::thread::spawn(move || gateway.stop());
+        }
     }
 }
 

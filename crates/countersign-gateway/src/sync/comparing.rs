@@ -1,0 +1,185 @@
+//! The comparison by digests: what is in force is held against what the control plane says that it
+//! should be. An organization is wrong only if it differs *and* no pull brings it: whatever a pull
+//! brought since the digests were asked for, or brings in the first pull after them, was merely
+//! changing.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use countersign_types::{
+    bundle::{Bundle, BundleDigests, OrganizationBundle},
+    digest::Sha256,
+    id::OrganizationId,
+};
+
+/// How long after one comparison the next one begins, give or take a tenth.
+const EVERY: Duration = Duration::from_secs(60 * 60);
+/// How long after one that failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(5 * 60);
+/// How many organizations are fetched at a time.
+const AT_A_TIME: usize = 50;
+
+#[derive(Debug)]
+enum Step {
+    Resting(Duration),
+    /// The digests were asked for.
+    Asked,
+    /// These differ. The first answer to a pull after that one decides whether they are wrong.
+    Confirming(Vec<OrganizationId>, u64),
+    /// These are being fetched; the rest comes after them.
+    Fetching(Vec<OrganizationId>, Vec<OrganizationId>),
+}
+
+/// What differs indeed, as it should be.
+#[derive(Debug, Default)]
+pub(super) struct Difference {
+    pub(super) changed: Vec<OrganizationBundle>,
+    pub(super) removed: Vec<OrganizationId>,
+}
+
+/// The comparison, from one to the next.
+#[derive(Debug)]
+pub(super) struct Comparing {
+    step: Step,
+    /// What changed since the digests were asked for.
+    changed: HashSet<OrganizationId>,
+    every: Duration,
+}
+
+impl Comparing {
+    /// The first one is due at once. The seed spreads gateways over the hour.
+    pub(super) fn new(seed: u64) -> Self {
+        let tenths = EVERY / 5 * u32::try_from(seed % 1000).unwrap_or(0) / 1000;
+        Self {
+            step: Step::Resting(Duration::ZERO),
+            changed: HashSet::new(),
+            every: EVERY - EVERY / 10 + tenths,
+        }
+    }
+
+    pub(super) const fn deadline(&self) -> Option<Duration> {
+        match self.step {
+            // The very first waits for the start, not for the time.
+            Step::Resting(until) if !until.is_zero() => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Whether the digests are to be asked for now; then they count as asked for.
+    pub(super) fn is_due(&mut self, now: Duration) -> bool {
+        let due = matches!(self.step, Step::Resting(until) if now >= until);
+        if due {
+            self.step = Step::Asked;
+            self.changed.clear();
+        }
+        due
+    }
+
+    /// Notes what a pull brought.
+    pub(super) fn changed(&mut self, ids: &[OrganizationId]) {
+        if !matches!(self.step, Step::Resting(_)) {
+            self.changed.extend(ids.iter().cloned());
+        }
+    }
+
+    /// The digests, while pull number `pull` is under way or was the latest.
+    pub(super) fn digests(
+        &mut self,
+        held: &HashMap<OrganizationId, Option<Sha256>>,
+        answer: BundleDigests,
+        pull: u64,
+    ) {
+        if !matches!(self.step, Step::Asked) {
+            return;
+        }
+        let said: HashMap<_, _> = answer
+            .organizations
+            .into_iter()
+            .map(|each| (each.id, each.digest))
+            .collect();
+        let differs = said
+            .iter()
+            .filter(|(id, digest)| held.get(*id) != Some(&Some(**digest)))
+            .map(|(id, _)| id);
+        let gone = held.keys().filter(|id| !said.contains_key(*id));
+        let suspects = differs.chain(gone).cloned().collect();
+        self.step = Step::Confirming(suspects, pull);
+    }
+
+    /// Pull number `pull` was answered, and put in force: what is to be fetched now, if anything.
+    pub(super) fn pulled(
+        &mut self,
+        pull: u64,
+        complete: bool,
+        now: Duration,
+    ) -> Option<Vec<OrganizationId>> {
+        if complete && !matches!(self.step, Step::Resting(_)) {
+            // Everything was replaced; what comes of the old comparison says nothing.
+            self.step = Step::Resting(now + self.every);
+            return None;
+        }
+        match &mut self.step {
+            Step::Confirming(suspects, after) if pull > *after => {
+                let suspects = std::mem::take(suspects);
+                self.begin(suspects, now)
+            }
+            _ => None,
+        }
+    }
+
+    /// What was fetched: of that, what differs indeed.
+    pub(super) fn fetched(
+        &mut self,
+        held: &HashMap<OrganizationId, Option<Sha256>>,
+        answer: Bundle,
+    ) -> Difference {
+        let Step::Fetching(asked, _) = &self.step else {
+            return Difference::default();
+        };
+        let mut gone: HashSet<_> = asked.iter().cloned().collect();
+        let mut difference = Difference::default();
+        for bundle in answer.organizations {
+            let expected = gone.remove(&bundle.id) && !self.changed.contains(&bundle.id);
+            if expected && held.get(&bundle.id) != Some(&bundle.digest) {
+                difference.changed.push(bundle);
+            }
+        }
+        gone.retain(|id| held.contains_key(id) && !self.changed.contains(id));
+        difference.removed.extend(gone);
+        difference.removed.sort();
+        difference
+    }
+
+    /// What is to be fetched after that.
+    pub(super) fn more(&mut self, now: Duration) -> Option<Vec<OrganizationId>> {
+        match &mut self.step {
+            Step::Fetching(_, rest) => {
+                let rest = std::mem::take(rest);
+                self.begin(rest, now)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn failed(&mut self, now: Duration) {
+        self.step = Step::Resting(now + AFTER_FAILURE);
+    }
+
+    fn begin(
+        &mut self,
+        mut suspects: Vec<OrganizationId>,
+        now: Duration,
+    ) -> Option<Vec<OrganizationId>> {
+        suspects.retain(|id| !self.changed.contains(id));
+        suspects.sort();
+        if suspects.is_empty() {
+            self.step = Step::Resting(now + self.every);
+            return None;
+        }
+        let rest = suspects.split_off(suspects.len().min(AT_A_TIME));
+        self.step = Step::Fetching(suspects.clone(), rest);
+        Some(suspects)
+    }
+}

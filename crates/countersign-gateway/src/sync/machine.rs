@@ -1,0 +1,347 @@
+//! What a gateway does to stay in line with the control plane, as a state machine without I/O: it
+//! is told what happened and when, and says what to do. Whoever drives it has the network, the
+//! disk, the threads and the clock.
+//!
+//! Two conversations go on beside each other. The *pull* asks what changed after the point of the
+//! history that is in force, and in asking reports that point. The *comparison* asks now and then
+//! for the digest of every organization, in case something was missed all the same.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use countersign_types::{
+    bundle::{Bundle, OrganizationBundle},
+    digest::Sha256,
+    history::HistoryPoint,
+    id::OrganizationId,
+};
+
+use super::{
+    backoff::Backoff,
+    comparing::{Comparing, Difference},
+    keeping::Keeping,
+    messages::{Change, Event, Failure, Input, Moment, Output, Pull, Report, Rows, Start, Write},
+};
+
+/// How long the control plane may hold a pull open. It is also the timer: whatever signal was lost,
+/// the bundle is read again after so long.
+pub const WAIT: Duration = Duration::from_secs(5);
+/// How long beyond that an answer may be silent. Doubled after each silence in a row, since a large
+/// answer may take long to begin.
+const PATIENCE: Duration = Duration::from_secs(3);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
+/// The same for an answer that is everything: there is nothing in force to be late with.
+const PATIENCE_FOR_ALL: Duration = Duration::from_secs(30);
+/// How long threads and disk get before the next pull goes out without them: then it reports less.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Without an answer for so long, contact is lost.
+const CONTACT_LOST: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Threads and disk work on the latest change, until then at the longest.
+    Settling(Duration),
+    /// A pull is under way, with this report.
+    Pulling(Report),
+    /// After a failure, until then.
+    Pausing(Duration),
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// What is in force.
+    point: HistoryPoint,
+    digests: HashMap<OrganizationId, Option<Sha256>>,
+    generation: u64,
+    /// The generation that every thread enforces.
+    enforced: u64,
+    phase: Phase,
+    /// The number of the latest pull.
+    pulls: u64,
+    /// Whether the latest pull failed, so that the next one must not wait.
+    failed: bool,
+    patience: Duration,
+    backoff: Backoff,
+    last_answer: Duration,
+    answered: bool,
+    started: bool,
+    lost: bool,
+    told_durable: bool,
+    keeping: Keeping,
+    comparing: Comparing,
+    outputs: VecDeque<Output>,
+}
+
+impl Machine {
+    /// Begins with what was found on disk, if anything was. The seed makes waits this gateway's own.
+    #[must_use]
+    pub fn new(found: Option<Start>, seed: u64) -> Self {
+        let keeping = Keeping::new(found.is_some());
+        let Start { point, digests } = found.unwrap_or_default();
+        Self {
+            point,
+            digests,
+            generation: 0,
+            enforced: 0,
+            phase: Phase::Pausing(Duration::ZERO),
+            pulls: 0,
+            failed: true,
+            patience: PATIENCE,
+            backoff: Backoff::new(seed),
+            last_answer: Duration::ZERO,
+            answered: false,
+            started: false,
+            lost: false,
+            told_durable: true,
+            keeping,
+            comparing: Comparing::new(seed),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what happened. Then [`Self::next_output`] is to be asked until it has nothing more.
+    pub fn on(&mut self, now: Moment, input: Input) {
+        match input {
+            Input::Pulled(bundle) => self.pulled(now, bundle),
+            Input::PullFailed(failure) => self.pull_failed(now, failure),
+            Input::Digests(digests) => self.comparing.digests(&self.digests, digests, self.pulls),
+            Input::Fetched(bundle) => self.fetched(now, bundle),
+            Input::ComparisonFailed(failure) => self.comparison_failed(now, failure),
+            Input::Enforced(generation) => self.enforced = self.enforced.max(generation),
+            Input::Stored(kept) => self.keeping.stored(now.elapsed, kept),
+            Input::Time => {}
+        }
+        self.advance(now);
+    }
+
+    /// What to do next.
+    pub fn next_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When the machine wants [`Input::Time`].
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        let phase = match self.phase {
+            Phase::Settling(until) | Phase::Pausing(until) => Some(until),
+            Phase::Pulling(_) => None,
+        };
+        let lost = (!self.lost).then(|| self.last_answer + CONTACT_LOST);
+        let retry = self.keeping.deadline().filter(|_| self.answered);
+        let compare = self.comparing.deadline();
+        [phase, lost, retry, compare].into_iter().flatten().min()
+    }
+
+    /// The generation that threads are to enforce, while not all do.
+    #[must_use]
+    pub fn awaited(&self) -> Option<u64> {
+        (self.enforced < self.generation).then_some(self.generation)
+    }
+
+    fn pulled(&mut self, now: Moment, bundle: Bundle) {
+        self.note_answer(now);
+        if !bundle.complete && bundle.revision < self.point.revision {
+            // Only a server without tokens can say so: its store went back. Ask for everything.
+            self.point = HistoryPoint::START;
+            self.phase = Phase::Settling(now.elapsed);
+            return;
+        }
+        self.answered = true;
+        self.phase = Phase::Settling(now.elapsed + SETTLE);
+        let point = bundle.point();
+        let nothing_new = point == self.point && bundle.organizations.is_empty();
+        if nothing_new && !bundle.complete {
+            self.outputs.push_back(Output::Contact(now.clock));
+            let contact = self.keeping.contact(now.elapsed);
+            self.store(now, contact);
+        } else {
+            self.point = point;
+            let removed = Vec::new();
+            self.apply(now, bundle.complete, bundle.organizations, removed);
+        }
+        if let Some(suspects) = self
+            .comparing
+            .pulled(self.pulls, bundle.complete, now.elapsed)
+        {
+            self.outputs.push_back(Output::Fetch(suspects));
+        }
+    }
+
+    fn note_answer(&mut self, now: Moment) {
+        if std::mem::take(&mut self.lost) {
+            let silence = now.elapsed.saturating_sub(self.last_answer);
+            self.tell(Event::ContactBack(silence));
+        }
+        self.last_answer = now.elapsed;
+        self.failed = false;
+        self.patience = PATIENCE;
+        self.backoff.reset();
+    }
+
+    /// Puts a change in force, and has it written to disk.
+    fn apply(
+        &mut self,
+        now: Moment,
+        complete: bool,
+        changed: Vec<OrganizationBundle>,
+        removed: Vec<OrganizationId>,
+    ) {
+        if complete {
+            self.digests.clear();
+        }
+        for id in &removed {
+            self.digests.remove(id);
+        }
+        let ids: Vec<_> = changed.iter().map(|each| each.id.clone()).collect();
+        let digests = changed.iter().map(|each| (each.id.clone(), each.digest));
+        self.digests.extend(digests);
+        self.comparing.changed(&ids);
+        let rows = if complete {
+            Rows::All
+        } else {
+            Rows::Some {
+                changed: ids,
+                removed: removed.clone(),
+            }
+        };
+        self.generation += 1;
+        self.outputs.push_back(Output::Enforce(Change {
+            generation: self.generation,
+            revision: self.point.revision,
+            complete,
+            changed,
+            removed,
+        }));
+        self.outputs.push_back(Output::Contact(now.clock));
+        let write = self.keeping.change(now.elapsed, rows);
+        self.store(now, write);
+    }
+
+    fn store(&mut self, now: Moment, rows: Option<Rows>) {
+        if let Some(rows) = rows {
+            self.outputs.push_back(Output::Store(Write {
+                point: self.point,
+                contact: now.clock,
+                rows,
+            }));
+        }
+    }
+
+    fn pull_failed(&mut self, now: Moment, failure: Failure) {
+        let pause = match failure {
+            // The time is spent already: the next attempt goes out at once, on a new connection.
+            Failure::Silence if !self.failed => Duration::ZERO,
+            _ => self.backoff.pause(),
+        };
+        if failure == Failure::Silence {
+            self.patience = LONGEST_PATIENCE.min(self.patience * 2);
+        }
+        self.failed = true;
+        self.phase = Phase::Pausing(now.elapsed + pause);
+        self.reconnect(failure);
+    }
+
+    fn comparison_failed(&mut self, now: Moment, failure: Failure) {
+        self.comparing.failed(now.elapsed);
+        self.reconnect(failure);
+    }
+
+    fn reconnect(&mut self, failure: Failure) {
+        if failure != Failure::Refused {
+            self.outputs.push_back(Output::Reconnect);
+        }
+    }
+
+    /// The organizations that seemed wrong, as they should be.
+    fn fetched(&mut self, now: Moment, bundle: Bundle) {
+        let Difference { changed, removed } = self.comparing.fetched(&self.digests, bundle);
+        if !changed.is_empty() || !removed.is_empty() {
+            let ids = changed.iter().map(|each| &each.id).chain(&removed);
+            let ids = ids.cloned().collect();
+            self.apply(now, false, changed, removed);
+            self.tell(Event::Reconciled(ids));
+        }
+        if let Some(suspects) = self.comparing.more(now.elapsed) {
+            self.outputs.push_back(Output::Fetch(suspects));
+        }
+    }
+
+    /// What follows from how things are now.
+    fn advance(&mut self, now: Moment) {
+        if self.answered {
+            let retry = self.keeping.retry(now.elapsed);
+            self.store(now, retry);
+        }
+        if !self.lost && now.elapsed >= self.last_answer + CONTACT_LOST {
+            self.lost = true;
+            self.tell(Event::ContactLost);
+        }
+        if self.answered && !self.started && self.enforced == self.generation {
+            self.started = true;
+            self.tell(Event::Started);
+        }
+        if self.started && self.comparing.is_due(now.elapsed) {
+            self.outputs.push_back(Output::AskDigests);
+        }
+        let report = self.report();
+        match self.phase {
+            Phase::Settling(until) if report != self.wanted() && now.elapsed < until => {}
+            Phase::Pausing(until) if now.elapsed < until => {}
+            Phase::Pulling(said) if said == report => {}
+            _ => self.pull(report),
+        }
+    }
+
+    /// What can be said of the point in force.
+    fn report(&self) -> Report {
+        if self.enforced < self.generation {
+            Report::Nothing
+        } else if self.is_durable() {
+            Report::Durable
+        } else {
+            Report::Enforced
+        }
+    }
+
+    /// What is worth waiting for: a disk that has failed is not.
+    fn wanted(&self) -> Report {
+        if self.is_durable() || self.keeping.is_writing() {
+            Report::Durable
+        } else {
+            Report::Enforced
+        }
+    }
+
+    /// At the start of the history there is nothing to lose.
+    fn is_durable(&self) -> bool {
+        self.point == HistoryPoint::START || self.keeping.is_durable()
+    }
+
+    fn pull(&mut self, report: Report) {
+        let durable = self.is_durable();
+        if self.told_durable != durable {
+            self.told_durable = durable;
+            self.tell(Event::Durable(durable));
+        }
+        let everything = self.point == HistoryPoint::START;
+        self.pulls += 1;
+        self.phase = Phase::Pulling(report);
+        self.outputs.push_back(Output::Pull(Pull {
+            after: self.point,
+            wait: if self.failed { Duration::ZERO } else { WAIT },
+            patience: if everything {
+                self.patience.max(PATIENCE_FOR_ALL)
+            } else {
+                self.patience
+            },
+            report,
+        }));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Tell(event));
+    }
+}

@@ -1,0 +1,310 @@
+//! What a gateway does when the control plane, the network, its threads or its disk fail it.
+
+use std::{collections::HashSet, time::Duration};
+
+use countersign_types::{
+    bundle::Bundle,
+    digest::Sha256,
+    history::{HistoryPoint, RevisionToken},
+};
+
+use super::{CLOCK, Gateway, SECOND, STEP, Server, id, server};
+use crate::sync::{
+    machine::WAIT,
+    messages::{Event, Failure, Input, Report, Rows},
+};
+
+#[test]
+fn a_change_is_in_force_and_on_disk_before_it_is_reported() {
+    let mut server = server(&["a", "b"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    gateway.assert_follows(&server);
+    assert_eq!(gateway.told, [Event::Started]);
+    let before = server.point();
+    server.commit("a");
+    gateway.disk_stuck = true;
+    gateway.run(&server, SECOND / 2);
+    assert_eq!(gateway.in_force, server.state());
+    assert_eq!(gateway.reported(), Some((before, Report::Durable)));
+    gateway.disk_stuck = false;
+    gateway.run(&server, SECOND / 2);
+    gateway.assert_follows(&server);
+}
+
+#[test]
+fn a_lost_history_is_replaced_whole_wherever_the_new_one_stands() {
+    // By how many changes the new history falls short of the old one, or overtakes it.
+    for changes in [0, 1, 4, 5, 6, 20] {
+        let mut server = server(&["a", "b", "c"]);
+        let backup = server.clone();
+        let mut gateway = Gateway::start(None);
+        // What the new history does not have: of an organization that it has, and one that it has not.
+        for name in ["a", "gone", "a", "gone", "a"] {
+            server.commit(name);
+        }
+        gateway.run(&server, SECOND);
+        gateway.assert_follows(&server);
+        server.restore(&backup);
+        for _ in 0..changes {
+            server.commit("b");
+        }
+        gateway.run(&server, SECOND);
+        gateway.assert_follows(&server);
+        assert!(gateway.reconciled().is_empty());
+    }
+}
+
+#[test]
+fn a_restart_begins_with_the_disk_and_asks_only_what_changed() {
+    let mut server = server(&["a", "b"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    server.commit("b");
+    let mut gateway = Gateway::start(gateway.disk);
+    assert_eq!(gateway.pulls[0].after.revision, 2);
+    assert!(gateway.pulls[0].wait.is_zero());
+    gateway.run(&server, SECOND);
+    gateway.assert_follows(&server);
+
+    // Of another deployment, or another history.
+    let mut other = Server {
+        drawn: 1000,
+        ..Server::default()
+    };
+    other.commit("x");
+    let mut gateway = Gateway::start(gateway.disk);
+    gateway.run(&other, SECOND);
+    gateway.assert_follows(&other);
+}
+
+#[test]
+fn silence_costs_ten_seconds_at_most_while_new_connections_work() {
+    let mut worst = Duration::ZERO;
+    for silent_after in 0..60 {
+        for changed_after in [0, 1, 20, 60, 100, 140] {
+            let mut server = server(&["a"]);
+            let mut gateway = Gateway::start(None);
+            gateway.run(&server, SECOND + STEP * silent_after * 2);
+            gateway.silent_before = gateway.connection + 1;
+            gateway.run(&server, STEP * changed_after);
+            server.commit("a");
+            let changed = gateway.now;
+            while gateway.in_force != server.state() {
+                gateway.step(&server);
+            }
+            worst = worst.max(gateway.now - changed);
+        }
+    }
+    assert!(worst < 9 * SECOND, "{worst:?}");
+}
+
+#[test]
+fn a_failure_is_answered_by_new_connections_and_a_question_that_does_not_wait() {
+    let server = server(&["a"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    gateway.refusing = true;
+    let before = (gateway.pulls.len(), gateway.connection);
+    gateway.run(&server, 60 * SECOND);
+    let tries = &gateway.pulls[before.0 + 1..];
+    assert!((25..=90).contains(&tries.len()), "{}", tries.len());
+    assert!(tries.iter().all(|pull| pull.wait.is_zero()));
+    assert!(gateway.connection - before.1 >= tries.len());
+    gateway.refusing = false;
+    gateway.run(&server, 10 * SECOND);
+    assert_eq!(gateway.pulls.last().unwrap().wait, WAIT);
+}
+
+#[test]
+fn silence_in_a_row_makes_the_next_question_more_patient() {
+    let server = server(&["a"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    let first = gateway.pulls.len();
+    gateway.silent_before = usize::MAX;
+    gateway.run(&server, 300 * SECOND);
+    let patience = gateway.pulls[first..]
+        .iter()
+        .map(|pull| pull.patience.as_secs());
+    assert_eq!(
+        patience.take(6).collect::<Vec<_>>(),
+        [6, 12, 24, 48, 60, 60]
+    );
+    gateway.silent_before = 0;
+    gateway.run(&server, SECOND);
+    assert_eq!(gateway.pulls.last().unwrap().patience.as_secs(), 3);
+}
+
+#[test]
+fn contact_that_is_lost_and_back_is_told_once() {
+    let server = server(&["a"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    let contact = gateway.contact;
+    gateway.refusing = true;
+    gateway.run(&server, 30 * SECOND);
+    assert_eq!(gateway.told, [Event::Started, Event::ContactLost]);
+    assert_eq!(gateway.contact, contact);
+    gateway.refusing = false;
+    gateway.run(&server, 5 * SECOND);
+    let [_, _, Event::ContactBack(silence)] = &gateway.told[..] else {
+        panic!("{:?}", gateway.told);
+    };
+    assert!(*silence >= 29 * SECOND, "{silence:?}");
+    assert!(gateway.contact > contact);
+}
+
+#[test]
+fn a_gateway_that_never_had_an_answer_says_so_and_has_no_contact() {
+    let mut gateway = Gateway::start(None);
+    gateway.refusing = true;
+    gateway.run(&Server::default(), 20 * SECOND);
+    assert_eq!(gateway.told, [Event::ContactLost]);
+    assert_eq!(gateway.contact, 0);
+}
+
+#[test]
+fn what_a_thread_does_not_enforce_is_not_reported_and_changes_go_on() {
+    let mut server = server(&["a"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    let before = gateway.reported();
+    gateway.threads_stuck = true;
+    server.commit("a");
+    gateway.run(&server, 30 * SECOND);
+    server.commit("a");
+    gateway.run(&server, 3 * SECOND);
+    assert_eq!(gateway.in_force, server.state());
+    assert_eq!(gateway.reported(), before);
+    gateway.threads_stuck = false;
+    gateway.run(&server, SECOND);
+    gateway.assert_follows(&server);
+}
+
+#[test]
+fn what_cannot_be_written_is_reported_as_such_until_it_can() {
+    let mut server = server(&["a", "b"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    gateway.disk_full = true;
+    server.commit("a");
+    gateway.run(&server, 2 * SECOND);
+    assert_eq!(gateway.in_force, server.state());
+    assert_eq!(gateway.disk, None);
+    assert_eq!(gateway.reported(), Some((server.point(), Report::Enforced)));
+    assert_eq!(gateway.told.last(), Some(&Event::Durable(false)));
+    gateway.disk_full = false;
+    gateway.run(&server, 10 * SECOND);
+    gateway.assert_follows(&server);
+    assert_eq!(gateway.told.last(), Some(&Event::Durable(true)));
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_no_change() {
+    let mut server = server(&["a"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    gateway.disk_stuck = true;
+    for name in ["a", "b", "a"] {
+        server.commit(name);
+        gateway.run(&server, 2 * SECOND);
+        assert_eq!(gateway.in_force, server.state());
+        assert_eq!(gateway.reported(), Some((server.point(), Report::Enforced)));
+    }
+    gateway.disk_stuck = false;
+    gateway.run(&server, SECOND);
+    gateway.assert_follows(&server);
+}
+
+#[test]
+fn contact_alone_is_written_once_a_minute() {
+    let server = server(&["a"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    gateway.disk_stuck = true;
+    gateway.run(&server, 58 * SECOND);
+    assert_eq!(gateway.writing, None);
+    gateway.run(&server, 10 * SECOND);
+    let written = gateway.writing.clone().unwrap();
+    assert_eq!(written.rows, Rows::None);
+    assert!(written.contact >= CLOCK + 60);
+    // It is still true that a restart would begin with what is in force.
+    assert_eq!(gateway.reported(), Some((server.point(), Report::Durable)));
+}
+
+#[test]
+fn what_differs_though_nothing_changed_is_found_fetched_and_told() {
+    let mut names: Vec<String> = (0..120).map(|number| format!("n{number:03}")).collect();
+    names.push("right".to_owned());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let server = server(&names);
+    let mut wrong = server.state();
+    wrong.insert(id("n000"), Some(Sha256::of("of old")));
+    wrong.insert(id("stray"), Some(Sha256::of("of nobody")));
+    for name in &names[1..120] {
+        wrong.remove(&id(name));
+    }
+    let mut gateway = Gateway::start(Some((server.point(), wrong)));
+    gateway.run(&server, 15 * SECOND);
+    gateway.assert_follows(&server);
+    let reconciled: HashSet<_> = gateway.reconciled().into_iter().collect();
+    assert_eq!(reconciled.len(), 121);
+    assert!(reconciled.contains(&id("stray")) && !reconciled.contains(&id("right")));
+    // Within the hour or so it looks again, and finds nothing.
+    let told = gateway.told.len();
+    gateway.run(&server, 70 * 60 * SECOND);
+    assert_eq!(gateway.told.len(), told);
+}
+
+#[test]
+fn what_changes_during_a_comparison_is_not_taken_for_wrong() {
+    let mut server = server(&["a", "b"]);
+    let mut gateway = Gateway::start(None);
+    for _ in 0..400 {
+        gateway.step(&server);
+        server.commit("a");
+        if server.drawn % 7 == 0 {
+            server.commit("b");
+        }
+    }
+    gateway.run(&server, SECOND);
+    gateway.assert_follows(&server);
+    assert!(gateway.reconciled().is_empty());
+}
+
+#[test]
+fn a_comparison_that_fails_is_made_again() {
+    let server = server(&["a"]);
+    let mut wrong = server.state();
+    wrong.clear();
+    let mut gateway = Gateway::start(Some((server.point(), wrong)));
+    gateway.step(&server);
+    gateway.comparison = None;
+    gateway.on(Input::ComparisonFailed(Failure::Silence));
+    gateway.run(&server, 60 * SECOND);
+    assert!(gateway.in_force.is_empty());
+    gateway.run(&server, 5 * 60 * SECOND);
+    gateway.assert_follows(&server);
+}
+
+#[test]
+fn a_server_without_tokens_is_asked_for_everything_when_it_goes_back() {
+    let mut gateway = Gateway::start(None);
+    let bundle = |revision, complete| Bundle {
+        revision,
+        token: RevisionToken::NONE,
+        complete,
+        organizations: Vec::new(),
+    };
+    gateway.on(Input::Pulled(bundle(7, true)));
+    gateway.on(Input::Enforced(1));
+    let write = gateway.writing.take().unwrap();
+    gateway.write(write);
+    assert_eq!(gateway.pulls.last().unwrap().after.revision, 7);
+    let contact = gateway.contact;
+    gateway.now += SECOND;
+    gateway.on(Input::Pulled(bundle(3, false)));
+    assert_eq!(gateway.pulls.last().unwrap().after, HistoryPoint::START);
+    assert_eq!(gateway.contact, contact);
+}

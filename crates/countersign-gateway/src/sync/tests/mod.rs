@@ -1,0 +1,352 @@
+//! The state machine against a made-up control plane, network and disk.
+
+mod following;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use countersign_types::{
+    bundle::{Bundle, BundleDigests, OrganizationBundle, OrganizationDigest},
+    digest::Sha256,
+    history::{HistoryPoint, RevisionToken},
+    id::OrganizationId,
+};
+
+use super::{
+    machine::Machine,
+    messages::{Event, Failure, Input, Moment, Output, Pull, Report, Rows, Start, Write},
+};
+
+const STEP: Duration = Duration::from_millis(50);
+const SECOND: Duration = Duration::from_secs(1);
+/// The clock at the start.
+const CLOCK: u64 = 1_000_000;
+
+fn id(name: &str) -> OrganizationId {
+    format!("org-{name}").parse().unwrap()
+}
+
+/// What organizations are, or should be: by id, their digests.
+type State = BTreeMap<OrganizationId, Option<Sha256>>;
+
+/// A control plane whose store can be copied and put back.
+#[derive(Clone, Default)]
+struct Server {
+    history: Vec<HistoryPoint>,
+    organizations: BTreeMap<OrganizationId, OrganizationBundle>,
+    drawn: u128,
+}
+
+impl Server {
+    fn point(&self) -> HistoryPoint {
+        self.history.last().copied().unwrap_or_default()
+    }
+
+    fn commit(&mut self, name: &str) {
+        self.drawn += 1;
+        let revision = self.point().revision + 1;
+        self.history.push(HistoryPoint {
+            revision,
+            token: RevisionToken::from_random(self.drawn),
+        });
+        let bundle = OrganizationBundle {
+            id: id(name),
+            revision,
+            digest: Some(Sha256::of(format!("{name} {}", self.drawn))),
+            certificates: Vec::new(),
+            active: Vec::new(),
+            with_reported: Vec::new(),
+            projects: Vec::new(),
+            keys: Vec::new(),
+        };
+        self.organizations.insert(id(name), bundle);
+    }
+
+    /// Puts a copy back. What is drawn from now on was never drawn before.
+    fn restore(&mut self, copy: &Self) {
+        *self = Self {
+            drawn: self.drawn,
+            ..copy.clone()
+        };
+    }
+
+    fn answer(&self, after: HistoryPoint) -> Bundle {
+        let complete = !self.history.contains(&after);
+        let after = if complete { 0 } else { after.revision };
+        let changed = self.organizations.values();
+        self.bundle(complete, changed.filter(|each| each.revision > after))
+    }
+
+    fn bundle<'a>(
+        &self,
+        complete: bool,
+        organizations: impl Iterator<Item = &'a OrganizationBundle>,
+    ) -> Bundle {
+        let HistoryPoint { revision, token } = self.point();
+        Bundle {
+            revision,
+            token,
+            complete,
+            organizations: organizations.cloned().collect(),
+        }
+    }
+
+    fn digests(&self) -> BundleDigests {
+        let HistoryPoint { revision, token } = self.point();
+        let digest = |each: &OrganizationBundle| OrganizationDigest {
+            id: each.id.clone(),
+            digest: each.digest.unwrap(),
+        };
+        BundleDigests {
+            revision,
+            token,
+            organizations: self.organizations.values().map(digest).collect(),
+        }
+    }
+
+    fn state(&self) -> State {
+        let organizations = self.organizations.values();
+        organizations
+            .map(|each| (each.id.clone(), each.digest))
+            .collect()
+    }
+}
+
+/// A request under way: when it was sent, and on which of the connections made so far.
+struct Sent<T> {
+    at: Duration,
+    connection: usize,
+    what: T,
+}
+
+enum Comparison {
+    Digests,
+    Fetch(Vec<OrganizationId>),
+}
+
+/// A gateway: the machine, and what surrounds it.
+struct Gateway {
+    machine: Machine,
+    now: Duration,
+    in_force: State,
+    generation: u64,
+    disk: Option<(HistoryPoint, State)>,
+    writing: Option<Write>,
+    pull: Option<Sent<Pull>>,
+    pulls: Vec<Pull>,
+    comparison: Option<Sent<Comparison>>,
+    connection: usize,
+    told: Vec<Event>,
+    contact: u64,
+    /// Connections before this one say nothing any more.
+    silent_before: usize,
+    refusing: bool,
+    threads_stuck: bool,
+    disk_full: bool,
+    disk_stuck: bool,
+}
+
+impl Gateway {
+    fn start(disk: Option<(HistoryPoint, State)>) -> Self {
+        let found = disk.clone().map(|(point, state)| Start {
+            point,
+            digests: state.into_iter().collect(),
+        });
+        let mut gateway = Self {
+            machine: Machine::new(found, 7),
+            now: Duration::ZERO,
+            in_force: disk.clone().map(|(_, state)| state).unwrap_or_default(),
+            generation: 0,
+            disk,
+            writing: None,
+            pull: None,
+            pulls: Vec::new(),
+            comparison: None,
+            connection: 0,
+            told: Vec::new(),
+            contact: 0,
+            silent_before: 0,
+            refusing: false,
+            threads_stuck: false,
+            disk_full: false,
+            disk_stuck: false,
+        };
+        gateway.on(Input::Time);
+        gateway
+    }
+
+    fn on(&mut self, input: Input) {
+        let now = Moment {
+            elapsed: self.now,
+            clock: CLOCK + self.now.as_secs(),
+        };
+        self.machine.on(now, input);
+        while let Some(output) = self.machine.next_output() {
+            self.perform(output);
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        let (at, connection) = (self.now, self.connection);
+        match output {
+            Output::Pull(what) => {
+                self.pulls.push(what);
+                self.pull = Some(Sent {
+                    at,
+                    connection,
+                    what,
+                });
+            }
+            Output::AskDigests => {
+                let what = Comparison::Digests;
+                self.comparison = Some(Sent {
+                    at,
+                    connection,
+                    what,
+                });
+            }
+            Output::Fetch(ids) => {
+                let what = Comparison::Fetch(ids);
+                self.comparison = Some(Sent {
+                    at,
+                    connection,
+                    what,
+                });
+            }
+            Output::Reconnect => self.connection += 1,
+            Output::Enforce(change) => {
+                if change.complete {
+                    self.in_force.clear();
+                }
+                let changed = change.changed.into_iter();
+                self.in_force
+                    .extend(changed.map(|each| (each.id, each.digest)));
+                self.in_force.retain(|id, _| !change.removed.contains(id));
+                self.generation = change.generation;
+            }
+            Output::Contact(at) => self.contact = at,
+            Output::Store(write) => {
+                assert!(self.writing.is_none(), "one write at a time");
+                self.writing = Some(write);
+            }
+            Output::Tell(event) => self.told.push(event),
+        }
+    }
+
+    /// Everything that happens in a moment.
+    fn step(&mut self, server: &Server) {
+        self.now += STEP;
+        self.on(Input::Time);
+        if !self.threads_stuck && self.machine.awaited().is_some() {
+            self.on(Input::Enforced(self.generation));
+        }
+        if !self.disk_stuck
+            && let Some(write) = self.writing.take()
+        {
+            self.write(write);
+        }
+        self.step_pull(server);
+        self.step_comparison(server);
+    }
+
+    fn write(&mut self, write: Write) {
+        if self.disk_full {
+            self.disk = None;
+            return self.on(Input::Stored(false));
+        }
+        let (_, mut state) = self.disk.take().unwrap_or_default();
+        match write.rows {
+            Rows::None => {}
+            Rows::All => state = self.in_force.clone(),
+            Rows::Some { changed, removed } => {
+                for id in changed {
+                    state.insert(id.clone(), self.in_force[&id]);
+                }
+                state.retain(|id, _| !removed.contains(id));
+            }
+        }
+        self.disk = Some((write.point, state));
+        self.on(Input::Stored(true));
+    }
+
+    fn step_pull(&mut self, server: &Server) {
+        let Some(sent) = &self.pull else { return };
+        let (
+            Pull {
+                after,
+                wait,
+                patience,
+                ..
+            },
+            at,
+        ) = (sent.what, sent.at);
+        if sent.connection < self.silent_before {
+            if self.now >= at + wait + patience {
+                self.pull = None;
+                self.on(Input::PullFailed(Failure::Silence));
+            }
+        } else if self.refusing {
+            self.pull = None;
+            self.on(Input::PullFailed(Failure::Unreachable));
+        } else if server.point() != after || self.now >= at + wait {
+            self.pull = None;
+            self.on(Input::Pulled(server.answer(after)));
+        }
+    }
+
+    fn step_comparison(&mut self, server: &Server) {
+        let Some(sent) = &self.comparison else { return };
+        if self.refusing {
+            self.comparison = None;
+            return self.on(Input::ComparisonFailed(Failure::Unreachable));
+        }
+        if sent.connection < self.silent_before {
+            return;
+        }
+        let input = match &sent.what {
+            Comparison::Digests => Input::Digests(server.digests()),
+            Comparison::Fetch(ids) => {
+                let found = ids.iter().filter_map(|id| server.organizations.get(id));
+                Input::Fetched(server.bundle(false, found))
+            }
+        };
+        self.comparison = None;
+        self.on(input);
+    }
+
+    fn run(&mut self, server: &Server, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.step(server);
+        }
+    }
+
+    /// What the control plane takes this gateway to enforce, and whether durably.
+    fn reported(&self) -> Option<(HistoryPoint, Report)> {
+        let mut said = self.pulls.iter().rev();
+        said.find(|pull| pull.report != Report::Nothing)
+            .map(|pull| (pull.after, pull.report))
+    }
+
+    #[track_caller]
+    fn assert_follows(&self, server: &Server) {
+        assert_eq!(self.in_force, server.state());
+        assert_eq!(self.disk, Some((server.point(), server.state())));
+        assert_eq!(self.reported(), Some((server.point(), Report::Durable)));
+    }
+
+    fn reconciled(&self) -> Vec<OrganizationId> {
+        let ids = self.told.iter().filter_map(|event| match event {
+            Event::Reconciled(ids) => Some(ids.clone()),
+            _ => None,
+        });
+        ids.flatten().collect()
+    }
+}
+
+fn server(names: &[&str]) -> Server {
+    let mut server = Server::default();
+    for name in names {
+        server.commit(name);
+    }
+    server
+}

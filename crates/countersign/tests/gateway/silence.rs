@@ -1,0 +1,149 @@
+//! A network that drops established connections without a word, while new ones work.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener as StdListener},
+    time::{Duration, Instant},
+};
+
+use countersign_gateway::options::GatewayOptions;
+use countersign_server::{
+    App, Limits, router, serve,
+    store::{Location, Sources, Store},
+};
+use countersign_testca::{General, oid, root};
+use countersign_tls::CertificateFiles;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use crate::world::World;
+
+/// What the documentation promises.
+const BOUND: Duration = Duration::from_secs(10);
+
+/// A proxy between a gateway and its control plane.
+struct Proxy {
+    address: SocketAddr,
+    /// Connections before this one say nothing any more.
+    silent_before: watch::Sender<usize>,
+    /// How many there have been.
+    accepted: watch::Receiver<usize>,
+}
+
+impl Proxy {
+    fn before(plane: SocketAddr) -> Self {
+        let listener = StdListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        let (silent_before, silence) = watch::channel(0);
+        let (count, accepted) = watch::channel(0);
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let number = *count.borrow();
+                count.send_replace(number + 1);
+                tokio::spawn(carry(client, plane, number, silence.clone()));
+            }
+        });
+        Self {
+            address,
+            silent_before,
+            accepted,
+        }
+    }
+
+    /// Every connection there is goes silent; neither end is told.
+    fn silence(&self) {
+        self.silent_before.send_replace(*self.accepted.borrow());
+    }
+}
+
+async fn carry(
+    mut client: TcpStream,
+    plane: SocketAddr,
+    number: usize,
+    mut silence: watch::Receiver<usize>,
+) {
+    let mut upstream = TcpStream::connect(plane).await.unwrap();
+    let silent = async { silence.wait_for(|before| number < *before).await.is_ok() };
+    tokio::select! {
+        _ = copy_bidirectional(&mut client, &mut upstream) => return,
+        _ = silent => {}
+    }
+    // The ends stay open, and hear nothing.
+    std::future::pending().await
+}
+
+/// Where the control plane is, in plain text.
+fn plane_of(options: &GatewayOptions) -> SocketAddr {
+    let url = options.control_plane.trim_start_matches("http://");
+    url.trim_end_matches("/v1").parse().unwrap()
+}
+
+async fn assert_enforced_in_time(world: &World, proxy: &Proxy) {
+    let id = world.upload(&world.ca, None).await;
+    assert_eq!(world.code(&[], &world.key).await, "");
+    proxy.silence();
+    let before = *proxy.accepted.borrow();
+    let begun = Instant::now();
+    world.activate(&world.scope(), &id).await;
+    let took = begun.elapsed();
+    assert_eq!(world.code(&[], &world.key).await, "certificate_required");
+    assert!(took <= BOUND, "{took:?}");
+    assert!(*proxy.accepted.borrow() > before, "over a new connection");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_gets_past_silent_connections_in_plain_text() {
+    let mut proxy = None;
+    let world = World::with(|options| {
+        let through = Proxy::before(plane_of(options));
+        options.control_plane = format!("http://{}/v1", through.address);
+        proxy = Some(through);
+    })
+    .await;
+    assert_enforced_in_time(&world, &proxy.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_gets_past_silent_connections_over_http2() {
+    let store = Store::open(&Location::Memory, Sources::system())
+        .await
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let ca = root("Control Plane CA").mint();
+    let server = ca
+        .leaf("localhost")
+        .eku(&[oid::SERVER_AUTH])
+        .san(General::dns("localhost"))
+        .mint();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let files = CertificateFiles {
+        certificate: write("plane.pem", &server.pem()),
+        key: write("plane.key", &server.key_pem()),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plane = listener.local_addr().unwrap();
+    let app = App::new(store.clone(), &Sources::system()).unwrap();
+    tokio::spawn(async move {
+        let limits = Limits::default();
+        let never = std::future::pending();
+        serve(listener, router(app), Some(&files), limits, never).await
+    });
+    let proxy = Proxy::before(plane);
+    let world = World::on(store, |options| {
+        let port = proxy.address.port();
+        options.control_plane = format!("https://localhost:{port}/v1");
+        options.control_plane_ca = Some(write("ca.pem", &ca.pem()));
+    })
+    .await;
+    assert_enforced_in_time(&world, &proxy).await;
+}
