@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use aws_lc_rs::{
     digest,
     encoding::{AsDer, PublicKeyX509Der},
-    rand::SystemRandom,
+    rand::{self, SystemRandom},
     rsa::{self, KeySize},
     signature::{
         self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
@@ -48,6 +48,63 @@ impl Key {
             KeyKind::Rsa4096 => rsa(kind, KeySize::Rsa4096),
             KeyKind::Ed25519 => ed25519(),
             KeyKind::Rsa1024 => rsa_1024(),
+        }))
+    }
+
+    /// An RSA key of any size and public exponent (big-endian) that nobody holds the private part
+    /// of: what it signs never verifies, but costs as much to check as if it might.
+    #[must_use]
+    pub fn forged_rsa(bits: usize, exponent: &[u8]) -> Self {
+        let mut modulus = vec![0; bits.div_ceil(8)];
+        rand::fill(&mut modulus).expect("the system draws bytes");
+        // As long as was asked for, and odd, as the product of two odd primes is.
+        let top = 1 << ((bits - 1) % 8);
+        if let Some(first) = modulus.first_mut() {
+            *first = *first & (top - 1) | top;
+        }
+        if let Some(last) = modulus.last_mut() {
+            *last |= 1;
+        }
+        let public = der::sequence(&[der::unsigned(&modulus), der::unsigned(exponent)]);
+        Self(Arc::new(Parts {
+            kind: KeyKind::Rsa2048,
+            pkcs8: Vec::new(),
+            spki: der::sequence(&[rsa_encryption(), der::bit_string(&public)]),
+            bits: public,
+        }))
+    }
+
+    /// A key of a kind that is not known here: the contents of its subject public key info. What
+    /// it signs never verifies.
+    #[must_use]
+    pub fn unknown(info: &[u8]) -> Self {
+        Self(Arc::new(Parts {
+            kind: KeyKind::Rsa2048,
+            pkcs8: Vec::new(),
+            spki: der::element(der::SEQUENCE, info),
+            bits: info.to_vec(),
+        }))
+    }
+
+    /// The same ECDSA key with its point in compressed form (SEC 1 section 2.3.3), which has to be
+    /// solved for before a signature can be checked.
+    ///
+    /// # Panics
+    /// When it is no ECDSA key.
+    #[must_use]
+    pub fn compressed(&self) -> Self {
+        let coordinates = self.0.bits.strip_prefix(&[4]).expect("an ECDSA key");
+        let (x, y) = coordinates.split_at(coordinates.len() / 2);
+        let sign = y.last().map_or(2, |last| 2 | last & 1);
+        let bits = [&[sign], x].concat();
+        let (info, _) = der::read(&self.0.spki).expect("its own SPKI");
+        let (_, rest) = der::read(info).expect("its own SPKI");
+        let (algorithm, _) = info.split_at(info.len() - rest.len());
+        Self(Arc::new(Parts {
+            kind: self.0.kind,
+            pkcs8: self.0.pkcs8.clone(),
+            spki: der::sequence(&[algorithm.to_vec(), der::bit_string(&bits)]),
+            bits,
         }))
     }
 
@@ -121,6 +178,9 @@ impl Key {
     }
 
     fn sign_rsa(&self, signature: Signature, message: &[u8]) -> Vec<u8> {
+        if self.0.pkcs8.is_empty() {
+            return self.forge();
+        }
         let encoding: &'static dyn signature::RsaEncoding = match signature {
             Signature::Sha1 => return raw_rsa::sign(&self.0.pkcs8, signature, message),
             Signature::Usual | Signature::Sha256 => &signature::RSA_PKCS1_SHA256,
@@ -135,6 +195,16 @@ impl Key {
         pair.sign(encoding, &SystemRandom::new(), message, &mut out)
             .expect("RSA signs any message");
         out
+    }
+
+    /// A number below the modulus, as a signature is.
+    fn forge(&self) -> Vec<u8> {
+        let modulus = der::read(&self.0.bits).and_then(|(numbers, _)| der::read(numbers));
+        let (modulus, _) = modulus.expect("its own public key");
+        let length = modulus.iter().skip_while(|byte| **byte == 0).count();
+        let mut below = vec![0; length - 1];
+        rand::fill(&mut below).expect("the system draws bytes");
+        [vec![0], below].concat()
     }
 }
 
@@ -171,7 +241,7 @@ where
 
 fn rsa_1024() -> Parts {
     let (private, public) = raw_rsa::key_of_1024_bits();
-    let algorithm = der::sequence(&[der::oid(oid::RSA_ENCRYPTION), der::element(der::NULL, &[])]);
+    let algorithm = rsa_encryption();
     Parts {
         kind: KeyKind::Rsa1024,
         pkcs8: der::sequence(&[
@@ -182,4 +252,9 @@ fn rsa_1024() -> Parts {
         spki: der::sequence(&[algorithm, der::bit_string(&public)]),
         bits: public,
     }
+}
+
+/// The AlgorithmIdentifier of RSA keys (RFC 3279 section 2.3.1).
+fn rsa_encryption() -> Vec<u8> {
+    der::sequence(&[der::oid(oid::RSA_ENCRYPTION), der::element(der::NULL, &[])])
 }

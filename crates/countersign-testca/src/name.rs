@@ -6,7 +6,7 @@ use crate::{der, oid};
 
 /// A distinguished name: its attributes, in order; an attribute may occur more than once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Name(Vec<(&'static [u64], String)>);
+pub struct Name(Vec<(&'static [u64], u8, String)>);
 
 impl Name {
     /// A name without attributes.
@@ -23,16 +23,22 @@ impl Name {
 
     /// The name with one more attribute.
     #[must_use]
-    pub fn and(mut self, attribute: &'static [u64], value: &str) -> Self {
-        self.0.push((attribute, value.to_owned()));
+    pub fn and(self, attribute: &'static [u64], value: &str) -> Self {
+        self.and_as(der::UTF8_STRING, attribute, value)
+    }
+
+    /// The name with one more attribute, written as this string type.
+    #[must_use]
+    pub fn and_as(mut self, tag: u8, attribute: &'static [u64], value: &str) -> Self {
+        self.0.push((attribute, tag, value.to_owned()));
         self
     }
 
     /// The name in DER.
     #[must_use]
     pub fn der(&self) -> Vec<u8> {
-        let attributes = self.0.iter().map(|(attribute, value)| {
-            let value = der::element(der::UTF8_STRING, value.as_bytes());
+        let attributes = self.0.iter().map(|(attribute, tag, value)| {
+            let value = der::element(*tag, value.as_bytes());
             let pair = der::sequence(&[der::oid(attribute), value]);
             der::element(der::SET, &pair)
         });

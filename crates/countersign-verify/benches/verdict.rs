@@ -8,6 +8,8 @@
     reason = "a benchmark that goes wrong stops"
 )]
 
+mod measure;
+
 use std::hint::black_box;
 
 use aws_lc_rs::signature::{
@@ -22,12 +24,9 @@ use countersign_verify::{
     presented::Presented,
     trust::TrustSet,
 };
-use rustix::time::{ClockId, clock_gettime};
 use rustls_pki_types::CertificateDer;
-use serde::Serialize;
 
-/// 2027-01-15T08:00:00Z, when everything minted is valid.
-const NOW: u64 = 1_800_000_000;
+use crate::measure::{NOW, Row, Subject};
 
 /// The example of docs/specification.md, section 2.
 const POLICY: &str = r#"subject.organizational_unit == "Production" && subject_alt_names.exists(san, san.type == DNS && san.value.endsWith(".example.com"))"#;
@@ -37,68 +36,6 @@ const KINDS: [(&str, KeyKind, &dyn VerificationAlgorithm); 3] = [
     ("RSA-2048", KeyKind::Rsa2048, &RSA_PKCS1_2048_8192_SHA256),
     ("Ed25519", KeyKind::Ed25519, &ED25519),
 ];
-
-/// What one case came to: medians over the rounds.
-#[derive(Serialize)]
-struct Row {
-    key: &'static str,
-    case: String,
-    anchors: usize,
-    policy: bool,
-    microseconds: f64,
-    /// Signatures checked in one verdict.
-    signatures: usize,
-}
-
-/// One thing to measure.
-struct Subject {
-    row: Row,
-    work: Box<dyn Fn()>,
-    batch: u32,
-    samples: Vec<f64>,
-}
-
-impl Subject {
-    fn new(row: Row, work: impl Fn() + 'static) -> Self {
-        Self {
-            row,
-            work: Box::new(work),
-            batch: 1,
-            samples: Vec::new(),
-        }
-    }
-
-    /// Microseconds of this thread's CPU for one piece of work.
-    fn sample(&self) -> f64 {
-        let before = cpu_microseconds();
-        for _ in 0..self.batch {
-            (self.work)();
-        }
-        (cpu_microseconds() - before) / f64::from(self.batch)
-    }
-
-    /// Finds how often to work in a sample, so that one takes this long.
-    fn warm_up(&mut self, microseconds: f64) {
-        while self.sample() * f64::from(self.batch) < microseconds {
-            self.batch *= 2;
-        }
-    }
-
-    fn into_row(mut self) -> Row {
-        self.samples.sort_by(f64::total_cmp);
-        self.row.microseconds = *self.samples.get(self.samples.len() / 2).unwrap();
-        self.row
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a thread's CPU time in nanoseconds is far below 2^53"
-)]
-fn cpu_microseconds() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
-}
 
 /// The anchors around the one that issued: none, of other names, or all of its name.
 #[derive(Clone, Copy)]
@@ -220,19 +157,5 @@ fn subjects() -> Vec<Subject> {
 }
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let (rounds, microseconds) = if quick { (1, 1_000.0) } else { (21, 30_000.0) };
-    let mut subjects = subjects();
-    for subject in &mut subjects {
-        subject.warm_up(microseconds);
-    }
-    // Every subject once per round: what disturbs the machine disturbs all alike.
-    for _ in 0..rounds {
-        for subject in &mut subjects {
-            let sample = subject.sample();
-            subject.samples.push(sample);
-        }
-    }
-    let rows: Vec<_> = subjects.into_iter().map(Subject::into_row).collect();
-    println!("{}", serde_json::to_string(&rows).unwrap());
+    measure::run(subjects(), 21, 30_000.0);
 }

@@ -11,11 +11,17 @@ use std::{
 use countersign_types::UnixSeconds;
 use rustls_pki_types::{
     AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm,
-    TrustAnchor, UnixTime,
+    TrustAnchor, UnixTime, alg_id,
 };
 use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath, aws_lc_rs as algorithm};
 
-use crate::{budget::MAX_SIGNATURES, denial::Reason, x509::Malformed};
+use crate::{
+    budget::{self, Budget, Exhausted},
+    denial::{CriticalExtension, Reason},
+    key::PublicKey,
+    time::TimeAndNow,
+    x509::{Certificate, Malformed, NameLoad},
+};
 
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
@@ -44,18 +50,27 @@ static ALGORITHMS: [Algorithm; 19] = [
 ];
 
 /// What webpki needs of an anchor: name, key and name constraints.
-pub(crate) struct TrustedKey(TrustAnchor<'static>);
+pub(crate) struct TrustedKey {
+    anchor: TrustAnchor<'static>,
+    constraints: NameLoad,
+}
 
 impl TrustedKey {
     pub(crate) fn read(der: &CertificateDer<'_>) -> Result<Self, Malformed> {
-        webpki::anchor_from_trusted_cert(der)
-            .map(|anchor| Self(anchor.to_owned()))
-            .map_err(|_| "its fields are malformed")
+        let anchor = webpki::anchor_from_trusted_cert(der)
+            .map_err(|_| Malformed::of("its fields are malformed"))?
+            .to_owned();
+        let constraints = anchor.name_constraints.as_ref();
+        let constraints = constraints.map(|contents| NameLoad::of_subtrees(contents));
+        Ok(Self {
+            constraints: constraints.unwrap_or_default(),
+            anchor,
+        })
     }
 
     /// Contents of its subject's name.
     pub(crate) fn subject(&self) -> &[u8] {
-        &self.0.subject
+        &self.anchor.subject
     }
 }
 
@@ -78,36 +93,81 @@ impl<'a> Leaf<'a> {
     }
 }
 
-/// Verifies paths until the signatures of one verdict are used up.
+/// One path, from a leaf to an anchor.
+pub(crate) struct Path<'p> {
+    pub(crate) leaf: &'p Leaf<'p>,
+    /// The leaf, then each certificate's issuer, up to the one that the anchor issued.
+    pub(crate) certificates: &'p [(&'p CertificateDer<'static>, &'p Certificate<'p>)],
+    pub(crate) anchor: &'p TrustedKey,
+}
+
+impl Path<'_> {
+    /// The price of everything but the signatures.
+    fn price(&self) -> u64 {
+        let fields = || self.certificates.iter().map(|(_, fields)| *fields);
+        let extensions = fields().map(|fields| fields.extensions.count).sum();
+        let mut price = budget::path(self.certificates.len(), extensions);
+        let mut constraints = self.anchor.constraints;
+        // Every certificate's constraints bind all those below it (RFC 5280 section 6.1.4 (g)).
+        for (at, issued) in fields().enumerate().rev() {
+            if constraints.count > 0 {
+                let below = fields()
+                    .take(at + 1)
+                    .map(|fields| fields.extensions.names());
+                let names = below.fold(NameLoad::default(), NameLoad::plus);
+                price = price.saturating_add(budget::name_comparisons(names, constraints));
+            }
+            constraints = issued.extensions.constraints();
+        }
+        price
+    }
+}
+
+/// Why a path does not verify, and which of its certificates is at fault, 0 being the leaf.
+pub(crate) struct Fault {
+    pub(crate) reason: Reason,
+    pub(crate) certificate: Option<usize>,
+}
+
+/// Verifies paths until the budget of one verdict is spent.
+#[derive(Debug, Default)]
 pub(crate) struct Verifier {
     checked: AtomicUsize,
+    /// Where the message began whose signature was the last that did not verify.
+    refused_message: AtomicUsize,
 }
 
 impl Verifier {
-    pub(crate) const fn new() -> Self {
-        Self {
-            checked: AtomicUsize::new(0),
-        }
-    }
-
     /// How many signatures were checked.
     pub(crate) fn signature_checks(&self) -> usize {
         self.checked.load(Ordering::Relaxed)
     }
 
-    /// Verifies this path and no other: webpki looks for a way through `intermediates` itself,
+    /// Verifies this path and no other: webpki looks for a way through the intermediates itself,
     /// and what it finds must be all of them in this order, the leaf's issuer first.
     pub(crate) fn verify(
         &self,
-        leaf: &Leaf<'_>,
-        intermediates: &[CertificateDer<'_>],
-        anchor: &TrustedKey,
+        path: &Path<'_>,
         now: UnixSeconds,
-    ) -> Result<(), Reason> {
-        let leaf = leaf.0.as_ref().ok_or(Reason::UnknownCriticalExtension)?;
+        budget: &Budget,
+    ) -> Result<(), Fault> {
+        let everywhere = |reason| Fault {
+            reason,
+            certificate: None,
+        };
+        let Some(leaf) = &path.leaf.0 else {
+            return Err(everywhere(Reason::UnknownCriticalExtension(
+                CriticalExtension(None),
+            )));
+        };
+        if let Err(Exhausted) = budget.charge(path.price()) {
+            return Err(everywhere(Reason::Budget("names to compare")));
+        }
+        let intermediates: Vec<_> = path.certificates.iter().skip(1).map(borrowed).collect();
         let metered = ALGORITHMS.map(|algorithm| Metered {
             algorithm,
-            checked: &self.checked,
+            verifier: self,
+            budget,
         });
         let algorithms = metered
             .each_ref()
@@ -119,30 +179,69 @@ impl Verifier {
             }
             Err(Error::UnknownIssuer)
         };
-        leaf.verify_for_usage(
+        let verified = leaf.verify_for_usage(
             &algorithms,
-            slice::from_ref(&anchor.0),
-            intermediates,
+            slice::from_ref(&path.anchor.anchor),
+            &intermediates,
             UnixTime::since_unix_epoch(Duration::from_secs(now)),
             KeyUsage::client_auth(),
             None,
             Some(&is_this_path),
-        )
-        .map_err(|error| {
-            if self.signature_checks() > MAX_SIGNATURES {
-                return Reason::Budget("signature checks");
+        );
+        match verified {
+            Ok(_) => Ok(()),
+            Err(_) if budget.is_exhausted() => {
+                Err(everywhere(Reason::Budget("signatures to check")))
             }
-            reason(error)
-        })?;
-        Ok(())
+            Err(error) => Err(self.fault(error, path)),
+        }
     }
+
+    fn fault(&self, error: Error, path: &Path<'_>) -> Fault {
+        let reason = reason(error);
+        // webpki does not say whose signature it was, but each message lies in its certificate.
+        let begin = self.refused_message.load(Ordering::Relaxed);
+        let mut ders = path.certificates.iter().map(|(der, _)| der.as_ref());
+        let certificate = match reason {
+            Reason::BadSignature => ders.position(|der| {
+                let range = der.as_ptr_range();
+                (range.start.addr()..range.end.addr()).contains(&begin)
+            }),
+            _ => None,
+        };
+        Fault {
+            reason,
+            certificate,
+        }
+    }
+}
+
+fn borrowed<'p>(
+    &(der, _): &(&'p CertificateDer<'static>, &'p Certificate<'p>),
+) -> CertificateDer<'p> {
+    let der: &'p [u8] = der.as_ref();
+    CertificateDer::from(der)
 }
 
 /// An algorithm that counts the signatures which it checks, and checks none past the budget.
 #[derive(Debug)]
 struct Metered<'a> {
     algorithm: Algorithm,
-    checked: &'a AtomicUsize,
+    verifier: &'a Verifier,
+    budget: &'a Budget,
+}
+
+impl Metered<'_> {
+    /// The kind of the key whose bits these are.
+    fn key<'k>(&self, bits: &'k [u8]) -> PublicKey<'k> {
+        match self.algorithm.public_key_alg_id() {
+            alg_id::ECDSA_P256 => PublicKey::P256,
+            alg_id::ECDSA_P384 => PublicKey::P384,
+            alg_id::ECDSA_P521 => PublicKey::P521,
+            alg_id::ED25519 => PublicKey::Ed25519,
+            _ => PublicKey::rsa(bits).unwrap_or(PublicKey::Malformed),
+        }
+    }
 }
 
 impl SignatureVerificationAlgorithm for Metered<'_> {
@@ -152,11 +251,20 @@ impl SignatureVerificationAlgorithm for Metered<'_> {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        if self.checked.fetch_add(1, Ordering::Relaxed) >= MAX_SIGNATURES {
-            return Err(InvalidSignature);
+        let key = self.key(public_key);
+        let price = budget::signature_check(key, public_key, message.len());
+        self.budget.charge(price).map_err(|_| InvalidSignature)?;
+        self.verifier.checked.fetch_add(1, Ordering::Relaxed);
+        let verified = self
+            .algorithm
+            .verify_signature(public_key, message, signature);
+        if verified.is_err() {
+            let begin = message.as_ptr().addr();
+            self.verifier
+                .refused_message
+                .store(begin, Ordering::Relaxed);
         }
-        self.algorithm
-            .verify_signature(public_key, message, signature)
+        verified
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
@@ -178,24 +286,30 @@ fn reason(error: Error) -> Reason {
         | Error::MalformedDnsIdentifier
         | Error::InvalidNetworkMaskConstraint => Reason::NameConstraints,
         Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => Reason::PathLength,
-        Error::MaximumNameConstraintComparisonsExceeded => {
-            Reason::Budget("name constraint comparisons")
+        Error::MaximumNameConstraintComparisonsExceeded => Reason::Budget("names to compare"),
+        Error::MaximumSignatureChecksExceeded => Reason::Budget("signatures to check"),
+        Error::MaximumPathBuildCallsExceeded => Reason::Budget("steps between certificates"),
+        Error::UnsupportedCriticalExtension => {
+            Reason::UnknownCriticalExtension(CriticalExtension(None))
         }
-        Error::MaximumSignatureChecksExceeded => Reason::Budget("signature checks"),
-        Error::MaximumPathBuildCallsExceeded => Reason::Budget("path building steps"),
-        Error::UnsupportedCriticalExtension => Reason::UnknownCriticalExtension,
         Error::UnsupportedCertVersion => {
-            Reason::Malformed("it is not an X.509 version 3 certificate")
+            Reason::Malformed(Malformed::of("it is not an X.509 version 3 certificate"))
         }
         Error::SignatureAlgorithmMismatch => {
-            Reason::Malformed("it names two different signature algorithms")
+            Reason::Malformed(Malformed::of("it names two different signature algorithms"))
         }
         Error::EmptyEkuExtension | Error::RequiredEkuNotFoundContext(_) => Reason::ExtendedKeyUsage,
-        Error::CertExpired { not_after, .. } => Reason::Expired(not_after.as_secs()),
-        Error::CertNotValidYet { not_before, .. } => Reason::NotYetValid(not_before.as_secs()),
+        Error::CertExpired { time, not_after } => Reason::Expired(TimeAndNow {
+            at: not_after.as_secs(),
+            now: time.as_secs(),
+        }),
+        Error::CertNotValidYet { time, not_before } => Reason::NotYetValid(TimeAndNow {
+            at: not_before.as_secs(),
+            now: time.as_secs(),
+        }),
         Error::CaUsedAsEndEntity => Reason::LeafIsCa,
         Error::UnknownIssuer => Reason::NoPath,
-        _ => Reason::Malformed("its fields are malformed"),
+        _ => Reason::Malformed(Malformed::of("its fields are malformed")),
     }
 }
 

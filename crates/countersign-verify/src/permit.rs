@@ -1,6 +1,9 @@
 //! The proofs that a request may go on. Only `judge` makes them.
 
 use countersign_types::{UnixSeconds, certificate::Scope, digest::Sha256, id::CertificateId};
+use rustls_pki_types::CertificateDer;
+
+use crate::{budget::MAX_PATH_INTERMEDIATES, presented::Presented};
 
 /// Proof that a leaf was judged and permitted. It may be remembered for the connection, the key
 /// and the revision that it was made for, as long as [`Permit::holds_at`] says so.
@@ -16,9 +19,26 @@ pub(crate) struct Proven {
     pub(crate) anchor: CertificateId,
     pub(crate) scope: Scope,
     pub(crate) leaf_sha256: Sha256,
+    pub(crate) path: VerifiedPath,
     /// The earliest `notAfter` on the path, in Unix seconds.
     pub(crate) not_after: UnixSeconds,
     pub(crate) signature_checks: usize,
+}
+
+/// Where the intermediates of the verified path stand in what was presented, the leaf's issuer
+/// first. Positions and not certificates, so that a permit is small and nothing is copied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct VerifiedPath([Option<u8>; MAX_PATH_INTERMEDIATES]);
+
+impl VerifiedPath {
+    /// A path through the certificates at these positions, the leaf being 0.
+    pub(crate) fn through(positions: impl Iterator<Item = usize>) -> Self {
+        let mut path = Self::default();
+        for (slot, position) in path.0.iter_mut().zip(positions) {
+            *slot = u8::try_from(position).ok();
+        }
+        path
+    }
 }
 
 impl Permit {
@@ -42,6 +62,20 @@ impl Permit {
     #[must_use]
     pub const fn leaf_sha256(&self) -> Sha256 {
         self.proven.leaf_sha256
+    }
+
+    /// The intermediates of the verified path out of the chain that was judged, the leaf's issuer
+    /// first: without the leaf, without the anchor, and without whatever else was presented. What
+    /// goes upstream as `Client-Cert-Chain` (RFC 9440 section 2.3).
+    pub fn intermediates<'p>(
+        &self,
+        judged: &'p Presented,
+    ) -> impl Iterator<Item = &'p CertificateDer<'static>> + use<'p> {
+        let positions = self.proven.path.0.into_iter().flatten();
+        positions.filter_map(|position| {
+            let index = usize::from(position).checked_sub(1)?;
+            judged.intermediates().get(index)
+        })
     }
 
     /// The last second at which it holds, in Unix seconds: the earliest `notAfter` on the path,

@@ -10,6 +10,7 @@ use rustls_pki_types::{
 use crate::{
     budget::{MAX_INTERMEDIATE_BYTES, MAX_INTERMEDIATES},
     path::Leaf,
+    x509::Certificate,
 };
 
 /// The most certificates of a chain that a verdict depends on: the leaf, the intermediates that it
@@ -78,11 +79,15 @@ impl Presented {
 }
 
 /// Whether a leaf is one that [`crate::judge::judge`] could ever let through. One that cannot be
-/// read, or that has an unknown critical extension, never is: so whoever checks in a handshake that
-/// the client holds its key may let such a leaf pass unchecked, and have it refused by name later.
+/// read, that has an unknown critical extension, or whose key is of a kind or size that is not
+/// supported, never is. So whoever checks in a handshake that the client holds its key may let
+/// such a leaf pass unchecked, which for most of those keys it could not check anyway, and have
+/// the judge refuse it by name later instead of ending the handshake in an alert.
 #[must_use]
 pub fn can_be_verified(leaf: &CertificateDer<'_>) -> bool {
-    Leaf::read(leaf).is_ok_and(|leaf| leaf.is_understood())
+    let fields = Certificate::read(leaf);
+    fields.is_ok_and(|fields| fields.public_key().is_supported())
+        && Leaf::read(leaf).is_ok_and(|leaf| leaf.is_understood())
 }
 
 impl std::fmt::Debug for Presented {

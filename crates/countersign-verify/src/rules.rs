@@ -1,16 +1,22 @@
-//! The rules that a certificate meets or fails by itself, whatever path it stands on.
+//! The rules that a certificate meets or fails by itself, whatever path it stands on. What an
+//! upload is held to (`certificate::anchor_rules`) includes those of a CA; a test holds the two
+//! together (`certificate::agreement`).
 
 use countersign_types::UnixSeconds;
 
-use crate::{denial::Reason, x509::Certificate};
+use crate::{
+    denial::{CriticalExtension, ObjectId, Reason, TimeAndNow},
+    x509::Certificate,
+};
 
 /// RFC 5280 section 4.1.2.5: both ends of the validity are inside.
 pub(crate) fn check_dates(certificate: &Certificate<'_>, now: UnixSeconds) -> Result<(), Reason> {
-    if now < certificate.not_before {
-        return Err(Reason::NotYetValid(certificate.not_before));
+    let (from, to) = (certificate.not_before, certificate.not_after);
+    if now < from {
+        return Err(Reason::NotYetValid(TimeAndNow { at: from, now }));
     }
-    if now > certificate.not_after {
-        return Err(Reason::Expired(certificate.not_after));
+    if now > to {
+        return Err(Reason::Expired(TimeAndNow { at: to, now }));
     }
     Ok(())
 }
@@ -43,10 +49,24 @@ pub(crate) fn check_ca(ca: &Certificate<'_>) -> Result<(), Reason> {
     check_any(ca)
 }
 
+/// What an intermediate must be: a CA that says which key it has, and which key signed it.
+pub(crate) fn check_intermediate(ca: &Certificate<'_>) -> Result<(), Reason> {
+    check_ca(ca)?;
+    // RFC 5280 sections 4.2.1.1 and 4.2.1.2: only what is self-signed may go without.
+    if ca.extensions.authority_key.is_none() && !ca.is_self_issued() {
+        return Err(Reason::NoAuthorityKeyIdentifier);
+    }
+    if ca.extensions.subject_key.is_none() {
+        return Err(Reason::NoSubjectKeyIdentifier);
+    }
+    Ok(())
+}
+
 fn check_any(certificate: &Certificate<'_>) -> Result<(), Reason> {
     // RFC 5280 section 4.2: a critical extension that is not processed refuses the certificate.
-    if certificate.extensions.unknown_critical {
-        return Err(Reason::UnknownCriticalExtension);
+    if let Some(id) = certificate.extensions.unknown_critical {
+        let id = CriticalExtension(Some(ObjectId::new(id)));
+        return Err(Reason::UnknownCriticalExtension(id));
     }
     // RFC 5280 section 4.2.1.12: without the extension any purpose will do; with it, only those
     // that it names. anyExtendedKeyUsage is not taken for clientAuth, as that section allows. On
@@ -54,8 +74,11 @@ fn check_any(certificate: &Certificate<'_>) -> Result<(), Reason> {
     if certificate.extensions.client_auth == Some(false) {
         return Err(Reason::ExtendedKeyUsage);
     }
-    if !certificate.has_strong_key() {
-        return Err(Reason::WeakKey);
+    // An intermediate's key signs the next certificate, so its price counts too (`budget`); a
+    // leaf's is checked in each handshake.
+    let key = certificate.public_key();
+    if !key.is_supported() {
+        return Err(Reason::WeakKey(key.to_string()));
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ struct ActiveSet {
     reported: bool,
     /// Oldest activation first.
     active: Vec<Arc<Active>>,
-    /// Places in `active`, by the identifier of the anchor's key.
+    /// Indexes of `active`, by the identifier of the anchor's key.
     by_key: HashMap<Box<[u8]>, Vec<usize>>,
 }
 
@@ -165,17 +165,18 @@ impl Active {
 
 impl TrustedAnchor {
     fn compile(certificate: &BundleCertificate) -> Result<Self, String> {
-        // Among the rules of an upload are those of a CA on a path.
+        // Among the rules of an upload are those of a CA on a path, so that an anchor which an older
+        // version let in and this one cannot judge by is active and permits nothing.
         let anchor = Anchor::from_pem(&certificate.pem).map_err(|error| error.to_string())?;
         let der = CertificateDer::from(anchor.der());
-        let fields = Certificate::read(&der)?;
+        let fields = Certificate::read(&der).map_err(|what| what.to_string())?;
         let subject_key = fields
             .extensions
             .subject_key
             .ok_or("it has no subject key identifier")?;
         let policy = certificate.cel_policy.as_deref().map(Policy::compile);
         Ok(Self {
-            key: TrustedKey::read(&der)?,
+            key: TrustedKey::read(&der).map_err(|what| what.to_string())?,
             subject_key: subject_key.into(),
             not_before: fields.not_before,
             not_after: fields.not_after,
@@ -202,10 +203,10 @@ impl ActiveSet {
         let find = |id| compiled.get(id).cloned().unwrap_or_else(|| missing(id));
         let active: Vec<_> = ids.iter().map(find).collect();
         let mut by_key: HashMap<Box<[u8]>, Vec<usize>> = HashMap::new();
-        for (place, one) in active.iter().enumerate() {
+        for (index, one) in active.iter().enumerate() {
             if let Ok(anchor) = &one.anchor {
-                let places = by_key.entry(anchor.subject_key.clone()).or_default();
-                places.push(place);
+                let indexes = by_key.entry(anchor.subject_key.clone()).or_default();
+                indexes.push(index);
             }
         }
         Self {
@@ -230,13 +231,13 @@ pub(crate) struct Candidate<'t> {
     pub(crate) id: &'t CertificateId,
     pub(crate) scope: &'t Scope,
     pub(crate) anchor: &'t TrustedAnchor,
-    /// Its turn: the project's first, each scope's by activation, oldest first.
-    pub(crate) turn: (Turn, usize),
+    /// The project's anchors come first, each scope's by activation, oldest first.
+    pub(crate) precedence: (Precedence, usize),
 }
 
-/// Whose turn it is.
+/// Which scope's anchors come first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Turn {
+pub(crate) enum Precedence {
     Project,
     Organization,
 }
@@ -247,17 +248,17 @@ impl<'t> Applicable<'t> {
         self.sets().all(|(_, set)| set.active.is_empty())
     }
 
-    /// The anchors whose key has this identifier, in their turn.
+    /// The anchors whose key has this identifier, in their order of precedence.
     pub(crate) fn candidates(self, key: &[u8]) -> impl Iterator<Item = Candidate<'t>> {
-        self.sets().flat_map(move |(turn, set)| {
-            let places = set.by_key.get(key).into_iter().flatten();
-            places.filter_map(move |&place| {
-                let active = set.active.get(place)?;
+        self.sets().flat_map(move |(precedence, set)| {
+            let indexes = set.by_key.get(key).into_iter().flatten();
+            indexes.filter_map(move |&index| {
+                let active = set.active.get(index)?;
                 Some(Candidate {
                     id: &active.id,
                     scope: &set.scope,
                     anchor: active.anchor.as_ref().ok()?,
-                    turn: (turn, place),
+                    precedence: (precedence, index),
                 })
             })
         })
@@ -281,9 +282,9 @@ impl<'t> Applicable<'t> {
         })
     }
 
-    fn sets(self) -> impl Iterator<Item = (Turn, &'t ActiveSet)> {
-        let project = self.project.map(|set| (Turn::Project, set));
-        let organization = (Turn::Organization, self.organization);
+    fn sets(self) -> impl Iterator<Item = (Precedence, &'t ActiveSet)> {
+        let project = self.project.map(|set| (Precedence::Project, set));
+        let organization = (Precedence::Organization, self.organization);
         project.into_iter().chain([organization])
     }
 }

@@ -76,8 +76,8 @@ pub(super) fn findings(denial: &Denial) -> String {
         .trace()
         .iter()
         .map(|finding| match &finding.anchor {
-            Some((anchor, _)) => format!("{anchor}: {}", finding.reason),
-            None => finding.reason.to_string(),
+            Some((anchor, _)) => format!("{anchor}: {finding}"),
+            None => finding.to_string(),
         })
         .collect();
     findings.join("; ")

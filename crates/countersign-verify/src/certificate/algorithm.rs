@@ -6,74 +6,42 @@ use aws_lc_rs::signature::{
 };
 use rustls_pki_types::alg_id;
 use x509_parser::{
-    asn1_rs::{Any, FromDer as _, Oid, Tag},
+    asn1_rs::{Any, FromDer as _, Oid},
     certificate::X509Certificate,
-    objects::{oid_registry, oid2sn},
-    oid_registry::OID_KEY_TYPE_EC_PUBLIC_KEY,
-    public_key::PublicKey,
-    x509::{AlgorithmIdentifier, SubjectPublicKeyInfo},
+    x509::SubjectPublicKeyInfo,
 };
+
+use crate::{key::PublicKey, oid::name_or_numbers};
 
 /// An algorithm as people name it, and whether the verifier supports it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Algorithm {
     pub(super) name: String,
     pub(super) supported: bool,
+    /// Whether it is an RSA key that is not supported for its public exponent alone.
+    pub(super) unsupported_exponent: bool,
 }
-
-/// RSA keys of these sizes, in bits (docs/specification.md, section 2; the upper bound is
-/// aws-lc-rs's).
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// A certificate's key. Supported only if aws-lc-rs can read it too: a point off its curve is no
 /// key.
 pub(super) fn of_key(key: &SubjectPublicKeyInfo<'_>) -> Algorithm {
+    let kind = first_contents(key.raw).map_or(PublicKey::Malformed, PublicKey::read);
     let bits = key.subject_public_key.as_ref();
-    let curves = [
-        (alg_id::ECDSA_P256, "ECDSA P-256", &ECDSA_P256_SHA256_ASN1),
-        (alg_id::ECDSA_P384, "ECDSA P-384", &ECDSA_P384_SHA384_ASN1),
-        (alg_id::ECDSA_P521, "ECDSA P-521", &ECDSA_P521_SHA512_ASN1),
-    ];
-    let identifier = first_contents(key.raw).and_then(first_contents);
-    let whole_bytes = key.subject_public_key.unused_bits == 0;
-    let is = |known: rustls_pki_types::AlgorithmIdentifier| identifier == Some(known.as_ref());
-    let curve = curves.iter().find(|(id, ..)| is(*id));
-    let (name, readable) = if let Some((_, name, algorithm)) = curve {
-        (
-            (*name).to_owned(),
-            ParsedPublicKey::new(*algorithm, bits).is_ok(),
-        )
-    } else if is(alg_id::ED25519) {
-        (
-            "Ed25519".to_owned(),
-            ParsedPublicKey::new(&ED25519, bits).is_ok(),
-        )
-    } else if let Ok(PublicKey::RSA(rsa)) = key.parsed() {
-        let size = significant_bits(rsa.modulus);
-        let readable = is(alg_id::RSA_ENCRYPTION)
-            && RSA_BITS.contains(&size)
-            && ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, bits).is_ok();
-        (format!("RSA {size} bits"), readable)
-    } else {
-        (unsupported_key(&key.algorithm), false)
+    let readable = match kind {
+        PublicKey::P256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, bits).is_ok(),
+        PublicKey::P384 => ParsedPublicKey::new(&ECDSA_P384_SHA384_ASN1, bits).is_ok(),
+        PublicKey::P521 => ParsedPublicKey::new(&ECDSA_P521_SHA512_ASN1, bits).is_ok(),
+        PublicKey::Ed25519 => ParsedPublicKey::new(&ED25519, bits).is_ok(),
+        PublicKey::Rsa { .. } => ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, bits).is_ok(),
+        PublicKey::OtherCurve(_)
+        | PublicKey::ExplicitCurve
+        | PublicKey::OtherAlgorithm(_)
+        | PublicKey::Malformed => false,
     };
     Algorithm {
-        name,
-        supported: readable && whole_bytes,
-    }
-}
-
-fn unsupported_key(algorithm: &AlgorithmIdentifier<'_>) -> String {
-    if algorithm.algorithm != OID_KEY_TYPE_EC_PUBLIC_KEY {
-        return oid_name(&algorithm.algorithm);
-    }
-    let parameters = algorithm.parameters.as_ref();
-    match parameters
-        .filter(|any| any.tag() == Tag::Oid)
-        .map(Any::as_oid)
-    {
-        Some(Ok(curve)) => format!("ECDSA on the curve {}", oid_name(&curve)),
-        _ => "ECDSA on a curve given by its parameters".to_owned(),
+        name: kind.to_string(),
+        supported: readable && kind.is_supported(),
+        unsupported_exponent: kind.has_unsupported_exponent(),
     }
 }
 
@@ -104,6 +72,7 @@ pub(super) fn of_signature(certificate: &X509Certificate<'_>) -> Algorithm {
             None => unsupported_name(&certificate.signature_algorithm.algorithm),
         },
         supported: known.is_some(),
+        unsupported_exponent: false,
     }
 }
 
@@ -131,20 +100,5 @@ fn first_contents(der: &[u8]) -> Option<&[u8]> {
 
 /// The short name of an object identifier, or its numbers, as many as an honest one has.
 pub(super) fn oid_name(oid: &Oid<'_>) -> String {
-    const MAX_SHOWN: usize = 64;
-    match oid2sn(oid, oid_registry()) {
-        Ok(name) if !name.is_empty() => name.to_owned(),
-        _ => oid.to_id_string().chars().take(MAX_SHOWN).collect(),
-    }
-}
-
-/// The bits of a positive integer, leading zeros not counted.
-fn significant_bits(integer: &[u8]) -> usize {
-    let digits = integer
-        .iter()
-        .position(|byte| *byte != 0)
-        .unwrap_or(integer.len());
-    let digits = integer.get(digits..).unwrap_or_default();
-    let top = digits.first().map_or(0, |byte| byte.leading_zeros());
-    (digits.len() * 8).saturating_sub(usize::try_from(top).unwrap_or(0))
+    name_or_numbers(oid.as_bytes()).into_owned()
 }

@@ -28,10 +28,19 @@ pub struct Anchor {
 /// otherwise `mtls_certificate_invalid`, with a message that says what is wrong and what to do.
 pub fn read_upload(pem: &str, now: UnixSeconds) -> Result<Anchor, Rejection> {
     let anchor = Anchor::from_pem(pem)?;
-    match expiry(anchor.facts.not_after(), now) {
+    let refused = anchor_rules::refused_at_upload(anchor.der());
+    match refused.or_else(|| expiry(anchor.facts.not_after(), now)) {
         Some(rejection) => Err(rejection),
         None => Ok(anchor),
     }
+}
+
+/// Why a gateway cannot use an anchor that was uploaded before, if it cannot: an older version may
+/// have accepted what this one refuses to judge by, such as an RSA key with a large exponent. Such
+/// an anchor counts as active and permits nothing. Its dates do not matter here.
+#[must_use]
+pub fn why_unusable(pem: &str) -> Option<Rejection> {
+    Anchor::from_pem(pem).err()
 }
 
 /// Why a certificate of that end is refused now, if it is.

@@ -11,8 +11,8 @@ use x509_parser::{
     extensions::{ParsedExtension, X509Extension},
 };
 
-use super::{algorithm::oid_name, constraints, facts::Facts, rejection::Rejection};
-use crate::{path::TrustedKey, rules, x509};
+use super::{constraints, facts::Facts, rejection::Rejection};
+use crate::{oid::ObjectId, path::TrustedKey, rules, x509};
 
 /// Reads a certificate, and every reason why it cannot be an anchor, whatever the time is.
 ///
@@ -64,9 +64,9 @@ fn unusable(der: &[u8]) -> Option<Rejection> {
 }
 
 fn judged(der: &CertificateDer<'_>) -> Result<(), String> {
-    let fields = x509::Certificate::read(der)?;
+    let fields = x509::Certificate::read(der).map_err(|what| what.to_string())?;
     rules::check_ca(&fields).map_err(|reason| reason.to_string())?;
-    TrustedKey::read(der)?;
+    TrustedKey::read(der).map_err(|what| what.to_string())?;
     Ok(())
 }
 
@@ -147,6 +147,17 @@ fn key_identifier(facts: &Facts) -> Option<Rejection> {
 }
 
 fn key(facts: &Facts) -> Option<Rejection> {
+    if facts.key.unsupported_exponent {
+        return Some(Rejection::invalid(
+            format!(
+                "The certificate's key is {}; the verifier takes odd exponents of at most 65537, \
+                 because checking a signature takes longer with larger ones.",
+                facts.key_algorithm()
+            ),
+            "Make a CA whose key has the usual exponent, 65537 (`openssl genpkey -algorithm RSA` \
+             does), and issue the client certificates from it.",
+        ));
+    }
     (!facts.key.supported).then(|| {
         Rejection::invalid(
             format!(
@@ -219,7 +230,7 @@ fn repeated(extensions: &[X509Extension<'_>]) -> Option<Rejection> {
     Some(Rejection::invalid(
         format!(
             "The certificate has the extension {} more than once.",
-            oid_name(&again.oid)
+            id(again)
         ),
         "Reissue the CA certificate with it once.",
     ))
@@ -237,6 +248,11 @@ fn standard(extension: &X509Extension<'_>) -> Option<u8> {
     }
 }
 
+/// The extension by name and number.
+fn id(extension: &X509Extension<'_>) -> ObjectId {
+    ObjectId::new(extension.oid.as_bytes())
+}
+
 /// Those that are read for judging: key identifiers, key usage, basic constraints, extended key
 /// usage. Name constraints are looked at more closely.
 fn malformed(extension: &X509Extension<'_>) -> Option<Rejection> {
@@ -249,7 +265,7 @@ fn malformed(extension: &X509Extension<'_>) -> Option<Rejection> {
         Rejection::invalid(
             format!(
                 "The certificate's extension {} is malformed.",
-                oid_name(&extension.oid)
+                id(extension)
             ),
             "Reissue the CA certificate.",
         )
@@ -266,12 +282,24 @@ fn unprocessed(extension: &X509Extension<'_>) -> Option<Rejection> {
             format!(
                 "The certificate's extension {} is critical; the verifier does not process it and \
                  so may not ignore it.",
-                oid_name(&extension.oid)
+                id(extension)
             ),
             "Reissue the CA certificate without it or not critical, or upload another CA of the \
              chain.",
         )
     })
+}
+
+/// What an upload is refused for although judging could work with it: it would refuse client
+/// certificates that the CA means to permit. An anchor of an older version that has it goes on as
+/// it was, so that an upgrade locks nobody out.
+pub(super) fn refused_at_upload(der: &[u8]) -> Option<Rejection> {
+    let (certificate, _) = Facts::parse(der).ok()?;
+    let mut constraints = certificate
+        .extensions()
+        .iter()
+        .filter(|extension| standard(extension) == Some(30));
+    constraints.find_map(|extension| constraints::unprocessed(extension.value))
 }
 
 fn name_constraints(extension: &X509Extension<'_>) -> Option<Rejection> {

@@ -12,9 +12,9 @@ use x509_parser::{
 
 use super::{
     algorithm::{self, Algorithm},
-    name,
     rejection::Rejection,
 };
+use crate::name;
 
 /// What a certificate says, for people and for judging.
 #[derive(Clone, PartialEq, Eq)]

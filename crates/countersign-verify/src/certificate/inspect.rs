@@ -19,6 +19,7 @@ pub struct Inspection {
 pub fn inspect(pem: &str, now: UnixSeconds) -> Inspection {
     match pem::first_certificate(pem).and_then(|der| anchor_rules::examine(&der)) {
         Ok((facts, mut reasons)) => {
+            reasons.extend(anchor_rules::refused_at_upload(facts.der()));
             reasons.extend(expiry(facts.not_after(), now));
             Inspection {
                 facts: Some(facts),

@@ -12,13 +12,12 @@ mod anchor_rules;
 mod constraints;
 mod facts;
 mod inspect;
-mod name;
 mod pem;
 mod private_key;
 mod rejection;
 mod summary;
 
-pub use anchor::{Anchor, read_upload};
+pub use anchor::{Anchor, read_upload, why_unusable};
 pub use facts::{Facts, Time};
 pub use inspect::{Inspection, inspect};
 pub use pem::MAX_UPLOAD_BYTES;

@@ -3,8 +3,7 @@
 use countersign_types::UnixSeconds;
 use x509_parser::{certificate::X509CertificateParser, nom::Parser as _};
 
-use super::name;
-use crate::{policy::LeafFacts, x509::Certificate};
+use crate::{name, policy::LeafFacts, x509::Certificate};
 
 /// What a leaf says. A leaf that cannot be read says nothing: everything is empty then.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -23,7 +23,8 @@ impl std::fmt::Display for Hint<'_> {
     }
 }
 
-/// Why a policy gave no answer. It becomes `authentication_temporarily_unavailable`.
+/// Why a policy gave no answer. It becomes `authentication_temporarily_unavailable`, but for too
+/// many names, which no other attempt will have less of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluationError {
@@ -39,7 +40,7 @@ pub enum EvaluationError {
     /// More subject alternative names than a policy may look at.
     #[error("the leaf has too many subject alternative names")]
     TooManyNames,
-    /// More work than one evaluation may be. The bound checked at saving rules this out.
+    /// More work than was left for it.
     #[error("the policy took more work than it may")]
     BudgetExceeded,
     /// A value of another type than was checked. The check at saving rules this out.

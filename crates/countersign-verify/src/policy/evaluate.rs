@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{
     error::EvaluationError,
     facts::{LeafFacts, Name, NameType, Text},
-    limits::{CONTAINS_BYTE, ELEMENT, JOIN, MAX_COST, MAX_NESTED_COMPREHENSIONS, TERM},
+    limits::{CONTAINS_BYTE, ELEMENT, JOIN, MAX_NESTED_COMPREHENSIONS, TERM},
     program::{Arithmetic, Comprehension, Expr, Macro, NameField, Order, TextTest},
 };
 
@@ -41,56 +41,59 @@ enum Value<'v> {
     List(Vec<Value<'v>>),
 }
 
-type Outcome<T> = Result<T, Halt>;
+type Evaluated<T> = Result<T, Halt>;
 
-/// Evaluates and tells how much work it was, in units.
-pub(super) fn run(program: &Expr, facts: &LeafFacts) -> (Outcome<bool>, u64) {
+/// Evaluates with so many units of work at most, and tells how many it took.
+pub(super) fn run(program: &Expr, facts: &LeafFacts, most: u64) -> (Evaluated<bool>, u64) {
     let mut evaluator = Evaluator {
         facts,
         variables: [const { None }; MAX_NESTED_COMPREHENSIONS],
+        most,
         spent: 0,
     };
-    let outcome = evaluator.bool(program);
-    (outcome, evaluator.spent)
+    let value = evaluator.bool(program);
+    (value, evaluator.spent)
 }
 
 struct Evaluator<'v> {
     facts: &'v LeafFacts,
     variables: [Option<Value<'v>>; MAX_NESTED_COMPREHENSIONS],
+    /// The most that may be spent.
+    most: u64,
     spent: u64,
 }
 
 impl<'v> Evaluator<'v> {
-    fn charge(&mut self, units: u64) -> Outcome<()> {
+    fn charge(&mut self, units: u64) -> Evaluated<()> {
         self.spent = self.spent.saturating_add(units);
-        if self.spent > MAX_COST {
+        if self.spent > self.most {
             return Err(Halt::Error(EvaluationError::BudgetExceeded));
         }
         Ok(())
     }
 
-    fn bool(&mut self, expr: &'v Expr) -> Outcome<bool> {
+    fn bool(&mut self, expr: &'v Expr) -> Evaluated<bool> {
         match self.value(expr)? {
             Value::Bool(value) => Ok(value),
             _ => Err(MISTYPED),
         }
     }
 
-    fn int(&mut self, expr: &'v Expr) -> Outcome<i64> {
+    fn int(&mut self, expr: &'v Expr) -> Evaluated<i64> {
         match self.value(expr)? {
             Value::Int(value) => Ok(value),
             _ => Err(MISTYPED),
         }
     }
 
-    fn text(&mut self, expr: &'v Expr) -> Outcome<Cow<'v, str>> {
+    fn text(&mut self, expr: &'v Expr) -> Evaluated<Cow<'v, str>> {
         match self.value(expr)? {
             Value::Text(value) => Ok(value),
             _ => Err(MISTYPED),
         }
     }
 
-    fn value(&mut self, expr: &'v Expr) -> Outcome<Value<'v>> {
+    fn value(&mut self, expr: &'v Expr) -> Evaluated<Value<'v>> {
         self.charge(TERM)?;
         Ok(match expr {
             Expr::Bool(value) => Value::Bool(*value),
@@ -139,7 +142,7 @@ impl<'v> Evaluator<'v> {
         })
     }
 
-    fn variable(&mut self, slot: usize) -> Outcome<Value<'v>> {
+    fn variable(&mut self, slot: usize) -> Evaluated<Value<'v>> {
         let value = self
             .variables
             .get(slot)
@@ -152,7 +155,7 @@ impl<'v> Evaluator<'v> {
         Ok(value)
     }
 
-    fn name_field(&mut self, field: NameField, name: &'v Expr) -> Outcome<Value<'v>> {
+    fn name_field(&mut self, field: NameField, name: &'v Expr) -> Evaluated<Value<'v>> {
         let Value::Name(name) = self.value(name)? else {
             return Err(MISTYPED);
         };
@@ -163,12 +166,12 @@ impl<'v> Evaluator<'v> {
         }
     }
 
-    fn list(&mut self, items: &'v [Expr]) -> Outcome<Vec<Value<'v>>> {
+    fn list(&mut self, items: &'v [Expr]) -> Evaluated<Vec<Value<'v>>> {
         self.charge(ELEMENT.saturating_mul(items.len() as u64))?;
         items.iter().map(|item| self.value(item)).collect()
     }
 
-    fn index(&mut self, [list, index]: &'v [Expr; 2]) -> Outcome<Value<'v>> {
+    fn index(&mut self, [list, index]: &'v [Expr; 2]) -> Evaluated<Value<'v>> {
         let list = self.value(list)?;
         let index = usize::try_from(self.int(index)?).ok();
         let element = match list {
@@ -179,7 +182,7 @@ impl<'v> Evaluator<'v> {
         element.ok_or(Halt::Error(EvaluationError::IndexOutOfRange))
     }
 
-    fn arithmetic(&mut self, operator: Arithmetic, [left, right]: &'v [Expr; 2]) -> Outcome<i64> {
+    fn arithmetic(&mut self, operator: Arithmetic, [left, right]: &'v [Expr; 2]) -> Evaluated<i64> {
         let (left, right) = (self.int(left)?, self.int(right)?);
         if right == 0 && matches!(operator, Arithmetic::Divide | Arithmetic::Remainder) {
             return Err(Halt::Error(EvaluationError::DivisionByZero));
@@ -193,25 +196,25 @@ impl<'v> Evaluator<'v> {
         })
     }
 
-    fn join(&mut self, [left, right]: &'v [Expr; 2]) -> Outcome<Value<'v>> {
+    fn join(&mut self, [left, right]: &'v [Expr; 2]) -> Evaluated<Value<'v>> {
         let (left, right) = (self.text(left)?, self.text(right)?);
         self.charge(JOIN.saturating_add((left.len() + right.len()) as u64))?;
         Ok(Value::Text(left + right))
     }
 
-    fn equal(&mut self, [left, right]: &'v [Expr; 2]) -> Outcome<bool> {
+    fn equal(&mut self, [left, right]: &'v [Expr; 2]) -> Evaluated<bool> {
         let (left, right) = (self.value(left)?, self.value(right)?);
         self.same(&left, &right)
     }
 
-    fn same(&mut self, left: &Value<'v>, right: &Value<'v>) -> Outcome<bool> {
+    fn same(&mut self, left: &Value<'v>, right: &Value<'v>) -> Evaluated<bool> {
         if let (Value::Text(left), Value::Text(right)) = (left, right) {
             self.charge(left.len().min(right.len()) as u64)?;
         }
         Ok(left == right)
     }
 
-    fn order(&mut self, order: Order, [left, right]: &'v [Expr; 2]) -> Outcome<bool> {
+    fn order(&mut self, order: Order, [left, right]: &'v [Expr; 2]) -> Evaluated<bool> {
         let ordering = match (self.value(left)?, self.value(right)?) {
             (Value::Int(left), Value::Int(right)) => left.cmp(&right),
             (Value::Text(left), Value::Text(right)) => {
@@ -230,7 +233,7 @@ impl<'v> Evaluator<'v> {
 
     /// `in`. A list that is written out is looked at in place; every element of it is evaluated,
     /// because an error in one is an error of the list.
-    fn contained(&mut self, [needle, list]: &'v [Expr; 2]) -> Outcome<bool> {
+    fn contained(&mut self, [needle, list]: &'v [Expr; 2]) -> Evaluated<bool> {
         let needle = self.value(needle)?;
         let mut found = false;
         if let Expr::List(items) = list {
@@ -256,8 +259,8 @@ impl<'v> Evaluator<'v> {
         &mut self,
         decisive: bool,
         operands: impl Iterator<Item = T>,
-        test: impl Fn(&mut Self, T) -> Outcome<bool>,
-    ) -> Outcome<bool> {
+        test: impl Fn(&mut Self, T) -> Evaluated<bool>,
+    ) -> Evaluated<bool> {
         let mut halted = None;
         for operand in operands {
             match test(self, operand) {
@@ -272,7 +275,7 @@ impl<'v> Evaluator<'v> {
         halted.map_or(Ok(!decisive), Err)
     }
 
-    fn size(&mut self, value: &'v Expr) -> Outcome<Value<'v>> {
+    fn size(&mut self, value: &'v Expr) -> Evaluated<Value<'v>> {
         let size = match self.value(value)? {
             Value::Names(names) => names.len(),
             Value::List(items) => items.len(),
@@ -285,7 +288,7 @@ impl<'v> Evaluator<'v> {
         Ok(Value::Int(checked(i64::try_from(size).ok())?))
     }
 
-    fn text_test(&mut self, test: TextTest, [text, part]: &'v [Expr; 2]) -> Outcome<bool> {
+    fn text_test(&mut self, test: TextTest, [text, part]: &'v [Expr; 2]) -> Evaluated<bool> {
         let (text, part) = (self.text(text)?, self.text(part)?);
         let (text_length, part_length) = (text.len() as u64, part.len() as u64);
         self.charge(match test {
@@ -299,7 +302,7 @@ impl<'v> Evaluator<'v> {
         })
     }
 
-    fn comprehension(&mut self, comprehension: &'v Comprehension) -> Outcome<Value<'v>> {
+    fn comprehension(&mut self, comprehension: &'v Comprehension) -> Evaluated<Value<'v>> {
         match self.value(&comprehension.list)? {
             Value::Names(names) => self.over(comprehension, names.iter().map(Value::Name)),
             Value::List(items) => self.over(comprehension, items.into_iter()),
@@ -313,7 +316,7 @@ impl<'v> Evaluator<'v> {
             what, slot, body, ..
         }: &'v Comprehension,
         items: impl Iterator<Item = Value<'v>>,
-    ) -> Outcome<Value<'v>> {
+    ) -> Evaluated<Value<'v>> {
         let test = |this: &mut Self, item: Value<'v>| {
             this.charge(ELEMENT)?;
             if let Some(variable) = this.variables.get_mut(*slot) {
@@ -345,14 +348,14 @@ impl<'v> Evaluator<'v> {
     }
 }
 
-fn readable(text: &Text) -> Outcome<Value<'_>> {
+fn readable(text: &Text) -> Evaluated<Value<'_>> {
     match text {
         Text::Plain(text) => Ok(Value::Text(Cow::Borrowed(text))),
         Text::Repeated | Text::Unreadable => Err(Halt::Unusable),
     }
 }
 
-fn checked<T>(result: Option<T>) -> Outcome<T> {
+fn checked<T>(result: Option<T>) -> Evaluated<T> {
     result.ok_or(Halt::Error(EvaluationError::Overflow))
 }
 

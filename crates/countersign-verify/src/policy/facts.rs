@@ -212,6 +212,11 @@ impl LeafFacts {
         }
     }
 
+    /// Whether there are more names than a policy may see.
+    pub(super) const fn has_too_many_names(&self) -> bool {
+        self.too_many_names
+    }
+
     /// The attribute's text; none when it is absent.
     pub(super) fn attribute(&self, attribute: Attribute) -> Option<&Text> {
         self.attributes.get(attribute as usize)?.as_ref()

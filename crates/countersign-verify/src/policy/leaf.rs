@@ -12,12 +12,14 @@ use x509_parser::{
 };
 
 use super::facts::{Attribute, LeafFacts, NameType, Text};
+use crate::der::{self, Reader};
 
 /// The leaf cannot be read, so no policy can be asked about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnreadableLeaf(&'static str);
 
+const SUBJECT: UnreadableLeaf = UnreadableLeaf("the subject cannot be parsed");
 const NAMES: UnreadableLeaf =
     UnreadableLeaf("the subject alternative names cannot be parsed, or come twice");
 
@@ -38,19 +40,48 @@ impl LeafFacts {
     }
 
     fn from_certificate(leaf: &X509Certificate<'_>) -> Result<Self, UnreadableLeaf> {
-        let mut facts = Self::default();
-        // Every occurrence counts, be it in an RDN of its own or in a multi-valued one.
-        for entry in leaf.subject().iter_attributes() {
-            if let Some(attribute) = attribute(entry.attr_type().as_bytes()) {
-                facts.add_attribute(attribute, text(entry.attr_value()));
-            }
-        }
         let names = leaf.get_extension_unique(&OID_X509_EXT_SUBJECT_ALT_NAME);
-        if let Some(extension) = names.map_err(|_| NAMES)? {
-            add_names(&mut facts, extension.value)?;
+        let names = names.map_err(|_| NAMES)?.map(|extension| extension.value);
+        let subject = der::only(leaf.subject().as_raw(), der::SEQUENCE).ok_or(SUBJECT)?;
+        Self::from_fields(subject, names)
+    }
+
+    /// Reads the facts out of a leaf's subject (the contents of the name) and its subject
+    /// alternative names (the value of the extension).
+    pub(crate) fn from_fields(
+        subject: &[u8],
+        alternative_names: Option<&[u8]>,
+    ) -> Result<Self, UnreadableLeaf> {
+        let mut facts = Self::default();
+        add_attributes(&mut facts, subject).ok_or(SUBJECT)?;
+        if let Some(value) = alternative_names {
+            add_names(&mut facts, value)?;
         }
         Ok(facts)
     }
+}
+
+/// Adds every attribute of the subject. Every occurrence counts, be it in an RDN of its own or in
+/// a multi-valued one.
+fn add_attributes(facts: &mut LeafFacts, subject: &[u8]) -> Option<()> {
+    let mut sets = Reader::new(subject);
+    while !sets.at_end() {
+        let mut entries = Reader::new(sets.take(der::SET)?);
+        while !entries.at_end() {
+            let mut entry = Reader::new(entries.take(der::SEQUENCE)?);
+            let oid = entry.take(der::OBJECT_IDENTIFIER)?;
+            let (tag, value) = entry.any()?;
+            if let Some(attribute) = attribute(oid) {
+                // One that occurs again is not read: a subject of thousands would take long.
+                let text = match facts.attribute(attribute) {
+                    Some(_) => Text::Repeated,
+                    None => text(tag, value),
+                };
+                facts.add_attribute(attribute, text);
+            }
+        }
+    }
+    Some(())
 }
 
 /// The attribute with the object identifier whose DER content this is (RFC 5280 appendix A.1).
@@ -80,6 +111,15 @@ fn add_names(facts: &mut LeafFacts, extension: &[u8]) -> Result<(), UnreadableLe
     }
     let mut rest = list.data;
     while !rest.is_empty() {
+        // No policy can see the names of a leaf with too many, so no more of them are decoded, but
+        // there must still be names to the last byte.
+        if facts.has_too_many_names() {
+            let mut names = Reader::new(rest);
+            while !names.at_end() {
+                names.any().ok_or(NAMES)?;
+            }
+            return Ok(());
+        }
         let (after, name) = Any::from_der(rest).map_err(|_| NAMES)?;
         rest = after;
         // `otherName`, `x400Address`, `directoryName` and `ediPartyName` are constructed; the tag
@@ -145,40 +185,41 @@ fn address(octets: &[u8]) -> Text {
 
 /// The value of an `otherName`: `[0] EXPLICIT ANY`, of which only the string types are read.
 fn other_name(value: &[u8]) -> Text {
-    let Ok(([], wrapper)) = Any::from_der(value) else {
+    let only = |bytes| {
+        let mut reader = Reader::new(bytes);
+        reader.any().filter(|_| reader.at_end())
+    };
+    let Some((0x80 | 0xa0, wrapped)) = only(value) else {
         return Text::Unreadable;
     };
-    if wrapper.class() != Class::ContextSpecific || wrapper.tag() != Tag(0) {
-        return Text::Unreadable;
-    }
-    match Any::from_der(wrapper.data) {
-        Ok(([], inner)) => text(&inner),
-        _ => Text::Unreadable,
-    }
+    only(wrapped).map_or(Text::Unreadable, |(tag, value)| text(tag, value))
 }
 
-/// A string of any of the ASN.1 types that names are made of.
-fn text(value: &Any<'_>) -> Text {
-    if value.class() != Class::Universal || value.header.is_constructed() {
-        return Text::Unreadable;
-    }
-    let decoded = match value.tag() {
-        Tag::Utf8String => std::str::from_utf8(value.data).ok().map(str::to_owned),
+/// A string of any of the ASN.1 types that names are made of, each in its universal, primitive
+/// form.
+fn text(tag: u8, data: &[u8]) -> Text {
+    let utf8 = || std::str::from_utf8(data).ok().map(str::to_owned);
+    let decoded = match tag {
+        UTF8_STRING => utf8(),
         // Teletex switches alphabets by escape sequences and nobody agrees on them: ASCII only.
-        Tag::PrintableString
-        | Tag::NumericString
-        | Tag::Ia5String
-        | Tag::VisibleString
-        | Tag::TeletexString => std::str::from_utf8(value.data)
-            .ok()
-            .filter(|text| text.is_ascii())
-            .map(str::to_owned),
-        Tag::BmpString => two_byte(value.data),
-        Tag::UniversalString => four_byte(value.data),
+        PRINTABLE_STRING | NUMERIC_STRING | IA5_STRING | VISIBLE_STRING | TELETEX_STRING => {
+            utf8().filter(|text| text.is_ascii())
+        }
+        BMP_STRING => two_byte(data),
+        UNIVERSAL_STRING => four_byte(data),
         _ => None,
     };
     decoded.map_or(Text::Unreadable, |text| Text::plain(&text))
 }
+
+const UTF8_STRING: u8 = 0x0c;
+const NUMERIC_STRING: u8 = 0x12;
+const PRINTABLE_STRING: u8 = 0x13;
+const TELETEX_STRING: u8 = 0x14;
+const IA5_STRING: u8 = 0x16;
+const VISIBLE_STRING: u8 = 0x1a;
+const UNIVERSAL_STRING: u8 = 0x1c;
+const BMP_STRING: u8 = 0x1e;
 
 /// A `BMPString`: UCS-2, big-endian, which has no surrogates.
 fn two_byte(data: &[u8]) -> Option<String> {

@@ -41,6 +41,11 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Placed<'_>>, Refusal> {
     }
 }
 
+/// White space of the language.
+pub(super) const fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0c')
+}
+
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -62,7 +67,7 @@ impl<'a> Lexer<'a> {
     /// White space and comments, which run from `//` to the end of the line.
     fn skip_blank(&mut self) {
         loop {
-            self.take_while(|c| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0c'));
+            self.take_while(is_blank);
             if !self.rest().starts_with("//") {
                 return;
             }

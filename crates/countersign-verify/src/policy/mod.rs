@@ -63,7 +63,16 @@ impl Policy {
     /// When the policy has no answer for this leaf: an index outside a list, an overflow, a
     /// division by zero, too many subject alternative names.
     pub fn evaluate(&self, facts: &LeafFacts) -> Result<bool, EvaluationError> {
-        match evaluate::run(&self.program, facts).0 {
+        self.evaluate_within(facts, limits::MAX_COST)
+    }
+
+    /// The same with so many units to spend, if that is less than any policy may.
+    ///
+    /// # Errors
+    /// As [`Policy::evaluate`], and when the units do not suffice for this leaf.
+    pub fn evaluate_within(&self, facts: &LeafFacts, units: u64) -> Result<bool, EvaluationError> {
+        let units = units.min(limits::MAX_COST);
+        match evaluate::run(&self.program, facts, units).0 {
             Ok(answer) => Ok(answer),
             Err(Halt::Unusable) => Ok(false),
             Err(Halt::Error(error)) => Err(error),
@@ -85,6 +94,16 @@ fn compile(text: &str) -> Result<Policy, Refusal> {
             limits::MAX_POLICY_BYTES
         );
         return Err(Refusal::new(0, message));
+    }
+    // No text of a certificate that has one can match (`facts::Text`), a person does not see it,
+    // and one of the databases cannot store U+0000. White space is the lexer's.
+    let stray = |(_, c): &(usize, char)| c.is_control() && !lexer::is_blank(*c);
+    if let Some((at, c)) = text.char_indices().find(stray) {
+        let message = format!(
+            "the policy contains the control character U+{:04X}",
+            u32::from(c)
+        );
+        return Err(Refusal::new(at, message).suggest("remove it"));
     }
     if text.trim().is_empty() {
         return Err(Refusal::new(0, "the policy is empty").suggest("send `null` to have no policy"));

@@ -4,7 +4,7 @@ use countersign_testca::{
     General, Key, KeyKind, NOT_AFTER, NOT_BEFORE, Signature, Usage, oid, root,
 };
 use countersign_types::error::ErrorCode;
-use countersign_verify::certificate::{Anchor, inspect, read_upload};
+use countersign_verify::certificate::{Anchor, inspect, read_upload, why_unusable};
 
 use crate::{DAY, NOW, NOW_EXACT, mint, refuse};
 
@@ -28,12 +28,16 @@ fn anchors_of_every_sort_are_accepted() {
             "an intermediate without AKI",
             ca.intermediate("Issuing").no_aki(),
         ),
+        (
+            "a small exponent",
+            root().with_key(&Key::forged_rsa(2048, &[3])),
+        ),
         ("a path length", root().path_len(0)),
         ("no key usage", root().no_key_usage()),
         ("for clients", root().eku(&[oid::CLIENT_AUTH])),
         ("DNS names", root().permit(General::dns("example.com"))),
         ("URIs", root().exclude(General::uri("example.com"))),
-        ("mail", root().permit(General::email("example.com"))),
+        ("mail", root().exclude(General::email("example.com"))),
         (
             "an unknown extension",
             root().extension(&[1, 3, 6, 1, 4, 1, 99_999, 2], false, &[5, 0]),
@@ -112,4 +116,20 @@ fn inspection_tells_everything() {
     let invalid = "mtls_certificate_invalid";
     assert_eq!(codes, [invalid, invalid, invalid, "expired_certificate"]);
     assert!(!format!("{facts:?}").contains("ski"));
+}
+
+/// What an upload is refused for now, and an anchor that was uploaded before goes on with.
+#[test]
+fn what_only_an_upload_is_refused_for_still_reads_for_a_gateway() {
+    let pem = mint(root("Example Root").permit(General::email("example.com")));
+    assert_eq!(refuse(&pem).code, ErrorCode::MtlsCertificateInvalid);
+    assert!(Anchor::from_pem(&pem).is_ok());
+    assert_eq!(why_unusable(&pem), None);
+}
+
+/// What an older version may have let in and no gateway can judge by any more.
+#[test]
+fn a_large_exponent_makes_an_anchor_unusable() {
+    let pem = mint(root("Example Root").with_key(&Key::forged_rsa(2048, &[1, 0, 0, 0, 1])));
+    assert_eq!(why_unusable(&pem), Some(refuse(&pem)));
 }

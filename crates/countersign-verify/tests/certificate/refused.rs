@@ -1,7 +1,7 @@
 //! Certificates that can be no anchor, one defect each.
 
 use countersign_testca::{
-    General, KeyKind, NOT_AFTER, NOT_BEFORE, Name, Signature, Template, Usage, der, oid,
+    General, Key, KeyKind, NOT_AFTER, NOT_BEFORE, Name, Signature, Template, Usage, der, oid,
 };
 
 use crate::{DAY, NOW_EXACT, check, mint};
@@ -16,6 +16,8 @@ fn what_is_no_ca_or_too_weak() {
     let leaf = ca.leaf("billing").attribute(oid::ORGANIZATION, "A, Inc.");
     let tricks = ca.leaf("x`\n\u{202e}, CN=Example Root");
     let weak_rsa = root().key(KeyKind::Rsa2048).signature(Signature::Sha1);
+    let rsa =
+        |bits: usize, exponent: &[u8]| mint(root().with_key(&Key::forged_rsa(bits, exponent)));
     check(
         "no_ca_or_too_weak",
         [
@@ -31,6 +33,15 @@ fn what_is_no_ca_or_too_weak() {
             ("no key identifier", mint(root().no_ski())),
             ("an empty key identifier", mint(root().ski(&[]))),
             ("RSA of 1024 bits", mint(root().key(KeyKind::Rsa1024))),
+            ("RSA of 1536 bits", rsa(1536, &[1, 0, 1])),
+            ("RSA of 8200 bits", rsa(8200, &[1, 0, 1])),
+            ("an exponent of 1", rsa(2048, &[1])),
+            ("an even exponent", rsa(2048, &[1, 0, 0])),
+            ("an exponent of 65539", rsa(2048, &[1, 0, 3])),
+            (
+                "an exponent of 33 bits",
+                rsa(8192, &[1, 0xff, 0xff, 0xff, 0xff]),
+            ),
             ("SHA-1 with RSA", mint(weak_rsa)),
             ("SHA-1 with ECDSA", mint(root().signature(Signature::Sha1))),
             ("for servers only", mint(root().eku(&[oid::SERVER_AUTH]))),
@@ -93,6 +104,35 @@ fn what_the_verifier_could_never_satisfy() {
             (
                 "constraints that are none",
                 critical(oid::NAME_CONSTRAINTS, &[5, 0]),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn name_constraints_that_would_refuse_what_they_permit() {
+    check(
+        "name_constraints",
+        [
+            (
+                "permitted mail addresses",
+                mint(root().permit(General::email("example.com"))),
+            ),
+            (
+                "permitted URIs",
+                mint(root().permit(General::uri("example.com"))),
+            ),
+            (
+                "permitted registered ids",
+                mint(root().permit(General::Registered(&[1, 2, 3]))),
+            ),
+            (
+                "a DNS name with a leading dot",
+                mint(root().permit(General::dns(".example.com"))),
+            ),
+            (
+                "an excluded DNS name with a leading dot",
+                mint(root().exclude(General::dns(".`example.com"))),
             ),
         ],
     );

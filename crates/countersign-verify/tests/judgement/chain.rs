@@ -16,6 +16,10 @@ fn a_leaf_reaches_an_anchor_through_what_is_presented_in_any_order() {
     let stray = root("Stray").mint();
     let leaf = lower.leaf("client").mint();
     let trust = organization(&[&ca]);
+    let missing_0 = "certificate_verification_failed: chain_path - 0 issuer_not_presented, \
+                     candidate cert_1 - no_path";
+    let missing_1 = "certificate_verification_failed: chain_path - 1 issuer_not_presented, \
+                     candidate cert_1 - no_path";
     let no_path = "certificate_verification_failed: candidate cert_1 - no_path";
     for (case, chain, expected) in [
         ("in order", vec![&leaf, &lower, &upper], "permit cert_1"),
@@ -35,16 +39,17 @@ fn a_leaf_reaches_an_anchor_through_what_is_presented_in_any_order() {
             vec![&leaf, &lower, &lower, &upper, &upper],
             "permit cert_1",
         ),
-        ("without the upper", vec![&leaf, &lower], no_path),
-        ("without the lower", vec![&leaf, &upper], no_path),
-        ("its own root only", vec![&leaf, &stray], no_path),
+        ("without the upper", vec![&leaf, &lower], missing_1),
+        ("without the lower", vec![&leaf, &upper], missing_0),
+        ("its own root only", vec![&leaf, &stray], missing_0),
     ] {
         check(case, &trust.judge(&present(&chain)), expected);
     }
     check(
         "nothing but the leaf",
         &trust.judge(&present(&[&leaf])),
-        "certificate_verification_failed: candidate cert_1 - other_key",
+        "certificate_verification_failed: chain_path - 0 issuer_not_presented, \
+         candidate cert_1 - other_key",
     );
     check(
         "an intermediate as anchor",
@@ -74,9 +79,14 @@ fn each_defect_of_an_intermediate_closes_the_path_through_it() {
             "certificate_verification_failed: chain_path - 1 {reason}, candidate cert_1 - no_path"
         )
     };
-    let unlinked = "certificate_verification_failed: candidate cert_1 - no_path".to_owned();
+    let unlinked = |at: usize| {
+        format!(
+            "certificate_verification_failed: chain_path - {at} issuer_not_presented, candidate \
+             cert_1 - no_path"
+        )
+    };
     let failed =
-        |reason: &str| format!("certificate_verification_failed: chain_path cert_1 - {reason}");
+        |reason: &str| format!("certificate_verification_failed: chain_path cert_1 {reason}");
     for (case, issuing, expected) in [
         (
             "a second too late",
@@ -125,27 +135,27 @@ fn each_defect_of_an_intermediate_closes_the_path_through_it() {
             issuing().no_aki(),
             skipped("no_authority_key_identifier"),
         ),
-        ("another AKI", issuing().aki(&[1, 2, 3]), unlinked.clone()),
+        ("another AKI", issuing().aki(&[1, 2, 3]), unlinked(1)),
         (
             "no SKI",
             issuing().no_ski(),
             skipped("no_subject_key_identifier"),
         ),
-        ("another SKI", issuing().ski(&[1, 2, 3]), unlinked),
+        ("another SKI", issuing().ski(&[1, 2, 3]), unlinked(0)),
         (
             "a flipped bit",
             issuing().break_signature(),
-            failed("bad_signature"),
+            failed("1 bad_signature"),
         ),
         (
             "signed by another key",
             issuing().signed_with(&other),
-            failed("bad_signature"),
+            failed("1 bad_signature"),
         ),
         (
             "SHA-1 in name",
             issuing().signature(Signature::Sha1),
-            failed("weak_signature"),
+            failed("- weak_signature"),
         ),
     ] {
         let issuing = issuing.mint();
@@ -196,7 +206,7 @@ fn each_defect_of_a_leaf_closes_every_chain_path() {
         )
     };
     let failed =
-        |reason: &str| format!("certificate_verification_failed: chain_path cert_1 - {reason}");
+        |reason: &str| format!("certificate_verification_failed: chain_path cert_1 0 {reason}");
     for (case, leaf, expected) in [
         (
             "expired",
@@ -452,7 +462,7 @@ fn every_way_up_is_tried() {
     check(
         "none",
         &both.judge(&present(&[&leaf, &broken, &constrained])),
-        "certificate_verification_failed: chain_path cert_1 - bad_signature, \
+        "certificate_verification_failed: chain_path cert_1 1 bad_signature, \
          chain_path cert_1 - name_constraints, candidate cert_2 - no_path",
     );
 }
@@ -467,7 +477,7 @@ fn only_the_path_that_the_key_identifiers_tell_of_counts() {
     check(
         "astray",
         &organization(&[&ca]).judge(&present(&[&leaf, &rolled])),
-        "certificate_verification_failed: chain_path cert_1 - bad_signature",
+        "certificate_verification_failed: chain_path cert_1 0 bad_signature",
     );
     let leaf = rolled.leaf("client").mint();
     check(

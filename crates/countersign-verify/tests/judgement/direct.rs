@@ -175,7 +175,8 @@ fn an_anchor_is_a_candidate_by_its_key_identifier_and_its_name() {
     let renamed = root("Renamed").with_key(ca.key()).mint();
     let namesake = root("Root").mint();
     let leaf = present(&[&ca.leaf("client").mint()]);
-    let other_key = "certificate_verification_failed: candidate cert_1 - other_key";
+    let other_key = "certificate_verification_failed: chain_path - 0 issuer_not_presented, \
+                     candidate cert_1 - other_key";
     let other_issuer = "certificate_verification_failed: candidate cert_1 - other_issuer";
     check(
         "same name, other key",

@@ -1,7 +1,7 @@
 //! docs/specification.md, section 2, step 2: a leaf that is missing or cannot be read.
 
-use countersign_testca::{oid, root};
-use countersign_types::certificate::Scope;
+use countersign_testca::{Key, der, oid, root};
+use countersign_types::{certificate::Scope, error::ErrorCode};
 use countersign_verify::{
     judge::{Verdict, judge},
     presented::{Presented, can_be_verified},
@@ -50,6 +50,89 @@ fn a_leaf_must_be_one_certificate_that_names_the_key_that_signed_it() {
     let garbage = |bytes: &[u8]| Presented::new(vec![CertificateDer::from(bytes.to_vec())]);
     for bytes in [&b""[..], b"garbage", &ca.leaf("client").mint().der()[1..]] {
         check("garbage", &trust.judge(&garbage(bytes)), malformed);
+    }
+}
+
+/// Keys that are not supported, and how they are named.
+fn unsupported_keys() -> Vec<(Key, &'static str)> {
+    let rsa = |bits, exponent: &[u8]| Key::forged_rsa(bits, exponent);
+    let curve = |curve: &[u8]| {
+        let identifier = [&[0x06, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1], curve].concat();
+        let algorithm = der::element(0x30, &identifier);
+        Key::unknown(&[algorithm, der::element(3, &[0, 4, 1, 2])].concat())
+    };
+    let other = |id: &[u8]| {
+        let algorithm = der::element(0x30, &der::element(6, id));
+        Key::unknown(&[algorithm, der::element(3, &[0, 4, 1, 2])].concat())
+    };
+    vec![
+        (rsa(1024, &[1, 0, 1]), "RSA 1024 bits"),
+        (rsa(1536, &[1, 0, 1]), "RSA 1536 bits"),
+        (rsa(2047, &[1, 0, 1]), "RSA 2047 bits"),
+        (rsa(8193, &[1, 0, 1]), "RSA 8193 bits"),
+        (rsa(16384, &[1, 0, 1]), "RSA 16384 bits"),
+        (
+            rsa(4096, &[1, 0, 3]),
+            "RSA 4096 bits with the exponent 65539",
+        ),
+        (
+            rsa(8192, &[1, 0, 0, 0, 1]),
+            "RSA 8192 bits with an exponent of 33 bits",
+        ),
+        (
+            curve(&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 1]),
+            "ECDSA on the curve P-192",
+        ),
+        (
+            curve(&[6, 5, 0x2b, 0x81, 4, 0, 0x21]),
+            "ECDSA on the curve P-224",
+        ),
+        (
+            curve(&[6, 5, 0x2b, 0x81, 4, 0, 0x0a]),
+            "ECDSA on the curve secp256k1",
+        ),
+        (
+            curve(&[6, 9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7]),
+            "ECDSA on the curve brainpoolP256r1",
+        ),
+        (
+            curve(&[0x30, 3, 2, 1, 1]),
+            "ECDSA on a curve given by its parameters",
+        ),
+        (other(&[0x2b, 0x65, 0x71]), "ed448"),
+        (other(&[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1]), "id-dsa"),
+        (
+            other(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10]),
+            "rsassa-pss",
+        ),
+    ]
+}
+
+/// Keys that a handshake cannot check, or not cheaply: refused with a word on the key, and never
+/// let through, so that nobody has to prove that they hold it.
+#[test]
+fn a_leaf_whose_key_is_not_supported_is_refused_by_its_kind_and_size() {
+    let ca = root("Root").mint();
+    let issuing = ca.intermediate("Issuing").mint();
+    let trust = organization(&[&ca]);
+    for (key, expected) in unsupported_keys() {
+        let direct = ca.leaf("client").with_key(&key).mint();
+        let below = issuing.leaf("client").with_key(&key).mint();
+        let stranger = root("Other").mint().leaf("client").with_key(&key).mint();
+        for chain in [&[&direct][..], &[&below, &issuing], &[&stranger]] {
+            let presented = present(chain);
+            assert!(!can_be_verified(presented.leaf().unwrap()), "{expected}");
+            let Verdict::Denial(denial) = trust.judge(&presented) else {
+                panic!("{expected}: no denial");
+            };
+            assert_eq!(denial.code(), ErrorCode::CertificateVerificationFailed);
+            let says = format!(
+                "leaf (`CN=client`): the certificate's key ({expected}) is too weak or not \
+                 supported"
+            );
+            let said: Vec<_> = denial.trace().iter().map(ToString::to_string).collect();
+            assert!(said.contains(&says), "{said:?}");
+        }
     }
 }
 

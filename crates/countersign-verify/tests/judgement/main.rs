@@ -10,6 +10,7 @@
 mod budget;
 mod chain;
 mod direct;
+mod explained;
 mod leaf;
 mod permit;
 mod policy;

@@ -63,3 +63,41 @@ fn its_cost_does_not_depend_on_how_many_anchors_there_are() {
     assert_eq!(permit.anchor().as_str(), "cert_50");
     assert_eq!(permit.signature_checks(), 1);
 }
+
+#[test]
+fn it_gives_the_verified_path_and_nothing_else_that_was_presented() {
+    let ca = root("Root").mint();
+    let upper = ca.intermediate("Upper").mint();
+    let lower = upper.intermediate("Lower").mint();
+    let leaf = lower.leaf("client").mint();
+    let stray = root("Stray").mint();
+    let expired = ca.intermediate("Upper").valid(0, 1).mint();
+    let direct = ca.leaf("client").mint();
+    let path = |chain: &[&Minted]| -> Vec<Vec<u8>> {
+        let presented = present(chain);
+        let Verdict::Permit(permit) = organization(&[&ca]).judge(&presented) else {
+            panic!("no permit");
+        };
+        let path = permit.intermediates(&presented);
+        path.map(|der| der.to_vec()).collect()
+    };
+    let ders = |minted: &[&Minted]| -> Vec<Vec<u8>> {
+        minted.iter().map(|one| one.der().to_vec()).collect()
+    };
+    for (case, chain, expected) in [
+        ("direct", vec![&direct], vec![]),
+        ("direct, with others", vec![&direct, &stray, &upper], vec![]),
+        (
+            "in order",
+            vec![&leaf, &lower, &upper],
+            vec![&lower, &upper],
+        ),
+        (
+            "out of order, with others",
+            vec![&leaf, &stray, &expired, &upper, &stray, &lower, &ca],
+            vec![&lower, &upper],
+        ),
+    ] {
+        assert_eq!(path(&chain), ders(&expected), "{case}");
+    }
+}

@@ -43,7 +43,7 @@ fn an_anchor_counts_where_it_is_active_and_nowhere_else() {
     check(
         "another project",
         &trust.judge_for("proj_theirs", &leaf),
-        "certificate_verification_failed: candidate cert_theirs@proj_theirs - other_key",
+        "certificate_verification_failed: chain_path - 0 issuer_not_presented, candidate cert_theirs@proj_theirs - other_key",
     );
     check("an admin key", &trust.judge(&leaf), "no anchor applies");
 }
@@ -76,7 +76,7 @@ fn the_organizations_anchors_apply_to_every_project() {
     check(
         "not at the organization",
         &trust.judge(&narrow_leaf),
-        "certificate_verification_failed: candidate cert_1 - other_key",
+        "certificate_verification_failed: chain_path - 0 issuer_not_presented, candidate cert_1 - other_key",
     );
     check(
         "no leaf",

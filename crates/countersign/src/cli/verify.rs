@@ -238,7 +238,7 @@ impl Trust {
             text += &format!(
                 "  {}{}\n    fix: {}\n",
                 anchor.map_or_else(String::new, |anchor| format!("{}: ", printable(&anchor))),
-                printable(&finding.reason.to_string()),
+                printable(&finding.to_string()),
                 finding.reason.fix()
             );
         }

@@ -149,7 +149,7 @@ fn the_cost_checked_at_saving_is_never_exceeded() {
     for policy in policies {
         let compiled = Policy::compile(policy).unwrap_or_else(|error| panic!("{policy}: {error}"));
         for facts in [crowded(), facts(), LeafFacts::default()] {
-            let (_, spent) = run(&compiled.program, &facts);
+            let (_, spent) = run(&compiled.program, &facts, MAX_COST);
             assert!(
                 spent <= compiled.cost() && compiled.cost() <= MAX_COST,
                 "{policy}: {spent} of {}",
@@ -186,7 +186,7 @@ fn an_unchecked_program_stops_at_the_budget() {
     }
     // Neither `||` nor `&&` may hide that the budget is gone.
     let program = Expr::Logic(true, vec![body, Expr::Bool(true)].into());
-    let (outcome, spent) = run(&program, &crowded());
+    let (outcome, spent) = run(&program, &crowded(), MAX_COST);
     assert_eq!(outcome, Err(Halt::Error(EvaluationError::BudgetExceeded)));
     assert!(spent < MAX_COST + 1000);
 }
@@ -201,7 +201,7 @@ fn an_ill_typed_program_is_an_error_and_no_panic() {
         Expr::Variable(9),
     ] {
         assert_eq!(
-            run(&program, &facts()).0,
+            run(&program, &facts(), MAX_COST).0,
             Err(Halt::Error(EvaluationError::Mistyped))
         );
     }
@@ -264,7 +264,7 @@ proptest! {
     fn no_text_panics_and_errors_point_into_it(text in prop_oneof![any::<String>(), words()]) {
         match compile(&text) {
             Ok(policy) => {
-                let (outcome, spent) = run(&policy.program, &crowded());
+                let (outcome, spent) = run(&policy.program, &crowded(), MAX_COST);
                 prop_assert!(spent <= policy.cost);
                 prop_assert!(!matches!(outcome, Err(Halt::Error(EvaluationError::Mistyped | EvaluationError::BudgetExceeded))));
             }

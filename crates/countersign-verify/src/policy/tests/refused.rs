@@ -104,3 +104,24 @@ fn refused_policies_say_where_and_what() {
     }
     insta::assert_snapshot!(report);
 }
+
+/// Apart from the others, because nobody can see these in a snapshot.
+#[test]
+fn control_characters_are_refused_wherever_they_stand() {
+    for (policy, line, column, name) in [
+        ("subject.organization == \"a\0\"", 1, 27, "U+0000"),
+        ("\0", 1, 1, "U+0000"),
+        ("true // a\u{7} bell\n && false", 1, 10, "U+0007"),
+        ("true\n\u{85} && false", 2, 1, "U+0085"),
+        ("true\n && \u{7f}false", 2, 5, "U+007F"),
+        ("subject.organization == \"\u{1b}[2J\"", 1, 26, "U+001B"),
+    ] {
+        let error = Policy::compile(policy).expect_err(policy);
+        assert_eq!((error.line, error.column), (line, column), "{error}");
+        assert!(error.message.contains(name), "{error}");
+    }
+    // White space is none of them, and an escape is no control character in the text.
+    for policy in ["\ttrue\r\n\x0c", "subject.organization != \"\\u0000\""] {
+        assert!(Policy::compile(policy).is_ok(), "{policy}");
+    }
+}
