@@ -33,8 +33,8 @@ impl Denial {
         self.code
     }
 
-    /// What was tried, in order: every active anchor stands in it with the reason why it did not
-    /// let the leaf through. For the operator only.
+    /// What was tried, in order. Every active anchor is in it, with the reason why it did not let
+    /// the leaf through. For the operator only.
     #[must_use]
     pub fn trace(&self) -> &[Finding] {
         &self.trace

@@ -41,7 +41,7 @@ pub(crate) enum PublicKey<'a> {
     ExplicitCurve,
     /// Another algorithm, by the contents of its object identifier.
     OtherAlgorithm(&'a [u8]),
-    /// What stands where a key should.
+    /// Bytes that are not a key.
     Malformed,
 }
 

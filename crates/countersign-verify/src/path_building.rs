@@ -16,7 +16,7 @@ use crate::{
     x509::Certificate,
 };
 
-/// A presented intermediate that may stand on a path.
+/// A presented intermediate that may be on a path.
 pub(crate) struct Intermediate<'a> {
     /// Its position in what was presented, the leaf being 0.
     pub(crate) position: usize,
@@ -37,7 +37,7 @@ pub(crate) struct Found<'t> {
     pub(crate) paths: Vec<PossiblePath<'t>>,
     /// Anchors that a path led to, but that allow no path so long, by their precedence.
     pub(crate) closed_anchors: BTreeMap<(Precedence, usize), Candidate<'t>>,
-    /// Presented certificates of which the same is true, by their position.
+    /// Intermediates of which the same is true, by their index.
     pub(crate) closed_intermediates: BTreeSet<usize>,
     /// Where paths ended because nothing that is presented or active has the issuer's key: the
     /// index of an intermediate, or `None` for the leaf.
@@ -103,7 +103,7 @@ impl<'w, 't> PathBuilder<'w, 't> {
         if !issuers.known_key {
             found.dead_ends.insert(end);
         }
-        // The leaf alone was the direct path's affair.
+        // The leaf directly under an anchor is the direct path, which was tried before.
         if end.is_some() {
             self.arrive(&issuers, through, found)?;
         }
@@ -122,7 +122,7 @@ impl<'w, 't> PathBuilder<'w, 't> {
             }
             let length = intermediate.fields.extensions.path_length;
             if !allows(length, self.counted(through)) {
-                found.closed_intermediates.insert(intermediate.position);
+                found.closed_intermediates.insert(next);
                 continue;
             }
             through.push(next);

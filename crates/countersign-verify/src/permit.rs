@@ -25,8 +25,8 @@ pub(crate) struct Proven {
     pub(crate) signature_checks: usize,
 }
 
-/// Where the intermediates of the verified path stand in what was presented, the leaf's issuer
-/// first. Positions and not certificates, so that a permit is small and nothing is copied.
+/// The positions in what was presented of the intermediates of the verified path, the leaf's
+/// issuer first. Positions and not certificates, so that a permit is small and nothing is copied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct VerifiedPath([Option<u8>; MAX_PATH_INTERMEDIATES]);
 

@@ -42,12 +42,12 @@ struct Case {
     anchors_pem: Vec<String>,
     chain_pem: Vec<String>,
     time: Option<String>,
-    expected: Outcome,
+    expected: Decision,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum Outcome {
+enum Decision {
     Accept,
     Reject,
 }
@@ -63,7 +63,7 @@ struct Exceptions {
 struct Group {
     #[serde(rename = "reason")]
     _reason: String,
-    ours: Outcome,
+    ours: Decision,
     cases: Vec<String>,
 }
 
@@ -78,14 +78,14 @@ fn every_case_comes_out_as_expected_or_as_excepted() {
     let mut wrong = Vec::new();
     for file in ["limbo-client.jsonl.gz", "pkits-client.jsonl.gz"] {
         for case in cases(&directory.join(file)) {
-            let (outcome, why) = pose(&case);
+            let (decision, why) = pose(&case);
             let count = tally.entry(case.tier.clone()).or_default();
             count.0 += 1;
-            count.1 += usize::from(outcome == case.expected);
+            count.1 += usize::from(decision == case.expected);
             let exception = excepted.remove(&case.id);
             let ours = exception.unwrap_or(case.expected);
-            if outcome != ours || exception == Some(case.expected) {
-                wrong.push(format!("{} ({}): {outcome:?} {why}", case.id, case.tier));
+            if decision != ours || exception == Some(case.expected) {
+                wrong.push(format!("{} ({}): {decision:?} {why}", case.id, case.tier));
             } else if exception.is_some() && case.tier == "core" {
                 wrong.push(format!("{}: a core case is no matter of choice", case.id));
             }
@@ -116,7 +116,7 @@ fn directory() -> Option<PathBuf> {
     stated.or_else(|| beside.is_dir().then_some(beside))
 }
 
-fn exceptions() -> BTreeMap<String, Outcome> {
+fn exceptions() -> BTreeMap<String, Decision> {
     let exceptions: Exceptions = toml::from_str(EXCEPTIONS).unwrap();
     let mut excepted = BTreeMap::new();
     let mut twice = BTreeSet::new();
@@ -138,13 +138,13 @@ fn cases(file: &Path) -> impl Iterator<Item = Case> {
 }
 
 /// Judges a case as `countersign verify --chain FILE --anchor FILE...` does.
-fn pose(case: &Case) -> (Outcome, String) {
+fn pose(case: &Case) -> (Decision, String) {
     let trust = TrustSet::from_anchors(case.anchors_pem.iter().map(String::as_str), None);
     let presented = Presented::from_pem(&case.chain_pem.concat()).unwrap();
     let now = case.time.as_deref().map_or(UNSTATED_TIME, unix_seconds);
     match judge(&trust, &Scope::Organization, &presented, now) {
-        Verdict::Permit(_) => (Outcome::Accept, String::new()),
-        Verdict::Denial(denial) => (Outcome::Reject, serde_json::to_string(&denial).unwrap()),
+        Verdict::Permit(_) => (Decision::Accept, String::new()),
+        Verdict::Denial(denial) => (Decision::Reject, serde_json::to_string(&denial).unwrap()),
         Verdict::NoAnchorApplies(_) => panic!("{}: no anchor applied", case.id),
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// Where an event says that it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct EventPosition {
     /// Its number in its organization, from 1.
     pub number: u64,
     /// Its id.
@@ -20,16 +20,16 @@ pub enum ChainFault {
     /// An event's content does not have the hash that it states.
     Edited {
         /// The event.
-        event: Place,
+        event: EventPosition,
         /// The hash that its content has now.
         sha256: String,
     },
     /// An event is not the one that the next names as the one before it.
     Replaced {
         /// The event.
-        event: Place,
+        event: EventPosition,
         /// The one that follows it.
-        newer: Place,
+        newer: EventPosition,
         /// The hash that the newer one names.
         named_sha256: String,
     },
@@ -40,40 +40,40 @@ pub enum ChainFault {
         /// The last number that is not there.
         to: u64,
         /// The next that is there, unless the newest are missing.
-        newer: Option<Place>,
+        newer: Option<EventPosition>,
         /// The one before that is there, unless the oldest are missing.
-        older: Option<Place>,
+        older: Option<EventPosition>,
     },
     /// An event stands where another belongs.
     OutOfOrder {
         /// The event.
-        event: Place,
+        event: EventPosition,
         /// The lowest number that was listed before it: it belongs after the event.
-        newer: Place,
+        newer: EventPosition,
     },
     /// An event that the chain knows nothing of bears the number of another, or one beyond the
     /// newest.
     Inserted {
         /// The event.
-        event: Place,
+        event: EventPosition,
     },
     /// An event has no place in the chain at all.
     Unchained {
         /// Its id, empty when it has none.
         id: String,
         /// The newer neighbour.
-        newer: Option<Place>,
+        newer: Option<EventPosition>,
     },
     /// The first event names one before it.
     NoBeginning {
         /// The first event.
-        event: Place,
+        event: EventPosition,
     },
     /// The event of a head's number is not the one whose hash was kept: what is before it was
     /// rewritten.
     Rewritten {
         /// The event.
-        event: Place,
+        event: EventPosition,
         /// The hash that was kept.
         kept_sha256: String,
     },
@@ -84,7 +84,7 @@ pub enum ChainFault {
     },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for EventPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "event {} ({})", self.number, self.id)
     }

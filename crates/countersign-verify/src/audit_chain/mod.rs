@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use countersign_types::digest::Sha256;
 use serde_json::{Map, Value};
 
-pub use fault::{ChainFault, Place};
+pub use fault::{ChainFault, EventPosition};
 pub use walk::{ChainWalk, KeptHead};
 
 /// What the first event of an organization names as the one before it.

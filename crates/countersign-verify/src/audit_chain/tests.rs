@@ -36,9 +36,9 @@ fn number(event: &Map<String, Value>) -> u64 {
     event["chain"]["number"].as_u64().unwrap()
 }
 
-fn place(number: u64) -> Place {
+fn place(number: u64) -> EventPosition {
     let id = format!("audit_log-{number}");
-    Place { number, id }
+    EventPosition { number, id }
 }
 
 fn walk(events: &[Map<String, Value>], heads: Vec<KeptHead>) -> Vec<ChainFault> {
@@ -169,7 +169,7 @@ fn an_insertion_is_found_and_named() {
             }
             events.insert(at, event);
             let id = "audit_log-forged".to_owned();
-            let event = Place { number, id };
+            let event = EventPosition { number, id };
             let inserted = ChainFault::Inserted { event };
             assert_eq!(walk(&events, head(&whole)), [inserted], "{number} at {at}");
         }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ChainFault, GENESIS, Place, event_sha256};
+use super::{ChainFault, EventPosition, GENESIS, event_sha256};
 
 /// How many faults are told one by one: a log of another's making could have millions.
 const MAX_FAULTS: usize = 1000;
@@ -23,26 +23,26 @@ pub struct ChainWalk {
     heads: Vec<KeptHead>,
     faults: Vec<ChainFault>,
     events: u64,
-    newest: Option<Link>,
-    lowest: Option<Link>,
+    newest: Option<ChainedEvent>,
+    lowest: Option<ChainedEvent>,
 }
 
 /// An event as its neighbours see it.
 #[derive(Debug, Clone)]
-struct Link {
-    place: Place,
+struct ChainedEvent {
+    position: EventPosition,
     previous_sha256: String,
     sha256: String,
     /// The hash that another of this number has, if it is that one that the chain leads to.
     named_sha256: Option<String>,
 }
 
-impl Link {
+impl ChainedEvent {
     fn read(event: &Map<String, Value>) -> Option<Self> {
         let chain = event.get("chain")?;
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         Some(Self {
-            place: Place {
+            position: EventPosition {
                 number: chain.get("number")?.as_u64().filter(|number| *number > 0)?,
                 id: text(event.get("id"))?,
             },
@@ -71,23 +71,23 @@ impl ChainWalk {
 
     /// The highest event so far, and its hash.
     #[must_use]
-    pub fn newest(&self) -> Option<(&Place, &str)> {
+    pub fn newest(&self) -> Option<(&EventPosition, &str)> {
         self.newest
             .as_ref()
-            .map(|link| (&link.place, link.sha256.as_str()))
+            .map(|link| (&link.position, link.sha256.as_str()))
     }
 
     /// The lowest event so far.
     #[must_use]
-    pub fn lowest(&self) -> Option<&Place> {
-        self.lowest.as_ref().map(|link| &link.place)
+    pub fn lowest(&self) -> Option<&EventPosition> {
+        self.lowest.as_ref().map(|link| &link.position)
     }
 
     /// Goes on to the next older event, as the API shows it.
     pub fn step(&mut self, event: &Map<String, Value>) {
         self.events = self.events.saturating_add(1);
         let newer = self.lowest().cloned();
-        let Some(mut link) = Link::read(event) else {
+        let Some(mut link) = ChainedEvent::read(event) else {
             let id = event.get("id").and_then(Value::as_str).unwrap_or_default();
             let id = id.to_owned();
             return self.fault(ChainFault::Unchained { id, newer });
@@ -97,7 +97,7 @@ impl ChainWalk {
         if sha256 != link.sha256 {
             link.named_sha256.get_or_insert(link.sha256.clone());
             self.fault(ChainFault::Edited {
-                event: link.place.clone(),
+                event: link.position.clone(),
                 sha256: sha256.clone(),
             });
         }
@@ -106,7 +106,7 @@ impl ChainWalk {
             self.lowest = Some(link);
             return;
         };
-        let (number, expected) = (link.place.number, newer.place.number - 1);
+        let (number, expected) = (link.position.number, newer.position.number - 1);
         if number > expected {
             return self.stray(link, newer);
         }
@@ -114,14 +114,14 @@ impl ChainWalk {
             self.fault(ChainFault::Missing {
                 from: number + 1,
                 to: expected,
-                newer: Some(newer.place),
-                older: Some(link.place.clone()),
+                newer: Some(newer.position),
+                older: Some(link.position.clone()),
             });
         } else if ![&link.sha256, &sha256].contains(&&newer.previous_sha256) {
             link.named_sha256 = Some(newer.previous_sha256.clone());
             self.fault(ChainFault::Replaced {
-                event: link.place.clone(),
-                newer: newer.place,
+                event: link.position.clone(),
+                newer: newer.position,
                 named_sha256: newer.previous_sha256,
             });
         }
@@ -132,29 +132,31 @@ impl ChainWalk {
     #[must_use]
     pub fn finish(mut self, first: u64) -> Vec<ChainFault> {
         if let Some(lowest) = self.lowest.clone() {
-            let number = lowest.place.number;
+            let number = lowest.position.number;
             if number > first {
                 self.fault(ChainFault::Missing {
                     from: first,
                     to: number - 1,
-                    newer: Some(lowest.place),
+                    newer: Some(lowest.position),
                     older: None,
                 });
             } else if number == 1 && lowest.previous_sha256 != GENESIS {
                 self.fault(ChainFault::NoBeginning {
-                    event: lowest.place,
+                    event: lowest.position,
                 });
             }
         }
-        let highest = self.newest.take().map(|link| link.place);
+        let highest = self.newest.take().map(|link| link.position);
         for head in std::mem::take(&mut self.heads) {
             let beyond = head.number.filter(|number| {
-                let highest = highest.as_ref().map_or(0, |place| place.number);
+                let highest = highest.as_ref().map_or(0, |position| position.number);
                 *number > highest && *number >= first
             });
             self.fault(match beyond {
                 Some(to) => ChainFault::Missing {
-                    from: highest.as_ref().map_or(first, |place| place.number + 1),
+                    from: highest
+                        .as_ref()
+                        .map_or(first, |position| position.number + 1),
                     to,
                     newer: None,
                     older: highest.clone(),
@@ -176,45 +178,48 @@ impl ChainWalk {
 
     /// Crosses off the heads that this event is, and tells of those that it should have been, of
     /// which it answers one.
-    fn meet_heads(&mut self, link: &Link) -> Option<String> {
+    fn meet_heads(&mut self, link: &ChainedEvent) -> Option<String> {
         let mut rewritten = Vec::new();
         self.heads.retain(|head| {
-            let same_number = head.number.is_none_or(|number| number == link.place.number);
+            let same_number = head
+                .number
+                .is_none_or(|number| number == link.position.number);
             if head.sha256 == link.sha256 && same_number {
                 return false;
             }
-            if head.number == Some(link.place.number) {
+            if head.number == Some(link.position.number) {
                 rewritten.push(head.sha256.clone());
                 return false;
             }
             true
         });
         for kept_sha256 in rewritten.iter().cloned() {
-            let event = link.place.clone();
+            let event = link.position.clone();
             self.fault(ChainFault::Rewritten { event, kept_sha256 });
         }
         rewritten.pop()
     }
 
     /// An event where a lower number belongs: one that was missed before, or one too many.
-    fn stray(&mut self, link: Link, lowest: Link) {
-        let event = link.place.clone();
-        if lowest.place.number == event.number && lowest.named_sha256.as_ref() == Some(&link.sha256)
+    fn stray(&mut self, link: ChainedEvent, lowest: ChainedEvent) {
+        let event = link.position.clone();
+        if lowest.position.number == event.number
+            && lowest.named_sha256.as_ref() == Some(&link.sha256)
         {
             // This is the one that the chain leads to, so it was the other that does not belong.
             self.faults.retain(|fault| {
                 !matches!(fault, ChainFault::Edited { event, .. }
                     | ChainFault::Replaced { event, .. }
-                    | ChainFault::Rewritten { event, .. } if *event == lowest.place)
+                    | ChainFault::Rewritten { event, .. } if *event == lowest.position)
             });
             self.fault(ChainFault::Inserted {
-                event: lowest.place,
+                event: lowest.position,
             });
             self.lowest = Some(link);
         } else if self.fill_gap(event.number) {
             self.fault(ChainFault::OutOfOrder {
                 event,
-                newer: lowest.place,
+                newer: lowest.position,
             });
         } else {
             self.fault(ChainFault::Inserted { event });

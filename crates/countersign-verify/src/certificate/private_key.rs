@@ -1,4 +1,4 @@
-//! Recognising a private key wherever it stands in an upload.
+//! Recognising a private key anywhere in an upload.
 
 /// Whether the text holds anything that looks like a private key: a PEM block of any such label,
 /// in any case and however mangled its dashes, base64 of such a key under any label or none, or a

@@ -1,17 +1,21 @@
 //! The judgement (docs/specification.md, section 2): a pure function of what is trusted, what
 //! was presented and the time.
 
+mod intermediates;
 mod trace;
 
 use countersign_types::{UnixSeconds, certificate::Scope, digest::Sha256, error::ErrorCode};
 use rustls_pki_types::CertificateDer;
 
-use self::trace::{At, Refused, Situation, Trace, issuer_not_presented, same_text};
+use self::{
+    intermediates::Intermediates,
+    trace::{At, Refused, Situation, Trace},
+};
 use crate::{
-    budget::{self, Budget, MAX_INTERMEDIATE_BYTES, MAX_INTERMEDIATES},
+    budget::{self, Budget},
     denial::{Denial, Reason, Step},
     path::{Fault, Leaf, Path, Verifier},
-    path_building::{Found, Intermediate, PathBuilder, PossiblePath, may_have_issued},
+    path_building::{Intermediate, PathBuilder, PossiblePath, may_have_issued},
     permit::{NoAnchorApplies, Permit, Proven, VerifiedPath},
     policy::{EvaluationError, LeafFacts, Policy},
     presented::Presented,
@@ -23,7 +27,7 @@ use crate::{
 /// What was decided. A request goes on only by handing over what one of the first two holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The leaf stands under an active anchor whose policy, if any, agrees.
+    /// The leaf verifies under an active anchor whose policy, if there is one, is true.
     Permit(Permit),
     /// Nothing is active, so no certificate is asked for.
     NoAnchorApplies(NoAnchorApplies),
@@ -65,7 +69,7 @@ struct Selected<'a> {
     not_after: UnixSeconds,
 }
 
-/// One judgement under way.
+/// One judgement while it is made.
 struct Judgement<'a> {
     applicable: Applicable<'a>,
     now: UnixSeconds,
@@ -134,7 +138,7 @@ impl<'a> Judgement<'a> {
             };
             return Err(self
                 .trace
-                .refuse_for_want_of_a_path(self.applicable, &situation));
+                .refuse_without_a_path(self.applicable, &situation));
         };
         let candidate = selected.candidate;
         if let Some(policy) = &candidate.anchor.policy
@@ -190,55 +194,60 @@ impl<'a> Judgement<'a> {
 
     /// Step 4.
     fn chain_path(&mut self) -> Option<Selected<'a>> {
-        let step = Step::ChainPath;
         if let Err(reason) = self.leaf_is_fit() {
             let leaf = Some(At(0, Some(&self.fields)));
-            self.trace.add(None, leaf, step, reason);
+            self.trace.add(None, leaf, Step::ChainPath, reason);
             return None;
         }
-        let intermediates = match self.intermediates() {
-            Ok(intermediates) => intermediates,
+        match self.possible_paths() {
+            Ok((intermediates, paths)) => self.first_that_verifies(paths, &intermediates),
             Err(reason) => {
-                self.trace.add(None, None, step, reason);
-                return None;
+                self.trace.add(None, None, Step::ChainPath, reason);
+                None
             }
-        };
-        let (usable, unusable): (Vec<_>, Vec<_>) = intermediates
-            .into_iter()
-            .partition(|one| matches!(one, Read::Usable(_)));
-        let usable: Vec<_> = usable.into_iter().filter_map(Read::usable).collect();
+        }
+    }
+
+    /// The presented intermediates, and the paths through them, in the order in which they are
+    /// tried.
+    fn possible_paths(&mut self) -> Result<(Intermediates<'a>, Vec<PossiblePath<'a>>), Reason> {
+        let read = Intermediates::read(self.presented, self.now, &self.budget, &mut self.trace);
+        let intermediates = read?;
         let found = PathBuilder::find(
             &self.fields,
-            &usable,
+            &intermediates.usable,
             self.applicable,
             self.now,
             &self.budget,
-        );
-        for one in &unusable {
-            if let Read::Unusable(position, fields, reason) = one {
-                let at = At(*position, fields.as_ref());
-                self.trace.add(None, Some(at), step, reason.clone());
-            }
+        )?;
+        for index in &found.closed_intermediates {
+            let at = intermediates.at(*index);
+            self.trace
+                .add(None, at, Step::ChainPath, Reason::PathLength);
         }
-        let found = match found {
-            Ok(found) => found,
-            Err(reason) => {
-                self.trace.add(None, None, step, reason);
-                return None;
-            }
-        };
-        self.trace_ends(&found, &usable, &unusable);
-        self.first_that_verifies(found.paths, &usable)
+        for candidate in found.closed_anchors.values() {
+            let step = Step::ChainPath;
+            self.trace
+                .add(Some(*candidate), None, step, Reason::PathLength);
+        }
+        // An anchor that cannot be used may well be the issuer that seems to be missing.
+        let unusable = self.applicable.all().any(|(_, _, anchor)| anchor.is_err());
+        if found.paths.is_empty() && !unusable {
+            intermediates.trace_missing(&self.fields, &found, &mut self.trace);
+            intermediates.trace_other_encodings(&self.fields, &mut self.trace);
+        }
+        Ok((intermediates, found.paths))
     }
 
     /// Verifies paths in their order.
     fn first_that_verifies(
         &mut self,
         paths: Vec<PossiblePath<'a>>,
-        usable: &[Intermediate<'a>],
+        intermediates: &Intermediates<'a>,
     ) -> Option<Selected<'a>> {
         for path in paths {
             let candidate = path.candidate;
+            let usable = &intermediates.usable;
             let through = path.through.iter().filter_map(|&index| usable.get(index));
             let through: Vec<_> = through.collect();
             match self.verify(&through, candidate) {
@@ -255,12 +264,10 @@ impl<'a> Judgement<'a> {
                     reason,
                     certificate,
                 }) => {
+                    // The first certificate of a path is the leaf.
                     let at = certificate.and_then(|index| match index.checked_sub(1) {
                         None => Some(At(0, Some(&self.fields))),
-                        Some(above) => {
-                            let one = through.get(above)?;
-                            Some(At(one.position, Some(&one.fields)))
-                        }
+                        Some(above) => intermediates.at(*path.through.get(above)?),
                     });
                     let step = Step::ChainPath;
                     self.trace.add(Some(candidate), at, step, reason);
@@ -271,77 +278,6 @@ impl<'a> Judgement<'a> {
             }
         }
         None
-    }
-
-    /// The presented intermediates, and which of them may stand on a path.
-    fn intermediates(&self) -> Result<Vec<Read<'a>>, Reason> {
-        let presented = self.presented.intermediates();
-        let bytes: usize = presented.iter().map(|der| der.len()).sum();
-        if presented.len() > MAX_INTERMEDIATES || bytes > MAX_INTERMEDIATE_BYTES {
-            return Err(Reason::Budget("certificates presented"));
-        }
-        let read = |(der, position): (&'a CertificateDer<'static>, usize)| {
-            let price = budget::reading(der.len());
-            let charged = self.budget.charge(price);
-            charged.map_err(|_| Reason::Budget("bytes of certificates presented"))?;
-            Ok(Read::one(position, der, self.now))
-        };
-        presented.iter().zip(1..).map(read).collect()
-    }
-
-    /// Traces where paths ended: at a CA that allows no path so long, or for want of an issuer.
-    fn trace_ends(
-        &mut self,
-        found: &Found<'_>,
-        usable: &[Intermediate<'_>],
-        unusable: &[Read<'_>],
-    ) {
-        let step = Step::ChainPath;
-        for position in &found.closed_intermediates {
-            let one = usable.iter().find(|one| one.position == *position);
-            let at = At(*position, one.map(|one| &one.fields));
-            self.trace.add(None, Some(at), step, Reason::PathLength);
-        }
-        for candidate in found.closed_anchors.values() {
-            self.trace
-                .add(Some(*candidate), None, step, Reason::PathLength);
-        }
-        // What cannot be read may well be the issuer that seems to be missing.
-        let unread = |one: &Read<'_>| matches!(one, Read::Unusable(_, None, _));
-        let unread = unusable.iter().any(unread)
-            || self.applicable.all().any(|(_, _, anchor)| anchor.is_err());
-        if !found.paths.is_empty() || unread {
-            return;
-        }
-        for end in &found.dead_ends {
-            let issued = match end {
-                None => Some(At(0, Some(&self.fields))),
-                Some(index) => usable
-                    .get(*index)
-                    .map(|one| At(one.position, Some(&one.fields))),
-            };
-            let Some(at @ At(_, Some(fields))) = issued else {
-                continue;
-            };
-            let was_presented = unusable.iter().any(|one| one.has_key_that_signed(fields));
-            if !was_presented && let Some(reason) = issuer_not_presented(fields) {
-                self.trace.add(None, Some(at), step, reason);
-            }
-        }
-        // The right key under a name that is only written otherwise.
-        for one in usable {
-            let key = one.fields.extensions.subject_key;
-            let issued = [&self.fields].into_iter();
-            let issued = issued.chain(usable.iter().map(|one| &one.fields));
-            let issued = issued.filter(|issued| issued.extensions.authority_key == key);
-            let reason = issued
-                .filter(|issued| issued.issuer != one.fields.subject)
-                .find_map(|issued| same_text(issued.issuer, one.fields.subject));
-            if let Some(reason) = reason {
-                let at = At(one.position, Some(&one.fields));
-                self.trace.add(None, Some(at), step, reason);
-            }
-        }
     }
 
     /// Step 6: the selected anchor's policy decides, and no other anchor overrules it.
@@ -385,49 +321,5 @@ impl<'a> Judgement<'a> {
     }
 }
 
-/// The direct path failed for good: there is no asking for another one.
+/// The direct path failed, and no other path is looked for.
 struct Final;
-
-/// A presented certificate after the leaf.
-enum Read<'a> {
-    /// It may stand on a path.
-    Usable(Intermediate<'a>),
-    /// It could not sign on any path: its position, its fields if they can be read, and why.
-    Unusable(usize, Option<Certificate<'a>>, Reason),
-}
-
-impl<'a> Read<'a> {
-    fn one(position: usize, der: &'a CertificateDer<'static>, now: UnixSeconds) -> Self {
-        let fields = match Certificate::read(der) {
-            Ok(fields) => fields,
-            Err(what) => return Self::Unusable(position, None, Reason::Malformed(what)),
-        };
-        let checked = rules::check_dates(&fields, now);
-        match checked.and_then(|()| rules::check_intermediate(&fields)) {
-            Ok(()) => Self::Usable(Intermediate {
-                position,
-                der,
-                fields,
-            }),
-            Err(reason) => Self::Unusable(position, Some(fields), reason),
-        }
-    }
-
-    fn usable(self) -> Option<Intermediate<'a>> {
-        match self {
-            Self::Usable(intermediate) => Some(intermediate),
-            Self::Unusable(..) => None,
-        }
-    }
-
-    /// Whether it is unusable and has the key, by its identifier or its owner's name, that signed
-    /// a certificate.
-    fn has_key_that_signed(&self, issued: &Certificate<'_>) -> bool {
-        let Self::Unusable(_, Some(fields), _) = self else {
-            return false;
-        };
-        let same_key = fields.extensions.subject_key.is_some()
-            && fields.extensions.subject_key == issued.extensions.authority_key;
-        same_key || fields.subject == issued.issuer
-    }
-}

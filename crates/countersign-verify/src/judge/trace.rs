@@ -64,9 +64,9 @@ impl Trace {
         }
     }
 
-    /// Refuses for want of a path, and says of every active anchor that the trace does not name
-    /// yet why it was no candidate.
-    pub(super) fn refuse_for_want_of_a_path(
+    /// Refuses because no path verified, and says of every active anchor that the trace does not
+    /// name yet why it was no candidate.
+    pub(super) fn refuse_without_a_path(
         mut self,
         applicable: Applicable<'_>,
         situation: &Situation<'_>,
@@ -122,7 +122,7 @@ impl Situation<'_> {
             }),
             Ok(anchor) if *anchor.subject_key == *self.issuer_key => {
                 let subject = anchor.key.subject();
-                // A candidate that the trace does not name was never come to.
+                // A candidate that the trace does not name was never reached.
                 if subject == self.leaf.issuer {
                     return Reason::NotTried;
                 }

@@ -1,5 +1,5 @@
 //! The functions and methods on strings and lists, given their checked arguments; and what to say
-//! of a call that is none of them.
+//! of a call to anything else.
 
 use regex_lite::RegexBuilder;
 
@@ -60,7 +60,7 @@ pub(super) fn matches(text: Checked, pattern: &str, at: usize) -> Result<Checked
     Ok(Checked::new(expr, Type::BOOL, text.cost.plus(read)))
 }
 
-/// The error for a call that is none of ours, or is one with other arguments.
+/// The error for a call of an unknown function, or of a known one with other arguments.
 pub(super) fn unknown(at: usize, method: bool, name: &str) -> Refusal {
     let usage = match name {
         "exists" | "all" | "exists_one" | "filter" => format!("`list.{name}(variable, condition)`"),

@@ -88,7 +88,7 @@ impl NameType {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Text {
     Plain(Box<str>),
-    /// The attribute occurs more than once: which one is meant is anyone's guess.
+    /// The attribute occurs more than once, so it is not clear which one is meant.
     Repeated,
     /// Not text, badly encoded, longer than [`MAX_TEXT_BYTES`], or with control characters (a NUL
     /// makes two readers of one name see two names).

@@ -53,7 +53,7 @@ struct Parser<'a> {
     terms: usize,
 }
 
-/// Stands where the tokens end, should anyone look beyond.
+/// What a look beyond the last token finds.
 const END: Placed<'static> = Placed {
     token: Token::End,
     at: 0,
@@ -107,7 +107,7 @@ impl<'a> Parser<'a> {
         ))
     }
 
-    /// Makes a syntax that stands on others, whose greatest depth is given.
+    /// Makes a syntax out of others, whose greatest depth is given.
     fn node(&mut self, at: usize, below: u8, kind: SyntaxKind<'a>) -> Result<Syntax<'a>, Refusal> {
         self.terms += 1;
         if self.terms > MAX_TERMS {

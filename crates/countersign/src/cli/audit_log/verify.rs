@@ -14,7 +14,7 @@ use countersign_types::{
     id::AuditLogId,
     page::{Listed, MAX_LIMIT},
 };
-use countersign_verify::audit_chain::{ChainFault, ChainWalk, KeptHead, Place};
+use countersign_verify::audit_chain::{ChainFault, ChainWalk, EventPosition, KeptHead};
 use futures_util::{Stream, TryStreamExt, stream};
 use serde::Serialize;
 
@@ -84,9 +84,9 @@ struct Report {
     intact: bool,
     events: u64,
     /// The oldest event that was checked.
-    from: Option<Place>,
+    from: Option<EventPosition>,
     /// The newest, and its hash: a head to keep.
-    to: Option<Place>,
+    to: Option<EventPosition>,
     sha256: Option<String>,
     faults: Vec<ReportedFault>,
 }
@@ -288,7 +288,7 @@ impl Report {
                 .map(|reported| printable(&reported.message) + "\n")
                 .collect();
         }
-        let number = |place: &Option<Place>| place.as_ref().map_or(0, |place| place.number);
+        let number = |place: &Option<EventPosition>| place.as_ref().map_or(0, |place| place.number);
         let (from, to) = (number(&self.from), number(&self.to));
         let sha256 = self.sha256.as_deref().unwrap_or_default();
         format!("intact: events {from} to {to}\nhead: {to}:{sha256}\n")
