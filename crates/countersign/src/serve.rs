@@ -134,6 +134,7 @@ impl ControlPlane {
         let options = AppOptions {
             observation_days: self.observation_days,
             private_webhooks: self.webhooks.private_addresses,
+            forget_gateways_after: countersign_server::FORGET_GATEWAYS_AFTER,
         };
         let app = App::with_options(store.clone(), &sources, options)?;
         // Held until the listener has drained, then dropped, which ends the task.

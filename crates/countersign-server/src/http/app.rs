@@ -13,6 +13,8 @@ use crate::{
 
 /// How many days observations are kept by default.
 pub const OBSERVATION_DAYS: u32 = 90;
+/// For how many seconds a gateway that vanished is listed as missing by default: a day.
+pub const FORGET_GATEWAYS_AFTER: u32 = 24 * 60 * 60;
 
 /// The state of the API. Clones share it.
 #[derive(Clone)]
@@ -37,6 +39,8 @@ pub struct AppOptions {
     pub observation_days: u32,
     /// Whether webhooks may go to addresses that are not public, and without TLS.
     pub private_webhooks: bool,
+    /// For how many seconds a gateway that vanished is listed as missing.
+    pub forget_gateways_after: u32,
 }
 
 impl Default for AppOptions {
@@ -44,6 +48,7 @@ impl Default for AppOptions {
         Self {
             observation_days: OBSERVATION_DAYS,
             private_webhooks: false,
+            forget_gateways_after: FORGET_GATEWAYS_AFTER,
         }
     }
 }
@@ -92,6 +97,12 @@ impl App {
 
     pub(super) fn private_webhooks(&self) -> bool {
         self.0.options.private_webhooks
+    }
+
+    /// Gateways that were last seen before this are forgotten.
+    pub(super) fn gateways_kept_since(&self) -> UnixSeconds {
+        let kept = self.0.options.forget_gateways_after;
+        self.now().saturating_sub(kept.into())
     }
 
     pub(super) fn now(&self) -> UnixSeconds {

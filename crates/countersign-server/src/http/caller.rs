@@ -43,7 +43,10 @@ pub(super) struct Anyone(());
 pub(super) struct Gateway(());
 
 /// A gateway, or an admin key that may make the request.
-pub(super) struct AdminOrGateway(());
+pub(super) enum AdminOrGateway {
+    Admin(Admin),
+    Gateway(Gateway),
+}
 
 /// An admin key that may make the request.
 pub(super) struct Admin {
@@ -166,10 +169,10 @@ impl Access for ForAdminsAndGateways {
         record: &mut Record,
     ) -> Result<AdminOrGateway, ApiError> {
         let found = known_key(app, headers, record).await?;
-        if gateway(&found).is_err() {
-            admin(found, self.0, headers)?;
+        match gateway(&found) {
+            Ok(gateway) => Ok(AdminOrGateway::Gateway(gateway)),
+            Err(_) => admin(found, self.0, headers).map(AdminOrGateway::Admin),
         }
-        Ok(AdminOrGateway(()))
     }
 }
 

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use countersign_types::{
-    bundle::{Bundle, Gateways},
-    id::GatewayId,
+    bundle::{Bundle, BundleDigests, Gateways},
+    history::{HistoryPoint, RevisionToken},
+    id::{GatewayId, OrganizationId},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     answer::{self, Answer},
@@ -16,15 +17,17 @@ use super::{
     body::check_name,
     caller::{AdminOrGateway, Gateway},
     error::ApiError,
+    path::Path,
     query::{Query, WholeOr},
 };
+use crate::store::{GatewayFilter, GatewayReport, SEEN_EVERY};
 
 /// The longest that a bundle may be waited for, in seconds, and the default.
 const MAX_WAIT_SECONDS: u64 = 60;
 const DEFAULT_WAIT_SECONDS: u64 = 30;
-/// How long after its last request a gateway counts as alive: the longest wait, and as much
-/// again as a slow network may need.
-const ALIVE_SECONDS: u64 = 2 * MAX_WAIT_SECONDS;
+/// How long after it was last recorded a gateway counts as live: the longest wait, and as much
+/// again as passes before it is recorded anew.
+const LIVE_SECONDS: u64 = MAX_WAIT_SECONDS + SEEN_EVERY;
 /// The highest revision that the databases' integers hold.
 const MAX_REVISION: u64 = i64::MAX.unsigned_abs();
 
@@ -38,44 +41,83 @@ pub(super) struct BundleQuery {
     #[serde(default)]
     #[param(inline)]
     after: Revision,
+    /// That revision's token. Without it, or with one that is not of this history, the answer is every
+    /// organization.
+    #[serde(default)]
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9a-f]{32}$")]
+    token: RevisionToken,
     /// How many seconds to hold the request open until there is a change.
     #[serde(default)]
     #[param(inline)]
     wait: WaitSeconds,
-    /// The id that the gateway drew at its start: it is then listed as enforcing `after`.
+    /// The gateway's own id: it is then listed as enforcing `after`.
     #[param(value_type = Option<String>, nullable = false, pattern = "^gw_[A-Za-z0-9_-]{1,125}$")]
     gateway: Option<GatewayId>,
     /// The gateway's name in the list.
     #[param(nullable = false, min_length = 1, max_length = 256, default = json!("gateway"))]
     name: Option<String>,
+    /// Whether what the gateway enforces would survive its restart. If not, the list keeps what it
+    /// reported before.
+    #[param(nullable = false, default = json!(true))]
+    durable: Option<bool>,
+    /// Answer with these organizations as they are now instead, at once and whatever `after` is.
+    #[serde(default, rename = "organizations[]")]
+    #[param(value_type = Vec<String>)]
+    organizations: Vec<OrganizationId>,
 }
 
-/// The organizations that changed after a revision. Without a change, the request stays open
-/// until there is one, the wait is over, or this process shuts down.
+/// A gateway that is not listed any more.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ForgottenGateway {
+    /// Its id.
+    id: GatewayId,
+    /// Always true.
+    deleted: bool,
+}
+
+/// The organizations that changed after a point of the history. Without a change, the request
+/// stays open until there is one, the wait is over, or this process shuts down.
 pub(super) async fn bundle(
     _: Gateway,
     app: App,
     Query(query): Query<BundleQuery>,
 ) -> Answer<Bundle> {
-    let after = query.after.0;
-    let wait = query.wait.0;
+    let enforced = match query.after.0 {
+        0 => HistoryPoint::START,
+        revision => HistoryPoint {
+            revision,
+            token: query.token,
+        },
+    };
     if let Some(id) = &query.gateway {
-        // A gateway asks only for what comes after the revision that it enforces.
+        // A gateway asks only for what comes after the point that it enforces.
         let name = query.name.as_deref().unwrap_or("gateway");
         check_name("name", name)?;
-        app.store().record_gateway(id, name, after).await?;
+        let report = GatewayReport {
+            id,
+            name,
+            enforced,
+            durable: query.durable.unwrap_or(true),
+        };
+        let kept_since = app.gateways_kept_since();
+        app.store().record_gateway(report, kept_since).await?;
     }
-    let until = Instant::now() + Duration::from_secs(wait);
-    answer::read(&next_bundle(&app, after, until).await?)
+    if !query.organizations.is_empty() {
+        let organizations = app.store().organization_bundles(&query.organizations);
+        return answer::read(&organizations.await?);
+    }
+    let until = Instant::now() + Duration::from_secs(query.wait.0);
+    answer::read(&next_bundle(&app, enforced, until).await?)
 }
 
-async fn next_bundle(app: &App, after: u64, until: Instant) -> Result<Bundle, ApiError> {
+async fn next_bundle(app: &App, after: HistoryPoint, until: Instant) -> Result<Bundle, ApiError> {
     // Subscribed before the first look, so that no change falls between the look and the wait.
     let mut signal = app.store().subscribe();
     loop {
         signal.mark_unchanged();
         let bundle = app.store().bundle(after).await?;
-        let unchanged = bundle.revision == after && bundle.organizations.is_empty();
+        let reached = bundle.point() == after;
+        let unchanged = reached && bundle.organizations.is_empty();
         if !unchanged || Instant::now() >= until || app.closing().is_cancelled() {
             return Ok(bundle);
         }
@@ -87,8 +129,36 @@ async fn next_bundle(app: &App, after: u64, until: Instant) -> Result<Bundle, Ap
     }
 }
 
-/// The gateways that are alive.
-pub(super) async fn list(_: AdminOrGateway, app: App) -> Answer<Gateways> {
-    let since = app.now().saturating_sub(ALIVE_SECONDS);
-    answer::read(&app.store().list_gateways(since).await?)
+/// What every organization's bundle should be.
+pub(super) async fn digests(_: Gateway, app: App) -> Answer<BundleDigests> {
+    answer::read(&*app.store().bundle_digests().await?)
+}
+
+/// The gateways that are known: all of them to a gateway's key, and to an organization what
+/// concerns it.
+pub(super) async fn list(caller: AdminOrGateway, app: App) -> Answer<Gateways> {
+    let filter = GatewayFilter {
+        kept_since: app.gateways_kept_since(),
+        live_since: app.now().saturating_sub(LIVE_SECONDS),
+    };
+    let gateways = match caller {
+        AdminOrGateway::Gateway(_) => app.store().list_gateways(filter).await?,
+        AdminOrGateway::Admin(admin) => {
+            let listed = app.store().list_gateways_of(&admin.organization, filter);
+            listed.await?
+        }
+    };
+    answer::read(&gateways)
+}
+
+/// Forgets a gateway: the goodbye of one that ends, and what an operator does for one that will not
+/// come back.
+pub(super) async fn forget(
+    _: Gateway,
+    app: App,
+    Path(id): Path<GatewayId>,
+) -> Answer<ForgottenGateway> {
+    app.store().forget_gateway(&id).await?;
+    tracing::info!(gateway = %id, "a gateway was taken from the list");
+    answer::read(&ForgottenGateway { id, deleted: true })
 }

@@ -46,7 +46,7 @@ mod unreadable;
 mod upload;
 mod webhooks;
 
-pub use app::{App, AppOptions, OBSERVATION_DAYS};
+pub use app::{App, AppOptions, FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS};
 pub use caller::Needs;
 pub use openapi::document;
 pub use operation::Operation;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use countersign_types::id::{
-    ApiKeyId, CertificateId, ProjectId, RotationId, ServiceAccountId, WebhookId,
+    ApiKeyId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId, WebhookId,
 };
 
 use super::{call::Call, contract::Contract, error::ApiError, extract::Extract};
@@ -28,6 +28,7 @@ macro_rules! path_ids {
 path_ids! {
     ApiKeyId: "API key",
     CertificateId: "certificate",
+    GatewayId: "gateway",
     ProjectId: "project",
     RotationId: "rotation",
     ServiceAccountId: "service account",

@@ -59,6 +59,7 @@ fn noun(kind: Kind) -> &'static str {
         Kind::ApiKey => "API key",
         Kind::Rotation => "rotation",
         Kind::Webhook => "webhook",
+        Kind::Gateway => "gateway",
     }
 }
 

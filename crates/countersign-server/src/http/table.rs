@@ -308,14 +308,20 @@ fn webhooks() -> Vec<Operation> {
 fn countersign() -> Vec<Operation> {
     const TAG: &str = "Countersign";
     const BUNDLE: &str = "/v1/countersign/bundle";
+    const DIGESTS: &str = "/v1/countersign/bundle/digests";
     const GATEWAYS: &str = "/v1/countersign/gateways";
+    const GATEWAY: &str = "/v1/countersign/gateways/{gateway_id}";
     const EXTENSIONS: &str = "/v1/countersign/extensions";
     const OBSERVATIONS: &str = "/v1/countersign/observations";
     vec![
         Operation::gateway(get(BUNDLE, "getBundle"), gateways::bundle).waits()
-            .summary(TAG, "Get the organizations that changed after a revision, each whole."),
+            .summary(TAG, "Get the organizations that changed after a point of the history, each whole."),
+        Operation::gateway(get(DIGESTS, "listBundleDigests"), gateways::digests)
+            .summary(TAG, "List what every organization's bundle should be, as digests."),
         Operation::admin_or_gateway(MtlsRead, get(GATEWAYS, "listGateways"), gateways::list)
-            .summary(TAG, "List the gateways that are alive and the revisions that they enforce."),
+            .summary(TAG, "List the gateways that are known and the revisions that they enforce."),
+        Operation::gateway(delete(GATEWAY, "forgetGateway"), gateways::forget)
+            .summary(TAG, "Forget a gateway that has ended and enforces nothing any more."),
         Operation::public(get(EXTENSIONS, "listExtensions"), health::extensions)
             .summary(TAG, "List what this server supports beyond the reference."),
         Operation::gateway(post(OBSERVATIONS, "recordObservations"), observations::record)

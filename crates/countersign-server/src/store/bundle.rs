@@ -1,20 +1,24 @@
 //! What gateways are sent: the organizations that changed, each of them whole
 //! (docs/specification.md, section 4).
 
-use std::{collections::HashMap, hash::Hash};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use countersign_types::{
     UnixSeconds,
-    bundle::{Bundle, BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
+    bundle::{
+        Bundle, BundleCertificate, BundleDigests, BundleKey, BundleProject, OrganizationBundle,
+        OrganizationDigest,
+    },
     certificate::Enforcement,
-    history::RevisionToken,
+    digest::Sha256,
+    history::HistoryPoint,
     id::{CertificateId, OrganizationId},
 };
 
 use super::{
     Kind, Store, StoreError, WriteTx, certificates,
     connection::Connection,
-    revision,
+    history,
     row::{FromRow, Row},
     value::params,
 };
@@ -34,31 +38,97 @@ pub struct ActiveAnchor {
 }
 
 impl Store {
-    /// The organizations that changed after a revision, each whole, all in one snapshot. From 0, or
-    /// from a revision that the database has not reached (it was restored), every organization.
+    /// The organizations that changed after a point of the history, each whole, all in one
+    /// snapshot. Every organization from the start, and from a point that is not in this history:
+    /// it was lost in a failover or before a backup was restored, or is too old to be known still.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn bundle(&self, after: u64) -> Result<Bundle, StoreError> {
+    pub async fn bundle(&self, after: HistoryPoint) -> Result<Bundle, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
-        let revision = revision::read(&mut connection).await?;
-        let complete = after == 0 || after > revision;
-        let mut after = if complete { 0 } else { after };
+        let latest = history::read(&mut connection).await?;
+        let known = after.revision > 0
+            && (after == latest || history::contains(&mut connection, after).await?);
+        let mut changed = Changed {
+            connection,
+            after: if known { after.revision } else { 0 },
+        };
         let mut organizations = Vec::new();
         loop {
-            let some = read_some(&mut connection, after).await?;
-            let Some(last) = some.last() else { break };
-            after = last.revision;
+            let some = changed.next().await?;
+            if some.is_empty() {
+                break;
+            }
             organizations.extend(some);
-            // Reading many organizations takes long, and SQLite is read inline: let others run.
+        }
+        Ok(Bundle {
+            revision: latest.revision,
+            token: latest.token,
+            complete: !known,
+            organizations,
+        })
+    }
+
+    /// These organizations as they are now, each whole, all in one snapshot; none for an id that
+    /// is unknown.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn organization_bundles(&self, ids: &[OrganizationId]) -> Result<Bundle, StoreError> {
+        let mut connection = self.inner.database.snapshot().await?;
+        let latest = history::read(&mut connection).await?;
+        let mut organizations = Vec::new();
+        for id in ids {
+            let mut found = read_one(&mut connection, id).await?;
+            add_digests(&mut found)?;
+            organizations.extend(found);
             tokio::task::yield_now().await;
         }
         Ok(Bundle {
-            revision,
-            token: RevisionToken::NONE,
-            complete,
+            revision: latest.revision,
+            token: latest.token,
+            complete: false,
             organizations,
         })
+    }
+
+    /// The digest of every organization's bundle. They are read from the database once for each
+    /// point of the history: whoever asks meanwhile waits for the same reading.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn bundle_digests(&self) -> Result<Arc<BundleDigests>, StoreError> {
+        let mut kept = self.inner.digests.lock().await;
+        let mut connection = self.inner.database.snapshot().await?;
+        let HistoryPoint { revision, token } = history::read(&mut connection).await?;
+        if let Some(kept) = &*kept
+            && (kept.revision, kept.token) == (revision, token)
+        {
+            return Ok(Arc::clone(kept));
+        }
+        let mut every = Changed {
+            connection,
+            after: 0,
+        };
+        let mut organizations = Vec::new();
+        loop {
+            let some = every.next().await?;
+            if some.is_empty() {
+                break;
+            }
+            organizations.extend(some.into_iter().filter_map(
+                |OrganizationBundle { id, digest, .. }| {
+                    digest.map(|digest| OrganizationDigest { id, digest })
+                },
+            ));
+        }
+        let read = Arc::new(BundleDigests {
+            revision,
+            token,
+            organizations,
+        });
+        *kept = Some(Arc::clone(&read));
+        Ok(read)
     }
 
     /// The active anchors of all organizations, those that expire first.
@@ -84,35 +154,65 @@ impl WriteTx {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn bundle(&mut self) -> Result<OrganizationBundle, StoreError> {
-        let found = self
-            .connection
-            .find(
-                "SELECT id, revision FROM organizations WHERE id = $1",
-                params![self.organization],
-            )
-            .await?;
-        let mut found: Vec<_> = found.into_iter().collect();
-        fill(&mut self.connection, &mut found).await?;
+        let mut found = read_one(&mut self.connection, &self.organization).await?;
         found
             .pop()
             .ok_or_else(|| StoreError::not_found(Kind::Organization, self.organization.as_str()))
     }
 }
 
-/// The next organizations after a revision, in the order of their revisions.
-async fn read_some(
-    connection: &mut Connection,
+/// The organizations after a revision, in the order of their revisions, some at a time.
+struct Changed {
+    connection: Connection,
     after: u64,
+}
+
+impl Changed {
+    /// The next of them; empty at the end.
+    async fn next(&mut self) -> Result<Vec<OrganizationBundle>, StoreError> {
+        let mut some: Vec<OrganizationBundle> = self
+            .connection
+            .query(
+                "SELECT id, revision FROM organizations WHERE revision > $1 \
+                 ORDER BY revision LIMIT $2",
+                params![self.after, AT_A_TIME],
+            )
+            .await?;
+        fill(&mut self.connection, &mut some).await?;
+        add_digests(&mut some)?;
+        if let Some(last) = some.last() {
+            self.after = last.revision;
+        }
+        // Reading many organizations takes long, and SQLite is read inline: let others run.
+        tokio::task::yield_now().await;
+        Ok(some)
+    }
+}
+
+/// The organization of an id, or nothing.
+async fn read_one(
+    connection: &mut Connection,
+    id: &OrganizationId,
 ) -> Result<Vec<OrganizationBundle>, StoreError> {
-    let mut organizations = connection
+    let mut found = connection
         .query(
-            "SELECT id, revision FROM organizations WHERE revision > $1 \
-             ORDER BY revision LIMIT $2",
-            params![after, AT_A_TIME],
+            "SELECT id, revision FROM organizations WHERE id = $1",
+            params![id],
         )
         .await?;
-    fill(connection, &mut organizations).await?;
-    Ok(organizations)
+    fill(connection, &mut found).await?;
+    Ok(found)
+}
+
+/// Adds the digest of each organization as it will be written without it.
+fn add_digests(organizations: &mut [OrganizationBundle]) -> Result<(), StoreError> {
+    for organization in organizations {
+        organization.digest = None;
+        let text = serde_json::to_vec(organization)
+            .map_err(|error| StoreError::Internal(error.to_string()))?;
+        organization.digest = Some(Sha256::of(text));
+    }
+    Ok(())
 }
 
 /// An organization, before what belongs to it is read.

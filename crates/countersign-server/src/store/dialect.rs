@@ -47,12 +47,13 @@ impl Dialect {
         }
     }
 
-    /// How often to look for changes that no signal announced. SQLite has no signals between
-    /// processes, and reading it takes microseconds.
+    /// How often to look for changes that no signal announced: a failover or a restored backup
+    /// under a running process sends none. SQLite has no signals between processes at all, and
+    /// reading it takes microseconds.
     pub(super) const fn reread_every(self) -> Duration {
         match self {
             Self::Sqlite => Duration::from_millis(500),
-            Self::Postgres => Duration::from_secs(5),
+            Self::Postgres => Duration::from_secs(1),
         }
     }
 

@@ -21,6 +21,8 @@ pub enum Kind {
     Rotation,
     /// A webhook.
     Webhook,
+    /// A gateway.
+    Gateway,
 }
 
 impl fmt::Display for Kind {
@@ -33,6 +35,7 @@ impl fmt::Display for Kind {
             Self::ApiKey => "api key",
             Self::Rotation => "rotation",
             Self::Webhook => "webhook",
+            Self::Gateway => "gateway",
         })
     }
 }

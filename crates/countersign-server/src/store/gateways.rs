@@ -3,63 +3,219 @@
 use countersign_types::{
     UnixSeconds,
     bundle::{Gateway, GatewayState, Gateways},
-    id::GatewayId,
+    history::HistoryPoint,
+    id::{GatewayId, OrganizationId},
 };
 
 use super::{
-    Store, StoreError, revision,
+    Kind, Store, StoreError,
+    connection::Connection,
+    history,
     row::{FromRow, Row},
     value::params,
 };
 
-/// How long a gateway is kept after it was last seen, in seconds: a day.
-const FORGET_AFTER: UnixSeconds = 24 * 60 * 60;
+/// For how many seconds a gateway is not recorded again where it has nothing new to say, so that
+/// a request for bundles costs no write.
+pub(crate) const SEEN_EVERY: UnixSeconds = 15;
+
+/// What a gateway says of itself with each request for bundles.
+#[derive(Debug, Clone, Copy)]
+pub struct GatewayReport<'a> {
+    /// The gateway.
+    pub id: &'a GatewayId,
+    /// The name it was configured with.
+    pub name: &'a str,
+    /// The point of the history that all its threads enforce.
+    pub enforced: HistoryPoint,
+    /// Whether that would survive its restart.
+    pub durable: bool,
+}
+
+/// Which gateways are listed, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct GatewayFilter {
+    /// Who was seen last before this time is forgotten (Unix seconds).
+    pub kept_since: UnixSeconds,
+    /// Who was seen last before this time is missing.
+    pub live_since: UnixSeconds,
+}
 
 impl Store {
-    /// The gateways that were seen at or after a time (Unix seconds), and the deployment's revision.
+    /// The gateways that are known, and the deployment's revision. A gateway whose last report is
+    /// not of this history is listed with revision 0: nobody knows what it enforces.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn list_gateways(&self, seen_since: UnixSeconds) -> Result<Gateways, StoreError> {
+    pub async fn list_gateways(&self, filter: GatewayFilter) -> Result<Gateways, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
-        let revision = revision::read(&mut connection).await?;
-        let gateways = connection
-            .query(
-                "SELECT id, name, revision, seen_at FROM gateways WHERE seen_at >= $1 \
-                 ORDER BY name, id",
-                params![seen_since],
-            )
-            .await?;
+        let revision = history::read(&mut connection).await?.revision;
+        let gateways = read_list(&mut connection, filter).await?;
         Ok(Gateways { revision, gateways })
     }
 
-    /// Records that a gateway was seen now, and which revision it enforces.
+    /// The same as an organization may see it: its own latest revision, no gateway's above that, and
+    /// no names unless it is the only organization of the deployment.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for the organization.
+    pub async fn list_gateways_of(
+        &self,
+        organization: &OrganizationId,
+        filter: GatewayFilter,
+    ) -> Result<Gateways, StoreError> {
+        let mut connection = self.inner.database.snapshot().await?;
+        let found: Option<(u64, u64)> = connection
+            .find(
+                "SELECT o.revision, \
+                 (SELECT count(*) FROM (SELECT id FROM organizations LIMIT 2) AS few) \
+                 FROM organizations o WHERE o.id = $1",
+                params![organization],
+            )
+            .await?;
+        let (revision, organizations) = found
+            .ok_or_else(|| StoreError::not_found(Kind::Organization, organization.as_str()))?;
+        let mut gateways = read_list(&mut connection, filter).await?;
+        for gateway in &mut gateways {
+            gateway.revision = gateway.revision.min(revision);
+        }
+        if organizations > 1 {
+            for gateway in &mut gateways {
+                gateway.name.clear();
+            }
+            // The order of the names would tell something of them.
+            gateways.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        }
+        Ok(Gateways { revision, gateways })
+    }
+
+    /// Records what a gateway reports, and that it was seen now; and forgets those that were last
+    /// seen before `kept_since`. It writes only when there is something new, or the last time is
+    /// some seconds ago.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn record_gateway(
         &self,
-        id: &GatewayId,
-        name: &str,
-        revision: u64,
+        report: GatewayReport<'_>,
+        kept_since: UnixSeconds,
     ) -> Result<(), StoreError> {
         let now = self.inner.sources.now();
+        // Read each time: another node may have forgotten it, or recorded something else.
+        let recorded = {
+            let mut connection = self.reader().await?;
+            read_report(&mut connection, report.id).await?
+        };
+        if recorded.is_some_and(|recorded| recorded.says(&report, now)) {
+            return Ok(());
+        }
         let mut connection = self.inner.database.transaction().await?;
+        let GatewayReport { id, name, .. } = report;
+        // What would not survive a restart is not taken as enforced: the older point stays.
+        let sql = if report.durable {
+            "INSERT INTO gateways (id, name, revision, token, durable, seen_at) \
+             VALUES ($1, $2, $3, $4, 1, $5) ON CONFLICT (id) DO UPDATE SET \
+             name = excluded.name, revision = excluded.revision, token = excluded.token, \
+             durable = 1, seen_at = excluded.seen_at"
+        } else {
+            "INSERT INTO gateways (id, name, revision, token, durable, seen_at) \
+             VALUES ($1, $2, $3, $4, 0, $5) ON CONFLICT (id) DO UPDATE SET \
+             name = excluded.name, durable = 0, seen_at = excluded.seen_at"
+        };
+        let point = if report.durable {
+            report.enforced
+        } else {
+            HistoryPoint::START
+        };
+        let token = point.token.to_string();
         connection
-            .execute(
-                "INSERT INTO gateways (id, name, revision, seen_at) VALUES ($1, $2, $3, $4) \
-                 ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
-                 revision = excluded.revision, seen_at = excluded.seen_at",
-                params![id, name, revision, now,],
-            )
+            .execute(sql, params![id, name, point.revision, token, now])
             .await?;
         connection
             .execute(
                 "DELETE FROM gateways WHERE seen_at < $1",
-                params![now.saturating_sub(FORGET_AFTER)],
+                params![kept_since],
             )
             .await?;
         connection.commit("COMMIT", || ()).await
+    }
+
+    /// Forgets a gateway: it has ended, and enforces nothing any more.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn forget_gateway(&self, id: &GatewayId) -> Result<(), StoreError> {
+        let mut connection = self.inner.database.transaction().await?;
+        let removed = connection
+            .execute("DELETE FROM gateways WHERE id = $1", params![id])
+            .await?;
+        if removed == 0 {
+            return Err(StoreError::not_found(Kind::Gateway, id.as_str()));
+        }
+        connection.commit("COMMIT", || ()).await
+    }
+}
+
+async fn read_list(
+    connection: &mut Connection,
+    filter: GatewayFilter,
+) -> Result<Vec<Gateway>, StoreError> {
+    let mut gateways: Vec<Gateway> = connection
+        .query(
+            "SELECT g.id, g.name, coalesce(h.revision, 0), g.durable, g.seen_at \
+             FROM gateways g \
+             LEFT JOIN history h ON h.revision = g.revision AND h.token = g.token \
+             WHERE g.seen_at >= $1 ORDER BY g.name, g.id",
+            params![filter.kept_since],
+        )
+        .await?;
+    for gateway in &mut gateways {
+        if gateway.seen_at < filter.live_since {
+            gateway.state = GatewayState::Missing;
+        }
+    }
+    Ok(gateways)
+}
+
+/// A gateway as it is recorded.
+struct Recorded {
+    name: String,
+    point: HistoryPoint,
+    durable: bool,
+    seen_at: UnixSeconds,
+}
+
+impl Recorded {
+    /// Whether a report has nothing new.
+    fn says(&self, report: &GatewayReport<'_>, now: UnixSeconds) -> bool {
+        self.name == report.name
+            && self.durable == report.durable
+            && (!report.durable || self.point == report.enforced)
+            // Nodes' clocks differ, and one may have been wrong.
+            && self.seen_at.abs_diff(now) < SEEN_EVERY
+    }
+}
+
+async fn read_report(
+    connection: &mut Connection,
+    id: &GatewayId,
+) -> Result<Option<Recorded>, StoreError> {
+    connection
+        .find(
+            "SELECT name, revision, token, durable, seen_at FROM gateways WHERE id = $1",
+            params![id],
+        )
+        .await
+}
+
+impl FromRow for Recorded {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            name: row.next()?,
+            point: row.several()?,
+            durable: row.next::<u64>()? != 0,
+            seen_at: row.next()?,
+        })
     }
 }
 
@@ -70,7 +226,7 @@ impl FromRow for Gateway {
             name: row.next()?,
             revision: row.next()?,
             state: GatewayState::Live,
-            durable: true,
+            durable: row.next::<u64>()? != 0,
             seen_at: row.next()?,
         })
     }

@@ -5,6 +5,8 @@ mod audit_chain;
 use super::{
     StoreError,
     connection::{Connection, Database},
+    history,
+    sources::Sources,
     value::params,
 };
 
@@ -18,6 +20,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0005_rotations.sql")),
     Step::Text(include_str!("migrations/0006_webhooks.sql")),
     Step::Text(include_str!("migrations/0007_expiry.sql")),
+    Step::History(include_str!("migrations/0008_history.sql")),
 ];
 
 /// SQL, and what must be done after it that SQL cannot do.
@@ -25,17 +28,23 @@ enum Step {
     Text(&'static str),
     /// Then each organization's events are chained.
     AuditChain(&'static str),
+    /// Then the latest revision gets a token.
+    History(&'static str),
 }
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
      (version BIGINT PRIMARY KEY, applied_at BIGINT NOT NULL)";
 
 /// Brings the schema up to date. Whoever comes second waits, and finds it done.
-pub(super) async fn apply(database: &Database, now: u64) -> Result<(), StoreError> {
-    apply_steps(database, now, STEPS).await
+pub(super) async fn apply(database: &Database, sources: &Sources) -> Result<(), StoreError> {
+    apply_steps(database, sources, STEPS).await
 }
 
-async fn apply_steps(database: &Database, now: u64, steps: &[Step]) -> Result<(), StoreError> {
+async fn apply_steps(
+    database: &Database,
+    sources: &Sources,
+    steps: &[Step],
+) -> Result<(), StoreError> {
     let dialect = database.dialect();
     let mut connection = database.transaction().await?;
     connection.batch(dialect.lock_schema()).await?;
@@ -49,15 +58,17 @@ async fn apply_steps(database: &Database, now: u64, steps: &[Step]) -> Result<()
         return Ok(());
     }
     for (version, step) in (1_i64..).zip(steps).filter(|(version, _)| *version > found) {
-        let (Step::Text(text) | Step::AuditChain(text)) = step;
+        let (Step::Text(text) | Step::AuditChain(text) | Step::History(text)) = step;
         connection.batch(&dialect.spell(text)).await?;
-        if let Step::AuditChain(_) = step {
-            audit_chain::chain_events(&mut connection).await?;
+        match step {
+            Step::Text(_) => {}
+            Step::AuditChain(_) => audit_chain::chain_events(&mut connection).await?,
+            Step::History(_) => history::begin(&mut connection, sources).await?,
         }
         connection
             .execute(
                 "INSERT INTO schema_migrations (version, applied_at) VALUES ($1, $2)",
-                params![version, now],
+                params![version, sources.now()],
             )
             .await?;
     }

@@ -16,6 +16,7 @@ mod error;
 mod expiry;
 mod forget;
 mod gateways;
+mod history;
 mod listing;
 mod location;
 mod migrations;
@@ -28,7 +29,6 @@ mod postgres;
 mod postgres_url;
 mod projects;
 mod refused_scopes;
-mod revision;
 mod rotation_ends;
 mod rotations;
 mod row;
@@ -46,6 +46,7 @@ mod write;
 
 use std::sync::Arc;
 
+use countersign_types::{bundle::BundleDigests, history::HistoryPoint};
 use tokio::{sync::watch, task::JoinSet};
 
 use self::connection::{Connection, Database};
@@ -56,6 +57,7 @@ pub use self::{
     certificates::NewCertificate,
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
+    gateways::{GatewayFilter, GatewayReport},
     listing::PageRequest,
     location::Location,
     observations::{NotKept, RecordedBatch},
@@ -70,6 +72,7 @@ pub use self::{
     write::{Change, WriteTx},
 };
 
+pub(crate) use self::gateways::SEEN_EVERY;
 pub(crate) use self::webhook_deliveries::{AttemptResult, Claimed, Due};
 
 /// The store. Cheap to clone: every clone is the same store.
@@ -84,7 +87,10 @@ pub struct Store {
 struct Inner {
     database: Database,
     sources: Sources,
-    revision: watch::Sender<u64>,
+    /// The point that was announced last.
+    announced: watch::Sender<HistoryPoint>,
+    /// Those of the point at which they were asked for last.
+    digests: tokio::sync::Mutex<Option<Arc<BundleDigests>>>,
     /// Ends with the store.
     _followers: JoinSet<()>,
 }
@@ -100,23 +106,25 @@ impl Store {
     /// [`StoreError::Unavailable`] when it cannot be reached.
     pub async fn open(location: &Location, sources: Sources) -> Result<Self, StoreError> {
         let database = Database::open(location)?;
-        migrations::apply(&database, sources.now()).await?;
-        let (revision, _) = watch::channel(signal::read_revision(&database).await?);
+        migrations::apply(&database, &sources).await?;
+        let (announced, _) = watch::channel(signal::read_point(&database).await?);
         Ok(Self {
             inner: Arc::new(Inner {
-                _followers: signal::follow(&database, &revision),
+                _followers: signal::follow(&database, &announced),
                 database,
                 sources,
-                revision,
+                announced,
+                digests: tokio::sync::Mutex::default(),
             }),
         })
     }
 
-    /// The deployment's revision as it is announced. It says only that something changed, never what;
-    /// it may be late by as long as a signal takes.
+    /// The deployment's latest point as it is announced, whenever it is a different one, a smaller
+    /// revision too. It says only that something changed, never what; it may be late by as long as
+    /// a signal takes.
     #[must_use]
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.inner.revision.subscribe()
+    pub fn subscribe(&self) -> watch::Receiver<HistoryPoint> {
+        self.inner.announced.subscribe()
     }
 
     /// The deployment's revision as it is stored: one read, which also shows whether the database
@@ -125,7 +133,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when it does not.
     pub async fn revision(&self) -> Result<u64, StoreError> {
-        signal::read_revision(&self.inner.database).await
+        let point = signal::read_point(&self.inner.database).await?;
+        Ok(point.revision)
     }
 
     async fn reader(&self) -> Result<Connection, StoreError> {

@@ -6,6 +6,7 @@ use countersign_types::{
     api_key::{KeyKind, Permission},
     certificate::{Enforcement, Scope},
     digest::{ChainDigest, KeyDigest, Sha256},
+    history::RevisionToken,
     id::{
         ApiKeyId, AuditLogId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
         ServiceAccountId, WebhookDeliveryId, WebhookId,
@@ -284,6 +285,7 @@ parsed!(
     GatewayId,
     OrganizationId,
     ProjectId,
+    RevisionToken,
     RotationId,
     ServiceAccountId,
     WebhookDeliveryId,

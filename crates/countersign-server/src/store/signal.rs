@@ -1,10 +1,11 @@
 //! Wakes readers that wait for a change: at once for one of this process, by PostgreSQL's
-//! notification for one of another node, and by a timer in case that was missed. Signals carry no
-//! data.
+//! notification for one of another node, and by a timer for what nobody announces, as a missed
+//! notification, a failover or a restored backup. Signals carry no data.
 
 use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use countersign_types::history::HistoryPoint;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{Notify, watch},
@@ -17,31 +18,33 @@ use super::{
     StoreError,
     connection::Database,
     dialect::CHANNEL,
+    history,
     postgres::{Postgres, failure},
     postgres_url::Tls,
-    revision,
 };
 
 /// How long to wait before reconnecting, doubled on each failure up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Tells whoever waits of a revision, unless it is known already.
-pub(super) fn announce(sender: &watch::Sender<u64>, revision: u64) {
-    sender.send_if_modified(|known| {
-        let newer = revision > *known;
-        *known = revision.max(*known);
-        newer
+/// Wakes whoever waits, unless the point was announced last. A smaller revision wakes too: it is
+/// what a restored backup looks like. Two commits at once may be announced in either order, which
+/// only wakes readers once more than needed.
+pub(super) fn announce(sender: &watch::Sender<HistoryPoint>, point: HistoryPoint) {
+    sender.send_if_modified(|announced| {
+        let different = *announced != point;
+        *announced = point;
+        different
     });
 }
 
-pub(super) async fn read_revision(database: &Database) -> Result<u64, StoreError> {
+pub(super) async fn read_point(database: &Database) -> Result<HistoryPoint, StoreError> {
     let mut connection = database.reader().await?;
-    revision::read(&mut connection).await
+    history::read(&mut connection).await
 }
 
 /// Follows the changes of other processes until the set is dropped.
-pub(super) fn follow(database: &Database, sender: &watch::Sender<u64>) -> JoinSet<()> {
+pub(super) fn follow(database: &Database, sender: &watch::Sender<HistoryPoint>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let wake = Arc::new(Notify::new());
     if let Database::Postgres(postgres) = database {
@@ -51,13 +54,13 @@ pub(super) fn follow(database: &Database, sender: &watch::Sender<u64>) -> JoinSe
     tasks
 }
 
-async fn reread(database: Database, sender: watch::Sender<u64>, wake: Arc<Notify>) {
+async fn reread(database: Database, sender: watch::Sender<HistoryPoint>, wake: Arc<Notify>) {
     let every = database.dialect().reread_every();
     loop {
         // Whether it was woken or the time ran out, it reads.
         let _ = time::timeout(every, wake.notified()).await;
-        if let Ok(revision) = read_revision(&database).await {
-            announce(&sender, revision);
+        if let Ok(point) = read_point(&database).await {
+            announce(&sender, point);
         }
     }
 }

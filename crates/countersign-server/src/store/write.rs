@@ -7,7 +7,7 @@ use countersign_types::{
 };
 
 use super::{
-    Kind, Store, StoreError, audit_chain::Head, connection::Connection, revision, signal::announce,
+    Kind, Store, StoreError, audit_chain::Head, connection::Connection, history, signal::announce,
     sources::Sources, value::params,
 };
 
@@ -89,7 +89,7 @@ impl WriteTx {
     /// ([`StoreError::Unavailable`]), the change may have been made.
     pub async fn commit(mut self, events: Vec<AuditEvent>) -> Result<u64, StoreError> {
         if events.is_empty() {
-            return revision::read(&mut self.connection).await;
+            return Ok(history::read(&mut self.connection).await?.revision);
         }
         let mut written = Vec::new();
         for event in events {
@@ -97,22 +97,16 @@ impl WriteTx {
             written.push((event, shown));
         }
         self.enqueue_audit(&written).await?;
-        // Last, since every write of the deployment locks this row: it is held only while
-        // committing, so revisions become visible in their order.
-        let revision = self
-            .connection
-            .number(
-                "UPDATE deployment SET revision = revision + 1 WHERE id = 1 RETURNING revision",
-                &[],
-            )
-            .await?;
+        // Last, since every write of the deployment locks one row for it: the lock is held only
+        // while committing, so revisions become visible in their order.
+        let point = history::advance(&mut self.connection, &self.store.inner.sources).await?;
         self.connection
             .execute(
                 "UPDATE organizations SET revision = $2, audit_number = $3, audit_sha256 = $4, \
                  audit_at = $5 WHERE id = $1",
                 params![
                     self.organization,
-                    revision,
+                    point.revision,
                     self.head.number,
                     self.head.sha256.to_string(),
                     self.now,
@@ -120,13 +114,13 @@ impl WriteTx {
             )
             .await?;
         let inner = &self.store.inner;
-        let sender = inner.revision.clone();
+        let sender = inner.announced.clone();
         self.connection
             .commit(inner.database.dialect().commit_and_notify(), move || {
-                announce(&sender, revision);
+                announce(&sender, point);
             })
             .await?;
-        Ok(revision)
+        Ok(point.revision)
     }
 
     pub(super) fn sources(&self) -> &Sources {

@@ -50,13 +50,14 @@ fn path(operation: &Operation, fixture: &Fixture) -> String {
         .replace("{rotation_id}", &fixture.rotation)
         .replace("{key_id}", &fixture.admin_key)
         .replace("{webhook_id}", &fixture.webhook)
+        .replace("{gateway_id}", "gw_every")
 }
 
 fn request(server: &Server, operation: &Operation, fixture: &Fixture) -> Request {
     let path = path(operation, fixture);
     assert!(!path.contains('{'), "no example of an id for {path}");
     let path = if operation.id() == "getBundle" {
-        format!("{path}?wait=0")
+        format!("{path}?wait=0&gateway=gw_every")
     } else {
         path
     };

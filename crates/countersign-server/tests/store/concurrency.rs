@@ -6,6 +6,7 @@ use countersign_server::store::{AuditFilter, AuditPage, PageRequest, Store, Stor
 use countersign_types::{
     audit::Actor,
     certificate::{MAX_CERTIFICATES_PER_ORGANIZATION, Scope},
+    history::HistoryPoint,
     id::{CertificateId, OrganizationId},
     page::{MAX_LIMIT, Order},
 };
@@ -126,7 +127,7 @@ fn nothing_is_active_and_deleted() {
             }
         }
         assert_eq!(all(&stores[0], &organization).await, []);
-        let bundle = stores[1].bundle(0).await.unwrap();
+        let bundle = stores[1].bundle(HistoryPoint::START).await.unwrap();
         assert_eq!(bundle.organizations[0].projects[0].active, []);
     });
 }
@@ -196,19 +197,19 @@ fn a_follower_misses_nothing() {
         let following = tokio::spawn(async move {
             let mut known = HashMap::new();
             let mut signal = follower.subscribe();
-            let mut at = 0;
+            let mut at = HistoryPoint::START;
             loop {
                 let bundle = follower.bundle(at).await.unwrap();
-                assert!(bundle.revision >= at);
-                at = bundle.revision;
+                assert!(bundle.revision >= at.revision);
+                at = bundle.point();
                 for organization in bundle.organizations {
-                    assert!(organization.revision <= at);
+                    assert!(organization.revision <= at.revision);
                     known.insert(organization.id.clone(), organization);
                 }
                 if known.len() == 5 {
                     return known;
                 }
-                signal.wait_for(|revision| *revision > at).await.unwrap();
+                signal.wait_for(|announced| *announced != at).await.unwrap();
             }
         });
         while let Some(done) = writers.join_next().await {
@@ -217,7 +218,7 @@ fn a_follower_misses_nothing() {
         // A fifth organization tells the follower that it has seen everything before it.
         organization(&stores[0]).await;
         let known = following.await.unwrap();
-        let truth = stores[0].bundle(0).await.unwrap();
+        let truth = stores[0].bundle(HistoryPoint::START).await.unwrap();
         for organization in truth.organizations {
             assert_eq!(known.get(&organization.id), Some(&organization));
         }

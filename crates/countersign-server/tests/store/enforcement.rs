@@ -6,6 +6,7 @@ use countersign_server::store::{AuditFilter, AuditPage, PageRequest, Store, Stor
 use countersign_types::{
     bundle::OrganizationBundle,
     certificate::{Enforcement, Scope},
+    history::HistoryPoint,
     id::{CertificateId, OrganizationId},
 };
 use serde_json::{Value, json};
@@ -31,7 +32,12 @@ async fn listed(
 }
 
 async fn bundle(store: &Store) -> OrganizationBundle {
-    store.bundle(0).await.unwrap().organizations.remove(0)
+    store
+        .bundle(HistoryPoint::START)
+        .await
+        .unwrap()
+        .organizations
+        .remove(0)
 }
 
 /// The details of the activations that the log holds, newest first.

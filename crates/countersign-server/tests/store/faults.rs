@@ -8,6 +8,7 @@ use countersign_server::store::{
 use countersign_types::{
     audit::Actor,
     certificate::{Enforcement, Scope},
+    history::HistoryPoint,
 };
 use futures_util::{FutureExt, future::poll_fn};
 
@@ -36,7 +37,7 @@ fn a_write_that_is_dropped_leaves_all_or_nothing() {
         let organization = organization(&store).await;
         let mut finished = 0;
         for times in 1..60 {
-            let before = store.bundle(0).await.unwrap();
+            let before = store.bundle(HistoryPoint::START).await.unwrap();
             let attempt = async {
                 let mut tx = store.write(&organization, Actor::Operator).await?;
                 let uploaded = tx.upload_certificate(anchor("c")).await?;
@@ -50,7 +51,7 @@ fn a_write_that_is_dropped_leaves_all_or_nothing() {
             let done = poll_times(times, attempt).await.transpose();
             // The next write waits for what was dropped, whichever way that went.
             drop(write(&store, &organization).await);
-            let after = store.bundle(0).await.unwrap();
+            let after = store.bundle(HistoryPoint::START).await.unwrap();
             let grew = after.organizations[0].certificates.len()
                 - before.organizations[0].certificates.len();
             let steps = after.revision - before.revision;
@@ -66,7 +67,12 @@ fn a_write_that_is_dropped_leaves_all_or_nothing() {
             }
         }
         assert!(finished > 0, "some attempt must have had time enough");
-        let active = &store.bundle(0).await.unwrap().organizations[0].active;
+        let active = &store
+            .bundle(HistoryPoint::START)
+            .await
+            .unwrap()
+            .organizations[0]
+            .active;
         let filter = AuditFilter {
             event_types: vec!["certificates.activated".to_owned()],
             ..Default::default()
@@ -88,14 +94,14 @@ fn a_refused_write_leaves_nothing_behind() {
     on_each(async |setting| {
         let store = setting.open().await;
         let organization = organization(&store).await;
-        let before = store.bundle(0).await.unwrap();
+        let before = store.bundle(HistoryPoint::START).await.unwrap();
         let mut tx = write(&store, &organization).await;
         let change = tx.upload_certificate(anchor("c")).await.unwrap();
         drop(tx);
         assert_eq!(change.events.len(), 1);
         let tx = write(&store, &organization).await;
         assert_eq!(tx.commit(Vec::new()).await.unwrap(), before.revision);
-        assert_eq!(store.bundle(0).await.unwrap(), before);
+        assert_eq!(store.bundle(HistoryPoint::START).await.unwrap(), before);
         let gone = store
             .retrieve_certificate(&organization, &change.answer.id, false)
             .await;
@@ -140,9 +146,12 @@ fn a_lost_connection_heals() {
             let now = activate(&store, &organization, &scope, &[certificate])
                 .await
                 .unwrap();
-            signal.wait_for(|known| *known >= now).await.unwrap();
+            signal
+                .wait_for(|known| known.revision >= now)
+                .await
+                .unwrap();
         }
-        let bundle = store.bundle(0).await.unwrap();
+        let bundle = store.bundle(HistoryPoint::START).await.unwrap();
         assert_eq!(bundle.organizations[0].active.len(), 3);
     });
 }

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use countersign_server::store::{
@@ -16,6 +17,7 @@ use countersign_types::{
     audit::Actor,
     certificate::{Certificate, Enforcement, Scope},
     digest::Sha256,
+    history::HistoryPoint,
     id::{CertificateId, OrganizationId, ProjectId},
     project::Project,
 };
@@ -66,6 +68,47 @@ impl Setting {
     }
 }
 
+impl Setting {
+    /// Runs SQL beside the stores, as a restore or an operator does.
+    pub(crate) async fn execute(&self, sql: &str) {
+        match &self.location {
+            Location::Sqlite(path) => {
+                let file = rusqlite::Connection::open(path).unwrap();
+                file.busy_timeout(Duration::from_secs(5)).unwrap();
+                file.execute_batch(sql).unwrap();
+            }
+            Location::Postgres(url) => administer(url, sql).await,
+            Location::Memory => unreachable!("nobody else can open it"),
+        }
+    }
+
+    /// A copy of the database, as a backup is one. Nobody may have it open.
+    pub(crate) async fn copy(&self) -> Location {
+        match &self.location {
+            Location::Sqlite(path) => {
+                let copy = path.with_extension("copy");
+                let sql = format!("VACUUM INTO '{}'", copy.display());
+                self.execute(&sql).await;
+                Location::Sqlite(copy)
+            }
+            Location::Postgres(url) => {
+                let server = env::var("COUNTERSIGN_TEST_POSTGRES_URL").unwrap();
+                let name = database(url);
+                let copy = format!("{name}_copy");
+                administer(&server, &format!("CREATE DATABASE {copy} TEMPLATE {name}")).await;
+                Location::Postgres(with_database(&server, &copy))
+            }
+            Location::Memory => unreachable!("nobody else can open it"),
+        }
+    }
+}
+
+/// The name of the database in a URL.
+fn database(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default()
+}
+
 /// Runs a test on every database that several processes can share.
 pub(crate) fn on_each_shared<F: Future<Output = ()>>(test: impl Fn(Setting) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,7 +127,10 @@ pub(crate) fn on_each_shared<F: Future<Output = ()>>(test: impl Fn(Setting) -> F
         administer(&server, &format!("CREATE DATABASE {name}")).await;
         let location = Location::Postgres(with_database(&server, &name));
         test(Setting::new(|_| location)).await;
-        administer(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        for name in [format!("{name}_copy"), name] {
+            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            administer(&server, &sql).await;
+        }
     });
 }
 
@@ -96,6 +142,11 @@ pub(crate) fn on_each<F: Future<Output = ()>>(test: impl Fn(Setting) -> F) {
         .unwrap();
     runtime.block_on(test(Setting::new(|_| Location::Memory)));
     on_each_shared(test);
+}
+
+/// The latest point.
+pub(crate) async fn latest(store: &Store) -> HistoryPoint {
+    store.organization_bundles(&[]).await.unwrap().point()
 }
 
 fn fresh() -> u64 {

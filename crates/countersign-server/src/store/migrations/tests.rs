@@ -31,7 +31,9 @@ fn old_events() -> String {
 
 async fn old_events_are_chained(location: &Location) {
     let database = Database::open(location).unwrap();
-    apply_steps(&database, 1, &STEPS[..1]).await.unwrap();
+    apply_steps(&database, &Sources::system(), &STEPS[..1])
+        .await
+        .unwrap();
     let mut connection = database.transaction().await.unwrap();
     connection.batch(&old_events()).await.unwrap();
     connection.commit("COMMIT", || ()).await.unwrap();

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use countersign_server::store::GatewayFilter;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -9,6 +10,12 @@ const PATH: &str = "/v1/countersign/bundle";
 
 async fn revision(server: &Server) -> u64 {
     server.store.revision().await.unwrap()
+}
+
+/// The latest point, as a query asks for what comes after it.
+async fn after_latest(server: &Server) -> String {
+    let latest = server.store.organization_bundles(&[]).await.unwrap();
+    format!("{PATH}?after={}&token={}", latest.revision, latest.token)
 }
 
 #[tokio::test]
@@ -36,11 +43,8 @@ async fn it_waits_for_a_change_and_answers_it() {
     on_each_store(async |server| {
         let gateway = server.gateway_key().await;
         let id = server.upload("Example Root").await;
-        let at = revision(server).await;
-        let waiting = server
-            .get(&format!("{PATH}?after={at}&wait=60"))
-            .key(&gateway)
-            .send();
+        let after = after_latest(server).await;
+        let waiting = server.get(&format!("{after}&wait=60")).key(&gateway).send();
         let waiting = tokio::spawn(waiting);
         server.toggle("activate", None, &[&id]).await;
         let bundle = timeout(Duration::from_secs(20), waiting)
@@ -59,8 +63,9 @@ async fn without_a_change_it_answers_after_the_wait() {
     on_each_store(async |server| {
         let gateway = server.gateway_key().await;
         let at = revision(server).await;
+        let after = after_latest(server).await;
         for wait in [0, 1] {
-            let path = format!("{PATH}?after={at}&wait={wait}");
+            let path = format!("{after}&wait={wait}");
             let bundle = server.get(&path).key(&gateway).ok().await;
             assert_eq!(
                 (&bundle["revision"], &bundle["organizations"]),
@@ -72,17 +77,49 @@ async fn without_a_change_it_answers_after_the_wait() {
 }
 
 #[tokio::test]
-async fn a_revision_from_the_future_is_answered_at_once() {
+async fn a_point_of_another_history_is_answered_at_once_with_everything() {
     on_each_store(async |server| {
         let gateway = server.gateway_key().await;
-        let path = format!("{PATH}?after=999999&wait=60");
-        let answer = server.get(&path).key(&gateway).send();
-        let bundle = timeout(Duration::from_secs(20), answer)
-            .await
-            .unwrap()
-            .expect_ok();
-        assert_eq!(bundle["complete"], true);
-        assert_eq!(bundle["revision"], revision(server).await);
+        let at = revision(server).await;
+        let other = "ab".repeat(16);
+        for query in [
+            format!("after={at}"),
+            format!("after={at}&token={other}"),
+            format!("after=999999&token={other}"),
+        ] {
+            let path = format!("{PATH}?{query}&wait=60");
+            let answer = server.get(&path).key(&gateway).send();
+            let answer = timeout(Duration::from_secs(20), answer).await;
+            let bundle = answer.unwrap().expect_ok();
+            assert_eq!(bundle["complete"], true, "{query}");
+            assert_eq!(bundle["revision"], at, "{query}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn organizations_are_answered_by_their_ids_and_as_their_digests_say() {
+    on_each_store(async |server| {
+        let gateway = server.gateway_key().await;
+        server.upload("Example Root").await;
+        server.other_organization().await;
+        let digests = server.get(&format!("{PATH}/digests")).key(&gateway);
+        let digests = digests.ok().await;
+        assert_eq!(digests["revision"], revision(server).await);
+        assert_eq!(digests["organizations"].as_array().unwrap().len(), 2);
+        let path = format!("{PATH}?organizations[]={}", server.organization);
+        let bundle = server.get(&path).key(&gateway).ok().await;
+        assert_eq!(bundle["complete"], false);
+        assert_eq!(bundle["token"], digests["token"]);
+        let [organization] = bundle["organizations"].as_array().unwrap().as_slice() else {
+            panic!("{bundle}");
+        };
+        assert_eq!(organization["id"], server.organization.as_str());
+        assert_eq!(
+            organization["digest"],
+            digests["organizations"][0]["digest"]
+        );
     })
     .await;
 }
@@ -91,8 +128,8 @@ async fn a_revision_from_the_future_is_answered_at_once() {
 async fn the_end_of_the_server_frees_those_who_wait() {
     on_each_store(async |server| {
         let gateway = server.gateway_key().await;
-        let at = revision(server).await;
-        let path = format!("{PATH}?after={at}&wait=60&gateway=gw_waiting");
+        let after = after_latest(server).await;
+        let path = format!("{after}&wait=60&gateway=gw_waiting");
         let waiting = tokio::spawn(server.get(&path).key(&gateway).send());
         until_recorded(server, "gw_waiting").await;
         timeout(Duration::from_secs(8), server.stop())
@@ -104,9 +141,13 @@ async fn the_end_of_the_server_frees_those_who_wait() {
 }
 
 async fn until_recorded(server: &Server, id: &str) {
+    let all = GatewayFilter {
+        kept_since: 0,
+        live_since: 0,
+    };
     let recorded = async {
         loop {
-            let found = server.store.list_gateways(0).await.unwrap().gateways;
+            let found = server.store.list_gateways(all).await.unwrap().gateways;
             if found.iter().any(|gateway| gateway.id.as_str() == id) {
                 return;
             }
@@ -126,6 +167,10 @@ async fn its_query_is_checked() {
             ("after=-1", "after"),
             ("after=x", "after"),
             ("after=9223372036854775808", "after"),
+            ("token=", "token"),
+            ("token=x", "token"),
+            ("durable=1", "durable"),
+            ("organizations[]=cert_a", "organizations"),
             ("wait=61", "wait"),
             ("wait=-1", "wait"),
             ("gateway=", "gateway"),

@@ -1,11 +1,23 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{START, on_each_store};
+use crate::harness::{START, Server, on_each_store};
 
 const PATH: &str = "/v1/countersign/gateways";
 
+/// Asks for bundles as a gateway that enforces the latest point.
+async fn pull(server: &Server, key: &str, more: &str) {
+    let latest = server.store.organization_bundles(&[]).await.unwrap();
+    let (revision, token) = (latest.revision, latest.token);
+    let path = format!("/v1/countersign/bundle?wait=0&after={revision}&token={token}{more}");
+    server.get(&path).key(key).ok().await;
+}
+
+async fn listed(server: &Server, key: &str) -> Value {
+    server.get(PATH).key(key).ok().await["gateways"].clone()
+}
+
 #[tokio::test]
-async fn it_lists_who_asked_lately_and_what_they_enforce() {
+async fn it_lists_who_asked_and_what_they_enforce() {
     on_each_store(async |server| {
         let gateway = server.gateway_key().await;
         let revision = server.store.revision().await.unwrap();
@@ -13,21 +25,68 @@ async fn it_lists_who_asked_lately_and_what_they_enforce() {
             server.get(PATH).ok().await,
             json!({ "revision": revision, "gateways": [] })
         );
-        for after in [0, revision] {
-            let path =
-                format!("/v1/countersign/bundle?wait=0&gateway=gw_one&name=edge%201&after={after}");
-            server.get(&path).key(&gateway).ok().await;
-            let wanted = json!([
-                { "id": "gw_one", "name": "edge 1", "revision": after, "seen_at": START },
-            ]);
-            assert_eq!(server.get(PATH).ok().await["gateways"], wanted);
-            assert_eq!(
-                server.get(PATH).key(&gateway).ok().await["gateways"],
-                wanted
-            );
+        let first = "/v1/countersign/bundle?wait=0&gateway=gw_one&name=edge%201&after=0";
+        server.get(first).key(&gateway).ok().await;
+        let mut wanted = json!([{
+            "id": "gw_one", "name": "edge 1", "revision": 0, "state": "live", "durable": true,
+            "seen_at": START,
+        }]);
+        assert_eq!(listed(server, &server.key).await, wanted);
+        pull(server, &gateway, "&gateway=gw_one&name=edge%201").await;
+        wanted[0]["revision"] = json!(revision);
+        assert_eq!(listed(server, &server.key).await, wanted);
+        assert_eq!(listed(server, &gateway).await, wanted);
+        pull(
+            server,
+            &gateway,
+            "&gateway=gw_one&name=edge%201&durable=false",
+        )
+        .await;
+        wanted[0]["durable"] = json!(false);
+        assert_eq!(listed(server, &gateway).await, wanted);
+        server.clock.advance(76);
+        wanted[0]["state"] = json!("missing");
+        assert_eq!(listed(server, &gateway).await, wanted);
+        server.clock.advance(24 * 60 * 60);
+        assert_eq!(listed(server, &gateway).await, json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_organization_is_told_what_concerns_it() {
+    on_each_store(async |server| {
+        let gateway = server.gateway_key().await;
+        let own = server.store.revision().await.unwrap();
+        server.other_organization().await;
+        pull(server, &gateway, "&gateway=gw_one&name=secret").await;
+        let told = server.get(PATH).ok().await;
+        assert_eq!(told["revision"], own);
+        assert_eq!(told["gateways"][0]["id"], "gw_one");
+        assert_eq!(told["gateways"][0]["name"], "");
+        assert_eq!(told["gateways"][0]["revision"], own);
+        let all = server.get(PATH).key(&gateway).ok().await;
+        assert_eq!(all["revision"], own + 1);
+        assert_eq!(all["gateways"][0]["name"], "secret");
+        assert_eq!(all["gateways"][0]["revision"], own + 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gateway_says_goodbye_once() {
+    on_each_store(async |server| {
+        let gateway = server.gateway_key().await;
+        pull(server, &gateway, "&gateway=gw_one").await;
+        let path = format!("{PATH}/gw_one");
+        let goodbye = server.delete(&path).key(&gateway).ok().await;
+        assert_eq!(goodbye, json!({ "id": "gw_one", "deleted": true }));
+        assert_eq!(listed(server, &gateway).await, json!([]));
+        for unknown in ["gw_one", "gw_other", "x"] {
+            let path = format!("{PATH}/{unknown}");
+            let again = server.delete(&path).key(&gateway);
+            again.refused("not_found", None).await;
         }
-        server.clock.advance(121);
-        assert_eq!(server.get(PATH).ok().await["gateways"], json!([]));
     })
     .await;
 }

@@ -1,0 +1,130 @@
+//! The deployment's history: each commit's revision, and the token that was drawn for it. After a
+//! failover or a restored backup the same revisions are given again, with other tokens
+//! (docs/specification.md, section 4).
+
+use countersign_types::history::{HistoryPoint, RevisionToken};
+
+use super::{
+    StoreError,
+    connection::Connection,
+    row::{FromRow, Row},
+    sources::Sources,
+    value::params,
+};
+
+/// How many points are kept at least: a gateway that was away for longer is sent everything.
+const KEPT: u64 = 10_000;
+/// How many more may pile up, so that not every commit deletes one.
+const PRUNED_AT_A_TIME: u64 = 100;
+
+/// The point of the latest commit.
+pub(super) async fn read(connection: &mut Connection) -> Result<HistoryPoint, StoreError> {
+    connection
+        .find("SELECT revision, token FROM deployment WHERE id = 1", &[])
+        .await?
+        .ok_or_else(|| StoreError::Corrupt("the row of the deployment is missing".to_owned()))
+}
+
+/// Whether a point is one of this history, and new enough to be known still.
+pub(super) async fn contains(
+    connection: &mut Connection,
+    point: HistoryPoint,
+) -> Result<bool, StoreError> {
+    let found: Option<u64> = connection
+        .find(
+            "SELECT revision FROM history WHERE revision = $1 AND token = $2",
+            params![point.revision, point.token.to_string()],
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Takes the next revision. Every write of the deployment locks this row, so a commit does it last.
+pub(super) async fn advance(
+    connection: &mut Connection,
+    sources: &Sources,
+) -> Result<HistoryPoint, StoreError> {
+    let token = RevisionToken::from_random(sources.id()?);
+    let text = token.to_string();
+    let revision = connection
+        .number(
+            "UPDATE deployment SET revision = revision + 1, token = $1 WHERE id = 1 \
+             RETURNING revision",
+            params![text],
+        )
+        .await?;
+    connection
+        .execute(
+            "INSERT INTO history (revision, token) VALUES ($1, $2)",
+            params![revision, text],
+        )
+        .await?;
+    if revision % PRUNED_AT_A_TIME == 0 {
+        connection
+            .execute(
+                "DELETE FROM history WHERE revision <= $1",
+                params![revision.saturating_sub(KEPT)],
+            )
+            .await?;
+    }
+    Ok(HistoryPoint { revision, token })
+}
+
+/// Draws a token for the latest revision of a database from before tokens. It is drawn, and not
+/// the same for all, so that two copies of that database do not pass for one history.
+pub(super) async fn begin(
+    connection: &mut Connection,
+    sources: &Sources,
+) -> Result<(), StoreError> {
+    let token = RevisionToken::from_random(sources.id()?).to_string();
+    for sql in [
+        "UPDATE deployment SET token = $1 WHERE id = 1 AND revision > 0",
+        "INSERT INTO history (revision, token) \
+         SELECT revision, token FROM deployment WHERE id = 1 AND revision > 0 AND token = $1",
+    ] {
+        connection.execute(sql, params![token]).await?;
+    }
+    Ok(())
+}
+
+impl FromRow for HistoryPoint {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            revision: row.next()?,
+            token: row.next()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::{Location, Store};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_latest_points_are_kept_and_older_ones_go() {
+        let sources = Sources::system();
+        let store = Store::open(&Location::Memory, sources.clone())
+            .await
+            .unwrap();
+        let mut connection = store.inner.database.transaction().await.unwrap();
+        assert_eq!(read(&mut connection).await.unwrap(), HistoryPoint::START);
+        let mut points = Vec::new();
+        for _ in 0..KEPT + 2 * PRUNED_AT_A_TIME {
+            points.push(advance(&mut connection, &sources).await.unwrap());
+        }
+        let latest = points.last().copied().unwrap();
+        assert_eq!(read(&mut connection).await.unwrap(), latest);
+        let count = "SELECT count(*) FROM history";
+        assert_eq!(connection.number(count, &[]).await.unwrap(), KEPT);
+        for (point, known) in [(points[0], false), (points[300], true), (latest, true)] {
+            assert_eq!(contains(&mut connection, point).await.unwrap(), known);
+        }
+        let other = HistoryPoint {
+            token: RevisionToken::from_random(1),
+            ..latest
+        };
+        assert!(!contains(&mut connection, other).await.unwrap());
+    }
+}
