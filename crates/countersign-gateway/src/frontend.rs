@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use countersign_proxy::{Exchange as _, Forwarded, ResponseBody, check_shape, host_of};
+use countersign_proxy::{Exchange as _, ResponseBody, check_shape, host_of};
 use countersign_types::{error::ErrorCode, id::RequestId};
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -15,7 +15,7 @@ use crate::{
     admission::{Admission, admit},
     caller::{credential::Credential, identity::Identity},
     connection::Connection,
-    forwarding::forward::{Forwarder, Permitted},
+    forwarding::forward::{Forwarder, Forwarding, Permitted},
     identity_headers::{REQUEST_ID, request_id},
     live::stream::{LiveStreams, Stream},
     options::IdentitySource,
@@ -83,13 +83,7 @@ impl Frontend {
         connection: &Arc<Connection>,
         request: Request<Incoming>,
         record: &mut Record,
-    ) -> Result<
-        (
-            Arc<Stream>,
-            impl Future<Output = Result<Forwarded<Stream>, Refusal>> + use<>,
-        ),
-        Refusal,
-    > {
+    ) -> Result<(Arc<Stream>, Forwarding), Refusal> {
         check_shape(&request)?;
         let credential = self.credential(&request)?;
         // Registered first, judged second: a change of trust in between finds the stream, and

@@ -3,9 +3,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use countersign_proxy::{ForwardError, Forwarded};
+use countersign_proxy::{AwaitedResponse, ForwardError};
 use countersign_types::error::ErrorCode;
-use futures_util::TryFutureExt as _;
+use futures_util::{TryFutureExt as _, future::MapErr};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header::AUTHORIZATION};
 use hyper::body::Incoming;
 
@@ -21,6 +21,9 @@ pub(crate) struct Permitted<'a> {
     pub(crate) stream: &'a Arc<Stream>,
     pub(crate) request_id: &'a HeaderValue,
 }
+
+/// A future of the upstream's response. It has a name, and no box, because every request has one.
+pub(crate) type Forwarding = MapErr<AwaitedResponse<Stream>, fn(ForwardError) -> Refusal>;
 
 /// A route on one thread: which requests it serves, and what it sends to the upstream.
 #[derive(Debug)]
@@ -83,13 +86,13 @@ impl Forwarder {
         &self,
         permitted: &Permitted<'_>,
         request: Request<Incoming>,
-    ) -> Result<impl Future<Output = Result<Forwarded<Stream>, Refusal>> + use<>, Refusal> {
+    ) -> Result<Forwarding, Refusal> {
         let set_headers = |headers: &mut HeaderMap| self.set_identity_headers(permitted, headers);
         let response = self
             .upstream
             .forward(permitted.stream, request, set_headers)
             .map_err(refused)?;
-        Ok(response.map_err(refused))
+        Ok(response.map_err(refused as fn(_) -> _))
     }
 
     /// Tells the upstream who is calling. Whatever the client claimed about that was removed

@@ -55,17 +55,9 @@ impl Gateway {
         metrics: Metrics,
     ) -> Result<Self, StartError> {
         let routes = routes(&options)?;
-        let files = CertificateFiles {
-            certificate: options.certificate.clone(),
-            key: options.private_key.clone(),
-        };
-        let tls = Arc::new(ReloadingServerConfig::load(files, tls::server_config)?);
+        let tls = Arc::new(server_tls(&options)?);
         let client = client(&options)?;
-        let threads = options
-            .threads
-            .or_else(|| std::thread::available_parallelism().ok().map(Into::into))
-            .unwrap_or(1)
-            .max(1);
+        let threads = threads(&options);
         let (listeners, address) = listeners(options.listen, threads)?;
         let admin = options.admin_listen.map(std_bind).transpose()?;
         let admin_address = admin.as_ref().map(StdListener::local_addr).transpose()?;
@@ -159,6 +151,20 @@ impl Gateway {
 const fn jitter_seed(own: u128) -> u64 {
     let [seed @ .., _, _, _, _, _, _, _, _] = own.to_le_bytes();
     u64::from_le_bytes(seed)
+}
+
+fn server_tls(options: &GatewayOptions) -> Result<ReloadingServerConfig, countersign_tls::Error> {
+    let files = CertificateFiles {
+        certificate: options.certificate.clone(),
+        key: options.private_key.clone(),
+    };
+    ReloadingServerConfig::load(files, tls::server_config)
+}
+
+/// How many threads serve: one per core where nobody says.
+fn threads(options: &GatewayOptions) -> usize {
+    let cores = || std::thread::available_parallelism().ok().map(Into::into);
+    options.threads.or_else(cores).unwrap_or(1).max(1)
 }
 
 fn join(thread: JoinHandle<()>) {
