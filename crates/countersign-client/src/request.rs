@@ -1,10 +1,11 @@
-//! One call: its request, its attempts, its answer.
+//! One call: its request, its attempts and its answer.
 
 use std::{
     ops::Deref,
     time::{Duration, SystemTime},
 };
 
+use backon::Retryable as _;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, header};
 use reqwest::Url;
@@ -18,15 +19,15 @@ use crate::{
     retry,
 };
 
-/// What a call brought: the value (which this dereferences to), and what stood beside it.
+/// What a call returned: the value, which this dereferences to, and what came with it in headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Response<T> {
-    /// What the operation answers.
+    /// The body.
     pub value: T,
-    /// `x-request-id`: the server's name for the request.
+    /// `x-request-id`: the server's id of the request.
     pub request_id: Option<String>,
-    /// `countersign-revision`: the number of the change that a write made, on Countersign.
+    /// `countersign-revision`: the number of the change that a write made; only Countersign sends it.
     pub revision: Option<u64>,
     /// `date`: the server's clock, to the second.
     pub date: Option<SystemTime>,
@@ -40,7 +41,7 @@ impl<T> Deref for Response<T> {
     }
 }
 
-/// A request, apart from the server that it goes to. It has no `Debug`: bodies hold PEM.
+/// A request to any server. It has no `Debug`, since bodies hold PEM.
 #[derive(Clone)]
 pub(crate) struct Request {
     method: Method,
@@ -73,7 +74,7 @@ impl Request {
         }
     }
 
-    /// Adds a query parameter once for each value; none adds nothing.
+    /// Adds a query parameter once for each value.
     pub(crate) fn query<V: ToString>(
         mut self,
         name: &'static str,
@@ -111,35 +112,67 @@ impl Request {
     }
 }
 
-/// An answer, read to its end.
+/// A whole answer.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
 
+/// An attempt that did not succeed.
+enum Failed {
+    /// The server answered that it did not work, and a retry may help.
+    Refused(Answer),
+    /// There is no answer.
+    Unanswered(Error),
+}
+
+impl Failed {
+    /// Whether another attempt may succeed.
+    const fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused(_)
+            | Self::Unanswered(Error::Connection { .. } | Error::Timeout { .. }) => true,
+            Self::Unanswered(_) => false,
+        }
+    }
+
+    /// How long to wait before the next attempt, instead of `backoff`.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an HTTP date in `retry-after` is compared with the clock here, and only here"
+    )]
+    fn wait(&self, backoff: Duration) -> Duration {
+        let none = HeaderMap::new();
+        let headers = match self {
+            Self::Refused(answer) => &answer.headers,
+            Self::Unanswered(_) => &none,
+        };
+        retry::delay(backoff, headers, SystemTime::now(), retry::random())
+    }
+}
+
 impl Client {
-    /// Sends a request, again where that may help, and reads its answer.
+    /// Sends a request, retries it where that may help, and reads the answer.
     pub(crate) async fn send<T: DeserializeOwned>(
         &self,
         request: Request,
     ) -> Result<Response<T>, Error> {
-        let mut repeat = 0;
-        loop {
-            let attempt = self.attempt(&request).await;
-            let wait = match &attempt {
-                Ok(answer) if !retry::is_worthwhile(answer.status, &answer.headers) => None,
-                Ok(answer) => Some(wait(repeat, &answer.headers)),
-                Err(Error::Connection { .. } | Error::Timeout { .. }) => {
-                    Some(wait(repeat, &HeaderMap::new()))
-                }
-                Err(_) => None,
-            };
-            match wait {
-                Some(wait) if repeat < self.inner.max_retries => tokio::time::sleep(wait).await,
-                _ => return self.inner.read(attempt?),
+        let attempt = || async {
+            let answer = self.attempt(&request).await.map_err(Failed::Unanswered)?;
+            if retry::is_worthwhile(answer.status, &answer.headers) {
+                return Err(Failed::Refused(answer));
             }
-            repeat += 1;
+            Ok(answer)
+        };
+        let attempts = attempt
+            .retry(retry::backoff(self.inner.max_retries))
+            .sleep(tokio::time::sleep)
+            .when(Failed::is_transient)
+            .adjust(|failed, backoff| backoff.map(|backoff| failed.wait(backoff)));
+        match attempts.await {
+            Ok(answer) | Err(Failed::Refused(answer)) => self.inner.read(answer),
+            Err(Failed::Unanswered(error)) => Err(error),
         }
     }
 
@@ -176,14 +209,6 @@ impl Client {
             body: body.freeze(),
         })
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an HTTP date in `retry-after` is held against the clock here, and only here"
-)]
-fn wait(repeat: u32, headers: &HeaderMap) -> Duration {
-    retry::delay(repeat, headers, SystemTime::now(), retry::random())
 }
 
 impl Inner {
@@ -251,8 +276,7 @@ impl Inner {
     }
 }
 
-/// A decoding error without the values it quotes: where a key was not expected, it would be
-/// quoted too.
+/// A decoding error without the values that it quotes: one of them could be a key.
 fn without_values(text: &str) -> String {
     match (text.find('"'), text.rfind('"')) {
         (Some(first), Some(last)) if first < last => {

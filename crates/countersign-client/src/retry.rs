@@ -1,24 +1,25 @@
-//! When a call is sent again, and after how long: as the official OpenAI SDKs do it.
+//! When a call is retried, and after how long: as the official OpenAI SDKs do it.
 
 use std::{
     hash::{BuildHasher, RandomState},
     time::{Duration, SystemTime},
 };
 
+use backon::ExponentialBuilder;
 use http::{HeaderMap, StatusCode};
 
-/// How often a call is sent again when nothing else is asked.
+/// How often a call is retried by default.
 pub(crate) const DEFAULT_MAX_RETRIES: u32 = 2;
-/// The longest wait that a server may ask for; a longer one is not believed.
+/// The longest wait that a server may ask for; a longer one is ignored.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
-/// The wait before the first repeat.
+/// The wait before the first retry.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-/// The wait that backing off ends at.
+/// The wait that doubling ends at.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(8);
-/// How much of a wait chance may take away, so that clients do not come back in step.
+/// How much of a wait is taken off at random at most, so that clients do not retry in step.
 const JITTER: f64 = 0.25;
 
-/// Whether an answer is worth a repeat. `x-should-retry` overrides the status.
+/// Whether an answer is worth a retry. `x-should-retry` overrides the status.
 pub(crate) fn is_worthwhile(status: StatusCode, headers: &HeaderMap) -> bool {
     match text(headers, "x-should-retry") {
         Some("true") => true,
@@ -27,27 +28,36 @@ pub(crate) fn is_worthwhile(status: StatusCode, headers: &HeaderMap) -> bool {
     }
 }
 
-/// How long to wait before repeat number `repeat` (0 for the first): as long as the server asks,
-/// if that is believable, else half a second, doubled each time up to eight, less the jitter.
-/// `random` is between 0 and 1.
-pub(crate) fn delay(repeat: u32, headers: &HeaderMap, now: SystemTime, random: f64) -> Duration {
-    asked(headers, now).unwrap_or_else(|| {
-        let doubled = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(repeat));
-        doubled.min(LONGEST_BACKOFF).mul_f64(1.0 - JITTER * random)
-    })
+/// The waits before so many retries: half a second, doubled each time up to eight seconds.
+pub(crate) fn backoff(retries: u32) -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_min_delay(FIRST_BACKOFF)
+        .with_max_delay(LONGEST_BACKOFF)
+        .with_max_times(usize::try_from(retries).unwrap_or(usize::MAX))
+}
+
+/// How long to wait instead of `backoff`: as long as the server asks, within reason, else the
+/// backoff less the jitter. `random` is between 0 and 1.
+pub(crate) fn delay(
+    backoff: Duration,
+    headers: &HeaderMap,
+    now: SystemTime,
+    random: f64,
+) -> Duration {
+    asked(headers, now).unwrap_or_else(|| backoff.mul_f64(1.0 - JITTER * random))
 }
 
 fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let milliseconds = || number(headers, "retry-after-ms").map(|ms| ms / 1000.0);
     let seconds = || number(headers, "retry-after");
-    let moment = || {
+    let date = || {
         let date = httpdate::parse_http_date(text(headers, "retry-after")?).ok()?;
         date.duration_since(now).ok()
     };
     milliseconds()
         .or_else(seconds)
         .and_then(|wait| Duration::try_from_secs_f64(wait).ok())
-        .or_else(moment)
+        .or_else(date)
         .filter(|wait| !wait.is_zero() && *wait <= LONGEST_ASKED)
 }
 
@@ -59,8 +69,8 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-/// A number between 0 and 1, different on each call. The standard library seeds each hasher's
-/// keys from the system; that is chance enough to spread clients, and nothing secret hangs on it.
+/// A number between 0 and 1, different on each call. The standard library seeds each hasher from
+/// the system. That is random enough to spread clients, and nothing depends on it being secret.
 pub(crate) fn random() -> f64 {
     let drawn = u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or_default();
     f64::from(drawn) / f64::from(u32::MAX)
@@ -68,6 +78,8 @@ pub(crate) fn random() -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use backon::BackoffBuilder as _;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -77,13 +89,14 @@ mod tests {
             .collect()
     }
 
-    fn millis(repeat: u32, pairs: &[(&'static str, &str)], random: f64) -> u128 {
+    fn millis(retry: usize, pairs: &[(&'static str, &str)], random: f64) -> u128 {
         let now = httpdate::parse_http_date("Mon, 23 Nov 2026 15:00:00 GMT").unwrap();
-        delay(repeat, &headers(pairs), now, random).as_millis()
+        let backoff = backoff(u32::MAX).build().nth(retry).unwrap();
+        delay(backoff, &headers(pairs), now, random).as_millis()
     }
 
     #[test]
-    fn what_the_server_asks_is_honoured_within_a_minute() {
+    fn what_the_server_asks_for_is_honoured_up_to_a_minute() {
         let cases: &[(&[(&'static str, &str)], u128)] = &[
             (&[("retry-after", "1")], 1000),
             (&[("retry-after", "1.5")], 1500),
@@ -91,7 +104,7 @@ mod tests {
             (&[("retry-after-ms", "20")], 20),
             (&[("retry-after-ms", "20"), ("retry-after", "3")], 20),
             (&[("retry-after", "Mon, 23 Nov 2026 15:00:07 GMT")], 7000),
-            // Not believed: the first backoff stands.
+            // Ignored: the first backoff stands.
             (&[("retry-after", "61")], 500),
             (&[("retry-after", "0")], 500),
             (&[("retry-after", "-1")], 500),
@@ -109,14 +122,15 @@ mod tests {
 
     #[test]
     fn backing_off_doubles_to_eight_seconds_less_a_quarter_at_most() {
-        let waits: Vec<u128> = (0..6).map(|repeat| millis(repeat, &[], 0.0)).collect();
+        let waits: Vec<u128> = (0..6).map(|retry| millis(retry, &[], 0.0)).collect();
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 8000]);
-        assert_eq!(millis(u32::MAX, &[], 1.0), 6000);
+        assert_eq!(millis(100, &[], 1.0), 6000);
         assert_eq!(millis(0, &[], 1.0), 375);
+        assert_eq!(backoff(2).build().count(), 2);
     }
 
     #[test]
-    fn the_statuses_worth_a_repeat_are_the_sdks() {
+    fn the_statuses_worth_a_retry_are_those_of_the_sdks() {
         for (status, wanted) in [
             (200, false),
             (307, false),
@@ -145,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_stays_between_nought_and_one_and_varies() {
+    fn random_numbers_stay_between_zero_and_one_and_vary() {
         let drawn: Vec<f64> = (0..100).map(|_| random()).collect();
         assert!(drawn.iter().all(|each| (0.0..=1.0).contains(each)));
         assert!(drawn.iter().any(|each| *each < 0.5) && drawn.iter().any(|each| *each > 0.5));

@@ -167,7 +167,7 @@ async fn what_certificates_are_used_for() {
         &list(&[json!({
             "object": "organization.certificate.use", "id": "obs_1",
             "active_at_project_id": null, "project_id": "proj_a", "api_key_id": null,
-            "leaf": { "sha256": "ab", "subject": "CN=a", "subject_alt_names": ["DNS:a"],
+            "leaf": { "sha256": "ab".repeat(32), "subject": "CN=a", "subject_alt_names": ["DNS:a"],
                 "issuer": "CN=b", "expires_at": 9 },
             "first_seen": 1, "last_seen": 2, "requests": windows,
         })]),
@@ -763,7 +763,7 @@ fn point() -> HistoryPoint {
 }
 
 #[tokio::test]
-async fn what_only_countersign_has() {
+async fn bundles() {
     let empty = json!({ "revision": 8, "complete": false, "organizations": [] });
     check(
         "GET /v1/countersign/bundle?gateway=gw_a&name=edge+1&durable=false&after=7\
@@ -807,6 +807,10 @@ async fn what_only_countersign_has() {
         calls![client => client.countersign().bundle_digests().await],
     )
     .await;
+}
+
+#[tokio::test]
+async fn gateways_and_what_they_send() {
     check(
         "DELETE /v1/countersign/gateways/gw_a",
         Value::Null,
