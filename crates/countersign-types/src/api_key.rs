@@ -39,7 +39,7 @@ impl Permission {
         Self::AuditRead,
     ];
 
-    /// The permission as the API writes it.
+    /// The name of the permission in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,14 +50,14 @@ impl Permission {
         }
     }
 
-    /// The permission of that name.
+    /// The permission with that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == name)
     }
 }
 
-/// Which kind of key this is. A key of one kind is nothing where another is asked for.
+/// The kind of a key. Where one kind is required, a key of another kind is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyKind {
@@ -70,7 +70,7 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// What such a key starts with.
+    /// The prefix of such a key.
     #[must_use]
     pub const fn prefix(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl KeyKind {
         }
     }
 
-    /// The kind as the store and the bundle write it.
+    /// The kind as the database and the bundle write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ impl KeyKind {
     }
 }
 
-/// The word `organization.admin_api_key`.
+/// The object type `organization.admin_api_key`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum AdminApiKeyObject {
@@ -100,7 +100,7 @@ pub enum AdminApiKeyObject {
     AdminApiKey,
 }
 
-/// An admin key. `value` is there only in the answer that made it.
+/// An admin key. Only the response that creates it has `value`.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -117,16 +117,16 @@ pub struct AdminApiKey {
     /// The key itself, shown once.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub value: Option<Secret>,
-    /// When it was made, in Unix seconds.
+    /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
     /// When it stops working, in Unix seconds, or null.
     #[cfg_attr(feature = "openapi", schema(required))]
     #[serialize_always]
     pub expires_at: Option<UnixSeconds>,
-    /// When it was last used, in Unix seconds, or null where that is not known.
+    /// When it was last used, in Unix seconds, or null when that is not known.
     #[serialize_always]
     pub last_used_at: Option<UnixSeconds>,
-    /// Whose it is.
+    /// Its owner.
     pub owner: AdminApiKeyOwner,
     /// Countersign's extension: what it may do.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -139,12 +139,12 @@ impl Listed for AdminApiKey {
     }
 }
 
-/// Whose an admin key is: on Countersign, the organization's.
+/// The owner of an admin key: on Countersign, the organization.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct AdminApiKeyOwner {
-    /// `organization` on Countersign; other servers write others.
+    /// `organization` on Countersign; other servers have other types.
     #[serde(rename = "type")]
     pub kind: String,
     /// The object's type.
@@ -153,13 +153,13 @@ pub struct AdminApiKeyOwner {
     pub id: String,
     /// The owner's name.
     pub name: String,
-    /// When the owner was made, in Unix seconds.
+    /// When the owner was created, in Unix seconds.
     pub created_at: UnixSeconds,
     /// The owner's role.
     pub role: String,
 }
 
-/// Makes an admin key.
+/// Creates an admin key.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -167,20 +167,21 @@ pub struct AdminApiKeyCreateRequest {
     /// Its name: 1 to 256 characters.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
     pub name: String,
-    /// Seconds until it stops working, 1 to 31,536,000; absent, it does not expire.
+    /// Seconds until it stops working, 1 to 31,536,000. Without it, the key does not expire.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, minimum = 1, maximum = 31_536_000)
     )]
     pub expires_in_seconds: Option<u32>,
-    /// Countersign's extension: what it may do, no more than the key that makes it; absent, as much.
+    /// Countersign's extension: what it may do, at most what the key that creates it may do, which
+    /// is the default.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub scopes: Option<Vec<Permission>>,
 }
 
-/// The word `organization.admin_api_key.deleted`.
+/// The object type `organization.admin_api_key.deleted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum DeletedAdminApiKeyObject {
@@ -189,19 +190,19 @@ pub enum DeletedAdminApiKeyObject {
     Deleted,
 }
 
-/// What deleting an admin key answers.
+/// The response to deleting an admin key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedAdminApiKey {
     /// Always `organization.admin_api_key.deleted`.
     pub object: DeletedAdminApiKeyObject,
-    /// The id that is no more.
+    /// The id of what was deleted.
     pub id: ApiKeyId,
     /// Always true.
     pub deleted: bool,
 }
 
-/// The word `organization.project.api_key`.
+/// The object type `organization.project.api_key`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ProjectApiKeyObject {
@@ -220,16 +221,16 @@ pub struct ProjectApiKey {
     pub redacted_value: String,
     /// Its name.
     pub name: String,
-    /// When it was made, in Unix seconds.
+    /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
-    /// When it was last used, in Unix seconds, or null where that is not known.
+    /// When it was last used, in Unix seconds, or null when that is not known.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub last_used_at: Option<UnixSeconds>,
     /// Its id, `key_…`.
     pub id: ApiKeyId,
     /// `active` or `inactive`.
     pub owner_project_access: String,
-    /// Whose it is.
+    /// Its owner.
     pub owner: ProjectApiKeyOwner,
 }
 
@@ -239,7 +240,7 @@ impl Listed for ProjectApiKey {
     }
 }
 
-/// Whose a project's key is: on Countersign always a service account's.
+/// The owner of a project key: on Countersign, always a service account.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -252,7 +253,7 @@ pub struct ProjectApiKeyOwner {
     pub service_account: Option<ProjectApiKeyOwnerServiceAccount>,
 }
 
-/// The service account whose key it is.
+/// The service account that owns a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectApiKeyOwnerServiceAccount {
@@ -260,13 +261,13 @@ pub struct ProjectApiKeyOwnerServiceAccount {
     pub id: ServiceAccountId,
     /// Its name.
     pub name: String,
-    /// When it was made, in Unix seconds.
+    /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
     /// Its role.
     pub role: ServiceAccountRole,
 }
 
-/// The word `organization.project.api_key.deleted`.
+/// The object type `organization.project.api_key.deleted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum DeletedProjectApiKeyObject {
@@ -275,13 +276,13 @@ pub enum DeletedProjectApiKeyObject {
     Deleted,
 }
 
-/// What deleting a project's key answers.
+/// The response to deleting a project key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedProjectApiKey {
     /// Always `organization.project.api_key.deleted`.
     pub object: DeletedProjectApiKeyObject,
-    /// The id that is no more.
+    /// The id of what was deleted.
     pub id: ApiKeyId,
     /// Always true.
     pub deleted: bool,

@@ -16,14 +16,14 @@ use crate::{
     rotation::RotationStatus,
 };
 
-/// An audit event as the API shows it. What it is about stands under a key named as its type.
+/// An audit event as the API shows it. Its details are in the property named after its type.
 #[skip_serializing_none]
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditLog {
     /// Its id, `audit_log-…`.
     pub id: AuditLogId,
-    /// What happened, `certificate.deleted` and the like.
+    /// What happened, for example `certificate.deleted`.
     #[serde(rename = "type")]
     pub event_type: String,
     /// When, in Unix seconds.
@@ -34,7 +34,7 @@ pub struct AuditLog {
     /// Who did it.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub actor: Option<AuditActor>,
-    /// Its place in the organization's chain of events (an extension).
+    /// Its position in the hash chain of the organization's events (an extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub chain: Option<AuditChain>,
     /// The details, under the event's type.
@@ -43,7 +43,7 @@ pub struct AuditLog {
 }
 
 impl std::fmt::Debug for AuditLog {
-    /// Without the details: those of `certificate.deleted` hold the PEM, which never reaches a
+    /// Without the details: those of `certificate.deleted` contain the PEM, which must not reach a
     /// log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AuditLog")
@@ -60,8 +60,8 @@ impl Listed for AuditLog {
     }
 }
 
-/// An event's place in the chain of its organization's events: what makes a change to the log show
-/// (`docs/audit.md` says how).
+/// An event's position in the hash chain of its organization's events, which makes tampering
+/// visible (see `docs/audit.md`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditChain {
@@ -73,14 +73,14 @@ pub struct AuditChain {
     pub sha256: Sha256,
 }
 
-/// The newest event of an organization, as its chain names it. Kept elsewhere, it shows later
-/// whether the log up to it is still what it was.
+/// The newest event of an organization and its hash. Whoever keeps it elsewhere can check later
+/// that the log up to it is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditHead {
     /// Always `audit_log.head`.
     pub object: AuditHeadObject,
-    /// The event's number, which is how many events there are.
+    /// The event's number, which is also the number of events.
     pub number: u64,
     /// SHA-256 of the event, in hexadecimal.
     pub sha256: Sha256,
@@ -88,7 +88,7 @@ pub struct AuditHead {
     pub effective_at: UnixSeconds,
 }
 
-/// The word `audit_log.head`.
+/// The object type `audit_log.head`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum AuditHeadObject {
@@ -98,8 +98,8 @@ pub enum AuditHeadObject {
     AuditLogHead,
 }
 
-/// An audit event just as it was sent, with whatever a newer server adds: what its hash is made
-/// from.
+/// An audit event exactly as it was sent, with properties that a newer server adds: its hash covers
+/// all of them.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct AuditDocument(pub Map<String, Value>);
@@ -122,7 +122,7 @@ pub struct AuditProject {
     pub name: Option<String>,
 }
 
-/// Who did it: a key, or the operator at the machine itself (a session).
+/// Who did it: a key, or the operator on the server's machine (a session).
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -133,7 +133,7 @@ pub struct AuditActor {
     /// The key.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub api_key: Option<AuditActorApiKey>,
-    /// The session, on servers that have them; the operator's has a user `operator`.
+    /// The session, on servers that have them; the operator's session has the user `operator`.
     #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Object))]
     pub session: Option<Value>,
 }
@@ -146,12 +146,12 @@ pub struct AuditActorApiKey {
     pub id: ApiKeyId,
 }
 
-/// Who writes: what `AuditLog::actor` is made from.
+/// Who makes a change: the source of `AuditLog::actor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
     /// A key of the organization.
     ApiKey(ApiKeyId),
-    /// The operator, at the machine itself.
+    /// The operator, on the server's machine.
     Operator,
 }
 
@@ -173,7 +173,7 @@ impl Actor {
         }
     }
 
-    /// The id that `actor_ids[]` filters by.
+    /// The id that `actor_ids[]` matches.
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
@@ -198,11 +198,11 @@ pub struct AuditCertificate {
 pub struct AuditRotation {
     /// Its id.
     pub id: RotationId,
-    /// What it came to be.
+    /// Its new status.
     pub status: RotationStatus,
-    /// The anchor that goes.
+    /// The old anchor.
     pub old: AuditCertificate,
-    /// The anchor that comes.
+    /// The new anchor.
     pub new: AuditCertificate,
 }
 
@@ -223,31 +223,31 @@ impl AuditRotation {
     }
 }
 
-/// What happened: every write commits together with one of these or not at all.
+/// What happened. Every write is committed together with at least one of these, or not at all.
 #[derive(Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each variant is the event type of that name")]
 pub enum AuditEvent {
     CertificateCreated(AuditCertificate),
     CertificateUpdated(AuditCertificate),
-    /// A `certificate.updated` of the new anchor, with the rotation: the API has no type of its own.
+    /// A `certificate.updated` of the new anchor, with the rotation: the API has no type for it.
     CertificateRotated(AuditRotation),
     CertificateDeleted {
         certificate: AuditCertificate,
         pem: String,
     },
-    /// `project` is where; `None` is the organization.
+    /// `project` is the scope; `None` is the organization.
     CertificatesActivated {
         project: Option<AuditProject>,
         certificates: Vec<AuditCertificate>,
         enforcement: Enforcement,
     },
-    /// `project` is where; `None` is the organization.
+    /// `project` is the scope; `None` is the organization.
     CertificatesDeactivated {
         project: Option<AuditProject>,
         certificates: Vec<AuditCertificate>,
     },
     ProjectCreated(AuditProject),
-    /// `title` is the new name, when that changed.
+    /// `title` is the new name, if it changed.
     ProjectUpdated {
         project: AuditProject,
         title: Option<String>,
@@ -278,8 +278,8 @@ pub enum AuditEvent {
         project: Option<AuditProject>,
         id: ApiKeyId,
     },
-    /// A webhook of the organization: strict clients know no event types but the reference's, and
-    /// webhooks are settings of the organization.
+    /// A webhook of the organization. It is an `organization.updated`, since strict clients know
+    /// only the event types of the reference.
     WebhookChanged {
         organization: OrganizationId,
         id: WebhookId,
@@ -290,14 +290,14 @@ pub enum AuditEvent {
 /// What happened to a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookChange {
-    /// Made. Of the URL only the host is told: the rest may hold a secret.
+    /// Created. Only the host of the URL is logged: the rest may contain a secret.
     Created {
         /// The host of its URL.
         host: String,
     },
     /// Deleted.
     Deleted,
-    /// An event was sent to it alone, to see whether it comes.
+    /// A test event was sent to it.
     Tested,
 }
 
@@ -312,14 +312,14 @@ impl WebhookChange {
 }
 
 impl std::fmt::Debug for AuditEvent {
-    /// The type and the ids only: the PEM of a deleted certificate never reaches a log.
+    /// Only the type and the ids: the PEM of a deleted certificate must not reach a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {:?}", self.event_type(), self.resource_ids())
     }
 }
 
 impl AuditEvent {
-    /// The event's type as the API writes it.
+    /// The name of the event's type in the API.
     #[must_use]
     pub const fn event_type(&self) -> &'static str {
         match self {
@@ -362,7 +362,7 @@ impl AuditEvent {
         }
     }
 
-    /// The ids that `resource_ids[]` finds the event by.
+    /// The ids that `resource_ids[]` matches.
     #[must_use]
     pub fn resource_ids(&self) -> Vec<&str> {
         match self {
@@ -387,7 +387,7 @@ impl AuditEvent {
         }
     }
 
-    /// The details, as they stand under the event's type.
+    /// The details: the value of the property named after the event's type.
     #[must_use]
     pub fn details(&self) -> Value {
         match self {

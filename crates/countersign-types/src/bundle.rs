@@ -1,5 +1,5 @@
-//! What a gateway needs to judge: organizations, whole, numbered by revision. This is the only
-//! meeting point of control plane and gateway (docs/specification.md, section 4).
+//! What a gateway needs to judge requests: whole organizations, numbered by revision. This is the
+//! only contract between control plane and gateway (docs/specification.md, section 4).
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -12,25 +12,26 @@ use crate::{
     id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
 };
 
-/// The answer of `GET /v1/countersign/bundle?after=REVISION&token=TOKEN`.
+/// The response of `GET /v1/countersign/bundle?after=REVISION&token=TOKEN`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Bundle {
-    /// The deployment's revision that this brings its reader to: `after` for the next request.
+    /// The deployment's revision after applying this: `after` for the next request.
     pub revision: u64,
-    /// That revision's token: `token` for the next request. All zeros from a server that keeps none.
+    /// That revision's token: `token` for the next request. All zeros from a server that keeps
+    /// none.
     #[serde(default)]
     pub token: RevisionToken,
-    /// Whether `organizations` is every organization there is, not only those that changed: then
-    /// the reader forgets what is not in it. So it is when the point asked for is not in the
-    /// history, as after a restored backup.
+    /// Whether `organizations` lists every organization, not only those that changed: the reader
+    /// then drops those that are missing. This happens when `after` and `token` are not in the
+    /// server's history, for example after a restored backup.
     pub complete: bool,
-    /// The organizations that changed after the point asked for, each whole.
+    /// The organizations that changed after that point, each one whole.
     pub organizations: Vec<OrganizationBundle>,
 }
 
 impl Bundle {
-    /// The point of the history that this brings its reader to.
+    /// The point in the history after applying this.
     #[must_use]
     pub const fn point(&self) -> HistoryPoint {
         HistoryPoint {
@@ -40,29 +41,30 @@ impl Bundle {
     }
 }
 
-/// The answer of `GET /v1/countersign/bundle/digests`: what every organization's bundle should be.
+/// The response of `GET /v1/countersign/bundle/digests`: the digest of every organization's
+/// bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BundleDigests {
-    /// The deployment's revision that this was read at.
+    /// The deployment's revision at the time of the read.
     pub revision: u64,
     /// That revision's token.
     pub token: RevisionToken,
-    /// Every organization there is.
+    /// Every organization.
     pub organizations: Vec<OrganizationDigest>,
 }
 
-/// What an organization's bundle should be.
+/// The digest of an organization's bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrganizationDigest {
     /// The organization.
     pub id: OrganizationId,
-    /// The digest that its bundle has.
+    /// The digest of its bundle.
     pub digest: Sha256,
 }
 
-/// An organization, as far as judging its requests needs it.
+/// What is needed of an organization to judge its requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrganizationBundle {
@@ -71,17 +73,16 @@ pub struct OrganizationBundle {
     /// The deployment's revision at its latest change.
     pub revision: u64,
     /// The SHA-256 of this object as the server wrote it in JSON, without this field. A reader
-    /// keeps and compares it and never computes it anew, so that it may leave out what it does not
-    /// know.
+    /// keeps it for comparison and never computes it, since the reader may not know every field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub digest: Option<Sha256>,
     /// The certificates that are active anywhere.
     pub certificates: Vec<BundleCertificate>,
-    /// What is enforced for the organization, oldest activation first.
+    /// The anchors that are enforced for the organization, oldest activation first.
     pub active: Vec<CertificateId>,
-    /// What is active for the organization, enforced or only reported, oldest activation first;
-    /// empty where nothing is only reported.
+    /// All anchors that are active for the organization, enforced or only reported, oldest
+    /// activation first; empty when none is only reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with_reported: Vec<CertificateId>,
     /// Its projects.
@@ -105,7 +106,7 @@ pub struct BundleCertificate {
 }
 
 impl std::fmt::Debug for BundleCertificate {
-    /// The id only: a PEM body never reaches a log.
+    /// Only the id: a PEM body must not reach a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "BundleCertificate({})", self.id)
     }
@@ -117,17 +118,17 @@ impl std::fmt::Debug for BundleCertificate {
 pub struct BundleProject {
     /// Its id.
     pub id: ProjectId,
-    /// Whether it is archived: its keys then open nothing.
+    /// Whether it is archived: its keys are then refused.
     pub archived: bool,
-    /// What is enforced for the project, oldest activation first.
+    /// The anchors that are enforced for the project, oldest activation first.
     pub active: Vec<CertificateId>,
-    /// What is active for the project, enforced or only reported, oldest activation first; empty
-    /// where nothing is only reported.
+    /// All anchors that are active for the project, enforced or only reported, oldest activation
+    /// first; empty when none is only reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with_reported: Vec<CertificateId>,
 }
 
-/// A key, by the SHA-256 of its value.
+/// A key, identified by the SHA-256 of its value.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -151,7 +152,7 @@ pub struct BundleKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Gateway {
-    /// The id that it drew at its first start and keeps in its data directory.
+    /// The random id that it got at its first start and keeps in its data directory.
     pub id: GatewayId,
     /// The name it was configured with, its host name by default.
     pub name: String,
@@ -160,8 +161,8 @@ pub struct Gateway {
     /// Whether it still asks for bundles.
     #[serde(default)]
     pub state: GatewayState,
-    /// Whether what it enforces would survive its restart: if not, it may enforce more than
-    /// `revision` says.
+    /// Whether what it enforces would survive a restart. If not, it may enforce a later revision
+    /// than `revision`.
     #[serde(default = "yes")]
     pub durable: bool,
     /// When it last asked for bundles, in Unix seconds.
@@ -177,10 +178,10 @@ const fn yes() -> bool {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GatewayState {
-    /// It does.
+    /// It still asks.
     #[default]
     Live,
-    /// It stopped asking and did not say goodbye: it may still be letting requests through.
+    /// It stopped asking without a clean shutdown: it may still be letting requests through.
     Missing,
 }
 

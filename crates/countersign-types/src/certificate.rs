@@ -54,7 +54,7 @@ impl From<Option<ProjectId>> for Scope {
 }
 
 impl fmt::Display for Scope {
-    /// As sentences name it: `the organization`, or `` project `proj_…` ``.
+    /// As it is written in a sentence: `the organization`, or `` project `proj_…` ``.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Organization => f.write_str("the organization"),
@@ -63,7 +63,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What becomes of a request that an active anchor does not let through.
+/// What happens to a request that an active anchor does not let through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -71,12 +71,12 @@ pub enum Enforcement {
     /// It is refused.
     #[default]
     Enforce,
-    /// It is judged, counted and logged as if the anchor were enforced, and never refused for it.
+    /// The refusal is only counted and logged; the request passes.
     Report,
 }
 
 impl Enforcement {
-    /// The word as the API writes it.
+    /// The name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -110,7 +110,7 @@ pub enum CertificateObject {
     Certificate,
 }
 
-/// A trust anchor, as upload, retrieve and update answer it.
+/// A trust anchor, as upload, retrieve and update return it.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -119,7 +119,7 @@ pub struct Certificate {
     pub object: CertificateObject,
     /// Its id, `cert_…`.
     pub id: CertificateId,
-    /// Its name, null when none was given.
+    /// Its name, or null.
     #[cfg_attr(feature = "openapi", schema(required))]
     #[serialize_always]
     pub name: Option<String>,
@@ -127,7 +127,7 @@ pub struct Certificate {
     pub created_at: UnixSeconds,
     /// Its validity, and its PEM when asked for.
     pub certificate_details: CertificateDetails,
-    /// Its CEL policy, when it has one.
+    /// Its CEL policy, if it has one.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
     /// How it was used, when asked for with `include[]=usage` (an extension).
@@ -140,7 +140,7 @@ pub struct Certificate {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateDetails {
-    /// `notBefore`, in Unix seconds; 0 for a moment before 1970.
+    /// `notBefore`, in Unix seconds; 0 for a time before 1970.
     pub valid_at: UnixSeconds,
     /// `notAfter`, in Unix seconds.
     pub expires_at: UnixSeconds,
@@ -150,7 +150,7 @@ pub struct CertificateDetails {
 }
 
 impl std::fmt::Debug for CertificateDetails {
-    /// Leaves the PEM out: a body never reaches a log.
+    /// Without the PEM, which must not reach a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CertificateDetails")
             .field("valid_at", &self.valid_at)
@@ -160,7 +160,7 @@ impl std::fmt::Debug for CertificateDetails {
     }
 }
 
-/// Which scope a listed certificate was listed for.
+/// The scope that a certificate was listed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ScopedCertificateObject {
@@ -173,7 +173,7 @@ pub enum ScopedCertificateObject {
 }
 
 impl ScopedCertificateObject {
-    /// The object of a scope's list.
+    /// The object type in a list of that scope.
     #[must_use]
     pub const fn at(scope: &Scope) -> Self {
         match scope {
@@ -192,7 +192,7 @@ pub struct ScopedCertificate {
     pub object: ScopedCertificateObject,
     /// Its id, `cert_…`.
     pub id: CertificateId,
-    /// Its name, null when none was given.
+    /// Its name, or null.
     #[cfg_attr(feature = "openapi", schema(required))]
     #[serialize_always]
     pub name: Option<String>,
@@ -202,10 +202,10 @@ pub struct ScopedCertificate {
     pub certificate_details: CertificateDetails,
     /// Whether it is active at the scope that was listed.
     pub active: bool,
-    /// Countersign's extension: `report` where it is active and only reported on; absent else.
+    /// Countersign's extension: `report` if it is active and only reports; otherwise absent.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
-    /// Its CEL policy, when it has one.
+    /// Its CEL policy, if it has one.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
     /// How it was used, when asked for with `include[]=usage` (an extension).
@@ -219,7 +219,7 @@ impl Listed for ScopedCertificate {
     }
 }
 
-/// What an activation or deactivation answers.
+/// The response to an activation or deactivation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateToggle {
@@ -267,17 +267,17 @@ impl CertificateToggleObject {
     }
 }
 
-/// What a deletion answers.
+/// The response to a deletion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedCertificate {
     /// Always `certificate.deleted`.
     pub object: DeletedCertificateObject,
-    /// The id that is no more.
+    /// The id of what was deleted.
     pub id: CertificateId,
 }
 
-/// The word `certificate.deleted`.
+/// The object type `certificate.deleted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum DeletedCertificateObject {
@@ -293,21 +293,21 @@ pub enum DeletedCertificateObject {
 pub struct UploadCertificateRequest {
     /// The certificate, in PEM, at most 16 KiB.
     pub certificate: String,
-    /// A name for it: 1 to 256 characters, no control characters; it need not be unique.
+    /// A name for it: 1 to 256 characters, no control characters. It need not be unique.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, min_length = 1, max_length = 256)
     )]
     pub name: Option<String>,
-    /// Countersign's extension: a CEL policy that the verified leaf must satisfy; null or absent for
-    /// none.
+    /// Countersign's extension: a CEL policy that the verified leaf must satisfy; null or absent
+    /// for none.
     #[cfg_attr(feature = "openapi", schema(max_length = 4096))]
     pub cel_policy: Option<String>,
 }
 
 impl std::fmt::Debug for UploadCertificateRequest {
-    /// Leaves the PEM out: a body never reaches a log.
+    /// Without the PEM, which must not reach a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("UploadCertificateRequest")
             .field("certificate_bytes", &self.certificate.len())
@@ -316,7 +316,7 @@ impl std::fmt::Debug for UploadCertificateRequest {
     }
 }
 
-/// Renames a certificate; without a name, changes nothing.
+/// Renames a certificate. Without a name, nothing changes.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -334,41 +334,42 @@ pub struct ModifyCertificateRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdatePolicyRequest {
-    /// The policy, at most 4,096 bytes, or null for none. It must be given: absent is not null.
+    /// The policy, at most 4,096 bytes, or null for none. It is required: absent is not the same as
+    /// null.
     #[serde(deserialize_with = "Option::deserialize")]
     #[cfg_attr(feature = "openapi", schema(required, max_length = 4096))]
     pub cel_policy: Option<String>,
 }
 
-/// Names 1 to 10 certificates to activate or deactivate together.
+/// Names 1 to 10 certificates to activate together.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ToggleCertificatesRequest {
-    /// 1 to 10 distinct ids; duplicates collapse.
+    /// 1 to 10 distinct ids; duplicates are ignored.
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 10))]
     pub certificate_ids: Vec<CertificateId>,
-    /// Countersign's extension, on activation only: `report` never refuses a request, and says
-    /// what would be refused. Absent, it is `enforce`.
+    /// Countersign's extension: `report` refuses no request, and records what would have been
+    /// refused. The default is `enforce`.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
-    /// Countersign's extension: when true, nothing is changed, and the answer says what would be.
+    /// Countersign's extension: if true, nothing changes, and the response says what would change.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub preview: Option<bool>,
 }
 
-/// Names 1 to 10 certificates to deactivate together. What is deactivated is neither enforced nor
-/// reported, so there is no `enforcement`.
+/// Names 1 to 10 certificates to deactivate together. There is no `enforcement`, which only active
+/// certificates have.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeactivateCertificatesRequest {
-    /// 1 to 10 distinct ids; duplicates collapse.
+    /// 1 to 10 distinct ids; duplicates are ignored.
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 10))]
     pub certificate_ids: Vec<CertificateId>,
-    /// Countersign's extension: when true, nothing is changed, and the answer says what would be.
+    /// Countersign's extension: if true, nothing changes, and the response says what would change.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub preview: Option<bool>,
@@ -380,39 +381,39 @@ pub struct DeactivateCertificatesRequest {
 pub struct ActiveCertificate {
     /// Its id.
     pub certificate_id: CertificateId,
-    /// Whether it is enforced, which it is when absent, or only reported.
+    /// Whether it is enforced, which is the default, or only reported.
     #[serde(default)]
     pub enforcement: Enforcement,
 }
 
-/// Countersign's extension: says everything that shall be active at a scope. What else is active
-/// there is deactivated, in the same step.
+/// Countersign's extension: sets everything that is active at a scope. Whatever else is active
+/// there is deactivated in the same step.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SetActiveCertificatesRequest {
-    /// The distinct certificates that shall be active, 50 at most. Newly activated ones take their
-    /// turn after those that are active already, in this order, enforced before reported.
+    /// The distinct certificates to be active, at most 50. Newly activated ones are ordered after
+    /// those that are active already, in this order, enforced before reported.
     #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub active: Vec<ActiveCertificate>,
-    /// What the caller takes to be active now, in any order. When something else is, nothing
-    /// changes, and the answer is `scope_changed`. Absent, nothing is checked.
+    /// What the caller expects to be active now, in any order. If something else is active, nothing
+    /// changes and the request fails with `scope_changed`. Without it, nothing is checked.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, max_items = 50))]
     pub expected: Option<Vec<ActiveCertificate>>,
 }
 
-/// What setting a scope answers.
+/// The response to setting a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ActiveCertificates {
-    /// At which scope.
+    /// The scope.
     pub object: ActiveCertificatesObject,
     /// What is active there, in the order of the request.
     pub data: Vec<ScopedCertificate>,
 }
 
-/// At which scope something is active.
+/// The scope where something is active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ActiveCertificatesObject {
@@ -425,7 +426,7 @@ pub enum ActiveCertificatesObject {
 }
 
 impl ActiveCertificatesObject {
-    /// The object of a scope.
+    /// The object type for that scope.
     #[must_use]
     pub const fn at(scope: &Scope) -> Self {
         match scope {

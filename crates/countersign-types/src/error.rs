@@ -1,11 +1,11 @@
-//! The one table of error codes: code, type and HTTP status (docs/specification.md, section 1,
+//! The table of all error codes: code, type and HTTP status (docs/specification.md, section 1,
 //! "Errors").
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal;)*) => {
-        /// A documented error code. Everything that refuses a request names one of these.
+        /// A documented error code. Every refused request has one of these.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum ErrorCode {
             $($(#[$doc])* $variant,)*
@@ -15,7 +15,7 @@ macro_rules! codes {
             /// Every code, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The code as it stands in `error.code`.
+            /// The value of `error.code`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
@@ -31,19 +31,19 @@ macro_rules! codes {
 }
 
 codes! {
-    /// No such key, or none given.
+    /// The key is missing or unknown.
     InvalidApiKey = "invalid_api_key", 401;
     /// The key lacks a permission.
     MissingScope = "missing_scope", 403;
-    /// An unknown or foreign id, or an unknown path.
+    /// An unknown id, an id of another organization, or an unknown path.
     NotFound = "not_found", 404;
-    /// The upload is not a certificate that can be a trust anchor.
+    /// The uploaded certificate cannot be a trust anchor.
     MtlsCertificateInvalid = "mtls_certificate_invalid", 400;
     /// The certificate is expired or about to be.
     ExpiredCertificate = "expired_certificate", 400;
     /// The CEL policy cannot be accepted.
     MtlsCelPolicyInvalid = "mtls_cel_policy_invalid", 400;
-    /// The certificate is active somewhere, so it cannot be deleted.
+    /// The certificate is active at some scope, so it cannot be deleted.
     CertificateInUse = "certificate_in_use", 400;
     /// The organization holds as many certificates as it may.
     CertificateLimitExceeded = "certificate_limit_exceeded", 400;
@@ -51,11 +51,11 @@ codes! {
     ProjectArchived = "project_archived", 400;
     /// What is active at the scope is not what the caller expected.
     ScopeChanged = "scope_changed", 400;
-    /// Another rotation of one of the certificates is under way.
+    /// One of the certificates is already being rotated.
     RotationInProgress = "rotation_in_progress", 400;
-    /// The rotation was ended the other way.
+    /// The rotation already ended: it was finished instead of aborted, or the reverse.
     RotationEnded = "rotation_ended", 400;
-    /// The rotation cannot be ended without harm, as far as is known.
+    /// Ending the rotation now would refuse workloads, or too little is known about them.
     RotationNotReady = "rotation_not_ready", 400;
     /// An active anchor applies and no client certificate was presented.
     CertificateRequired = "certificate_required", 401;
@@ -63,37 +63,37 @@ codes! {
     InvalidCertificate = "invalid_certificate", 401;
     /// No path from the presented chain to an active anchor.
     CertificateVerificationFailed = "certificate_verification_failed", 401;
-    /// The path verified, and the anchor's policy said no.
+    /// The path verified, but the anchor's policy refused the leaf.
     CertificateAttributeVerificationFailed = "certificate_attribute_verification_failed", 403;
-    /// The verifier cannot decide just now.
+    /// The gateway cannot judge the request at present.
     AuthenticationTemporarilyUnavailable = "authentication_temporarily_unavailable", 503;
     /// The body is not JSON.
     InvalidJson = "invalid_json", 400;
-    /// A value is not one that is allowed there.
+    /// A value is not allowed.
     InvalidValue = "invalid_value", 400;
     /// A required property is missing.
     MissingRequiredParameter = "missing_required_parameter", 400;
-    /// A property that exists elsewhere cannot be given here.
+    /// A property is not supported here.
     UnsupportedParameter = "unsupported_parameter", 400;
-    /// The request is not well-formed HTTP for this server.
+    /// The request is not valid HTTP for this server.
     BadRequest = "bad_request", 400;
-    /// The method is not one of the path's.
+    /// The path does not support the method.
     MethodNotAllowed = "method_not_allowed", 405;
     /// The client took too long to send its request.
     RequestTimeout = "request_timeout", 408;
-    /// The body is larger than is read.
+    /// The body is too large.
     RequestTooLarge = "request_too_large", 413;
     /// The body's media type is not `application/json`.
     UnsupportedMediaType = "unsupported_media_type", 415;
-    /// The request's headers are larger than is read.
+    /// The request's headers are too large.
     HeadersTooLarge = "headers_too_large", 431;
-    /// Something broke here; the log has the reason under the request id.
+    /// Internal error; the log has the reason under the request id.
     ServerError = "server_error", 500;
-    /// The upstream could not be reached or answered garbage.
+    /// The upstream could not be reached or sent an invalid response.
     UpstreamUnavailable = "upstream_unavailable", 502;
-    /// The store cannot be read or written just now.
+    /// The database cannot be read or written at present.
     StorageUnavailable = "storage_unavailable", 503;
-    /// More is asked of this process than it takes on at once.
+    /// The process has too many requests at once.
     Overloaded = "overloaded", 503;
     /// The upstream did not answer in time.
     UpstreamTimeout = "upstream_timeout", 504;
@@ -111,7 +111,7 @@ impl ErrorCode {
         }
     }
 
-    /// Seconds for the `Retry-After` header, for codes that a repeat may cure.
+    /// Seconds for the `Retry-After` header, for codes where a retry may succeed.
     #[must_use]
     pub const fn retry_after(self) -> Option<u32> {
         match self.status() {
@@ -120,7 +120,7 @@ impl ErrorCode {
         }
     }
 
-    /// The code of that name, if it is one of the table.
+    /// The code with that name, if there is one.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL
@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for ErrorCode {
     }
 }
 
-/// The envelope of every failure: `{"error": {...}}`.
+/// The body of every error: `{"error": {...}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorResponse {
@@ -157,7 +157,7 @@ pub struct ErrorResponse {
 pub struct ErrorBody {
     /// What is wrong and what to do.
     pub message: String,
-    /// The family of the error.
+    /// The type of the error, which several codes share.
     #[serde(rename = "type")]
     pub kind: String,
     /// The parameter at fault, if one is.
@@ -169,7 +169,7 @@ pub struct ErrorBody {
 }
 
 impl ErrorResponse {
-    /// The envelope for a code.
+    /// The body for a code.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>, param: Option<String>) -> Self {
         Self {

@@ -1,20 +1,20 @@
-//! What expires soon: active trust anchors, and the leaves that clients were seen with.
+//! What expires soon: active trust anchors, and the leaves that clients presented.
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use crate::{UnixSeconds, digest::Sha256, id::CertificateId, page::ListObject};
 
-/// How many days before something expires it is told, each once.
+/// How many days before something expires a warning is sent, one for each number.
 pub const THRESHOLD_DAYS: [u64; 5] = [1, 7, 30, 60, 90];
-/// How many days are looked ahead when nothing is asked.
+/// How many days ahead are listed by default.
 pub const DEFAULT_WITHIN_DAYS: u64 = 30;
-/// The most days that can be looked ahead.
+/// The most days ahead that can be listed.
 pub const MAX_WITHIN_DAYS: u64 = 3650;
 /// The most entries of a list.
 pub const MAX_EXPIRING: usize = 1000;
 
-/// What expires within some time, the soonest first.
+/// What expires within a number of days, soonest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExpiringList {
@@ -22,7 +22,7 @@ pub struct ExpiringList {
     pub object: ListObject,
     /// The entries.
     pub data: Vec<Expiring>,
-    /// Whether there is more than one answer holds.
+    /// Whether there are more entries than fit in one response.
     pub has_more: bool,
 }
 
@@ -31,7 +31,7 @@ pub struct ExpiringList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Expiring {
-    /// Which of the two.
+    /// Whether it is an anchor or a leaf.
     pub kind: ExpiringKind,
     /// The anchor's id.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -46,24 +46,24 @@ pub struct Expiring {
     /// When the leaf was last seen, in Unix seconds.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub last_seen: Option<UnixSeconds>,
-    /// The leaf's requests, as far back as observations are kept.
+    /// How many requests used the leaf, for as long as observations are kept.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub requests: Option<u64>,
 }
 
-/// What it is that expires.
+/// The kind of thing that expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ExpiringKind {
     /// A trust anchor that is active somewhere, enforced or only reported.
     Anchor,
-    /// A client's certificate that was presented.
+    /// A client certificate that was presented.
     Leaf,
 }
 
 impl ExpiringKind {
-    /// The kind as the API writes it.
+    /// The name of the kind in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,5 +1,5 @@
-//! What a server can do beyond the reference: how a client knows before it asks for it. A server
-//! that does not know a property ignores it, and would then do another thing than was meant.
+//! What a server supports beyond the reference. A client asks before it relies on an extension: a
+//! server that does not know a property ignores it, and would then do something else than intended.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,22 +10,22 @@ pub const SET_ACTIVE: &str = "set_active";
 /// `cel_policy`: a policy for each anchor.
 pub const CEL_POLICY: &str = "cel_policy";
 
-/// `preview` in an activation or a deactivation: it is judged and not made.
+/// `preview` in an activation or a deactivation: its effect is computed, and nothing changes.
 pub const PREVIEW: &str = "preview";
-/// `/v1/organization/rotations`: one anchor takes another's place.
+/// `/v1/organization/rotations`: one anchor replaces another.
 pub const ROTATIONS: &str = "rotations";
 
-/// The answer of `GET /v1/countersign/extensions`.
+/// The response of `GET /v1/countersign/extensions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Extensions {
-    /// Always `countersign.extensions`, so that no other answer is taken for this one.
+    /// Always `countersign.extensions`, so that no other response is mistaken for this one.
     pub object: ExtensionsObject,
     /// The extensions' names.
     pub extensions: Vec<String>,
 }
 
-/// The word `countersign.extensions`.
+/// The object type `countersign.extensions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ExtensionsObject {

@@ -1,5 +1,5 @@
-//! Points of the deployment's history. A revision alone does not name one: after a failover or a
-//! restored backup the same numbers are given again, to other changes (docs/specification.md,
+//! Points of the deployment's history. A revision alone does not identify one: after a failover or
+//! a restored backup the same numbers are used again for other changes (docs/specification.md,
 //! section 4).
 
 use std::{fmt, str::FromStr};
@@ -18,14 +18,15 @@ pub struct HistoryPoint {
 }
 
 impl HistoryPoint {
-    /// Before the first commit: who asks after it is answered with everything.
+    /// Before the first commit: everything changed after it.
     pub const START: Self = Self {
         revision: 0,
         token: RevisionToken::NONE,
     };
 }
 
-/// What a commit draws beside its revision: 128 random bits, 32 lower-case hexadecimal digits.
+/// A random token that every commit gets with its revision: 128 random bits, 32 lower-case
+/// hexadecimal digits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[0-9a-f]{32}$"))]
@@ -37,16 +38,16 @@ pub struct RevisionToken(u128);
 pub struct InvalidToken;
 
 impl RevisionToken {
-    /// All zeros: what stands for the token of a server that keeps none.
+    /// All zeros: the token of a server that does not keep tokens.
     pub const NONE: Self = Self(0);
 
-    /// A token of 128 random bits that the caller drew.
+    /// A token from 128 random bits.
     #[must_use]
     pub const fn from_random(random: u128) -> Self {
         Self(random)
     }
 
-    /// Whether it stands for no token at all.
+    /// Whether it stands for no token.
     #[must_use]
     pub const fn is_none(&self) -> bool {
         self.0 == 0

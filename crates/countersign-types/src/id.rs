@@ -1,5 +1,5 @@
-//! One newtype per kind of identifier, its prefix checked, so that a [`ProjectId`] cannot be
-//! given where a [`CertificateId`] belongs.
+//! One newtype for each kind of identifier. The prefix is checked, so that a [`ProjectId`] cannot
+//! be passed where a [`CertificateId`] is expected.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -8,17 +8,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The most bytes that an identifier may have, prefix included.
 pub const MAX_ID_BYTES: usize = 128;
 
-/// Why a text is not an identifier of the wanted kind.
+/// Why a text is not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{given}` is not a {kind} id: it must start with `{prefix}`, then letters, digits, `_` or `-`"
 )]
 pub struct InvalidId {
-    /// What was wanted, in words: `certificate`, `project`, ...
+    /// The expected kind: `certificate`, `project`, ...
     pub kind: &'static str,
     /// The prefix that such an id has.
     pub prefix: &'static str,
-    /// What was given, cut to a printable length.
+    /// The text, shortened and made printable.
     pub given: String,
 }
 
@@ -70,10 +70,10 @@ macro_rules! id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// What such an id starts with.
+            /// The prefix of such an id.
             pub const PREFIX: &'static str = $first;
 
-            /// Makes a new id of 128 random bits that the caller drew.
+            /// A new id from 128 random bits.
             #[must_use]
             pub fn from_random(random: u128) -> Self {
                 Self(encode($first, random))
@@ -148,7 +148,7 @@ id!(
     ServiceAccountId, "service account", "svc_acct_", "user-"
 );
 id!(
-    /// An admin, project or gateway key, `key_…`. It names the key; it is not the secret.
+    /// An admin, project or gateway key, `key_…`. It identifies the key and is not the secret.
     ApiKeyId, "api key", "key_"
 );
 id!(
@@ -160,11 +160,11 @@ id!(
     RequestId, "request", "req_"
 );
 id!(
-    /// Something that gateways saw, `obs_…`.
+    /// An observation of gateways, `obs_…`.
     ObservationId, "observation", "obs_"
 );
 id!(
-    /// A gateway process, `gw_…`.
+    /// A gateway, `gw_…`.
     GatewayId, "gateway", "gw_"
 );
 id!(
@@ -176,7 +176,7 @@ id!(
     WebhookId, "webhook", "wh_"
 );
 id!(
-    /// One event on its way to one webhook, `msg_…`.
+    /// The delivery of one event to one webhook, `msg_…`.
     WebhookDeliveryId, "webhook delivery", "msg_"
 );
 

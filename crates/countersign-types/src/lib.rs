@@ -1,5 +1,5 @@
-//! The words of Countersign: every type that crosses a wire, shared by the control plane, the
-//! gateway and the client. Plain data with serde; no I/O, no clock, no HTTP framework.
+//! Every type that crosses a wire, shared by the control plane, the gateway and the client. Plain
+//! data with serde: no I/O, no clock, no HTTP framework.
 
 #![deny(missing_docs)]
 
@@ -26,5 +26,5 @@ pub mod secret;
 pub mod usage;
 pub mod webhook;
 
-/// Seconds since 1970-01-01T00:00:00Z. The API shows no negative moment.
+/// Seconds since 1970-01-01T00:00:00Z. The API has no negative times.
 pub type UnixSeconds = u64;

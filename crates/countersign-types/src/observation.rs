@@ -1,5 +1,5 @@
-//! What gateways saw: who called, with which certificates, and what became of it. A gateway counts
-//! and sends; the control plane keeps the counts per UTC day.
+//! What gateways observed: who called, with which certificates, and with which outcome. A gateway
+//! counts and sends; the control plane keeps the counts for each UTC day.
 
 use std::fmt;
 
@@ -17,19 +17,20 @@ use crate::{
 
 /// The most observations that one batch may hold.
 pub const MAX_OBSERVATIONS: usize = 1000;
-/// The most chains that one batch may bring.
+/// The most chains that one batch may contain.
 pub const MAX_CHAINS: usize = 1000;
 /// The most bytes that a batch may have as JSON.
 pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
-/// One presented certificate in DER, read or not. On the wire, base 64 (RFC 4648 section 4).
+/// One presented certificate in DER, which may be invalid. On the wire, base64 (RFC 4648
+/// section 4).
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct Der(pub Vec<u8>);
 
 impl fmt::Debug for Der {
-    /// The size only: a certificate's body never reaches a log.
+    /// Only the size: a certificate's body must not reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Der({} bytes)", self.0.len())
     }
@@ -51,14 +52,14 @@ impl<'de> Deserialize<'de> for Der {
     }
 }
 
-/// What a gateway saw since its last batch: the body of `POST /v1/countersign/observations`.
+/// What a gateway observed since its last batch: the body of `POST /v1/countersign/observations`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObservationBatch {
-    /// The id that the gateway drew at its start.
+    /// The gateway's id.
     pub gateway: GatewayId,
-    /// Numbers the batches of one gateway, from 1. A number that is not greater than the last is
-    /// a batch that was applied already: it changes nothing.
+    /// Numbers the batches of one gateway, from 1. A number that is not greater than the last
+    /// means a batch that was applied already, and changes nothing.
     #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub number: u64,
     /// Chains that the control plane may not have yet.
@@ -69,11 +70,11 @@ pub struct ObservationBatch {
     pub observations: Vec<Observation>,
 }
 
-/// A chain as it was presented. Its digest is not sent: who receives it computes it.
+/// A chain as it was presented. Its digest is not sent, since the receiver computes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObservedChain {
-    /// Whose traffic it came in.
+    /// The organization that it was presented to.
     pub organization: OrganizationId,
     /// The certificates, leaf first.
     #[cfg_attr(feature = "openapi", schema(min_items = 1))]
@@ -85,12 +86,12 @@ pub struct ObservedChain {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Observation {
-    /// Whose traffic it is.
+    /// The organization of the requests.
     pub organization: OrganizationId,
-    /// The project that was called as; absent for an admin key.
+    /// The project of the caller; absent for an admin key.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<ProjectId>,
-    /// The key that was called with; absent where the gateway knows its project without one.
+    /// The caller's key; absent when the gateway serves a single project and needs none.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub key: Option<ApiKeyId>,
     /// The chain that was presented; absent when none was.
@@ -105,16 +106,16 @@ pub struct Observation {
     /// Where that anchor is active.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub anchor_scope: Option<AnchorScope>,
-    /// What would have become of them had the anchors that are only reported been enforced;
-    /// absent where there are none.
+    /// What the outcome would have been if the report-only anchors were enforced; absent when there
+    /// are none.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reported: Option<ReportedOutcome>,
     /// How many requests.
     #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub requests: u64,
-    /// When the first of them came, in Unix seconds.
+    /// When the first request came, in Unix seconds.
     pub first_seen: UnixSeconds,
-    /// When the last of them came, in Unix seconds.
+    /// When the last request came, in Unix seconds.
     pub last_seen: UnixSeconds,
 }
 
@@ -125,7 +126,7 @@ pub struct Observation {
 pub enum AnchorScope {
     /// For the whole organization.
     Organization,
-    /// For the project that was called as.
+    /// For the caller's project.
     Project,
 }
 
@@ -138,7 +139,7 @@ impl From<&Scope> for AnchorScope {
     }
 }
 
-/// What would have become of requests had the anchors that are only reported been enforced.
+/// What the outcome would have been if the report-only anchors were enforced.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -151,16 +152,16 @@ pub struct ReportedOutcome {
     pub anchor: Option<CertificateId>,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObservationReceipt {
     /// How many observations were kept; 0 for a batch that was applied before.
     pub accepted: u64,
-    /// How many were not: of another organization's project or key, or older than what is kept.
+    /// How many were dropped: of another organization's project or key, or older than what is kept.
     pub refused: u64,
-    /// Chains that observations name and nobody sent. When there are any, nothing of the batch
-    /// was applied: send it again, under the same number, with these chains.
+    /// Chains that the observations refer to and that were never sent. If there are any, nothing of
+    /// the batch was applied: send it again with the same number and with these chains.
     pub unknown_chains: Vec<ChainDigest>,
 }
 

@@ -1,4 +1,4 @@
-//! Organizations: made by the operator, blind to each other.
+//! Organizations. The operator creates them, and none can see another.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,8 @@ pub struct Organization {
     pub id: OrganizationId,
     /// Its name.
     pub name: String,
-    /// When it was made, in Unix seconds.
+    /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
-    /// The number of its latest change.
+    /// The deployment's revision at its latest change.
     pub revision: u64,
 }

@@ -1,15 +1,15 @@
-//! Lists: one page at a time, and how the next is asked for.
+//! Pages of lists.
 
 use serde::{Deserialize, Serialize};
 
-/// The fewest entries that a page may be asked to hold.
+/// The smallest page that can be requested.
 pub const MIN_LIMIT: u32 = 1;
-/// The most entries that a page may be asked to hold.
+/// The largest page that can be requested.
 pub const MAX_LIMIT: u32 = 100;
-/// How many entries a page holds when nothing is asked.
+/// How many entries a page has by default.
 pub const DEFAULT_LIMIT: u32 = 20;
 
-/// Which end of a list comes first, by `created_at`, ties by insertion.
+/// The order of a list: by `created_at`, then by insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
@@ -29,11 +29,11 @@ pub struct Page<T> {
     pub object: ListObject,
     /// The entries.
     pub data: Vec<T>,
-    /// The id of the first entry, null when there is none.
+    /// The id of the first entry, or null when the page is empty.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required))]
     pub first_id: Option<String>,
-    /// The id of the last entry, null when there is none: `after` for the next page.
+    /// The id of the last entry, or null when the page is empty: `after` for the next page.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required))]
     pub last_id: Option<String>,
@@ -41,7 +41,7 @@ pub struct Page<T> {
     pub has_more: bool,
 }
 
-/// The word `list`.
+/// The object type `list`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ListObject {
@@ -51,9 +51,9 @@ pub enum ListObject {
     List,
 }
 
-/// An entry of a list, which has an id.
+/// An entry of a list.
 pub trait Listed {
-    /// The id that a cursor names it by.
+    /// The id that is used as a cursor.
     fn id(&self) -> &str;
 }
 

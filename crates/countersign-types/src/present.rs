@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// For `deserialize_with`, beside `default`: serde on its own reads null as absent, which would
-/// take a mistake for a wish.
+/// For `deserialize_with`, together with `default`: serde by itself reads null as absent, which
+/// would hide a mistake.
 pub(crate) fn not_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

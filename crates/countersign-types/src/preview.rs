@@ -1,4 +1,4 @@
-//! What an activation or a deactivation would do, judged on the traffic that was observed.
+//! What an activation or a deactivation would do to the traffic that was observed.
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -11,39 +11,39 @@ use crate::{
     id::{ApiKeyId, ProjectId},
 };
 
-/// What an activation or a deactivation answers: that it was done, or what it would do.
+/// The response to an activation or a deactivation: that it was done, or what it would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum ToggleAnswer {
     /// It was done.
     Done(CertificateToggle),
-    /// Only a preview was asked for.
+    /// Only a preview was requested.
     Preview(Box<TogglePreview>),
 }
 
-/// What a change of activations would do. It was judged and not made.
+/// What a change of activations would do. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TogglePreview {
     /// What would be done, and at which scope.
     pub object: TogglePreviewObject,
-    /// The certificates, in the order of the request, as they would be.
+    /// The certificates as they would be, in the order of the request.
     pub data: Vec<ScopedCertificate>,
-    /// Whether nothing at all was observed at the scopes that the change reaches: then the rest
-    /// says nothing, least of all that all is well.
+    /// Whether nothing was observed at the affected scopes. The rest then tells nothing, and does
+    /// not mean that the change is safe.
     pub knows_nothing: bool,
-    /// Projects that the change reaches, that have keys, and of which nothing was observed.
+    /// Affected projects that have keys but no observed traffic.
     pub unobserved_projects: Vec<ProjectId>,
-    /// When the oldest of the traffic came that was looked at, in Unix seconds; null for none.
+    /// When the oldest of the traffic came, in Unix seconds; null if there is none.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub since: Option<UnixSeconds>,
-    /// The moment that was judged at, in Unix seconds.
+    /// The time that certificates were checked for, in Unix seconds.
     pub judged_at: UnixSeconds,
-    /// How many workloads were judged: a project, a key and a chain are one. Those of keys and
-    /// projects that are gone are left out.
+    /// How many workloads were judged. A workload is a project, a key and a chain; those of deleted
+    /// keys and projects are left out.
     pub workloads: u64,
-    /// How many distinct chains they present.
+    /// How many different chains they present.
     pub identities: u64,
     /// How many requests they made.
     pub requests: u64,
@@ -51,18 +51,17 @@ pub struct TogglePreview {
     pub starts_to_fail: Vec<PreviewedWorkload>,
     /// Workloads that are refused now and would pass, those with the most requests first.
     pub starts_to_pass: Vec<PreviewedWorkload>,
-    /// Workloads that would pass, and be refused for it once what the change only reports is
-    /// enforced; those with the most requests first.
+    /// Workloads that would still pass, but would be refused if the change enforced what it only
+    /// reports; those with the most requests first.
     pub would_fail_once_enforced: Vec<PreviewedWorkload>,
-    /// How many workloads pass now and would go on to.
+    /// How many workloads pass now and would still pass.
     pub still_passing: u64,
-    /// How many workloads are refused now and would go on to be.
+    /// How many workloads are refused now and would still be refused.
     pub still_failing: u64,
-    /// How many workloads could not be judged, since their chain is not kept: nothing is known of
-    /// them.
+    /// How many workloads could not be judged because their chain is not kept.
     pub unjudged: u64,
-    /// When a workload was last seen that verifies under one of the certificates here and would
-    /// no more, in Unix seconds; null for never.
+    /// When a workload was last seen that verifies under one of these certificates and no longer
+    /// would, in Unix seconds; null for never.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub last_used: Option<UnixSeconds>,
 }
@@ -96,7 +95,7 @@ impl From<CertificateToggleObject> for TogglePreviewObject {
     }
 }
 
-/// Who a workload is: whoever calls as one project, with one key, presenting one leaf.
+/// Identifies a workload: one project, one key and one leaf.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -104,7 +103,7 @@ pub struct WorkloadIdentity {
     /// The project that it calls as; absent for an admin key.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<ProjectId>,
-    /// The key that it calls with; absent where the gateway knows the project without one.
+    /// The key that it calls with; absent when the gateway serves a single project and needs none.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub key: Option<ApiKeyId>,
     /// The leaf that it presents; absent when it presents none.
@@ -116,23 +115,23 @@ pub struct WorkloadIdentity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PreviewedWorkload {
-    /// Who it is.
+    /// The workload.
     #[serde(flatten)]
     pub identity: WorkloadIdentity,
-    /// Why it is refused on the side where it is.
+    /// Why it is refused, before or after the change.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub code: ErrorCode,
-    /// The same in words, for the operator.
+    /// The reason in words, for the operator.
     pub reason: String,
     /// When it was last seen, in Unix seconds.
     pub last_seen: UnixSeconds,
     /// How many requests it made.
     pub requests: u64,
-    /// How many requests its project made, or the admin keys did.
+    /// How many requests its whole project made, or all admin keys.
     pub of_requests: u64,
 }
 
-/// A leaf, as it is recognized.
+/// A leaf, with what identifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PreviewedLeaf {

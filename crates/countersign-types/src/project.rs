@@ -11,7 +11,7 @@ use crate::{
     secret::Secret,
 };
 
-/// The word `organization.project`.
+/// The object type `organization.project`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ProjectObject {
@@ -32,7 +32,7 @@ pub struct Project {
     /// Its name.
     #[serialize_always]
     pub name: Option<String>,
-    /// When it was made, in Unix seconds.
+    /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
     /// When it was archived, in Unix seconds, or null.
     #[serialize_always]
@@ -40,9 +40,9 @@ pub struct Project {
     /// `active` or `archived`.
     #[serialize_always]
     pub status: Option<String>,
-    /// An id that an outside system gave it.
+    /// An id from another system.
     pub external_key_id: Option<String>,
-    /// Where its data lives, where that was chosen.
+    /// Where its data is stored, if that was chosen.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub residency: Option<Residency>,
 }
@@ -53,7 +53,7 @@ impl Listed for Project {
     }
 }
 
-/// Where a project's data lives. Countersign keeps the word and does nothing with it.
+/// Where a project's data is stored. Countersign keeps the value and does nothing with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -76,7 +76,7 @@ pub enum Residency {
     AeStorageProcessing,
 }
 
-/// Makes a project.
+/// Creates a project.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -84,9 +84,9 @@ pub struct ProjectCreateRequest {
     /// Its name: 1 to 256 characters.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
     pub name: String,
-    /// Where its data lives.
+    /// Where its data is stored.
     pub residency: Option<Residency>,
-    /// An id that an outside system gives it.
+    /// An id from another system.
     pub external_key_id: Option<String>,
 }
 
@@ -97,11 +97,11 @@ pub struct ProjectCreateRequest {
 pub struct ProjectUpdateRequest {
     /// The new name.
     pub name: Option<String>,
-    /// The new outside id.
+    /// The new id from another system.
     pub external_key_id: Option<String>,
 }
 
-/// The word `organization.project.service_account`.
+/// The object type `organization.project.service_account`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ServiceAccountObject {
@@ -125,7 +125,7 @@ pub enum ServiceAccountRole {
 }
 
 impl ServiceAccountRole {
-    /// The role as the API writes it.
+    /// The name of the role in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -148,7 +148,7 @@ pub struct ServiceAccount {
     pub name: String,
     /// Its role.
     pub role: ServiceAccountRole,
-    /// When it was made, in Unix seconds.
+    /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
 }
 
@@ -158,7 +158,7 @@ impl Listed for ServiceAccount {
     }
 }
 
-/// Makes a service account and, unless told otherwise, its first key.
+/// Creates a service account and, unless told otherwise, its first key.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -166,11 +166,11 @@ pub struct ServiceAccountCreateRequest {
     /// Its name: 1 to 256 characters.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
     pub name: String,
-    /// True makes no key with it.
+    /// If true, no key is created.
     pub create_service_account_only: Option<bool>,
 }
 
-/// A new service account, with its key's value, which is shown this once.
+/// A new service account, with the value of its key, which is shown only once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccountCreated {
@@ -182,9 +182,9 @@ pub struct ServiceAccountCreated {
     pub name: String,
     /// Its role.
     pub role: ServiceAccountRole,
-    /// When it was made, in Unix seconds.
+    /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
-    /// Its first key, or null when none was asked for.
+    /// Its first key, or null if none was requested.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub api_key: Option<ServiceAccountApiKey>,
 }
@@ -207,7 +207,8 @@ pub struct ServiceAccountUpdateRequest {
     pub role: Option<ServiceAccountRole>,
 }
 
-/// A role that a service account can be given; `none` comes only of being created without one.
+/// A role that a service account can be given. `none` is only the role of one created without a
+/// role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
@@ -227,22 +228,22 @@ fn assignable<'de, D: Deserializer<'de>>(
     })
 }
 
-/// Makes another key for a service account.
+/// Creates another key for a service account.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccountApiKeyCreateRequest {
-    /// Its name; absent, the service account's.
+    /// Its name; by default the name of the service account.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
-    /// Accepted as the reference has it and kept in the audit event; project keys carry none.
+    /// Accepted as in the reference and kept in the audit event; project keys have no scopes.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub scopes: Option<Vec<String>>,
 }
 
-/// The word `organization.project.service_account.api_key`.
+/// The object type `organization.project.service_account.api_key`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ServiceAccountApiKeyObject {
@@ -251,7 +252,7 @@ pub enum ServiceAccountApiKeyObject {
     ApiKey,
 }
 
-/// A new key of a service account; `value` is shown this once.
+/// A new key of a service account; `value` is shown only once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccountApiKey {
@@ -261,13 +262,13 @@ pub struct ServiceAccountApiKey {
     pub value: Secret,
     /// Its name.
     pub name: String,
-    /// When it was made, in Unix seconds.
+    /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
     /// Its id, `key_…`.
     pub id: ApiKeyId,
 }
 
-/// The word `organization.project.service_account.deleted`.
+/// The object type `organization.project.service_account.deleted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum DeletedServiceAccountObject {
@@ -276,13 +277,13 @@ pub enum DeletedServiceAccountObject {
     Deleted,
 }
 
-/// What deleting a service account answers.
+/// The response to deleting a service account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedServiceAccount {
     /// Always `organization.project.service_account.deleted`.
     pub object: DeletedServiceAccountObject,
-    /// The id that is no more.
+    /// The id of what was deleted.
     pub id: ServiceAccountId,
     /// Always true.
     pub deleted: bool,

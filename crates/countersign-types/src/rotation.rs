@@ -1,4 +1,4 @@
-//! Rotations: one trust anchor takes another's place, while both are accepted (an extension).
+//! Rotations: one trust anchor replaces another, and both are accepted meanwhile (an extension).
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -12,8 +12,7 @@ use crate::{
     preview::{PreviewedWorkload, WorkloadIdentity},
 };
 
-/// How long ago a workload may have been seen to count, unless the caller says otherwise: 30 days,
-/// in seconds.
+/// How recently a workload must have been seen to count, by default: 30 days, in seconds.
 pub const DEFAULT_SEEN_WITHIN: UnixSeconds = 30 * 24 * 60 * 60;
 /// The most workloads that each list of a rotation's progress names.
 pub const MAX_NAMED_WORKLOADS: usize = 1000;
@@ -27,16 +26,16 @@ pub enum RotationObject {
     Rotation,
 }
 
-/// How far a rotation is.
+/// The status of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RotationStatus {
     /// Both anchors are active.
     InProgress,
-    /// The new one took the old one's place.
+    /// The new anchor replaced the old one.
     Finished,
-    /// What it activated was taken back.
+    /// What it activated was deactivated again.
     Aborted,
 }
 
@@ -49,13 +48,13 @@ pub struct Rotation {
     pub object: RotationObject,
     /// Its id, `rot_…`.
     pub id: RotationId,
-    /// The anchor that goes.
+    /// The anchor to replace.
     pub old_certificate_id: CertificateId,
-    /// The anchor that comes.
+    /// The anchor that replaces it.
     pub new_certificate_id: CertificateId,
-    /// How the new one was to be activated.
+    /// How the new anchor is activated.
     pub enforcement: Enforcement,
-    /// How far it is.
+    /// Its status.
     pub status: RotationStatus,
     /// When it was started, in Unix seconds.
     pub created_at: UnixSeconds,
@@ -63,9 +62,9 @@ pub struct Rotation {
     #[cfg_attr(feature = "openapi", schema(required))]
     #[serialize_always]
     pub ended_at: Option<UnixSeconds>,
-    /// Where it takes place.
+    /// The scopes that it changes.
     pub scopes: Vec<RotationScope>,
-    /// Who has moved and who has not; only where one rotation that is in progress is retrieved.
+    /// Which workloads have moved. Only when a single rotation in progress is retrieved.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub progress: Option<RotationProgress>,
 }
@@ -76,7 +75,7 @@ impl Listed for Rotation {
     }
 }
 
-/// A scope of a rotation, with how the two anchors are active there now; absent is not active.
+/// A scope of a rotation, and how the two anchors are active there now; absent means not active.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -91,34 +90,35 @@ pub struct RotationScope {
     /// How the new anchor is active.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub new_enforcement: Option<Enforcement>,
-    /// How the new anchor was active before the rotation, which is what aborting goes back to.
+    /// How the new anchor was active before the rotation; aborting restores this.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub new_enforcement_before: Option<Enforcement>,
 }
 
-/// Who has moved, as far as gateways saw it. Each list names 1,000 at most; the counts are whole.
+/// Which workloads have moved, as far as gateways observed. Each list has at most 1,000 entries;
+/// the counts are complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RotationProgress {
-    /// Workloads that were seen before this moment, in Unix seconds, do not count.
+    /// Workloads last seen before this time, in Unix seconds, do not count.
     pub since: UnixSeconds,
-    /// How many workloads were seen at the rotation's scopes. 0 is no knowledge, not a good sign.
+    /// How many workloads were seen at the rotation's scopes. 0 means that nothing is known.
     pub observed: u64,
-    /// How many verified under the new anchor at last.
+    /// How many verified under the new anchor when last seen.
     pub moved_count: u64,
-    /// How many verified under the old anchor at last.
+    /// How many verified under the old anchor when last seen.
     pub remaining_count: u64,
     /// How many pass now and would be refused if the rotation were finished.
     pub failing_count: u64,
-    /// How many cannot be judged, since their chain is not kept: nothing is known of them.
+    /// How many cannot be judged because their chain is not kept.
     pub unjudged_count: u64,
-    /// Those that verified under the old anchor at last.
+    /// Those that verified under the old anchor when last seen.
     pub remaining: Vec<RotationWorkload>,
     /// Those that pass now and would be refused if the rotation were finished.
     pub failing: Vec<PreviewedWorkload>,
-    /// Keys of the scopes' projects that were not seen: nothing is known of them.
+    /// Keys of the scopes' projects that were not seen, so that nothing is known about them.
     pub unseen: Vec<ApiKeyId>,
-    /// What stands in the way of finishing, in sentences that say what to do.
+    /// What prevents finishing, in sentences that say what to do.
     pub problems: Vec<String>,
 }
 
@@ -126,10 +126,10 @@ pub struct RotationProgress {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RotationWorkload {
-    /// Who it is.
+    /// The workload.
     #[serde(flatten)]
     pub identity: WorkloadIdentity,
-    /// Its requests, of whole UTC days.
+    /// How many requests it made, counted in whole UTC days.
     pub requests: u64,
     /// When it was last seen, in Unix seconds.
     pub last_seen: UnixSeconds,
@@ -140,24 +140,25 @@ pub struct RotationWorkload {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StartRotationRequest {
-    /// The anchor that goes.
+    /// The anchor to replace.
     pub old_certificate_id: CertificateId,
-    /// The anchor that comes.
+    /// The anchor that replaces it.
     pub new_certificate_id: CertificateId,
-    /// Only at these projects; absent, wherever the old anchor is active but in archived projects.
+    /// Only these projects; by default every scope where the old anchor is active, except archived
+    /// projects.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, min_items = 1, max_items = 100)
     )]
     pub project_ids: Option<Vec<ProjectId>>,
-    /// `report` has the new anchor only reported until the rotation is finished; absent, it is
-    /// enforced where the old one is.
+    /// With `report`, the new anchor is only reported until the rotation is finished. By default it
+    /// is enforced where the old one is.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub enforcement: Option<Enforcement>,
-    /// Do it even if workloads would be refused at once: the new anchor's policy can say no to some
-    /// that another one lets through.
+    /// Start even if workloads would be refused at once: the new anchor's policy can refuse some
+    /// that another anchor lets through.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub force: Option<bool>,
@@ -168,11 +169,11 @@ pub struct StartRotationRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EndRotationRequest {
-    /// Do it even if workloads would be refused, or nothing is known.
+    /// Proceed even if workloads will be refused, or nothing is known.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub force: Option<bool>,
-    /// Workloads that were seen within so many seconds count; 30 days by default.
+    /// Only workloads seen within this many seconds count; 30 days by default.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, minimum = 1))]
     pub seen_within: Option<UnixSeconds>,

@@ -1,10 +1,10 @@
-//! A value that may be sent, but never shown: its `Debug` says nothing.
+//! A value that may be sent but never shown: its `Debug` hides it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A bearer key or another secret. It serializes as itself and debugs as `Secret(..)`.
+/// A bearer key or another secret. It is serialized in full, and its `Debug` is `Secret(..)`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
@@ -17,13 +17,13 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The secret itself. Never hand it to a log.
+    /// The secret itself. Never log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What a list may show of it: the first characters up to the last dash, and the last four.
+    /// What lists show of it: everything up to the last dash, and the last four characters.
     #[must_use]
     pub fn redacted(&self) -> String {
         let head = self

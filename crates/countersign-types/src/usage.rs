@@ -1,5 +1,5 @@
-//! What an anchor is used for, as gateways saw it: Countersign's extension of certificates. A
-//! window of so many days begins with the UTC day that many days ago and holds whole UTC days, so
+//! What an anchor is used for, as gateways observed: Countersign's extension of certificates. A
+//! window of some days starts with the UTC day that many days ago and contains whole UTC days, so
 //! it is never shorter than its name says.
 
 use serde::{Deserialize, Serialize};
@@ -15,15 +15,15 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateUsage {
-    /// When it last let a request through, in Unix seconds; null when it never did, as far as
-    /// observations are kept.
+    /// When it last let a request through, in Unix seconds; null if it never did, for as
+    /// long as observations are kept.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub last_used: Option<UnixSeconds>,
-    /// Where it let requests through, the organization first.
+    /// The scopes where it let requests through, the organization first.
     pub scopes: Vec<ScopeUsage>,
 }
 
-/// How a certificate was used where it is or was active.
+/// How a certificate was used at a scope where it is or was active.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScopeUsage {
@@ -34,11 +34,11 @@ pub struct ScopeUsage {
     pub last_used: UnixSeconds,
     /// How many requests it let through.
     pub requests: Windows,
-    /// How many distinct leaves it let through.
+    /// How many different leaves it let through.
     pub leaves: Windows,
 }
 
-/// A number for each window.
+/// A count for each window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Windows {
@@ -61,10 +61,10 @@ pub struct CertificateUse {
     /// The project where the certificate was active; null for the organization.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub active_at_project_id: Option<ProjectId>,
-    /// The project that was called as; null for an admin key.
+    /// The project of the caller; null for an admin key.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub project_id: Option<ProjectId>,
-    /// The key that was called with; null where the gateway knows its project without one.
+    /// The caller's key; null when the gateway serves a single project and needs none.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub api_key_id: Option<ApiKeyId>,
     /// The leaf.
@@ -77,7 +77,7 @@ pub struct CertificateUse {
     pub requests: Windows,
 }
 
-/// A leaf, and what it says.
+/// A leaf and its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UsedLeaf {
@@ -85,16 +85,16 @@ pub struct UsedLeaf {
     pub sha256: Sha256,
     /// Its subject, as RFC 4514 writes it.
     pub subject: String,
-    /// Its subject alternative names, `DNS:a.example` and the like.
+    /// Its subject alternative names, for example `DNS:a.example`.
     pub subject_alt_names: Vec<String>,
     /// Its issuer, as RFC 4514 writes it.
     pub issuer: String,
-    /// `notAfter`, in Unix seconds; null when it cannot be read.
+    /// `notAfter`, in Unix seconds; null if it cannot be read.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub expires_at: Option<UnixSeconds>,
 }
 
-/// The word `organization.certificate.use`.
+/// The object type `organization.certificate.use`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum CertificateUseObject {

@@ -1,5 +1,5 @@
-//! Webhooks: addresses that are told of every event of an organization, as the Standard Webhooks
-//! specification has it (`docs/webhooks.md`).
+//! Webhooks: URLs that receive every event of an organization, following the Standard Webhooks
+//! specification (`docs/webhooks.md`).
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -15,7 +15,7 @@ use crate::{
 pub const MAX_WEBHOOKS_PER_ORGANIZATION: usize = 10;
 /// The most bytes that a webhook's URL may have.
 pub const MAX_WEBHOOK_URL_BYTES: usize = 2048;
-/// What the text of a signing secret starts with.
+/// The prefix of a signing secret.
 pub const SECRET_PREFIX: &str = "whsec_";
 
 /// A webhook.
@@ -29,15 +29,15 @@ pub struct Webhook {
     pub id: WebhookId,
     /// Where events are sent.
     pub url: Secret,
-    /// When it was made, in Unix seconds.
+    /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
-    /// What events are signed with: `whsec_` and 32 bytes in base 64. Shown once, by the operation
-    /// that makes it.
+    /// The key that events are signed with: `whsec_` and 32 bytes in base64. Shown only once, when
+    /// the webhook is created.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub secret: Option<Secret>,
 }
 
-/// The word `webhook`.
+/// The object type `webhook`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum WebhookObject {
@@ -53,7 +53,7 @@ impl Listed for Webhook {
     }
 }
 
-/// What makes a webhook.
+/// Creates a webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WebhookCreateRequest {
@@ -61,7 +61,7 @@ pub struct WebhookCreateRequest {
     pub url: Secret,
 }
 
-/// What is left of a webhook.
+/// The response to deleting a webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedWebhook {
@@ -73,7 +73,7 @@ pub struct DeletedWebhook {
     pub deleted: bool,
 }
 
-/// The word `webhook.deleted`.
+/// The object type `webhook.deleted`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum DeletedWebhookObject {
@@ -83,7 +83,7 @@ pub enum DeletedWebhookObject {
     Deleted,
 }
 
-/// One event on its way to one webhook.
+/// The delivery of one event to one webhook.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -97,22 +97,23 @@ pub struct WebhookDelivery {
     pub event_type: String,
     /// When the event happened, in Unix seconds.
     pub created_at: UnixSeconds,
-    /// How it stands.
+    /// Its status.
     pub status: WebhookDeliveryStatus,
-    /// How often it was tried.
+    /// How many attempts were made.
     pub attempts: u64,
-    /// When it was tried last, in Unix seconds.
+    /// When the last attempt was made, in Unix seconds.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub last_attempt_at: Option<UnixSeconds>,
-    /// What the last attempt came to: an HTTP status, or why there was none.
+    /// The result of the last attempt: an HTTP status, or why there was none.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub last_result: Option<String>,
-    /// When it is tried next, in Unix seconds; while it is being tried, when it would be again.
+    /// When the next attempt is due, in Unix seconds; during an attempt, when the one after it
+    /// would be.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub next_attempt_at: Option<UnixSeconds>,
 }
 
-/// The words `webhook.delivery`.
+/// The word `webhook.delivery`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum WebhookDeliveryObject {
@@ -122,21 +123,21 @@ pub enum WebhookDeliveryObject {
     Delivery,
 }
 
-/// How a delivery stands.
+/// The status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WebhookDeliveryStatus {
-    /// It is tried, or will be again.
+    /// It will be attempted, for the first time or again.
     Pending,
-    /// The receiver took it.
+    /// The receiver accepted it.
     Delivered,
-    /// It was given up.
+    /// It was given up after the last attempt.
     Failed,
 }
 
 impl WebhookDeliveryStatus {
-    /// The status as the API writes it.
+    /// The name of the status in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
