@@ -1,6 +1,10 @@
 //! How the API's commands reach a server: the variables of the official SDKs, and flags over them.
 
-use std::{future::Future, path::PathBuf, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use countersign_client::{Client, ClientBuilder, Error, ItemStream, ListParams};
@@ -46,6 +50,11 @@ impl ApiOptions {
     /// The client that these options and the environment describe.
     pub(crate) fn client(&self) -> CommandResult<Client> {
         Ok(self.builder()?.build()?)
+    }
+
+    /// The same with the key in this file, of another kind than an admin's.
+    pub(crate) fn client_with_key(&self, file: &Path) -> CommandResult<Client> {
+        Ok(self.builder()?.key(secret_file(file)?).build()?)
     }
 
     /// Whether a flag gives the server's URL.

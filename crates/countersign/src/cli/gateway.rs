@@ -1,17 +1,22 @@
-//! `countersign gateway`: runs a gateway; `countersign gateway status` shows which gateways enforce
-//! the latest change.
+//! `countersign gateway`: runs a gateway; its verbs show which gateways enforce the latest change,
+//! and take one from the list.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use countersign_types::bundle;
+use countersign_client::Client;
+use countersign_types::{
+    bundle::{self, GatewayState},
+    error::ErrorCode,
+    id::GatewayId,
+};
 use serde::Serialize;
 
 use crate::{
     cli::api::{ApiOptions, block_on},
-    failure::CommandResult,
+    failure::{CommandResult, Failure},
     gateway,
-    output::{Output, Row, timestamp},
+    output::{Output, Row, note, timestamp},
 };
 
 /// Run a gateway, or list the gateways and what they enforce
@@ -35,8 +40,22 @@ pub(crate) struct Gateway {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the live gateways and whether each enforces the latest change
+    /// List the gateways, missing ones too, and whether each enforces the latest change
     Status {
+        /// File that holds a gateway key: shows names and the deployment's revision whoever else is here
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
+    /// Take a gateway that will not come back from the list, so that nobody waits for it
+    Forget {
+        /// The gateway's id or its name
+        #[arg(value_name = "ID|NAME")]
+        gateway: String,
+        /// File that holds a gateway key
+        #[arg(long, value_name = "FILE")]
+        key_file: PathBuf,
         #[command(flatten)]
         api: ApiOptions,
     },
@@ -47,44 +66,117 @@ enum Command {
 struct Listed {
     #[serde(flatten)]
     gateway: bundle::Gateway,
-    /// Whether it enforces the deployment's latest change.
+    /// Whether it enforces the latest change, durably.
     current: bool,
 }
 
 impl Row for Listed {
-    const HEAD: &'static [&'static str] = &["id", "name", "revision", "current", "seen"];
+    const HEAD: &'static [&'static str] = &[
+        "id", "name", "revision", "current", "state", "durable", "seen",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let Self { gateway, current } = self;
+        let yes_or_no = |truth| if truth { "yes" } else { "no" }.to_owned();
         vec![
             gateway.id.to_string(),
             gateway.name.clone(),
             gateway.revision.to_string(),
-            if *current { "yes" } else { "no" }.to_owned(),
+            yes_or_no(*current),
+            match gateway.state {
+                GatewayState::Live => "live",
+                GatewayState::Missing => "missing",
+            }
+            .to_owned(),
+            yes_or_no(gateway.durable),
             timestamp(gateway.seen_at),
         ]
+    }
+}
+
+/// What was taken from the list.
+#[derive(Serialize)]
+struct Forgotten {
+    id: GatewayId,
+    deleted: bool,
+}
+
+impl Row for Forgotten {
+    const HEAD: &'static [&'static str] = &["deleted"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.id.to_string()]
     }
 }
 
 impl Gateway {
     pub(crate) fn run(self, output: Output) -> CommandResult {
         match self.command {
-            Some(Command::Status { api }) => status(&api, output),
+            Some(Command::Status { key_file, api }) => {
+                let client = match key_file {
+                    Some(file) => api.client_with_key(&file)?,
+                    None => api.client()?,
+                };
+                status(&client, output)
+            }
+            Some(Command::Forget {
+                gateway,
+                key_file,
+                api,
+            }) => {
+                let client = api.client_with_key(&key_file)?;
+                let forgotten = block_on(forget(&client, &gateway))?;
+                output.one(&forgotten)
+            }
             None => gateway::run(&self.config, self.json_log),
         }
     }
 }
 
-fn status(api: &ApiOptions, output: Output) -> CommandResult {
-    let client = api.client()?;
+fn status(client: &Client, output: Output) -> CommandResult {
     let known = block_on(async { Ok(client.countersign().gateways().await?.value) })?;
     let listed: Vec<Listed> = known
         .gateways
         .into_iter()
         .map(|gateway| Listed {
-            current: gateway.revision >= known.revision,
+            current: gateway.revision >= known.revision && gateway.durable,
             gateway,
         })
         .collect();
     output.list(&listed)
+}
+
+async fn forget(client: &Client, named: &str) -> CommandResult<Forgotten> {
+    let known = client.countersign().gateways().await?.value.gateways;
+    let found: Vec<_> = known
+        .into_iter()
+        .filter(|gateway| gateway.id.as_str() == named || gateway.name == named)
+        .collect();
+    let gateway = match found.as_slice() {
+        [one] => one,
+        [] => {
+            return Err(Failure::new(format_args!("no gateway `{named}` is listed"))
+                .hint("run `countersign gateway status` to see those that are"));
+        }
+        several => {
+            let ids: Vec<_> = several.iter().map(|each| each.id.as_str()).collect();
+            return Err(
+                Failure::new(format_args!("several gateways are called `{named}`"))
+                    .hint(format!("give the id of one: {}", ids.join(", "))),
+            );
+        }
+    };
+    let forgotten = client.countersign().forget_gateway(&gateway.id).await;
+    forgotten.map_err(|error| match error.code() {
+        Some(ErrorCode::InvalidApiKey) => Failure::new(&error)
+            .hint("`--key-file` takes a gateway key, as `countersign gateway-key create` makes it"),
+        _ => Failure::from(error),
+    })?;
+    if gateway.state == GatewayState::Live {
+        note("it was in contact lately: if it still runs, it will be listed again");
+    }
+    Ok(Forgotten {
+        id: gateway.id.clone(),
+        deleted: true,
+    })
 }

@@ -1,25 +1,32 @@
-//! `--wait`: returns once every live gateway enforces a change, or names those that do not.
+//! `--wait`: returns once every listed gateway enforces a change, or names those that do not.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use clap::Args;
 use countersign_client::Client;
-use countersign_types::bundle::Gateways;
+use countersign_types::bundle::{Gateway, GatewayState, Gateways};
 use tokio::time::{Instant, sleep};
 
 use super::parse::duration;
 use crate::{
     failure::{CommandResult, Failure},
-    output::note,
+    output::{note, timestamp},
 };
 
 /// How often the gateways' state is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How long to wait before saying for whom.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The exit code of a program that was interrupted: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
+const HINT: &str = "run `countersign gateway status` to see when each was last in contact, and \
+                    `countersign gateway forget ID` for one that will not come back";
 
 /// Whether to wait for the gateways.
 #[derive(Debug, Args)]
 pub(super) struct Wait {
-    /// Return once every live gateway enforces the change; otherwise fail and name those that do not
+    /// Return once every gateway enforces the change; otherwise fail and name those that do not
     #[arg(long)]
     wait: bool,
     /// How long to wait, such as `90s`
@@ -41,35 +48,112 @@ impl Wait {
             Failure::new("the change was made, but this server does not number its changes, so `--wait` cannot work")
                 .hint("`--wait` needs a Countersign server")
         })?;
-        let end = Instant::now() + self.wait_timeout;
-        // A gateway that connects meanwhile is waited for too: the list is read anew each time.
-        loop {
-            let known = client.countersign().gateways().await?.value;
-            let behind = behind(&known, revision);
-            if behind.is_empty() {
-                note(&format!(
-                    "revision {revision} is in force; live gateways: {}",
-                    known.gateways.len()
-                ));
-                return Ok(());
+        let mut pending = Pending::default();
+        let outcome = {
+            let waiting = pin!(pending.end(client, revision, self.wait_timeout));
+            tokio::select! {
+                done = waiting => Some(done),
+                _ = tokio::signal::ctrl_c() => None,
             }
-            if Instant::now() >= end {
-                return Err(Failure::new(format_args!(
-                    "the change was made, but is not enforced yet by: {}",
-                    behind.join(", ")
-                ))
-                .hint("run `countersign gateway status` to see when each was last in contact"));
-            }
-            sleep(POLL_INTERVAL).await;
+        };
+        match outcome {
+            Some(done) => done,
+            None => Err(pending
+                .failure("is not known to be enforced by")
+                .with_exit(INTERRUPTED)),
         }
     }
 }
 
-fn behind(known: &Gateways, revision: u64) -> Vec<String> {
-    let late = known
-        .gateways
-        .iter()
-        .filter(|gateway| gateway.revision < revision);
-    late.map(|gateway| format!("{} ({})", gateway.name, gateway.id))
-        .collect()
+/// The gateways that a change is not enforced by yet, as far as is known.
+#[derive(Default)]
+struct Pending {
+    gateways: Vec<Gateway>,
+    /// Whether the list was read at all.
+    known: bool,
+}
+
+impl Pending {
+    /// Returns when there are none, or fails after a time.
+    async fn end(&mut self, client: &Client, revision: u64, limit: Duration) -> CommandResult {
+        let begun = Instant::now();
+        let mut told = String::new();
+        // A gateway that connects meanwhile is waited for too: the list is read anew each time.
+        loop {
+            let listed = client.countersign().gateways().await.map_err(|error| {
+                Failure::new(format_args!(
+                    "the change was made, but who enforces it is not known: {error}"
+                ))
+            })?;
+            let Gateways { gateways, .. } = listed.value;
+            let count = gateways.len();
+            self.gateways = gateways;
+            self.gateways
+                .retain(|gateway| is_pending(gateway, revision));
+            self.known = true;
+            if self.gateways.is_empty() {
+                note(&format!(
+                    "revision {revision} is in force; gateways: {count}"
+                ));
+                return Ok(());
+            }
+            if begun.elapsed() >= limit {
+                return Err(self.failure("is not enforced yet by"));
+            }
+            if begun.elapsed() >= PATIENCE {
+                self.tell(&mut told);
+            }
+            sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Says who is waited for, unless that was said last.
+    fn tell(&self, told: &mut String) {
+        let key: Vec<_> = self.gateways.iter().map(name).collect();
+        let key = key.join(", ");
+        if *told != key {
+            note(&format!("waiting for {}", self.named()));
+            *told = key;
+        }
+    }
+
+    fn named(&self) -> String {
+        let named: Vec<_> = self.gateways.iter().map(described).collect();
+        named.join(", ")
+    }
+
+    fn failure(&self, what: &str) -> Failure {
+        let named = match (self.known, self.gateways.is_empty()) {
+            (false, _) => "any gateway".to_owned(),
+            (true, true) => "every gateway".to_owned(),
+            (true, false) => self.named(),
+        };
+        Failure::new(format_args!("the change was made, but {what}: {named}")).hint(HINT)
+    }
+}
+
+/// A missing gateway that reported the change before it vanished enforces it.
+fn is_pending(gateway: &Gateway, revision: u64) -> bool {
+    gateway.revision < revision || !gateway.durable
+}
+
+/// Which gateway it is, and in which state: what is worth saying again when it changes.
+fn name(gateway: &Gateway) -> String {
+    let state = match (gateway.state, gateway.durable) {
+        (GatewayState::Missing, _) => "missing",
+        (GatewayState::Live, false) => "cannot write its disk",
+        (GatewayState::Live, true) => "behind",
+    };
+    if gateway.name.is_empty() {
+        return format!("{} ({state}", gateway.id);
+    }
+    format!("{} ({}, {state}", gateway.name, gateway.id)
+}
+
+fn described(gateway: &Gateway) -> String {
+    format!(
+        "{}, last seen {})",
+        name(gateway),
+        timestamp(gateway.seen_at)
+    )
 }

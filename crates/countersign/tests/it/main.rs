@@ -26,3 +26,4 @@ mod sdk_python;
 mod serve;
 mod shell;
 mod verify;
+mod waiting;

@@ -1,10 +1,15 @@
 //! Checks the server: whether it answers, which kind it is, what the key may do, and whether the
 //! clocks agree.
 
-use std::time::SystemTime;
+use std::{fmt::Write as _, time::SystemTime};
 
 use countersign_client::{AuditLogParams, Client, Error, ListParams, ProjectListParams};
-use countersign_types::{api_key::Permission, certificate::Scope, error::ErrorCode};
+use countersign_types::{
+    api_key::Permission,
+    bundle::{GatewayState, Gateways},
+    certificate::Scope,
+    error::ErrorCode,
+};
 use time::OffsetDateTime;
 
 use super::check::Check;
@@ -106,14 +111,20 @@ fn one() -> ListParams {
 /// Only Countersign has gateways.
 async fn kind(client: &Client) -> Check {
     match client.countersign().gateways().await {
-        Ok(answer) => Check::ok(
-            "kind",
-            format!(
-                "a Countersign server at revision {}; live gateways: {}",
-                answer.value.revision,
-                answer.value.gateways.len()
-            ),
-        ),
+        Ok(answer) => {
+            let Gateways { revision, gateways } = answer.value;
+            let live = gateways
+                .iter()
+                .filter(|gateway| gateway.state == GatewayState::Live)
+                .count();
+            let missing = gateways.len() - live;
+            let mut found =
+                format!("a Countersign server at revision {revision}; live gateways: {live}");
+            if missing > 0 {
+                let _ = write!(found, ", missing: {missing}");
+            }
+            Check::ok("kind", found)
+        }
         Err(error) if error.status() == Some(404) => Check::ok(
             "kind",
             "another implementation of this API, without gateways",

@@ -1,0 +1,94 @@
+//! `--wait` beside a gateway that vanished, and how that one is forgotten.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Command, Stdio},
+};
+
+use tempfile::tempdir;
+
+use crate::running::{Dev, countersign};
+
+/// Lists a gateway that was seen once, long ago but not too long.
+fn add_ghost(dev: &Dev) {
+    let file = rusqlite::Connection::open(dev.directory.join("countersign.db")).unwrap();
+    file.busy_timeout(std::time::Duration::from_secs(5))
+        .unwrap();
+    let sql = "INSERT INTO gateways (id, name, revision, seen_at) \
+               VALUES ('gw_ghost', 'ghost', 1, unixepoch() - 600)";
+    file.execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a_gateway_that_vanished_is_waited_for_until_it_is_forgotten() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let id = dev.upload("dev");
+    add_ghost(&dev);
+    let listed = dev.json(&["gateway", "status"]);
+    let mut states: Vec<_> = listed.as_array().unwrap().iter().collect();
+    states.sort_by_key(|each| each["name"].to_string());
+    assert_eq!(
+        (&states[0]["state"], &states[0]["current"]),
+        (&"live".into(), &true.into())
+    );
+    assert_eq!(
+        (&states[1]["state"], &states[1]["current"]),
+        (&"missing".into(), &false.into())
+    );
+
+    let wait = [
+        "certificate",
+        "activate",
+        &id,
+        "--wait",
+        "--wait-timeout",
+        "2s",
+    ];
+    let ran = dev.command(&wait).output().unwrap();
+    let told = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{told}");
+    let ghost = "ghost (gw_ghost, missing, last seen ";
+    assert!(told.contains(&format!("waiting for {ghost}")), "{told}");
+    let failed = "the change was made, but is not enforced yet by: ghost (gw_ghost, missing";
+    assert!(told.contains(failed), "{told}");
+    assert!(told.contains("countersign gateway forget"), "{told}");
+
+    let wait = [
+        "certificate",
+        "deactivate",
+        &id,
+        "--yes",
+        "--wait",
+        "--wait-timeout",
+        "10m",
+    ];
+    let mut waiting = dev.command(&wait).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(waiting.stderr.take().unwrap());
+    let mut told = String::new();
+    while !told.contains("waiting for ghost") {
+        assert!(stderr.read_line(&mut told).unwrap() > 0, "{told}");
+    }
+    let pid = waiting.id().to_string();
+    let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
+    assert!(sent.unwrap().success());
+    stderr.read_to_string(&mut told).unwrap();
+    assert_eq!(waiting.wait().unwrap().code(), Some(130), "{told}");
+    let interrupted = "the change was made, but is not known to be enforced by: ghost";
+    assert!(told.contains(interrupted), "{told}");
+
+    let text = directory.path().to_str().unwrap();
+    let file = directory.path().join("operator.key");
+    let key = file.to_str().unwrap();
+    let mut make = countersign(&["gateway-key", "create", "--name", "operator"]);
+    let made = make.args(["--data-dir", text, "--key-file", key]).output();
+    assert!(made.unwrap().status.success());
+    let unknown = ["gateway", "forget", "nobody", "--key-file", key];
+    assert_eq!(
+        dev.command(&unknown).output().unwrap().status.code(),
+        Some(1)
+    );
+    let forgotten = dev.json(&["gateway", "forget", "ghost", "--key-file", key]);
+    assert_eq!(forgotten["id"], "gw_ghost");
+    dev.json(&["certificate", "activate", &id, "--wait"]);
+}
