@@ -20,9 +20,12 @@ pub struct GatewayOptions {
     pub private_key: PathBuf,
     /// The control plane: its base URL, ending in `/v1`.
     pub control_plane: String,
-    /// A CA file that the control plane's certificate is verified against, besides the public ones.
+    /// A CA file that the control plane's certificate is verified against, instead of the public ones.
     #[serde(default)]
     pub control_plane_ca: Option<PathBuf>,
+    /// Whether the control plane may be an `http://` URL of another machine.
+    #[serde(default)]
+    pub allow_cleartext: bool,
     /// A file that holds this gateway's key.
     pub key_file: PathBuf,
     /// This gateway's own directory: its id, and the last good bundle.
@@ -45,6 +48,9 @@ pub struct GatewayOptions {
     /// Where the access log goes; absent, nowhere.
     #[serde(default)]
     pub access_log: Option<PathBuf>,
+    /// Whether the file's group may read it. An existing file keeps its mode.
+    #[serde(default)]
+    pub access_log_group_readable: bool,
     /// Where `/healthz`, `/readyz`, `/metrics` and refusals are served; it should be on loopback.
     #[serde(default)]
     pub admin_listen: Option<SocketAddr>,

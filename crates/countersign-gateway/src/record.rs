@@ -4,6 +4,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -200,8 +201,13 @@ impl Record {
 pub(crate) struct AccessLog(Mutex<io::BufWriter<File>>);
 
 impl AccessLog {
-    pub(crate) fn open(path: &Path) -> io::Result<Arc<Self>> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+    /// Opens the file, or creates it for its owner and, if wanted, for its group to read.
+    pub(crate) fn open(path: &Path, group_readable: bool) -> io::Result<Arc<Self>> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(if group_readable { 0o640 } else { 0o600 })
+            .open(path)?;
         Ok(Arc::new(Self(Mutex::new(io::BufWriter::with_capacity(
             64 * 1024,
             file,

@@ -39,6 +39,9 @@ pub(crate) struct Serve {
     /// PEM private key of the certificate chain
     #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
+    /// Serve plain HTTP on an address that others can reach
+    #[arg(long)]
+    allow_cleartext: bool,
     /// Log format: auto, human or json [default: auto]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -58,10 +61,15 @@ impl Serve {
             ("serve.metrics_listen", text(self.metrics_listen)),
             ("serve.tls_certificate", path(self.tls_certificate)),
             ("serve.tls_key", path(self.tls_key)),
+            (
+                "serve.allow_cleartext",
+                self.allow_cleartext.then(|| true.to_string()),
+            ),
             ("log.format", self.log_format),
             ("log.level", self.log_level),
         ])?;
         let settings = configuration.settings;
+        settings.serve.check_cleartext()?;
         logs::start(settings.log)?;
         server_runtime()?.block_on(start(settings))
     }
@@ -89,6 +97,7 @@ async fn start(settings: Settings) -> CommandResult {
         tls: settings.serve.tls,
         webhooks: settings.webhooks,
         drain: settings.serve.drain,
+        forget_gateways_after: settings.forget_gateways_after,
         observation_days: settings.observation_days,
     };
     let address = plane.address()?;
@@ -107,6 +116,8 @@ pub(crate) struct ControlPlane {
     pub(crate) webhooks: WebhookOptions,
     /// How long open requests may take once the end has begun.
     pub(crate) drain: Duration,
+    /// How long a gateway that vanished is listed as missing.
+    pub(crate) forget_gateways_after: Duration,
     /// How many days observations are kept.
     pub(crate) observation_days: u32,
 }
@@ -134,7 +145,7 @@ impl ControlPlane {
         let options = AppOptions {
             observation_days: self.observation_days,
             private_webhooks: self.webhooks.private_addresses,
-            forget_gateways_after: countersign_server::FORGET_GATEWAYS_AFTER,
+            forget_gateways_after: self.forget_gateways_after.as_secs(),
         };
         let app = App::with_options(store.clone(), &sources, options)?;
         // Held until the listener has drained, then dropped, which ends the task.

@@ -234,7 +234,31 @@ fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, StartError> {
         .collect()
 }
 
+/// Refuses to send the gateway's key and the bundles over a network in the clear, unless that is
+/// wanted.
+fn check_cleartext(options: &GatewayOptions) -> Result<(), StartError> {
+    // What is no URL is refused where it is used.
+    let Ok(url) = url::Url::parse(&options.control_plane) else {
+        return Ok(());
+    };
+    let here = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+        None => false,
+    };
+    if url.scheme() != "http" || here || options.allow_cleartext {
+        return Ok(());
+    }
+    Err(StartError::Options(format!(
+        "`control_plane` is `{}`: the gateway's key and the bundles would cross the network in the \
+         clear; use `https://`, or set `allow_cleartext = true` where something else encrypts",
+        options.control_plane
+    )))
+}
+
 fn client(options: &GatewayOptions) -> Result<Client, StartError> {
+    check_cleartext(options)?;
     let key = std::fs::read_to_string(&options.key_file).map_err(|error| {
         StartError::Options(format!(
             "cannot read `{}`: {error}",
@@ -247,7 +271,7 @@ fn client(options: &GatewayOptions) -> Result<Client, StartError> {
         .max_retries(0)
         .notice_silence(PING, UNACKNOWLEDGED);
     if let Some(file) = &options.control_plane_ca {
-        builder = builder.ca_file(file);
+        builder = builder.ca_bundle(file);
     }
     Ok(builder.build()?)
 }
@@ -268,7 +292,7 @@ fn shared(
     let access_log = options
         .access_log
         .as_deref()
-        .map(AccessLog::open)
+        .map(|path| AccessLog::open(path, options.access_log_group_readable))
         .transpose()?;
     Ok(Shared {
         options,

@@ -47,6 +47,7 @@ pub(super) async fn create(
         permissions,
     };
     let mut tx = admin.write(&app).await?;
+    admin.check_lifetime(tx.now(), new.expires_in_seconds)?;
     let change = tx.create_admin_api_key(new).await?;
     answer::commit(tx, change).await
 }

@@ -14,7 +14,7 @@ use crate::{
 /// How many days observations are kept by default.
 pub const OBSERVATION_DAYS: u32 = 90;
 /// For how many seconds a gateway that vanished is listed as missing by default: a day.
-pub const FORGET_GATEWAYS_AFTER: u32 = 24 * 60 * 60;
+pub const FORGET_GATEWAYS_AFTER: u64 = 24 * 60 * 60;
 
 /// The state of the API. Clones share it.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ pub struct AppOptions {
     /// Whether webhooks may go to addresses that are not public, and without TLS.
     pub private_webhooks: bool,
     /// For how many seconds a gateway that vanished is listed as missing.
-    pub forget_gateways_after: u32,
+    pub forget_gateways_after: u64,
 }
 
 impl Default for AppOptions {
@@ -102,7 +102,7 @@ impl App {
     /// Gateways that were last seen before this are forgotten.
     pub(super) fn gateways_kept_since(&self) -> UnixSeconds {
         let kept = self.0.options.forget_gateways_after;
-        self.now().saturating_sub(kept.into())
+        self.now().saturating_sub(kept)
     }
 
     pub(super) fn now(&self) -> UnixSeconds {

@@ -53,6 +53,8 @@ pub(super) struct Admin {
     pub(super) organization: OrganizationId,
     pub(super) permissions: Vec<Permission>,
     key: ApiKeyId,
+    /// When the key stops working, in Unix seconds.
+    expires_at: Option<UnixSeconds>,
 }
 
 impl Admin {
@@ -64,6 +66,27 @@ impl Admin {
     /// Begins a write to the caller's organization.
     pub(super) async fn write(&self, app: &App) -> Result<WriteTx, StoreError> {
         app.store().write(&self.organization, self.actor()).await
+    }
+
+    /// Refuses a new key that would still work when this one has expired.
+    pub(super) fn check_lifetime(
+        &self,
+        now: UnixSeconds,
+        expires_in: Option<u32>,
+    ) -> Result<(), ApiError> {
+        let Some(expires_at) = self.expires_at else {
+            return Ok(());
+        };
+        let most = expires_at.saturating_sub(now);
+        if expires_in.is_some_and(|seconds| u64::from(seconds) <= most) {
+            return Ok(());
+        }
+        const PARAM: &str = "expires_in_seconds";
+        let message = format!(
+            "The key that makes this request expires at {expires_at} (Unix seconds), and a key that it \
+             creates cannot work for longer. Give `{PARAM}` of at most {most}."
+        );
+        Err(ApiError::value(PARAM, message))
     }
 
     /// Refuses a permission that this key does not have itself.
@@ -226,6 +249,7 @@ fn admin(
         organization,
         permissions: found.permissions,
         key: found.key,
+        expires_at: found.expires_at,
     };
     admin.check(permission)?;
     check_organization(headers, &admin.organization)?;

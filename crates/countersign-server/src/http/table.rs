@@ -291,7 +291,7 @@ fn webhooks() -> Vec<Operation> {
         Operation::admin(Management, get(ALL, "listWebhooks"), webhooks::list)
             .summary(TAG, "List the organization's webhooks."),
         Operation::admin(Management, post(ALL, "createWebhook"), webhooks::create)
-            .summary(TAG, "Create a webhook, which every event is sent to; its secret is shown only once.")
+            .summary(TAG, "Create a webhook, which every event is sent to: `api.audit.read` is needed too. Its secret is shown only once.")
             .refuses(&[Code::MissingRequiredParameter]),
         Operation::admin(Management, get(ONE, "getWebhook"), webhooks::retrieve)
             .summary(TAG, "Get a webhook, without its secret."),

@@ -1,6 +1,7 @@
 //! Webhooks of an organization.
 
 use countersign_types::{
+    api_key::Permission,
     id::{WebhookDeliveryId, WebhookId},
     secret::Secret,
     webhook::{
@@ -31,6 +32,8 @@ pub(super) async fn create(
     app: App,
     Body(request): Body<WebhookCreateRequest>,
 ) -> Answer<Webhook> {
+    // A webhook is sent every event of the audit log.
+    admin.check(Permission::AuditRead)?;
     let new = webhook(&request.url, app.private_webhooks())?;
     let mut tx = admin.write(&app).await?;
     let change = tx.create_webhook(new).await?;

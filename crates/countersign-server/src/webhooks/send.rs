@@ -40,10 +40,10 @@ pub(super) struct Sender {
 pub(super) enum Failure {
     #[error("the URL is not allowed: {0}")]
     Url(&'static str),
-    #[error("the host name cannot be resolved")]
-    Name,
-    #[error("the host has no public address")]
-    Private,
+    /// One answer, whether there is no such name or it leads inside: an admin must not learn which
+    /// names exist in the network of the control plane.
+    #[error("the host has no address that webhooks may go to")]
+    Address,
     #[error("cannot connect: {0}")]
     Connect(std::io::ErrorKind),
     #[error("TLS failed: {0}")]
@@ -82,7 +82,7 @@ impl Sender {
         }
         let name = url.host_str().unwrap_or_default();
         let name = name.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(name.to_owned()).map_err(|_| Failure::Name)?;
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| Failure::Address)?;
         let stream = self.tls.connect(name, stream).await;
         exchange(
             stream.map_err(|error| Failure::Tls(error.to_string()))?,
@@ -99,11 +99,11 @@ impl Sender {
             Some(url::Host::Ipv6(ip)) => vec![(ip, port).into()],
             Some(url::Host::Domain(name)) => {
                 let found = lookup_host((name, port)).await;
-                found.map_err(|_| Failure::Name)?.collect()
+                found.map_err(|_| Failure::Address)?.collect()
             }
-            None => return Err(Failure::Name),
+            None => return Err(Failure::Address),
         };
-        let mut failure = Failure::Private;
+        let mut failure = Failure::Address;
         let allowed = |address: &&SocketAddr| self.private || is_public(address.ip());
         for address in addresses.iter().filter(allowed) {
             match TcpStream::connect(address).await {

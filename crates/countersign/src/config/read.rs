@@ -1,6 +1,6 @@
 //! How a setting's text becomes a value of its type, and what is said when it does not.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use countersign_types::secret::Secret;
 use tracing::level_filters::LevelFilter;
@@ -92,6 +92,17 @@ impl SettingValue for NonZero {
     fn from_text(text: &str) -> Option<Self> {
         let number = text.parse().ok();
         number.filter(|number| *number > 0).map(Self)
+    }
+}
+
+impl SettingValue for Duration {
+    fn wanted() -> String {
+        "a duration such as `90s`, `12h` or `30d`".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let read = humantime::parse_duration(text).ok();
+        read.filter(|read| read.as_secs() > 0 && read.subsec_nanos() == 0)
     }
 }
 

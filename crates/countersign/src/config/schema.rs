@@ -126,6 +126,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "PEM private key of the certificate chain",
     ),
     setting(
+        "serve.allow_cleartext",
+        Kind::Truth,
+        "listen without TLS on an address that others can reach",
+    )
+    .or("false"),
+    setting(
         "serve.metrics_listen",
         Kind::Text,
         "address of the Prometheus listener; off when not set",
@@ -136,6 +142,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "seconds that open requests may take after SIGTERM",
     )
     .or_number(30),
+    setting(
+        "gateways.forget_after",
+        Kind::Text,
+        "how long a gateway that vanished is listed as missing, such as `24h`",
+    )
+    .or("24h"),
     setting(
         "observations.days",
         Kind::Number,

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) database: DatabaseSetting,
     pub(crate) log: LogSettings,
     pub(crate) serve: ServeSettings,
+    /// How long a gateway that vanished is listed as missing.
+    pub(crate) forget_gateways_after: Duration,
     /// How many days observations are kept.
     pub(crate) observation_days: u32,
     pub(crate) webhooks: WebhookOptions,
@@ -69,6 +71,8 @@ pub(crate) struct ServeSettings {
     pub(crate) listen: SocketAddr,
     /// Without these files the listener speaks plain HTTP.
     pub(crate) tls: Option<CertificateFiles>,
+    /// Whether it may do so where others can reach it.
+    pub(crate) allow_cleartext: bool,
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// How long open requests may take once the end has begun.
     pub(crate) drain: Duration,
@@ -102,15 +106,32 @@ impl Settings {
             serve: ServeSettings {
                 listen: read(values, "serve.listen")?,
                 tls: tls_files(values)?,
+                allow_cleartext: read(values, "serve.allow_cleartext")?,
                 metrics_listen: read_optional(values, "serve.metrics_listen")?,
                 drain: Duration::from_secs(whole(values, "serve.drain_seconds")?.into()),
             },
+            forget_gateways_after: read(values, "gateways.forget_after")?,
             observation_days: whole(values, "observations.days")?,
             webhooks: WebhookOptions {
                 private_addresses: read(values, "webhooks.private_addresses")?,
                 ca_file: read_optional(values, "webhooks.ca_file")?,
             },
         })
+    }
+}
+
+impl ServeSettings {
+    /// Refuses to send keys over a network in the clear, unless that is wanted.
+    pub(crate) fn check_cleartext(&self) -> CommandResult {
+        let on_loopback = self.listen.ip().to_canonical().is_loopback();
+        if self.tls.is_some() || self.allow_cleartext || on_loopback {
+            return Ok(());
+        }
+        Err(Failure::usage(format_args!(
+            "`serve.listen` is `{}`, which others can reach, and there is no TLS: keys would cross the network in the clear",
+            self.listen
+        ))
+        .hint("set `serve.tls_certificate` and `serve.tls_key`; or, where something else encrypts, `serve.allow_cleartext = true` (`--allow-cleartext`)"))
     }
 }
 

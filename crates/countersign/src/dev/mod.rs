@@ -18,7 +18,7 @@ use std::{
 
 use clap::Args;
 use countersign_server::{
-    OBSERVATION_DAYS, WebhookOptions,
+    FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, WebhookOptions,
     store::{Location, Store},
 };
 use tracing::level_filters::LevelFilter;
@@ -89,6 +89,7 @@ impl Dev {
                 ca_file: None,
             },
             drain: DRAIN,
+            forget_gateways_after: Duration::from_secs(FORGET_GATEWAYS_AFTER),
             observation_days: OBSERVATION_DAYS,
         };
         let address = plane.address()?;

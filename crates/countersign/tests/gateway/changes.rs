@@ -1,6 +1,6 @@
 //! Changes of trust reach the requests that are under way.
 
-use std::sync::atomic::Ordering;
+use std::{os::unix::fs::PermissionsExt, sync::atomic::Ordering};
 
 use bytes::Bytes;
 use countersign_testca::root;
@@ -217,6 +217,8 @@ async fn the_access_log_names_who_passed_and_holds_no_secret() {
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
     assert_eq!(world.code(&[], &world.key).await, "certificate_required");
     let path = world.options.access_log.clone().unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "for its owner only");
     world.stop().await;
     let log = std::fs::read_to_string(path).unwrap();
     let lines: Vec<serde_json::Value> = log

@@ -172,6 +172,10 @@ fn what_keeps_it_from_starting_is_told_with_what_to_do() {
             ],
         ),
         ("address", vec!["--listen", "localhost"]),
+        (
+            "cleartext",
+            vec!["--listen", "0.0.0.0:0", "--data-dir", text],
+        ),
     ] {
         let all = [&["serve", "--log-level", "error"], args.as_slice()].concat();
         insta::assert_snapshot!(format!("serve_{name}"), seen(countersign(&all)));

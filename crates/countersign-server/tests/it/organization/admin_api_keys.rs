@@ -136,3 +136,31 @@ async fn a_key_may_delete_itself_and_is_then_nothing() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_key_that_expires_makes_none_that_lives_longer() {
+    on_each_store(async |server| {
+        let body = json!({ "name": "ci", "expires_in_seconds": 600 });
+        let made = server.post(PATH, body).ok().await;
+        let key = made["value"].as_str().unwrap();
+        server.clock.advance(100);
+        for longer in [json!(null), json!(501)] {
+            let mut body = json!({ "name": "later" });
+            if !longer.is_null() {
+                body["expires_in_seconds"] = longer;
+            }
+            let refused = server.post(PATH, body).key(key);
+            let message = refused.refused("invalid_value", Some("expires_in_seconds"));
+            let message = message.await;
+            let end = format!("expires at {}", START + 600);
+            assert!(
+                message.contains(&end) && message.contains("at most 500"),
+                "{message}"
+            );
+        }
+        let body = json!({ "name": "as long", "expires_in_seconds": 500 });
+        let made = server.post(PATH, body).key(key).ok().await;
+        assert_eq!(made["expires_at"], START + 600);
+    })
+    .await;
+}

@@ -146,3 +146,18 @@ async fn every_event_from_its_making_on_is_put_out_to_each_webhook() {
     })
     .await;
 }
+
+/// It would otherwise be a way to read the audit log.
+#[tokio::test]
+async fn who_makes_one_may_read_the_audit_log() {
+    on_each_store(async |server| {
+        let body = json!({ "url": "https://example.com/hook" });
+        let manager = server.key_with(&["api.management"]).await;
+        let request = server.post(PATH, body.clone()).key(&manager);
+        let message = request.refused("missing_scope", None).await;
+        assert!(message.contains("api.audit.read"), "{message}");
+        let both = server.key_with(&["api.management", "api.audit.read"]).await;
+        server.post(PATH, body).key(&both).ok().await;
+    })
+    .await;
+}
