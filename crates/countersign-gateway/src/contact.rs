@@ -24,6 +24,7 @@ pub(crate) struct Contact {
 #[derive(Debug, Default)]
 struct Troubles {
     lost_since: Option<UnixSeconds>,
+    thread_is_late: bool,
     not_durable: Option<String>,
 }
 
@@ -62,6 +63,11 @@ impl Contact {
         self.troubles().lost_since = since;
     }
 
+    /// Notes whether a thread takes too long to enforce a change.
+    pub(crate) fn set_thread_is_late(&self, late: bool) {
+        self.troubles().thread_is_late = late;
+    }
+
     /// Notes why what is in force would not survive a restart; none if it would.
     pub(crate) fn set_not_durable(&self, why: Option<String>) {
         self.troubles().not_durable = why;
@@ -79,7 +85,11 @@ impl Contact {
         let not_durable = troubles.not_durable.as_ref().map(|why| {
             format!("what is in force is not on disk, and would not survive a restart: {why}")
         });
-        lost.into_iter().chain(not_durable).collect()
+        let late = troubles.thread_is_late.then(|| {
+            "a thread takes too long to enforce the latest change, which is not reported until then"
+                .to_owned()
+        });
+        lost.into_iter().chain(late).chain(not_durable).collect()
     }
 
     fn troubles(&self) -> MutexGuard<'_, Troubles> {
@@ -112,13 +122,16 @@ mod tests {
         let contact = Contact::default();
         assert!(contact.warnings(7).is_empty());
         contact.set_lost(Some(100));
+        contact.set_thread_is_late(true);
         contact.set_not_durable(Some("the disk is full".to_owned()));
-        let [lost, not_durable] = &contact.warnings(130)[..] else {
-            panic!("two warnings");
+        let [lost, late, not_durable] = &contact.warnings(130)[..] else {
+            panic!("three warnings");
         };
+        assert!(late.contains("a thread"), "{late}");
         assert!(lost.contains("30 s ago"), "{lost}");
         assert!(not_durable.contains("the disk is full"), "{not_durable}");
         contact.set_lost(None);
+        contact.set_thread_is_late(false);
         contact.set_not_durable(None);
         assert!(contact.warnings(130).is_empty());
     }

@@ -69,6 +69,7 @@ pub struct Machine {
     answered: bool,
     started: bool,
     lost: bool,
+    told_late: bool,
     told_durable: bool,
     keeping: Keeping,
     comparing: Comparing,
@@ -95,6 +96,7 @@ impl Machine {
             answered: false,
             started: false,
             lost: false,
+            told_late: false,
             told_durable: true,
             keeping,
             comparing: Comparing::new(seed),
@@ -261,6 +263,7 @@ impl Machine {
         if !changed.is_empty() || !removed.is_empty() {
             let ids = changed.iter().map(|each| &each.id).chain(&removed);
             let ids = ids.cloned().collect();
+            self.phase = Phase::Settling(now.elapsed + SETTLE);
             self.apply(now, false, changed, removed);
             self.tell(Event::Reconciled(ids));
         }
@@ -321,6 +324,11 @@ impl Machine {
     }
 
     fn pull(&mut self, report: Report) {
+        let late = report == Report::Nothing;
+        if self.told_late != late {
+            self.told_late = late;
+            self.tell(Event::ThreadLate(late));
+        }
         let durable = self.is_durable();
         if self.told_durable != durable {
             self.told_durable = durable;

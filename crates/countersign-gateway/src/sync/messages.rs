@@ -146,6 +146,8 @@ pub enum Event {
     ContactLost,
     /// It answers again, after so long.
     ContactBack(Duration),
+    /// A thread takes too long to enforce a change, or none does any more.
+    ThreadLate(bool),
     /// What is in force would, or would not, survive a restart.
     Durable(bool),
     /// These organizations were not as they should have been. They are now.

@@ -212,6 +212,16 @@ impl Sync {
                     "contact with the control plane is back"
                 );
             }
+            Event::ThreadLate(late) => {
+                contact.set_thread_is_late(late);
+                if late {
+                    tracing::error!(
+                        "a thread takes too long to enforce a change: it is not reported"
+                    );
+                } else {
+                    tracing::info!("every thread enforces the latest change again");
+                }
+            }
             Event::Durable(true) => {
                 contact.set_not_durable(None);
                 gauge!("countersign_gateway_durable").set(1.0);

@@ -33,6 +33,8 @@ async fn a_restarted_gateway_is_the_same_one() {
     let before = gateway_ids(&world).await;
     assert_eq!(before.len(), 1);
     world.stop().await;
+    // It said goodbye.
+    assert!(gateway_ids(&world).await.is_empty());
     let again = world.gateway_with(world.options.clone(), 9);
     timeout(LIMIT, again.ready()).await.unwrap();
     world.gateway = Some(again);

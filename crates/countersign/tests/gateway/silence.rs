@@ -2,87 +2,24 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener as StdListener},
     time::{Duration, Instant},
 };
 
-use countersign_gateway::options::GatewayOptions;
 use countersign_server::{
     App, Limits, router, serve,
     store::{Location, Sources, Store},
 };
 use countersign_testca::{General, oid, root};
 use countersign_tls::CertificateFiles;
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
+use tokio::net::TcpListener;
 
-use crate::world::World;
+use crate::{
+    plane_proxy::{Proxy, plane_of},
+    world::World,
+};
 
 /// What the documentation promises.
 const BOUND: Duration = Duration::from_secs(10);
-
-/// A proxy between a gateway and its control plane.
-struct Proxy {
-    address: SocketAddr,
-    /// Connections before this one say nothing any more.
-    silent_before: watch::Sender<usize>,
-    /// How many there have been.
-    accepted: watch::Receiver<usize>,
-}
-
-impl Proxy {
-    fn before(plane: SocketAddr) -> Self {
-        let listener = StdListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        let listener = TcpListener::from_std(listener).unwrap();
-        let (silent_before, silence) = watch::channel(0);
-        let (count, accepted) = watch::channel(0);
-        tokio::spawn(async move {
-            loop {
-                let (client, _) = listener.accept().await.unwrap();
-                let number = *count.borrow();
-                count.send_replace(number + 1);
-                tokio::spawn(carry(client, plane, number, silence.clone()));
-            }
-        });
-        Self {
-            address,
-            silent_before,
-            accepted,
-        }
-    }
-
-    /// Every connection there is goes silent; neither end is told.
-    fn silence(&self) {
-        self.silent_before.send_replace(*self.accepted.borrow());
-    }
-}
-
-async fn carry(
-    mut client: TcpStream,
-    plane: SocketAddr,
-    number: usize,
-    mut silence: watch::Receiver<usize>,
-) {
-    let mut upstream = TcpStream::connect(plane).await.unwrap();
-    let silent = async { silence.wait_for(|before| number < *before).await.is_ok() };
-    tokio::select! {
-        _ = copy_bidirectional(&mut client, &mut upstream) => return,
-        _ = silent => {}
-    }
-    // The ends stay open, and hear nothing.
-    std::future::pending().await
-}
-
-/// Where the control plane is, in plain text.
-fn plane_of(options: &GatewayOptions) -> SocketAddr {
-    let url = options.control_plane.trim_start_matches("http://");
-    url.trim_end_matches("/v1").parse().unwrap()
-}
 
 async fn assert_enforced_in_time(world: &World, proxy: &Proxy) {
     let id = world.upload(&world.ca, None).await;

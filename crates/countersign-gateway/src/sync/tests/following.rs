@@ -177,9 +177,11 @@ fn what_a_thread_does_not_enforce_is_not_reported_and_changes_go_on() {
     gateway.run(&server, 3 * SECOND);
     assert_eq!(gateway.in_force, server.state());
     assert_eq!(gateway.reported(), before);
+    assert_eq!(gateway.told.last(), Some(&Event::ThreadLate(true)));
     gateway.threads_stuck = false;
     gateway.run(&server, SECOND);
     gateway.assert_follows(&server);
+    assert_eq!(gateway.told.last(), Some(&Event::ThreadLate(false)));
 }
 
 #[test]
@@ -248,6 +250,7 @@ fn what_differs_though_nothing_changed_is_found_fetched_and_told() {
     let mut gateway = Gateway::start(Some((server.point(), wrong)));
     gateway.run(&server, 15 * SECOND);
     gateway.assert_follows(&server);
+    assert!(!gateway.told.contains(&Event::ThreadLate(true)));
     let reconciled: HashSet<_> = gateway.reconciled().into_iter().collect();
     assert_eq!(reconciled.len(), 121);
     assert!(reconciled.contains(&id("stray")) && !reconciled.contains(&id("right")));
