@@ -47,6 +47,8 @@ codes! {
     CertificateInUse = "certificate_in_use", 400;
     /// The organization holds as many certificates as it may.
     CertificateLimitExceeded = "certificate_limit_exceeded", 400;
+    /// The organization has as many of something as it may have.
+    LimitExceeded = "limit_exceeded", 400;
     /// The project is archived.
     ProjectArchived = "project_archived", 400;
     /// What is active at the scope is not what the caller expected.

@@ -11,8 +11,6 @@ use crate::{
     secret::Secret,
 };
 
-/// How many webhooks an organization may have.
-pub const MAX_WEBHOOKS_PER_ORGANIZATION: usize = 10;
 /// The most bytes that a webhook's URL may have.
 pub const MAX_WEBHOOK_URL_BYTES: usize = 2048;
 /// The prefix of a signing secret.
@@ -31,6 +29,10 @@ pub struct Webhook {
     pub url: Secret,
     /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
+    /// When it is tried again, in Unix seconds, after its receiver failed five times in a row or
+    /// more; absent otherwise.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub paused_until: Option<UnixSeconds>,
     /// The key that events are signed with: `whsec_` and 32 bytes in base64. Shown only once, when
     /// the webhook is created.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]

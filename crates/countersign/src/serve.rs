@@ -91,7 +91,9 @@ async fn start(settings: Settings) -> CommandResult {
         None => None,
     };
     let plane = ControlPlane {
-        store: database::open(&settings.database.resolve()?).await?,
+        store: database::open(&settings.database.resolve()?)
+            .await?
+            .with_quotas(settings.quotas),
         listener,
         metrics_listener,
         tls: settings.serve.tls,

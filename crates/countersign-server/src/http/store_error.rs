@@ -4,13 +4,12 @@ use countersign_types::{
     certificate::{MAX_CERTIFICATES_PER_ORGANIZATION, Scope},
     error::ErrorCode,
     id::RotationId,
-    webhook::MAX_WEBHOOKS_PER_ORGANIZATION,
 };
 
 use super::error::ApiError;
 use crate::{
     preview::TrialError,
-    store::{Kind, RotationProblem, StoreError},
+    store::{Kind, Quota, RotationProblem, StoreError},
 };
 
 impl From<StoreError> for ApiError {
@@ -20,7 +19,7 @@ impl From<StoreError> for ApiError {
             StoreError::UnknownCursor(_) => Self::unknown_cursor("after"),
             StoreError::CertificateInUse { scopes } => in_use(&scopes),
             StoreError::CertificateLimit => limit_reached(),
-            StoreError::WebhookLimit => too_many_webhooks(),
+            StoreError::QuotaReached { quota, most } => quota_reached(quota, most),
             StoreError::Expired { index } => expired(index),
             StoreError::ScopeChanged => scope_changed(),
             StoreError::NotActive { index } => not_active(index),
@@ -80,12 +79,19 @@ fn limit_reached() -> ApiError {
     ApiError::new(ErrorCode::CertificateLimitExceeded, message)
 }
 
-fn too_many_webhooks() -> ApiError {
+fn quota_reached(quota: Quota, most: u32) -> ApiError {
+    let advice = match quota {
+        Quota::Projects => "Archived projects count too: use one that exists",
+        Quota::ApiKeys | Quota::ServiceAccounts | Quota::Webhooks => {
+            "Delete some that are not used"
+        }
+    };
     let message = format!(
-        "The organization already has {MAX_WEBHOOKS_PER_ORGANIZATION} webhooks, the maximum. \
-         Delete one, then try again."
+        "The organization already has {most} {quota}, the maximum. {advice}, or ask the operator of \
+         this server to raise `{}`.",
+        quota.setting()
     );
-    ApiError::new(ErrorCode::InvalidValue, message)
+    ApiError::new(ErrorCode::LimitExceeded, message)
 }
 
 fn expired(index: usize) -> ApiError {

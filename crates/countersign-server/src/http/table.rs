@@ -192,7 +192,7 @@ fn projects() -> Vec<Operation> {
             .summary(TAG, "List the organization's projects."),
         Operation::admin(Management, post(ALL, "create-project"), projects::create)
             .summary(TAG, "Create a project.")
-            .refuses(&[Code::MissingRequiredParameter]),
+            .refuses(&[Code::MissingRequiredParameter, Code::LimitExceeded]),
         Operation::admin(Management, get(ONE, "retrieve-project"), projects::retrieve)
             .summary(TAG, "Get a project."),
         Operation::admin(Management, post(ONE, "modify-project"), projects::update)
@@ -214,7 +214,7 @@ fn service_accounts() -> Vec<Operation> {
             .summary(TAG, "List a project's service accounts."),
         Operation::admin(Management, post(ALL, "create-project-service-account"), service_accounts::create)
             .summary(TAG, "Create a service account and its first key, which is shown only once.")
-            .refuses(&[Code::MissingRequiredParameter, Code::ProjectArchived]),
+            .refuses(&[Code::MissingRequiredParameter, Code::ProjectArchived, Code::LimitExceeded]),
         Operation::admin(Management, get(ONE, "retrieve-project-service-account"), service_accounts::retrieve)
             .summary(TAG, "Get a service account."),
         Operation::admin(Management, post(ONE, "update-project-service-account"), service_accounts::update)
@@ -223,7 +223,7 @@ fn service_accounts() -> Vec<Operation> {
             .summary(TAG, "Delete a service account and its keys."),
         Operation::admin(Management, post(KEYS, "CreateanAPIkeyforaserviceaccount"), service_accounts::create_api_key)
             .summary(TAG, "Create another key for a service account; it is shown only once.")
-            .refuses(&[Code::ProjectArchived]),
+            .refuses(&[Code::ProjectArchived, Code::LimitExceeded]),
     ]
 }
 
@@ -252,7 +252,7 @@ fn admin_api_keys() -> Vec<Operation> {
             .summary(TAG, "List the organization's admin keys."),
         Operation::admin(Management, post(ALL, "admin-api-keys-create"), admin_api_keys::create)
             .summary(TAG, "Create an admin key; it is shown only once.")
-            .refuses(&[Code::MissingRequiredParameter]),
+            .refuses(&[Code::MissingRequiredParameter, Code::LimitExceeded]),
         Operation::admin(Management, get(ONE, "admin-api-keys-get"), admin_api_keys::retrieve)
             .summary(TAG, "Get an admin key, without its value."),
         Operation::admin(Management, delete(ONE, "admin-api-keys-delete"), admin_api_keys::delete)
@@ -292,7 +292,7 @@ fn webhooks() -> Vec<Operation> {
             .summary(TAG, "List the organization's webhooks."),
         Operation::admin(Management, post(ALL, "createWebhook"), webhooks::create)
             .summary(TAG, "Create a webhook, which every event is sent to: `api.audit.read` is needed too. Its secret is shown only once.")
-            .refuses(&[Code::MissingRequiredParameter]),
+            .refuses(&[Code::MissingRequiredParameter, Code::LimitExceeded]),
         Operation::admin(Management, get(ONE, "getWebhook"), webhooks::retrieve)
             .summary(TAG, "Get a webhook, without its secret."),
         Operation::admin(Management, delete(ONE, "deleteWebhook"), webhooks::delete)

@@ -16,7 +16,7 @@ use countersign_types::{
 };
 
 use super::{
-    Change, Kind, PageRequest, Store, StoreError, WriteTx,
+    Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     listing::Listing,
     mint::NewKey,
     projects::{self, Archived},
@@ -220,6 +220,7 @@ impl WriteTx {
         &mut self,
         new: NewAdminApiKey,
     ) -> Result<Change<AdminApiKey>, StoreError> {
+        self.check_quota(Quota::ApiKeys).await?;
         let expires_at = new
             .expires_in_seconds
             .map(|after| self.now + u64::from(after));

@@ -4,6 +4,8 @@ use std::fmt;
 
 use countersign_types::{certificate::Scope, id::RotationId};
 
+use super::quotas::Quota;
+
 /// Which kind of thing an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -116,9 +118,14 @@ pub enum StoreError {
     /// The organization has the most certificates that it may have.
     #[error("the organization has reached its limit of certificates")]
     CertificateLimit,
-    /// The organization has the most webhooks that it may have.
-    #[error("the organization has reached its limit of webhooks")]
-    WebhookLimit,
+    /// The organization has as many of something as it may have.
+    #[error("the organization has {most} {quota}, as many as it may have")]
+    QuotaReached {
+        /// What it has as many of.
+        quota: Quota,
+        /// How many those are.
+        most: u32,
+    },
     /// A certificate that was to be activated is expired.
     #[error("certificate number {index} of the request is expired")]
     Expired {

@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0006_webhooks.sql")),
     Step::Text(include_str!("migrations/0007_expiry.sql")),
     Step::History(include_str!("migrations/0008_history.sql")),
+    Step::Text(include_str!("migrations/0009_fairness.sql")),
 ];
 
 /// SQL, and what must be done after it that SQL cannot do.

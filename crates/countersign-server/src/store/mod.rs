@@ -10,6 +10,7 @@ mod audit_logs;
 mod bundle;
 mod certificates;
 mod connection;
+mod counting;
 mod day;
 mod dialect;
 mod error;
@@ -28,6 +29,7 @@ mod plausible;
 mod postgres;
 mod postgres_url;
 mod projects;
+mod quotas;
 mod refused_scopes;
 mod rotation_ends;
 mod rotations;
@@ -40,6 +42,7 @@ mod toggles;
 mod usage;
 mod value;
 mod webhook_deliveries;
+mod webhook_queue;
 mod webhooks;
 mod workloads;
 mod write;
@@ -64,6 +67,7 @@ pub use self::{
     observed_chains::{ObservedIdentity, ReceivedChain},
     organizations::CreatedOrganization,
     projects::NewProject,
+    quotas::{Quota, Quotas},
     rotations::NewRotation,
     service_accounts::NewServiceAccount,
     sources::{Clock, Random, Sources},
@@ -73,7 +77,7 @@ pub use self::{
 };
 
 pub(crate) use self::gateways::SEEN_EVERY;
-pub(crate) use self::webhook_deliveries::{AttemptResult, Claimed, Due};
+pub(crate) use self::webhook_queue::{AttemptResult, Claimed, Due, DueWebhook};
 
 /// The store. Cheap to clone: every clone is the same store.
 ///
@@ -82,6 +86,7 @@ pub(crate) use self::webhook_deliveries::{AttemptResult, Claimed, Due};
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    quotas: Quotas,
 }
 
 struct Inner {
@@ -116,7 +121,14 @@ impl Store {
                 announced,
                 digests: tokio::sync::Mutex::default(),
             }),
+            quotas: Quotas::DEFAULT,
         })
+    }
+
+    /// The same store, which lets no organization have more than this.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Quotas) -> Self {
+        Self { quotas, ..self }
     }
 
     /// The deployment's latest point as it is announced, whenever it is a different one, a smaller

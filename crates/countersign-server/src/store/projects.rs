@@ -9,7 +9,7 @@ use countersign_types::{
 };
 
 use super::{
-    Change, Kind, PageRequest, Store, StoreError, WriteTx,
+    Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     connection::Connection,
     listing::Listing,
     row::{FromRow, Row, word},
@@ -57,8 +57,9 @@ impl WriteTx {
     /// Creates a project.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::QuotaReached`].
     pub async fn create_project(&mut self, new: NewProject) -> Result<Change<Project>, StoreError> {
+        self.check_quota(Quota::Projects).await?;
         let id = ProjectId::from_random(self.sources().id()?);
         let residency = new
             .residency

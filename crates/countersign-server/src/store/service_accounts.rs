@@ -13,7 +13,7 @@ use countersign_types::{
 };
 
 use super::{
-    Change, Kind, PageRequest, Store, StoreError, WriteTx,
+    Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     connection::Connection,
     listing::Listing,
     mint::NewKey,
@@ -75,6 +75,7 @@ impl WriteTx {
         new: NewServiceAccount,
     ) -> Result<Change<ServiceAccountCreated>, StoreError> {
         let audited = self.open_project(project, Archived::Refused).await?;
+        self.check_quota(Quota::ServiceAccounts).await?;
         let account = ServiceAccount {
             object: ServiceAccountObject::ServiceAccount,
             id: ServiceAccountId::from_random(self.sources().id()?),
@@ -242,6 +243,7 @@ impl WriteTx {
         name: Option<String>,
         scopes: Vec<String>,
     ) -> Result<Change<ServiceAccountApiKey>, StoreError> {
+        self.check_quota(Quota::ApiKeys).await?;
         let name = name.unwrap_or_else(|| account.name.clone());
         let key = NewKey {
             organization: Some(&self.organization),

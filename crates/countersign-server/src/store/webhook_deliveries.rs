@@ -7,7 +7,6 @@ use countersign_types::{
     audit::{AuditEvent, AuditLog, WebhookChange},
     id::{OrganizationId, WebhookDeliveryId, WebhookId},
     page::Page,
-    secret::Secret,
     webhook::{WebhookDelivery, WebhookDeliveryObject, WebhookDeliveryStatus},
 };
 use serde_json::{Value as Json, json};
@@ -18,38 +17,12 @@ use super::{
     listing::Listing,
     row::{FromRow, Row},
     sources::Sources,
-    value::{ToValue, params},
-    webhooks::{SigningKey, find},
+    value::params,
+    webhooks::find,
 };
 
 /// How long finished deliveries are kept, in seconds.
 const KEEP: UnixSeconds = 30 * 24 * 60 * 60;
-
-/// A delivery that this node is to try now.
-pub(crate) struct Claimed {
-    pub(crate) due: Due,
-    pub(crate) url: Secret,
-    pub(crate) key: SigningKey,
-}
-
-/// A delivery whose time has come.
-pub(crate) struct Due {
-    seq: i64,
-    pub(crate) id: WebhookDeliveryId,
-    pub(crate) webhook: WebhookId,
-    pub(crate) payload: String,
-    pub(crate) created_at: UnixSeconds,
-    /// Which attempt this is, from 1.
-    pub(crate) attempt: u64,
-}
-
-/// The result of an attempt.
-pub(crate) struct AttemptResult {
-    pub(crate) status: WebhookDeliveryStatus,
-    /// When to try again, if at all.
-    pub(crate) due_at: Option<UnixSeconds>,
-    pub(crate) result: String,
-}
 
 impl Store {
     /// The deliveries to a webhook of the last 30 days, also those still to be sent.
@@ -66,92 +39,30 @@ impl Store {
         find(&mut connection, organization, webhook).await?;
         let deliveries = Listing {
             columns: "t.id, t.event_type, t.created_at, t.status, t.attempts, t.attempted_at, \
-                      t.result, t.due_at",
-            from: "FROM webhook_deliveries t WHERE t.webhook_id = $1",
+                      t.result, CASE WHEN t.due_at < w.paused_until THEN w.paused_until \
+                      ELSE t.due_at END",
+            from: "FROM webhook_deliveries t JOIN webhooks w ON w.id = t.webhook_id \
+                   WHERE t.webhook_id = $1",
             only: "",
             values: params![webhook],
         };
         deliveries.page(&mut connection, request).await
     }
 
-    /// When the next delivery is due, if there is any.
-    pub(crate) async fn next_delivery_at(&self) -> Result<Option<UnixSeconds>, StoreError> {
-        let sql = "SELECT min(due_at) FROM webhook_deliveries WHERE due_at IS NOT NULL";
-        let mut connection = self.reader().await?;
-        let found: Option<Option<UnixSeconds>> = connection.find(sql, &[]).await?;
-        Ok(found.flatten())
-    }
-
-    /// Claims deliveries that are due until the lease ends, those that were due first. Busy webhooks
-    /// are left out. No two nodes claim the same delivery: the second waits for the first one's row,
-    /// and then finds that it is not due.
-    pub(crate) async fn claim_deliveries(
-        &self,
-        most: u32,
-        lease: UnixSeconds,
-        busy: &[&WebhookId],
-    ) -> Result<Vec<Claimed>, StoreError> {
-        let now = self.inner.sources.now();
-        let mut values = vec![now.into(), (now + lease).into(), i64::from(most).into()];
-        let mut names = Vec::new();
-        for webhook in busy {
-            values.push(webhook.to_value());
-            names.push(format!("${}", values.len()));
-        }
-        let but = match names.is_empty() {
-            true => String::new(),
-            false => format!(" AND webhook_id NOT IN ({})", names.join(", ")),
-        };
-        let sql = format!(
-            "UPDATE webhook_deliveries SET due_at = $2, attempts = attempts + 1, \
-             attempted_at = $1 WHERE due_at <= $1 AND seq IN (SELECT seq FROM webhook_deliveries \
-             WHERE due_at <= $1{but} ORDER BY due_at, seq LIMIT $3) \
-             RETURNING seq, id, webhook_id, payload, created_at, attempts"
-        );
-        let mut connection = self.inner.database.transaction().await?;
-        let mut due: Vec<Due> = connection.query_once(&sql, &values).await?;
-        // `RETURNING` has no order of its own.
-        due.sort_by_key(|each| each.seq);
-        let mut claimed = Vec::new();
-        for due in due {
-            let (url, key) = address(&mut connection, &due.webhook).await?;
-            claimed.push(Claimed { due, url, key });
-        }
-        connection.commit("COMMIT", || ()).await?;
-        Ok(claimed)
-    }
-
-    /// Stores the result of an attempt, unless the lease ended and another node tried since.
-    pub(crate) async fn finish_delivery(
-        &self,
-        claimed: &Claimed,
-        outcome: &AttemptResult,
-    ) -> Result<(), StoreError> {
-        let mut connection = self.inner.database.transaction().await?;
-        connection
-            .execute(
-                "UPDATE webhook_deliveries SET status = $3, due_at = $4, result = $5 \
-                 WHERE seq = $1 AND attempts = $2",
-                params![
-                    claimed.due.seq,
-                    claimed.due.attempt,
-                    outcome.status,
-                    outcome.due_at,
-                    outcome.result,
-                ],
-            )
-            .await?;
-        connection.commit("COMMIT", || ()).await
-    }
-
-    /// Deletes old deliveries that are finished.
-    pub(crate) async fn forget_deliveries(&self) -> Result<u64, StoreError> {
+    /// Gives up deliveries of events before a time, which wait at a webhook that is seldom tried,
+    /// and deletes old ones that are finished.
+    pub(crate) async fn forget_deliveries(&self, give_up: UnixSeconds) -> Result<(), StoreError> {
         let before = self.inner.sources.now().saturating_sub(KEEP);
         let mut connection = self.inner.database.transaction().await?;
-        let sql = "DELETE FROM webhook_deliveries WHERE created_at < $1 AND due_at IS NULL";
-        let forgotten = connection.execute(sql, params![before]).await?;
-        connection.commit("COMMIT", || ()).await?;
-        Ok(forgotten)
+        let given_up = "UPDATE webhook_deliveries SET status = $2, due_at = NULL \
+            WHERE created_at < $1 AND due_at IS NOT NULL";
+        let failed = WebhookDeliveryStatus::Failed;
+        connection
+            .execute(given_up, params![give_up, failed])
+            .await?;
+        let old = "DELETE FROM webhook_deliveries WHERE created_at < $1 AND due_at IS NULL";
+        connection.execute(old, params![before]).await?;
+        connection.commit("COMMIT", || ()).await
     }
 }
 
@@ -264,17 +175,6 @@ async fn webhook_ids(
     connection.query(sql, params![organization]).await
 }
 
-async fn address(
-    connection: &mut Connection,
-    webhook: &WebhookId,
-) -> Result<(Secret, SigningKey), StoreError> {
-    let sql = "SELECT url, secret FROM webhooks WHERE id = $1";
-    connection
-        .find(sql, params![webhook])
-        .await?
-        .ok_or_else(|| StoreError::Corrupt("a delivery without a webhook".to_owned()))
-}
-
 fn rfc3339(at: UnixSeconds) -> String {
     let time = i64::try_from(at)
         .ok()
@@ -284,19 +184,6 @@ fn rfc3339(at: UnixSeconds) -> String {
             .ok()
     })
     .unwrap_or_else(|| at.to_string())
-}
-
-impl FromRow for Due {
-    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            seq: row.next()?,
-            id: row.next()?,
-            webhook: row.next()?,
-            payload: row.next()?,
-            created_at: row.next()?,
-            attempt: row.next()?,
-        })
-    }
 }
 
 impl FromRow for WebhookDelivery {

@@ -6,15 +6,12 @@ use countersign_types::{
     id::{OrganizationId, WebhookId},
     page::Page,
     secret::Secret,
-    webhook::{
-        DeletedWebhook, DeletedWebhookObject, MAX_WEBHOOKS_PER_ORGANIZATION, SECRET_PREFIX,
-        Webhook, WebhookObject,
-    },
+    webhook::{DeletedWebhook, DeletedWebhookObject, SECRET_PREFIX, Webhook, WebhookObject},
 };
 use data_encoding::BASE64;
 
 use super::{
-    Change, Kind, PageRequest, Store, StoreError, WriteTx,
+    Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     connection::Connection,
     listing::Listing,
     row::{FromRow, FromValue, Row},
@@ -88,12 +85,9 @@ impl WriteTx {
     /// Creates a webhook. Its secret is in the answer, and can never be read again.
     ///
     /// # Errors
-    /// [`StoreError::WebhookLimit`].
+    /// [`StoreError::QuotaReached`].
     pub async fn create_webhook(&mut self, new: NewWebhook) -> Result<Change<Webhook>, StoreError> {
-        if usize::try_from(self.webhooks).is_ok_and(|count| count >= MAX_WEBHOOKS_PER_ORGANIZATION)
-        {
-            return Err(StoreError::WebhookLimit);
-        }
+        self.check_quota(Quota::Webhooks).await?;
         let id = WebhookId::from_random(self.sources().id()?);
         let secret: [u8; SECRET_BYTES] = self.sources().bytes()?;
         self.connection
@@ -112,6 +106,7 @@ impl WriteTx {
                 id,
                 url: new.url,
                 created_at: self.now,
+                paused_until: None,
                 secret: Some(Secret::new(
                     SECRET_PREFIX.to_owned() + &BASE64.encode(&secret),
                 )),
@@ -190,7 +185,7 @@ pub(super) async fn find(
 
 const fn webhooks<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
     Listing {
-        columns: "t.id, t.url, t.created_at",
+        columns: "t.id, t.url, t.created_at, nullif(t.paused_until, 0)",
         from: "FROM webhooks t WHERE t.organization_id = $1",
         only: "",
         values,
@@ -204,6 +199,7 @@ impl FromRow for Webhook {
             id: row.next()?,
             url: row.next()?,
             created_at: row.next()?,
+            paused_until: row.next()?,
             secret: None,
         })
     }

@@ -5,27 +5,27 @@
 mod address;
 mod options;
 mod send;
+mod slots;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use countersign_types::{UnixSeconds, id::WebhookId, webhook::WebhookDeliveryStatus as Status};
+use countersign_types::{
+    UnixSeconds,
+    id::{OrganizationId, WebhookId},
+    webhook::WebhookDeliveryStatus as Status,
+};
 use tokio::{task::JoinSet, time};
 
 pub(crate) use address::check_url;
 pub use options::WebhookOptions;
 use send::{SEND_TIMEOUT, Sender};
+use slots::Slots;
 
 use crate::{
     metrics::WEBHOOK_ATTEMPTS,
     store::{AttemptResult, Claimed, Due, Sources, Store, StoreError},
 };
 
-/// The most attempts that this node makes at once, and the most of them to one webhook: a receiver
-/// that never answers must not hold up the others.
-const AT_ONCE: usize = 32;
-const AT_ONCE_TO_ONE: usize = 4;
-/// How many deliveries are claimed with one statement.
-const BATCH: u32 = 4;
 /// How long a claimed delivery belongs to one node, in seconds: longer than an attempt can take, so
 /// that no two nodes send it at once.
 const LEASE: UnixSeconds = 2 * SEND_TIMEOUT.as_secs();
@@ -34,6 +34,9 @@ const LEASE: UnixSeconds = 2 * SEND_TIMEOUT.as_secs();
 /// again together.
 const FIRST_PAUSE: UnixSeconds = 5;
 const LONGEST_PAUSE: UnixSeconds = 6 * 60 * 60;
+/// The longest pause of a webhook whose receiver fails time and again: then one delivery is tried,
+/// and the first that is accepted ends it.
+const LONGEST_TRIAL_PAUSE: UnixSeconds = 15 * 60;
 /// How long after its event a delivery is given up, in seconds.
 const GIVE_UP_AFTER: UnixSeconds = 3 * 24 * 60 * 60;
 /// How often to look for due deliveries when no signal came.
@@ -46,9 +49,8 @@ pub struct Webhooks {
     store: Store,
     sources: Sources,
     sender: Arc<Sender>,
-    /// How many attempts are under way, by webhook.
-    busy: HashMap<WebhookId, usize>,
-    attempts: JoinSet<WebhookId>,
+    slots: Slots,
+    attempts: JoinSet<(OrganizationId, WebhookId)>,
 }
 
 impl Webhooks {
@@ -65,7 +67,7 @@ impl Webhooks {
             sender: Arc::new(Sender::new(options)?),
             store,
             sources,
-            busy: HashMap::new(),
+            slots: Slots::default(),
             attempts: JoinSet::new(),
         })
     }
@@ -99,19 +101,31 @@ impl Webhooks {
     /// Starts due deliveries, as many as there is room for. Answers whether there may be more.
     async fn begin_attempts(&mut self) -> Result<bool, StoreError> {
         let due = self.store.next_delivery_at().await?;
-        if self.attempts.len() >= AT_ONCE || due.is_none_or(|due| due > self.sources.now()) {
+        if due.is_none_or(|due| due > self.sources.now()) {
             return Ok(false);
         }
-        let full: Vec<&WebhookId> = self
-            .busy
-            .iter()
-            .filter(|(_, count)| **count >= AT_ONCE_TO_ONE)
-            .map(|(webhook, _)| webhook)
-            .collect();
-        let claimed = self.store.claim_deliveries(BATCH, LEASE, &full).await?;
+        let due = self.store.due_webhooks().await?;
+        let wanted = self.slots.take(due);
+        if wanted.is_empty() {
+            return Ok(false);
+        }
+        let claimed = self.store.claim_deliveries(&wanted, LEASE).await;
+        let mut unused = wanted;
+        for delivery in claimed.iter().flatten() {
+            let mut taken = unused.iter_mut();
+            if let Some((_, slots)) = taken.find(|(webhook, _)| webhook.id == delivery.due.webhook)
+            {
+                *slots = slots.saturating_sub(1);
+            }
+        }
+        for (webhook, slots) in unused {
+            for _ in 0..slots {
+                self.slots.give_back(&webhook.organization, &webhook.id);
+            }
+        }
+        let claimed = claimed?;
         let more = !claimed.is_empty();
         for delivery in claimed {
-            *self.busy.entry(delivery.due.webhook.clone()).or_default() += 1;
             let attempt = Attempt {
                 store: self.store.clone(),
                 sources: self.sources.clone(),
@@ -123,23 +137,19 @@ impl Webhooks {
         Ok(more)
     }
 
-    fn end_attempt(&mut self, webhook: Option<WebhookId>) {
-        match webhook {
-            Some(webhook) => {
-                if let Some(count) = self.busy.get_mut(&webhook) {
-                    *count -= 1;
-                }
-                self.busy.retain(|_, count| *count > 0);
-            }
-            // After a panic nobody knows whose attempt it was: the counts are reset once no attempt
-            // is under way.
-            None if self.attempts.is_empty() => self.busy.clear(),
+    fn end_attempt(&mut self, whose: Option<(OrganizationId, WebhookId)>) {
+        match whose {
+            Some((organization, webhook)) => self.slots.give_back(&organization, &webhook),
+            // After a panic nobody knows whose attempt it was: the slots are free again once no
+            // attempt is under way.
+            None if self.attempts.is_empty() => self.slots.clear(),
             None => {}
         }
     }
 
     async fn forget(&self) {
-        if let Err(error) = self.store.forget_deliveries().await {
+        let give_up = self.sources.now().saturating_sub(GIVE_UP_AFTER);
+        if let Err(error) = self.store.forget_deliveries(give_up).await {
             tracing::warn!(%error, "cannot delete old webhook deliveries; will try again");
         }
     }
@@ -153,7 +163,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    async fn make(self) -> WebhookId {
+    async fn make(self) -> (OrganizationId, WebhookId) {
         let Due {
             webhook,
             id,
@@ -180,10 +190,27 @@ impl Attempt {
         if !accepted {
             tracing::warn!(%webhook, delivery = %id, attempt, status, result, "a webhook was not accepted");
         }
-        if let Err(error) = self.store.finish_delivery(&self.delivery, &outcome).await {
-            tracing::warn!(%webhook, delivery = %id, %error, "cannot store the result of a webhook attempt; it will be made again");
+        self.finish(&outcome).await;
+        (self.delivery.organization, self.delivery.due.webhook)
+    }
+
+    async fn finish(&self, outcome: &AttemptResult) {
+        let Due { webhook, id, .. } = &self.delivery.due;
+        let random = self.random();
+        let longest = |failures| pause(failures, random).min(LONGEST_TRIAL_PAUSE);
+        match self
+            .store
+            .finish_delivery(&self.delivery, outcome, longest)
+            .await
+        {
+            Ok(None) => {}
+            Ok(Some(paused_until)) => {
+                tracing::warn!(%webhook, paused_until, "a webhook fails time and again and is left alone for a while");
+            }
+            Err(error) => {
+                tracing::warn!(%webhook, delivery = %id, %error, "cannot store the result of a webhook attempt; it will be made again");
+            }
         }
-        self.delivery.due.webhook
     }
 
     fn failed(&self, result: String) -> AttemptResult {

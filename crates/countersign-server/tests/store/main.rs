@@ -23,4 +23,6 @@ mod keys;
 mod neighbours;
 mod observations;
 mod opening;
+mod quotas;
 mod setting;
+mod webhooks;

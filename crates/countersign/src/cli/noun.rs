@@ -85,12 +85,8 @@ impl<V: Verb<ProjectClient>> Noun<V, ProjectOptions> {
 
 impl<V: OperatorVerb> Noun<V, DatabaseOptions> {
     pub(crate) fn run(self, output: Output) -> CommandResult {
-        let database = self
-            .options
-            .configuration(Vec::new())?
-            .settings
-            .database
-            .resolve()?;
+        let settings = self.options.configuration(Vec::new())?.settings;
+        let database = settings.database.resolve()?;
         if let Database::Sqlite(directory) = &database
             && !self.verb.creates_database()
             && !database::exists_in(directory)
@@ -104,7 +100,9 @@ impl<V: OperatorVerb> Noun<V, DatabaseOptions> {
             ));
         }
         block_on(async {
-            let store = database::open(&database).await?;
+            let store = database::open(&database)
+                .await?
+                .with_quotas(settings.quotas);
             self.verb.run(&store, output).await
         })
     }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use countersign_server::OBSERVATION_DAYS;
+use countersign_server::{OBSERVATION_DAYS, store::Quotas};
 
 /// How a setting stands in the file. Its type is known where it is read, in `settings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +148,30 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "how long a gateway that vanished is listed as missing, such as `24h`",
     )
     .or("24h"),
+    setting(
+        "limits.api_keys",
+        Kind::Number,
+        "API keys that an organization may have",
+    )
+    .or_number(Quotas::DEFAULT.api_keys),
+    setting(
+        "limits.projects",
+        Kind::Number,
+        "projects that an organization may have, archived ones included",
+    )
+    .or_number(Quotas::DEFAULT.projects),
+    setting(
+        "limits.service_accounts",
+        Kind::Number,
+        "service accounts that an organization may have",
+    )
+    .or_number(Quotas::DEFAULT.service_accounts),
+    setting(
+        "limits.webhooks",
+        Kind::Number,
+        "webhooks that an organization may have",
+    )
+    .or_number(Quotas::DEFAULT.webhooks),
     setting(
         "observations.days",
         Kind::Number,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use countersign_server::WebhookOptions;
+use countersign_server::{WebhookOptions, store::Quotas};
 use countersign_tls::CertificateFiles;
 use countersign_types::secret::Secret;
 use tracing::level_filters::LevelFilter;
@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) serve: ServeSettings,
     /// How long a gateway that vanished is listed as missing.
     pub(crate) forget_gateways_after: Duration,
+    /// How much an organization may have.
+    pub(crate) quotas: Quotas,
     /// How many days observations are kept.
     pub(crate) observation_days: u32,
     pub(crate) webhooks: WebhookOptions,
@@ -111,6 +113,12 @@ impl Settings {
                 drain: Duration::from_secs(whole(values, "serve.drain_seconds")?.into()),
             },
             forget_gateways_after: read(values, "gateways.forget_after")?,
+            quotas: Quotas {
+                api_keys: whole(values, "limits.api_keys")?,
+                projects: whole(values, "limits.projects")?,
+                service_accounts: whole(values, "limits.service_accounts")?,
+                webhooks: whole(values, "limits.webhooks")?,
+            },
             observation_days: whole(values, "observations.days")?,
             webhooks: WebhookOptions {
                 private_addresses: read(values, "webhooks.private_addresses")?,

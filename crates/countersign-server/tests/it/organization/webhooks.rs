@@ -90,7 +90,10 @@ async fn there_are_ten_at_most() {
             last = create(server, &format!("https://example.com/{number}")).await;
         }
         let body = json!({ "url": "https://example.com/" });
-        let message = server.post(PATH, body).refused("invalid_value", None).await;
+        let message = server
+            .post(PATH, body)
+            .refused("limit_exceeded", None)
+            .await;
         assert!(message.contains("10 webhooks"), "{message}");
         let path = format!("{PATH}/{}", last["id"].as_str().unwrap());
         server.delete(&path).ok().await;

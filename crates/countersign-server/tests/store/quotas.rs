@@ -1,0 +1,156 @@
+//! What an organization may have, exactly, from two stores on one database.
+
+use countersign_server::store::{
+    Change, NewAdminApiKey, NewProject, NewServiceAccount, NewWebhook, Quota, Quotas, Store,
+    StoreError, WriteTx,
+};
+use countersign_types::{
+    audit::Actor,
+    id::{OrganizationId, ProjectId},
+    secret::Secret,
+};
+use tokio::task::JoinSet;
+
+use crate::setting::{on_each, on_each_shared, organization, project};
+
+const FEW: Quotas = Quotas {
+    api_keys: 4,
+    projects: 3,
+    service_accounts: 5,
+    webhooks: 2,
+};
+
+/// Creates one more.
+async fn create(
+    store: &Store,
+    organization: &OrganizationId,
+    project: &ProjectId,
+    what: Quota,
+) -> Result<u64, StoreError> {
+    fn events<T>(change: Change<T>) -> Vec<countersign_types::audit::AuditEvent> {
+        change.events
+    }
+    let mut tx: WriteTx = store.write(organization, Actor::Operator).await?;
+    let name = "one more".to_owned();
+    let events = match what {
+        Quota::ApiKeys => {
+            let new = NewAdminApiKey {
+                name,
+                permissions: Vec::new(),
+                expires_in_seconds: None,
+            };
+            events(tx.create_admin_api_key(new).await?)
+        }
+        Quota::Projects => {
+            let new = NewProject {
+                name,
+                residency: None,
+                external_key_id: None,
+            };
+            events(tx.create_project(new).await?)
+        }
+        Quota::ServiceAccounts => {
+            let new = NewServiceAccount {
+                name,
+                with_key: false,
+            };
+            events(tx.create_service_account(project, new).await?)
+        }
+        Quota::Webhooks => {
+            let new = NewWebhook {
+                url: Secret::new("https://example.com/"),
+                host: "example.com".to_owned(),
+            };
+            events(tx.create_webhook(new).await?)
+        }
+    };
+    tx.commit(events).await
+}
+
+#[test]
+fn a_quota_is_exact_under_concurrency_and_each_organizations_own() {
+    on_each_shared(async |setting| {
+        let stores = [
+            setting.open().await.with_quotas(FEW),
+            setting.open().await.with_quotas(FEW),
+        ];
+        let mut places = Vec::new();
+        for _ in 0..2 {
+            let organization = organization(&stores[0]).await;
+            let project = project(&stores[0], &organization, "p").await.id;
+            places.push((organization, project));
+        }
+        // An admin key and a project are there.
+        for (what, most, more) in [
+            (Quota::ApiKeys, 4, 3),
+            (Quota::Projects, 3, 2),
+            (Quota::ServiceAccounts, 5, 5),
+            (Quota::Webhooks, 2, 2),
+        ] {
+            let mut writers = JoinSet::new();
+            for number in 0..24 {
+                let store = stores[number % 2].clone();
+                let (organization, project) = places[number / 2 % 2].clone();
+                writers.spawn(async move { create(&store, &organization, &project, what).await });
+            }
+            let mut created = 0;
+            while let Some(done) = writers.join_next().await {
+                match done.unwrap() {
+                    Ok(_) => created += 1,
+                    Err(StoreError::QuotaReached { quota, most: said }) => {
+                        assert_eq!((quota, said), (what, most));
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            assert_eq!(created, 2 * more, "{what}");
+        }
+    });
+}
+
+#[test]
+fn what_is_deleted_leaves_room_and_an_account_is_not_made_without_its_key() {
+    on_each(async |setting| {
+        let store = setting.open().await.with_quotas(FEW);
+        let organization = organization(&store).await;
+        let project = project(&store, &organization, "p").await.id;
+        for _ in 0..3 {
+            create(&store, &organization, &project, Quota::ApiKeys)
+                .await
+                .unwrap();
+        }
+        let new = NewServiceAccount {
+            name: "billing".to_owned(),
+            with_key: true,
+        };
+        let mut tx = store.write(&organization, Actor::Operator).await.unwrap();
+        let refused = tx.create_service_account(&project, new.clone()).await;
+        drop(tx);
+        let quota = Quota::ApiKeys;
+        assert!(
+            matches!(refused, Err(StoreError::QuotaReached { quota: found, most: 4 }) if found == quota)
+        );
+        let keys = store
+            .list_admin_api_keys(&organization, &Default::default())
+            .await
+            .unwrap();
+        let mut tx = store.write(&organization, Actor::Operator).await.unwrap();
+        let change = tx.delete_admin_api_key(&keys.data[0].id).await.unwrap();
+        tx.commit(change.events).await.unwrap();
+        let mut tx = store.write(&organization, Actor::Operator).await.unwrap();
+        let change = tx.create_service_account(&project, new).await.unwrap();
+        tx.commit(change.events).await.unwrap();
+        // A higher quota is in force at once, and a lower one takes nothing away.
+        let none = Quotas { api_keys: 1, ..FEW };
+        let lower = store.clone().with_quotas(none);
+        assert!(
+            create(&lower, &organization, &project, Quota::ApiKeys)
+                .await
+                .is_err()
+        );
+        let higher = store.with_quotas(Quotas::DEFAULT);
+        create(&higher, &organization, &project, Quota::ApiKeys)
+            .await
+            .unwrap();
+    });
+}
