@@ -69,16 +69,19 @@ impl FromRow for Head {
 impl FromRow for AuditLog {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         let Unchained(event) = row.several()?;
-        let chain = AuditChain {
-            number: row.next()?,
-            previous_sha256: row.next()?,
-            sha256: row.next()?,
-        };
-        Ok(Self {
-            chain: Some(chain),
-            ..event
-        })
+        let chain = chain(row.next()?, row.next()?, row.next()?);
+        Ok(Self { chain, ..event })
     }
+}
+
+/// An event's place in the chain. A row that was written around us may have none, or one that
+/// cannot be read: it is shown without one, so that whoever verifies the log sees which it is.
+fn chain(number: i64, previous_sha256: &str, sha256: &str) -> Option<AuditChain> {
+    Some(AuditChain {
+        number: u64::try_from(number).ok().filter(|number| *number > 0)?,
+        previous_sha256: previous_sha256.parse().ok()?,
+        sha256: sha256.parse().ok()?,
+    })
 }
 
 /// An event without its place in the chain: the seven columns that the table had before there was

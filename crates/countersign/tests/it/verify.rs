@@ -63,7 +63,10 @@ fn a_refusal_has_a_code_and_a_trace_of_every_anchor() {
     let (exit, json) = files.verify("stranger.pem", &["other.pem", "anchor.pem"], &[]);
     assert_eq!((exit, &json["anchor"]), (1, &Value::Null));
     assert_eq!(json["code"], "certificate_verification_failed");
-    assert_eq!(json["trace"].as_array().unwrap().len(), 2);
+    let trace = json["trace"].as_array().unwrap();
+    let of_anchors = trace.iter().filter(|step| !step["anchor"].is_null());
+    assert_eq!(of_anchors.count(), 2);
+    assert_eq!(trace[0]["reason"], "issuer_not_presented");
     let (exit, json) = files.verify("empty.pem", &["anchor.pem"], &[]);
     assert_eq!(
         (exit, json["code"].as_str()),
