@@ -18,13 +18,17 @@ mod caller;
 mod connection;
 #[path = "../src/observing/mod.rs"]
 mod observing;
+#[path = "../src/shares.rs"]
+mod shares;
+#[path = "../src/strangers.rs"]
+mod strangers;
 #[path = "../src/verdict/mod.rs"]
 mod verdict;
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use caller::{credential::Credential, snapshot::Snapshot};
-use connection::Connection;
+use connection::{Arrival, Connection};
 use countersign_testca::root;
 use countersign_types::{
     api_key::KeyKind,
@@ -37,6 +41,7 @@ use observing::tally::Observer;
 use rustix::time::{ClockId, clock_gettime};
 use rustls_pki_types::CertificateDer;
 use serde_json::json;
+use shares::{ShareLimits, Shares};
 
 /// 2027-01-15T08:00:00Z, when everything minted is valid.
 const NOW: u64 = 1_800_000_000;
@@ -91,13 +96,23 @@ fn main() {
     let presented = Presented::new(vec![CertificateDer::from(leaf.der().to_vec())]);
     let connection = Connection::new(presented, ([127, 0, 0, 1], 1).into(), None);
     let (observer, _tallies) = Observer::new();
-    let observer = Some(&observer);
-    connection.authorize(identity, NOW, observer).unwrap();
+    let limits = ShareLimits {
+        verification: Duration::from_secs(1),
+        streams: 1,
+        connections: 1,
+    };
+    let arrival = Arrival {
+        observer: Some(&observer),
+        shares: &Shares::new(limits, 1),
+        thread: 0,
+    };
+    let arrival = Some(&arrival);
+    connection.authorize(identity, NOW, arrival).unwrap();
     let mut samples: Vec<f64> = (0..rounds)
         .map(|_| {
             let before = cpu_microseconds();
             for _ in 0..batch {
-                let passed = connection.authorize(black_box(identity), black_box(NOW), observer);
+                let passed = connection.authorize(black_box(identity), black_box(NOW), arrival);
                 black_box(passed).unwrap();
             }
             (cpu_microseconds() - before) / f64::from(batch)

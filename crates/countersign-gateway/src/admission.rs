@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use countersign_types::error::ErrorCode;
+use countersign_types::{error::ErrorCode, id::OrganizationId};
 
 use crate::{
     caller::{credential::Credential, identity::Identity},
-    connection::Connection,
-    observing::tally::Observer,
+    connection::{Arrival, Connection, NotAuthorized},
     record::Record,
     refusal::refused::Refusal,
     shared::Shared,
+    shares::StreamPlace,
     verdict::{authorization::Authorization, outcome::Outcome},
 };
 
@@ -19,16 +19,18 @@ use crate::{
 pub(crate) struct Admission {
     pub(crate) identity: Arc<Identity>,
     pub(crate) authorization: Arc<Authorization>,
+    /// Its place among its organization's requests, if it just arrived.
+    pub(crate) place: Option<StreamPlace>,
 }
 
-/// Judges a request under what is enforced now. With an observer it is counted, as a request that
-/// just arrived.
+/// Judges a request under what is enforced now. One that just arrived is counted, and takes of its
+/// organization's share; without an arrival, what is under way is judged again.
 pub(crate) fn admit(
     shared: &Shared,
     connection: &Connection,
     credential: &Credential,
     record: &mut Record,
-    observer: Option<&Observer>,
+    arrival: Option<&Arrival<'_>>,
 ) -> Result<Admission, Refusal> {
     let now = shared.now();
     if let Some(reason) = shared.too_old(now) {
@@ -43,18 +45,39 @@ pub(crate) fn admit(
         )
     })?;
     record.set_identity(identity);
-    let authorization = connection
-        .authorize(identity, now, observer)
-        .inspect_err(|denial| {
-            let report_only = connection.report_only(identity, now);
-            if let Some(observer) = observer {
-                let outcome = Outcome::refused(denial, report_only.as_deref());
-                connection.count_refused(identity, outcome, now, observer);
+    let passed = connection
+        .authorize(identity, now, arrival)
+        .map_err(|refused| match refused {
+            NotAuthorized::Exceeded(exceeded) => Refusal::from(exceeded),
+            NotAuthorized::Denied(denied) => {
+                if let Some(observer) = arrival.and_then(|arrival| arrival.observer) {
+                    let outcome = Outcome::refused(&denied.denial, denied.report_only.as_deref());
+                    connection.count_refused(identity, outcome, now, observer);
+                }
+                record.set_report_only(denied.report_only.clone());
+                Refusal::from(denied)
             }
-            record.set_report_only(report_only);
         })?;
     Ok(Admission {
         identity: Arc::clone(identity),
-        authorization,
+        authorization: passed.authorization,
+        place: passed.place,
     })
+}
+
+/// The organization whose trust a chain must be judged under for [`admit`] to decide; none if a look
+/// into memory is enough.
+pub(crate) fn must_judge(
+    shared: &Shared,
+    connection: &Connection,
+    credential: &Credential,
+) -> Option<OrganizationId> {
+    let now = shared.now();
+    if shared.too_old(now).is_some() {
+        return None;
+    }
+    let snapshot = shared.snapshot.load();
+    let identity = snapshot.identity(credential, now)?;
+    let known = connection.remembers(identity, now);
+    (!known).then(|| identity.organization.id.clone())
 }

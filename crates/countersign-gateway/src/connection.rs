@@ -3,19 +3,24 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
+    time::Instant,
 };
 
 use countersign_types::{UnixSeconds, certificate::Scope, id::ApiKeyId};
-use countersign_verify::{denial::Denial, presented::Presented};
+use countersign_verify::presented::Presented;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
     caller::identity::{Identity, Organization},
     observing::tally::{Observer, Tally},
+    shares::{ConnectionPlace, Exceeded, Shares, StreamPlace},
+    strangers::Stranger,
     verdict::{
-        authorization::Authorization, chain::Chain, outcome::Outcome,
-        report_only::ReportOnlyVerdict,
+        authorization::{Authorization, Judged},
+        chain::Chain,
+        denied::Denied,
+        outcome::Outcome,
     },
 };
 
@@ -33,6 +38,45 @@ struct Remembered {
     authorization: Arc<Authorization>,
     /// None until a request is counted.
     tally: Option<Arc<Tally>>,
+    /// Its place among the organization's connections; none until a request passes.
+    place: Option<ConnectionPlace>,
+}
+
+/// A request that just arrived: it is counted, and takes of its organization's share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    /// None where nothing is observed.
+    pub(crate) observer: Option<&'a Observer>,
+    pub(crate) shares: &'a Shares,
+    /// The thread that serves it.
+    pub(crate) thread: usize,
+}
+
+/// What a request passes with.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    pub(crate) authorization: Arc<Authorization>,
+    /// None for what is judged again.
+    pub(crate) place: Option<StreamPlace>,
+}
+
+/// Why a request does not pass.
+#[derive(Debug)]
+pub(crate) enum NotAuthorized {
+    Denied(Arc<Denied>),
+    Exceeded(Exceeded),
+}
+
+impl From<Arc<Denied>> for NotAuthorized {
+    fn from(denied: Arc<Denied>) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<Exceeded> for NotAuthorized {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::Exceeded(exceeded)
+    }
 }
 
 impl Remembered {
@@ -48,6 +92,23 @@ impl Remembered {
         ) && self.is_of(identity)
             && self.authorization.holds_at(now)
     }
+
+    /// A place for one more request.
+    fn stream_place(
+        &mut self,
+        identity: &Identity,
+        arrival: &Arrival<'_>,
+    ) -> Result<StreamPlace, Exceeded> {
+        let place = match &mut self.place {
+            Some(place) => place,
+            none => {
+                let id = &identity.organization.id;
+                let share = arrival.shares.of(id, Instant::now());
+                none.insert(share.connection(arrival.thread)?)
+            }
+        };
+        place.stream()
+    }
 }
 
 /// What a connection remembers: how its requests passed, and what counts those that did not.
@@ -55,6 +116,29 @@ impl Remembered {
 struct Memory {
     passed: Vec<Remembered>,
     refused: Vec<Arc<Tally>>,
+    /// What it may be ended by as long as no request has passed.
+    stranger: Option<Stranger>,
+}
+
+impl Memory {
+    /// Remembers how requests of a caller pass, in place of what no longer holds; and at which index.
+    fn remember(&mut self, identity: &Identity, authorization: Arc<Authorization>) -> usize {
+        let before = self.passed.iter().position(|each| each.is_of(identity));
+        let before = before.map(|index| self.passed.remove(index));
+        if self.passed.len() >= MAX_REMEMBERED {
+            self.passed.remove(0);
+        }
+        self.passed.push(Remembered {
+            organization: Arc::downgrade(&identity.organization),
+            scope: identity.scope.clone(),
+            key: identity.key.clone(),
+            authorization,
+            tally: None,
+            // Of the same caller, so of the same organization.
+            place: before.and_then(|before| before.place),
+        });
+        self.passed.len() - 1
+    }
 }
 
 /// One of the connections that there may be at once, and one that a stop waits for. It is kept
@@ -101,56 +185,107 @@ impl Connection {
         }
     }
 
+    /// The same connection, among the strangers until a request passes on it.
+    pub(crate) fn among_strangers(self, stranger: Stranger) -> Self {
+        self.lock().stranger = Some(stranger);
+        self
+    }
+
     /// What the client presented. The handshake proved that it holds the leaf's key; nothing else
     /// of it is trusted.
     pub(crate) fn presented(&self) -> &Presented {
         &self.chain.presented
     }
 
-    /// Whether a request of this caller passes on this connection now. A verdict is remembered for
-    /// as long as the very trust that it was made under is enforced, never past its expiry; a
-    /// denial is not remembered. With an observer, a request that passes is counted.
+    /// Whether a request of this caller passes on this connection now. A permit is remembered for
+    /// as long as the very trust that it was made under is enforced, never past its expiry. Without
+    /// an arrival nothing is counted or refused for its organization's share.
     pub(crate) fn authorize(
         &self,
         identity: &Identity,
         now: UnixSeconds,
-        observer: Option<&Observer>,
-    ) -> Result<Arc<Authorization>, Box<Denial>> {
+        arrival: Option<&Arrival<'_>>,
+    ) -> Result<Passed, NotAuthorized> {
         let mut memory = self.lock();
-        let known = memory
+        let found = memory
             .passed
-            .iter_mut()
-            .find(|each| each.holds(identity, now));
-        if let Some(known) = known {
-            if let Some(observer) = observer {
-                match &known.tally {
-                    Some(tally) => tally.count(now),
-                    None => {
-                        known.tally =
-                            self.start_tally(observer, identity, &known.authorization, now);
-                    }
-                }
+            .iter()
+            .position(|each| each.holds(identity, now));
+        let index = match found {
+            Some(index) => index,
+            None => {
+                let authorization = self.judge(identity, now, arrival)??;
+                memory.remember(identity, authorization)
             }
-            return Ok(Arc::clone(&known.authorization));
+        };
+        let Some(known) = memory.passed.get_mut(index) else {
+            // It was found or put there just now.
+            return Err(Exceeded::Connections.into());
+        };
+        let authorization = Arc::clone(&known.authorization);
+        let Some(arrival) = arrival else {
+            return Ok(Passed {
+                authorization,
+                place: None,
+            });
+        };
+        let place = known.stream_place(identity, arrival)?;
+        self.count_passed(known, identity, now, arrival.observer);
+        memory.stranger = None;
+        Ok(Passed {
+            authorization,
+            place: Some(place),
+        })
+    }
+
+    /// What was decided about the chain, or is now: that takes of the organization's share.
+    fn judge(
+        &self,
+        identity: &Identity,
+        now: UnixSeconds,
+        arrival: Option<&Arrival<'_>>,
+    ) -> Result<Judged, Exceeded> {
+        let (trust, scope) = (&identity.organization.trust, &identity.scope);
+        if let Some(known) = trust.remembered(scope, &self.chain, now) {
+            return Ok(known);
         }
-        let organization = &identity.organization;
-        let authorization = organization
-            .trust
-            .authorize(&identity.scope, &self.chain, now)?;
-        // What is remembered of this caller no longer holds: it is replaced.
-        memory.passed.retain(|each| !each.is_of(identity));
-        if memory.passed.len() >= MAX_REMEMBERED {
-            memory.passed.remove(0);
+        let Some(arrival) = arrival else {
+            return Ok(trust.judge(scope, &self.chain, now));
+        };
+        let started = Instant::now();
+        let share = arrival.shares.of(&identity.organization.id, started);
+        let here = share.on(arrival.thread).ok_or(Exceeded::Verification)?;
+        here.may_verify(started)?;
+        let judged = trust.judge(scope, &self.chain, now);
+        here.charge(started.elapsed());
+        Ok(judged)
+    }
+
+    /// Whether a look into memory decides about a request of this caller.
+    pub(crate) fn remembers(&self, identity: &Identity, now: UnixSeconds) -> bool {
+        let holds = |each: &Remembered| each.holds(identity, now);
+        let trust = &identity.organization.trust;
+        self.lock().passed.iter().any(holds)
+            || trust
+                .remembered(&identity.scope, &self.chain, now)
+                .is_some()
+    }
+
+    /// Counts a request that passes.
+    fn count_passed(
+        &self,
+        known: &mut Remembered,
+        identity: &Identity,
+        now: UnixSeconds,
+        observer: Option<&Observer>,
+    ) {
+        match (&known.tally, observer) {
+            (_, None) => {}
+            (Some(tally), Some(_)) => tally.count(now),
+            (None, Some(observer)) => {
+                known.tally = self.start_tally(observer, identity, &known.authorization, now);
+            }
         }
-        let start = |observer| self.start_tally(observer, identity, &authorization, now);
-        memory.passed.push(Remembered {
-            organization: Arc::downgrade(organization),
-            scope: identity.scope.clone(),
-            key: identity.key.clone(),
-            tally: observer.and_then(start),
-            authorization: Arc::clone(&authorization),
-        });
-        Ok(authorization)
     }
 
     /// Starts to count requests that pass.
@@ -184,16 +319,6 @@ impl Connection {
         refused.extend(observer.start(identity, &self.chain, outcome, now));
     }
 
-    /// What anchors that are only reported would say about a request that is refused.
-    pub(crate) fn report_only(
-        &self,
-        identity: &Identity,
-        now: UnixSeconds,
-    ) -> Option<Arc<ReportOnlyVerdict>> {
-        let trust = &identity.organization.trust;
-        trust.report_only(&identity.scope, self.presented(), now)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -203,11 +328,14 @@ impl Connection {
 mod tests {
     use super::*;
     use crate::caller::{credential::Credential, snapshot::Snapshot};
+    use crate::{shares::ShareLimits, strangers::Strangers};
     use countersign_testca::root;
     use countersign_types::{
         bundle::{BundleCertificate, BundleProject, OrganizationBundle},
         id::{CertificateId, OrganizationId, ProjectId},
     };
+    use futures_util::FutureExt as _;
+    use std::time::Duration;
 
     fn snapshot(active: bool) -> Snapshot {
         let anchor = CertificateId::from_random(1);
@@ -247,5 +375,55 @@ mod tests {
         let open = snapshot(false);
         assert!(passes(&connection, &open));
         assert!(!passes(&connection, &snapshot(true)));
+    }
+
+    #[test]
+    fn a_request_that_passes_takes_its_places_and_one_that_is_refused_leaves_a_stranger() {
+        let strangers = Arc::new(Strangers::default());
+        let (stranger, ended) = strangers.enter();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let connection =
+            Connection::new(Presented::default(), peer, None).among_strangers(stranger);
+        let limits = ShareLimits {
+            verification: Duration::from_secs(1),
+            streams: 1,
+            connections: 1,
+        };
+        let shares = Shares::new(limits, 1);
+        let arrival = Arrival {
+            observer: None,
+            shares: &shares,
+            thread: 0,
+        };
+        let credential = Credential::FixedProject(ProjectId::from_random(1));
+        let arrives = |connection: &Connection, snapshot: &Snapshot| {
+            let identity = snapshot.identity(&credential, 0).unwrap();
+            connection.authorize(identity, 0, Some(&arrival))
+        };
+        let (closed, open) = (snapshot(true), snapshot(false));
+        assert!(matches!(
+            arrives(&connection, &closed),
+            Err(NotAuthorized::Denied(_))
+        ));
+        assert!(connection.lock().stranger.is_some());
+        let passed = arrives(&connection, &open).unwrap();
+        strangers.end_oldest();
+        assert!(ended.notified().now_or_never().is_none(), "no stranger");
+        let exceeded = |refused: Result<Passed, NotAuthorized>| match refused {
+            Err(NotAuthorized::Exceeded(exceeded)) => Some(exceeded),
+            Err(NotAuthorized::Denied(_)) | Ok(_) => None,
+        };
+        let second = exceeded(arrives(&connection, &open));
+        assert_eq!(second, Some(Exceeded::Streams));
+        drop(passed);
+        // Judged under other trust, it is the same connection of the same organization.
+        assert!(arrives(&connection, &snapshot(false)).is_ok());
+        let other = Connection::new(Presented::default(), peer, None);
+        assert_eq!(
+            exceeded(arrives(&other, &open)),
+            Some(Exceeded::Connections)
+        );
+        drop(connection);
+        assert!(arrives(&other, &open).is_ok());
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use countersign_proxy::{Exchange as _, ResponseBody, check_shape, host_of};
+use countersign_proxy::{Cut, Exchange as _, ResponseBody, check_shape, host_of};
 use countersign_types::{error::ErrorCode, id::RequestId};
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use crate::{
     admission::{Admission, admit},
     caller::{credential::Credential, identity::Identity},
-    connection::Connection,
+    connection::{Arrival, Connection},
     forwarding::forward::{Forwarder, Forwarding, Permitted},
     identity_headers::{REQUEST_ID, request_id},
     live::stream::{LiveStreams, Stream},
@@ -30,6 +30,8 @@ const MANAGEMENT_PATH: &str = "/v1/organization";
 /// What one thread serves requests with.
 #[derive(Debug)]
 pub(crate) struct Frontend {
+    /// Which thread this is.
+    pub(crate) thread: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) live: Arc<LiveStreams>,
     pub(crate) routes: Vec<Forwarder>,
@@ -56,14 +58,9 @@ impl Frontend {
         async move {
             let forwarded = match sent {
                 Err(refusal) => Err(refusal),
-                Ok((stream, response)) => tokio::select! {
-                    biased;
-                    forwarded = response => {
-                        forwarded.map(|forwarded| forwarded.into_response(stream))
-                    }
-                    () = stream.cut_signal().until_cut() => {
-                        Err(frontend.why_cut(&stream, &mut record))
-                    }
+                Ok((stream, response)) => match stream.carry(response).await {
+                    Ok(forwarded) => forwarded.map(|forwarded| forwarded.into_response(stream)),
+                    Err(Cut) => Err(frontend.why_cut(&stream, &mut record)),
                 },
             };
             let mut response = forwarded
@@ -89,17 +86,25 @@ impl Frontend {
         // Registered first, judged second: a change of trust in between finds the stream, and
         // judges it again.
         let stream = self.live.register(Arc::clone(connection), credential);
-        let observer = self.shared.observer.as_ref();
+        let arrival = Arrival {
+            observer: self.shared.observer.as_ref(),
+            shares: &self.shared.shares,
+            thread: self.thread,
+        };
         let Admission {
             identity,
             authorization,
+            place,
         } = admit(
             &self.shared,
             connection,
             &stream.credential,
             record,
-            observer,
+            Some(&arrival),
         )?;
+        if let Some(place) = place {
+            stream.keep(place);
+        }
         record.set_authorization(&authorization);
         let route = self.route(&request, &identity)?;
         let permitted = Permitted {

@@ -20,6 +20,8 @@ pub mod options;
 mod record;
 mod refusal;
 mod shared;
+mod shares;
+mod strangers;
 pub mod sync;
 mod verdict;
 

@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use countersign_types::id::ProjectId;
 use serde::Deserialize;
 
+use crate::{observing::new_chains::ReportLimits, shares::ShareLimits};
+
 /// A gateway's configuration. Times are in seconds, sizes in bytes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +143,24 @@ pub struct Limits {
     pub connections: usize,
     /// HTTP/2 streams at once on one connection.
     pub concurrent_streams: u32,
+    /// Certificates of a client's chain. A longer one ends the handshake.
+    pub chain_certificates: usize,
+    /// Bytes of all of them together.
+    pub chain_bytes: usize,
+    /// Connections of one organization at once, over all threads; absent, three quarters of
+    /// `connections`.
+    pub organization_connections: Option<usize>,
+    /// Requests of one organization under way at once, over all threads. Each thread allows its part.
+    pub organization_streams: usize,
+    /// Seconds of each second of a thread for judging new chains of one organization.
+    #[serde(deserialize_with = "seconds")]
+    pub organization_verification: Duration,
+    /// New chains of one organization that are reported in a minute.
+    pub organization_chains: u32,
+    /// How many of these may be of refused requests.
+    pub organization_refused_chains: u32,
+    /// Observations of one organization that wait to be reported.
+    pub organization_observations: usize,
     /// Bytes of a request's head.
     pub header_bytes: usize,
     /// Seconds for the TLS handshake.
@@ -170,6 +190,14 @@ impl Default for Limits {
         Self {
             connections: 65_536,
             concurrent_streams: 128,
+            chain_certificates: 32,
+            chain_bytes: 16 * 1024,
+            organization_connections: None,
+            organization_streams: 65_536,
+            organization_verification: Duration::from_millis(250),
+            organization_chains: 6_000,
+            organization_refused_chains: 60,
+            organization_observations: 16_384,
             header_bytes: 32 * 1024,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(60),
@@ -178,6 +206,27 @@ impl Default for Limits {
             idle_upstream_connections: 64,
             drain_timeout: Duration::from_secs(30),
             max_bundle_age: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+impl Limits {
+    /// What one organization may have reported.
+    pub(crate) const fn reports(&self) -> ReportLimits {
+        ReportLimits {
+            chains: self.organization_chains,
+            refused_chains: self.organization_refused_chains,
+            observations: self.organization_observations,
+        }
+    }
+
+    /// What one organization may take of a gateway with this many threads.
+    pub(crate) fn shares(&self, threads: usize) -> ShareLimits {
+        let three_quarters = self.connections - self.connections / 4;
+        ShareLimits {
+            verification: self.organization_verification,
+            streams: self.organization_streams.div_ceil(threads.max(1)),
+            connections: self.organization_connections.unwrap_or(three_quarters),
         }
     }
 }

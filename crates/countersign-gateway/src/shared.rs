@@ -17,6 +17,8 @@ use crate::{
     options::GatewayOptions,
     record::{AccessLog, Record},
     refusal::refusals::Refusals,
+    shares::Shares,
+    strangers::Strangers,
 };
 
 /// Reads the time.
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) refusals: Refusals,
     /// None where nothing is observed.
     pub(crate) observer: Option<Observer>,
+    pub(crate) shares: Shares,
+    pub(crate) strangers: Arc<Strangers>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -70,5 +74,36 @@ impl Shared {
         if let Some(log) = &self.access_log {
             log.write(record, self.now(), status, duration);
         }
+    }
+}
+
+#[cfg(test)]
+impl Shared {
+    /// What one thread has that serves this snapshot, at a time when everything minted is valid.
+    pub(crate) fn of(snapshot: Snapshot) -> Arc<Self> {
+        let options: GatewayOptions = serde_json::from_value(serde_json::json!({
+            "listen": "127.0.0.1:0",
+            "certificate": "", "private_key": "", "key_file": "", "data_dir": "",
+            "control_plane": "http://127.0.0.1:9/v1",
+            "routes": [],
+        }))
+        .expect("options");
+        let contact = Contact::default();
+        contact.note(1_800_000_000);
+        Arc::new(Self {
+            shares: Shares::new(options.limits.shares(1), 1),
+            strangers: Arc::default(),
+            options,
+            id: GatewayId::from_random(0),
+            clock: Arc::new(|| 1_800_000_000),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            contact,
+            enforced: vec![AtomicU64::new(0)],
+            enforced_changed: Notify::new(),
+            request_ids: RequestIds::new(0),
+            access_log: None,
+            refusals: Refusals::new(),
+            observer: None,
+        })
     }
 }

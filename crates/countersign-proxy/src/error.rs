@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::exchange::Cut;
+
 /// Why an upstream cannot be used as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
@@ -56,4 +58,10 @@ pub enum BodyError {
     /// The other side failed.
     #[error(transparent)]
     Peer(#[from] hyper::Error),
+}
+
+impl From<Cut> for BodyError {
+    fn from(Cut: Cut) -> Self {
+        Self::Cut
+    }
 }

@@ -15,7 +15,7 @@ mod target;
 mod upgrade;
 
 pub use error::{BodyError, ForwardError, TargetError};
-pub use exchange::{CutSignal, Exchange};
+pub use exchange::{Cut, CutSignal, Exchange};
 pub use forward::{AwaitedResponse, Forwarded, Forwarder};
 pub use request_body::RequestBody;
 pub use request_target::{MalformedRequest, check_shape, host_of};

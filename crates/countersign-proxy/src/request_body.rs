@@ -36,9 +36,10 @@ impl<E: Exchange> Body for RequestBody<E> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let cut = |exchange: &Arc<E>| exchange.cut_signal().poll_upload(context).is_ready();
-        if self.exchange.as_ref().is_some_and(cut) {
-            return Poll::Ready(Some(Err(BodyError::Cut)));
+        if let Some(exchange) = &self.exchange
+            && let Err(cut) = ready!(exchange.poll_upload(context))
+        {
+            return Poll::Ready(Some(Err(cut.into())));
         }
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
         Poll::Ready(frame.map(|result| {

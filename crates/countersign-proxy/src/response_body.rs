@@ -57,8 +57,8 @@ impl<E: Exchange> Body for ResponseBody<E> {
                 .poll_frame(context)
                 .map_err(|never| match never {}),
             Self::Upstream(body) => {
-                if body.exchange.cut_signal().poll_response(context).is_ready() {
-                    return Poll::Ready(Some(Err(BodyError::Cut)));
+                if let Err(cut) = ready!(body.exchange.poll_response(context)) {
+                    return Poll::Ready(Some(Err(cut.into())));
                 }
                 let frame = ready!(Pin::new(&mut body.inner).poll_frame(context));
                 body.ended = frame

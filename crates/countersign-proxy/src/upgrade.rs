@@ -36,17 +36,16 @@ fn carries_requests(protocol: &str) -> bool {
         .any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Carries an upgraded connection's bytes until either side ends it or the exchange is cut.
+/// Carries an upgraded connection's bytes until either side ends it or the exchange is cut; none
+/// while it is held.
 pub(crate) async fn tunnel<E: Exchange>(client: OnUpgrade, upstream: OnUpgrade, exchange: Arc<E>) {
     let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else {
         return;
     };
     let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-    tokio::select! {
-        biased;
-        () = exchange.cut_signal().until_cut() => {}
-        _ = copy_bidirectional(&mut client, &mut upstream) => {}
-    }
+    let _ = exchange
+        .carry(copy_bidirectional(&mut client, &mut upstream))
+        .await;
 }
 
 #[cfg(test)]

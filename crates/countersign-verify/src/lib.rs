@@ -20,4 +20,5 @@ pub mod presented;
 mod rules;
 mod time;
 pub mod trust;
+pub mod unchanged;
 mod x509;

@@ -23,7 +23,7 @@ use metrics::{Counter, counter};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -34,6 +34,7 @@ use crate::{
     connection::{Connection, ConnectionSlot},
     frontend::Frontend,
     live::stream::Stream,
+    strangers::Stranger,
 };
 
 /// Connections that wait to be accepted.
@@ -59,6 +60,9 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
 
 /// How long an HTTP/2 connection that was told to close may stay open without a request under way.
 const CLOSING: Duration = Duration::from_secs(1);
+
+/// Strangers make room once less than this part of all slots is free.
+const RESERVED: usize = 16;
 
 /// A connection whose handshake is done.
 type Accepted = (TlsStream<TcpStream>, Arc<Connection>);
@@ -110,12 +114,12 @@ impl Acceptor {
         // waiting.
         let accepting = async move {
             loop {
-                // Without a free slot, further connections wait in the kernel's queue.
-                let Ok(permit) = Arc::clone(&acceptor.slots).acquire_owned().await else {
-                    return;
-                };
                 match listener.accept().await {
                     Ok((stream, peer)) => {
+                        // Without a free slot, further connections wait in the kernel's queue.
+                        let Some(permit) = acceptor.slot().await else {
+                            return;
+                        };
                         let slot = ConnectionSlot::new(permit, acceptor.connections.token());
                         tokio::spawn(Arc::clone(&acceptor).connection(stream, peer, slot));
                     }
@@ -137,6 +141,16 @@ impl Acceptor {
         }
     }
 
+    /// Waits for a slot. Near the limit, each new connection is one more than there should be, and a
+    /// stranger makes room for it.
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        let reserve = self.frontend.shared.options.limits.connections / RESERVED;
+        if self.slots.available_permits() <= reserve {
+            self.frontend.shared.strangers.end_oldest();
+        }
+        Arc::clone(&self.slots).acquire_owned().await.ok()
+    }
+
     /// The life of a connection. Each part is boxed, so that an idle connection holds neither the
     /// memory of its handshake nor that of its requests.
     async fn connection(
@@ -145,13 +159,22 @@ impl Acceptor {
         peer: SocketAddr,
         slot: ConnectionSlot,
     ) {
-        let Some((stream, connection)) = Box::pin(self.accept(stream, peer, slot)).await else {
-            return;
+        let (stranger, ended) = self.frontend.shared.strangers.enter();
+        let serving = async {
+            let accepting = Box::pin(self.accept(stream, peer, slot, stranger));
+            let Some((stream, connection)) = accepting.await else {
+                return;
+            };
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                Box::pin(self.http2(stream, connection)).await;
+            } else {
+                Box::pin(self.http1(stream, connection)).await;
+            }
         };
-        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            Box::pin(self.http2(stream, connection)).await;
-        } else {
-            Box::pin(self.http1(stream, connection)).await;
+        tokio::select! {
+            biased;
+            () = ended.notified() => tracing::debug!(%peer, "no request has passed, and others need the place"),
+            () = serving => {}
         }
     }
 
@@ -161,6 +184,7 @@ impl Acceptor {
         stream: TcpStream,
         peer: SocketAddr,
         slot: ConnectionSlot,
+        stranger: Stranger,
     ) -> Option<Accepted> {
         let limit = self.frontend.shared.options.limits.handshake_timeout;
         let (stream, peer) = match timeout(limit, self.handshake(stream, peer)).await {
@@ -174,7 +198,7 @@ impl Acceptor {
         self.handshakes.done.increment(1);
         let chain = stream.get_ref().1.peer_certificates();
         let presented = Presented::new(chain.unwrap_or_default().to_vec());
-        let connection = Connection::new(presented, peer, slot);
+        let connection = Connection::new(presented, peer, slot).among_strangers(stranger);
         Some((stream, Arc::new(connection)))
     }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use countersign_tls::{CertificateFiles, Error, aes128_first};
 use countersign_verify::presented::can_be_verified;
+use metrics::{Counter, counter};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
     crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, UnixTime},
@@ -15,6 +16,8 @@ use rustls::{
         danger::{ClientCertVerified, ClientCertVerifier},
     },
 };
+
+use crate::options::Limits;
 
 /// How many sessions are kept for resumption.
 const MAX_SESSIONS: usize = 32_768;
@@ -51,6 +54,30 @@ impl StoresServerSessions for Sessions {
 #[derive(Debug)]
 struct ProofOfPossession {
     algorithms: WebPkiSupportedAlgorithms,
+    chains: ChainLimits,
+    oversized: Counter,
+}
+
+/// What a client's chain may have. rustls keeps the chain for as long as the connection lives, and so
+/// does the gateway: without a limit, whoever opens a connection would decide what it costs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChainLimits {
+    certificates: usize,
+    bytes: usize,
+}
+
+impl ChainLimits {
+    pub(crate) const fn new(limits: &Limits) -> Self {
+        Self {
+            certificates: limits.chain_certificates,
+            bytes: limits.chain_bytes,
+        }
+    }
+
+    fn allow(self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> bool {
+        let bytes: usize = intermediates.iter().map(|der| der.len()).sum();
+        intermediates.len() < self.certificates && leaf.len() + bytes <= self.bytes
+    }
 }
 
 impl ClientCertVerifier for ProofOfPossession {
@@ -65,10 +92,14 @@ impl ClientCertVerifier for ProofOfPossession {
 
     fn verify_client_cert(
         &self,
-        _leaf: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
+        if !self.chains.allow(leaf, intermediates) {
+            self.oversized.increment(1);
+            return Err(CertificateError::ApplicationVerificationFailure.into());
+        }
         Ok(ClientCertVerified::assertion())
     }
 
@@ -102,10 +133,15 @@ impl ClientCertVerifier for ProofOfPossession {
 }
 
 /// The configuration with this server certificate.
-pub(crate) fn server_config(files: &CertificateFiles) -> Result<ServerConfig, Error> {
+pub(crate) fn server_config(
+    files: &CertificateFiles,
+    chains: ChainLimits,
+) -> Result<ServerConfig, Error> {
     let provider = aes128_first();
     let verifier = Arc::new(ProofOfPossession {
         algorithms: provider.signature_verification_algorithms,
+        chains,
+        oversized: counter!("countersign_gateway_oversized_chains_total"),
     });
     let mut config = countersign_tls::server_config(provider, files, Some(verifier))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -113,4 +149,24 @@ pub(crate) fn server_config(files: &CertificateFiles) -> Result<ServerConfig, Er
     config.session_storage = Arc::new(Sessions(ServerSessionMemoryCache::new(MAX_SESSIONS)));
     config.send_tls13_tickets = 1;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_may_have_so_many_certificates_and_bytes() {
+        let limits = ChainLimits {
+            certificates: 3,
+            bytes: 100,
+        };
+        let allowed = |leaf: usize, intermediates: &[usize]| {
+            let der = |length: &usize| CertificateDer::from(vec![0; *length]);
+            let intermediates: Vec<_> = intermediates.iter().map(der).collect();
+            limits.allow(&der(&leaf), &intermediates)
+        };
+        assert!(allowed(100, &[]) && allowed(40, &[30, 30]));
+        assert!(!allowed(101, &[]) && !allowed(40, &[30, 31]) && !allowed(1, &[1, 1, 1]));
+    }
 }

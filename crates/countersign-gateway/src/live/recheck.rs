@@ -1,61 +1,158 @@
 //! Judging again what is under way: after each change of trust, and every second, because a verdict
-//! may also expire.
+//! may also expire. In slices, so that what else the thread serves goes on.
 
 use std::{
+    collections::{HashMap, VecDeque},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use countersign_proxy::Exchange as _;
+use countersign_types::id::OrganizationId;
 use metrics::gauge;
-use tokio::{sync::watch, time::interval};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
 
 use super::stream::{LiveStreams, Stream};
-use crate::{admission::admit, record::Record, refusal::refused::Refusal, shared::Shared};
+use crate::{
+    admission::{admit, must_judge},
+    record::Record,
+    refusal::refused::Refusal,
+    shared::Shared,
+};
 
 /// How often a thread looks for verdicts that expired while their streams live on.
 const EXPIRY_CHECK: Duration = Duration::from_secs(1);
 
+/// How long a thread judges before it serves what else is ready. One verdict costs about as much at
+/// the most, so a slice takes at most twice that.
+const SLICE: Duration = Duration::from_millis(1);
+
 /// The live streams of one thread, and the trust that they are judged under.
 #[derive(Debug)]
 pub(crate) struct Recheck {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) live: Arc<LiveStreams>,
+    shared: Arc<Shared>,
+    live: Arc<LiveStreams>,
     /// Which thread this is.
-    pub(crate) thread: usize,
-    /// Which change is in force, counted by `sync`.
-    pub(crate) changed: watch::Receiver<u64>,
+    thread: usize,
+    /// Which change is in force, sent after each.
+    changed: watch::Receiver<u64>,
+    /// The latest that this thread has taken up.
+    taken_up: Option<u64>,
+    slice: Instant,
 }
 
 impl Recheck {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        live: Arc<LiveStreams>,
+        thread: usize,
+        changed: watch::Receiver<u64>,
+    ) -> Self {
+        Self {
+            shared,
+            live,
+            thread,
+            changed,
+            taken_up: None,
+            slice: Instant::now(),
+        }
+    }
+
     /// Judges again, on each change and every second, until the gateway ends.
     pub(crate) async fn run(mut self) {
         let mut ticks = interval(EXPIRY_CHECK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 changed = self.changed.changed() => if changed.is_err() { return },
                 _ = ticks.tick() => {}
             }
-            // Read before judging: the snapshot is of this change or a later one.
-            let change = *self.changed.borrow_and_update();
-            self.judge_all(change);
+            self.slice = Instant::now();
+            self.take_up();
+            // What was taken up while judging needs a round of its own: some streams were judged
+            // before it.
+            loop {
+                let taken_up = self.taken_up;
+                self.judge_all().await;
+                self.report(taken_up);
+                if self.taken_up == taken_up {
+                    break;
+                }
+            }
         }
     }
 
-    /// Judges every live stream again and cuts those that no longer pass. Only then is the change
-    /// enforced on this thread.
-    fn judge_all(&self, change: u64) {
+    /// Holds the live streams if there is another change.
+    fn take_up(&mut self) {
+        // Read before judging: the snapshot is of this change or a later one.
+        let change = *self.changed.borrow_and_update();
+        if self.taken_up.replace(change) != Some(change) {
+            self.live.hold();
+        }
+    }
+
+    /// Judges every live stream again and cuts those that no longer pass. First those that a look
+    /// into memory is enough for, so that they do not wait for signatures; then one of each
+    /// organization in turn, so that none waits for all of another's.
+    async fn judge_all(&mut self) {
         let streams = self.live.streams();
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         gauge!("countersign_gateway_live_streams", "thread" => self.thread.to_string())
             .set(streams.len() as f64);
+        let mut rest: HashMap<OrganizationId, Vec<Arc<Stream>>> = HashMap::new();
         for stream in streams {
-            if let Err(refusal) = readmit(&self.shared, &stream) {
+            match must_judge(&self.shared, &stream.connection, &stream.credential) {
+                None => self.judge(&stream),
+                Some(organization) => rest.entry(organization).or_default().push(stream),
+            }
+            self.breathe().await;
+        }
+        let mut turns: VecDeque<_> = rest
+            .into_values()
+            .map(|streams| streams.into_iter())
+            .collect();
+        while let Some(mut streams) = turns.pop_front() {
+            let Some(stream) = streams.next() else {
+                continue;
+            };
+            self.judge(&stream);
+            turns.push_back(streams);
+            self.breathe().await;
+        }
+    }
+
+    fn judge(&self, stream: &Arc<Stream>) {
+        // It ended while it waited for its turn.
+        if Arc::strong_count(stream) == 1 {
+            return;
+        }
+        // Read before judging: a change after this holds it again.
+        let changes = self.live.changes();
+        match readmit(&self.shared, stream) {
+            Ok(()) => stream.pass(changes),
+            Err(refusal) => {
                 self.shared.refusals.count_cut(&refusal);
                 stream.cut_signal().cut();
             }
         }
-        if let Some(enforced) = self.shared.enforced.get(self.thread) {
+    }
+
+    /// Lets the thread serve what else is ready, when a slice is over.
+    async fn breathe(&mut self) {
+        if self.slice.elapsed() >= SLICE {
+            tokio::task::yield_now().await;
+            self.slice = Instant::now();
+            self.take_up();
+        }
+    }
+
+    /// Every live stream was judged under this change: only now is it enforced on this thread.
+    fn report(&self, change: Option<u64>) {
+        let enforced = self.shared.enforced.get(self.thread);
+        if let (Some(change), Some(enforced)) = (change, enforced) {
             enforced.store(change, Ordering::Release);
             self.shared.enforced_changed.notify_waiters();
         }
@@ -73,4 +170,200 @@ fn readmit(shared: &Shared, stream: &Stream) -> Result<(), Refusal> {
         None,
     )
     .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        caller::{credential::Credential, snapshot::Snapshot},
+        connection::Connection,
+    };
+    use countersign_testca::root;
+    use countersign_types::{
+        bundle::{BundleCertificate, BundleProject, OrganizationBundle},
+        id::{CertificateId, ProjectId},
+    };
+    use countersign_verify::presented::Presented;
+    use futures_util::FutureExt as _;
+    use rustls_pki_types::CertificateDer;
+    use std::cell::Cell;
+
+    /// An organization with one project, at which its anchor is active or nothing.
+    fn organization(number: u128, anchor: Option<&str>) -> OrganizationBundle {
+        let id = CertificateId::from_random(number);
+        let certificate = |pem: &str| BundleCertificate {
+            id: id.clone(),
+            pem: pem.to_owned(),
+            cel_policy: None,
+        };
+        OrganizationBundle {
+            id: OrganizationId::from_random(number),
+            revision: 1,
+            digest: None,
+            certificates: anchor.map(certificate).into_iter().collect(),
+            active: anchor.map(|_| id.clone()).into_iter().collect(),
+            with_reported: Vec::new(),
+            projects: vec![BundleProject {
+                id: ProjectId::from_random(number),
+                archived: false,
+                active: Vec::new(),
+                with_reported: Vec::new(),
+            }],
+            keys: Vec::new(),
+        }
+    }
+
+    /// A thread, with a stream of each chain for an organization, all of which passed.
+    struct Thread {
+        shared: Arc<Shared>,
+        live: Arc<LiveStreams>,
+        changed: watch::Sender<u64>,
+    }
+
+    impl Thread {
+        fn new(organizations: Vec<OrganizationBundle>) -> Self {
+            let snapshot = Snapshot::default().after(1, true, organizations, &[]);
+            Self {
+                shared: Shared::of(snapshot),
+                live: Arc::default(),
+                changed: watch::Sender::new(1),
+            }
+        }
+
+        fn stream(&self, organization: u128, chain: Vec<CertificateDer<'static>>) -> Arc<Stream> {
+            let peer = ([127, 0, 0, 1], 1).into();
+            let connection = Connection::new(Presented::new(chain), peer, None);
+            let credential = Credential::FixedProject(ProjectId::from_random(organization));
+            let stream = self.live.register(Arc::new(connection), credential);
+            readmit(&self.shared, &stream).unwrap();
+            stream
+        }
+
+        fn recheck(&self) -> Recheck {
+            let (shared, live) = (Arc::clone(&self.shared), Arc::clone(&self.live));
+            Recheck::new(shared, live, 0, self.changed.subscribe())
+        }
+
+        fn change(&self, revision: u64, organization: OrganizationBundle) {
+            let before = self.shared.snapshot.load();
+            let next = before.after(revision, false, vec![organization], &[]);
+            self.shared.snapshot.store(Arc::new(next));
+            self.changed.send_replace(revision);
+        }
+
+        fn enforced(&self) -> u64 {
+            self.shared.enforced[0].load(Ordering::Acquire)
+        }
+    }
+
+    fn hostile_chains(count: usize) -> impl Iterator<Item = Vec<CertificateDer<'static>>> {
+        let leaf = root("Theirs").mint().leaf("hostile").mint();
+        (0..count).map(move |number| {
+            let padding = number.to_le_bytes().to_vec();
+            [leaf.der().to_vec(), padding]
+                .map(CertificateDer::from)
+                .into()
+        })
+    }
+
+    #[tokio::test]
+    async fn many_streams_are_judged_in_slices_and_the_change_is_reported_when_all_are() {
+        let thread = Thread::new(vec![organization(1, None), organization(2, None)]);
+        let hostile: Vec<_> = hostile_chains(2_000)
+            .map(|chain| thread.stream(1, chain))
+            .collect();
+        let other = thread.stream(2, Vec::new());
+        let recheck = thread.recheck();
+        thread.change(2, organization(1, Some(&root("Ours").mint().pem())));
+        let (turns, other_went_on) = (Cell::new(0), Cell::new(None));
+        let watching = async {
+            loop {
+                let cut = hostile.iter().filter(|each| each.cut_signal().is_cut());
+                let (cut, enforced) = (cut.count(), thread.enforced());
+                if enforced == 2 {
+                    assert_eq!(cut, hostile.len(), "reported only when all are judged");
+                    return;
+                }
+                if thread.live.changes() > 0 {
+                    turns.set(turns.get() + 1);
+                    let passes_on =
+                        |each: &&Arc<Stream>| !each.cut_signal().is_cut() && !each.is_held();
+                    assert_eq!(hostile.iter().find(passes_on).map(|_| ()), None);
+                    if !other.is_held() && other_went_on.get().is_none() {
+                        other_went_on.set(Some(cut));
+                    }
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = recheck.run() => {}
+            () = watching => {}
+        }
+        assert!(turns.get() > 2, "others had {} turns", turns.get());
+        assert!(!other.is_held() && !other.cut_signal().is_cut());
+        // A slice that looked at all of them goes on with the first signatures.
+        assert!(
+            other_went_on.get().is_some_and(|cut| cut < 200),
+            "nobody waits for another's signatures"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_change_while_judging_is_judged_too_and_what_was_cut_is_left_alone() {
+        let thread = Thread::new(vec![organization(1, None), organization(2, None)]);
+        let hostile: Vec<_> = hostile_chains(500)
+            .map(|chain| thread.stream(1, chain))
+            .collect();
+        let other = thread.stream(2, Vec::new());
+        let anchor = root("Ours").mint().pem();
+        let recheck = thread.recheck();
+        thread.change(2, organization(1, Some(&anchor)));
+        let watching = async {
+            while !hostile.iter().any(|each| each.cut_signal().is_cut()) {
+                tokio::task::yield_now().await;
+            }
+            thread.change(3, organization(2, Some(&anchor)));
+            while thread.enforced() < 3 {
+                tokio::task::yield_now().await;
+            }
+            assert!(other.cut_signal().is_cut());
+            assert!(thread.live.streams().is_empty());
+        };
+        tokio::select! {
+            () = recheck.run() => {}
+            () = watching => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn the_turns_go_round_the_organizations() {
+        let thread = Thread::new(vec![organization(1, None), organization(2, None)]);
+        let chains = hostile_chains(400);
+        let many: Vec<_> = chains.map(|chain| thread.stream(1, chain)).collect();
+        let one = hostile_chains(1)
+            .next()
+            .map(|chain| thread.stream(2, chain));
+        let anchor = root("Ours").mint().pem();
+        let changed = [1, 2].map(|number| organization(number, Some(&anchor)));
+        let next = thread
+            .shared
+            .snapshot
+            .load()
+            .after(2, false, changed.into(), &[]);
+        thread.shared.snapshot.store(Arc::new(next));
+        let mut recheck = thread.recheck();
+        recheck.take_up();
+        let mut judging = Box::pin(recheck.judge_all());
+        let one = one.unwrap();
+        while !one.cut_signal().is_cut() {
+            assert_eq!(judging.as_mut().now_or_never(), None);
+        }
+        let waiting = many.iter().filter(|each| !each.cut_signal().is_cut());
+        assert!(
+            waiting.count() > 100,
+            "it must not wait for all of the other's"
+        );
+    }
 }

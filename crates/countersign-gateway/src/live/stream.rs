@@ -1,7 +1,17 @@
 //! The streams under way. Every stream is registered here before it is judged, so that a change of
-//! trust in between cannot be missed; and it is cut when what let it in no longer holds.
+//! trust in between cannot be missed; it is held while what let it in is in question, and cut when
+//! that no longer holds.
+//!
+//! A stream and whatever carries its bytes live on one thread, and so does what judges it again.
+//! That thread counts the changes of trust that it took up; a stream that was not judged since the
+//! latest of them passes nothing on. So a change holds every stream with one write to memory, and
+//! what this costs a stream is to compare two numbers for each frame. What was handed to a socket
+//! before counts as passed on.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+    atomic::{AtomicU64, Ordering},
+};
 
 use countersign_proxy::{CutSignal, Exchange};
 use http::HeaderName;
@@ -9,6 +19,7 @@ use slab::Slab;
 
 use crate::{
     caller::credential::Credential, connection::Connection, identity_headers::claims_identity,
+    shares::StreamPlace,
 };
 
 /// One request under way: it stays registered until both its bodies have ended.
@@ -18,15 +29,39 @@ pub(crate) struct Stream {
     pub(crate) connection: Arc<Connection>,
     /// What its caller is looked up by, each time it is judged.
     pub(crate) credential: Credential,
+    /// Its place among the streams of its organization, once it passes.
+    place: OnceLock<StreamPlace>,
     cut: CutSignal,
     live: Arc<LiveStreams>,
     /// Its index among the live streams.
     index: usize,
+    /// How many changes its thread had taken up when it was last judged.
+    judged: AtomicU64,
+}
+
+impl Stream {
+    /// Lets it go on: it was judged since its thread took up this many changes.
+    pub(crate) fn pass(&self, changes: u64) {
+        let before = self.judged.swap(changes, Ordering::AcqRel);
+        if before != changes {
+            self.cut.wake();
+        }
+    }
+
+    /// Counts it among its organization's, until it ends.
+    pub(crate) fn keep(&self, place: StreamPlace) {
+        // It passes once, so there is no other.
+        let _ = self.place.set(place);
+    }
 }
 
 impl Exchange for Stream {
     fn cut_signal(&self) -> &CutSignal {
         &self.cut
+    }
+
+    fn is_held(&self) -> bool {
+        self.judged.load(Ordering::Acquire) != self.live.changes()
     }
 
     fn is_reserved(name: &HeaderName) -> bool {
@@ -44,6 +79,8 @@ impl Drop for Stream {
 #[derive(Debug, Default)]
 pub(crate) struct LiveStreams {
     streams: Mutex<Slab<Weak<Stream>>>,
+    /// How many changes of trust this thread has taken up.
+    changes: AtomicU64,
 }
 
 impl LiveStreams {
@@ -58,23 +95,82 @@ impl LiveStreams {
         let stream = Arc::new(Stream {
             connection,
             credential,
+            place: OnceLock::new(),
             cut: CutSignal::default(),
             live: Arc::clone(self),
             index: entry.key(),
+            judged: AtomicU64::new(self.changes()),
         });
         entry.insert(Arc::downgrade(&stream));
         stream
     }
 
-    /// The streams under way now.
+    /// Holds every stream until it is judged again.
+    pub(crate) fn hold(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many times the streams were held.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// The streams under way now that were not cut, those held for longest first.
     pub(crate) fn streams(&self) -> Vec<Arc<Stream>> {
-        self.lock()
+        let mut streams: Vec<_> = self
+            .lock()
             .iter()
             .filter_map(|(_, stream)| stream.upgrade())
-            .collect()
+            .filter(|stream| !stream.cut.is_cut())
+            .collect();
+        streams.sort_by_key(|stream| stream.judged.load(Ordering::Acquire));
+        streams
     }
 
     fn lock(&self) -> MutexGuard<'_, Slab<Weak<Stream>>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_types::id::ProjectId;
+    use countersign_verify::presented::Presented;
+
+    fn register(live: &Arc<LiveStreams>) -> Arc<Stream> {
+        let peer = ([127, 0, 0, 1], 1).into();
+        let connection = Connection::new(Presented::default(), peer, None);
+        let credential = Credential::FixedProject(ProjectId::from_random(1));
+        live.register(Arc::new(connection), credential)
+    }
+
+    #[test]
+    fn a_change_holds_every_stream_until_it_is_judged_since() {
+        let live = Arc::new(LiveStreams::default());
+        let (first, second) = (register(&live), register(&live));
+        assert!(!first.is_held());
+        live.hold();
+        assert!(first.is_held() && second.is_held());
+        assert!(!register(&live).is_held(), "it is judged as it begins");
+        let before = live.changes();
+        first.pass(before);
+        assert!(!first.is_held() && second.is_held());
+        live.hold();
+        second.pass(before);
+        assert!(second.is_held(), "it was judged before the latest change");
+    }
+
+    #[test]
+    fn those_held_for_longest_come_first_and_what_is_over_or_cut_is_left_out() {
+        let live = Arc::new(LiveStreams::default());
+        let streams: Vec<_> = (0..4).map(|_| register(&live)).collect();
+        live.hold();
+        streams[0].pass(live.changes());
+        streams[2].cut_signal().cut();
+        let [first, second, _, last] = <[_; 4]>::try_from(streams).unwrap();
+        drop(last);
+        let order: Vec<_> = live.streams().iter().map(|each| each.index).collect();
+        assert_eq!(order, [second.index, first.index]);
     }
 }

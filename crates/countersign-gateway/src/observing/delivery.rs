@@ -246,7 +246,7 @@ mod tests {
             (MAX_CERTIFICATES, MAX_BYTES, 20),
         ] {
             let chain = chain(certificates, bytes);
-            let mut pending = Pending::default();
+            let mut pending = Pending::new(MAX_ENTRIES);
             for number in 0..number {
                 let (key, chain) = (count_key(number, &chain), Arc::clone(&chain));
                 pending.insert(key, COUNTS, &chain);
@@ -272,13 +272,13 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_in_number_and_in_bytes() {
         let (small, large) = (chain(1, 1), chain(1, MAX_BYTES));
-        let mut pending = Pending::default();
+        let mut pending = Pending::new(usize::MAX);
         let (subject, _) = count_key(0, &small);
         for day in 0..=u64::try_from(MAX_ENTRIES).unwrap() {
             pending.insert((subject.clone(), day), COUNTS, &small);
         }
         assert_eq!(pending.entries.len(), MAX_ENTRIES);
-        let mut pending = Pending::default();
+        let mut pending = Pending::new(usize::MAX);
         for number in 0..=MAX_CHAIN_BYTES / MAX_BYTES {
             pending.insert(count_key(number, &large), COUNTS, &large);
         }
@@ -290,5 +290,30 @@ mod tests {
         };
         pending.insert(count_key(0, &large), more, &large);
         assert_eq!(pending.chain_bytes, MAX_CHAIN_BYTES);
+    }
+
+    #[test]
+    fn one_organization_leaves_room_for_the_others() {
+        let (small, large) = (chain(1, 1), chain(1, MAX_BYTES));
+        let day = |organization: usize, day, chain| {
+            let (subject, _) = count_key(organization, chain);
+            (subject, day)
+        };
+        let mut pending = Pending::new(3);
+        for number in 0..10 {
+            pending.insert(day(1, number, &small), COUNTS, &small);
+        }
+        assert_eq!(pending.entries.len(), 3);
+        pending.insert(day(2, 0, &small), COUNTS, &small);
+        assert_eq!(pending.entries.len(), 4);
+        assert_eq!(pending.next().len(), 4);
+        pending.insert(day(1, 0, &small), COUNTS, &small);
+        assert_eq!(pending.entries.len(), 1, "there is room again");
+
+        let mut pending = Pending::new(usize::MAX);
+        for number in 0..2_000 {
+            pending.insert(day(1, number, &large), COUNTS, &large);
+        }
+        assert_eq!(pending.chain_bytes, MAX_CHAIN_BYTES / 4);
     }
 }

@@ -1,6 +1,7 @@
 //! Observing: who called with which certificates, counted and sent to the control plane.
 
 mod delivery;
+pub(crate) mod new_chains;
 pub(crate) mod observations;
 mod pending;
 pub(crate) mod tally;

@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     delivery::Delivery,
+    new_chains::{NewChains, ReportLimits},
     pending::Pending,
     tally::{Tally, dropped},
 };
@@ -24,6 +25,7 @@ pub(crate) struct Observations {
     every: Duration,
     started: mpsc::Receiver<Arc<Tally>>,
     tallies: Vec<Arc<Tally>>,
+    new_chains: NewChains,
     pending: Pending,
     delivery: Delivery,
 }
@@ -34,12 +36,14 @@ impl Observations {
         started: mpsc::Receiver<Arc<Tally>>,
         client: Client,
         gateway: GatewayId,
+        limits: ReportLimits,
     ) -> Self {
         Self {
             every: every.max(Duration::from_millis(1)),
             started,
             tallies: Vec::new(),
-            pending: Pending::default(),
+            new_chains: NewChains::new(limits),
+            pending: Pending::new(limits.observations),
             delivery: Delivery::new(client, gateway),
         }
     }
@@ -81,12 +85,16 @@ impl Observations {
         while let Ok(tally) = self.started.try_recv() {
             self.tallies.push(tally);
         }
-        let pending = &mut self.pending;
+        let (pending, new_chains) = (&mut self.pending, &mut self.new_chains);
         self.tallies.retain(|tally| {
             // Checked before the counts are taken: whoever counts after that still holds it here.
             let held = Arc::strong_count(tally) > 1;
             if let Some(counts) = tally.take() {
-                pending.add(tally, counts);
+                if new_chains.may_report(tally, counts.last_seen) {
+                    pending.add(tally, counts);
+                } else {
+                    dropped().increment(counts.requests);
+                }
             }
             held
         });

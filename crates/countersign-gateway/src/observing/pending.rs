@@ -5,16 +5,22 @@ use std::{collections::HashMap, sync::Arc};
 
 use countersign_types::{
     UnixSeconds,
+    id::OrganizationId,
     observation::{MAX_BATCH_BYTES, MAX_OBSERVATIONS},
 };
 use metrics::Counter;
 
-use super::tally::{Counts, Subject, Tally, dropped};
+use super::{
+    new_chains::limited,
+    tally::{Counts, Subject, Tally, dropped},
+};
 use crate::verdict::chain::Chain;
 
 /// The most that waits to be acknowledged: distinct counts, and bytes of the chains they name.
 pub(crate) const MAX_ENTRIES: usize = 65_536;
 pub(crate) const MAX_CHAIN_BYTES: usize = 64 * 1024 * 1024;
+/// How many of these bytes may be of one organization.
+const MAX_CHAIN_BYTES_OF_ONE: usize = MAX_CHAIN_BYTES / 4;
 /// What an observation and the frame of a chain take in a batch at the most, in bytes.
 const OBSERVATION_BYTES: usize = 1280;
 const CHAIN_BYTES: usize = 256;
@@ -42,22 +48,33 @@ impl Entry {
 
 /// Counts that were not sent yet.
 pub(crate) struct Pending {
+    /// The most that may wait of one organization, and how much does.
+    most_of_one: usize,
+    of_each: HashMap<OrganizationId, Waiting>,
     pub(crate) entries: HashMap<CountKey, Entry>,
     pub(crate) chain_bytes: usize,
     dropped: Counter,
 }
 
-impl Default for Pending {
-    fn default() -> Self {
+/// What waits of one organization.
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: usize,
+    chain_bytes: usize,
+}
+
+impl Pending {
+    /// Nothing waits yet; of one organization, at most this many counts ever do.
+    pub(crate) fn new(most_of_one: usize) -> Self {
         Self {
+            most_of_one,
+            of_each: HashMap::new(),
             entries: HashMap::new(),
             chain_bytes: 0,
             dropped: dropped(),
         }
     }
-}
 
-impl Pending {
     pub(crate) fn add(&mut self, tally: &Tally, counts: Counts) {
         let key = (tally.subject.clone(), counts.last_seen / DAY);
         self.insert(key, counts, &tally.chain);
@@ -76,6 +93,18 @@ impl Pending {
             self.dropped.increment(counts.requests);
             return;
         }
+        let (subject, _) = &key;
+        let waiting = self.of_each.entry(subject.organization.clone());
+        let waiting = waiting.or_default();
+        if waiting.entries >= self.most_of_one
+            || waiting.chain_bytes + bytes > MAX_CHAIN_BYTES_OF_ONE
+        {
+            limited("observations");
+            self.dropped.increment(counts.requests);
+            return;
+        }
+        waiting.entries += 1;
+        waiting.chain_bytes += bytes;
         self.chain_bytes += bytes;
         let entry = Entry {
             counts,
@@ -100,9 +129,15 @@ impl Pending {
             .iter()
             .filter_map(|key| self.entries.remove_entry(key))
             .collect();
-        for (_, entry) in &next {
-            self.chain_bytes = self.chain_bytes.saturating_sub(entry.chain.bytes());
+        for ((subject, _), entry) in &next {
+            let bytes = entry.chain.bytes();
+            self.chain_bytes = self.chain_bytes.saturating_sub(bytes);
+            if let Some(waiting) = self.of_each.get_mut(&subject.organization) {
+                waiting.entries = waiting.entries.saturating_sub(1);
+                waiting.chain_bytes = waiting.chain_bytes.saturating_sub(bytes);
+            }
         }
+        self.of_each.retain(|_, waiting| waiting.entries > 0);
         next
     }
 

@@ -53,6 +53,17 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// A count that begins with one request.
+    pub(super) fn new(subject: Subject, chain: &Arc<Chain>, now: UnixSeconds) -> Self {
+        Self {
+            subject,
+            chain: Arc::clone(chain),
+            requests: AtomicU64::new(1),
+            since: AtomicU64::new(now),
+            last: AtomicU64::new(now),
+        }
+    }
+
     /// Whether it counts requests of this caller with this outcome.
     pub(crate) fn counts(&self, identity: &Identity, outcome: &Outcome) -> bool {
         let subject = &self.subject;
@@ -105,19 +116,14 @@ impl Observer {
         outcome: Outcome,
         now: UnixSeconds,
     ) -> Option<Arc<Tally>> {
-        let tally = Arc::new(Tally {
-            subject: Subject {
-                organization: identity.organization.id.clone(),
-                project: identity.project().cloned(),
-                key: identity.key.clone(),
-                chain: chain.presented.leaf().map(|_| chain.digest),
-                outcome,
-            },
-            chain: Arc::clone(chain),
-            requests: AtomicU64::new(1),
-            since: AtomicU64::new(now),
-            last: AtomicU64::new(now),
-        });
+        let subject = Subject {
+            organization: identity.organization.id.clone(),
+            project: identity.project().cloned(),
+            key: identity.key.clone(),
+            chain: chain.presented.leaf().map(|_| chain.digest),
+            outcome,
+        };
+        let tally = Arc::new(Tally::new(subject, chain, now));
         if self.started.try_send(Arc::clone(&tally)).is_err() {
             self.dropped.increment(1);
             return None;

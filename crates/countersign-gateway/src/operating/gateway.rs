@@ -27,6 +27,8 @@ use crate::{
     record::AccessLog,
     refusal::refusals::Refusals,
     shared::{Clock, Shared},
+    shares::Shares,
+    strangers::Strangers,
     sync::pull::{PING, Sync, UNACKNOWLEDGED},
 };
 
@@ -74,8 +76,15 @@ impl Gateway {
         )?);
         let observations = tallies.map(|tallies| {
             let every = shared.options.observation_interval;
+            let limits = shared.options.limits.reports();
             // Batches are numbered from each start, so the process is what counts them.
-            Observations::new(every, tallies, client.clone(), GatewayId::from_random(own))
+            Observations::new(
+                every,
+                tallies,
+                client.clone(),
+                GatewayId::from_random(own),
+                limits,
+            )
         });
         let sync = Sync::start(Arc::clone(&shared), client, data_dir.lock, jitter_seed(own))?;
         let (receiver, started) = (sync.changed.subscribe(), sync.ready.subscribe());
@@ -158,7 +167,8 @@ fn server_tls(options: &GatewayOptions) -> Result<ReloadingServerConfig, counter
         certificate: options.certificate.clone(),
         key: options.private_key.clone(),
     };
-    ReloadingServerConfig::load(files, tls::server_config)
+    let chains = tls::ChainLimits::new(&options.limits);
+    ReloadingServerConfig::load(files, move |files| tls::server_config(files, chains))
 }
 
 /// How many threads serve: one per core where nobody says.
@@ -295,6 +305,8 @@ fn shared(
         .map(|path| AccessLog::open(path, options.access_log_group_readable))
         .transpose()?;
     Ok(Shared {
+        shares: Shares::new(options.limits.shares(threads), threads),
+        strangers: Arc::new(Strangers::default()),
         options,
         id,
         clock,

@@ -40,13 +40,10 @@ impl Worker {
             return;
         };
         let live = Arc::new(LiveStreams::default());
-        let recheck = Recheck {
-            shared: Arc::clone(&self.shared),
-            live: Arc::clone(&live),
-            thread: self.number,
-            changed: self.changed,
-        };
+        let shared = Arc::clone(&self.shared);
+        let recheck = Recheck::new(shared, Arc::clone(&live), self.number, self.changed);
         let frontend = Arc::new(Frontend {
+            thread: self.number,
             shared: self.shared,
             live,
             routes,

@@ -9,7 +9,7 @@ use countersign_types::{digest::Sha256, id::RequestId};
 use serde::Serialize;
 
 use super::refused::findings;
-use crate::verdict::report_only::ReportOnlyVerdict;
+use crate::verdict::{denied::Denied, report_only::ReportOnlyVerdict};
 
 /// How many refusals, and how many requests that would be refused, are remembered.
 const MAX_REMEMBERED: usize = 2_048;
@@ -35,26 +35,34 @@ pub(crate) struct Explanation {
     pub(crate) trace: serde_json::Value,
 }
 
-/// The latest refusals, for `countersign explain`.
+/// The latest refusals, for `countersign explain`. Their findings are written out only when somebody
+/// asks: whoever is refused may ask as often as it likes.
 #[derive(Debug, Default)]
-pub(crate) struct Explanations(Mutex<VecDeque<Explanation>>);
+pub(crate) struct Explanations(Mutex<VecDeque<(Explanation, Option<Arc<Denied>>)>>);
 
 impl Explanations {
-    pub(crate) fn remember(&self, explanation: Explanation) {
+    /// Remembers a refusal, without its findings.
+    pub(crate) fn remember(&self, explanation: Explanation, denied: Option<Arc<Denied>>) {
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if latest.len() >= MAX_REMEMBERED {
             latest.pop_front();
         }
-        latest.push_back(explanation);
+        latest.push_back((explanation, denied));
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Explanation> {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        latest
+        let (explanation, denied) = latest
             .iter()
             .rev()
-            .find(|each| each.request_id.as_str() == id)
-            .cloned()
+            .find(|(explanation, _)| explanation.request_id.as_str() == id)?;
+        let trace = denied
+            .as_ref()
+            .map(|denied| serde_json::json!(denied.denial.trace()));
+        Some(Explanation {
+            trace: trace.unwrap_or_default(),
+            ..explanation.clone()
+        })
     }
 }
 

@@ -47,10 +47,6 @@ impl Refusals {
         let Some(id) = record.request_id().cloned() else {
             return;
         };
-        let trace = refusal
-            .denial
-            .as_ref()
-            .map(|denial| serde_json::json!(denial.trace()));
         tracing::info!(
             request_id = %id,
             code = refusal.code.as_str(),
@@ -60,11 +56,12 @@ impl Refusals {
             key = record.key(),
             "refused"
         );
-        self.explanations.remember(Explanation {
+        let explanation = Explanation {
             reason: refusal.reason.clone(),
-            trace: trace.unwrap_or_default(),
             ..explanation(id, refusal.code, record, now)
-        });
+        };
+        self.explanations
+            .remember(explanation, refusal.denied.clone());
     }
 
     /// Counts what anchors that are only reported would say about a request. If they would refuse

@@ -1,6 +1,8 @@
 //! A request that does not pass, and the response to it. The client is told the code, a fixed
 //! sentence and the request id; the operator gets the whole explanation.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use countersign_proxy::{Exchange, MalformedRequest, ResponseBody};
 use countersign_types::{
@@ -14,6 +16,8 @@ use http::{
 };
 use http_body_util::Full;
 
+use crate::{shares::Exceeded, verdict::denied::Denied};
+
 /// Why a request does not pass.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -21,7 +25,7 @@ pub(crate) struct Refusal {
     /// For the operator only.
     pub(crate) reason: String,
     /// The judge's findings, if it was the judge who refused.
-    pub(crate) denial: Option<Box<Denial>>,
+    pub(crate) denied: Option<Arc<Denied>>,
 }
 
 impl Refusal {
@@ -29,7 +33,7 @@ impl Refusal {
         Self {
             code,
             reason: reason.into(),
-            denial: None,
+            denied: None,
         }
     }
 
@@ -50,13 +54,24 @@ impl Refusal {
     }
 }
 
-impl From<Box<Denial>> for Refusal {
-    fn from(denial: Box<Denial>) -> Self {
+impl From<Arc<Denied>> for Refusal {
+    fn from(denied: Arc<Denied>) -> Self {
+        let reason = denied.reason.get_or_init(|| findings(&denied.denial));
         Self {
-            code: denial.code(),
-            reason: findings(&denial),
-            denial: Some(denial),
+            code: denied.denial.code(),
+            reason: reason.clone(),
+            denied: Some(denied),
         }
+    }
+}
+
+impl From<Exceeded> for Refusal {
+    fn from(exceeded: Exceeded) -> Self {
+        let code = match exceeded {
+            Exceeded::Verification => ErrorCode::AuthenticationTemporarilyUnavailable,
+            Exceeded::Streams | Exceeded::Connections => ErrorCode::Overloaded,
+        };
+        Self::new(code, exceeded.to_string())
     }
 }
 

@@ -1,26 +1,28 @@
-//! The right to be forwarded: given by the judge, and remembered for each chain that was permitted.
+//! The right to be forwarded: given by the judge, and remembered for each chain that was judged.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
-use countersign_types::{
-    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, digest::ChainDigest,
-};
+use countersign_types::{UnixSeconds, bundle::OrganizationBundle, certificate::Scope};
 use countersign_verify::{
-    denial::Denial,
     judge::{Verdict, judge},
     permit::{NoAnchorApplies, Permit},
     presented::Presented,
     trust::TrustSet,
+    unchanged::unchanged_until,
 };
 use http::HeaderValue;
 
-use super::{chain::Chain, report_only::ReportOnlyVerdict};
+use super::{chain::Chain, chains::Chains, denied::Denied, report_only::ReportOnlyVerdict};
 
 /// The most permitted chains that are remembered for one organization.
 const MAX_PERMITTED: usize = 16_384;
+
+/// The most denied chains that are remembered for one organization. A denial names every active
+/// anchor, so it is larger than a permit.
+const MAX_DENIED: usize = 1_024;
+
+/// What was decided about a chain.
+pub(crate) type Judged = Result<Arc<Authorization>, Arc<Denied>>;
 
 /// What lets a request through: nothing can be forwarded without one.
 #[derive(Debug)]
@@ -98,13 +100,14 @@ impl Authorization {
     }
 }
 
-/// An organization's trust, compiled, and the chains that it permitted.
+/// An organization's trust, compiled, and what was decided under it.
 #[derive(Debug)]
 pub(crate) struct OrganizationTrust {
     enforced: TrustSet,
     /// The same with what is only reported, if anything is.
     with_reported: Option<TrustSet>,
-    permitted: PermittedChains,
+    permitted: Chains<Authorization>,
+    denied: Chains<Denied>,
 }
 
 impl OrganizationTrust {
@@ -112,36 +115,51 @@ impl OrganizationTrust {
         Self {
             enforced: TrustSet::compile(bundle),
             with_reported: TrustSet::compile_reported(bundle),
-            permitted: PermittedChains::default(),
+            permitted: Chains::new(MAX_PERMITTED),
+            denied: Chains::new(MAX_DENIED),
         }
     }
 
-    /// Judges a chain, unless it was permitted before and that still holds.
-    pub(crate) fn authorize(
+    /// What was decided about a chain before, if that still holds. A denial may end at any second
+    /// at which something that was looked at begins or ends to be valid.
+    pub(crate) fn remembered(
         &self,
         scope: &Scope,
         chain: &Chain,
         now: UnixSeconds,
-    ) -> Result<Arc<Authorization>, Box<Denial>> {
-        let permitted_as = (scope.clone(), chain.digest);
-        if let Some(known) = self.permitted.find(&permitted_as, now) {
-            return Ok(known);
-        }
-        // Judged without the lock: signatures take time, and others need not wait for them.
-        let basis = match judge(&self.enforced, scope, &chain.presented, now) {
+    ) -> Option<Judged> {
+        let at = (scope.clone(), chain.digest);
+        let permitted = self.permitted.find(&at, |known| known.holds_at(now));
+        permitted.map(Ok).or_else(|| {
+            let denied = self.denied.find(&at, |known| known.holds_at(now));
+            denied.map(Err)
+        })
+    }
+
+    /// Judges a chain, and remembers what was decided. No lock is held meanwhile: signatures take
+    /// time, and others need not wait for them.
+    pub(crate) fn judge(&self, scope: &Scope, chain: &Chain, now: UnixSeconds) -> Judged {
+        let presented = &chain.presented;
+        let verdict = judge(&self.enforced, scope, presented, now);
+        let report_only = self.report_only(scope, presented, now);
+        let at = (scope.clone(), chain.digest);
+        let basis = match verdict {
             Verdict::Permit(permit) => Basis::Verified(permit),
             Verdict::NoAnchorApplies(open) => Basis::Open(open),
-            Verdict::Denial(denial) => return Err(Box::new(denial)),
+            Verdict::Denial(denial) => {
+                let until = unchanged_until(&self.enforced, scope, presented, now);
+                let denied = Arc::new(Denied::new(denial, report_only, now, until));
+                self.denied.remember(at, &denied);
+                return Err(denied);
+            }
         };
-        let report_only = self.report_only(scope, &chain.presented, now);
         let authorization = Arc::new(Authorization::new(basis, report_only));
-        self.permitted
-            .remember(permitted_as, Arc::clone(&authorization));
+        self.permitted.remember(at, &authorization);
         Ok(authorization)
     }
 
     /// What anchors that are only reported would say, where there are any.
-    pub(crate) fn report_only(
+    fn report_only(
         &self,
         scope: &Scope,
         presented: &Presented,
@@ -152,30 +170,94 @@ impl OrganizationTrust {
     }
 }
 
-/// The chains that were permitted under one compiled trust. They are forgotten with it, so no
-/// change of trust can leave one behind. A denial is never remembered: whoever is refused is judged
-/// again, and passes as soon as it may.
-#[derive(Debug, Default)]
-struct PermittedChains(Mutex<HashMap<(Scope, ChainDigest), Arc<Authorization>>>);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_testca::{Minted, root};
+    use countersign_types::{
+        bundle::BundleCertificate,
+        id::{CertificateId, OrganizationId},
+    };
+    use rustls_pki_types::CertificateDer;
 
-impl PermittedChains {
-    fn find(&self, chain: &(Scope, ChainDigest), now: UnixSeconds) -> Option<Arc<Authorization>> {
-        let chains = self.lock();
-        let known = chains.get(chain)?;
-        known.holds_at(now).then(|| Arc::clone(known))
+    /// 2027-01-15T08:00:00Z, when everything minted is valid.
+    const NOW: UnixSeconds = 1_800_000_000;
+
+    fn trust(anchor: &Minted) -> OrganizationTrust {
+        let id = CertificateId::from_random(1);
+        OrganizationTrust::compile(&OrganizationBundle {
+            id: OrganizationId::from_random(1),
+            revision: 1,
+            digest: None,
+            certificates: vec![BundleCertificate {
+                id: id.clone(),
+                pem: anchor.pem(),
+                cel_policy: None,
+            }],
+            active: vec![id],
+            with_reported: Vec::new(),
+            projects: Vec::new(),
+            keys: Vec::new(),
+        })
     }
 
-    fn remember(&self, chain: (Scope, ChainDigest), authorization: Arc<Authorization>) {
-        let mut chains = self.lock();
-        // Cleared, and not evicted one by one: a chain that is still in use is judged once more,
-        // and open connections remember their own verdicts.
-        if chains.len() >= MAX_PERMITTED {
-            chains.clear();
+    fn chain(leaf: &Minted) -> Chain {
+        let der = CertificateDer::from(leaf.der().to_vec());
+        Chain::new(Presented::new(vec![der]))
+    }
+
+    fn remembered(trust: &OrganizationTrust, chain: &Chain, now: UnixSeconds) -> Option<bool> {
+        let known = trust.remembered(&Scope::Organization, chain, now);
+        known.map(|judged| judged.is_ok())
+    }
+
+    #[test]
+    fn a_denial_is_remembered_for_seconds_and_only_under_its_own_trust() {
+        let (ours, theirs) = (root("Ours").mint(), root("Theirs").mint());
+        let (trust_in_ours, stranger) = (trust(&ours), chain(&theirs.leaf("a").mint()));
+        assert_eq!(remembered(&trust_in_ours, &stranger, NOW), None);
+        assert!(
+            trust_in_ours
+                .judge(&Scope::Organization, &stranger, NOW)
+                .is_err()
+        );
+        for (now, known) in [
+            (NOW, Some(false)),
+            (NOW + 4, Some(false)),
+            (NOW + 5, None),
+            (NOW - 1, None),
+        ] {
+            assert_eq!(remembered(&trust_in_ours, &stranger, now), known, "{now}");
         }
-        chains.insert(chain, authorization);
+        assert_eq!(remembered(&trust(&ours), &stranger, NOW), None);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Scope, ChainDigest), Arc<Authorization>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    #[test]
+    fn a_denial_ends_at_the_second_at_which_its_leaf_becomes_valid() {
+        let ca = root("Ours").mint();
+        let from = i64::try_from(NOW).unwrap() + 2;
+        let early = chain(&ca.leaf("early").valid(from, from + 1).mint());
+        let trust = trust(&ca);
+        assert!(trust.judge(&Scope::Organization, &early, NOW).is_err());
+        assert_eq!(remembered(&trust, &early, NOW + 1), Some(false));
+        assert_eq!(remembered(&trust, &early, NOW + 2), None);
+        assert!(trust.judge(&Scope::Organization, &early, NOW + 2).is_ok());
+        assert_eq!(remembered(&trust, &early, NOW + 3), Some(true));
+        assert_eq!(remembered(&trust, &early, NOW + 4), None, "it has expired");
+    }
+
+    #[test]
+    fn the_denials_remembered_are_bounded() {
+        let (ours, theirs) = (root("Ours").mint(), root("Theirs").mint());
+        let (trust, leaf) = (trust(&ours), theirs.leaf("a").mint());
+        let der = CertificateDer::from(leaf.der().to_vec());
+        for number in 0..=MAX_DENIED {
+            let padding = CertificateDer::from(number.to_le_bytes().to_vec());
+            let chain = Chain::new(Presented::new(vec![der.clone(), padding]));
+            assert!(trust.judge(&Scope::Organization, &chain, NOW).is_err());
+        }
+        let first = CertificateDer::from(0_usize.to_le_bytes().to_vec());
+        let first = Chain::new(Presented::new(vec![der, first]));
+        assert_eq!(remembered(&trust, &first, NOW), None);
     }
 }

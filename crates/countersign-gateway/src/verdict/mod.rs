@@ -2,5 +2,7 @@
 
 pub(crate) mod authorization;
 pub(crate) mod chain;
+mod chains;
+pub(crate) mod denied;
 pub(crate) mod outcome;
 pub(crate) mod report_only;

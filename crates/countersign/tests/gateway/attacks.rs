@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_gateway::options::IdentitySource;
-use countersign_testca::root;
+use countersign_testca::{General, root};
 use countersign_types::certificate::Scope;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
@@ -169,7 +169,7 @@ async fn a_connection_is_reused_after_a_chunked_response() {
 async fn a_session_with_an_oversized_chain_is_not_kept_for_resumption() {
     let world = World::new().await;
     let (_, leaf) = world.with_active_ca().await;
-    let padding: Vec<_> = (0..40).map(|_| world.ca.leaf("padding").mint()).collect();
+    let padding: Vec<_> = (0..24).map(|_| world.ca.leaf("padding").mint()).collect();
     let chain: Vec<_> = std::iter::once(&leaf).chain(&padding).collect();
     for (chain, kept) in [(&chain[..1], true), (&chain[..], false)] {
         let client = world.tls(chain);
@@ -180,4 +180,97 @@ async fn a_session_with_an_oversized_chain_is_not_kept_for_resumption() {
             assert_eq!(answer.status, 200);
         }
     }
+}
+
+#[tokio::test]
+async fn a_chain_beyond_the_limits_ends_the_handshake() {
+    let world = World::with(|options| options.limits.chain_certificates = 3).await;
+    let (_, leaf) = world.with_active_ca().await;
+    let padding = world.ca.leaf("padding").mint();
+    let wide = {
+        let name = |number| General::dns(&format!("{number:060}.example.com"));
+        let names = (0..300).map(name);
+        names
+            .fold(world.ca.leaf("wide"), |leaf, name| leaf.san(name))
+            .mint()
+    };
+    for (chain, answered) in [
+        (&[&leaf, &padding, &padding][..], true),
+        (&[&leaf, &padding, &padding, &padding], false),
+        (&[&wide], false),
+    ] {
+        let answers = world.tls(chain).answers(world.address(), &world.key).await;
+        assert_eq!(answers, answered, "{} certificates", chain.len());
+    }
+}
+
+#[tokio::test]
+async fn near_the_limit_the_oldest_connection_that_nothing_passed_on_makes_room() {
+    let world = World::with(|options| {
+        options.threads = Some(1);
+        options.limits.connections = 3;
+    })
+    .await;
+    let client = world.tls(&[]);
+    let mut passing = client.connect(world.address()).await;
+    assert_eq!(passing.get("/v1/echo", &world.key, "").await.code(), "");
+    let mut oldest = client.connect(world.address()).await;
+    let mut refused = client.connect(world.address()).await;
+    let code = refused.get("/v1/echo", "sk-unknown", "").await.code();
+    assert_eq!(code, "invalid_api_key");
+    let mut newest = timeout(LIMIT, client.connect(world.address()))
+        .await
+        .expect("a place");
+    assert_eq!(newest.get("/v1/echo", &world.key, "").await.code(), "");
+    timeout(LIMIT, oldest.rest()).await.expect("its end");
+    let mut another = timeout(LIMIT, client.connect(world.address()))
+        .await
+        .expect("a place");
+    assert_eq!(another.get("/v1/echo", &world.key, "").await.code(), "");
+    for mut kept in [passing, newest, another] {
+        assert_eq!(kept.get("/v1/echo", &world.key, "").await.code(), "");
+    }
+}
+
+#[tokio::test]
+async fn an_organization_that_used_up_its_verification_is_told_to_try_again() {
+    let world = World::with(|options| {
+        options.limits.organization_verification = Duration::ZERO;
+    })
+    .await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
+    let answer = connection.get("/v1/echo", &world.key, "").await;
+    assert_eq!(answer.code(), "authentication_temporarily_unavailable");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+#[tokio::test]
+async fn an_organization_has_so_many_requests_and_connections_at_once() {
+    let world = World::with(|options| {
+        options.threads = Some(1);
+        options.limits.organization_streams = 1;
+        options.limits.organization_connections = Some(2);
+    })
+    .await;
+    let client = world.tls(&[]);
+    let mut streaming = client.connect(world.address()).await;
+    let events = format!(
+        "GET /v1/events HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
+        world.key
+    );
+    streaming.write(&events).await;
+    assert_eq!(streaming.head().await.unwrap().status, 200);
+    let mut second = client.connect(world.address()).await;
+    let code = second.get("/v1/echo", &world.key, "").await.code();
+    assert_eq!(code, "overloaded", "one request is under way");
+    let mut third = client.connect(world.address()).await;
+    drop(streaming);
+    // The end of the first connection is noticed in its own time.
+    let served = async {
+        while second.get("/v1/echo", &world.key, "").await.code() != "" {}
+        while third.get("/v1/echo", &world.key, "").await.code() != "" {}
+    };
+    timeout(LIMIT, served).await.expect("their turn");
+    let code = world.code(&[], &world.key).await;
+    assert_eq!(code, "overloaded", "two connections are open");
 }

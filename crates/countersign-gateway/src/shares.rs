@@ -1,0 +1,289 @@
+//! What each organization may take of a gateway, so that none takes what the others need: CPU for
+//! judging chains, requests under way, connections. A request whose verdict is remembered looks
+//! nothing up here: its connection holds the place that it took.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use countersign_types::id::OrganizationId;
+use metrics::counter;
+
+/// How much of its share of verification an organization may save up, in seconds of that share.
+const SAVED: u32 = 2;
+
+/// The most that one verdict is charged. It costs less: what is above this is time in which the
+/// thread did not run.
+const MAX_CHARGE: Duration = Duration::from_millis(2);
+
+/// The most organizations that are known before those without any connection are forgotten.
+const MAX_KNOWN: usize = 65_536;
+
+/// Why a request is refused that would otherwise be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Exceeded {
+    #[error("the organization has used its share of this thread's time for judging new chains")]
+    Verification,
+    #[error("the organization has as many requests under way on this thread as it may")]
+    Streams,
+    #[error("the organization has as many connections as it may")]
+    Connections,
+}
+
+impl Exceeded {
+    fn count(self) -> Self {
+        let limit = match self {
+            Self::Verification => "verification",
+            Self::Streams => "streams",
+            Self::Connections => "connections",
+        };
+        counter!("countersign_gateway_organization_limited_total", "limit" => limit).increment(1);
+        self
+    }
+}
+
+/// What one organization may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShareLimits {
+    /// Of each second of a thread, for judging chains.
+    pub(crate) verification: Duration,
+    /// Requests under way on one thread.
+    pub(crate) streams: usize,
+    /// Over all threads.
+    pub(crate) connections: usize,
+}
+
+/// The shares of all organizations.
+#[derive(Debug)]
+pub(crate) struct Shares {
+    limits: ShareLimits,
+    threads: usize,
+    known: Mutex<HashMap<OrganizationId, Arc<Share>>>,
+}
+
+impl Shares {
+    pub(crate) fn new(limits: ShareLimits, threads: usize) -> Self {
+        Self {
+            limits,
+            threads,
+            known: Mutex::default(),
+        }
+    }
+
+    /// An organization's share.
+    pub(crate) fn of(&self, organization: &OrganizationId, now: Instant) -> Arc<Share> {
+        let mut known = lock(&self.known);
+        if let Some(share) = known.get(organization) {
+            return Arc::clone(share);
+        }
+        if known.len() >= MAX_KNOWN {
+            known.retain(|_, share| Arc::strong_count(share) > 1);
+        }
+        let threads = (0..self.threads).map(|_| {
+            Arc::new(ThreadShare {
+                most_streams: self.limits.streams,
+                streams: AtomicUsize::new(0),
+                verification: Mutex::new(Verification::full(self.limits.verification, now)),
+            })
+        });
+        let share = Arc::new(Share {
+            most_connections: self.limits.connections,
+            connections: AtomicUsize::new(0),
+            threads: threads.collect(),
+        });
+        known.insert(organization.clone(), Arc::clone(&share));
+        share
+    }
+}
+
+/// What one organization takes. It outlives every change of the organization.
+#[derive(Debug)]
+pub(crate) struct Share {
+    most_connections: usize,
+    connections: AtomicUsize,
+    threads: Vec<Arc<ThreadShare>>,
+}
+
+impl Share {
+    /// Its part on one thread. None for a thread that there is not.
+    pub(crate) fn on(&self, thread: usize) -> Option<&Arc<ThreadShare>> {
+        self.threads.get(thread)
+    }
+
+    /// A connection on which its requests pass.
+    pub(crate) fn connection(self: Arc<Self>, thread: usize) -> Result<ConnectionPlace, Exceeded> {
+        let Some(here) = self.on(thread).map(Arc::clone) else {
+            return Err(Exceeded::Connections.count());
+        };
+        if !take(&self.connections, self.most_connections) {
+            return Err(Exceeded::Connections.count());
+        }
+        Ok(ConnectionPlace { share: self, here })
+    }
+}
+
+/// What one organization takes of one thread. Only that thread writes to it, so nobody waits for it.
+#[derive(Debug)]
+pub(crate) struct ThreadShare {
+    most_streams: usize,
+    streams: AtomicUsize,
+    verification: Mutex<Verification>,
+}
+
+impl ThreadShare {
+    /// Whether it may have another chain judged.
+    pub(crate) fn may_verify(&self, now: Instant) -> Result<(), Exceeded> {
+        if lock(&self.verification).refill(now) {
+            Ok(())
+        } else {
+            Err(Exceeded::Verification.count())
+        }
+    }
+
+    /// Charges what judging a chain took.
+    pub(crate) fn charge(&self, cost: Duration) {
+        lock(&self.verification).charge(cost);
+    }
+}
+
+/// Time for verification that an organization has saved up on a thread.
+#[derive(Debug)]
+struct Verification {
+    /// What it gets for each second.
+    each_second: Duration,
+    saved: Duration,
+    since: Instant,
+}
+
+impl Verification {
+    const fn full(each_second: Duration, now: Instant) -> Self {
+        Self {
+            each_second,
+            saved: each_second.saturating_mul(SAVED),
+            since: now,
+        }
+    }
+
+    /// Adds what came together since the last time; whether there is any.
+    fn refill(&mut self, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.since);
+        self.since = now;
+        // So long fills it anyway; and a product that is too large is none.
+        let passed = passed.min(Duration::from_secs(SAVED.into()));
+        let gained = self.each_second.mul_f64(passed.as_secs_f64());
+        let full = self.each_second.saturating_mul(SAVED);
+        self.saved = self.saved.saturating_add(gained).min(full);
+        !self.saved.is_zero()
+    }
+
+    fn charge(&mut self, cost: Duration) {
+        self.saved = self.saved.saturating_sub(cost.min(MAX_CHARGE));
+    }
+}
+
+/// A connection's place among those of an organization.
+#[derive(Debug)]
+pub(crate) struct ConnectionPlace {
+    share: Arc<Share>,
+    here: Arc<ThreadShare>,
+}
+
+impl ConnectionPlace {
+    /// A place for one more request on it.
+    pub(crate) fn stream(&self) -> Result<StreamPlace, Exceeded> {
+        if !take(&self.here.streams, self.here.most_streams) {
+            return Err(Exceeded::Streams.count());
+        }
+        Ok(StreamPlace(Arc::clone(&self.here)))
+    }
+}
+
+impl Drop for ConnectionPlace {
+    fn drop(&mut self) {
+        self.share.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request's place among those under way.
+#[derive(Debug)]
+pub(crate) struct StreamPlace(Arc<ThreadShare>);
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn take(taken: &AtomicUsize, most: usize) -> bool {
+    let before = taken.fetch_add(1, Ordering::Relaxed);
+    if before >= most {
+        taken.fetch_sub(1, Ordering::Relaxed);
+    }
+    before < most
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(verification: u64, streams: usize, connections: usize) -> Shares {
+        let limits = ShareLimits {
+            verification: Duration::from_millis(verification),
+            streams,
+            connections,
+        };
+        Shares::new(limits, 2)
+    }
+
+    #[test]
+    fn one_organization_uses_up_its_verification_and_not_anothers() {
+        let now = Instant::now();
+        let shares = shares(10, 1, 1);
+        let [hostile, other] =
+            [1, 2].map(|number| shares.of(&OrganizationId::from_random(number), now));
+        let (here, there) = (hostile.on(0).unwrap(), hostile.on(1).unwrap());
+        let mut verdicts = 0;
+        while here.may_verify(now).is_ok() {
+            here.charge(Duration::from_millis(1));
+            verdicts += 1;
+        }
+        assert_eq!(verdicts, 20, "two seconds' worth");
+        assert_eq!(here.may_verify(now), Err(Exceeded::Verification));
+        assert_eq!(there.may_verify(now), Ok(()));
+        assert_eq!(other.on(0).unwrap().may_verify(now), Ok(()));
+        // It is the same share whoever asks, and it fills again.
+        let again = shares.of(&OrganizationId::from_random(1), now);
+        let again = again.on(0).unwrap();
+        assert_eq!(again.may_verify(now), Err(Exceeded::Verification));
+        let later = now + Duration::from_millis(200);
+        assert_eq!(again.may_verify(later), Ok(()));
+        again.charge(Duration::from_secs(60));
+        assert_eq!(again.may_verify(later), Err(Exceeded::Verification), "2 ms");
+    }
+
+    #[test]
+    fn places_are_counted_and_given_back() {
+        let now = Instant::now();
+        let shares = shares(1, 2, 1);
+        let share = || shares.of(&OrganizationId::from_random(1), now);
+        let connection = share().connection(0).unwrap();
+        assert_eq!(share().connection(1).unwrap_err(), Exceeded::Connections);
+        let streams = [connection.stream().unwrap(), connection.stream().unwrap()];
+        assert_eq!(connection.stream().unwrap_err(), Exceeded::Streams);
+        drop(streams);
+        assert!(connection.stream().is_ok());
+        drop(connection);
+        assert!(share().connection(1).is_ok());
+        let other = shares.of(&OrganizationId::from_random(2), now);
+        assert!(other.connection(0).is_ok());
+    }
+}
