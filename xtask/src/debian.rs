@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use crate::process::{self, Outcome, say};
 
-/// Installs packages, or says how.
+/// Installs packages, or explains how to.
 pub(crate) fn install(packages: &[&str]) -> Outcome {
     let names = packages.join(" ");
     let by_hand = format!("install it with `apt-get install {names}` (as root)");
@@ -25,7 +25,7 @@ pub(crate) fn install(packages: &[&str]) -> Outcome {
         .map_err(|failure| format!("{names} cannot be had: {failure}").into())
 }
 
-/// The program's path, its package installed first if need be.
+/// The program's path; its package is installed first if necessary.
 pub(crate) fn require(program: &str, package: &str) -> Outcome<PathBuf> {
     if let Some(path) = process::find(program) {
         return Ok(path);

@@ -1,4 +1,4 @@
-//! A private PostgreSQL cluster: made for one run, on a unix socket, gone afterwards.
+//! A private PostgreSQL cluster on a Unix socket, created for one run and removed afterwards.
 
 use std::{
     fs,
@@ -11,28 +11,28 @@ use crate::{
     process::{self, Outcome},
 };
 
-/// A running cluster. It stops and its files go when this is dropped, and also when this process
-/// dies in any other way: a keeper waits for the end of a pipe that we hold.
+/// A running cluster. It stops, and its files are removed, when this is dropped, and also when this
+/// process dies in any other way: a watcher waits for the end of a pipe that we hold.
 pub(crate) struct Cluster {
     directory: PathBuf,
     programs: PathBuf,
     user: Option<String>,
-    keeper: Child,
+    watcher: Child,
 }
 
 impl Cluster {
-    /// Makes and starts a cluster as it comes, but for the socket: every durability setting stays
-    /// at its safe default.
+    /// Creates and starts a cluster with default settings except for the socket: every durability
+    /// setting stays at its safe default.
     pub(crate) fn start() -> Outcome<Self> {
         let programs = programs()?;
         let user = unprivileged_user()?;
         let directory = short_directory(user.as_deref())?;
-        let keeper = keeper(&directory, &programs, user.as_deref())?;
+        let watcher = watcher(&directory, &programs, user.as_deref())?;
         let cluster = Self {
             directory,
             programs,
             user,
-            keeper,
+            watcher,
         };
         process::read(cluster.program("initdb").args([
             "--username=postgres",
@@ -54,12 +54,12 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// How a client names it.
+    /// Its URL for clients.
     pub(crate) fn url(&self) -> String {
         self.url_of("postgres")
     }
 
-    /// Makes a database; how a client names it.
+    /// Creates a database; returns its URL for clients.
     pub(crate) fn create_database(&self, name: &str) -> Outcome<String> {
         let sql = format!("--command=CREATE DATABASE {name}");
         process::read(
@@ -69,7 +69,7 @@ impl Cluster {
         Ok(self.url_of(name))
     }
 
-    /// The number of the server's first process, the parent of all its others.
+    /// The id of the server's first process, the parent of all others.
     pub(crate) fn process(&self) -> Outcome<u32> {
         let text = fs::read_to_string(self.directory.join("data/postmaster.pid"))?;
         Ok(text
@@ -91,7 +91,7 @@ impl Cluster {
         )
     }
 
-    /// A shell command that stops it as a power cut would, and starts it again.
+    /// A shell command that stops it like a power failure, and starts it again.
     pub(crate) fn restart_command(&self) -> String {
         let user = match &self.user {
             Some(user) => format!("runuser -u {user} -- "),
@@ -113,9 +113,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        // Nothing is left to do about a keeper that cannot be waited for.
-        let _ = self.keeper.wait();
+        drop(self.watcher.stdin.take());
+        // There is nothing more to do if the watcher cannot be waited for.
+        let _ = self.watcher.wait();
     }
 }
 
@@ -128,7 +128,7 @@ fn as_user(user: Option<&str>, program: &Path) -> Command {
     command
 }
 
-/// The directory that holds `initdb` and the rest, of the newest version here.
+/// The directory that holds `initdb` and the rest, of the newest installed version.
 fn programs() -> Outcome<PathBuf> {
     if let Some(programs) = installed() {
         return Ok(programs);
@@ -158,7 +158,7 @@ fn installed() -> Option<PathBuf> {
         .find(|programs| programs.join("initdb").is_file() && programs.join("postgres").is_file())
 }
 
-/// PostgreSQL refuses to run as root; whom it runs as then. `None` is ourselves.
+/// The user that PostgreSQL runs as, since it refuses to run as root. `None` is the current user.
 fn unprivileged_user() -> Outcome<Option<String>> {
     if !process::is_root() {
         return Ok(None);
@@ -191,7 +191,7 @@ fn short_directory(user: Option<&str>) -> Outcome<PathBuf> {
 }
 
 /// Waits until we let go of its standard input, then stops the cluster and removes its files.
-fn keeper(directory: &Path, programs: &Path, user: Option<&str>) -> Outcome<Child> {
+fn watcher(directory: &Path, programs: &Path, user: Option<&str>) -> Outcome<Child> {
     let stop = as_user(user, &programs.join("pg_ctl"));
     Ok(Command::new("sh")
         .arg("-c")

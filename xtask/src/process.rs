@@ -1,4 +1,4 @@
-//! Other programs: finding them, running them, and saying so.
+//! Finding and running other programs.
 
 use std::{
     env,
@@ -10,10 +10,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// What a task comes to; a failure is a sentence for the person at the terminal.
+/// The result of a task; a failure is a sentence for the person at the terminal.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// Prints a line, in order with what the programs we run print.
+/// Prints a line, in order with the output of the programs that run.
 pub(crate) fn say(line: &str) {
     let mut stdout = std::io::stdout().lock();
     // A closed terminal is no reason to stop a task.
@@ -64,7 +64,7 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
     Err(format!("`{}` ended with {status}", shown(command)).into())
 }
 
-/// Runs a program quietly and returns what it printed; its complaint is in the failure.
+/// Runs a program quietly and returns what it printed; its error output is in the failure.
 pub(crate) fn read(command: &mut Command) -> Outcome<String> {
     let output = command
         .stdin(Stdio::null())

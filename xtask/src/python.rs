@@ -1,4 +1,4 @@
-//! A Python of our own with the packages of `tests/python/requirements.txt`.
+//! A private Python with the packages of `tests/python/requirements.txt`.
 
 use std::{
     fs,
@@ -12,8 +12,8 @@ use crate::{
     process::{self, Outcome, say},
 };
 
-/// The interpreter of a virtual environment that has what the tests need. One is made per text of
-/// the requirements, so a change of version never meets an old environment.
+/// The interpreter of a virtual environment that has what the tests need. There is one for each
+/// text of the requirements, so that changed versions never meet an old environment.
 pub(crate) fn environment() -> Outcome<PathBuf> {
     let requirements = process::repository().join("tests/python/requirements.txt");
     let directory = process::target_directory().join(format!(
@@ -21,7 +21,7 @@ pub(crate) fn environment() -> Outcome<PathBuf> {
         digest(&fs::read_to_string(&requirements)?)
     ));
     let python = directory.join("bin/python");
-    // Written last: an environment without it was interrupted while being made.
+    // Written last: without it, creating the environment was interrupted.
     let complete = directory.join("complete");
     if complete.is_file() {
         return Ok(python);

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     runner: Vec<String>,
 }
 
-/// What could be set up, and what could not.
+/// What was set up, and what could not be.
 #[derive(Default)]
 struct Surroundings {
     variables: Vec<(&'static str, String)>,
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 }
 
 impl Surroundings {
-    /// Notes what cannot be had and goes on: the rest can still be tested.
+    /// Notes what is not available and continues: the rest can still be tested.
     fn expect(&mut self, what: &str, outcome: Outcome) {
         if let Err(failure) = outcome {
             say(&format!("warning: {what} cannot be had: {failure}"));
@@ -56,7 +56,7 @@ impl Surroundings {
 
     fn start_postgres(&mut self) -> Outcome {
         let shared = Cluster::start()?;
-        // Two tests restart PostgreSQL under load, which the others must not feel.
+        // Two tests restart PostgreSQL under load, which must not disturb the others.
         let crashed = Cluster::start()?;
         let killed = Cluster::start()?;
         self.variables.extend([
@@ -134,7 +134,7 @@ impl Surroundings {
         )
     }
 
-    /// Tests that were left out without anyone asking for it are a failure.
+    /// Tests that were left out without being asked for are a failure.
     fn verdict(&self) -> Outcome {
         if self.missing.is_empty() {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Holds what ARCHITECTURE.md and CONTRIBUTING.md promise about the shape of the code, as far as
-//! a test can.
+//! Checks what ARCHITECTURE.md and CONTRIBUTING.md promise about the structure of the code, as far
+//! as a test can.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The most lines of a source file, tests at its end not counted.
+/// The most lines of a source file, without the tests at its end.
 const MAX_LINES: usize = 500;
 const FORBIDDEN_NAMES: [&str; 6] = ["common", "util", "helper", "core", "manager", "service"];
 
@@ -42,7 +42,7 @@ fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every source file of the crates, tests and benches apart.
+/// Every source file of the crates, except tests and benches.
 fn sources() -> Vec<Source> {
     let root = root();
     let mut found = Vec::new();
@@ -70,7 +70,7 @@ fn sources() -> Vec<Source> {
         .collect()
 }
 
-/// The files whose code, comments apart, has one of these words, `allowed` ones left out.
+/// The files whose code, without comments, has one of these words, except `allowed` ones.
 fn holders(words: &[&str], allowed: impl Fn(&str) -> bool) -> Vec<String> {
     let has = |code: &str| {
         code.lines()
@@ -156,7 +156,7 @@ fn server_and_gateway_never_meet() {
     none("crosses between server and gateway", &crossing);
 }
 
-/// What each library may depend on besides crates from elsewhere.
+/// What each library may depend on among our own crates.
 const EDGES: [(&str, &[&str]); 7] = [
     ("types", &[]),
     ("tls", &[]),

@@ -20,7 +20,7 @@ impl AdminApiKeys {
     /// One page of the admin keys.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list(&self, params: &ListParams) -> Result<Response<Page<AdminApiKey>>, Error> {
         let request = params.apply(Request::get(&PATH));
         self.client.page(request, params.after.as_deref()).await
@@ -32,10 +32,10 @@ impl AdminApiKeys {
         self.client.pages(request, params.after.clone())
     }
 
-    /// Makes an admin key. Its value is shown this once.
+    /// Creates an admin key. Its value is shown only once.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn create(
         &self,
         key: &AdminApiKeyCreateRequest,
@@ -46,7 +46,7 @@ impl AdminApiKeys {
     /// One admin key, without its value.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve(&self, id: &ApiKeyId) -> Result<Response<AdminApiKey>, Error> {
         self.client.send(Request::get(&one(id))).await
     }
@@ -54,7 +54,7 @@ impl AdminApiKeys {
     /// Deletes an admin key: it stops working at once.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn delete(&self, id: &ApiKeyId) -> Result<Response<DeletedAdminApiKey>, Error> {
         self.client.send(Request::delete(&one(id))).await
     }
@@ -80,7 +80,7 @@ impl Client {
     /// [`AdminApiKeys::list`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn admin_api_keys_list(
         &self,
         params: &ListParams,
@@ -91,7 +91,7 @@ impl Client {
     /// [`AdminApiKeys::create`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn admin_api_keys_create(
         &self,
         key: &AdminApiKeyCreateRequest,
@@ -102,7 +102,7 @@ impl Client {
     /// [`AdminApiKeys::retrieve`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn admin_api_keys_get(&self, id: &ApiKeyId) -> Result<Response<AdminApiKey>, Error> {
         self.admin_api_keys().retrieve(id).await
     }
@@ -110,7 +110,7 @@ impl Client {
     /// [`AdminApiKeys::delete`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn admin_api_keys_delete(
         &self,
         id: &ApiKeyId,

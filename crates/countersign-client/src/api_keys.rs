@@ -19,7 +19,7 @@ impl ApiKeys {
     /// One page of the project's keys.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list(&self, params: &ListParams) -> Result<Response<Page<ProjectApiKey>>, Error> {
         let request = params.apply(Request::get(&self.all()));
         self.client.page(request, params.after.as_deref()).await
@@ -34,7 +34,7 @@ impl ApiKeys {
     /// One key, without its value.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve(&self, id: &ApiKeyId) -> Result<Response<ProjectApiKey>, Error> {
         self.client.send(Request::get(&self.one(id))).await
     }
@@ -42,7 +42,7 @@ impl ApiKeys {
     /// Deletes a key: it stops working at once.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn delete(&self, id: &ApiKeyId) -> Result<Response<DeletedProjectApiKey>, Error> {
         self.client.send(Request::delete(&self.one(id))).await
     }
@@ -78,7 +78,7 @@ impl Client {
     /// [`ApiKeys::list`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list_project_api_keys(
         &self,
         project: &ProjectId,
@@ -90,7 +90,7 @@ impl Client {
     /// [`ApiKeys::retrieve`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve_project_api_key(
         &self,
         project: &ProjectId,
@@ -102,7 +102,7 @@ impl Client {
     /// [`ApiKeys::delete`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn delete_project_api_key(
         &self,
         project: &ProjectId,

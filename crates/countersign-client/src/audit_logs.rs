@@ -15,21 +15,21 @@ pub struct AuditLogs {
     client: Client,
 }
 
-/// Which events are wanted, newest first. Each filter narrows; an empty one does not. Moments are
-/// Unix seconds.
+/// Which events to list, newest first. An empty filter matches all events. Times are in Unix
+/// seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditLogParams {
     /// Later than this.
     pub effective_after: Option<UnixSeconds>,
-    /// At this moment or later.
+    /// At this time or later.
     pub effective_from: Option<UnixSeconds>,
     /// Earlier than this.
     pub effective_before: Option<UnixSeconds>,
-    /// At this moment or earlier.
+    /// At this time or earlier.
     pub effective_until: Option<UnixSeconds>,
     /// About one of these projects.
     pub project_ids: Vec<ProjectId>,
-    /// Of one of these types: `certificate.deleted` and the like.
+    /// Of one of these types, for example `certificate.deleted`.
     pub event_types: Vec<String>,
     /// Done by one of these keys or users.
     pub actor_ids: Vec<String>,
@@ -37,9 +37,9 @@ pub struct AuditLogParams {
     pub resource_ids: Vec<String>,
     /// The most events of a page, 1 to 100.
     pub limit: Option<u32>,
-    /// The id of the event that the page starts after.
+    /// The id of the event before the page.
     pub after: Option<String>,
-    /// The id of the event that the page ends before.
+    /// The id of the event after the page.
     pub before: Option<String>,
 }
 
@@ -64,7 +64,7 @@ impl AuditLogs {
     /// One page of the audit log.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list(&self, params: &AuditLogParams) -> Result<Response<Page<AuditLog>>, Error> {
         let after = params.after.as_deref();
         self.client.page(params.request(), after).await
@@ -75,7 +75,7 @@ impl AuditLogs {
         self.client.pages(params.request(), params.after.clone())
     }
 
-    /// The same, each just as it was sent: what a chain is verified from.
+    /// The same, each exactly as it was sent, to verify the hash chain.
     pub fn stream_documents(&self, params: &AuditLogParams) -> ItemStream<AuditDocument> {
         self.client.pages(params.request(), params.after.clone())
     }
@@ -83,7 +83,7 @@ impl AuditLogs {
     /// The number and the hash of the newest event (an extension).
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve_head(&self) -> Result<Response<AuditHead>, Error> {
         let path = &["organization", "audit_logs", "head"];
         self.client.send(Request::get(path)).await
@@ -102,7 +102,7 @@ impl Client {
     /// [`AuditLogs::list`] under the reference's name.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list_audit_logs(
         &self,
         params: &AuditLogParams,

@@ -1,4 +1,4 @@
-//! Trust anchors: `/organization/certificates`, and what is active where.
+//! Trust anchors: `/organization/certificates`, and the scopes where they are active.
 
 use countersign_types::{
     certificate::{
@@ -27,10 +27,10 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Active anchors and observed leaves that expire within so many days (an extension).
+    /// Active anchors and observed leaves that expire within this many days (an extension).
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list_expiring(
         &self,
         within_days: Option<u64>,
@@ -43,7 +43,7 @@ impl Certificates {
     /// One page of the organization's certificates, each with whether it is active at `scope`.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list(
         &self,
         scope: &Scope,
@@ -62,7 +62,7 @@ impl Certificates {
     /// One certificate, without its PEM.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve(&self, id: &CertificateId) -> Result<Response<Certificate>, Error> {
         self.client.send(Request::get(&one(id))).await
     }
@@ -70,7 +70,7 @@ impl Certificates {
     /// One certificate, with its PEM in `certificate_details.content`.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve_with_content(
         &self,
         id: &CertificateId,
@@ -82,7 +82,7 @@ impl Certificates {
     /// One certificate, with how it was used in `usage`: Countersign's extension.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve_with_usage(
         &self,
         id: &CertificateId,
@@ -115,10 +115,10 @@ impl Certificates {
         self.client.pages(request, params.after.clone())
     }
 
-    /// Stores a trust anchor. It does not activate it.
+    /// Uploads a trust anchor without activating it.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn upload(
         &self,
         certificate: &UploadCertificateRequest,
@@ -128,10 +128,10 @@ impl Certificates {
             .await
     }
 
-    /// Renames a certificate; without a name, changes nothing.
+    /// Renames a certificate. Without a name, nothing changes.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn update(
         &self,
         id: &CertificateId,
@@ -145,7 +145,7 @@ impl Certificates {
     /// Countersign's extension: sets a certificate's CEL policy, or removes it.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn set_policy(
         &self,
         id: &CertificateId,
@@ -162,7 +162,7 @@ impl Certificates {
     /// Deletes a certificate that is active nowhere.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn delete(&self, id: &CertificateId) -> Result<Response<DeletedCertificate>, Error> {
         self.client.send(Request::delete(&one(id))).await
     }
@@ -170,7 +170,7 @@ impl Certificates {
     /// Activates 1 to 10 certificates at `scope`, all or none.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn activate(
         &self,
         scope: &Scope,
@@ -179,12 +179,13 @@ impl Certificates {
         self.toggle(scope, "activate", &named(ids)).await
     }
 
-    /// Countersign's extension: activates with this enforcement, which those that are active with
-    /// another one then have. A server that does not know report-only anchors would enforce them,
-    /// so it is asked first and sent nothing.
+    /// Countersign's extension: activates with this enforcement, which also replaces the
+    /// enforcement of certificates that are active already. A server that does not support
+    /// report-only anchors would enforce them, so the client asks first, and sends such a server
+    /// nothing.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where nothing can be only reported; as every call: see [`Error`].
+    /// [`Error::Unsupported`] if the server does not support it; those of every call: see [`Error`].
     pub async fn activate_as(
         &self,
         scope: &Scope,
@@ -206,7 +207,7 @@ impl Certificates {
     /// Deactivates 1 to 10 certificates at `scope`, all or none.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn deactivate(
         &self,
         scope: &Scope,
@@ -216,10 +217,10 @@ impl Certificates {
     }
 
     /// Countersign's extension: makes exactly these certificates active at `scope`, in one step.
-    /// With `expected`, only if exactly those are active now. A repeat of a call that worked works.
+    /// With `expected`, only if exactly those are active now. A successful call can be repeated.
     ///
     /// # Errors
-    /// `scope_changed` when something else than `expected` is active; as every call: see [`Error`].
+    /// `scope_changed` if something other than `expected` is active; those of every call: see [`Error`].
     pub async fn set_active(
         &self,
         scope: &Scope,
@@ -236,12 +237,12 @@ impl Certificates {
     }
 
     /// Countersign's extension: what an activation would do to the traffic that was observed.
-    /// Nothing is changed. A server that does not know previews would activate, so it is asked
-    /// first and sent nothing.
+    /// Nothing is changed. A server that does not support previews would activate, so the client
+    /// asks first, and sends such a server nothing.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where nothing can be previewed; what the activation would be refused
-    /// for; as every call: see [`Error`].
+    /// [`Error::Unsupported`] if the server does not support it; the errors of the activation
+    /// itself; those of every call: see [`Error`].
     pub async fn preview_activate(
         &self,
         scope: &Scope,
@@ -260,7 +261,7 @@ impl Certificates {
     /// Nothing is changed.
     ///
     /// # Errors
-    /// As of [`Certificates::preview_activate`].
+    /// Those of [`Certificates::preview_activate`].
     pub async fn preview_deactivate(
         &self,
         scope: &Scope,
@@ -296,7 +297,7 @@ impl Certificates {
     }
 }
 
-/// Toggles these, and says nothing else.
+/// Activates or deactivates these, with nothing else in the request.
 fn named(ids: &[CertificateId]) -> ToggleCertificatesRequest {
     ToggleCertificatesRequest {
         certificate_ids: ids.to_vec(),
@@ -331,7 +332,7 @@ impl Client {
     /// [`Certificates::list`] for the organization.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list_organization_certificates(
         &self,
         params: &ListParams,
@@ -342,7 +343,7 @@ impl Client {
     /// [`Certificates::list`] for a project.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list_project_certificates(
         &self,
         project: &ProjectId,
@@ -355,7 +356,7 @@ impl Client {
     /// [`Certificates::upload`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn upload_certificate(
         &self,
         certificate: &UploadCertificateRequest,
@@ -366,7 +367,7 @@ impl Client {
     /// [`Certificates::retrieve`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn get_certificate(
         &self,
         id: &CertificateId,
@@ -377,7 +378,7 @@ impl Client {
     /// [`Certificates::retrieve_with_content`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn get_certificate_with_content(
         &self,
         id: &CertificateId,
@@ -388,7 +389,7 @@ impl Client {
     /// [`Certificates::update`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn modify_certificate(
         &self,
         id: &CertificateId,
@@ -400,7 +401,7 @@ impl Client {
     /// [`Certificates::delete`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn delete_certificate(
         &self,
         id: &CertificateId,
@@ -411,7 +412,7 @@ impl Client {
     /// [`Certificates::activate`] for the organization.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn activate_organization_certificates(
         &self,
         ids: &[CertificateId],
@@ -424,7 +425,7 @@ impl Client {
     /// [`Certificates::deactivate`] for the organization.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn deactivate_organization_certificates(
         &self,
         ids: &[CertificateId],
@@ -437,7 +438,7 @@ impl Client {
     /// [`Certificates::activate`] for a project.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn activate_project_certificates(
         &self,
         project: &ProjectId,
@@ -450,7 +451,7 @@ impl Client {
     /// [`Certificates::deactivate`] for a project.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn deactivate_project_certificates(
         &self,
         project: &ProjectId,

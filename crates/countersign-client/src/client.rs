@@ -24,7 +24,7 @@ pub(crate) struct Inner {
 }
 
 impl Client {
-    /// The same client with new connections: what went wrong with the old ones is left behind.
+    /// The same client with new connections, for when the old ones have failed.
     ///
     /// # Errors
     /// [`Error::Config`] when the HTTP library cannot be set up again.
@@ -35,9 +35,9 @@ impl Client {
         })
     }
 
-    /// The same client with another measure of time: an answer must begin within `patience`, and
-    /// then no part of it may take longer than that; all of it together may. The timeout is then not
-    /// used.
+    /// The same client with another kind of timeout: an answer must begin within `patience`, and no
+    /// pause within it may be longer, but the whole may take longer. The usual timeout does not
+    /// apply.
     #[must_use]
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! How a client is described: by hand, by the environment, or by one over the other.
+//! How a client is configured: in code, from the environment, or both.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,12 +15,12 @@ use crate::{
     tls::{self, Trust},
 };
 
-/// Where calls go when nothing else is asked.
+/// The default base URL.
 pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
-/// How long an answer may take when nothing else is asked.
+/// How long an answer may take by default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Describes a [`Client`]. Later calls replace what earlier calls or the environment said.
+/// Configures a [`Client`]. Later calls replace what earlier calls or the environment set.
 ///
 /// ```no_run
 /// use countersign_client::{Client, types::secret::Secret};
@@ -64,7 +64,7 @@ impl Default for ClientBuilder {
 
 impl ClientBuilder {
     /// Reads the variables that OpenAI's own tools read, through `lookup`. An empty value counts
-    /// as none. No file is read before [`build`](Self::build).
+    /// as unset. No file is read before [`build`](Self::build).
     ///
     /// | variable | is |
     /// | --- | --- |
@@ -73,12 +73,12 @@ impl ClientBuilder {
     /// | `OPENAI_ORG_ID` | sent as `OpenAI-Organization` |
     /// | `OPENAI_PROJECT_ID` | sent as `OpenAI-Project` |
     /// | `OPENAI_MTLS_CLIENT_CERT_FILE`, `OPENAI_MTLS_CLIENT_KEY_FILE` | the client certificate and its key, PEM files: what OpenAI's CLI reads |
-    /// | `OPENAI_MTLS_CERTIFICATE_CHAIN`, `OPENAI_MTLS_PRIVATE_KEY` | the same, as OpenAI's Python examples name it: also paths; read when the pair above is not given |
-    /// | `OPENAI_MTLS_CA_BUNDLE` | a PEM file of the roots to believe *instead of* the public ones, as in OpenAI's Python examples |
-    /// | `COUNTERSIGN_SERVER_CA` | a PEM file of roots to believe *besides* those |
+    /// | `OPENAI_MTLS_CERTIFICATE_CHAIN`, `OPENAI_MTLS_PRIVATE_KEY` | the same, by the names in OpenAI's Python examples: also paths; read if the pair above is unset |
+    /// | `OPENAI_MTLS_CA_BUNDLE` | a PEM file of the roots to trust *instead of* the public ones, as in OpenAI's Python examples |
+    /// | `COUNTERSIGN_SERVER_CA` | a PEM file of roots to trust *in addition* |
     ///
     /// # Errors
-    /// [`Error::Config`] when half of a pair is given, or PEM text where a path belongs.
+    /// [`Error::Config`] if half of a pair is set, or PEM text instead of a path.
     pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let read = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let path = |name: &str| read(name).map(|value| file(name, value)).transpose();
@@ -99,16 +99,16 @@ impl ClientBuilder {
             organization: read("OPENAI_ORG_ID"),
             project: read("OPENAI_PROJECT_ID"),
             trust: Trust {
-                instead: path("OPENAI_MTLS_CA_BUNDLE")?,
-                besides: path("COUNTERSIGN_SERVER_CA")?.into_iter().collect(),
+                replacement: path("OPENAI_MTLS_CA_BUNDLE")?,
+                additional: path("COUNTERSIGN_SERVER_CA")?.into_iter().collect(),
             },
             certificate: first.or(second),
             ..Self::default()
         })
     }
 
-    /// Where calls go, the version included: `https://api.openai.com/v1`. A path before it and a
-    /// slash after it are fine.
+    /// The base URL including the version: `https://api.openai.com/v1`. A path before the version
+    /// and a slash after it are allowed.
     #[must_use]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
@@ -136,22 +136,22 @@ impl ClientBuilder {
         self
     }
 
-    /// Believes the roots of this PEM file too.
+    /// Trusts the roots of this PEM file in addition.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.trust.besides.push(path.into());
+        self.trust.additional.push(path.into());
         self
     }
 
-    /// Believes the roots of this PEM file instead of the public ones.
+    /// Trusts the roots of this PEM file instead of the public ones.
     #[must_use]
     pub fn ca_bundle(mut self, path: impl Into<PathBuf>) -> Self {
-        self.trust.instead = Some(path.into());
+        self.trust.replacement = Some(path.into());
         self
     }
 
     /// Presents this client certificate: a PEM file of the leaf and then its intermediates, and
-    /// the PEM file of its key. Over plain HTTP there is no one to present it to, and neither file
+    /// the PEM file of its key. Over plain HTTP there is nothing to present it to, and neither file
     /// is read.
     #[must_use]
     pub fn client_certificate(
@@ -173,10 +173,10 @@ impl ClientBuilder {
         self
     }
 
-    /// How often a call is sent again, by default twice: after 408, 409, 429 and 5xx, after a
-    /// broken connection and after a timeout. `x-should-retry` overrides the status;
-    /// `retry-after-ms` and `retry-after` give the wait, up to a minute, else it is half a second,
-    /// doubled each time up to eight, less up to a quarter by chance.
+    /// How often a call is retried, by default twice: after 408, 409, 429 and 5xx, after a broken
+    /// connection and after a timeout. `x-should-retry` overrides the status. The wait is what
+    /// `retry-after-ms` or `retry-after` says, up to a minute; otherwise it starts at half a second
+    /// and doubles each time up to eight seconds, less a random part of up to a quarter.
     #[must_use]
     pub const fn max_retries(mut self, repeats: u32) -> Self {
         self.max_retries = repeats;
@@ -196,11 +196,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Makes the client. The files it names are read here, and only when the base URL is `https`.
+    /// Builds the client. Its files are read here, and only if the base URL is `https`.
     ///
     /// # Errors
-    /// [`Error::Config`] that says what of the description cannot be: no key, a base URL that is
-    /// none, a file that cannot be read, a key that is not the certificate's.
+    /// [`Error::Config`] that says what is wrong: no key, an invalid base URL, a file that cannot be
+    /// read, a private key that does not match the certificate.
     pub fn build(self) -> Result<Client, Error> {
         let base_url = parse_base_url(&self.base_url)?;
         let missing = || Error::Config("no key: set `OPENAI_ADMIN_KEY` to an admin key".to_owned());
@@ -249,22 +249,22 @@ impl ClientBuilder {
 }
 
 impl Client {
-    /// Starts a client from nothing but the defaults.
+    /// A client to configure, with the defaults.
     #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// A client as the process environment describes it: see [`ClientBuilder::from_env`].
+    /// A client configured by the process environment: see [`ClientBuilder::from_env`].
     ///
     /// # Errors
-    /// [`Error::Config`] when the environment does not describe a client.
+    /// [`Error::Config`] if the environment does not configure a client.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env(|name| std::env::var(name).ok())?.build()
     }
 }
 
-/// A header of visible ASCII. The error does not repeat the value, which may be the key.
+/// A header of visible ASCII. The error does not include the value, which may be the key.
 fn header_value(what: &str, value: &str, scheme: &str) -> Result<HeaderValue, Error> {
     if value.is_empty() {
         return Err(Error::Config(format!("the {what} is empty")));
@@ -299,7 +299,7 @@ fn parse_base_url(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-/// A variable's value as a path. The value is not repeated: it may be a private key.
+/// A variable's value as a path. The error does not include the value, which may be a private key.
 fn file(name: &str, value: String) -> Result<PathBuf, Error> {
     if value.contains("-----BEGIN") {
         return Err(Error::Config(format!(

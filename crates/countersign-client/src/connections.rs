@@ -38,7 +38,7 @@ impl Connections {
             .user_agent(USER_AGENT)
             // A redirect would carry the key and the client certificate to whoever it names.
             .redirect(redirect::Policy::none())
-            // Repeats are counted in one place: `Client::send`.
+            // Retries are counted in one place: `Client::send`.
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT);
         if let Some(silence) = self.silence {

@@ -1,4 +1,4 @@
-//! What only Countersign has: bundles for gateways, and which gateways there are.
+//! What only Countersign has: bundles for gateways, and the list of gateways.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use countersign_types::{
 
 use crate::{Client, Error, Response, request::Request};
 
-/// Who asks for bundles, and what it says of itself.
+/// Who asks for bundles, and what it reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BundleReader {
     /// The gateway.
@@ -30,14 +30,13 @@ pub struct Countersign {
 }
 
 impl Countersign {
-    /// The organizations that changed after a point of the history, each whole; all of them when
-    /// the server does not know that point. The server holds the request open until there is
-    /// something else than that point, for `wait` at the longest (whole seconds, 60 at the most), and the
-    /// client's timeout counts from there. With a reader, the gateway is then listed as enforcing
-    /// that point. Needs a gateway key.
+    /// The organizations that changed after a point in the history, each whole; all of them if the
+    /// server does not know that point. The server holds the request open until something changes,
+    /// for `wait` at most (whole seconds, up to 60); the client's timeout is added to that. With a
+    /// reader, the gateway is then listed as enforcing that point. Needs a gateway key.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn bundle(
         &self,
         reader: Option<&BundleReader>,
@@ -56,20 +55,20 @@ impl Countersign {
         self.client.send(request).await
     }
 
-    /// What every organization's bundle should be. Needs a gateway key.
+    /// The digest of every organization's bundle. Needs a gateway key.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn bundle_digests(&self) -> Result<Response<BundleDigests>, Error> {
         let request = Request::get(&["countersign", "bundle", "digests"]);
         self.client.send(request).await
     }
 
-    /// The bundles of these organizations as they are now; none for one that is not there. Needs a
-    /// gateway key.
+    /// The current bundles of these organizations, without those that do not exist. Needs a gateway
+    /// key.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn organization_bundles(
         &self,
         ids: &[OrganizationId],
@@ -78,26 +77,25 @@ impl Countersign {
         self.client.send(request).await
     }
 
-    /// Takes a gateway from the list: it has ended, and enforces nothing any more. Needs a gateway
-    /// key.
+    /// Removes a gateway from the list after it has stopped. Needs a gateway key.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn forget_gateway(&self, gateway: &GatewayId) -> Result<(), Error> {
         let request = Request::delete(&["countersign", "gateways", gateway.as_str()]);
         self.client.send::<serde_json::Value>(request).await?;
         Ok(())
     }
 
-    /// What the server can do beyond the reference; none for another server than Countersign.
+    /// The extensions that the server supports; none for a server other than Countersign.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn extensions(&self) -> Result<Vec<String>, Error> {
         let request = Request::get(&["countersign", "extensions"]);
         match self.client.send::<Extensions>(request).await {
             Ok(known) => Ok(known.value.extensions),
-            // Nothing is there, or something else.
+            // There is nothing at that path, or something else.
             Err(Error::Decode { .. }) => Ok(Vec::new()),
             Err(error) if matches!(error.status(), Some(404 | 405)) => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -115,12 +113,12 @@ impl Countersign {
         })
     }
 
-    /// Hands over what a gateway saw. A batch may be sent again, under its number, until it is
-    /// answered: it is applied once. Where the receipt names unknown chains, nothing was applied.
+    /// Sends what a gateway observed. A batch may be sent again with its number until there is an
+    /// answer: it is applied only once. If the receipt lists unknown chains, nothing was applied.
     /// Needs a gateway key.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn record_observations(
         &self,
         batch: &ObservationBatch,
@@ -132,7 +130,7 @@ impl Countersign {
     /// The gateways that are known, and the revision that each enforces.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn gateways(&self) -> Result<Response<Gateways>, Error> {
         self.client
             .send(Request::get(&["countersign", "gateways"]))

@@ -1,19 +1,19 @@
-//! What can go wrong with a call. Every text is one line, in lower case, and holds neither the key
-//! nor a PEM body.
+//! What can go wrong with a call. Every text is one line, in lower case, and contains neither the
+//! key nor a PEM body.
 
 use std::{fmt, time::Duration};
 
 use countersign_types::{error::ErrorCode, secret::Secret};
 use serde::Deserialize;
 
-/// The most characters of a server's text that an error repeats.
+/// The most characters of a server's text that an error includes.
 const MAX_MESSAGE_CHARACTERS: usize = 2000;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server answered with a failure.
+    /// The server answered with an error.
     #[error(transparent)]
     Api(Box<ApiError>),
     /// The server could not be reached, or the connection broke.
@@ -21,7 +21,7 @@ pub enum Error {
     Connection {
         /// Scheme, host and port of the server.
         origin: String,
-        /// What went wrong at the bottom.
+        /// The underlying cause.
         reason: String,
     },
     /// The server did not answer in time.
@@ -29,20 +29,20 @@ pub enum Error {
     Timeout {
         /// Scheme, host and port of the server.
         origin: String,
-        /// How long was waited.
+        /// How long the client waited.
         after: Duration,
     },
-    /// The server answered success with a body that is not the operation's.
+    /// The server answered with success, but not with the body of the operation.
     #[error("cannot read the answer of `{origin}`: {reason}{}", Request(request_id.as_deref()))]
     Decode {
         /// Scheme, host and port of the server.
         origin: String,
-        /// Where the reading stopped, and why.
+        /// Where decoding stopped, and why.
         reason: String,
-        /// The server's name for the request.
+        /// The server's id of the request.
         request_id: Option<String>,
     },
-    /// The server does not say that it has an extension, so what needs it was not sent.
+    /// The server does not support an extension, so a request that needs it was not sent.
     #[error("`{origin}` does not know `{extension}`, so nothing was sent")]
     Unsupported {
         /// Scheme, host and port of the server.
@@ -50,13 +50,13 @@ pub enum Error {
         /// The extension's name.
         extension: &'static str,
     },
-    /// The client cannot be made, or the call cannot be sent, as it was described.
+    /// The configuration of the client, or the call, is invalid.
     #[error("{0}")]
     Config(String),
 }
 
 impl Error {
-    /// The server's answer, when it is the server that refused.
+    /// The server's error, if the server refused.
     #[must_use]
     pub const fn api(&self) -> Option<&ApiError> {
         match self {
@@ -65,19 +65,19 @@ impl Error {
         }
     }
 
-    /// The documented code, when the server gave one.
+    /// The documented code, if the server gave one.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         self.api().and_then(ApiError::error_code)
     }
 
-    /// The HTTP status, when the server refused.
+    /// The HTTP status, if the server refused.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.api().map(|error| error.status)
     }
 
-    /// The server's name for the request, when it answered.
+    /// The server's id of the request, if it answered.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         match self {
@@ -88,13 +88,13 @@ impl Error {
     }
 }
 
-/// A failure as the server tells it (docs/specification.md, section 1, "Errors").
+/// An error as the server reports it (docs/specification.md, section 1, "Errors").
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
-    /// `error.code` as it was written, known here or not.
+    /// `error.code`, even if it is not known here.
     pub code: Option<String>,
     /// `error.type`.
     pub kind: Option<String>,
@@ -113,18 +113,18 @@ impl ApiError {
         self.code.as_deref().and_then(ErrorCode::from_code)
     }
 
-    /// Reads a failure. A body that is no error envelope (a proxy's page) becomes the message.
+    /// Reads an error. A body that has no error (a proxy's page) becomes the message.
     pub(crate) fn read(status: u16, body: &[u8], request_id: Option<String>, key: &Secret) -> Self {
         let clean = |text: String| presentable(&text, key);
-        let told = serde_json::from_slice::<Envelope>(body)
+        let body = serde_json::from_slice::<Envelope>(body)
             .map(|envelope| envelope.error)
             .unwrap_or_else(|_| foreign(body));
-        let message = clean(told.message.unwrap_or_default());
+        let message = clean(body.message.unwrap_or_default());
         Self {
             status,
-            code: told.code.map(clean),
-            kind: told.kind.map(clean),
-            param: told.param.map(clean),
+            code: body.code.map(clean),
+            kind: body.kind.map(clean),
+            param: body.param.map(clean),
             message,
             request_id,
         }
@@ -146,7 +146,7 @@ impl fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// The request id as an error's text ends with it.
+/// The request id, as it ends an error's text.
 struct Request<'a>(Option<&'a str>);
 
 impl fmt::Display for Request<'_> {
@@ -174,7 +174,7 @@ struct Told {
     code: Option<String>,
 }
 
-/// What some box between here and the server says; a page of HTML tells a reader nothing.
+/// The body of something between here and the server; a page of HTML is left out.
 fn foreign(body: &[u8]) -> Told {
     let text = String::from_utf8_lossy(body);
     let message = if text.trim_start().starts_with('<') {
@@ -188,8 +188,8 @@ fn foreign(body: &[u8]) -> Told {
     }
 }
 
-/// A server's text, made fit for a terminal and a log: one line, without control characters, cut
-/// to length, without the key and without whatever follows a PEM header.
+/// A server's text, made safe for a terminal and a log: one line, without control characters,
+/// truncated, without the key and without anything after a PEM header.
 pub(crate) fn presentable(text: &str, key: &Secret) -> String {
     let hidden = text.replace(key.reveal(), "[the key]");
     let printable: String = without_pem(&hidden)

@@ -2,9 +2,9 @@
 //! `https://api.openai.com/v1`.
 //!
 //! Each resource has the API's verbs (`client.certificates().retrieve(&id)`), and [`Client`] has
-//! each operation under the reference's name as well (`client.get_certificate(&id)`). Lists come a
-//! page at a time (`list`) or as a stream of all entries (`stream`). Failures that a repeat may
-//! cure are repeated, as the official SDKs do it: see [`ClientBuilder::max_retries`].
+//! each operation under the reference's name as well (`client.get_certificate(&id)`). Lists come
+//! one page at a time (`list`) or as a stream of all entries (`stream`). Failed calls are retried
+//! where that may help, as the official SDKs do: see [`ClientBuilder::max_retries`].
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {

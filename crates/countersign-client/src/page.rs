@@ -1,4 +1,4 @@
-//! Lists: a page at a time, or every entry as a stream.
+//! Lists: one page at a time, or every entry as a stream.
 
 use countersign_types::page::{Listed, Order, Page};
 use futures_util::{
@@ -9,18 +9,18 @@ use serde::de::DeserializeOwned;
 
 use crate::{Client, Error, request::Request};
 
-/// Every entry of a list, fetched a page at a time as it is read. It ends after an error.
+/// Every entry of a list; pages are fetched as it is read. It ends after an error.
 pub type ItemStream<T> = BoxStream<'static, Result<T, Error>>;
 
-/// Which page of a list is wanted. The default is the server's: 20 entries, newest first.
+/// Which page of a list to fetch. The server's default is 20 entries, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListParams {
     /// The most entries of a page, 1 to 100.
     pub limit: Option<u32>,
-    /// The id of the entry that the page starts after: the `last_id` of the page before.
+    /// The id of the entry before the page: the `last_id` of the previous page.
     pub after: Option<String>,
-    /// Which end comes first, by `created_at`. Lists of projects, service accounts and project
-    /// keys have no order in the reference, and OpenAI's server ignores it there.
+    /// The order, by `created_at`. Lists of projects, service accounts and project keys have no
+    /// order in the reference, and OpenAI's server ignores this for them.
     pub order: Option<Order>,
 }
 
@@ -70,7 +70,7 @@ impl Client {
         stream::try_unfold(Some(after), fetch).try_flatten().boxed()
     }
 
-    /// A cursor that does not move would be asked for without end.
+    /// A cursor that does not move would be requested forever.
     fn stuck(&self, request_id: Option<String>) -> Error {
         Error::Decode {
             origin: self.inner.origin(),

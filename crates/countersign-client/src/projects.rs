@@ -16,10 +16,10 @@ pub struct Projects {
     client: Client,
 }
 
-/// Which page of the list of projects is wanted.
+/// Which page of the list of projects to fetch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProjectListParams {
-    /// Where the page starts and how much it holds.
+    /// Where the page starts, and its size.
     pub list: ListParams,
     /// Whether archived projects are listed too.
     pub include_archived: bool,
@@ -38,7 +38,7 @@ impl Projects {
     /// One page of the projects.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list(&self, params: &ProjectListParams) -> Result<Response<Page<Project>>, Error> {
         let after = params.list.after.as_deref();
         self.client.page(params.request(), after).await
@@ -50,10 +50,10 @@ impl Projects {
             .pages(params.request(), params.list.after.clone())
     }
 
-    /// Makes a project.
+    /// Creates a project.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn create(&self, project: &ProjectCreateRequest) -> Result<Response<Project>, Error> {
         self.client.send(Request::post(&PATH).json(project)?).await
     }
@@ -61,7 +61,7 @@ impl Projects {
     /// One project.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
         self.client.send(Request::get(&one(id))).await
     }
@@ -69,7 +69,7 @@ impl Projects {
     /// Changes a project; what is absent stays as it is.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn update(
         &self,
         id: &ProjectId,
@@ -83,7 +83,7 @@ impl Projects {
     /// Archives a project: its keys stop working, and nothing more can be activated for it.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn archive(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
         let [organization, projects] = PATH;
         let path = [organization, projects, id.as_str(), "archive"];
@@ -111,7 +111,7 @@ impl Client {
     /// [`Projects::list`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list_projects(
         &self,
         params: &ProjectListParams,
@@ -122,7 +122,7 @@ impl Client {
     /// [`Projects::create`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn create_project(
         &self,
         project: &ProjectCreateRequest,
@@ -133,7 +133,7 @@ impl Client {
     /// [`Projects::retrieve`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve_project(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
         self.projects().retrieve(id).await
     }
@@ -141,7 +141,7 @@ impl Client {
     /// [`Projects::update`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn modify_project(
         &self,
         id: &ProjectId,
@@ -153,7 +153,7 @@ impl Client {
     /// [`Projects::archive`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn archive_project(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
         self.projects().archive(id).await
     }

@@ -22,7 +22,7 @@ impl Rotations {
     /// One page of the rotations.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list(&self, params: &ListParams) -> Result<Response<Page<Rotation>>, Error> {
         let request = params.apply(Request::get(&PATH));
         self.client.page(request, params.after.as_deref()).await
@@ -34,10 +34,10 @@ impl Rotations {
         self.client.pages(request, params.after.clone())
     }
 
-    /// Activates a new anchor beside an old one.
+    /// Activates a new anchor in addition to an old one.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn start(
         &self,
         rotation: &StartRotationRequest,
@@ -45,11 +45,11 @@ impl Rotations {
         self.client.send(Request::post(&PATH).json(rotation)?).await
     }
 
-    /// One rotation, with who has moved: of those that were seen lately, by default within 30
-    /// days.
+    /// One rotation, with which of the recently seen workloads have moved: by default of those seen
+    /// within 30 days.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve(
         &self,
         id: &RotationId,
@@ -61,10 +61,10 @@ impl Rotations {
         self.client.send(request).await
     }
 
-    /// Deactivates the old anchor, if nobody who was seen lately would be refused for it.
+    /// Deactivates the old anchor, if no recently seen workload would be refused.
     ///
     /// # Errors
-    /// `rotation_not_ready` when somebody would; as every call: see [`Error`].
+    /// `rotation_not_ready` if a workload would be refused; those of every call: see [`Error`].
     pub async fn finish(
         &self,
         id: &RotationId,
@@ -73,11 +73,10 @@ impl Rotations {
         self.end(id, "finish", how).await
     }
 
-    /// Takes back what the rotation activated, if nobody who was seen lately would be refused for
-    /// it.
+    /// Deactivates what the rotation activated, if no recently seen workload would be refused.
     ///
     /// # Errors
-    /// `rotation_not_ready` when somebody would; as every call: see [`Error`].
+    /// `rotation_not_ready` if a workload would be refused; those of every call: see [`Error`].
     pub async fn abort(
         &self,
         id: &RotationId,

@@ -23,7 +23,7 @@ impl ServiceAccounts {
     /// One page of the project's service accounts.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list(&self, params: &ListParams) -> Result<Response<Page<ServiceAccount>>, Error> {
         let request = params.apply(Request::get(&self.all()));
         self.client.page(request, params.after.as_deref()).await
@@ -35,11 +35,11 @@ impl ServiceAccounts {
         self.client.pages(request, params.after.clone())
     }
 
-    /// Makes a service account and, unless told otherwise, its first key, which is shown this
-    /// once.
+    /// Creates a service account and, unless told otherwise, its first key, whose value is shown
+    /// only once.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn create(
         &self,
         account: &ServiceAccountCreateRequest,
@@ -51,7 +51,7 @@ impl ServiceAccounts {
     /// One service account.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve(&self, id: &ServiceAccountId) -> Result<Response<ServiceAccount>, Error> {
         self.client.send(Request::get(&self.one(id))).await
     }
@@ -59,7 +59,7 @@ impl ServiceAccounts {
     /// Changes a service account; what is absent stays as it is.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn update(
         &self,
         id: &ServiceAccountId,
@@ -72,7 +72,7 @@ impl ServiceAccounts {
     /// Deletes a service account, and its keys with it.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn delete(
         &self,
         id: &ServiceAccountId,
@@ -80,10 +80,10 @@ impl ServiceAccounts {
         self.client.send(Request::delete(&self.one(id))).await
     }
 
-    /// Makes another key for a service account. Its value is shown this once.
+    /// Creates another key for a service account. Its value is shown only once.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn create_api_key(
         &self,
         id: &ServiceAccountId,
@@ -125,7 +125,7 @@ impl Client {
     /// [`ServiceAccounts::list`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list_project_service_accounts(
         &self,
         project: &ProjectId,
@@ -137,7 +137,7 @@ impl Client {
     /// [`ServiceAccounts::create`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn create_project_service_account(
         &self,
         project: &ProjectId,
@@ -149,7 +149,7 @@ impl Client {
     /// [`ServiceAccounts::retrieve`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve_project_service_account(
         &self,
         project: &ProjectId,
@@ -161,7 +161,7 @@ impl Client {
     /// [`ServiceAccounts::update`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn update_project_service_account(
         &self,
         project: &ProjectId,
@@ -174,7 +174,7 @@ impl Client {
     /// [`ServiceAccounts::delete`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn delete_project_service_account(
         &self,
         project: &ProjectId,
@@ -186,7 +186,7 @@ impl Client {
     /// [`ServiceAccounts::create_api_key`].
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn create_project_service_account_api_key(
         &self,
         project: &ProjectId,

@@ -1,4 +1,4 @@
-//! The client's side of TLS: whom it trusts, and which certificate it presents.
+//! The client's side of TLS: which roots it trusts, and which certificate it presents.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::Error;
 
-/// Whom the client trusts: the public roots, or a bundle instead of them, and the roots of
-/// further files.
+/// Which roots the client trusts: the public ones or a bundle instead of them, and those of more
+/// files.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trust {
-    pub(crate) instead: Option<PathBuf>,
-    pub(crate) besides: Vec<PathBuf>,
+    pub(crate) replacement: Option<PathBuf>,
+    pub(crate) additional: Vec<PathBuf>,
 }
 
 impl From<countersign_tls::Error> for Error {
@@ -26,11 +26,11 @@ pub(crate) fn config(
     trust: &Trust,
     certificate: Option<&CertificateFiles>,
 ) -> Result<ClientConfig, Error> {
-    let mut roots = match &trust.instead {
+    let mut roots = match &trust.replacement {
         Some(bundle) => countersign_tls::roots_from_file(bundle)?,
         None => public_roots(),
     };
-    for file in &trust.besides {
+    for file in &trust.additional {
         add_roots(&mut roots, file)?;
     }
     let mut config = client_config(standard(), roots, certificate)?;
@@ -38,7 +38,7 @@ pub(crate) fn config(
     Ok(config)
 }
 
-/// A configuration that trusts nobody, for a client that speaks plain HTTP: without one, the
+/// A configuration that trusts no root, for a client that speaks plain HTTP: without one, the
 /// HTTP library would load the system's roots.
 pub(crate) fn unused() -> Result<ClientConfig, Error> {
     Ok(client_config(standard(), RootCertStore::empty(), None)?)

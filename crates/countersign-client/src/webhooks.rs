@@ -20,7 +20,7 @@ impl Webhooks {
     /// One page of the webhooks.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn list(&self, params: &ListParams) -> Result<Response<Page<Webhook>>, Error> {
         let request = params.apply(Request::get(&PATH));
         self.client.page(request, params.after.as_deref()).await
@@ -32,10 +32,10 @@ impl Webhooks {
         self.client.pages(request, params.after.clone())
     }
 
-    /// Makes a webhook. Its secret is shown this once.
+    /// Creates a webhook. Its secret is shown only once.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn create(&self, webhook: &WebhookCreateRequest) -> Result<Response<Webhook>, Error> {
         self.client.send(Request::post(&PATH).json(webhook)?).await
     }
@@ -43,15 +43,15 @@ impl Webhooks {
     /// One webhook, without its secret.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn retrieve(&self, id: &WebhookId) -> Result<Response<Webhook>, Error> {
         self.client.send(Request::get(&one(id))).await
     }
 
-    /// Deletes a webhook, and what is on its way to it.
+    /// Deletes a webhook and its pending deliveries.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn delete(&self, id: &WebhookId) -> Result<Response<DeletedWebhook>, Error> {
         self.client.send(Request::delete(&one(id))).await
     }
@@ -59,14 +59,14 @@ impl Webhooks {
     /// Sends a webhook the event `webhook.tested`.
     ///
     /// # Errors
-    /// As every call: see [`Error`].
+    /// Those of every call: see [`Error`].
     pub async fn test(&self, id: &WebhookId) -> Result<Response<Webhook>, Error> {
         let [organization, webhooks] = PATH;
         let path = [organization, webhooks, id.as_str(), "test"];
         self.client.send(Request::post(&path)).await
     }
 
-    /// What was sent to a webhook, or is to be.
+    /// The deliveries to a webhook, sent and pending.
     pub fn stream_deliveries(
         &self,
         id: &WebhookId,

@@ -1,5 +1,5 @@
-//! Writing DER, as much of it as a certificate needs; nothing here checks that the result makes
-//! sense, since tests want certificates that do not.
+//! Writing the DER that a certificate needs. Nothing here checks that the result is valid, since
+//! tests need certificates that are not.
 
 /// Tags that certificates use.
 pub(crate) const BOOLEAN: u8 = 0x01;

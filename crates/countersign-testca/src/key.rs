@@ -17,7 +17,7 @@ use aws_lc_rs::{
 
 use crate::{der, key_kind::KeyKind, oid, raw_rsa, signature::Signature};
 
-/// A key pair. Cloning shares it, so that an RSA key is drawn once and used often.
+/// A key pair. Cloning shares it, so that an RSA key is generated once and used often.
 #[derive(Clone)]
 pub struct Key(Arc<Parts>);
 
@@ -36,7 +36,7 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// Draws a key.
+    /// Generates a key.
     #[must_use]
     pub fn generate(kind: KeyKind) -> Self {
         Self(Arc::new(match kind {
@@ -51,13 +51,13 @@ impl Key {
         }))
     }
 
-    /// An RSA key of any size and public exponent (big-endian) that nobody holds the private part
-    /// of: what it signs never verifies, but costs as much to check as if it might.
+    /// An RSA key of any size and public exponent (big-endian) without a private part: its
+    /// signatures never verify, but cost as much to check as real ones.
     #[must_use]
     pub fn forged_rsa(bits: usize, exponent: &[u8]) -> Self {
         let mut modulus = vec![0; bits.div_ceil(8)];
         rand::fill(&mut modulus).expect("the system draws bytes");
-        // As long as was asked for, and odd, as the product of two odd primes is.
+        // Of the requested length, and odd, like the product of two odd primes.
         let top = 1 << ((bits - 1) % 8);
         if let Some(first) = modulus.first_mut() {
             *first = *first & (top - 1) | top;
@@ -74,8 +74,8 @@ impl Key {
         }))
     }
 
-    /// A key of a kind that is not known here: the contents of its subject public key info. What
-    /// it signs never verifies.
+    /// A key of another kind, from the contents of its subject public key info. Its signatures
+    /// never verify.
     #[must_use]
     pub fn unknown(info: &[u8]) -> Self {
         Self(Arc::new(Parts {
@@ -86,11 +86,11 @@ impl Key {
         }))
     }
 
-    /// The same ECDSA key with its point in compressed form (SEC 1 section 2.3.3), which has to be
-    /// solved for before a signature can be checked.
+    /// The same ECDSA key with its point in compressed form (SEC 1 section 2.3.3), which must be
+    /// decompressed before a signature can be checked.
     ///
     /// # Panics
-    /// When it is no ECDSA key.
+    /// If it is not an ECDSA key.
     #[must_use]
     pub fn compressed(&self) -> Self {
         let coordinates = self.0.bits.strip_prefix(&[4]).expect("an ECDSA key");

@@ -11,6 +11,6 @@ pub enum KeyKind {
     Rsa3072,
     Rsa4096,
     Ed25519,
-    /// Below the 2,048 bits that the verifier asks for. There is one such key only, always the same.
+    /// Below the 2,048 bits that the verifier requires. There is only one such key.
     Rsa1024,
 }

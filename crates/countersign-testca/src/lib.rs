@@ -1,5 +1,5 @@
-//! A certificate authority for tests: mints roots, intermediates and leaves that are sound, but
-//! for the one defect or feature that a test asks for.
+//! A certificate authority for tests: mints valid roots, intermediates and leaves, with the one
+//! defect or feature that a test asks for.
 //!
 //! ```
 //! use countersign_testca::{General, KeyKind, oid, root};
@@ -14,8 +14,8 @@
 //! assert!(leaf.pem().starts_with("-----BEGIN CERTIFICATE-----"));
 //! ```
 //!
-//! The DER is written here and signed with aws-lc-rs: a library that mints certificates keeps its
-//! caller from most of the defects, and one way to write them all is simpler than two.
+//! The DER is written here and signed with aws-lc-rs: a library that mints certificates
+//! prevents most of the defects, and one way to write them all is simpler than two.
 
 #![deny(missing_docs)]
 #![expect(
@@ -43,7 +43,7 @@ pub use name::{General, Name};
 pub use signature::Signature;
 pub use template::{NOT_AFTER, NOT_BEFORE, Template};
 
-/// A root CA to be minted.
+/// The template of a root CA.
 pub fn root(name: &str) -> Template {
     Template::root(name)
 }

@@ -1,4 +1,4 @@
-//! What was minted: the certificate, its key, and what it can issue.
+//! A minted certificate and its key.
 
 use crate::{der, key::Key, name::Name};
 
@@ -11,7 +11,7 @@ pub(crate) struct Issuer {
     pub(crate) serial: Vec<u8>,
 }
 
-/// A certificate with its private key. It issues others whatever it says about itself.
+/// A certificate with its private key. It can issue others, even if it is not a CA.
 #[derive(Debug, Clone)]
 pub struct Minted {
     der: Vec<u8>,

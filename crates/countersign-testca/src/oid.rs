@@ -1,4 +1,4 @@
-//! Object identifiers of RFC 5280 and its kin, as their numbers.
+//! Object identifiers of RFC 5280 and related RFCs, as their numbers.
 
 macro_rules! oids {
     ($($name:ident = $($number:literal)+;)*) => {

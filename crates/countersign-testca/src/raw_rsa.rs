@@ -1,6 +1,6 @@
-//! RSA that no sound library makes any more: keys of 1,024 bits, and SHA-1.
+//! RSA that good libraries no longer produce: keys of 1,024 bits, and SHA-1.
 //!
-//! The verifier has to refuse true ones, not merely ones that look so.
+//! The verifier has to refuse real ones, not only imitations.
 
 use aws_lc_rs::digest;
 use num_bigint::BigUint;

@@ -1,4 +1,4 @@
-//! How a certificate is signed, and how it says so.
+//! How a certificate is signed, and the identifier of that algorithm.
 
 use crate::{der, key_kind::KeyKind, oid};
 
@@ -19,7 +19,7 @@ pub enum Signature {
     PssSha384,
     /// RSASSA-PSS with SHA-512.
     PssSha512,
-    /// SHA-1: a true signature for RSA; for the others in name only.
+    /// SHA-1: a real signature for RSA; for the others only in name.
     Sha1,
 }
 

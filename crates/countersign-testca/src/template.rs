@@ -1,4 +1,4 @@
-//! What to mint: a sound certificate until a test asks for something else.
+//! What to mint: a valid certificate unless a test asks for something else.
 
 use aws_lc_rs::rand;
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// 2020-01-01T00:00:00Z, when certificates begin to be valid unless told otherwise.
 pub const NOT_BEFORE: i64 = 1_577_836_800;
-/// 2045-01-01T00:00:00Z, when they cease to be.
+/// 2045-01-01T00:00:00Z, when they expire.
 pub const NOT_AFTER: i64 = 2_366_841_600;
 
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ enum SubjectKey {
     Identifier(Vec<u8>),
 }
 
-/// A certificate to be minted. Every method changes one thing.
+/// The template of a certificate. Every method changes one thing.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is minted before `mint`"]
 pub struct Template {
@@ -65,7 +65,7 @@ impl Template {
     pub fn root(name: &str) -> Self {
         let mut serial = [0; 16];
         rand::fill(&mut serial).expect("the system draws bytes");
-        // Positive, and of sixteen bytes whatever was drawn.
+        // Positive, and always sixteen bytes long.
         serial[0] = 0x40 | serial[0] & 0x3f;
         Self {
             subject: Name::common(name),
@@ -109,7 +109,7 @@ impl Template {
         template
     }
 
-    /// Draws a key of this kind instead of P-256.
+    /// Generates a key of this kind instead of P-256.
     pub fn key(mut self, kind: KeyKind) -> Self {
         self.kind = kind;
         self
@@ -121,7 +121,7 @@ impl Template {
         self
     }
 
-    /// Another subject.
+    /// Sets the subject.
     pub fn subject(mut self, subject: Name) -> Self {
         self.subject = subject;
         self
@@ -133,7 +133,7 @@ impl Template {
         self
     }
 
-    /// Names another issuer than the one that signs.
+    /// Names an issuer other than the one that signs.
     pub fn issuer_name(mut self, name: Name) -> Self {
         self.issuer_name = Some(name);
         self
@@ -151,7 +151,7 @@ impl Template {
         self
     }
 
-    /// The serial number: the INTEGER's content, as it is, so it may be negative or empty.
+    /// The serial number: the INTEGER's content as given, so it may be negative or empty.
     pub fn serial(mut self, content: &[u8]) -> Self {
         self.serial = content.to_vec();
         self
@@ -259,7 +259,7 @@ impl Template {
         self
     }
 
-    /// One more extension, also of a kind that is there already; `value` is DER.
+    /// One more extension, even if there is one of that kind already; `value` is DER.
     pub fn extension(mut self, id: &[u64], critical: bool, value: &[u8]) -> Self {
         self.extensions.push(extension(id, critical, value));
         self

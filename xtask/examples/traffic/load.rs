@@ -29,7 +29,7 @@ use crate::{
     outcome::Outcome,
 };
 
-/// Requests that are under way at any moment.
+/// How many requests are in flight at any time.
 const AT_ONCE: usize = 16;
 /// HTTP/2 connections that these are spread over.
 const HTTP2_CONNECTIONS: usize = 4;
@@ -37,7 +37,7 @@ const HTTP2_CONNECTIONS: usize = 4;
 const SMALL_BUFFER: usize = 4 * 1024;
 /// What large answers are read with.
 const LARGE_BUFFER: usize = 64 * 1024;
-/// A small question, as an API is asked it.
+/// A small request to an API.
 const QUESTION: &str = r#"{"model":"gpt-5","input":"Who is at the door, and may they come in?"}"#;
 
 #[derive(clap::Args)]
@@ -127,7 +127,7 @@ fn post(key: &str) -> Rc<[u8]> {
         .into()
 }
 
-/// Counts down to nothing over all tasks.
+/// Counts down to zero across all tasks.
 #[derive(Clone)]
 struct Turns(Rc<Cell<usize>>);
 
@@ -304,7 +304,7 @@ async fn idle(arguments: &Arguments) -> Outcome {
     }
     all(tasks).await?;
     say(open.borrow().len(), started);
-    // Nothing else is to be done until then, so this thread may wait.
+    // There is nothing else to do until then, so this thread may block.
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }
@@ -343,7 +343,7 @@ async fn paced(arguments: &Arguments, rate: usize, plain: bool) -> Outcome {
         }
         let sent = Instant::now();
         let (request, took, idle) = (Rc::clone(&request), Rc::clone(&took), Rc::clone(&idle));
-        // With none free the server does not keep up, and the wait counts.
+        // If none is free, the server does not keep up, and the wait counts.
         let mut line = idle.borrow_mut().pop();
         while line.is_none() {
             tasks.join_next().await.ok_or("no connections")???;

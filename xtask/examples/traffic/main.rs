@@ -1,5 +1,5 @@
 //! The traffic of `cargo xtask bench gateway`: certificates, the upstream and the load. A program
-//! apart, so that it is built with optimisation while the tasks are not.
+//! apart, so that it is optimised although the tasks are not.
 
 #![expect(clippy::print_stdout, reason = "prints what it measured")]
 

@@ -1,4 +1,4 @@
-//! The upstream that every server under measurement has: it does as little as it can.
+//! The upstream of every measured server: it does as little as possible.
 
 use std::{convert::Infallible, net::SocketAddr};
 
@@ -30,7 +30,7 @@ pub(crate) async fn serve(address: SocketAddr) -> Outcome {
         stream.set_nodelay(true)?;
         let serving =
             http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond));
-        // A peer that breaks off ends its own connection and nothing else.
+        // A peer that disconnects ends only its own connection.
         tokio::spawn(async { drop(serving.await) });
     }
 }

@@ -171,7 +171,7 @@ fn finish(arguments: &Arguments, rows: &[Measured]) -> Outcome {
     Ok(())
 }
 
-/// The goals for the control plane, and what came of each.
+/// The goals for the control plane, and the result of each.
 fn goals(rows: &[Measured]) -> Outcome<Vec<Goal>> {
     let cpu = |name: &str, operation: &str, certificates: usize| -> Outcome<f64> {
         let row = rows.iter().find(|row| {

@@ -8,6 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use data_encoding::HEXLOWER;
 use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +19,7 @@ pub(crate) const PER_ORGANIZATION: usize = 50;
 /// Organizations without certificates, for the uploads to fill.
 pub(crate) const EMPTY_ORGANIZATIONS: usize = 128;
 
-/// Where a store is, as the program is told it.
+/// Where a database is, as the program is configured.
 #[derive(Clone)]
 pub(crate) enum Place {
     Sqlite(PathBuf),
@@ -39,7 +40,7 @@ impl Place {
         }
     }
 
-    /// The program, told to use this store.
+    /// The program, configured to use this database.
     pub(crate) fn program(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         match self {
@@ -150,7 +151,7 @@ impl Dataset {
         )?;
         writeln!(out, "COPY o FROM STDIN;")?;
         for number in 0..self.organizations() + EMPTY_ORGANIZATIONS {
-            let digest = hexadecimal(&Sha256::digest(admin_key(number)));
+            let digest = HEXLOWER.encode(&Sha256::digest(admin_key(number)));
             writeln!(
                 out,
                 "{}\t{}\t\\\\x{digest}",
@@ -176,7 +177,7 @@ impl Dataset {
             out,
             "INSERT INTO api_keys (id, organization_id, digest, {SAME_KEY}) SELECT o.key_id, o.id, o.digest, {SAME_KEY} FROM o, (SELECT {SAME_KEY} FROM api_keys LIMIT 1) AS first;"
         )?;
-        let pem = hexadecimal(pem.as_bytes());
+        let pem = HEXLOWER.encode(pem.as_bytes());
         let zeros = "0".repeat(64);
         writeln!(
             out,
@@ -209,14 +210,10 @@ fn key_id(number: usize) -> String {
     format!("key_{}", scattered(number))
 }
 
-/// As long, and as much without order, as the ids that the program makes.
+/// As long and as random as the ids that the program creates.
 fn scattered(number: usize) -> String {
     let digest = Sha256::digest(number.to_string());
-    hexadecimal(digest.get(..13).unwrap_or_default())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(digest.get(..13).unwrap_or_default())
 }
 
 /// A self-signed root, as `openssl` makes it.

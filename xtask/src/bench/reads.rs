@@ -10,14 +10,14 @@ use crate::bench::{
 pub(crate) const GET: &str = "getCertificate";
 pub(crate) const LIST: &str = "listOrganizationCertificates";
 
-/// How many different requests there are: enough to touch the whole of a store.
+/// How many different requests there are: enough to touch a whole database.
 const DIFFERENT: usize = 4096;
 
-/// A seeded store and the server on it.
+/// A seeded database and the server on it.
 pub(crate) struct Store {
     pub(crate) dataset: Dataset,
     pub(crate) server: Server,
-    /// The first process of its database, when it has one apart.
+    /// The first process of the database server, if there is one.
     pub(crate) database: Option<u32>,
 }
 
@@ -27,7 +27,7 @@ impl Store {
     }
 }
 
-/// Reads of certificates all over the store, each with its own organization's key.
+/// Reads of certificates across the whole database, each with its own organization's key.
 pub(crate) fn gets(dataset: &Dataset, base: &str) -> Requests {
     let numbers = spread(dataset.certificates);
     let requests = numbers.map(|number| {
@@ -40,7 +40,7 @@ pub(crate) fn gets(dataset: &Dataset, base: &str) -> Requests {
     Requests::new(requests.collect())
 }
 
-/// First pages of 20 of organizations all over the store.
+/// First pages of 20 of organizations across the whole database.
 pub(crate) fn lists(dataset: &Dataset, base: &str) -> Requests {
     let path = format!("{base}/organization/certificates");
     let requests =
@@ -48,7 +48,7 @@ pub(crate) fn lists(dataset: &Dataset, base: &str) -> Requests {
     Requests::new(requests.collect())
 }
 
-/// Numbers below a bound in no order, the same in every run.
+/// Numbers below a bound in a scattered order that is the same in every run.
 fn spread(bound: usize) -> impl Iterator<Item = usize> {
     (0..DIFFERENT).map(move |turn| turn.wrapping_mul(2_654_435_761) % bound.max(1))
 }

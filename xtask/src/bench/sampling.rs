@@ -15,7 +15,7 @@ pub(crate) struct Subject<'a> {
     /// Certificates stored behind it; 0 where that means nothing.
     pub(crate) certificates: usize,
     pub(crate) server: &'a Server,
-    /// The first process of its database, when it has one apart.
+    /// The first process of the database server, if there is one.
     pub(crate) database: Option<u32>,
     pub(crate) requests: Requests,
 }

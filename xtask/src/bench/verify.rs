@@ -1,4 +1,4 @@
-//! Judgement: what a verdict costs beside the bare signature check that it cannot do without.
+//! Judgement: what a verdict costs, compared with the signature check that it always needs.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     quick: bool,
 }
 
-/// What one case came to, as the benchmarks print it.
+/// The result of one case, as the benchmarks print it.
 #[derive(Serialize, Deserialize)]
 struct Row {
     key: String,
@@ -46,9 +46,9 @@ const BENCHMARKS: [(&str, &str); 4] = [
 const BARE: &str = "bare signature check";
 /// What the hostile ones are measured by: a leaf of P-256 directly under its anchor.
 const GOOD: &str = "a good verdict";
-/// How the cases of hostile requests begin.
+/// The prefix of the cases of hostile requests.
 const HOSTILE: &str = "hostile: ";
-/// How many of those are shown, the dearest first.
+/// How many of those are shown, the most expensive first.
 const SHOWN: usize = 15;
 const REMEMBERED: &str = "remembered";
 const PREVIEWED: &str = "preview, one identity";

@@ -1,4 +1,4 @@
-//! The figures of all rounds, their medians, and how they stand to the peers'.
+//! The figures of all rounds, their medians, and their ratio to the peers'.
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ struct Samples {
     taken: Vec<f64>,
 }
 
-/// What one server came to in one measure.
+/// The result of one server in one measure.
 #[derive(Serialize)]
 pub(crate) struct Figure {
     server: &'static str,
@@ -35,7 +35,7 @@ pub(crate) struct Figure {
     lowest: f64,
     highest: f64,
     rounds: usize,
-    /// To the better of nginx and HAProxy; none without either.
+    /// The ratio to the better of nginx and HAProxy; none without both.
     ratio: Option<f64>,
 }
 
@@ -130,13 +130,13 @@ pub(crate) fn print(figures: &[Figure]) {
     }
 }
 
-/// The CPU of a request with observations to that without.
+/// The ratio of a request's CPU with observations to that without.
 fn observing(figures: &[Figure]) -> Option<f64> {
     let median = |server| Some(find(figures, server, GET)?.median);
     Some(median(COUNTERSIGN)? / median(UNOBSERVED)?)
 }
 
-/// The goals, of which those whose peers are absent are left out.
+/// The goals, without those whose peers are missing.
 pub(crate) fn goals(figures: &[Figure]) -> Vec<Goal> {
     let ours = |measure| find(figures, COUNTERSIGN, measure);
     let ratio = |measure| ours(measure).and_then(|figure| figure.ratio);

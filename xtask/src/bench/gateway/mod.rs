@@ -190,7 +190,7 @@ impl Bench<'_> {
         };
         let times = |answered: &Answered| -> Outcome<(f64, f64)> {
             let times = answered.p50_us.zip(answered.p99_us);
-            Ok(times.ok_or("the load told no times")?)
+            Ok(times.ok_or("the load reported no times")?)
         };
         let own = times(&self.traffic.send(&upstream, &plain)?)?;
         for proxy in self.proxies.iter().filter(|proxy| proxy.takes(P50)) {

