@@ -232,3 +232,21 @@ impl AccessLog {
             .flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::AccessLog;
+
+    #[test]
+    fn a_new_log_is_for_its_owner_or_also_for_its_group_to_read() {
+        let directory = tempfile::tempdir().unwrap();
+        for (group_readable, mode) in [(false, 0o600), (true, 0o640)] {
+            let path = directory.path().join(format!("{mode:o}"));
+            AccessLog::open(&path, group_readable).unwrap();
+            let found = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(found & 0o777, mode);
+        }
+    }
+}

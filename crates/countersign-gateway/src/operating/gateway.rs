@@ -246,9 +246,9 @@ fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, StartError> {
 
 /// Refuses to send the gateway's key and the bundles over a network in the clear, unless that is
 /// wanted.
-fn check_cleartext(options: &GatewayOptions) -> Result<(), StartError> {
+fn check_cleartext(control_plane: &str, allowed: bool) -> Result<(), StartError> {
     // What is no URL is refused where it is used.
-    let Ok(url) = url::Url::parse(&options.control_plane) else {
+    let Ok(url) = url::Url::parse(control_plane) else {
         return Ok(());
     };
     let here = match url.host() {
@@ -257,18 +257,17 @@ fn check_cleartext(options: &GatewayOptions) -> Result<(), StartError> {
         Some(url::Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
         None => false,
     };
-    if url.scheme() != "http" || here || options.allow_cleartext {
+    if url.scheme() != "http" || here || allowed {
         return Ok(());
     }
     Err(StartError::Options(format!(
-        "`control_plane` is `{}`: the gateway's key and the bundles would cross the network in the \
-         clear; use `https://`, or set `allow_cleartext = true` where something else encrypts",
-        options.control_plane
+        "`control_plane` is `{control_plane}`: the gateway's key and the bundles would cross the network in the \
+         clear; use `https://`, or set `allow_cleartext = true` where something else encrypts"
     )))
 }
 
 fn client(options: &GatewayOptions) -> Result<Client, StartError> {
-    check_cleartext(options)?;
+    check_cleartext(&options.control_plane, options.allow_cleartext)?;
     let key = std::fs::read_to_string(&options.key_file).map_err(|error| {
         StartError::Options(format!(
             "cannot read `{}`: {error}",
@@ -319,4 +318,26 @@ fn shared(
         refusals: Refusals::new(),
         observer,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_cleartext;
+
+    #[test]
+    fn a_control_plane_over_http_is_on_this_machine_or_wanted() {
+        for (url, unasked) in [
+            ("https://plane.example:8085/v1", true),
+            ("http://127.0.0.1:8085/v1", true),
+            ("http://[::1]:8085/v1", true),
+            ("http://localhost:8085/v1", true),
+            ("http://plane.example:8085/v1", false),
+            ("http://10.0.0.5:8085/v1", false),
+            ("http://localhost.example/v1", false),
+            ("http://0.0.0.0:8085/v1", false),
+        ] {
+            assert_eq!(check_cleartext(url, false).is_ok(), unasked, "{url}");
+            assert!(check_cleartext(url, true).is_ok(), "{url}");
+        }
+    }
 }

@@ -59,7 +59,7 @@ pub(super) async fn advance(
             params![revision, text],
         )
         .await?;
-    if revision % PRUNED_AT_A_TIME == 0 {
+    if revision.is_multiple_of(PRUNED_AT_A_TIME) {
         connection
             .execute(
                 "DELETE FROM history WHERE revision <= $1",

@@ -54,10 +54,30 @@ fn a_gateway_that_vanished_is_waited_for_until_it_is_forgotten() {
     assert!(told.contains(failed), "{told}");
     assert!(told.contains("countersign gateway forget"), "{told}");
 
+    interrupt(&dev, &id);
+
+    let text = directory.path().to_str().unwrap();
+    let file = directory.path().join("operator.key");
+    let key = file.to_str().unwrap();
+    let mut make = countersign(&["gateway-key", "create", "--name", "operator"]);
+    let made = make.args(["--data-dir", text, "--key-file", key]).output();
+    assert!(made.unwrap().status.success());
+    let unknown = ["gateway", "forget", "nobody", "--key-file", key];
+    assert_eq!(
+        dev.command(&unknown).output().unwrap().status.code(),
+        Some(1)
+    );
+    let forgotten = dev.json(&["gateway", "forget", "ghost", "--key-file", key]);
+    assert_eq!(forgotten["id"], "gw_ghost");
+    dev.json(&["certificate", "activate", &id, "--wait"]);
+}
+
+/// Ctrl-C ends the waiting and says what is so.
+fn interrupt(dev: &Dev, id: &str) {
     let wait = [
         "certificate",
         "deactivate",
-        &id,
+        id,
         "--yes",
         "--wait",
         "--wait-timeout",
@@ -76,19 +96,4 @@ fn a_gateway_that_vanished_is_waited_for_until_it_is_forgotten() {
     assert_eq!(waiting.wait().unwrap().code(), Some(130), "{told}");
     let interrupted = "the change was made, but is not known to be enforced by: ghost";
     assert!(told.contains(interrupted), "{told}");
-
-    let text = directory.path().to_str().unwrap();
-    let file = directory.path().join("operator.key");
-    let key = file.to_str().unwrap();
-    let mut make = countersign(&["gateway-key", "create", "--name", "operator"]);
-    let made = make.args(["--data-dir", text, "--key-file", key]).output();
-    assert!(made.unwrap().status.success());
-    let unknown = ["gateway", "forget", "nobody", "--key-file", key];
-    assert_eq!(
-        dev.command(&unknown).output().unwrap().status.code(),
-        Some(1)
-    );
-    let forgotten = dev.json(&["gateway", "forget", "ghost", "--key-file", key]);
-    assert_eq!(forgotten["id"], "gw_ghost");
-    dev.json(&["certificate", "activate", &id, "--wait"]);
 }

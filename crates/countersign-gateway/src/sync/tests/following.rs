@@ -267,7 +267,7 @@ fn what_changes_during_a_comparison_is_not_taken_for_wrong() {
     for _ in 0..400 {
         gateway.step(&server);
         server.commit("a");
-        if server.drawn % 7 == 0 {
+        if server.drawn.is_multiple_of(7) {
             server.commit("b");
         }
     }
