@@ -6,6 +6,7 @@ use std::{
     time::Instant,
 };
 
+use countersign_proxy::ClientState;
 use countersign_types::{UnixSeconds, certificate::Scope, id::ApiKeyId};
 use countersign_verify::presented::Presented;
 use tokio::sync::OwnedSemaphorePermit;
@@ -167,6 +168,8 @@ pub(crate) struct Connection {
     _slot: Option<ConnectionSlot>,
     /// How many requests arrived on it.
     pub(crate) requests: AtomicU64,
+    /// What its byte stream must know of its requests.
+    pub(crate) client: Arc<ClientState>,
 }
 
 impl Connection {
@@ -182,6 +185,7 @@ impl Connection {
             memory: Mutex::default(),
             _slot: slot.into(),
             requests: AtomicU64::new(0),
+            client: Arc::default(),
         }
     }
 

@@ -6,22 +6,27 @@ use std::{
     time::Instant,
 };
 
-use countersign_proxy::{Cut, Exchange as _, ResponseBody, check_shape, host_of};
+use bytes::Bytes;
+use countersign_proxy::{
+    AwaitedResponse, Cut, Exchange as _, ResponseBody, check_shape, host_of, leave_body,
+    settle_path, without_parameters,
+};
 use countersign_types::{error::ErrorCode, id::RequestId};
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::{
     admission::{Admission, admit},
     caller::{credential::Credential, identity::Identity},
     connection::{Arrival, Connection},
-    forwarding::forward::{Forwarder, Forwarding, Permitted},
+    forwarding::forward::{Forwarder, Permitted, refused},
     identity_headers::{REQUEST_ID, request_id},
     live::stream::{LiveStreams, Stream},
     options::IdentitySource,
-    record::Record,
+    record::{Ended, Record},
     refusal::refused::Refusal,
     shared::Shared,
+    under_way::UnderWay,
 };
 
 /// The path under which the control plane's API is reached through the gateway.
@@ -49,27 +54,100 @@ impl Frontend {
     ) -> impl Future<Output = Result<Response<ResponseBody<Stream>>, Infallible>> + Send + use<>
     {
         connection.requests.fetch_add(1, Ordering::Relaxed);
+        if request.version() != Version::HTTP_2 {
+            connection.client.begin();
+        }
         let id = self.shared.request_ids.next();
         let id_header = request_id(&id);
         let mut record = Record::new(&id, &request, connection);
         let started = Instant::now();
-        let sent = self.send(&id_header, connection, request, &mut record);
-        let (frontend, connection) = (Arc::clone(self), Arc::clone(connection));
+        let sent = match self.send(&id_header, connection, request, &mut record) {
+            Ok((stream, response)) => {
+                stream.begin(UnderWay::new(record, started));
+                Ok((stream, response))
+            }
+            Err(refusal) => {
+                connection.client.answer();
+                Err(self.refuse_at_once(&refusal, &id, &mut record, connection, started))
+            }
+        };
+        let frontend = Arc::clone(self);
         async move {
-            let forwarded = match sent {
-                Err(refusal) => Err(refusal),
-                Ok((stream, response)) => match stream.carry(response).await {
-                    Ok(forwarded) => forwarded.map(|forwarded| forwarded.into_response(stream)),
-                    Err(Cut) => Err(frontend.why_cut(&stream, &mut record)),
-                },
+            let mut response = match sent {
+                Err(response) => response.map(ResponseBody::own),
+                Ok((stream, awaited)) => frontend.answer(&id, stream, awaited).await,
             };
-            let mut response = forwarded
-                .unwrap_or_else(|refusal| frontend.refuse(&refusal, &id, &mut record, &connection));
             response.headers_mut().insert(REQUEST_ID, id_header);
-            frontend
-                .shared
-                .finish(&record, response.status(), started.elapsed());
             Ok(response)
+        }
+    }
+
+    /// The response to a request whose head could not be read, given the status that says why.
+    pub(crate) fn refuse_unreadable(
+        &self,
+        status: StatusCode,
+        connection: &Connection,
+    ) -> Response<Bytes> {
+        let code = if status == StatusCode::BAD_REQUEST {
+            ErrorCode::BadRequest
+        } else {
+            ErrorCode::HeadersTooLarge
+        };
+        let refusal = Refusal::new(code, format!("the request's head cannot be read: {status}"));
+        let id = self.shared.request_ids.next();
+        let mut record = Record::unreadable(&id, connection);
+        let mut response =
+            self.refuse_at_once(&refusal, &id, &mut record, connection, Instant::now());
+        response.headers_mut().insert(REQUEST_ID, request_id(&id));
+        response
+    }
+
+    /// Refuses a request that was not forwarded: all of it is done here.
+    fn refuse_at_once(
+        &self,
+        refusal: &Refusal,
+        id: &RequestId,
+        record: &mut Record,
+        connection: &Connection,
+        started: Instant,
+    ) -> Response<Bytes> {
+        let response = self.refuse(refusal, id, record, connection);
+        let ended = Ended {
+            status: response.status(),
+            duration: started.elapsed(),
+            bytes_received: 0,
+            bytes_sent: u64::try_from(response.body().len()).unwrap_or(u64::MAX),
+        };
+        self.shared.count(record);
+        self.shared.log(record, &ended);
+        response
+    }
+
+    /// The response to a request that was forwarded.
+    async fn answer(
+        &self,
+        id: &RequestId,
+        stream: Arc<Stream>,
+        awaited: AwaitedResponse<Stream>,
+    ) -> Response<ResponseBody<Stream>> {
+        let forwarded = match stream.carry(awaited).await {
+            Ok(forwarded) => forwarded.map_err(|error| refused(error.blame(stream.progress()))),
+            Err(Cut) => Err(self.why_cut(&stream)),
+        };
+        stream.connection.client.answer();
+        match forwarded {
+            Ok(forwarded) => {
+                let status = forwarded.status();
+                stream.under_way().answer(status, &self.shared);
+                forwarded.into_response(stream)
+            }
+            Err(refusal) => {
+                let mut under_way = stream.under_way();
+                let connection = &stream.connection;
+                let response = self.refuse(&refusal, id, &mut under_way.record, connection);
+                under_way.answer(response.status(), &self.shared);
+                response.map(ResponseBody::own)
+            }
         }
     }
 
@@ -78,11 +156,38 @@ impl Frontend {
         &self,
         id: &HeaderValue,
         connection: &Arc<Connection>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         record: &mut Record,
-    ) -> Result<(Arc<Stream>, Forwarding), Refusal> {
-        check_shape(&request)?;
-        let credential = self.credential(&request)?;
+    ) -> Result<(Arc<Stream>, AwaitedResponse<Stream>), Refusal> {
+        match self.judge(connection, &mut request, record) {
+            Ok((stream, admission, route)) => {
+                let permitted = Permitted {
+                    authorization: &admission.authorization,
+                    identity: &admission.identity,
+                    stream: &stream,
+                    request_id: id,
+                };
+                let response = route.forward(&permitted, request)?;
+                Ok((stream, response))
+            }
+            Err(refusal) => {
+                let version = request.version();
+                leave_body(request.into_body(), version, &connection.client);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Judges a request: the stream that it passes as, and where it goes.
+    fn judge(
+        &self,
+        connection: &Arc<Connection>,
+        request: &mut Request<Incoming>,
+        record: &mut Record,
+    ) -> Result<(Arc<Stream>, Admission, &Forwarder), Refusal> {
+        check_shape(request)?;
+        settle_path(request, self.shared.options.paths.rules())?;
+        let credential = self.credential(request)?;
         // Registered first, judged second: a change of trust in between finds the stream, and
         // judges it again.
         let stream = self.live.register(Arc::clone(connection), credential);
@@ -91,30 +196,14 @@ impl Frontend {
             shares: &self.shared.shares,
             thread: self.thread,
         };
-        let Admission {
-            identity,
-            authorization,
-            place,
-        } = admit(
-            &self.shared,
-            connection,
-            &stream.credential,
-            record,
-            Some(&arrival),
-        )?;
-        if let Some(place) = place {
+        let credential = &stream.credential;
+        let mut admission = admit(&self.shared, connection, credential, record, Some(&arrival))?;
+        if let Some(place) = admission.place.take() {
             stream.keep(place);
         }
-        record.set_authorization(&authorization);
-        let route = self.route(&request, &identity)?;
-        let permitted = Permitted {
-            authorization: &authorization,
-            identity: &identity,
-            stream: &stream,
-            request_id: id,
-        };
-        let response = route.forward(&permitted, request)?;
-        Ok((stream, response))
+        record.set_authorization(&admission.authorization);
+        let route = self.route(request, &admission.identity)?;
+        Ok((stream, admission, route))
     }
 
     /// The response to a request that does not pass, which is counted and logged here, once.
@@ -124,19 +213,21 @@ impl Frontend {
         id: &RequestId,
         record: &mut Record,
         connection: &Connection,
-    ) -> Response<ResponseBody<Stream>> {
+    ) -> Response<Bytes> {
         record.set_refused(refusal.code, connection);
         self.shared
             .refusals
             .refuse(refusal, record, self.shared.now());
-        refusal.response(id)
+        refusal.envelope(id)
     }
 
     /// How the caller is looked up. The control plane knows only keys: a request to it is judged by
     /// its key, even where all other requests belong to one project.
     fn credential(&self, request: &Request<Incoming>) -> Result<Credential, Refusal> {
         match &self.shared.options.identity {
-            IdentitySource::FixedProject(project) if !is_management(request.uri().path()) => {
+            IdentitySource::FixedProject(project)
+                if !is_management(&without_parameters(request.uri().path())) =>
+            {
                 Ok(Credential::FixedProject(project.clone()))
             }
             _ => Credential::from_bearer(request.headers()).ok_or_else(|| {
@@ -146,14 +237,10 @@ impl Frontend {
     }
 
     /// What to tell a client whose stream was cut: why it does not pass now.
-    fn why_cut(&self, stream: &Stream, record: &mut Record) -> Refusal {
-        let judged = admit(
-            &self.shared,
-            &stream.connection,
-            &stream.credential,
-            record,
-            None,
-        );
+    fn why_cut(&self, stream: &Stream) -> Refusal {
+        let record = &mut stream.under_way().record;
+        let (connection, credential) = (&stream.connection, &stream.credential);
+        let judged = admit(&self.shared, connection, credential, record, None);
         // It may pass again by now, and was cut all the same: its request may be half sent.
         judged.err().unwrap_or_else(|| {
             let reason = "trust changed while waiting for the upstream";
@@ -167,7 +254,7 @@ impl Frontend {
         request: &Request<Incoming>,
         identity: &Identity,
     ) -> Result<&Forwarder, Refusal> {
-        let path = request.uri().path();
+        let path = &*without_parameters(request.uri().path());
         if is_management(path) {
             return Ok(&self.control_plane);
         }

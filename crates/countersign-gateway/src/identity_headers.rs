@@ -1,7 +1,7 @@
 //! The headers that tell an upstream who is calling. Clients may not send them.
 
 use countersign_types::{digest::Sha256, id::RequestId};
-use countersign_verify::presented::Presented;
+use countersign_verify::{permit::Permit, presented::Presented};
 use data_encoding::BASE64;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -36,31 +36,39 @@ pub(crate) fn request_id(id: &RequestId) -> HeaderValue {
     value
 }
 
-/// Whether a name, as a server that folds `_` into `-` would read it, claims an identity.
-pub(crate) fn claims_identity(name: &str) -> bool {
-    let same = |wanted: &str, given: &str| {
-        wanted.len() == given.len()
-            && wanted.bytes().zip(given.bytes()).all(|(want, got)| {
-                want == if got == b'_' {
-                    b'-'
-                } else {
-                    got.to_ascii_lowercase()
-                }
-            })
+/// Whether two names are one for a server that, as CGI does, keeps only letters and digits apart:
+/// `_`, `.` and others are as `-` is.
+pub(crate) fn folds_to(wanted: &str, given: &str) -> bool {
+    let folded = |byte: u8| {
+        if byte.is_ascii_alphanumeric() {
+            byte.to_ascii_lowercase()
+        } else {
+            b'-'
+        }
     };
+    wanted.len() == given.len() && wanted.bytes().map(folded).eq(given.bytes().map(folded))
+}
+
+/// Whether a name, as a server that folds such names would read it, claims an identity.
+pub(crate) fn claims_identity(name: &str) -> bool {
     // Most names end here: all that are meant begin so, and few others do.
     if !name.starts_with(['x', 'X', 'c', 'C']) {
         return false;
     }
     name.get(..OWN_PREFIX.len())
-        .is_some_and(|head| same(OWN_PREFIX, head))
+        .is_some_and(|head| folds_to(OWN_PREFIX, head))
         || CLIENT_CERTIFICATE_NAMES
             .iter()
-            .any(|known| same(known, name))
+            .any(|known| folds_to(known, name))
+        || (name != REQUEST_ID.as_str() && folds_to(REQUEST_ID.as_str(), name))
 }
 
-/// Adds the client's certificates as RFC 9440 writes them (sections 2.2 and 2.3).
-pub(crate) fn add_client_cert(presented: &Presented, headers: &mut HeaderMap) {
+/// The longest `Client-Cert-Chain`: what nginx takes as one header line. A longer one is left out.
+const MAX_CHAIN_HEADER: usize = 8 * 1024;
+
+/// Adds the client's certificates as RFC 9440 writes them (sections 2.2 and 2.3): the leaf, and the
+/// intermediates of the path that was verified. What else the client sent proves nothing.
+pub(crate) fn add_client_cert(presented: &Presented, permit: &Permit, headers: &mut HeaderMap) {
     let item = |der: &[u8]| format!(":{}:", BASE64.encode(der));
     let mut add = |name, text: String| {
         // Base 64, colons, commas and spaces are always valid in a header.
@@ -71,13 +79,13 @@ pub(crate) fn add_client_cert(presented: &Presented, headers: &mut HeaderMap) {
     if let Some(leaf) = presented.leaf() {
         add(CLIENT_CERT, item(leaf));
     }
-    let rest: Vec<String> = presented
-        .intermediates()
-        .iter()
+    let path: Vec<String> = permit
+        .intermediates(presented)
         .map(|der| item(der))
         .collect();
-    if !rest.is_empty() {
-        add(CLIENT_CERT_CHAIN, rest.join(", "));
+    let chain = path.join(", ");
+    if !chain.is_empty() && chain.len() <= MAX_CHAIN_HEADER {
+        add(CLIENT_CERT_CHAIN, chain);
     }
 }
 
@@ -104,6 +112,10 @@ mod tests {
             "client-cert",
             "Client_Cert_Chain",
             "x-forwarded_client-cert",
+            "x.countersign.project",
+            "x-countersign.key",
+            "client.cert",
+            "x_request_id",
         ] {
             assert!(claims_identity(name), "{name}");
         }

@@ -23,6 +23,7 @@ mod shared;
 mod shares;
 mod strangers;
 pub mod sync;
+mod under_way;
 mod verdict;
 
 pub use operating::{

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use countersign_proxy::{EscapedSlashes, PathRules};
 use countersign_types::id::ProjectId;
 use serde::Deserialize;
 
@@ -65,9 +66,61 @@ pub struct GatewayOptions {
     /// How many threads serve; absent, one per core.
     #[serde(default)]
     pub threads: Option<usize>,
+    /// How paths are read, before anything is matched with them.
+    #[serde(default)]
+    pub paths: Paths,
     /// Limits on what clients and upstreams may take.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// How paths are read. The names are Envoy's.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Paths {
+    /// Whether dot segments are resolved, and not refused.
+    pub normalize_path: bool,
+    /// Whether `//` becomes `/`, and is not refused.
+    pub merge_slashes: bool,
+    /// What becomes of `%2f`, `\` and `%5c`.
+    pub path_with_escaped_slashes_action: EscapedSlashesAction,
+}
+
+/// What becomes of an encoded slash, a backslash and an encoded backslash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EscapedSlashesAction {
+    /// The request is refused.
+    #[default]
+    RejectRequest,
+    /// It becomes a slash.
+    UnescapeAndForward,
+    /// It stays as it is, and is no slash for routes.
+    KeepUnchanged,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            normalize_path: false,
+            merge_slashes: true,
+            path_with_escaped_slashes_action: EscapedSlashesAction::default(),
+        }
+    }
+}
+
+impl Paths {
+    pub(crate) const fn rules(&self) -> PathRules {
+        PathRules {
+            normalize_path: self.normalize_path,
+            merge_slashes: self.merge_slashes,
+            escaped_slashes: match self.path_with_escaped_slashes_action {
+                EscapedSlashesAction::RejectRequest => EscapedSlashes::Reject,
+                EscapedSlashesAction::UnescapeAndForward => EscapedSlashes::Unescape,
+                EscapedSlashesAction::KeepUnchanged => EscapedSlashes::Keep,
+            },
+        }
+    }
 }
 
 const fn on() -> bool {

@@ -36,6 +36,8 @@ pub(crate) const PERMIT: &str = "permit";
 #[derive(Debug)]
 pub(crate) struct Record {
     /// None for a stream that is judged again.
+    id: Option<RequestId>,
+    /// None if the request's head could not be read.
     asked: Option<Asked>,
     peer: SocketAddr,
     identity: Option<Arc<Identity>>,
@@ -49,9 +51,18 @@ pub(crate) struct Record {
 /// What was requested.
 #[derive(Debug)]
 struct Asked {
-    id: RequestId,
     method: Method,
     uri: Uri,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: StatusCode,
+    /// From its head to the end of both its bodies.
+    pub(crate) duration: Duration,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_sent: u64,
 }
 
 /// A record as it is written.
@@ -77,6 +88,8 @@ struct Line<'a> {
     report_anchor: Option<&'a str>,
     status: u16,
     duration_us: u64,
+    bytes_received: u64,
+    bytes_sent: u64,
 }
 
 impl Record {
@@ -84,10 +97,17 @@ impl Record {
     pub(crate) fn new<B>(id: &RequestId, request: &Request<B>, connection: &Connection) -> Self {
         Self {
             asked: Some(Asked {
-                id: id.clone(),
                 method: request.method().clone(),
                 uri: request.uri().clone(),
             }),
+            ..Self::unreadable(id, connection)
+        }
+    }
+
+    /// A record of a request whose head could not be read.
+    pub(crate) fn unreadable(id: &RequestId, connection: &Connection) -> Self {
+        Self {
+            id: Some(id.clone()),
             ..Self::of_connection(connection)
         }
     }
@@ -95,6 +115,7 @@ impl Record {
     /// A record of which nothing is known but the connection.
     pub(crate) const fn of_connection(connection: &Connection) -> Self {
         Self {
+            id: None,
             asked: None,
             peer: connection.peer,
             identity: None,
@@ -130,8 +151,8 @@ impl Record {
         self.authorization = Some(Arc::clone(authorization));
     }
 
-    pub(crate) fn request_id(&self) -> Option<&RequestId> {
-        self.asked.as_ref().map(|asked| &asked.id)
+    pub(crate) const fn request_id(&self) -> Option<&RequestId> {
+        self.id.as_ref()
     }
 
     pub(crate) fn organization(&self) -> Option<&str> {
@@ -170,7 +191,7 @@ impl Record {
         Some(self.authorization.as_ref()?.revision())
     }
 
-    fn line(&self, time: u64, status: StatusCode, duration: Duration) -> Line<'_> {
+    fn line(&self, time: u64, ended: &Ended) -> Line<'_> {
         let asked = self.asked.as_ref();
         let path = asked.map_or("", |asked| asked.uri.path());
         let report_only = self.report_only();
@@ -190,8 +211,10 @@ impl Record {
             report_code: report_only
                 .map(|verdict| verdict.code().map_or(PERMIT, ErrorCode::as_str)),
             report_anchor: report_only.and_then(|verdict| Some(verdict.anchor()?.as_str())),
-            status: status.as_u16(),
-            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            status: ended.status.as_u16(),
+            duration_us: u64::try_from(ended.duration.as_micros()).unwrap_or(u64::MAX),
+            bytes_received: ended.bytes_received,
+            bytes_sent: ended.bytes_sent,
         }
     }
 }
@@ -214,8 +237,8 @@ impl AccessLog {
         )))))
     }
 
-    pub(crate) fn write(&self, record: &Record, time: u64, status: StatusCode, duration: Duration) {
-        let Ok(mut line) = serde_json::to_vec(&record.line(time, status, duration)) else {
+    pub(crate) fn write(&self, record: &Record, time: u64, ended: &Ended) {
+        let Ok(mut line) = serde_json::to_vec(&record.line(time, ended)) else {
             return;
         };
         line.push(b'\n');

@@ -1,13 +1,9 @@
 //! What all threads of a gateway share.
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 use arc_swap::ArcSwap;
 use countersign_types::{UnixSeconds, id::GatewayId, request_ids::RequestIds};
-use http::StatusCode;
 use tokio::sync::Notify;
 
 use crate::{
@@ -15,7 +11,7 @@ use crate::{
     contact::Contact,
     observing::tally::Observer,
     options::GatewayOptions,
-    record::{AccessLog, Record},
+    record::{AccessLog, Ended, Record},
     refusal::refusals::Refusals,
     shares::Shares,
     strangers::Strangers,
@@ -63,16 +59,20 @@ impl Shared {
         self.contact.too_old(now, limit)
     }
 
-    /// Counts and logs what became of a request. A refusal is counted where it is made.
-    pub(crate) fn finish(&self, record: &Record, status: StatusCode, duration: Duration) {
+    /// Counts what became of a request. A refusal is counted where it is made.
+    pub(crate) fn count(&self, record: &Record) {
         if !record.is_refused() {
             self.refusals.count_passed();
         }
         if let Some(verdict) = record.report_only() {
             self.refusals.report(verdict, record, self.now());
         }
+    }
+
+    /// Logs how a request ended.
+    pub(crate) fn log(&self, record: &Record, ended: &Ended) {
         if let Some(log) = &self.access_log {
-            log.write(record, self.now(), status, duration);
+            log.write(record, self.now(), ended);
         }
     }
 }

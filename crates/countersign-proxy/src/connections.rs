@@ -12,14 +12,16 @@ use hyper::{
     client::conn::{TrySendError, http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::{error::ForwardError, exchange::Exchange, request_body::RequestBody, target::Target};
+use crate::{
+    error::ForwardError,
+    exchange::Exchange,
+    request_body::RequestBody,
+    target::Target,
+    upstream_stream::{Transport, UpstreamStream},
+};
 
 /// How long a connection may have idled and still be used: less than servers commonly keep one.
 const MAX_IDLE: Duration = Duration::from_secs(50);
@@ -32,7 +34,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const READ_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
-struct Idle<E> {
+struct Idle<E: Exchange> {
     sender: http1::SendRequest<RequestBody<E>>,
     since: Instant,
 }
@@ -46,7 +48,7 @@ pub(crate) type Awaited<E> = Pin<Box<dyn Future<Output = Result<Head<E>, Forward
 
 /// The connections to one upstream.
 #[derive(Debug)]
-pub(crate) struct Connections<E> {
+pub(crate) struct Connections<E: Exchange> {
     target: Target,
     idle: Mutex<Vec<Idle<E>>>,
     /// The one HTTP/2 connection, which all requests share.
@@ -55,7 +57,7 @@ pub(crate) struct Connections<E> {
 
 /// A borrowed HTTP/1.1 connection, to give back when its response was read to its end.
 #[derive(Debug)]
-pub(crate) struct Lease<E> {
+pub(crate) struct Lease<E: Exchange> {
     connections: Arc<Connections<E>>,
     sender: http1::SendRequest<RequestBody<E>>,
 }
@@ -217,16 +219,16 @@ impl<E: Exchange> Connections<E> {
         Ok(sender)
     }
 
-    async fn connect(&self) -> Result<Box<dyn Io>, ForwardError> {
+    async fn connect(&self) -> Result<UpstreamStream, ForwardError> {
         let limit = self.target.limits.connect_timeout;
         let connected = async {
             let stream = TcpStream::connect(&self.target.address).await?;
             stream.set_nodelay(true)?;
-            Ok::<Box<dyn Io>, std::io::Error>(match &self.target.tls {
-                None => Box::new(stream),
+            Ok::<_, std::io::Error>(match &self.target.tls {
+                None => Transport::Plain(stream),
                 Some((config, name)) => {
                     let connector = TlsConnector::from(Arc::clone(config));
-                    Box::new(connector.connect(name.clone(), stream).await?)
+                    Transport::Tls(Box::new(connector.connect(name.clone(), stream).await?))
                 }
             })
         };
@@ -234,11 +236,6 @@ impl<E: Exchange> Connections<E> {
             .await
             .map_err(|_| ForwardError::ConnectTimeout(limit))??;
         self.target.connections.increment(1);
-        Ok(stream)
+        Ok(UpstreamStream::new(stream))
     }
 }
-
-/// A byte stream to an upstream, plain or TLS.
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}

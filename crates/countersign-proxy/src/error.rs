@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::exchange::Cut;
+use crate::{exchange::Cut, progress::Progress};
 
 /// Why an upstream cannot be used as it is configured.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,28 @@ pub enum ForwardError {
     /// It answered with another protocol, and nobody had asked for one.
     #[error("upstream: it changed protocols unasked")]
     UnaskedUpgrade,
+    /// The client's body is malformed, or breaks off.
+    #[error("the client's body is malformed or incomplete: {0}")]
+    ClientBody(hyper::Error),
+    /// The client did not send its body.
+    #[error(
+        "the client sent no more of its body, and the upstream awaits it: no response within {0:?}"
+    )]
+    ClientStalled(Duration),
+}
+
+impl ForwardError {
+    /// The same, or the client's fault, if it is.
+    #[must_use]
+    pub fn blame(self, progress: &Progress) -> Self {
+        match self {
+            Self::Broken(error) if progress.is_failed_by_client() => Self::ClientBody(error),
+            Self::ResponseTimeout(limit) if progress.is_waiting_for_client() => {
+                Self::ClientStalled(limit)
+            }
+            other => other,
+        }
+    }
 }
 
 /// Why a body ended early.

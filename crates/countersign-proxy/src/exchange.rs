@@ -10,6 +10,8 @@ use std::{
 use futures_util::task::AtomicWaker;
 use http::HeaderName;
 
+use crate::{client_state::ClientState, progress::Progress};
+
 /// One request and its response. Both bodies hold it until they end, so the exchange is over when
 /// it is dropped; and both bodies end early when it is cut. While it is held, nothing is passed on
 /// in either direction, and nothing is lost.
@@ -19,6 +21,12 @@ pub trait Exchange: Send + Sync + 'static {
 
     /// Whether nothing may be passed on for now. Whoever ends this calls [`CutSignal::wake`].
     fn is_held(&self) -> bool;
+
+    /// How far it has come.
+    fn progress(&self) -> &Progress;
+
+    /// The connection that it arrived on.
+    fn client(&self) -> &ClientState;
 
     /// Whether clients may not send this header, nor this trailer: only the proxy itself sets it.
     fn is_reserved(name: &HeaderName) -> bool;
@@ -111,6 +119,8 @@ mod tests {
     struct Held {
         signal: CutSignal,
         held: AtomicBool,
+        progress: Progress,
+        client: ClientState,
     }
 
     impl Exchange for Held {
@@ -120,6 +130,14 @@ mod tests {
 
         fn is_held(&self) -> bool {
             self.held.load(Ordering::Acquire)
+        }
+
+        fn progress(&self) -> &Progress {
+            &self.progress
+        }
+
+        fn client(&self) -> &ClientState {
+            &self.client
         }
 
         fn is_reserved(_: &HeaderName) -> bool {

@@ -48,12 +48,13 @@ impl<E: Exchange> Forwarder<E> {
         mut request: Request<Incoming>,
         set_headers: impl FnOnce(&mut HeaderMap),
     ) -> Result<AwaitedResponse<E>, ForwardError> {
-        let protocol = upgrade::wanted(request.version(), request.headers());
+        let version = request.version();
+        let protocol = upgrade::wanted(version, request.headers());
         let client = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
         headers::to_upstream(request.headers_mut(), protocol, E::is_reserved);
         request_target::address(self.connections.target(), &mut request)?;
         set_headers(request.headers_mut());
-        let request = request.map(|body| RequestBody::new(body, exchange));
+        let request = request.map(|body| RequestBody::new(body, version, exchange));
         let head = self.connections.send(request);
         Ok(AwaitedResponse { head, client })
     }
@@ -98,6 +99,11 @@ fn forwarded<E: Exchange>(
 }
 
 impl<E: Exchange> Forwarded<E> {
+    /// The response's status.
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
     /// The response as it goes to the client. It holds the exchange until its last byte.
     pub fn into_response(self, exchange: Arc<E>) -> Response<ResponseBody<E>> {
         let Self {
@@ -106,7 +112,8 @@ impl<E: Exchange> Forwarded<E> {
             client,
         } = self;
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        headers::to_client(response.headers_mut(), switching);
+        let status = response.status();
+        headers::to_client(response.headers_mut(), status);
         *response.version_mut() = Version::HTTP_11;
         if switching {
             let upstream = hyper::upgrade::on(&mut response);

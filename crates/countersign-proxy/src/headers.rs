@@ -2,7 +2,7 @@
 //! not set is removed.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
@@ -91,14 +91,16 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Turns an upstream's headers into those for the client. A 101 keeps the protocol it changes to.
-pub(crate) fn to_client(headers: &mut HeaderMap, switching: bool) {
+pub(crate) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
+    let switching = status == StatusCode::SWITCHING_PROTOCOLS;
     let upgrade = if switching {
         headers.get(UPGRADE).cloned()
     } else {
         None
     };
     // Beside a transfer coding, a length must be ignored (RFC 9112 section 6.3).
-    if headers.contains_key(TRANSFER_ENCODING) {
+    // A response without content has none (RFC 9110 section 8.6).
+    if headers.contains_key(TRANSFER_ENCODING) || status == StatusCode::NO_CONTENT {
         headers.remove(CONTENT_LENGTH);
     }
     remove_named(headers);
@@ -147,11 +149,13 @@ mod tests {
     #[test]
     fn a_chunked_answer_claims_no_length() {
         let mut headers = map(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
-        to_client(&mut headers, false);
+        to_client(&mut headers, StatusCode::OK);
         assert!(headers.is_empty());
         let mut headers = map(&[("content-length", "3")]);
-        to_client(&mut headers, false);
+        to_client(&mut headers, StatusCode::OK);
         assert_eq!(headers, map(&[("content-length", "3")]));
+        to_client(&mut headers, StatusCode::NO_CONTENT);
+        assert!(headers.is_empty());
     }
 
     #[test]

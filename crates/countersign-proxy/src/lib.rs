@@ -3,21 +3,34 @@
 //! keys or identity: who may send a request, and which headers are its caller's alone to set, is
 //! decided by whoever hands the request over (see [`Exchange`]).
 
+mod bare_refusal;
+mod client_state;
+mod client_stream;
 mod connections;
+mod discard;
 mod error;
 mod exchange;
 mod forward;
 mod headers;
+mod progress;
 mod request_body;
+mod request_path;
 mod request_target;
 mod response_body;
 mod target;
 mod upgrade;
+mod upstream_stream;
 
+pub use bare_refusal::RefuseHead;
+pub use client_state::ClientState;
+pub use client_stream::{ClientStream, OverSocket};
+pub use discard::leave_body;
 pub use error::{BodyError, ForwardError, TargetError};
 pub use exchange::{Cut, CutSignal, Exchange};
 pub use forward::{AwaitedResponse, Forwarded, Forwarder};
+pub use progress::Progress;
 pub use request_body::RequestBody;
-pub use request_target::{MalformedRequest, check_shape, host_of};
+pub use request_path::{EscapedSlashes, PathRules, settle_path, without_parameters};
+pub use request_target::{MalformedRequest, check_host, check_shape, host_of};
 pub use response_body::{ResponseBody, UpstreamBody};
 pub use target::{Limits, Target, TargetOptions};

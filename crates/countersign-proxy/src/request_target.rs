@@ -13,9 +13,10 @@ use crate::{error::ForwardError, headers, target::Target};
 /// Why a request cannot be carried, whoever sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedRequest {
-    /// It asks for a tunnel.
-    #[error("`CONNECT` is not served")]
-    Connect,
+    /// Its method is for the proxy itself, and not for an upstream: `CONNECT` asks for a tunnel,
+    /// and the response to `TRACE` shows the headers that are added here.
+    #[error("`{0}` is not served")]
+    Method(&'static str),
     /// Two servers could read its shape differently.
     #[error("{0}")]
     Ambiguous(&'static str),
@@ -28,27 +29,104 @@ pub enum MalformedRequest {
 pub fn check_shape<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
     let ambiguous = |reason| Err(MalformedRequest::Ambiguous(reason));
     let headers = request.headers();
-    if request.method() == Method::CONNECT {
-        return Err(MalformedRequest::Connect);
+    match *request.method() {
+        Method::CONNECT => return Err(MalformedRequest::Method("CONNECT")),
+        Method::TRACE => return Err(MalformedRequest::Method("TRACE")),
+        _ => {}
+    }
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next()
+        && (codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    {
+        return ambiguous("a `transfer-encoding` other than `chunked`");
     }
     // The two are how requests are smuggled (RFC 9112 section 11.2).
     if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
         return ambiguous("both `transfer-encoding` and `content-length`");
     }
-    if headers.get_all(HOST).iter().count() > 1 {
-        return ambiguous("more than one `host`");
-    }
-    if host_of(request).is_some_and(|host| host.contains('@')) {
-        return ambiguous("a user in the authority");
-    }
-    if request.version() == Version::HTTP_11 && host_of(request).is_none() {
-        return ambiguous("no `host`");
-    }
+    check_host(request)?;
     let path = request.uri().path();
     if path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
         return ambiguous("a control character in the path");
     }
     Ok(())
+}
+
+/// Refuses a request that names no host, two, or what is none (RFC 9112 section 3.2, RFC 9113
+/// section 8.3.1).
+///
+/// # Errors
+/// When it does.
+pub fn check_host<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
+    let ambiguous = |reason| Err(MalformedRequest::Ambiguous(reason));
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return ambiguous("more than one `host`");
+    }
+    let authority = request.uri().authority();
+    if request.version() == Version::HTTP_2
+        && let (Some(authority), Some(host)) = (authority, first)
+        && !host
+            .as_bytes()
+            .eq_ignore_ascii_case(authority.as_str().as_bytes())
+    {
+        return ambiguous("`host` and `:authority` differ");
+    }
+    match host_of(request) {
+        Some(host) if is_host(host) => Ok(()),
+        Some(_) => ambiguous("the host is not one"),
+        None if first.is_some() => ambiguous("the host is not one"),
+        None if request.version() < Version::HTTP_11 => Ok(()),
+        None => ambiguous("no `host`"),
+    }
+}
+
+/// Whether a text is a host and an optional port (RFC 3986 section 3.2.2). Browsers and SDKs send
+/// underscores, which it allows; a user before `@` it does not.
+fn is_host(text: &str) -> bool {
+    let (name, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, "")) => (address, ""),
+            Some((address, port)) => match port.strip_prefix(':') {
+                Some(port) => (address, port),
+                None => return false,
+            },
+            None => return false,
+        },
+        None => text.rsplit_once(':').unwrap_or((text, "")),
+    };
+    let right_port = port.is_empty()
+        || (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok());
+    let right_name = if text.starts_with('[') {
+        name.parse::<std::net::Ipv6Addr>().is_ok()
+    } else {
+        !name.is_empty() && name.bytes().all(is_of_a_name)
+    };
+    right_port && right_name
+}
+
+/// Whether a byte may stand in a registered name. Percent-encodings may too by RFC 3986, and nobody
+/// resolves them.
+const fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+        )
 }
 
 /// The host that a request names: its authority in HTTP/2, its `Host` header otherwise.
@@ -118,12 +196,26 @@ mod tests {
         let check = |request: Builder| check_shape(&request.body(()).unwrap());
         assert_eq!(check(get("/v1/echo")), Ok(()));
         let connect = Request::connect("a:443");
-        assert_eq!(check(connect), Err(MalformedRequest::Connect));
+        assert_eq!(check(connect), Err(MalformedRequest::Method("CONNECT")));
+        let trace = Request::builder()
+            .method("TRACE")
+            .uri("/")
+            .header(HOST, "a");
+        assert_eq!(check(trace), Err(MalformedRequest::Method("TRACE")));
+        let chunked = get("/").header(TRANSFER_ENCODING, "Chunked");
+        assert_eq!(check(chunked), Ok(()));
         for request in [
             get("/")
                 .header(TRANSFER_ENCODING, "chunked")
                 .header(CONTENT_LENGTH, 1),
+            get("/").header(TRANSFER_ENCODING, "gzip, chunked"),
+            get("/").header(TRANSFER_ENCODING, "chunked, chunked"),
+            get("/")
+                .header(TRANSFER_ENCODING, "chunked")
+                .header(TRANSFER_ENCODING, "chunked"),
             get("/").header(HOST, "b"),
+            get("https://a/").header(HOST, "b").version(Version::HTTP_2),
+            Request::get("/").version(Version::HTTP_2),
             Request::get("http://user@a/"),
             Request::get("/"),
         ] {
@@ -132,6 +224,27 @@ mod tests {
                 matches!(refused, Err(MalformedRequest::Ambiguous(_))),
                 "{refused:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_a_port() {
+        for host in [
+            "a",
+            "a.example:8443",
+            "127.0.0.1",
+            "[::1]",
+            "[::1]:443",
+            "a_b",
+            "a:",
+        ] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in [
+            "", ":443", "a b", "a/x", "[::1", "[::1]443", "[a]", "u@a", "a#x", "a:b", "a:99999",
+            "a:+1", "a?x", "::1", "a\tb", "a%41", "a\\b",
+        ] {
+            assert!(!is_host(host), "{host}");
         }
     }
 }

@@ -22,6 +22,14 @@ pub enum ResponseBody<E: Exchange> {
     Upstream(Box<UpstreamBody<E>>),
 }
 
+impl<E: Exchange> ResponseBody<E> {
+    /// The body of a response of the proxy's own.
+    #[must_use]
+    pub fn own(bytes: Bytes) -> Self {
+        Self::Own(Full::new(bytes))
+    }
+}
+
 /// The body of an upstream's response. It holds its exchange, so that it can be cut, and gives
 /// the upstream connection back at its end.
 #[derive(Debug)]
@@ -64,6 +72,10 @@ impl<E: Exchange> Body for ResponseBody<E> {
                 body.ended = frame
                     .as_ref()
                     .is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
+                if let Some(Ok(frame)) = &frame {
+                    let count = frame.data_ref().map_or(0, Bytes::len);
+                    body.exchange.progress().add_sent(count);
+                }
                 Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
             }
         }

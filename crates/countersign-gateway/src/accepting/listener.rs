@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
-use countersign_proxy::ResponseBody;
+use bytes::Bytes;
+use countersign_proxy::{ClientStream, RefuseHead, ResponseBody};
 use countersign_tls::ReloadingServerConfig;
 use countersign_verify::presented::Presented;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -237,9 +238,16 @@ impl Acceptor {
         connection: Arc<Connection>,
     ) -> impl Future<Output = ()> {
         let limits = &self.frontend.shared.options.limits;
+        let refusals = UnreadableHeads {
+            frontend: Arc::clone(&self.frontend),
+            connection: Arc::clone(&connection),
+        };
+        let stream = ClientStream::new(stream, Arc::clone(&connection.client), refusals);
         let service = self.service(connection);
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
+            // A client that has sent its request may close its side: it is answered all the same.
+            .half_close(true)
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(limits.header_bytes.max(8 * 1024))
             .serve_connection(TokioIo::new(stream), service)
@@ -286,6 +294,19 @@ impl Acceptor {
                 () = idle(&watched, CLOSING) => {}
             }
         }
+    }
+}
+
+/// Refuses heads that hyper cannot read.
+#[derive(Debug)]
+struct UnreadableHeads {
+    frontend: Arc<Frontend>,
+    connection: Arc<Connection>,
+}
+
+impl RefuseHead for UnreadableHeads {
+    fn refuse(&self, status: StatusCode) -> Response<Bytes> {
+        self.frontend.refuse_unreadable(status, &self.connection)
     }
 }
 

@@ -5,7 +5,6 @@ use std::{path::Path, sync::Arc};
 
 use countersign_proxy::{AwaitedResponse, ForwardError};
 use countersign_types::error::ErrorCode;
-use futures_util::{TryFutureExt as _, future::MapErr};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header::AUTHORIZATION};
 use hyper::body::Incoming;
 
@@ -21,9 +20,6 @@ pub(crate) struct Permitted<'a> {
     pub(crate) stream: &'a Arc<Stream>,
     pub(crate) request_id: &'a HeaderValue,
 }
-
-/// A future of the upstream's response. It has a name, and no box, because every request has one.
-pub(crate) type Forwarding = MapErr<AwaitedResponse<Stream>, fn(ForwardError) -> Refusal>;
 
 /// A route on one thread: which requests it serves, and what it sends to the upstream.
 #[derive(Debug)]
@@ -86,13 +82,11 @@ impl Forwarder {
         &self,
         permitted: &Permitted<'_>,
         request: Request<Incoming>,
-    ) -> Result<Forwarding, Refusal> {
+    ) -> Result<AwaitedResponse<Stream>, Refusal> {
         let set_headers = |headers: &mut HeaderMap| self.set_identity_headers(permitted, headers);
-        let response = self
-            .upstream
+        self.upstream
             .forward(permitted.stream, request, set_headers)
-            .map_err(refused)?;
-        Ok(response.map_err(refused as fn(_) -> _))
+            .map_err(refused)
     }
 
     /// Tells the upstream who is calling. Whatever the client claimed about that was removed
@@ -109,6 +103,7 @@ impl Forwarder {
         }
         // Before the identity, so that no configured header can replace it.
         for (name, value) in &self.extra {
+            remove_folded(headers, name);
             headers.insert(name.clone(), value.clone());
         }
         let identity = permitted.identity;
@@ -128,8 +123,10 @@ impl Forwarder {
             headers.insert(identity_headers::CERTIFICATE, verified.certificate.clone());
             headers.insert(identity_headers::LEAF_SHA256, verified.leaf_sha256.clone());
             let presented = permitted.stream.connection.presented();
-            if self.client_cert_header {
-                identity_headers::add_client_cert(presented, headers);
+            if self.client_cert_header
+                && let Some(permit) = permitted.authorization.permit()
+            {
+                identity_headers::add_client_cert(presented, permit, headers);
             }
             if self.xfcc_header {
                 identity_headers::add_xfcc(presented, headers);
@@ -139,9 +136,20 @@ impl Forwarder {
     }
 }
 
-fn refused(error: ForwardError) -> Refusal {
+/// Removes what an upstream could take for a header that is set here.
+fn remove_folded(headers: &mut HeaderMap, name: &HeaderName) {
+    let same = |given: &&HeaderName| identity_headers::folds_to(name.as_str(), given.as_str());
+    let found: Vec<HeaderName> = headers.keys().filter(same).cloned().collect();
+    for given in found {
+        headers.remove(given);
+    }
+}
+
+/// What to tell a client whose request found no response.
+pub(crate) fn refused(error: ForwardError) -> Refusal {
     let code = match error {
-        ForwardError::RequestTarget => ErrorCode::BadRequest,
+        ForwardError::RequestTarget | ForwardError::ClientBody(_) => ErrorCode::BadRequest,
+        ForwardError::ClientStalled(_) => ErrorCode::RequestTimeout,
         ForwardError::ConnectTimeout(_) | ForwardError::ResponseTimeout(_) => {
             ErrorCode::UpstreamTimeout
         }

@@ -13,13 +13,13 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use countersign_proxy::{CutSignal, Exchange};
+use countersign_proxy::{ClientState, CutSignal, Exchange, Progress};
 use http::HeaderName;
 use slab::Slab;
 
 use crate::{
     caller::credential::Credential, connection::Connection, identity_headers::claims_identity,
-    shares::StreamPlace,
+    shared::Shared, shares::StreamPlace, under_way::UnderWay,
 };
 
 /// One request under way: it stays registered until both its bodies have ended.
@@ -32,6 +32,8 @@ pub(crate) struct Stream {
     /// Its place among the streams of its organization, once it passes.
     place: OnceLock<StreamPlace>,
     cut: CutSignal,
+    progress: Progress,
+    under_way: Mutex<UnderWay>,
     live: Arc<LiveStreams>,
     /// Its index among the live streams.
     index: usize,
@@ -64,32 +66,69 @@ impl Exchange for Stream {
         self.judged.load(Ordering::Acquire) != self.live.changes()
     }
 
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn client(&self) -> &ClientState {
+        &self.connection.client
+    }
+
     fn is_reserved(name: &HeaderName) -> bool {
         claims_identity(name.as_str())
+    }
+}
+
+impl Stream {
+    /// Says that the request was forwarded: from now on it is logged, however it ends.
+    pub(crate) fn begin(&self, under_way: UnderWay) {
+        *self.under_way() = under_way;
+    }
+
+    /// What is to be logged of it.
+    pub(crate) fn under_way(&self) -> MutexGuard<'_, UnderWay> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         self.live.lock().try_remove(self.index);
+        if let Some(shared) = &self.live.shared {
+            let (received, sent) = (self.progress.received(), self.progress.sent());
+            self.under_way().end(received, sent, shared);
+        }
     }
 }
 
 /// The streams of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct LiveStreams {
+    /// Counts and logs how requests end, if anything does.
+    shared: Option<Arc<Shared>>,
     streams: Mutex<Slab<Weak<Stream>>>,
     /// How many changes of trust this thread has taken up.
     changes: AtomicU64,
 }
 
 impl LiveStreams {
+    /// No streams yet; how they end is counted and logged.
+    pub(crate) fn logged_by(shared: Arc<Shared>) -> Self {
+        Self {
+            shared: Some(shared),
+            ..Self::default()
+        }
+    }
+
     /// Registers a stream. It stays registered for as long as anyone holds it.
     pub(crate) fn register(
         self: &Arc<Self>,
         connection: Arc<Connection>,
         credential: Credential,
     ) -> Arc<Stream> {
+        let under_way = Mutex::new(UnderWay::not_forwarded(&connection));
         let mut streams = self.lock();
         let entry = streams.vacant_entry();
         let stream = Arc::new(Stream {
@@ -97,6 +136,8 @@ impl LiveStreams {
             credential,
             place: OnceLock::new(),
             cut: CutSignal::default(),
+            progress: Progress::default(),
+            under_way,
             live: Arc::clone(self),
             index: entry.key(),
             judged: AtomicU64::new(self.changes()),

@@ -39,7 +39,7 @@ impl Worker {
         let Some(control_plane) = routes.pop() else {
             return;
         };
-        let live = Arc::new(LiveStreams::default());
+        let live = Arc::new(LiveStreams::logged_by(Arc::clone(&self.shared)));
         let shared = Arc::clone(&self.shared);
         let recheck = Recheck::new(shared, Arc::clone(&live), self.number, self.changed);
         let frontend = Arc::new(Frontend {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_proxy::{Exchange, MalformedRequest, ResponseBody};
+use countersign_proxy::MalformedRequest;
 use countersign_types::{
     error::{ErrorCode, ErrorResponse},
     id::RequestId,
@@ -14,7 +14,6 @@ use http::{
     HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
-use http_body_util::Full;
 
 use crate::{shares::Exceeded, verdict::denied::Denied};
 
@@ -38,11 +37,11 @@ impl Refusal {
     }
 
     /// The response to the client.
-    pub(crate) fn response<E: Exchange>(&self, id: &RequestId) -> Response<ResponseBody<E>> {
+    pub(crate) fn envelope(&self, id: &RequestId) -> Response<Bytes> {
         let message = format!("{} The request id is {id}.", sentence(self.code));
         let envelope = ErrorResponse::new(self.code, message, None);
         let body = serde_json::to_vec(&envelope).unwrap_or_default();
-        let mut response = Response::new(ResponseBody::Own(Full::new(Bytes::from(body))));
+        let mut response = Response::new(Bytes::from(body));
         *response.status_mut() =
             StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
@@ -78,7 +77,7 @@ impl From<Exceeded> for Refusal {
 impl From<MalformedRequest> for Refusal {
     fn from(error: MalformedRequest) -> Self {
         let code = match error {
-            MalformedRequest::Connect => ErrorCode::MethodNotAllowed,
+            MalformedRequest::Method(_) => ErrorCode::MethodNotAllowed,
             MalformedRequest::Ambiguous(_) => ErrorCode::BadRequest,
         };
         Self::new(code, error.to_string())
@@ -119,9 +118,13 @@ const fn sentence(code: ErrorCode) -> &'static str {
         ErrorCode::AuthenticationTemporarilyUnavailable => {
             "The client certificate cannot be checked right now. Try again."
         }
+        ErrorCode::HeadersTooLarge => {
+            "The request's headers are too large or too many, or its target is too long."
+        }
         ErrorCode::NotFound => "No route serves this host and path.",
         ErrorCode::MethodNotAllowed => "This method is not supported.",
         ErrorCode::BadRequest => "The request is malformed.",
+        ErrorCode::RequestTimeout => "The request's body did not arrive in time.",
         ErrorCode::UpstreamUnavailable => {
             "The upstream could not be reached, or its response broke off."
         }

@@ -4,6 +4,7 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
+use countersign_proxy::{MalformedRequest, check_host};
 use countersign_types::error::ErrorCode;
 use futures_util::FutureExt as _;
 use http::request::Parts;
@@ -28,13 +29,17 @@ pub(super) async fn answer(
 ) -> Response {
     let _in_flight = meters.begin();
     let mut record = Record::begin(&app);
+    let host = check_host(&request).map_err(no_host);
     let (parts, mut body) = request.into_parts();
     let limit = if operation.waits {
         WAITING_TIME_LIMIT
     } else {
         TIME_LIMIT
     };
-    let run = run(&app, operation, &parts, &mut body, &mut record);
+    let run = async {
+        host?;
+        run(&app, operation, &parts, &mut body, &mut record).await
+    };
     let answered = match AssertUnwindSafe(timeout(limit, run)).catch_unwind().await {
         Ok(Ok(answered)) => answered,
         Ok(Err(_)) => Err(too_slow()),
@@ -81,6 +86,11 @@ async fn run(
         body,
     };
     permitted.answer(call).await
+}
+
+fn no_host(error: MalformedRequest) -> ApiError {
+    let message = "The request must name one host, in `Host` or `:authority`.";
+    ApiError::new(ErrorCode::BadRequest, message).because(error.to_string())
 }
 
 fn too_slow() -> ApiError {

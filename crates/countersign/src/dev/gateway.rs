@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use countersign_gateway::options::{Authorization, GatewayOptions, IdentitySource, Limits, Route};
+use countersign_gateway::options::{
+    Authorization, GatewayOptions, IdentitySource, Limits, Paths, Route,
+};
 use countersign_server::store::Store;
 use countersign_types::digest::KeyDigest;
 use rcgen::{
@@ -136,6 +138,7 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         proxy_protocol: false,
         client_cert_header: false,
         xfcc_header: false,
+        paths: Paths::default(),
         access_log: Some(directory.join("access.log")),
         access_log_group_readable: false,
         admin_listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),

@@ -242,6 +242,20 @@ impl Connection {
         String::from_utf8(line).ok()
     }
 
+    /// Resets the connection, as a client that crashes does.
+    pub(crate) fn reset(self) {
+        self.0.get_ref().0.set_zero_linger().unwrap();
+    }
+
+    /// Closes this side and goes on reading, with or without a word of TLS before.
+    pub(crate) async fn half_close(&mut self, notify: bool) {
+        if notify {
+            self.0.shutdown().await.unwrap();
+        } else {
+            self.0.get_mut().0.shutdown().await.unwrap();
+        }
+    }
+
     /// Everything until the other side closes.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         read_all(&mut self.0).await

@@ -295,3 +295,19 @@ async fn management_requests_are_judged_like_any_other_and_go_to_the_control_pla
         .await;
     assert_eq!(answer.json()["data"][0]["active"], true);
 }
+
+#[tokio::test]
+async fn only_the_verified_path_goes_upstream_as_the_clients_chain() {
+    let world = World::with(|options| options.client_cert_header = true).await;
+    world.with_active_ca().await;
+    let between = world.ca.intermediate("Between").mint();
+    let leaf = between.leaf("billing").mint();
+    let stranger = countersign_testca::root("Stranger").mint();
+    let chain = [&leaf, &stranger, &between, &stranger];
+    let mut connection = world.tls(&chain).connect(world.address()).await;
+    let echo = connection.get("/v1/echo", &world.key, "").await.json();
+    let item = |der: &[u8]| format!(":{}:", data_encoding::BASE64.encode(der));
+    let headers = &echo["headers"];
+    assert_eq!(headers["client-cert"][0], item(leaf.der()));
+    assert_eq!(headers["client-cert-chain"][0], item(between.der()));
+}

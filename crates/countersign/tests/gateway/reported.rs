@@ -30,7 +30,7 @@ impl World {
     }
 
     /// The access log's lines, which are complete once the gateway has stopped.
-    async fn log(&mut self) -> Vec<Value> {
+    pub(crate) async fn log(&mut self) -> Vec<Value> {
         let path = self.options.access_log.clone().unwrap();
         self.stop().await;
         let text = std::fs::read_to_string(path).unwrap();

@@ -13,7 +13,7 @@ use std::{
 use countersign_client::Client;
 use countersign_gateway::{
     Gateway,
-    options::{Authorization, GatewayOptions, IdentitySource, Limits, Route},
+    options::{Authorization, GatewayOptions, IdentitySource, Limits, Paths, Route},
 };
 use countersign_server::{
     App, Limits as ServerLimits, router, serve,
@@ -302,6 +302,7 @@ async fn options(
         proxy_protocol: false,
         client_cert_header: false,
         xfcc_header: false,
+        paths: Paths::default(),
         access_log: Some(directory.path().join("access.log")),
         access_log_group_readable: false,
         admin_listen: Some("127.0.0.1:0".parse().unwrap()),

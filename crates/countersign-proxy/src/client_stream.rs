@@ -1,0 +1,205 @@
+//! The byte stream of a client's connection. It lingers when it is closed under an upload, notices
+//! a client that is gone while its response is awaited, and refuses whole what hyper refuses barely.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf as _, Bytes};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep, sleep_until},
+};
+use tokio_rustls::server::TlsStream;
+
+use crate::{
+    bare_refusal::{RefuseHead, status_of, written},
+    client_state::ClientState,
+    discard::{MAX_BYTES, MAX_SILENCE, MAX_TIME},
+};
+
+/// How many bytes are discarded at once.
+const DISCARD_AT_ONCE: usize = 16 * 1024;
+
+/// A byte stream over a socket.
+pub trait OverSocket: AsyncRead + AsyncWrite + Unpin {
+    /// The socket itself.
+    fn socket(&mut self) -> &mut TcpStream;
+}
+
+impl OverSocket for TcpStream {
+    fn socket(&mut self) -> &mut TcpStream {
+        self
+    }
+}
+
+impl OverSocket for TlsStream<TcpStream> {
+    fn socket(&mut self) -> &mut TcpStream {
+        self.get_mut().0
+    }
+}
+
+/// The byte stream of a client's connection.
+#[derive(Debug)]
+pub struct ClientStream<S, R> {
+    inner: S,
+    refusals: R,
+    /// What is left to write of a refusal.
+    refusal: Bytes,
+    state: Arc<ClientState>,
+    lingering: Option<Box<Lingering>>,
+}
+
+/// What is left to discard of a connection that was half closed.
+#[derive(Debug)]
+struct Lingering {
+    end: Instant,
+    silence: Pin<Box<Sleep>>,
+    left: u64,
+    buffer: [u8; DISCARD_AT_ONCE],
+}
+
+impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
+    /// Wraps a stream, once its handshake is done.
+    pub const fn new(inner: S, state: Arc<ClientState>, refusals: R) -> Self {
+        Self {
+            inner,
+            refusals,
+            refusal: Bytes::new(),
+            state,
+            lingering: None,
+        }
+    }
+
+    /// Takes a bare refusal of hyper's, and writes a whole one instead.
+    fn replace(&mut self, bytes: &[u8]) -> bool {
+        let Some(status) = status_of(bytes) else {
+            return false;
+        };
+        self.refusal = written(&self.refusals.refuse(status)).into();
+        // What is left of the head, and what follows it, will not be read.
+        self.state.leave_body();
+        true
+    }
+
+    fn poll_refusal(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            let count = ready!(Pin::new(&mut self.inner).poll_write(context, &self.refusal))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.refusal.advance(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Fails once the client has reset the connection. While hyper awaits a response it does not
+    /// read, so that a client may close its side and still be answered; a reset would go unnoticed.
+    fn poll_reset(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let socket = self.inner.socket();
+        match socket.poll_read_ready(context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(result) => {
+                result?;
+                socket.take_error()?.map_or(Ok(()), Err)
+            }
+        }
+    }
+}
+
+impl Lingering {
+    fn new() -> Box<Self> {
+        let now = Instant::now();
+        Box::new(Self {
+            end: now + MAX_TIME,
+            silence: Box::pin(sleep_until(now + MAX_SILENCE)),
+            left: MAX_BYTES,
+            buffer: [0; DISCARD_AT_ONCE],
+        })
+    }
+
+    /// Discards what arrives, undecrypted, until the client closes its side or a bound is reached.
+    fn poll(&mut self, socket: &mut TcpStream, context: &mut Context<'_>) -> Poll<()> {
+        while self.left > 0 {
+            let mut buffer = ReadBuf::new(&mut self.buffer);
+            match Pin::new(&mut *socket).poll_read(context, &mut buffer) {
+                Poll::Pending => return self.silence.as_mut().poll(context),
+                Poll::Ready(Err(_)) => break,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
+                Poll::Ready(Ok(())) => {}
+            }
+            let count = u64::try_from(buffer.filled().len()).unwrap_or(u64::MAX);
+            self.left = self.left.saturating_sub(count);
+            let next = self.end.min(Instant::now() + MAX_SILENCE);
+            self.silence.as_mut().reset(next);
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: OverSocket, R: RefuseHead + Unpin> AsyncRead for ClientStream<S, R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(context, buffer)
+    }
+}
+
+impl<S: OverSocket, R: RefuseHead + Unpin> AsyncWrite for ClientStream<S, R> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.replace(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let [only] = parts
+            && self.replace(only)
+        {
+            return Poll::Ready(Ok(only.len()));
+        }
+        Pin::new(&mut self.inner).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.is_awaiting() {
+            self.poll_reset(context)?;
+        }
+        ready!(self.poll_refusal(context))?;
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    /// Half closes, and then lingers if a request's body was left unread: closed at once, the
+    /// kernel would answer the rest of the body with a reset, and the client lose its response.
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        ready!(this.poll_refusal(context))?;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
+            if !this.state.has_body_left() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let lingering = this.lingering.get_or_insert_with(Lingering::new);
+        lingering.poll(this.inner.socket(), context).map(Ok)
+    }
+}

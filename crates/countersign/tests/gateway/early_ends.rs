@@ -1,0 +1,231 @@
+//! Requests that end early, on either side.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign_gateway::options::GatewayOptions;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+use crate::world::{LIMIT, World};
+
+/// An upstream whose bytes a test writes itself.
+struct Upstream(TcpListener);
+
+impl Upstream {
+    async fn start() -> (Self, impl FnOnce(&mut GatewayOptions)) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let route = move |options: &mut GatewayOptions| {
+            options.routes[0].upstream = format!("http://{address}");
+        };
+        (Self(listener), route)
+    }
+
+    /// A connection, after the head of its first request.
+    async fn request(&self) -> TcpStream {
+        let (mut stream, _) = timeout(LIMIT, self.0.accept()).await.unwrap().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream
+    }
+}
+
+fn head(world: &World, method: &str, path: &str, lines: &str) -> String {
+    let key = &world.key;
+    format!("{method} {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n{lines}\r\n")
+}
+
+#[tokio::test]
+async fn a_client_that_first_sends_everything_reads_why_it_was_refused() {
+    let world = World::new().await;
+    world.with_active_ca().await;
+    for bytes in [64 << 10, 1 << 20, 16 << 20] {
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        let lines = format!("content-length: {bytes}\r\n");
+        connection
+            .write(&head(&world, "POST", "/v1/a", &lines))
+            .await;
+        connection.write(&"x".repeat(bytes)).await;
+        let answer = connection.answer().await.expect("an answer");
+        assert_eq!(answer.code(), "certificate_required", "{bytes} bytes");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_not_asked_to_continue() {
+    let world = World::new().await;
+    world.with_active_ca().await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
+    let lines = "content-length: 1000000\r\nexpect: 100-continue\r\n";
+    connection
+        .write(&head(&world, "POST", "/v1/a", lines))
+        .await;
+    let answer = connection.answer().await.expect("an answer");
+    assert_eq!(answer.code(), "certificate_required");
+}
+
+#[tokio::test]
+async fn a_refused_upload_over_http2_is_answered_whole() {
+    let world = World::new().await;
+    world.with_active_ca().await;
+    let request = Request::post("https://localhost/v1/a")
+        .header("authorization", format!("Bearer {}", world.key))
+        .body(Full::new(Bytes::from(vec![b'x'; 4 << 20])))
+        .unwrap();
+    let tls = world.tls(&[]);
+    let response = tls.http2(world.address(), request).await.unwrap();
+    assert_eq!(response.status(), 401);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(body.ends_with(b"}"), "{body:?}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_answers_an_upload_early_and_closes_is_heard() {
+    let (upstream, route) = Upstream::start().await;
+    let mut world = World::with(route).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
+    let bytes = 32 << 20;
+    let lines = format!("content-length: {bytes}\r\n");
+    connection
+        .write(&head(&world, "POST", "/v1/a", &lines))
+        .await;
+    let mut refusing = upstream.request().await;
+    let answer = b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 4\r\n\r\nless";
+    refusing.write_all(answer).await.unwrap();
+    drop(refusing);
+    connection.write(&"x".repeat(bytes)).await;
+    let answer = connection.answer().await.expect("an answer");
+    assert_eq!((answer.status, &*answer.body), (413, &b"less"[..]));
+    drop(connection);
+    assert_eq!(world.log().await[0]["status"], 413);
+}
+
+#[tokio::test]
+async fn a_client_that_closed_its_side_is_answered() {
+    let (upstream, route) = Upstream::start().await;
+    let world = World::with(route).await;
+    for notify in [true, false] {
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        let whole = head(&world, "POST", "/v1/a", "content-length: 2\r\n") + "hi";
+        connection.write(&whole).await;
+        let mut stream = upstream.request().await;
+        connection.half_close(notify).await;
+        let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+        stream.write_all(answer).await.unwrap();
+        let answer = connection.answer().await.expect("an answer");
+        assert_eq!((answer.status, &*answer.body), (200, &b"ok"[..]));
+    }
+}
+
+#[tokio::test]
+async fn a_forwarded_request_is_logged_when_its_client_goes_away() {
+    let (upstream, route) = Upstream::start().await;
+    let mut world = World::with(route).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
+    let whole = head(&world, "POST", "/v1/reset", "content-length: 2\r\n") + "hi";
+    connection.write(&whole).await;
+    let mut first = upstream.request().await;
+    connection.reset();
+    let mut rest = Vec::new();
+    timeout(LIMIT, first.read_to_end(&mut rest))
+        .await
+        .expect("the request to be dropped")
+        .unwrap();
+
+    let request = Request::get("https://localhost/v1/reset-stream")
+        .header("authorization", format!("Bearer {}", world.key))
+        .body(Full::<Bytes>::default())
+        .unwrap();
+    let (tls, address) = (world.tls(&[]), world.address());
+    let asking = tokio::spawn(async move { tls.http2(address, request).await });
+    let mut second = upstream.request().await;
+    asking.abort();
+    timeout(LIMIT, second.read_to_end(&mut rest))
+        .await
+        .expect("the request to be dropped")
+        .unwrap();
+    let log = world.log().await;
+    let line = |index: usize| (log[index]["path"].as_str(), log[index]["status"].as_u64());
+    assert_eq!(line(0), (Some("/v1/reset"), Some(499)));
+    assert_eq!(line(1), (Some("/v1/reset-stream"), Some(499)));
+    assert_eq!(log[0]["bytes_received"], 2);
+    assert!(log[0]["project"].is_string());
+}
+
+#[tokio::test]
+async fn the_log_counts_the_bytes_of_both_bodies() {
+    let mut world = World::new().await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
+    let whole = head(&world, "POST", "/v1/echo", "content-length: 5\r\n") + "hello";
+    connection.write(&whole).await;
+    let sent = connection.answer().await.unwrap().body.len();
+    drop(connection);
+    let log = world.log().await;
+    assert_eq!(log[0]["bytes_received"], 5);
+    assert_eq!(log[0]["bytes_sent"], sent);
+}
+
+#[tokio::test]
+async fn a_body_that_is_none_or_stalls_is_the_clients_fault() {
+    let world = World::with(|options| {
+        options.limits.response_timeout = Duration::from_millis(300);
+    })
+    .await;
+    for (framing, status, code) in [
+        (
+            "transfer-encoding: chunked\r\n\r\nnone\r\n",
+            400,
+            "bad_request",
+        ),
+        ("content-length: 10\r\n\r\nhello", 408, "request_timeout"),
+    ] {
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        let head = head(&world, "POST", "/v1/echo", framing);
+        connection.write(&head).await;
+        let answer = connection.answer().await.expect(framing);
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (status, code),
+            "{framing}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_gets_an_envelope_and_a_line() {
+    let mut world = World::new().await;
+    let many = "x-a: 1\r\n".repeat(120);
+    let large = format!("x-a: {}\r\n", "y".repeat(200_000));
+    for (line, lines, status, code) in [
+        ("GET /v1/echo HTTP/9.9", "", 400, "bad_request"),
+        ("GET /v1/echo HTTP/1.1", "x : 1\r\n", 400, "bad_request"),
+        ("GET /v1/echo HTTP/1.1", &*many, 431, "headers_too_large"),
+        ("GET /v1/echo HTTP/1.1", &*large, 431, "headers_too_large"),
+    ] {
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        let head = format!("{line}\r\nhost: a\r\n{lines}\r\n");
+        connection.write(&head).await;
+        let answer = connection.answer().await.expect(line);
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (status, code),
+            "{line} {}",
+            lines.len()
+        );
+        assert!(answer.header("x-request-id").is_some(), "{line}");
+    }
+    let log = world.log().await;
+    let codes: Vec<_> = log
+        .iter()
+        .filter_map(|line| line["code"].as_str())
+        .collect();
+    assert_eq!(codes.len(), 4);
+}
