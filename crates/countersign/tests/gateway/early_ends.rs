@@ -229,3 +229,22 @@ async fn a_head_that_cannot_be_read_gets_an_envelope_and_a_line() {
         .collect();
     assert_eq!(codes.len(), 4);
 }
+
+#[tokio::test]
+async fn a_response_that_pauses_ends_when_its_client_has_closed_its_side() {
+    let (upstream, route) = Upstream::start().await;
+    let world = World::with(route).await;
+    for notify in [true, false] {
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        let whole = head(&world, "GET", "/v1/a", "");
+        connection.write(&whole).await;
+        let mut stream = upstream.request().await;
+        let begin = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n";
+        stream.write_all(begin).await.unwrap();
+        assert_eq!(connection.head().await.unwrap().status, 200);
+        connection.half_close(notify).await;
+        let mut rest = Vec::new();
+        let dropped = timeout(LIMIT, stream.read_to_end(&mut rest)).await;
+        dropped.expect("the request to be dropped").unwrap();
+    }
+}
