@@ -277,25 +277,24 @@ mod tests {
         let recheck = thread.recheck();
         thread.change(2, organization(1, Some(&root("Ours").mint().pem())));
         let (turns, other_went_on) = (Cell::new(0), Cell::new(None));
+        let cut = || {
+            let cut = hostile.iter().filter(|each| each.cut_signal().is_cut());
+            cut.count()
+        };
+        let passes_on = |stream: &Arc<Stream>| !stream.cut_signal().is_cut() && !stream.is_held();
         let watching = async {
-            loop {
-                let cut = hostile.iter().filter(|each| each.cut_signal().is_cut());
-                let (cut, enforced) = (cut.count(), thread.enforced());
-                if enforced == 2 {
-                    assert_eq!(cut, hostile.len(), "reported only when all are judged");
-                    return;
-                }
-                if thread.live.changes() > 0 {
-                    turns.set(turns.get() + 1);
-                    let passes_on =
-                        |each: &&Arc<Stream>| !each.cut_signal().is_cut() && !each.is_held();
-                    assert_eq!(hostile.iter().find(passes_on).map(|_| ()), None);
-                    if !other.is_held() && other_went_on.get().is_none() {
-                        other_went_on.set(Some(cut));
-                    }
+            while thread.live.changes() == 0 {
+                tokio::task::yield_now().await;
+            }
+            while thread.enforced() != 2 {
+                turns.set(turns.get() + 1);
+                assert!(!hostile.iter().any(passes_on), "none was judged to pass");
+                if passes_on(&other) && other_went_on.get().is_none() {
+                    other_went_on.set(Some(cut()));
                 }
                 tokio::task::yield_now().await;
             }
+            assert_eq!(cut(), hostile.len(), "reported only when all are judged");
         };
         tokio::select! {
             () = recheck.run() => {}

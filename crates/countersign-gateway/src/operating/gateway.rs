@@ -12,7 +12,7 @@ use countersign_client::Client;
 use countersign_tls::{CertificateFiles, ReloadingServerConfig};
 use countersign_types::{id::GatewayId, request_ids::RequestIds, secret::Secret};
 use metrics::counter;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use super::start_error::StartError;
@@ -22,7 +22,10 @@ use crate::{
     caller::snapshot::Snapshot,
     contact::Contact,
     forwarding::routes::CheckedRoute,
-    observing::{observations::Observations, tally::Observer},
+    observing::{
+        observations::Observations,
+        tally::{Observer, Tally},
+    },
     options::{Authorization, GatewayOptions, Route},
     record::AccessLog,
     refusal::refusals::Refusals,
@@ -75,16 +78,9 @@ impl Gateway {
             observer,
         )?);
         let observations = tallies.map(|tallies| {
-            let every = shared.options.observation_interval;
-            let limits = shared.options.limits.reports();
             // Batches are numbered from each start, so the process is what counts them.
-            Observations::new(
-                every,
-                tallies,
-                client.clone(),
-                GatewayId::from_random(own),
-                limits,
-            )
+            let id = GatewayId::from_random(own);
+            observations(&shared.options, tallies, client.clone(), id)
         });
         let sync = Sync::start(Arc::clone(&shared), client, data_dir.lock, jitter_seed(own))?;
         let (receiver, started) = (sync.changed.subscribe(), sync.ready.subscribe());
@@ -169,6 +165,16 @@ fn server_tls(options: &GatewayOptions) -> Result<ReloadingServerConfig, counter
     };
     let chains = tls::ChainLimits::new(&options.limits);
     ReloadingServerConfig::load(files, move |files| tls::server_config(files, chains))
+}
+
+fn observations(
+    options: &GatewayOptions,
+    tallies: mpsc::Receiver<Arc<Tally>>,
+    client: Client,
+    id: GatewayId,
+) -> Observations {
+    let limits = options.limits.reports();
+    Observations::new(options.observation_interval, tallies, client, id, limits)
 }
 
 /// How many threads serve: one per core where nobody says.
