@@ -173,6 +173,58 @@ fn mazes() -> Vec<Scene> {
     scenes
 }
 
+/// Names that have to be shown, or compared by their texts, to say what is wrong.
+fn explained() -> Vec<Scene> {
+    let ca = root("Root").ski(&[7]).mint();
+    let long = |number: usize| {
+        let name = Name::common(&format!("{number}"));
+        (0..30).fold(name, |name, _| name.and(oid::ORGANIZATION, "x"))
+    };
+    let issued = |number: usize| {
+        let template = ca.intermediate("x").subject(long(number));
+        template.issuer_name(long(number + 100)).ski(&[7]).aki(&[7])
+    };
+    let namesakes: Vec<_> = (0..40).map(|number| issued(number).mint()).collect();
+    let expired: Vec<_> = (0..40)
+        .map(|number| issued(number).valid(0, 1).mint())
+        .collect();
+    let anchors: Vec<_> = (0..50)
+        .map(|number| root("x").subject(long(number)).ski(&[7]).mint())
+        .collect();
+    let anchors: Vec<_> = anchors.iter().collect();
+    let leaf = ca
+        .leaf("x")
+        .subject(long(300))
+        .issuer_name(long(301))
+        .mint();
+    let mut scenes = Vec::new();
+    for (case, above) in [("other names", &namesakes), ("expired", &expired)] {
+        let chain: Vec<_> = [&leaf].into_iter().chain(above).collect();
+        let case = format!("hostile: 40 intermediates and 50 anchors of one key, {case}");
+        scenes.push(scene("P-256", case, &anchors, &chain));
+    }
+    // Much to explain, after as many signatures as are checked.
+    let key = Key::generate(KeyKind::P256);
+    let issuing = || {
+        let template = ca.intermediate("Issuing").with_key(&key);
+        template.break_signature().mint()
+    };
+    let bad: Vec<_> = (0..20).map(|_| issuing()).collect();
+    let leaf = bad[0].leaf("x").subject(long(300)).mint();
+    let chain = [&leaf].into_iter().chain(&expired[..20]).chain(&bad);
+    let anchors: Vec<_> = [&ca]
+        .into_iter()
+        .chain(anchors.into_iter().skip(1))
+        .collect();
+    scenes.push(scene(
+        "P-256",
+        "hostile: signatures, expired intermediates and 50 anchors",
+        &anchors,
+        &chain.collect::<Vec<_>>(),
+    ));
+    scenes
+}
+
 /// Many names under many constraints.
 fn constrained() -> Vec<Scene> {
     let name = |number: usize, length: usize| {
@@ -298,7 +350,11 @@ fn subject(scene: Scene) -> Subject {
         signatures,
     };
     Subject::new(row, move || {
-        black_box(verdict(&scene));
+        // A refusal is explained in the log each time.
+        if let Verdict::Denial(denial) = black_box(verdict(&scene)) {
+            let told = denial.trace().iter().map(ToString::to_string);
+            black_box(told.collect::<String>());
+        }
     })
 }
 
@@ -336,6 +392,7 @@ fn main() {
         scenes.push(look_alike_anchors(name, &key));
     }
     scenes.extend(mazes());
+    scenes.extend(explained());
     scenes.extend(constrained());
     scenes.extend(large());
     scenes.extend(policies());

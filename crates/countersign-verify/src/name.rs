@@ -12,8 +12,9 @@ use crate::{der, oid::name_or_numbers};
 
 /// The most characters of a name that are shown.
 const MAX_SHOWN: usize = 256;
-/// The most bytes of a name that are kept to be shown later; honest ones have some hundred.
-const MAX_KEPT: usize = 2048;
+/// The most bytes of a name that are kept to be shown later. Honest ones have one or two hundred,
+/// and a longer one takes the longer to show.
+const MAX_KEPT: usize = 256;
 
 /// The name of a presented certificate, to be shown if somebody asks.
 #[derive(Debug, Clone, PartialEq, Eq)]

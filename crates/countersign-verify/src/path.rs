@@ -102,11 +102,17 @@ pub(crate) struct Path<'p> {
 }
 
 impl Path<'_> {
-    /// The price of everything but the signatures.
+    /// The price of setting out to verify it.
     fn price(&self) -> u64 {
+        let fields = self.certificates.iter().map(|(_, fields)| *fields);
+        let extensions = fields.map(|fields| fields.extensions.count).sum();
+        budget::path(self.certificates.len(), extensions)
+    }
+
+    /// The price of holding every name on it to the constraints of every CA above.
+    fn price_of_names(&self) -> u64 {
         let fields = || self.certificates.iter().map(|(_, fields)| *fields);
-        let extensions = fields().map(|fields| fields.extensions.count).sum();
-        let mut price = budget::path(self.certificates.len(), extensions);
+        let mut price = 0_u64;
         let mut constraints = self.anchor.constraints;
         // Every certificate's constraints bind all those below it (RFC 5280 section 6.1.4 (g)).
         for (at, issued) in fields().enumerate().rev() {
@@ -117,7 +123,7 @@ impl Path<'_> {
                 let names = below.fold(NameLoad::default(), NameLoad::plus);
                 price = price.saturating_add(budget::name_comparisons(names, constraints));
             }
-            constraints = issued.extensions.constraints();
+            constraints = issued.extensions.constraints;
         }
         price
     }
@@ -161,6 +167,9 @@ impl Verifier {
             )));
         };
         if let Err(Exhausted) = budget.charge(path.price()) {
+            return Err(everywhere(Reason::Budget("signatures to check")));
+        }
+        if let Err(Exhausted) = budget.charge(path.price_of_names()) {
             return Err(everywhere(Reason::Budget("names to compare")));
         }
         let intermediates: Vec<_> = path.certificates.iter().skip(1).map(borrowed).collect();

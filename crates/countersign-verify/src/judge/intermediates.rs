@@ -3,7 +3,7 @@
 
 use countersign_types::UnixSeconds;
 
-use super::trace::{At, Trace, issuer_not_presented, same_text};
+use super::trace::{At, Trace, issuer_not_presented};
 use crate::{
     budget::{self, Budget, MAX_INTERMEDIATE_BYTES, MAX_INTERMEDIATES},
     denial::{Reason, Step},
@@ -12,6 +12,9 @@ use crate::{
     rules,
     x509::Certificate,
 };
+
+/// The most missing issuers that are named. A chain that lacks one has one such end, seldom two.
+const MAX_MISSING: usize = 4;
 
 /// The certificates after the leaf.
 pub(super) struct Intermediates<'a> {
@@ -82,7 +85,7 @@ impl<'a> Intermediates<'a> {
         if self.unusable.iter().any(|one| one.fields.is_none()) {
             return;
         }
-        for end in &found.dead_ends {
+        for end in found.dead_ends.iter().take(MAX_MISSING) {
             let issued = match end {
                 None => Some(At(0, Some(leaf))),
                 Some(index) => self.at(*index),
@@ -109,7 +112,7 @@ impl<'a> Intermediates<'a> {
                     issued.extensions.authority_key == one.fields.extensions.subject_key
                 })
                 .filter(|issued| issued.issuer != one.fields.subject)
-                .find_map(|issued| same_text(issued.issuer, one.fields.subject));
+                .find_map(|issued| trace.same_text(issued.issuer, one.fields.subject));
             if let Some(reason) = reason {
                 trace.add(None, self.at(index), Step::ChainPath, reason);
             }

@@ -35,9 +35,19 @@ impl Refused {
 #[derive(Clone, Copy)]
 pub(super) struct At<'a>(pub(super) usize, pub(super) Option<&'a Certificate<'a>>);
 
+/// The most findings that carry a subject, and the most pairs of names whose texts are compared.
+/// To show a name takes as long as some hundred steps of judging, a refusal is shown each time, and
+/// whoever reads it acts on the first findings.
+const MAX_SUBJECTS: usize = 4;
+const MAX_COMPARED: usize = 4;
+
 /// The findings so far.
 #[derive(Default)]
-pub(super) struct Trace(Vec<Finding>);
+pub(super) struct Trace {
+    findings: Vec<Finding>,
+    subjects: usize,
+    compared: usize,
+}
 
 impl Trace {
     pub(super) fn add(
@@ -48,7 +58,9 @@ impl Trace {
         reason: Reason,
     ) {
         let subject = at.and_then(|At(_, fields)| fields);
-        self.0.push(Finding {
+        let subject = subject.filter(|_| self.subjects < MAX_SUBJECTS);
+        self.subjects += usize::from(subject.is_some());
+        self.findings.push(Finding {
             anchor: candidate.map(|candidate| (candidate.id.clone(), candidate.scope.clone())),
             certificate: at.map(|At(position, _)| position),
             subject: subject.map(|fields| CertificateName::new(fields.subject)),
@@ -60,7 +72,7 @@ impl Trace {
     pub(super) fn refuse(self, code: ErrorCode) -> Refused {
         Refused {
             code,
-            trace: self.0,
+            trace: self.findings,
         }
     }
 
@@ -71,17 +83,18 @@ impl Trace {
         applicable: Applicable<'_>,
         situation: &Situation<'_>,
     ) -> Refused {
-        let tried = self.0.len();
+        let tried = self.findings.len();
         for (id, scope, anchor) in applicable.all() {
             if self.names(tried, id, scope) {
                 continue;
             }
-            self.0.push(Finding {
+            let reason = situation.why_no_candidate(anchor, &mut self);
+            self.findings.push(Finding {
                 anchor: Some((id.clone(), scope.clone())),
                 certificate: None,
                 subject: None,
                 step: Step::Candidate,
-                reason: situation.why_no_candidate(anchor),
+                reason,
             });
         }
         self.refuse(ErrorCode::CertificateVerificationFailed)
@@ -93,7 +106,19 @@ impl Trace {
             let anchor = finding.anchor.as_ref();
             anchor.is_some_and(|(tried, at)| tried == id && at == scope)
         };
-        self.0.iter().take(first).any(is_this)
+        self.findings.iter().take(first).any(is_this)
+    }
+
+    /// That an issuer's name and a CA's subject are the same text in other string types, if they
+    /// are.
+    pub(super) fn same_text(&mut self, issuer: &[u8], subject: &[u8]) -> Option<Reason> {
+        if self.compared == MAX_COMPARED {
+            return None;
+        }
+        self.compared += 1;
+        let [issuer, subject] = [issuer, subject].map(CertificateName::new);
+        let [issuer, subject] = issuer.same_text(&subject)?;
+        Some(Reason::OtherEncoding(StringTypes { issuer, subject }))
     }
 }
 
@@ -108,7 +133,7 @@ pub(super) struct Situation<'a> {
 }
 
 impl Situation<'_> {
-    fn why_no_candidate(&self, anchor: Result<&TrustedAnchor, &str>) -> Reason {
+    fn why_no_candidate(&self, anchor: Result<&TrustedAnchor, &str>, trace: &mut Trace) -> Reason {
         let now = self.now;
         match anchor {
             Err(why) => Reason::AnchorUnusable(why.to_owned()),
@@ -126,19 +151,13 @@ impl Situation<'_> {
                 if subject == self.leaf.issuer {
                     return Reason::NotTried;
                 }
-                same_text(self.leaf.issuer, subject).unwrap_or(Reason::OtherIssuer)
+                let same_text = trace.same_text(self.leaf.issuer, subject);
+                same_text.unwrap_or(Reason::OtherIssuer)
             }
             Ok(_) if self.alone => Reason::OtherKey,
             Ok(_) => Reason::NoPath,
         }
     }
-}
-
-/// That an issuer's name and a CA's subject are the same text in other string types, if they are.
-pub(super) fn same_text(issuer: &[u8], subject: &[u8]) -> Option<Reason> {
-    let [issuer, subject] = [issuer, subject].map(CertificateName::new);
-    let [issuer, subject] = issuer.same_text(&subject)?;
-    Some(Reason::OtherEncoding(StringTypes { issuer, subject }))
 }
 
 /// That a certificate's issuer was not presented.

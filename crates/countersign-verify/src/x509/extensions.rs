@@ -24,8 +24,10 @@ pub(crate) struct Extensions<'a> {
     pub(crate) client_auth: Option<bool>,
     /// The subject alternative names (RFC 5280 section 4.2.1.6), unread.
     pub(crate) alternative_names: Option<&'a [u8]>,
-    /// The name constraints (RFC 5280 section 4.2.1.10), whose form was looked at.
-    name_constraints: Option<&'a [u8]>,
+    /// How many of those there are.
+    names: NameLoad,
+    /// How many name constraints (RFC 5280 section 4.2.1.10) it puts on what is below it.
+    pub(crate) constraints: NameLoad,
     /// The first critical extension that is not processed here, by the contents of its identifier.
     pub(crate) unknown_critical: Option<&'a [u8]>,
     /// How many extensions there are.
@@ -122,11 +124,14 @@ impl<'a> Extensions<'a> {
             19 => (self.is_ca, self.path_length) = basic_constraints(value)?,
             30 => {
                 check_name_constraints(value)?;
-                self.name_constraints = Some(value);
+                self.constraints = NameLoad::of_constraints(value);
             }
             37 => self.client_auth = Some(names_client_auth(value)?),
             // webpki reads the names, and leaves CRL distribution points alone: nothing is fetched.
-            17 => self.alternative_names = Some(value),
+            17 => {
+                self.alternative_names = Some(value);
+                self.names = NameLoad::of_alternative_names(value);
+            }
             31 => {}
             _ => return Some(false),
         }
@@ -134,17 +139,9 @@ impl<'a> Extensions<'a> {
     }
 
     /// How many alternative names there are to compare with name constraints.
-    pub(crate) fn names(&self) -> NameLoad {
-        let load = self.alternative_names.map(NameLoad::of_alternative_names);
+    pub(crate) const fn names(&self) -> NameLoad {
         // Whether directory names are constrained is asked of every certificate, too.
-        load.unwrap_or_default()
-            .plus(NameLoad { count: 1, bytes: 0 })
-    }
-
-    /// How many name constraints it imposes on what is below it.
-    pub(crate) fn constraints(&self) -> NameLoad {
-        let load = self.name_constraints.map(NameLoad::of_constraints);
-        load.unwrap_or_default()
+        self.names.plus(NameLoad { count: 1, bytes: 0 })
     }
 }
 
