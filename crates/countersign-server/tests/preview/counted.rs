@@ -117,7 +117,9 @@ fn a_workload_is_named_with_its_leaf_its_reason_and_its_share() {
     assert_eq!((failing.requests, failing.of_requests), (30, 40));
     assert_eq!(failing.last_seen, NOW - 30);
     assert!(
-        failing.reason.contains("authority key identifier"),
+        failing
+            .reason
+            .contains("its issuer, `CN=Old`, key identifier"),
         "{}",
         failing.reason
     );
