@@ -1,6 +1,6 @@
 //! Compares two states of an organization: a pure function of the organization before and after,
 //! of who called with which chain, and of the time. Each chain is judged by the same `judge` as at
-//! a gateway.
+//! a gateway. The traffic may come in parts, each chain with all who presented it in one of them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -19,7 +19,7 @@ use rustls_pki_types::CertificateDer;
 use super::sides::{Denied, SideVerdict, Sides};
 use crate::store::{ObservedIdentity, Workload};
 
-/// The traffic of an organization, as it was observed.
+/// The traffic of an organization as it was observed, or a part of it.
 #[derive(Debug, Default)]
 pub struct Observed {
     /// Who called, with which chain.
@@ -66,47 +66,25 @@ pub fn compare(
     observed: &Observed,
     now: UnixSeconds,
 ) -> Comparison {
-    let sides = Sides::new(before, after);
-    let callers = Callers::new(after, reach, now);
-    let reached: Vec<&Workload> = observed
-        .workloads
-        .iter()
-        .filter(|workload| callers.call(workload))
-        .collect();
-    let mut comparing = Comparing {
-        sides: &sides,
-        observed,
-        now,
-        remembered: HashMap::new(),
-        of_requests: HashMap::new(),
-        found: Comparison::default(),
-    };
-    for workload in &reached {
-        let sum = comparing.of_requests.entry(&workload.project).or_default();
-        *sum += workload.requests;
-    }
-    for workload in &reached {
-        comparing.add(workload);
-    }
-    let mut found = comparing.finish();
-    found.unobserved_projects = callers.unobserved(&reached);
-    found
+    let mut comparing = Comparing::new([before, after], reach, &observed.workloads, now);
+    comparing.add(observed);
+    comparing.finish()
 }
 
 /// The callers that a change reaches and that can call at all.
-struct Callers<'a> {
+struct Callers {
     /// The projects, each with whether it has a valid key.
-    projects: BTreeMap<&'a ProjectId, bool>,
-    keys: HashMap<&'a ApiKeyId, Option<&'a ProjectId>>,
+    projects: BTreeMap<ProjectId, bool>,
+    keys: HashMap<ApiKeyId, Option<ProjectId>>,
 }
 
-impl<'a> Callers<'a> {
-    fn new(bundle: &'a OrganizationBundle, reach: &Scope, now: UnixSeconds) -> Self {
+impl Callers {
+    fn new(bundle: &OrganizationBundle, reach: &Scope, now: UnixSeconds) -> Self {
         let reached = |project: &ProjectId| reach.project().is_none_or(|one| one == project);
         let live = bundle.projects.iter().filter(|project| !project.archived);
         let mut projects: BTreeMap<_, _> = live
             .filter(|project| reached(&project.id))
-            .map(|project| (&project.id, false))
+            .map(|project| (project.id.clone(), false))
             .collect();
         let mut keys = HashMap::new();
         for key in &bundle.keys {
@@ -122,7 +100,7 @@ impl<'a> Callers<'a> {
                 _ => false,
             };
             if opens {
-                keys.insert(&key.id, key.project.as_ref());
+                keys.insert(key.id.clone(), key.project.clone());
             }
         }
         Self { projects, keys }
@@ -130,49 +108,82 @@ impl<'a> Callers<'a> {
 
     fn call(&self, workload: &Workload) -> bool {
         match (&workload.key, &workload.project) {
-            (Some(key), project) => self.keys.get(key) == Some(&project.as_ref()),
+            (Some(key), project) => self.keys.get(key) == Some(project),
             (None, Some(project)) => self.projects.contains_key(project),
             (None, None) => false,
         }
     }
 
-    fn unobserved(&self, reached: &[&Workload]) -> Vec<ProjectId> {
-        let seen: HashSet<_> = reached
-            .iter()
-            .filter_map(|it| it.project.as_ref())
-            .collect();
+    fn unobserved(&self, seen: &HashMap<Option<ProjectId>, u64>) -> Vec<ProjectId> {
         let projects = self.projects.iter().filter(|(_, has_key)| **has_key);
         projects
-            .map(|(project, _)| (*project).clone())
-            .filter(|project| !seen.contains(project))
+            .map(|(project, _)| Some(project.clone()))
+            .filter(|project| !seen.contains_key(project))
+            .flatten()
             .collect()
     }
 }
 
 /// A comparison under way.
-struct Comparing<'a> {
-    sides: &'a Sides,
-    observed: &'a Observed,
+pub(crate) struct Comparing {
+    sides: Sides,
+    callers: Callers,
     now: UnixSeconds,
-    /// The verdicts by what is active for the caller and by the chain: each is judged once.
-    remembered: HashMap<(usize, Option<ChainDigest>), [SideVerdict; 2]>,
-    of_requests: HashMap<&'a Option<ProjectId>, u64>,
+    of_requests: HashMap<Option<ProjectId>, u64>,
     found: Comparison,
 }
 
-impl<'a> Comparing<'a> {
-    fn add(&mut self, workload: &'a Workload) {
+/// The verdicts by what is active for the caller and by the chain: each is judged once.
+type Remembered = HashMap<(usize, Option<ChainDigest>), [SideVerdict; 2]>;
+
+impl Comparing {
+    /// Begins a comparison, as [`compare`] makes it. These are all workloads that will come.
+    pub(crate) fn new(
+        [before, after]: [&OrganizationBundle; 2],
+        reach: &Scope,
+        workloads: &[Workload],
+        now: UnixSeconds,
+    ) -> Self {
+        let callers = Callers::new(after, reach, now);
+        let mut of_requests: HashMap<_, u64> = HashMap::new();
+        for workload in workloads.iter().filter(|workload| callers.call(workload)) {
+            let sum = of_requests.entry(workload.project.clone()).or_default();
+            *sum += workload.requests;
+        }
+        Self {
+            sides: Sides::new(before, after),
+            callers,
+            now,
+            of_requests,
+            found: Comparison::default(),
+        }
+    }
+
+    /// Judges a part of the traffic: workloads, and the chains that they present as far as these are
+    /// kept.
+    pub(crate) fn add(&mut self, part: &Observed) {
+        let mut remembered = Remembered::new();
+        for workload in &part.workloads {
+            if self.callers.call(workload) {
+                self.judge(workload, part, &mut remembered);
+            }
+        }
+        let chains: HashSet<_> = remembered.keys().filter_map(|(_, chain)| *chain).collect();
+        self.found.identities += u64::try_from(chains.len()).unwrap_or(u64::MAX);
+    }
+
+    fn judge(&mut self, workload: &Workload, part: &Observed, remembered: &mut Remembered) {
         let scope = Scope::from(workload.project.clone());
         let key = (self.sides.class(&scope), workload.chain);
-        if !self.remembered.contains_key(&key) {
-            let Some(presented) = self.presented(workload.chain) else {
+        if !remembered.contains_key(&key) {
+            let Some(presented) = presented(part, workload.chain) else {
                 self.found.unjudged += 1;
                 return;
             };
             let verdicts = self.sides.judge(&scope, &presented, self.now);
-            self.remembered.insert(key, verdicts);
+            remembered.insert(key, verdicts);
         }
-        let Some([before, after]) = self.remembered.get(&key) else {
+        let Some([before, after]) = remembered.get(&key) else {
             return;
         };
         let found = &mut self.found;
@@ -185,7 +196,7 @@ impl<'a> Comparing<'a> {
         }
         let of_requests = self.of_requests.get(&workload.project).copied();
         let shown = |denied: &Denied| PreviewedWorkload {
-            identity: identity(self.observed, workload),
+            identity: identity(part, workload),
             code: denied.code,
             reason: denied.reason.clone(),
             last_seen: workload.last_seen,
@@ -200,24 +211,10 @@ impl<'a> Comparing<'a> {
         }
     }
 
-    /// What a client presents; `None` when it is not kept.
-    fn presented(&self, chain: Option<ChainDigest>) -> Option<Presented> {
-        let Some(chain) = chain else {
-            return Some(Presented::default());
-        };
-        let certificates = self.observed.chains.get(&chain)?.certificates.iter();
-        let certificates = certificates.map(|der| CertificateDer::from(der.clone()));
-        Some(Presented::new(certificates.collect()))
-    }
-
-    fn finish(self) -> Comparison {
+    /// What was found in all parts.
+    pub(crate) fn finish(self) -> Comparison {
         let mut found = self.found;
-        let chains: HashSet<_> = self
-            .remembered
-            .keys()
-            .filter_map(|(_, chain)| *chain)
-            .collect();
-        found.identities = u64::try_from(chains.len()).unwrap_or(u64::MAX);
+        found.unobserved_projects = self.callers.unobserved(&self.of_requests);
         for list in [&mut found.starts_to_fail, &mut found.starts_to_pass] {
             list.sort_by(|a, b| {
                 let name = |it: &PreviewedWorkload| {
@@ -234,8 +231,22 @@ impl<'a> Comparing<'a> {
     }
 }
 
+/// What a client presents; `None` when it is not kept.
+fn presented(part: &Observed, chain: Option<ChainDigest>) -> Option<Presented> {
+    let Some(chain) = chain else {
+        return Some(Presented::default());
+    };
+    let certificates = &part.chains.get(&chain)?.certificates;
+    if certificates.is_empty() {
+        return None;
+    }
+    let certificates = certificates.iter();
+    let certificates = certificates.map(|der| CertificateDer::from(der.clone()));
+    Some(Presented::new(certificates.collect()))
+}
+
 /// Who a workload is, as the API shows it.
-pub(crate) fn identity(observed: &Observed, workload: &Workload) -> WorkloadIdentity {
+fn identity(observed: &Observed, workload: &Workload) -> WorkloadIdentity {
     WorkloadIdentity {
         project: workload.project.clone(),
         key: workload.key.clone(),
@@ -243,7 +254,7 @@ pub(crate) fn identity(observed: &Observed, workload: &Workload) -> WorkloadIden
     }
 }
 
-fn leaf(observed: &Observed, chain: ChainDigest) -> Option<PreviewedLeaf> {
+pub(crate) fn leaf(observed: &Observed, chain: ChainDigest) -> Option<PreviewedLeaf> {
     let identity = observed.chains.get(&chain)?;
     let der = identity.certificates.first()?;
     Some(PreviewedLeaf {

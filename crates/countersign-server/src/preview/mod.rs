@@ -5,7 +5,7 @@ mod sides;
 mod toggle;
 mod trial;
 
-pub(crate) use comparison::identity;
+pub(crate) use comparison::{Comparing, leaf};
 pub use comparison::{Comparison, Observed, compare};
 pub(crate) use toggle::ToggleTrial;
-pub(crate) use trial::{Trial, TrialError, TrialJudge};
+pub(crate) use trial::{Judgement, Trial, TrialError, TrialJudge};

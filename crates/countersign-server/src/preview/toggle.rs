@@ -10,8 +10,8 @@ use countersign_types::{
 };
 
 use super::{
-    comparison::Observed,
-    trial::{Trial, TrialError, TrialJudge},
+    comparison::{Comparing, Observed},
+    trial::{Judgement, Trial, TrialError, TrialJudge},
 };
 use crate::store::{StoreError, WriteTx};
 
@@ -80,29 +80,49 @@ impl ToggleTrial {
         object: CertificateToggleObject,
     ) -> Result<TogglePreview, TrialError> {
         judge
-            .judge(organization, 0, move |observed, now| {
-                self.preview(object, &observed, now)
+            .judge(organization, 0, move |workloads, now| {
+                let comparing = |trial: &Trial| trial.comparing(&self.scope, workloads, now);
+                Judging {
+                    object,
+                    now,
+                    found: comparing(&self.trial),
+                    once_enforced: self.once_enforced.as_ref().map(comparing),
+                    data: self.data,
+                }
             })
             .await
     }
+}
 
-    fn preview(
-        self,
-        object: CertificateToggleObject,
-        observed: &Observed,
-        now: UnixSeconds,
-    ) -> TogglePreview {
-        let found = self.trial.compare(&self.scope, observed, now);
-        let once_enforced = self
-            .once_enforced
-            .map(|trial| trial.compare(&self.scope, observed, now));
+/// A toggle that is being judged.
+struct Judging {
+    object: CertificateToggleObject,
+    now: UnixSeconds,
+    data: Vec<ScopedCertificate>,
+    found: Comparing,
+    once_enforced: Option<Comparing>,
+}
+
+impl Judgement for Judging {
+    type Answer = TogglePreview;
+
+    fn add(&mut self, part: &Observed) {
+        self.found.add(part);
+        if let Some(once_enforced) = &mut self.once_enforced {
+            once_enforced.add(part);
+        }
+    }
+
+    fn finish(self) -> TogglePreview {
+        let found = self.found.finish();
+        let once_enforced = self.once_enforced.map(Comparing::finish);
         TogglePreview {
-            object: object.into(),
+            object: self.object.into(),
             data: self.data,
             knows_nothing: found.workloads == 0,
             unobserved_projects: found.unobserved_projects,
             since: found.since,
-            judged_at: now,
+            judged_at: self.now,
             workloads: found.workloads,
             identities: found.identities,
             requests: found.requests,

@@ -17,7 +17,7 @@ use crate::{
     preview::{Trial, TrialError, TrialJudge},
     store::{Change, NewRotation, RotationProblem, Store, StoreError, WriteTx},
 };
-use progress::{is_at, progress};
+use progress::{Judging, is_at};
 
 /// How often a step is judged again when the organization changed in between.
 const ATTEMPTS: usize = 5;
@@ -140,24 +140,28 @@ impl Rotations<'_> {
     ) -> Result<EndPreview, RotationError> {
         let since = self.judge.now().saturating_sub(within);
         let tried = try_end(self.write().await?, rotation, end).await?;
-        let rotation = rotation.clone();
+        let TriedEnd {
+            trial,
+            problems,
+            refused,
+        } = tried;
+        let (rotation, revision) = (rotation.clone(), trial.before.revision);
         let judged = self
             .judge
-            .judge(self.organization, since, move |mut observed, now| {
+            .judge(self.organization, since, move |workloads, now| {
                 // Traffic is kept by the day, so the first day holds what is older than asked for.
-                observed
-                    .workloads
+                workloads
                     .retain(|workload| workload.last_seen >= since && is_at(&rotation, workload));
-                let mut progress = progress(&rotation, &tried.trial, &observed, now);
-                progress.since = since;
-                EndPreview {
-                    progress,
-                    problems: tried.problems,
-                    refused: tried.refused,
-                    revision: tried.trial.before.revision,
-                }
+                Judging::new(&rotation, &trial, workloads, now)
             });
-        Ok(judged.await?)
+        let mut progress = judged.await?;
+        progress.since = since;
+        Ok(EndPreview {
+            progress,
+            problems,
+            refused,
+            revision,
+        })
     }
 
     /// Judges a start, and answers the organization's revision that it judged.
@@ -165,13 +169,13 @@ impl Rotations<'_> {
         let since = self.judge.now().saturating_sub(DEFAULT_SEEN_WITHIN);
         let trial = try_start(self.write().await?, new.clone()).await?;
         let revision = trial.before.revision;
-        let failing = self
+        let found = self
             .judge
-            .judge(self.organization, since, move |observed, now| {
-                let found = trial.compare(&Scope::Organization, &observed, now);
-                found.starts_to_fail.len()
+            .judge(self.organization, since, move |workloads, now| {
+                trial.comparing(&Scope::Organization, workloads, now)
             })
             .await?;
+        let failing = found.starts_to_fail.len();
         if failing > 0 {
             return Err(RotationError::StartRefuses { failing });
         }

@@ -1,17 +1,19 @@
 //! Who has moved to a rotation's new certificate, and who would be refused without the old one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use countersign_types::{
     UnixSeconds,
     bundle::OrganizationBundle,
     certificate::Scope,
+    digest::ChainDigest,
     id::{ApiKeyId, ProjectId},
+    preview::{PreviewedLeaf, WorkloadIdentity},
     rotation::{MAX_NAMED_WORKLOADS, Rotation, RotationProgress, RotationWorkload},
 };
 
 use crate::{
-    preview::{Observed, Trial, identity},
+    preview::{Comparing, Judgement, Observed, Trial, leaf},
     store::Workload,
 };
 
@@ -23,43 +25,90 @@ pub(super) fn is_at(rotation: &Rotation, workload: &Workload) -> bool {
         .any(|scope| scope.project_id.is_none() || scope.project_id == workload.project)
 }
 
-/// The progress, without its start and its problems.
-pub(super) fn progress(
-    rotation: &Rotation,
-    trial: &Trial,
-    observed: &Observed,
-    now: UnixSeconds,
-) -> RotationProgress {
-    let found = trial.compare(&Scope::Organization, observed, now);
-    let before = &trial.before;
-    let keys: HashSet<&ApiKeyId> = before.keys.iter().map(|key| &key.id).collect();
-    let lives = |workload: &&Workload| workload.key.as_ref().is_none_or(|key| keys.contains(key));
-    let under = |anchor| {
-        let workloads = observed.workloads.iter().filter(lives);
-        workloads.filter(move |workload| workload.anchor.as_ref() == Some(anchor))
-    };
-    let remaining = || under(&rotation.old_certificate_id);
-    let mut failing = found.starts_to_fail;
-    let failing_count = count(failing.len());
-    failing.truncate(MAX_NAMED_WORKLOADS);
-    RotationProgress {
-        since: 0,
-        observed: found.workloads + found.unjudged,
-        moved_count: count(under(&rotation.new_certificate_id).count()),
-        remaining_count: count(remaining().count()),
-        failing_count,
-        unjudged_count: found.unjudged,
-        remaining: remaining()
-            .take(MAX_NAMED_WORKLOADS)
-            .map(|workload| RotationWorkload {
-                identity: identity(observed, workload),
-                requests: workload.requests,
-                last_seen: workload.last_seen,
-            })
-            .collect(),
-        failing,
-        unseen: unseen(rotation, before, observed, now),
-        problems: Vec::new(),
+/// A rotation's end that is being judged. It comes to the progress, without its start and its
+/// problems.
+pub(super) struct Judging {
+    comparing: Comparing,
+    progress: RotationProgress,
+    /// The workloads that are named as remaining.
+    remaining: Vec<Workload>,
+    /// The leaves of those, as far as they came.
+    leaves: HashMap<ChainDigest, PreviewedLeaf>,
+}
+
+impl Judging {
+    pub(super) fn new(
+        rotation: &Rotation,
+        trial: &Trial,
+        workloads: &[Workload],
+        now: UnixSeconds,
+    ) -> Self {
+        let before = &trial.before;
+        let keys: HashSet<&ApiKeyId> = before.keys.iter().map(|key| &key.id).collect();
+        let lives =
+            |workload: &&Workload| workload.key.as_ref().is_none_or(|key| keys.contains(key));
+        let under = |anchor| {
+            let workloads = workloads.iter().filter(lives);
+            workloads.filter(move |workload| workload.anchor.as_ref() == Some(anchor))
+        };
+        let remaining = || under(&rotation.old_certificate_id);
+        Self {
+            comparing: trial.comparing(&Scope::Organization, workloads, now),
+            progress: RotationProgress {
+                since: 0,
+                observed: 0,
+                moved_count: count(under(&rotation.new_certificate_id).count()),
+                remaining_count: count(remaining().count()),
+                failing_count: 0,
+                unjudged_count: 0,
+                remaining: Vec::new(),
+                failing: Vec::new(),
+                unseen: unseen(rotation, before, workloads, now),
+                problems: Vec::new(),
+            },
+            remaining: remaining().take(MAX_NAMED_WORKLOADS).cloned().collect(),
+            leaves: HashMap::new(),
+        }
+    }
+}
+
+impl Judgement for Judging {
+    type Answer = RotationProgress;
+
+    fn add(&mut self, part: &Observed) {
+        self.comparing.add(part);
+        for workload in &self.remaining {
+            if let Some(chain) = workload.chain
+                && let Some(leaf) = leaf(part, chain)
+            {
+                self.leaves.insert(chain, leaf);
+            }
+        }
+    }
+
+    fn finish(self) -> RotationProgress {
+        let found = self.comparing.finish();
+        let leaves = self.leaves;
+        let remaining = self.remaining.into_iter().map(|workload| RotationWorkload {
+            identity: WorkloadIdentity {
+                leaf: workload.chain.and_then(|chain| leaves.get(&chain).cloned()),
+                project: workload.project,
+                key: workload.key,
+            },
+            requests: workload.requests,
+            last_seen: workload.last_seen,
+        });
+        let mut failing = found.starts_to_fail;
+        let failing_count = count(failing.len());
+        failing.truncate(MAX_NAMED_WORKLOADS);
+        RotationProgress {
+            observed: found.workloads + found.unjudged,
+            failing_count,
+            unjudged_count: found.unjudged,
+            remaining: remaining.collect(),
+            failing,
+            ..self.progress
+        }
     }
 }
 
@@ -67,10 +116,10 @@ pub(super) fn progress(
 fn unseen(
     rotation: &Rotation,
     bundle: &OrganizationBundle,
-    observed: &Observed,
+    workloads: &[Workload],
     now: UnixSeconds,
 ) -> Vec<ApiKeyId> {
-    let seen = observed.workloads.iter().filter_map(|one| one.key.as_ref());
+    let seen = workloads.iter().filter_map(|one| one.key.as_ref());
     let seen: HashSet<&ApiKeyId> = seen.collect();
     let everywhere = rotation
         .scopes

@@ -180,7 +180,7 @@ impl Store {
                 AND c.expires_at <= $2 \
                 AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id)";
             let leaves = "SELECT count(DISTINCT leaf) FROM observed_chains \
-                WHERE not_after > $1 AND not_after <= $2 AND last_day >= $3";
+                WHERE leaf > 0 AND not_after > $1 AND not_after <= $2 AND last_day >= $3";
             for (kind, count) in [
                 (
                     ExpiringKind::Anchor,

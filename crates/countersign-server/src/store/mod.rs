@@ -9,6 +9,7 @@ mod audit_chain;
 mod audit_logs;
 mod bundle;
 mod certificates;
+mod chain_pages;
 mod connection;
 mod counting;
 mod day;
@@ -39,6 +40,7 @@ mod signal;
 mod sources;
 mod sqlite;
 mod toggles;
+mod unverified_chains;
 mod usage;
 mod value;
 mod webhook_deliveries;
@@ -58,13 +60,14 @@ pub use self::{
     audit_logs::{AuditFilter, AuditPage, AuditRange},
     bundle::ActiveAnchor,
     certificates::NewCertificate,
+    chain_pages::{ChainPage, ObservedIdentity},
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
     gateways::{GatewayFilter, GatewayReport},
     listing::PageRequest,
     location::Location,
     observations::{NotKept, RecordedBatch},
-    observed_chains::{ObservedIdentity, ReceivedChain},
+    observed_chains::ReceivedChain,
     organizations::CreatedOrganization,
     projects::NewProject,
     quotas::{Quota, Quotas},

@@ -5,7 +5,7 @@
 //! project, key or anchor is refused. The digest of a chain is computed here from its certificates,
 //! so no digest is stored without them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use countersign_types::{
     UnixSeconds,
@@ -19,9 +19,10 @@ use super::{
     Store, StoreError,
     connection::Connection,
     day::{DAY, first_day},
-    observed_chains::{self, ReceivedChain, Stored},
+    observed_chains::{self, Presented, ReceivedChain, Stored},
     plausible::is_plausible,
     refused_scopes::{self, Refused},
+    unverified_chains::Place,
     value::params,
 };
 
@@ -101,7 +102,7 @@ impl Store {
         // Every node locks rows in the same order, so that no two nodes wait for each other.
         counts.sort_by(|a, b| a.key().cmp(&b.key()));
         let known = find_chains(&mut connection, &counts, chains).await?;
-        recorded.unknown_chains = known.unknown;
+        recorded.unknown_chains.clone_from(&known.unknown);
         if !recorded.unknown_chains.is_empty() {
             return Ok(recorded);
         }
@@ -115,6 +116,10 @@ impl Store {
         let refused = counts.iter().filter_map(Count::refused);
         refused_scopes::note(&mut connection, &self.inner.sources, refused).await?;
         connection.commit("COMMIT", || ()).await?;
+        // The batch is kept. What this leaves too much is less than a batch, until the next one.
+        if let Err(error) = self.trim_chains(known.places).await {
+            tracing::warn!(%error, "cannot forget the oldest observed chains; will try again");
+        }
         Ok(recorded)
     }
 }
@@ -173,6 +178,15 @@ impl<'a> Count<'a> {
         let chain = self.observation.chain;
         let found = chain.and_then(|chain| stored.get(&(&self.observation.organization, chain)));
         found.copied().unwrap_or_default()
+    }
+
+    fn presented(&self) -> Presented<'a> {
+        Presented {
+            project: self.observation.project.as_ref(),
+            day: self.day,
+            verified: !self.anchor.is_empty() || !self.reported_anchor.is_empty(),
+            can_pass: self.observation.code != Some(ErrorCode::InvalidCertificate),
+        }
     }
 
     fn refused(&self) -> Option<Refused<'a>> {
@@ -325,6 +339,8 @@ impl<'a> Checking<'_, 'a> {
 struct Chains<'a> {
     stored: HashMap<(&'a OrganizationId, ChainDigest), Stored>,
     unknown: Vec<ChainDigest>,
+    /// Where there are new ones.
+    places: BTreeSet<Place<'a>>,
 }
 
 /// Finds the chains that the batch names, or stores them where it brings them.
@@ -333,23 +349,27 @@ async fn find_chains<'a>(
     counts: &[Count<'a>],
     received: &[ReceivedChain],
 ) -> Result<Chains<'a>, StoreError> {
-    let mut latest: BTreeMap<(&OrganizationId, ChainDigest), u64> = BTreeMap::new();
+    let mut presented: BTreeMap<(&OrganizationId, ChainDigest), Presented<'a>> = BTreeMap::new();
     for count in counts {
         let Some(chain) = count.observation.chain else {
             continue;
         };
-        let day = latest
+        let this = count.presented();
+        presented
             .entry((&count.observation.organization, chain))
-            .or_default();
-        *day = count.day.max(*day);
+            .and_modify(|known| known.add(this))
+            .or_insert(this);
     }
     let mut chains = Chains::default();
-    for ((organization, digest), day) in latest {
+    for ((organization, digest), presented) in presented {
         let is_it = |each: &&ReceivedChain| each.is(organization, digest);
-        let found = observed_chains::find(connection, organization, digest, day).await?;
+        let found = observed_chains::find(connection, organization, digest, presented).await?;
         let stored = match (found, received.iter().find(is_it)) {
             (Some(stored), _) => stored,
-            (None, Some(received)) => observed_chains::insert(connection, received, day).await?,
+            (None, Some(received)) => {
+                chains.places.insert((organization, presented.project));
+                observed_chains::insert(connection, received, presented).await?
+            }
             (None, None) => {
                 chains.unknown.push(digest);
                 continue;

@@ -1,32 +1,28 @@
-//! The chains that were presented, each stored once in its organization: the leaf with its names,
-//! the intermediates by digest.
-
-use std::collections::HashMap;
+//! The chains that were presented, each stored once in its organization: those that verified under
+//! an anchor with their certificates each once, the others whole in their row.
 
 use countersign_types::{
-    UnixSeconds,
     digest::{ChainDigest, Sha256},
-    id::OrganizationId,
+    id::{OrganizationId, ProjectId},
     observation::ObservedChain,
 };
-use countersign_verify::{certificate::LeafSummary, presented::Presented};
+use countersign_verify::{certificate::LeafSummary, presented};
 use rustls_pki_types::CertificateDer;
 
 use super::{
-    Store, StoreError,
+    StoreError,
     connection::Connection,
-    day::DAY,
     row::{FromRow, Row},
     value::params,
 };
 
-const DIGEST_BYTES: usize = 32;
+pub(super) const DIGEST_BYTES: usize = 32;
 
 /// A chain as a gateway sent it, with its digest and its names as they are read here.
 #[derive(Debug)]
 pub struct ReceivedChain {
     organization: OrganizationId,
-    presented: Presented,
+    presented: presented::Presented,
     digest: ChainDigest,
     summary: LeafSummary,
 }
@@ -37,7 +33,7 @@ impl ReceivedChain {
     pub fn new(chain: &ObservedChain) -> Self {
         let certificates = chain.certificates.iter();
         let certificates = certificates.map(|der| CertificateDer::from(der.0.clone()));
-        let presented = Presented::new(certificates.collect());
+        let presented = presented::Presented::new(certificates.collect());
         Self {
             organization: chain.organization.clone(),
             digest: presented.sha256(),
@@ -54,15 +50,6 @@ impl ReceivedChain {
     }
 }
 
-/// A chain that was presented, as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObservedIdentity {
-    /// The certificates in DER, leaf first.
-    pub certificates: Vec<Vec<u8>>,
-    /// What the leaf says; empty when it cannot be read.
-    pub leaf: LeafSummary,
-}
-
 /// The row of a chain; 0 for requests without one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Stored {
@@ -71,107 +58,15 @@ pub(super) struct Stored {
     pub(super) leaf: u64,
 }
 
-impl Store {
-    /// The chains that were presented to an organization on the day of a time (Unix seconds) or
-    /// later.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn observed_chains(
-        &self,
-        organization: &OrganizationId,
-        since: UnixSeconds,
-    ) -> Result<HashMap<ChainDigest, ObservedIdentity>, StoreError> {
-        let mut connection = self.inner.database.snapshot().await?;
-        let reading = Reading {
-            organization,
-            first_day: since / DAY,
-        };
-        let certificates = reading.certificates(&mut connection).await?;
-        let chains = reading.chains(&mut connection).await?;
-        let by_digest: HashMap<&[u8], &[u8]> = certificates
-            .values()
-            .map(|(digest, der)| (digest.as_slice(), der.as_slice()))
-            .collect();
-        let missing = || StoreError::Corrupt("a chain's certificate is missing".to_owned());
-        let mut identities = HashMap::with_capacity(chains.len());
-        for chain in chains {
-            let (_, leaf) = certificates.get(&chain.leaf).ok_or_else(missing)?;
-            let mut whole = vec![leaf.clone()];
-            for digest in chain.intermediates.chunks(DIGEST_BYTES) {
-                let der = by_digest.get(digest).ok_or_else(missing)?;
-                whole.push((*der).to_vec());
-            }
-            let identity = ObservedIdentity {
-                certificates: whole,
-                leaf: chain.summary,
-            };
-            identities.insert(chain.digest, identity);
-        }
-        Ok(identities)
-    }
-}
-
-/// How many rows are read at a time: SQLite is read inline, so others get their turn in between.
-pub(super) const AT_A_TIME: i64 = 1000;
-
-struct Reading<'a> {
-    organization: &'a OrganizationId,
-    first_day: u64,
-}
-
-struct ChainRow {
-    seq: u64,
-    digest: ChainDigest,
-    leaf: u64,
-    intermediates: Vec<u8>,
-    summary: LeafSummary,
-}
-
-impl Reading<'_> {
-    /// The certificates by `seq`, each with its digest.
-    async fn certificates(
-        &self,
-        connection: &mut Connection,
-    ) -> Result<HashMap<u64, (Vec<u8>, Vec<u8>)>, StoreError> {
-        let mut all = HashMap::new();
-        let mut after = 0;
-        loop {
-            let some = connection
-                .query(
-                    "SELECT seq, sha256, der FROM observed_certificates \
-                     WHERE organization_id = $1 AND last_day >= $2 AND seq > $3 \
-                     ORDER BY seq LIMIT $4",
-                    params![self.organization, self.first_day, after, AT_A_TIME],
-                )
-                .await?;
-            let Some((last, _)) = some.last() else { break };
-            after = *last;
-            all.extend(some);
-            tokio::task::yield_now().await;
-        }
-        Ok(all)
-    }
-
-    async fn chains(&self, connection: &mut Connection) -> Result<Vec<ChainRow>, StoreError> {
-        let mut all: Vec<ChainRow> = Vec::new();
-        loop {
-            let after = all.last().map_or(0, |last| last.seq);
-            let some = connection
-                .query(
-                    "SELECT seq, sha256, leaf, intermediates, subject, names, issuer, \
-                     authority_key, not_after FROM observed_chains \
-                     WHERE organization_id = $1 AND last_day >= $2 AND seq > $3 \
-                     ORDER BY seq LIMIT $4",
-                    params![self.organization, self.first_day, after, AT_A_TIME],
-                )
-                .await?;
-            if some.is_empty() {
-                return Ok(all);
-            }
-            all.extend(some);
-            tokio::task::yield_now().await;
-        }
+impl FromRow for Known {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            stored: row.several()?,
+            last_day: row.next()?,
+            intermediates: row.next()?,
+            unverified: row.next::<u64>()? != 0,
+            presented_bytes: row.next()?,
+        })
     }
 }
 
@@ -184,47 +79,70 @@ impl FromRow for Stored {
     }
 }
 
-impl FromRow for ChainRow {
-    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            seq: row.next()?,
-            digest: row.next()?,
-            leaf: row.next()?,
-            intermediates: row.next()?,
-            summary: LeafSummary {
-                subject: row.next()?,
-                names: read_names(row.next()?)?,
-                issuer: row.next()?,
-                authority_key: row.next()?,
-                not_after: row.next()?,
-            },
-        })
-    }
-}
-
 pub(super) fn read_names(text: &str) -> Result<Vec<String>, StoreError> {
     serde_json::from_str(text)
         .map_err(|_| StoreError::Corrupt("names that cannot be read".to_owned()))
 }
 
-/// Finds the chain with this digest, and keeps it as long as observations of that day are kept.
+/// What a batch says of a chain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Presented<'a> {
+    /// The project that was called as.
+    pub(super) project: Option<&'a ProjectId>,
+    /// The latest day.
+    pub(super) day: u64,
+    /// Whether it verified under an anchor, perhaps one that is only reported.
+    pub(super) verified: bool,
+    /// Whether some trust could let it pass, so that a preview needs its certificates.
+    pub(super) can_pass: bool,
+}
+
+impl Presented<'_> {
+    /// Adds what else the batch says of the chain.
+    pub(super) fn add(&mut self, other: Self) {
+        self.day = self.day.max(other.day);
+        self.verified |= other.verified;
+        self.can_pass |= other.can_pass;
+    }
+}
+
+/// What decides whether a stored chain is known well enough.
+struct Known {
+    stored: Stored,
+    last_day: u64,
+    intermediates: Vec<u8>,
+    unverified: bool,
+    presented_bytes: u64,
+}
+
+/// Finds the chain with this digest, and keeps it as long as observations of that day are kept. One
+/// whose certificates are needed and are not kept, or not where those of verified chains are, counts
+/// as unknown; the former once a day, so that nobody makes it come again and again.
 pub(super) async fn find(
     connection: &mut Connection,
     organization: &OrganizationId,
     digest: ChainDigest,
-    day: u64,
+    presented: Presented<'_>,
 ) -> Result<Option<Stored>, StoreError> {
-    let found: Option<(Stored, (u64, Vec<u8>))> = connection
+    let day = presented.day;
+    let found: Option<Known> = connection
         .find(
-            "SELECT seq, leaf, last_day, intermediates FROM observed_chains \
-             WHERE organization_id = $1 AND sha256 = $2",
+            "SELECT seq, leaf, last_day, intermediates, \
+             CAST(CASE WHEN unverified_at IS NULL THEN 0 ELSE 1 END AS BIGINT), \
+             presented_bytes FROM observed_chains WHERE organization_id = $1 AND sha256 = $2",
             params![organization, digest],
         )
         .await?;
-    let Some((stored, (last_day, intermediates))) = found else {
+    let Some(known) = found else {
         return Ok(None);
     };
-    if last_day >= day {
+    let bare = known.unverified && known.presented_bytes == 0;
+    if known.unverified && presented.verified || bare && presented.can_pass && known.last_day < day
+    {
+        return Ok(None);
+    }
+    let stored = known.stored;
+    if known.last_day >= day {
         return Ok(Some(stored));
     }
     // Another node may have just deleted it: then it counts as unknown.
@@ -233,7 +151,9 @@ pub(super) async fn find(
     if connection.execute(kept, params![stored.seq, day]).await? == 0 {
         return Ok(None);
     }
-    keep_certificates(connection, organization, stored, &intermediates, day).await?;
+    if !known.unverified {
+        keep_certificates(connection, organization, stored, &known.intermediates, day).await?;
+    }
     Ok(Some(stored))
 }
 
@@ -262,49 +182,175 @@ async fn keep_certificates(
     Ok(())
 }
 
-/// Stores a chain that is not stored yet.
+/// Stores a chain that is not known, or no longer well enough.
 pub(super) async fn insert(
     connection: &mut Connection,
     chain: &ReceivedChain,
-    day: u64,
+    presented: Presented<'_>,
 ) -> Result<Stored, StoreError> {
-    let mut leaf = 0;
-    let mut intermediates = Vec::new();
-    for (place, der) in chain.presented.judged().iter().enumerate() {
-        let sha256 = Sha256::of(der);
-        let seq = insert_certificate(connection, chain, sha256.as_ref(), der, day).await?;
-        if place == 0 {
-            leaf = seq;
-        } else {
-            intermediates.extend_from_slice(sha256.as_ref());
-        }
-    }
-    let summary = &chain.summary;
-    let names = serde_json::to_string(&summary.names)
-        .map_err(|error| StoreError::Internal(error.to_string()))?;
-    let seq = connection
-        .number(
-            "INSERT INTO observed_chains (organization_id, sha256, leaf, intermediates, subject, \
-             names, issuer, authority_key, not_after, last_day) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-             ON CONFLICT (organization_id, sha256) DO UPDATE SET \
-             last_day = CASE WHEN excluded.last_day > observed_chains.last_day \
-             THEN excluded.last_day ELSE observed_chains.last_day END RETURNING seq",
-            params![
-                chain.organization,
-                chain.digest,
-                leaf,
-                intermediates,
-                summary.subject,
-                names,
-                summary.issuer,
-                summary.authority_key.as_deref(),
-                summary.not_after,
-                day,
-            ],
+    let replaced: Option<u64> = connection
+        .find(
+            "DELETE FROM observed_chains WHERE organization_id = $1 AND sha256 = $2 \
+             RETURNING seq",
+            params![chain.organization, chain.digest],
         )
         .await?;
-    Ok(Stored { seq, leaf })
+    let row = if presented.verified {
+        NewRow::verified(connection, chain, presented.day).await?
+    } else {
+        NewRow::unverified(chain, presented)
+    };
+    let stored = row.insert(connection, chain, presented.day).await?;
+    if let Some(replaced) = replaced {
+        let sql = "UPDATE observed_outcomes SET chain = $2 WHERE chain = $1";
+        let moved = params![replaced, stored.seq];
+        connection.execute(sql, moved).await?;
+    }
+    Ok(stored)
+}
+
+/// A chain's row, but for what all have.
+struct NewRow<'a> {
+    leaf: u64,
+    intermediates: Vec<u8>,
+    summary: LeafSummary,
+    unverified_at: Option<&'a str>,
+    presented: Option<Vec<u8>>,
+}
+
+impl<'a> NewRow<'a> {
+    /// A chain whose certificates are stored each once in the organization.
+    async fn verified(
+        connection: &mut Connection,
+        chain: &ReceivedChain,
+        day: u64,
+    ) -> Result<Self, StoreError> {
+        let mut row = Self {
+            leaf: 0,
+            intermediates: Vec::new(),
+            summary: chain.summary.clone(),
+            unverified_at: None,
+            presented: None,
+        };
+        for (place, der) in chain.presented.judged().iter().enumerate() {
+            let sha256 = Sha256::of(der);
+            let seq = insert_certificate(connection, chain, sha256.as_ref(), der, day).await?;
+            if place == 0 {
+                row.leaf = seq;
+            } else {
+                row.intermediates.extend_from_slice(sha256.as_ref());
+            }
+        }
+        Ok(row)
+    }
+
+    /// A chain that anyone can have made.
+    fn unverified(chain: &ReceivedChain, presented: Presented<'a>) -> Self {
+        let certificates = chain.presented.judged();
+        Self {
+            leaf: 0,
+            intermediates: Vec::new(),
+            summary: shortened(&chain.summary),
+            unverified_at: Some(presented.project.map_or("", ProjectId::as_str)),
+            presented: presented.can_pass.then(|| pack(certificates)),
+        }
+    }
+
+    async fn insert(
+        &self,
+        connection: &mut Connection,
+        chain: &ReceivedChain,
+        day: u64,
+    ) -> Result<Stored, StoreError> {
+        let summary = &self.summary;
+        let names = serde_json::to_string(&summary.names)
+            .map_err(|error| StoreError::Internal(error.to_string()))?;
+        let bytes = self.presented.as_ref().map_or(0, Vec::len);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let stored = connection
+            .find(
+                "INSERT INTO observed_chains (organization_id, sha256, leaf, intermediates, subject, \
+                 names, issuer, authority_key, not_after, last_day, unverified_at, presented, \
+                 presented_bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+                 ON CONFLICT (organization_id, sha256) DO UPDATE SET \
+                 last_day = CASE WHEN excluded.last_day > observed_chains.last_day \
+                 THEN excluded.last_day ELSE observed_chains.last_day END RETURNING seq, leaf",
+                params![
+                    chain.organization,
+                    chain.digest,
+                    self.leaf,
+                    self.intermediates,
+                    summary.subject,
+                    names,
+                    summary.issuer,
+                    summary.authority_key.as_deref(),
+                    summary.not_after,
+                    day,
+                    self.unverified_at,
+                    self.presented.as_deref(),
+                    bytes,
+                ],
+            )
+            .await?;
+        stored.ok_or_else(|| StoreError::Internal("an insert returned nothing".to_owned()))
+    }
+}
+
+/// The most bytes of each text of a leaf that anyone can have made, and of its names together.
+const SHORT: usize = 256;
+
+/// What is kept of what such a leaf says.
+fn shortened(summary: &LeafSummary) -> LeafSummary {
+    let mut left = SHORT;
+    let mut names = Vec::new();
+    for name in &summary.names {
+        let Some(rest) = left.checked_sub(name.len()) else {
+            break;
+        };
+        left = rest;
+        names.push(name.clone());
+    }
+    LeafSummary {
+        subject: short(&summary.subject),
+        names,
+        issuer: short(&summary.issuer),
+        authority_key: summary
+            .authority_key
+            .clone()
+            .filter(|key| key.len() <= SHORT),
+        not_after: summary.not_after,
+    }
+}
+
+fn short(text: &str) -> String {
+    text.get(..text.floor_char_boundary(SHORT))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Certificates as they stand in a chain's own row.
+fn pack(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for der in certificates {
+        let length = u32::try_from(der.len()).unwrap_or(u32::MAX);
+        packed.extend_from_slice(&length.to_be_bytes());
+        packed.extend_from_slice(der);
+    }
+    packed
+}
+
+/// The certificates that stand in a chain's own row.
+pub(super) fn unpack(mut packed: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+    let corrupt = || StoreError::Corrupt("certificates that cannot be told apart".to_owned());
+    let mut certificates = Vec::new();
+    while !packed.is_empty() {
+        let (length, rest) = packed.split_first_chunk().ok_or_else(corrupt)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| corrupt())?;
+        let (der, rest) = rest.split_at_checked(length).ok_or_else(corrupt)?;
+        certificates.push(der.to_vec());
+        packed = rest;
+    }
+    Ok(certificates)
 }
 
 async fn insert_certificate(

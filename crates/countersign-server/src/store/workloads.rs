@@ -12,10 +12,12 @@ use countersign_types::{
 use super::{
     Store, StoreError,
     day::DAY,
-    observed_chains::AT_A_TIME,
     row::{FromRow, Row},
     value::params,
 };
+
+/// How many rows are read at a time: SQLite is read inline, so others get their turn in between.
+const AT_A_TIME: i64 = 1000;
 
 /// A caller with one chain, and what was seen of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

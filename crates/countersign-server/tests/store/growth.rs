@@ -21,7 +21,7 @@ const LEAVES: usize = 1000;
 const MAX_BYTES: u64 = 5 * 1024 * 1024;
 const MAX_BYTES_A_DAY: u64 = 256 * 1024;
 
-async fn bytes(setting: &Setting) -> u64 {
+pub(crate) async fn bytes(setting: &Setting) -> u64 {
     match &setting.location {
         Location::Postgres(url) => {
             let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();

@@ -25,4 +25,5 @@ mod observations;
 mod opening;
 mod quotas;
 mod setting;
+mod unverified;
 mod webhooks;

@@ -90,13 +90,14 @@ impl Verb<Client> for WebhookVerb {
 }
 
 impl Row for Webhook {
-    const HEAD: &'static [&'static str] = &["id", "url", "created", "secret"];
+    const HEAD: &'static [&'static str] = &["id", "url", "created", "paused until", "secret"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.to_string(),
             self.url.reveal().to_owned(),
             timestamp(self.created_at),
+            timestamp_or_dash(self.paused_until),
             text_or_dash(self.secret.as_ref().map(Secret::reveal)),
         ]
     }
