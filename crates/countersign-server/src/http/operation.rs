@@ -49,8 +49,8 @@ impl Route {
 
 /// One row of the table.
 ///
-/// Its fields that decide who may call it are private, and only [`Operation::public`],
-/// [`Operation::gateway`], [`Operation::admin`] and [`Operation::admin_or_gateway`] make one. Each
+/// Its fields that decide who may call it are private, and only `Operation::public`,
+/// `Operation::gateway`, `Operation::admin` and `Operation::admin_or_gateway` make one. Each
 /// takes only handlers whose first parameter is that caller, so no operation is written without
 /// its caller, or with another handler's.
 ///
