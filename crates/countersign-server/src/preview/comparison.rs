@@ -2,7 +2,7 @@
 //! of who called with which chain, and of the time. Each chain is judged by the same `judge` as at
 //! a gateway. The traffic may come in parts, each chain with all who presented it in one of them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 
 use countersign_types::{
     UnixSeconds,
@@ -175,16 +175,15 @@ impl Comparing {
     fn judge(&mut self, workload: &Workload, part: &Observed, remembered: &mut Remembered) {
         let scope = Scope::from(workload.project.clone());
         let key = (self.sides.class(&scope), workload.chain);
-        if !remembered.contains_key(&key) {
-            let Some(presented) = presented(part, workload.chain) else {
-                self.found.unjudged += 1;
-                return;
-            };
-            let verdicts = self.sides.judge(&scope, &presented, self.now);
-            remembered.insert(key, verdicts);
-        }
-        let Some([before, after]) = remembered.get(&key) else {
-            return;
+        let [before, after] = match remembered.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let Some(presented) = presented(part, workload.chain) else {
+                    self.found.unjudged += 1;
+                    return;
+                };
+                place.insert(self.sides.judge(&scope, &presented, self.now))
+            }
         };
         let found = &mut self.found;
         found.workloads += 1;

@@ -147,14 +147,26 @@ fn a_refused_chain_that_verifies_later_is_one_workload_and_kept_as_such() {
         let chain = leaf("billing");
         let sent = [chain.clone()];
         let first = refused(&scene, chain.digest);
-        assert_eq!(scene.send(1, &sent, &[first.clone()]).await.accepted, 1);
+        assert_eq!(
+            scene
+                .send(1, &sent, std::slice::from_ref(&first))
+                .await
+                .accepted,
+            1
+        );
         let kept = kept_chains(&store, &scene.organization).await;
         assert_eq!(kept[&chain.digest].certificates, chain.certificates);
         // It is asked for once more, since verified chains are stored in another way.
         let passed = scene.seen(Some(chain.digest));
-        let asked = scene.send(2, &[], &[passed.clone()]).await;
+        let asked = scene.send(2, &[], std::slice::from_ref(&passed)).await;
         assert_eq!(asked.unknown_chains, [chain.digest]);
-        assert_eq!(scene.send(2, &sent, &[passed.clone()]).await.accepted, 1);
+        assert_eq!(
+            scene
+                .send(2, &sent, std::slice::from_ref(&passed))
+                .await
+                .accepted,
+            1
+        );
         assert_eq!(scene.send(3, &[], &[passed, first]).await.accepted, 2);
         let workloads = store.list_workloads(&scene.organization, 0).await.unwrap();
         assert_eq!(workloads.len(), 1, "{workloads:?}");
@@ -180,7 +192,10 @@ fn a_chain_that_a_reported_anchor_lets_pass_counts_as_verified() {
             ..scene.seen(Some(chain.digest))
         };
         assert_eq!(
-            scene.send(1, &[chain.clone()], &[reported]).await.accepted,
+            scene
+                .send(1, std::slice::from_ref(&chain), &[reported])
+                .await
+                .accepted,
             1
         );
         // So nothing of it is asked for once it is enforced.

@@ -124,6 +124,20 @@ fn ten_tarpits_do_not_delay_another_organizations_event() {
     });
 }
 
+/// Waits until something holds for every delivery of a webhook.
+async fn until_all(
+    store: &Store,
+    organization: &OrganizationId,
+    hook: &WebhookId,
+    holds: impl Fn(&WebhookDelivery) -> bool,
+) {
+    until(async || {
+        let all = deliveries(store, organization, hook).await;
+        all.iter().all(&holds).then_some(())
+    })
+    .await;
+}
+
 #[test]
 fn a_receiver_that_keeps_failing_is_tried_with_one_delivery_until_it_recovers() {
     on_each_shared(async |setting| {
@@ -148,12 +162,8 @@ fn a_receiver_that_keeps_failing_is_tried_with_one_delivery_until_it_recovers() 
         let sending = send(&setting, &store);
         let first = until(async || paused().await.filter(|until| *until > START)).await;
         // Those that were under way at the fifth failure count too.
-        until(async || {
-            let all = deliveries(&store, &mine, &hook).await;
-            let under_way = |each: &WebhookDelivery| {
-                each.last_attempt_at.is_some() && each.last_result.is_none()
-            };
-            (!all.iter().any(under_way)).then_some(())
+        until_all(&store, &mine, &hook, |each| {
+            each.last_attempt_at.is_none() || each.last_result.is_some()
         })
         .await;
         let before = attempts().await;
@@ -168,12 +178,8 @@ fn a_receiver_that_keeps_failing_is_tried_with_one_delivery_until_it_recovers() 
         );
         setting.clock.set(first);
         let second = until(async || paused().await.filter(|until| *until > first + 1)).await;
-        until(async || {
-            let known = deliveries(&store, &mine, &hook).await;
-            let known = known
-                .iter()
-                .all(|each| each.attempts == 0 || each.last_result.is_some());
-            known.then_some(())
+        until_all(&store, &mine, &hook, |each| {
+            each.attempts == 0 || each.last_result.is_some()
         })
         .await;
         assert_eq!(attempts().await, before + 1);
@@ -184,10 +190,8 @@ fn a_receiver_that_keeps_failing_is_tried_with_one_delivery_until_it_recovers() 
         move_webhook(&setting, &hook, good).await;
         let sending = send(&setting, &store);
         setting.clock.set(second + 24 * 60 * 60);
-        until(async || {
-            let all = deliveries(&store, &mine, &hook).await;
-            let over = |each: &WebhookDelivery| each.status == WebhookDeliveryStatus::Delivered;
-            all.iter().all(over).then_some(())
+        until_all(&store, &mine, &hook, |each| {
+            each.status == WebhookDeliveryStatus::Delivered
         })
         .await;
         assert_eq!(paused().await, None);

@@ -1,14 +1,17 @@
 //! Observations reach the control plane: every request exactly once, whatever happens in between.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use countersign_server::store::Workload;
+use countersign_server::store::{ObservedIdentity, Workload};
 use countersign_testca::{Minted, root};
 use countersign_types::{
     api_key::KeyKind,
     certificate::{Enforcement, Scope},
-    digest::KeyDigest,
+    digest::{ChainDigest, KeyDigest},
     error::ErrorCode,
     id::ApiKeyId,
     observation::AnchorScope,
@@ -74,12 +77,24 @@ async fn workloads(world: &World) -> Vec<Workload> {
     listed.unwrap()
 }
 
+/// The observed chains, whole.
+async fn chains(world: &World) -> HashMap<ChainDigest, ObservedIdentity> {
+    let mut chains = HashMap::new();
+    let mut after = Some(0);
+    while let Some(place) = after {
+        let page = world
+            .store
+            .observed_chains(&world.organization, 0, place)
+            .await
+            .unwrap();
+        chains.extend(page.chains);
+        after = page.next;
+    }
+    chains
+}
+
 async fn counted(world: &World) -> Counted {
-    let chains = world
-        .store
-        .observed_chains(&world.organization, 0)
-        .await
-        .unwrap();
+    let chains = chains(world).await;
     let mut counted = Counted::new();
     for workload in workloads(world).await {
         let leaf = workload
@@ -245,11 +260,7 @@ async fn a_chain_is_sent_with_its_first_batch_and_again_when_it_is_forgotten() {
     until(&world, 4).await;
     assert_eq!(brought(&tap), 2);
     let digest = Presented::new(vec![leaf.der().to_vec().into()]).sha256();
-    let chains = world
-        .store
-        .observed_chains(&world.organization, 0)
-        .await
-        .unwrap();
+    let chains = chains(&world).await;
     assert_eq!(chains.keys().collect::<Vec<_>>(), [&digest]);
 }
 
