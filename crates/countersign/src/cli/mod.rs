@@ -217,7 +217,11 @@ mod tests {
             };
             let flag = setting.key.strip_prefix("serve.").unwrap_or(setting.key);
             let flag = flag.replace('.', "_");
-            if let Some(flag) = serve.get_arguments().find(|each| each.get_id() == &flag) {
+            // A switch takes no value: that it is off unless given need not be said.
+            let mut with_value = serve
+                .get_arguments()
+                .filter(|each| each.get_action().takes_values());
+            if let Some(flag) = with_value.find(|each| each.get_id() == &flag) {
                 let help = flag.get_help().unwrap().to_string();
                 assert!(help.contains(&format!("[default: {default}]")), "{help}");
                 compared += 1;
