@@ -149,10 +149,10 @@ fn pose(case: &Case) -> (Decision, String) {
     }
 }
 
-/// The second of a moment such as `2026-01-01T00:00:00.999+00:00`; the suites write no other zone.
-fn unix_seconds(moment: &str) -> UnixSeconds {
-    let moment = moment.strip_suffix("+00:00").unwrap();
-    let fields: Vec<u64> = moment
+/// The second of a time such as `2026-01-01T00:00:00.999+00:00`; the suites write no other zone.
+fn unix_seconds(time: &str) -> UnixSeconds {
+    let time = time.strip_suffix("+00:00").unwrap();
+    let fields: Vec<u64> = time
         .split(['-', 'T', ':', '.'])
         .map(|field| field.parse().unwrap())
         .collect();
@@ -168,7 +168,7 @@ fn unix_seconds(moment: &str) -> UnixSeconds {
 }
 
 #[test]
-fn moments_are_read_to_the_second() {
+fn times_are_read_to_the_second() {
     assert_eq!(unix_seconds("1970-01-01T00:00:00+00:00"), 0);
     assert_eq!(unix_seconds("2024-03-01T00:00:00.999+00:00"), 1_709_251_200);
     assert_eq!(unix_seconds("2026-11-23T00:00:00+00:00"), UNSTATED_TIME);

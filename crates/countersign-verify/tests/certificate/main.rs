@@ -18,7 +18,7 @@ use countersign_verify::certificate::{Rejection, inspect, read_upload};
 
 /// 2027-01-15T08:00:00Z.
 const NOW: u64 = 1_800_000_000;
-/// The same, and a day, as `testca` takes moments.
+/// The same, and a day, as `testca` takes times.
 const NOW_EXACT: i64 = 1_800_000_000;
 const DAY: i64 = 86_400;
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use countersign_testca::{oid, root};
+use countersign_testca::{Key, oid, root};
 use countersign_types::certificate::Scope;
 
 use rustls::version::{TLS12, TLS13};
@@ -89,17 +89,25 @@ async fn a_leaf_that_tls_cannot_read_is_refused_over_http() {
         .leaf("a")
         .extension(&[1, 2, 3], true, &[5, 0])
         .mint();
+    // Keys that TLS cannot check: whoever presents them proves nothing, and is refused by the key.
+    let [weak, large] =
+        [(1024, &[1, 0, 1][..]), (4096, &[1, 0, 0, 0, 1])].map(|(bits, exponent)| {
+            let key = Key::forged_rsa(bits, exponent);
+            world.ca.leaf("a").with_key(&key).mint()
+        });
     let cases = [
         (&b"no certificate"[..], "invalid_certificate"),
         (&good.der()[..good.der().len() / 2], "invalid_certificate"),
         (unknown.der(), "certificate_verification_failed"),
+        (weak.der(), "certificate_verification_failed"),
+        (large.der(), "certificate_verification_failed"),
     ];
     for version in [&TLS12, &TLS13] {
         for (leaf, code) in cases {
-            let key = if code == "invalid_certificate" {
-                good.key()
-            } else {
+            let key = if leaf == unknown.der() {
                 unknown.key()
+            } else {
+                good.key()
             };
             let client = Tls::unchecked(version, &world.server_ca, leaf, key);
             let mut connection = client.connect(world.address()).await;
