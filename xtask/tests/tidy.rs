@@ -163,7 +163,7 @@ const EDGES: [(&str, &[&str]); 7] = [
     ("proxy", &[]),
     ("verify", &["types"]),
     ("client", &["tls", "types"]),
-    ("server", &["tls", "types", "verify"]),
+    ("server", &["proxy", "tls", "types", "verify"]),
     ("gateway", &["client", "proxy", "tls", "types", "verify"]),
 ];
 
