@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     bench::{
         gateway::{
-            proxy::{COUNTERSIGN, Proxy, UNOBSERVED},
+            proxy::{Proxy, UNOBSERVED},
             traffic::{Load, Target, Traffic},
         },
         load::{ask, request},
@@ -50,8 +50,8 @@ pub(crate) fn build(quick: bool) -> Outcome<PathBuf> {
 
 impl Countersign {
     /// Starts the control plane and activates the client CA for the project.
-    pub(crate) fn prepare(program: PathBuf, directory: &Path) -> Outcome<Self> {
-        let data = directory.join("control-plane");
+    pub(crate) fn prepare(program: PathBuf, directory: &Path, name: &str) -> Outcome<Self> {
+        let data = directory.join(format!("control-plane-{name}"));
         let address = free_address()?;
         let mut command = Command::new(&program);
         command
@@ -77,17 +77,19 @@ impl Countersign {
         })
     }
 
-    /// Starts a gateway and waits until it lets a request through.
+    /// Starts a gateway under a name, which says whether it observes, and waits until it lets a
+    /// request through.
     pub(crate) fn start(
         &self,
         traffic: &Traffic,
         upstream: SocketAddr,
-        observes: bool,
+        name: &'static str,
     ) -> Outcome<Proxy> {
+        let observes = name != UNOBSERVED;
         let directory = &traffic.directory;
         let address = free_address()?;
         let file = |name: &str| json!(directory.join(name)).to_string();
-        let name = format!("gateway-{}", address.port());
+        let own = format!("gateway-{}", address.port());
         let configuration = format!(
             "listen = \"{address}\"\ncertificate = {}\nprivate_key = {}\ncontrol_plane = {}\n\
              key_file = {}\ndata_dir = {}\nobservations = {observes}\n\n[[routes]]\nupstream = \"http://{upstream}\"\n",
@@ -95,14 +97,14 @@ impl Countersign {
             file("server.key"),
             json!(self.base_url),
             json!(self.gateway_key),
-            file(&name),
+            file(&own),
         );
-        let path = directory.join(name + ".toml");
+        let path = directory.join(own + ".toml");
         fs::write(&path, configuration)?;
         let mut command = Command::new(&self.program);
         command.args(["gateway", "--config"]).arg(path);
         let proxy = Proxy {
-            name: if observes { COUNTERSIGN } else { UNOBSERVED },
+            name,
             server: Server::start(&command, address)?,
             target: Target {
                 address,

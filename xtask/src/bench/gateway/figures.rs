@@ -6,7 +6,7 @@ use crate::{
     bench::{
         gateway::{
             measures::{GET, HTTP2, LARGE, MEMORY, P50, POST, SEEN, UNSEEN},
-            proxy::{COUNTERSIGN, ENVOY, HAPROXY, NGINX, UNOBSERVED},
+            proxy::{BEFORE, COUNTERSIGN, ENVOY, HAPROXY, NGINX, UNOBSERVED},
         },
         report::Goal,
         sampling::median,
@@ -98,9 +98,12 @@ fn find<'a>(figures: &'a [Figure], server: &str, measure: &str) -> Option<&'a Fi
 
 /// One line a measure, one column a server.
 pub(crate) fn print(figures: &[Figure]) {
-    let servers = [COUNTERSIGN, NGINX, HAPROXY, ENVOY];
+    let has_before = figures.iter().any(|figure| figure.server == BEFORE);
+    let mut servers = vec![COUNTERSIGN];
+    servers.extend(has_before.then_some(BEFORE));
+    servers.extend([NGINX, HAPROXY, ENVOY]);
     let mut head = format!("{:<34} {:<7}", "", "");
-    for server in servers {
+    for server in &servers {
         head += &format!(" {server:>16}");
     }
     say(&head);
@@ -110,7 +113,7 @@ pub(crate) fn print(figures: &[Figure]) {
         .collect();
     for figure in first {
         let mut line = format!("{:<34} {:<7}", figure.measure, figure.unit);
-        for server in servers {
+        for server in &servers {
             let cell = find(figures, server, figure.measure).map_or_else(
                 || "-".to_owned(),
                 |figure| match figure.ratio {

@@ -18,7 +18,7 @@ use crate::{
             countersign::Countersign,
             figures::{Figure, Figures},
             measures::{MEMORY, Measure, P50, P99, What},
-            proxy::Proxy,
+            proxy::{BEFORE, COUNTERSIGN, Proxy, UNOBSERVED},
             servers::Kind,
             traffic::{Answered, Load, Target, Traffic},
         },
@@ -40,6 +40,12 @@ pub(crate) struct Arguments {
     /// How often everything is measured.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
+    /// Measure this build of the program instead of building one.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// An earlier build of the program, measured in the same run.
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
 }
 
 /// What differs between a real run and a quick one.
@@ -68,7 +74,10 @@ impl Plan {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let plan = Plan::new(arguments);
-    let program = countersign::build(arguments.quick)?;
+    let program = match &arguments.program {
+        Some(program) => program.clone(),
+        None => countersign::build(arguments.quick)?,
+    };
     let peers = servers::peers(arguments.quick);
     let directory = tempfile::Builder::new()
         .prefix("bench-")
@@ -80,9 +89,17 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let leaves = leaves.max().unwrap_or(1);
     let traffic = Traffic::prepare(arguments.quick, directory.path(), leaves)?;
     let upstream = traffic.upstream()?;
-    let countersign = Rc::new(Countersign::prepare(program, directory.path())?);
-    let unobserved = Kind::Unobserved(Rc::clone(&countersign));
-    let mut kinds = vec![Kind::Countersign(countersign)];
+    let countersign = Rc::new(Countersign::prepare(
+        program,
+        directory.path(),
+        COUNTERSIGN,
+    )?);
+    let unobserved = Kind::Countersign(Rc::clone(&countersign), UNOBSERVED);
+    let mut kinds = vec![Kind::Countersign(countersign, COUNTERSIGN)];
+    if let Some(before) = &arguments.before {
+        let before = Countersign::prepare(before.clone(), directory.path(), BEFORE)?;
+        kinds.push(Kind::Countersign(Rc::new(before), BEFORE));
+    }
     kinds.extend(peers);
     let mut figures = Figures::default();
     for kind in &kinds {

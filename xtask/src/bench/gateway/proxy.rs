@@ -8,6 +8,8 @@ use crate::bench::{
 pub(crate) const COUNTERSIGN: &str = "Countersign";
 /// The same with observations switched off: the difference is their cost.
 pub(crate) const UNOBSERVED: &str = "Countersign, not observing";
+/// An earlier build of Countersign, given with `--before`.
+pub(crate) const BEFORE: &str = "Before";
 pub(crate) const NGINX: &str = "nginx";
 pub(crate) const HAPROXY: &str = "HAProxy";
 pub(crate) const ENVOY: &str = "Envoy";

