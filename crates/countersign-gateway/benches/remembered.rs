@@ -20,8 +20,8 @@ mod connection;
 mod observing;
 #[path = "../src/shares.rs"]
 mod shares;
-#[path = "../src/strangers.rs"]
-mod strangers;
+#[path = "../src/unauthenticated.rs"]
+mod unauthenticated;
 #[path = "../src/verdict/mod.rs"]
 mod verdict;
 

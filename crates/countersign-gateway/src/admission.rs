@@ -5,9 +5,9 @@ use std::sync::Arc;
 use countersign_types::{error::ErrorCode, id::OrganizationId};
 
 use crate::{
+    access_log::Record,
     caller::{credential::Credential, identity::Identity},
     connection::{Arrival, Connection, NotAuthorized},
-    record::Record,
     refusal::refused::Refusal,
     shared::Shared,
     shares::StreamPlace,

@@ -16,7 +16,7 @@ use crate::{
     caller::identity::{Identity, Organization},
     observing::tally::{Observer, Tally},
     shares::{ConnectionPlace, Exceeded, Shares, StreamPlace},
-    strangers::Stranger,
+    unauthenticated::UnauthenticatedConnection,
     verdict::{
         authorization::{Authorization, Judged},
         chain::Chain,
@@ -118,7 +118,7 @@ struct Memory {
     passed: Vec<Remembered>,
     refused: Vec<Arc<Tally>>,
     /// What it may be ended by as long as no request has passed.
-    stranger: Option<Stranger>,
+    unauthenticated: Option<UnauthenticatedConnection>,
 }
 
 impl Memory {
@@ -189,9 +189,9 @@ impl Connection {
         }
     }
 
-    /// The same connection, among the strangers until a request passes on it.
-    pub(crate) fn among_strangers(self, stranger: Stranger) -> Self {
-        self.lock().stranger = Some(stranger);
+    /// The same connection, which counts as unauthenticated until a request passes on it.
+    pub(crate) fn not_authenticated_yet(self, unauthenticated: UnauthenticatedConnection) -> Self {
+        self.lock().unauthenticated = Some(unauthenticated);
         self
     }
 
@@ -235,7 +235,7 @@ impl Connection {
         };
         let place = known.stream_place(identity, arrival)?;
         self.count_passed(known, identity, now, arrival.observer);
-        memory.stranger = None;
+        memory.unauthenticated = None;
         Ok(Passed {
             authorization,
             place: Some(place),
@@ -332,7 +332,7 @@ impl Connection {
 mod tests {
     use super::*;
     use crate::caller::{credential::Credential, snapshot::Snapshot};
-    use crate::{shares::ShareLimits, strangers::Strangers};
+    use crate::{shares::ShareLimits, unauthenticated::UnauthenticatedConnections};
     use countersign_testca::root;
     use countersign_types::{
         bundle::{BundleCertificate, BundleProject, OrganizationBundle},
@@ -382,12 +382,12 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_passes_takes_its_places_and_one_that_is_refused_leaves_a_stranger() {
-        let strangers = Arc::new(Strangers::default());
-        let (stranger, ended) = strangers.enter();
+    fn a_request_that_passes_takes_its_places_and_one_that_is_refused_leaves_it_unauthenticated() {
+        let unauthenticated = Arc::new(UnauthenticatedConnections::default());
+        let (one_of_them, ended) = unauthenticated.enter();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let connection =
-            Connection::new(Presented::default(), peer, None).among_strangers(stranger);
+            Connection::new(Presented::default(), peer, None).not_authenticated_yet(one_of_them);
         let limits = ShareLimits {
             verification: Duration::from_secs(1),
             streams: 1,
@@ -409,10 +409,13 @@ mod tests {
             arrives(&connection, &closed),
             Err(NotAuthorized::Denied(_))
         ));
-        assert!(connection.lock().stranger.is_some());
+        assert!(connection.lock().unauthenticated.is_some());
         let passed = arrives(&connection, &open).unwrap();
-        strangers.end_oldest();
-        assert!(ended.notified().now_or_never().is_none(), "no stranger");
+        unauthenticated.end_oldest();
+        assert!(
+            ended.notified().now_or_never().is_none(),
+            "a request passed"
+        );
         let exceeded = |refused: Result<Passed, NotAuthorized>| match refused {
             Err(NotAuthorized::Exceeded(exceeded)) => Some(exceeded),
             Err(NotAuthorized::Denied(_)) | Ok(_) => None,

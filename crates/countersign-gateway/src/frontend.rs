@@ -16,6 +16,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::{
+    access_log::{Ended, Record},
     admission::{Admission, admit},
     caller::{credential::Credential, identity::Identity},
     connection::{Arrival, Connection},
@@ -23,7 +24,6 @@ use crate::{
     identity_headers::{REQUEST_ID, request_id},
     live::stream::{LiveStreams, Stream},
     options::IdentitySource,
-    record::{Ended, Record},
     refusal::refused::Refusal,
     shared::Shared,
     under_way::UnderWay,

@@ -6,6 +6,7 @@
 //! keeps what is enforced in sync with the control plane.
 
 mod accepting;
+mod access_log;
 mod admission;
 mod caller;
 mod connection;
@@ -17,12 +18,11 @@ mod live;
 mod observing;
 mod operating;
 pub mod options;
-mod record;
 mod refusal;
 mod shared;
 mod shares;
-mod strangers;
 pub mod sync;
+mod unauthenticated;
 mod under_way;
 mod verdict;
 

@@ -7,14 +7,14 @@ use countersign_types::{UnixSeconds, id::GatewayId, request_ids::RequestIds};
 use tokio::sync::Notify;
 
 use crate::{
+    access_log::{AccessLog, Ended, Record},
     caller::snapshot::Snapshot,
     contact::Contact,
     observing::tally::Observer,
     options::GatewayOptions,
-    record::{AccessLog, Ended, Record},
     refusal::refusals::Refusals,
     shares::Shares,
-    strangers::Strangers,
+    unauthenticated::UnauthenticatedConnections,
 };
 
 /// Reads the time.
@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     /// None where nothing is observed.
     pub(crate) observer: Option<Observer>,
     pub(crate) shares: Shares,
-    pub(crate) strangers: Arc<Strangers>,
+    pub(crate) unauthenticated: Arc<UnauthenticatedConnections>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -92,7 +92,7 @@ impl Shared {
         contact.note(1_800_000_000);
         Arc::new(Self {
             shares: Shares::new(options.limits.shares(1), 1),
-            strangers: Arc::default(),
+            unauthenticated: Arc::default(),
             options,
             id: GatewayId::from_random(0),
             clock: Arc::new(|| 1_800_000_000),

@@ -5,8 +5,8 @@ use std::time::Instant;
 use http::StatusCode;
 
 use crate::{
+    access_log::{Ended, Record},
     connection::Connection,
-    record::{Ended, Record},
     shared::Shared,
 };
 

@@ -35,7 +35,7 @@ use crate::{
     connection::{Connection, ConnectionSlot},
     frontend::Frontend,
     live::stream::Stream,
-    strangers::Stranger,
+    unauthenticated::UnauthenticatedConnection,
 };
 
 /// Connections that wait to be accepted.
@@ -62,7 +62,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
 /// How long an HTTP/2 connection that was told to close may stay open without a request under way.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Strangers make room once less than this part of all slots is free.
+/// Unauthenticated connections make room once less than this part of all slots is free.
 const RESERVED: usize = 16;
 
 /// A connection whose handshake is done.
@@ -142,12 +142,12 @@ impl Acceptor {
         }
     }
 
-    /// Waits for a slot. Near the limit, each new connection is one more than there should be, and a
-    /// stranger makes room for it.
+    /// Waits for a slot. Near the limit, each new connection is one more than there should be, and an
+    /// unauthenticated one makes room for it.
     async fn slot(&self) -> Option<OwnedSemaphorePermit> {
         let reserve = self.frontend.shared.options.limits.connections / RESERVED;
         if self.slots.available_permits() <= reserve {
-            self.frontend.shared.strangers.end_oldest();
+            self.frontend.shared.unauthenticated.end_oldest();
         }
         Arc::clone(&self.slots).acquire_owned().await.ok()
     }
@@ -160,9 +160,9 @@ impl Acceptor {
         peer: SocketAddr,
         slot: ConnectionSlot,
     ) {
-        let (stranger, ended) = self.frontend.shared.strangers.enter();
+        let (unauthenticated, ended) = self.frontend.shared.unauthenticated.enter();
         let serving = async {
-            let accepting = Box::pin(self.accept(stream, peer, slot, stranger));
+            let accepting = Box::pin(self.accept(stream, peer, slot, unauthenticated));
             let Some((stream, connection)) = accepting.await else {
                 return;
             };
@@ -185,7 +185,7 @@ impl Acceptor {
         stream: TcpStream,
         peer: SocketAddr,
         slot: ConnectionSlot,
-        stranger: Stranger,
+        unauthenticated: UnauthenticatedConnection,
     ) -> Option<Accepted> {
         let limit = self.frontend.shared.options.limits.handshake_timeout;
         let (stream, peer) = match timeout(limit, self.handshake(stream, peer)).await {
@@ -199,7 +199,8 @@ impl Acceptor {
         self.handshakes.done.increment(1);
         let chain = stream.get_ref().1.peer_certificates();
         let presented = Presented::new(chain.unwrap_or_default().to_vec());
-        let connection = Connection::new(presented, peer, slot).among_strangers(stranger);
+        let connection =
+            Connection::new(presented, peer, slot).not_authenticated_yet(unauthenticated);
         Some((stream, Arc::new(connection)))
     }
 

@@ -17,8 +17,8 @@ use tokio::{
 
 use super::stream::{LiveStreams, Stream};
 use crate::{
+    access_log::Record,
     admission::{admit, must_judge},
-    record::Record,
     refusal::refused::Refusal,
     shared::Shared,
 };

@@ -1,4 +1,4 @@
-//! The operator's listener: health, readiness, metrics, and why a request was refused. It is not
+//! The admin listener: health, readiness, metrics, and why a request was refused. It is not
 //! for the open network.
 
 use std::{convert::Infallible, sync::Arc};

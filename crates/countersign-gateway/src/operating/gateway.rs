@@ -19,6 +19,7 @@ pub use super::start_error::StartError;
 use super::{admin::Metrics, background::Background, data_dir::DataDir, worker::Worker};
 use crate::{
     accepting::{listener, tls},
+    access_log::AccessLog,
     caller::snapshot::Snapshot,
     contact::Contact,
     forwarding::routes::CheckedRoute,
@@ -27,12 +28,11 @@ use crate::{
         tally::{Observer, Tally},
     },
     options::{Authorization, GatewayOptions, Route},
-    record::AccessLog,
     refusal::refusals::Refusals,
     shared::{Clock, Shared},
     shares::Shares,
-    strangers::Strangers,
     sync::pull::{PING, Sync, UNACKNOWLEDGED},
+    unauthenticated::UnauthenticatedConnections,
 };
 
 /// A running gateway.
@@ -127,7 +127,7 @@ impl Gateway {
         self.address
     }
 
-    /// Where the operator's listener is.
+    /// Where the admin listener is.
     #[must_use]
     pub const fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
@@ -311,7 +311,7 @@ fn shared(
         .transpose()?;
     Ok(Shared {
         shares: Shares::new(options.limits.shares(threads), threads),
-        strangers: Arc::new(Strangers::default()),
+        unauthenticated: Arc::new(UnauthenticatedConnections::default()),
         options,
         id,
         clock,

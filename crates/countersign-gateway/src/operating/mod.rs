@@ -1,4 +1,4 @@
-//! Operating a gateway: start and stop, its threads, the operator's listener.
+//! Operating a gateway: start and stop, its threads, the admin listener.
 
 pub(crate) mod admin;
 mod background;

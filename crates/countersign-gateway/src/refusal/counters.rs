@@ -3,7 +3,7 @@
 use countersign_types::error::ErrorCode;
 use metrics::{Counter, counter};
 
-use crate::record::PERMIT;
+use crate::access_log::PERMIT;
 
 /// The verdicts that were enforced.
 pub(super) fn enforced() -> VerdictCounters {

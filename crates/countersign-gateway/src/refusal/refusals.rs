@@ -10,7 +10,7 @@ use super::{
     explanations::{Explanation, Explanations, ReportOnlyExplanations},
     refused::Refusal,
 };
-use crate::{record::Record, verdict::report_only::ReportOnlyVerdict};
+use crate::{access_log::Record, verdict::report_only::ReportOnlyVerdict};
 
 /// All refusals of a gateway.
 pub(crate) struct Refusals {

@@ -20,8 +20,8 @@ use countersign_types::{
 
 use super::{
     backoff::Backoff,
-    comparing::{Comparing, Difference},
-    keeping::Keeping,
+    comparison::{Comparison, Difference},
+    durability::Durability,
     messages::{Change, Event, Failure, Input, Moment, Output, Pull, Report, Rows, Start, Write},
 };
 
@@ -71,8 +71,8 @@ pub struct Machine {
     lost: bool,
     told_late: bool,
     told_durable: bool,
-    keeping: Keeping,
-    comparing: Comparing,
+    durability: Durability,
+    comparison: Comparison,
     outputs: VecDeque<Output>,
 }
 
@@ -80,7 +80,7 @@ impl Machine {
     /// Begins with what was found on disk, if anything was. The seed makes waits this gateway's own.
     #[must_use]
     pub fn new(found: Option<Start>, seed: u64) -> Self {
-        let keeping = Keeping::new(found.is_some());
+        let durability = Durability::new(found.is_some());
         let Start { point, digests } = found.unwrap_or_default();
         Self {
             point,
@@ -98,8 +98,8 @@ impl Machine {
             lost: false,
             told_late: false,
             told_durable: true,
-            keeping,
-            comparing: Comparing::new(seed),
+            durability,
+            comparison: Comparison::new(seed),
             outputs: VecDeque::new(),
         }
     }
@@ -109,11 +109,11 @@ impl Machine {
         match input {
             Input::Pulled(bundle) => self.pulled(now, bundle),
             Input::PullFailed(failure) => self.pull_failed(now, failure),
-            Input::Digests(digests) => self.comparing.digests(&self.digests, digests, self.pulls),
+            Input::Digests(digests) => self.comparison.digests(&self.digests, digests, self.pulls),
             Input::Fetched(bundle) => self.fetched(now, bundle),
             Input::ComparisonFailed(failure) => self.comparison_failed(now, failure),
             Input::Enforced(generation) => self.enforced = self.enforced.max(generation),
-            Input::Stored(kept) => self.keeping.stored(now.elapsed, kept),
+            Input::Stored(kept) => self.durability.stored(now.elapsed, kept),
             Input::Time => {}
         }
         self.advance(now);
@@ -132,8 +132,8 @@ impl Machine {
             Phase::Pulling(_) => None,
         };
         let lost = (!self.lost).then(|| self.last_answer + CONTACT_LOST);
-        let retry = self.keeping.deadline().filter(|_| self.answered);
-        let compare = self.comparing.deadline();
+        let retry = self.durability.deadline().filter(|_| self.answered);
+        let compare = self.comparison.deadline();
         [phase, lost, retry, compare].into_iter().flatten().min()
     }
 
@@ -157,7 +157,7 @@ impl Machine {
         let nothing_new = point == self.point && bundle.organizations.is_empty();
         if nothing_new && !bundle.complete {
             self.outputs.push_back(Output::Contact(now.clock));
-            let contact = self.keeping.contact(now.elapsed);
+            let contact = self.durability.contact(now.elapsed);
             self.store(now, contact);
         } else {
             self.point = point;
@@ -165,7 +165,7 @@ impl Machine {
             self.apply(now, bundle.complete, bundle.organizations, removed);
         }
         if let Some(suspects) = self
-            .comparing
+            .comparison
             .pulled(self.pulls, bundle.complete, now.elapsed)
         {
             self.outputs.push_back(Output::Fetch(suspects));
@@ -200,7 +200,7 @@ impl Machine {
         let ids: Vec<_> = changed.iter().map(|each| each.id.clone()).collect();
         let digests = changed.iter().map(|each| (each.id.clone(), each.digest));
         self.digests.extend(digests);
-        self.comparing.changed(&ids);
+        self.comparison.changed(&ids);
         let rows = if complete {
             Rows::All
         } else {
@@ -218,7 +218,7 @@ impl Machine {
             removed,
         }));
         self.outputs.push_back(Output::Contact(now.clock));
-        let write = self.keeping.change(now.elapsed, rows);
+        let write = self.durability.change(now.elapsed, rows);
         self.store(now, write);
     }
 
@@ -247,7 +247,7 @@ impl Machine {
     }
 
     fn comparison_failed(&mut self, now: Moment, failure: Failure) {
-        self.comparing.failed(now.elapsed);
+        self.comparison.failed(now.elapsed);
         self.reconnect(failure);
     }
 
@@ -259,7 +259,7 @@ impl Machine {
 
     /// The organizations that seemed wrong, as they should be.
     fn fetched(&mut self, now: Moment, bundle: Bundle) {
-        let Difference { changed, removed } = self.comparing.fetched(&self.digests, bundle);
+        let Difference { changed, removed } = self.comparison.fetched(&self.digests, bundle);
         if !changed.is_empty() || !removed.is_empty() {
             let ids = changed.iter().map(|each| &each.id).chain(&removed);
             let ids = ids.cloned().collect();
@@ -267,7 +267,7 @@ impl Machine {
             self.apply(now, false, changed, removed);
             self.tell(Event::Reconciled(ids));
         }
-        if let Some(suspects) = self.comparing.more(now.elapsed) {
+        if let Some(suspects) = self.comparison.more(now.elapsed) {
             self.outputs.push_back(Output::Fetch(suspects));
         }
     }
@@ -275,7 +275,7 @@ impl Machine {
     /// What follows from how things are now.
     fn advance(&mut self, now: Moment) {
         if self.answered {
-            let retry = self.keeping.retry(now.elapsed);
+            let retry = self.durability.retry(now.elapsed);
             self.store(now, retry);
         }
         if !self.lost && now.elapsed >= self.last_answer + CONTACT_LOST {
@@ -286,7 +286,7 @@ impl Machine {
             self.started = true;
             self.tell(Event::Started);
         }
-        if self.started && self.comparing.is_due(now.elapsed) {
+        if self.started && self.comparison.is_due(now.elapsed) {
             self.outputs.push_back(Output::AskDigests);
         }
         let report = self.report();
@@ -311,7 +311,7 @@ impl Machine {
 
     /// What is worth waiting for: a disk that has failed is not.
     fn wanted(&self) -> Report {
-        if self.is_durable() || self.keeping.is_writing() {
+        if self.is_durable() || self.durability.is_writing() {
             Report::Durable
         } else {
             Report::Enforced
@@ -320,7 +320,7 @@ impl Machine {
 
     /// At the start of the history there is nothing to lose.
     fn is_durable(&self) -> bool {
-        self.point == HistoryPoint::START || self.keeping.is_durable()
+        self.point == HistoryPoint::START || self.durability.is_durable()
     }
 
     fn pull(&mut self, report: Report) {

@@ -4,9 +4,9 @@
 //! clock and threads; the simulation does so with made-up ones.
 
 mod backoff;
-mod comparing;
+mod comparison;
 mod disk;
-mod keeping;
+mod durability;
 pub mod machine;
 pub mod messages;
 pub(crate) mod pull;

@@ -12,7 +12,10 @@ use countersign_verify::{
 };
 use http::HeaderValue;
 
-use super::{chain::Chain, chains::Chains, denied::Denied, report_only::ReportOnlyVerdict};
+use super::{
+    chain::Chain, denied::Denied, remembered_chains::RememberedChains,
+    report_only::ReportOnlyVerdict,
+};
 
 /// The most permitted chains that are remembered for one organization.
 const MAX_PERMITTED: usize = 16_384;
@@ -106,8 +109,8 @@ pub(crate) struct OrganizationTrust {
     enforced: TrustSet,
     /// The same with what is only reported, if anything is.
     with_reported: Option<TrustSet>,
-    permitted: Chains<Authorization>,
-    denied: Chains<Denied>,
+    permitted: RememberedChains<Authorization>,
+    denied: RememberedChains<Denied>,
 }
 
 impl OrganizationTrust {
@@ -115,8 +118,8 @@ impl OrganizationTrust {
         Self {
             enforced: TrustSet::compile(bundle),
             with_reported: TrustSet::compile_reported(bundle),
-            permitted: Chains::new(MAX_PERMITTED),
-            denied: Chains::new(MAX_DENIED),
+            permitted: RememberedChains::new(MAX_PERMITTED),
+            denied: RememberedChains::new(MAX_DENIED),
         }
     }
 

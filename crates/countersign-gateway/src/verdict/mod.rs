@@ -2,7 +2,7 @@
 
 pub(crate) mod authorization;
 pub(crate) mod chain;
-mod chains;
 pub(crate) mod denied;
 pub(crate) mod outcome;
+mod remembered_chains;
 pub(crate) mod report_only;

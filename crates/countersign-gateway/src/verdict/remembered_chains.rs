@@ -13,12 +13,12 @@ pub(crate) type ChainAt = (Scope, ChainDigest);
 
 /// What is remembered of chains, up to a number of them.
 #[derive(Debug)]
-pub(crate) struct Chains<T> {
+pub(crate) struct RememberedChains<T> {
     most: usize,
     known: Mutex<HashMap<ChainAt, Arc<T>>>,
 }
 
-impl<T> Chains<T> {
+impl<T> RememberedChains<T> {
     pub(crate) fn new(most: usize) -> Self {
         Self {
             most,

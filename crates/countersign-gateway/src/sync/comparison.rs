@@ -41,14 +41,14 @@ pub(super) struct Difference {
 
 /// The comparison, from one to the next.
 #[derive(Debug)]
-pub(super) struct Comparing {
+pub(super) struct Comparison {
     step: Step,
     /// What changed since the digests were asked for.
     changed: HashSet<OrganizationId>,
     every: Duration,
 }
 
-impl Comparing {
+impl Comparison {
     /// The first one is due at once. The seed spreads gateways over the hour.
     pub(super) fn new(seed: u64) -> Self {
         let tenths = EVERY / 5 * u32::try_from(seed % 1000).unwrap_or(0) / 1000;

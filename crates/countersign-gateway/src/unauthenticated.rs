@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 /// Every connection on which no request has passed yet, by age.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers(Mutex<ByAge>);
+pub(crate) struct UnauthenticatedConnections(Mutex<ByAge>);
 
 #[derive(Debug, Default)]
 struct ByAge {
@@ -20,26 +20,26 @@ struct ByAge {
     waiting: BTreeMap<u64, Arc<Notify>>,
 }
 
-impl Strangers {
+impl UnauthenticatedConnections {
     /// Adds a connection: it is among them until the first value is dropped, and is to end when it is
     /// notified.
-    pub(crate) fn enter(self: &Arc<Self>) -> (Stranger, Arc<Notify>) {
+    pub(crate) fn enter(self: &Arc<Self>) -> (UnauthenticatedConnection, Arc<Notify>) {
         let ended = Arc::new(Notify::new());
-        let mut strangers = self.lock();
-        let number = strangers.next;
-        strangers.next += 1;
-        strangers.waiting.insert(number, Arc::clone(&ended));
-        let stranger = Stranger {
+        let mut unauthenticated = self.lock();
+        let number = unauthenticated.next;
+        unauthenticated.next += 1;
+        unauthenticated.waiting.insert(number, Arc::clone(&ended));
+        let unauthenticated = UnauthenticatedConnection {
             number,
-            strangers: Arc::clone(self),
+            unauthenticated: Arc::clone(self),
         };
-        (stranger, ended)
+        (unauthenticated, ended)
     }
 
     /// Ends the one that has been here for longest, if there is any.
     pub(crate) fn end_oldest(&self) {
         if let Some((_, oldest)) = self.lock().waiting.pop_first() {
-            counter!("countersign_gateway_strangers_ended_total").increment(1);
+            counter!("countersign_gateway_unauthenticated_connections_ended_total").increment(1);
             oldest.notify_one();
         }
     }
@@ -51,14 +51,14 @@ impl Strangers {
 
 /// One of them.
 #[derive(Debug)]
-pub(crate) struct Stranger {
+pub(crate) struct UnauthenticatedConnection {
     number: u64,
-    strangers: Arc<Strangers>,
+    unauthenticated: Arc<UnauthenticatedConnections>,
 }
 
-impl Drop for Stranger {
+impl Drop for UnauthenticatedConnection {
     fn drop(&mut self) {
-        self.strangers.lock().waiting.remove(&self.number);
+        self.unauthenticated.lock().waiting.remove(&self.number);
     }
 }
 
@@ -68,16 +68,18 @@ mod tests {
     use futures_util::FutureExt as _;
 
     #[test]
-    fn the_oldest_that_is_still_a_stranger_ends_first() {
-        let strangers = Arc::new(Strangers::default());
-        let [first, second, third] = [(); 3].map(|()| strangers.enter());
-        let ended = |each: &(Stranger, Arc<Notify>)| each.1.notified().now_or_never().is_some();
+    fn the_oldest_that_is_not_yet_authenticated_ends_first() {
+        let unauthenticated = Arc::new(UnauthenticatedConnections::default());
+        let [first, second, third] = [(); 3].map(|()| unauthenticated.enter());
+        let ended = |each: &(UnauthenticatedConnection, Arc<Notify>)| {
+            each.1.notified().now_or_never().is_some()
+        };
         drop(first.0);
-        strangers.end_oldest();
+        unauthenticated.end_oldest();
         assert!(ended(&second) && !ended(&third));
         assert!(first.1.notified().now_or_never().is_none());
-        strangers.end_oldest();
+        unauthenticated.end_oldest();
         assert!(ended(&third));
-        strangers.end_oldest();
+        unauthenticated.end_oldest();
     }
 }

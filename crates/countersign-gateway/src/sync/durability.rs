@@ -21,7 +21,7 @@ enum Writing {
 /// What is to be written to disk. One write is under way at a time; what changes meanwhile makes
 /// the whole be written after it.
 #[derive(Debug)]
-pub(super) struct Keeping {
+pub(super) struct Durability {
     writing: Writing,
     /// Whether what is on disk, after the write under way, is not what is in force.
     behind: bool,
@@ -31,7 +31,7 @@ pub(super) struct Keeping {
     contact_at: Option<Duration>,
 }
 
-impl Keeping {
+impl Durability {
     /// `kept` says whether what is in force was read from disk.
     pub(super) const fn new(kept: bool) -> Self {
         Self {
