@@ -65,6 +65,7 @@ pub struct OrganizationDigest {
 }
 
 /// What is needed of an organization to judge its requests.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrganizationBundle {
@@ -74,7 +75,7 @@ pub struct OrganizationBundle {
     pub revision: u64,
     /// The SHA-256 of this object as the server wrote it in JSON, without this field. A reader
     /// keeps it for comparison and never computes it, since the reader may not know every field.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub digest: Option<Sha256>,
     /// The certificates that are active anywhere.

@@ -25,6 +25,7 @@ pub mod rotation;
 pub mod secret;
 pub mod usage;
 pub mod webhook;
+pub mod workload;
 
 /// Seconds since 1970-01-01T00:00:00Z. The API has no negative times.
 pub type UnixSeconds = u64;

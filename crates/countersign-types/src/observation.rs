@@ -12,7 +12,9 @@ use crate::{
     certificate::Scope,
     digest::ChainDigest,
     error::ErrorCode,
-    id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
+    id::{CertificateId, GatewayId, OrganizationId},
+    present::not_null,
+    workload::ObservedWorkload,
 };
 
 /// The most observations that one batch may hold.
@@ -88,26 +90,24 @@ pub struct ObservedChain {
 pub struct Observation {
     /// The organization of the requests.
     pub organization: OrganizationId,
-    /// The project of the caller; absent for an admin key.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub project: Option<ProjectId>,
-    /// The caller's key; absent when the gateway serves a single project and needs none.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub key: Option<ApiKeyId>,
-    /// The chain that was presented; absent when none was.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub chain: Option<ChainDigest>,
+    /// Who called, and with which chain.
+    #[serde(flatten)]
+    pub identity: ObservedWorkload,
     /// Why the requests were refused; absent when they were let through.
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = String))]
     pub code: Option<ErrorCode>,
     /// The anchor that the chain verified under, if it did.
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub anchor: Option<CertificateId>,
     /// Where that anchor is active.
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub anchor_scope: Option<AnchorScope>,
     /// What the outcome would have been if the report-only anchors were enforced; absent when there
     /// are none.
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reported: Option<ReportedOutcome>,
     /// How many requests.
@@ -145,9 +145,11 @@ impl From<&Scope> for AnchorScope {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportedOutcome {
     /// Why they would have been refused; absent when they would have been let through.
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = String))]
     pub code: Option<ErrorCode>,
     /// The anchor that the chain verifies under, if it does.
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub anchor: Option<CertificateId>,
 }

@@ -1,14 +1,13 @@
 //! What an activation or a deactivation would do to the traffic that was observed.
 
 use serde::{Deserialize, Serialize};
-use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
     certificate::{CertificateToggle, CertificateToggleObject, ScopedCertificate},
-    digest::Sha256,
     error::ErrorCode,
-    id::{ApiKeyId, ProjectId},
+    id::ProjectId,
+    workload::WorkloadIdentity,
 };
 
 /// The response to an activation or a deactivation: that it was done, or what it would do.
@@ -95,22 +94,6 @@ impl From<CertificateToggleObject> for TogglePreviewObject {
     }
 }
 
-/// Identifies a workload: one project, one key and one leaf.
-#[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct WorkloadIdentity {
-    /// The project that it calls as; absent for an admin key.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub project: Option<ProjectId>,
-    /// The key that it calls with; absent when the gateway serves a single project and needs none.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub key: Option<ApiKeyId>,
-    /// The leaf that it presents; absent when it presents none.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub leaf: Option<PreviewedLeaf>,
-}
-
 /// A workload that a change would affect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -129,16 +112,4 @@ pub struct PreviewedWorkload {
     pub requests: u64,
     /// How many requests its whole project made, or all admin keys.
     pub of_requests: u64,
-}
-
-/// A leaf, with what identifies it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct PreviewedLeaf {
-    /// SHA-256 of its DER, 64 lower-case hexadecimal digits.
-    pub sha256: Sha256,
-    /// Its subject; empty when it cannot be read.
-    pub subject: String,
-    /// Its subject alternative names, each as `TYPE:VALUE`.
-    pub sans: Vec<String>,
 }

@@ -9,7 +9,8 @@ use crate::{
     id::{ApiKeyId, CertificateId, ProjectId, RotationId},
     page::Listed,
     present::not_null,
-    preview::{PreviewedWorkload, WorkloadIdentity},
+    preview::PreviewedWorkload,
+    workload::WorkloadIdentity,
 };
 
 /// How recently a workload must have been seen to count, by default: 30 days, in seconds.

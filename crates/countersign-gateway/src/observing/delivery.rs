@@ -68,7 +68,7 @@ impl Delivery {
         let mut included = HashSet::new();
         let mut chains = Vec::new();
         for ((subject, _), entry) in &self.sending {
-            let Some(digest) = subject.chain else {
+            let Some(digest) = subject.identity.chain else {
                 continue;
             };
             let identity = (subject.organization.clone(), digest);
@@ -97,7 +97,7 @@ impl Delivery {
             self.known.clear();
         }
         for ((subject, _), _) in self.sending.drain(..) {
-            if let Some(chain) = subject.chain {
+            if let Some(chain) = subject.identity.chain {
                 self.known.insert((subject.organization, chain));
             }
         }
@@ -149,9 +149,7 @@ fn observation(((subject, _), entry): &(CountKey, Entry)) -> Observation {
     let anchor = subject.outcome.anchor.as_ref();
     Observation {
         organization: subject.organization.clone(),
-        project: subject.project.clone(),
-        key: subject.key.clone(),
-        chain: subject.chain,
+        identity: subject.identity.clone(),
         code: subject.outcome.code,
         anchor: anchor.map(|(anchor, _)| anchor.clone()),
         anchor_scope: anchor.map(|(_, scope)| *scope),
@@ -178,6 +176,7 @@ mod tests {
         observation::{
             AnchorScope, MAX_BATCH_BYTES, MAX_CHAINS, MAX_OBSERVATIONS, ReportedOutcome,
         },
+        workload::ObservedWorkload,
     };
     use countersign_verify::presented::{MAX_BYTES, MAX_CERTIFICATES, Presented};
     use rustls::pki_types::CertificateDer;
@@ -198,9 +197,11 @@ mod tests {
         let code = Some(ErrorCode::CertificateAttributeVerificationFailed);
         let subject = Subject {
             organization: id("org-", number),
-            project: Some(id::<ProjectId>("proj_", number)),
-            key: Some(id::<ApiKeyId>("key_", number)),
-            chain: Some(chain.digest),
+            identity: ObservedWorkload {
+                project: Some(id::<ProjectId>("proj_", number)),
+                key: Some(id::<ApiKeyId>("key_", number)),
+                chain: Some(chain.digest),
+            },
             outcome: Outcome {
                 code,
                 anchor: Some((anchor.clone(), AnchorScope::Organization)),

@@ -58,7 +58,7 @@ impl NewChains {
     /// Whether what a tally counted may be reported, with its chain if that is new.
     pub(crate) fn may_report(&mut self, tally: &Tally, now: UnixSeconds) -> bool {
         let subject = &tally.subject;
-        let Some(chain) = subject.chain else {
+        let Some(chain) = subject.identity.chain else {
             return true;
         };
         self.begin_minute(now / MINUTE);
@@ -118,7 +118,7 @@ mod tests {
         observing::tally::Subject,
         verdict::{chain::Chain, outcome::Outcome},
     };
-    use countersign_types::error::ErrorCode;
+    use countersign_types::{error::ErrorCode, workload::ObservedWorkload};
     use countersign_verify::presented::Presented;
     use rustls_pki_types::CertificateDer;
     use std::sync::Arc;
@@ -129,9 +129,10 @@ mod tests {
         let chain = Chain::new(Presented::new(vec![CertificateDer::from(der)]));
         let subject = Subject {
             organization: OrganizationId::from_random(organization),
-            project: None,
-            key: None,
-            chain: Some(chain.digest),
+            identity: ObservedWorkload {
+                chain: Some(chain.digest),
+                ..ObservedWorkload::default()
+            },
             outcome: Outcome {
                 code: refused.then_some(ErrorCode::CertificateVerificationFailed),
                 anchor: None,

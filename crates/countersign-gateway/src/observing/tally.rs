@@ -6,11 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use countersign_types::{
-    UnixSeconds,
-    digest::ChainDigest,
-    id::{ApiKeyId, OrganizationId, ProjectId},
-};
+use countersign_types::{UnixSeconds, id::OrganizationId, workload::ObservedWorkload};
 use metrics::{Counter, counter};
 use tokio::sync::mpsc;
 
@@ -27,10 +23,7 @@ const MAX_WAITING: usize = 65_536;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Subject {
     pub(crate) organization: OrganizationId,
-    pub(crate) project: Option<ProjectId>,
-    pub(crate) key: Option<ApiKeyId>,
-    /// None where no certificate was presented.
-    pub(crate) chain: Option<ChainDigest>,
+    pub(crate) identity: ObservedWorkload,
     pub(crate) outcome: Outcome,
 }
 
@@ -68,8 +61,8 @@ impl Tally {
     pub(crate) fn counts(&self, identity: &Identity, outcome: &Outcome) -> bool {
         let subject = &self.subject;
         subject.organization == identity.organization.id
-            && subject.project.as_ref() == identity.project()
-            && subject.key == identity.key
+            && subject.identity.project.as_ref() == identity.project()
+            && subject.identity.key == identity.key
             && subject.outcome == *outcome
     }
 
@@ -118,9 +111,11 @@ impl Observer {
     ) -> Option<Arc<Tally>> {
         let subject = Subject {
             organization: identity.organization.id.clone(),
-            project: identity.project().cloned(),
-            key: identity.key.clone(),
-            chain: chain.presented.leaf().map(|_| chain.digest),
+            identity: ObservedWorkload {
+                project: identity.project().cloned(),
+                key: identity.key.clone(),
+                chain: chain.presented.leaf().map(|_| chain.digest),
+            },
             outcome,
         };
         let tally = Arc::new(Tally::new(subject, chain, now));

@@ -7,6 +7,7 @@ use std::{
 
 use countersign_types::{digest::Sha256, id::RequestId};
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 use super::refused::findings;
 use crate::verdict::{denied::Denied, report_only::ReportOnlyVerdict};
@@ -15,6 +16,7 @@ use crate::verdict::{denied::Denied, report_only::ReportOnlyVerdict};
 const MAX_REMEMBERED: usize = 2_048;
 
 /// A refusal as `countersign explain` shows it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Explanation {
     pub(crate) request_id: RequestId,
@@ -24,13 +26,9 @@ pub(crate) struct Explanation {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) report_only: bool,
     pub(crate) reason: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) organization: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) project: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) leaf_sha256: Option<Sha256>,
     pub(crate) trace: serde_json::Value,
 }

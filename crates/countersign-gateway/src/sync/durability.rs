@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+
 use super::messages::Rows;
 
 /// How often the time of contact alone is written.
@@ -26,19 +28,19 @@ pub(super) struct Durability {
     /// Whether what is on disk, after the write under way, is not what is in force.
     behind: bool,
     retry_at: Duration,
-    retry_after: Duration,
+    pauses: ExponentialBackoff,
     /// When contact was last written.
     contact_at: Option<Duration>,
 }
 
 impl Durability {
     /// `kept` says whether what is in force was read from disk.
-    pub(super) const fn new(kept: bool) -> Self {
+    pub(super) fn new(kept: bool) -> Self {
         Self {
             writing: Writing::Nothing,
             behind: !kept,
             retry_at: Duration::ZERO,
-            retry_after: FIRST_RETRY,
+            pauses: pauses(),
             contact_at: None,
         }
     }
@@ -91,11 +93,10 @@ impl Durability {
     pub(super) fn stored(&mut self, now: Duration, kept: bool) {
         self.writing = Writing::Nothing;
         if kept {
-            self.retry_after = FIRST_RETRY;
+            self.pauses = pauses();
         } else {
             self.behind = true;
-            self.retry_at = now + self.retry_after;
-            self.retry_after = LONGEST_RETRY.min(self.retry_after * 2);
+            self.retry_at = now + self.pauses.next().unwrap_or(LONGEST_RETRY);
         }
     }
 
@@ -103,4 +104,13 @@ impl Durability {
         self.writing = writing;
         self.contact_at = Some(now);
     }
+}
+
+/// How long to wait after each failed write in a row.
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(FIRST_RETRY)
+        .with_max_delay(LONGEST_RETRY)
+        .without_max_times()
+        .build()
 }

@@ -11,7 +11,8 @@ use countersign_types::{
     certificate::Scope,
     digest::{ChainDigest, Sha256},
     id::{ApiKeyId, ProjectId},
-    preview::{PreviewedLeaf, PreviewedWorkload, WorkloadIdentity},
+    preview::PreviewedWorkload,
+    workload::{WorkloadIdentity, WorkloadLeaf},
 };
 use countersign_verify::presented::Presented;
 use rustls_pki_types::CertificateDer;
@@ -107,7 +108,7 @@ impl Callers {
     }
 
     fn call(&self, workload: &Workload) -> bool {
-        match (&workload.key, &workload.project) {
+        match (&workload.identity.key, &workload.identity.project) {
             (Some(key), project) => self.keys.get(key) == Some(project),
             (None, Some(project)) => self.projects.contains_key(project),
             (None, None) => false,
@@ -147,7 +148,9 @@ impl Comparing {
         let callers = Callers::new(after, reach, now);
         let mut of_requests: HashMap<_, u64> = HashMap::new();
         for workload in workloads.iter().filter(|workload| callers.call(workload)) {
-            let sum = of_requests.entry(workload.project.clone()).or_default();
+            let sum = of_requests
+                .entry(workload.identity.project.clone())
+                .or_default();
             *sum += workload.requests;
         }
         Self {
@@ -173,12 +176,12 @@ impl Comparing {
     }
 
     fn judge(&mut self, workload: &Workload, part: &Observed, remembered: &mut Remembered) {
-        let scope = Scope::from(workload.project.clone());
-        let key = (self.sides.class(&scope), workload.chain);
+        let scope = Scope::from(workload.identity.project.clone());
+        let key = (self.sides.class(&scope), workload.identity.chain);
         let [before, after] = match remembered.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
-                let Some(presented) = presented(part, workload.chain) else {
+                let Some(presented) = presented(part, workload.identity.chain) else {
                     self.found.unjudged += 1;
                     return;
                 };
@@ -193,7 +196,7 @@ impl Comparing {
         if before.rests_on(|anchor, scope| self.sides.loses(anchor, scope)) {
             found.last_used = found.last_used.max(Some(workload.last_seen));
         }
-        let of_requests = self.of_requests.get(&workload.project).copied();
+        let of_requests = self.of_requests.get(&workload.identity.project).copied();
         let shown = |denied: &Denied| PreviewedWorkload {
             identity: identity(part, workload),
             code: denied.code,
@@ -216,14 +219,9 @@ impl Comparing {
         found.unobserved_projects = self.callers.unobserved(&self.of_requests);
         for list in [&mut found.starts_to_fail, &mut found.starts_to_pass] {
             list.sort_by(|a, b| {
-                let name = |it: &PreviewedWorkload| {
-                    let WorkloadIdentity { project, key, leaf } = &it.identity;
-                    let leaf = leaf.as_ref().map(|leaf| leaf.sha256);
-                    (project.clone(), key.clone(), leaf)
-                };
                 b.requests
                     .cmp(&a.requests)
-                    .then_with(|| name(a).cmp(&name(b)))
+                    .then_with(|| a.identity.cmp(&b.identity))
             });
         }
         found
@@ -247,16 +245,19 @@ fn presented(part: &Observed, chain: Option<ChainDigest>) -> Option<Presented> {
 /// Who a workload is, as the API shows it.
 fn identity(observed: &Observed, workload: &Workload) -> WorkloadIdentity {
     WorkloadIdentity {
-        project: workload.project.clone(),
-        key: workload.key.clone(),
-        leaf: workload.chain.and_then(|chain| leaf(observed, chain)),
+        project: workload.identity.project.clone(),
+        key: workload.identity.key.clone(),
+        leaf: workload
+            .identity
+            .chain
+            .and_then(|chain| leaf(observed, chain)),
     }
 }
 
-pub(crate) fn leaf(observed: &Observed, chain: ChainDigest) -> Option<PreviewedLeaf> {
+pub(crate) fn leaf(observed: &Observed, chain: ChainDigest) -> Option<WorkloadLeaf> {
     let identity = observed.chains.get(&chain)?;
     let der = identity.certificates.first()?;
-    Some(PreviewedLeaf {
+    Some(WorkloadLeaf {
         sha256: Sha256::of(der),
         subject: identity.leaf.subject.clone(),
         sans: identity.leaf.names.clone(),

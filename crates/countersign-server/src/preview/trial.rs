@@ -181,7 +181,10 @@ fn incomplete(error: impl std::fmt::Display) -> TrialError {
 fn by_chain(workloads: Vec<Workload>) -> HashMap<Option<ChainDigest>, Vec<Workload>> {
     let mut by_chain: HashMap<_, Vec<Workload>> = HashMap::new();
     for workload in workloads {
-        by_chain.entry(workload.chain).or_default().push(workload);
+        by_chain
+            .entry(workload.identity.chain)
+            .or_default()
+            .push(workload);
     }
     by_chain
 }

@@ -8,8 +8,8 @@ use countersign_types::{
     certificate::Scope,
     digest::ChainDigest,
     id::{ApiKeyId, ProjectId},
-    preview::{PreviewedLeaf, WorkloadIdentity},
     rotation::{MAX_NAMED_WORKLOADS, Rotation, RotationProgress, RotationWorkload},
+    workload::{WorkloadIdentity, WorkloadLeaf},
 };
 
 use crate::{
@@ -22,7 +22,7 @@ pub(super) fn is_at(rotation: &Rotation, workload: &Workload) -> bool {
     rotation
         .scopes
         .iter()
-        .any(|scope| scope.project_id.is_none() || scope.project_id == workload.project)
+        .any(|scope| scope.project_id.is_none() || scope.project_id == workload.identity.project)
 }
 
 /// A rotation's end that is being judged. It comes to the progress, without its start and its
@@ -33,7 +33,7 @@ pub(super) struct Judging {
     /// The workloads that are named as remaining.
     remaining: Vec<Workload>,
     /// The leaves of those, as far as they came.
-    leaves: HashMap<ChainDigest, PreviewedLeaf>,
+    leaves: HashMap<ChainDigest, WorkloadLeaf>,
 }
 
 impl Judging {
@@ -45,8 +45,13 @@ impl Judging {
     ) -> Self {
         let before = &trial.before;
         let keys: HashSet<&ApiKeyId> = before.keys.iter().map(|key| &key.id).collect();
-        let lives =
-            |workload: &&Workload| workload.key.as_ref().is_none_or(|key| keys.contains(key));
+        let lives = |workload: &&Workload| {
+            workload
+                .identity
+                .key
+                .as_ref()
+                .is_none_or(|key| keys.contains(key))
+        };
         let under = |anchor| {
             let workloads = workloads.iter().filter(lives);
             workloads.filter(move |workload| workload.anchor.as_ref() == Some(anchor))
@@ -78,7 +83,7 @@ impl Judgement for Judging {
     fn add(&mut self, part: &Observed) {
         self.comparing.add(part);
         for workload in &self.remaining {
-            if let Some(chain) = workload.chain
+            if let Some(chain) = workload.identity.chain
                 && let Some(leaf) = leaf(part, chain)
             {
                 self.leaves.insert(chain, leaf);
@@ -91,9 +96,12 @@ impl Judgement for Judging {
         let leaves = self.leaves;
         let remaining = self.remaining.into_iter().map(|workload| RotationWorkload {
             identity: WorkloadIdentity {
-                leaf: workload.chain.and_then(|chain| leaves.get(&chain).cloned()),
-                project: workload.project,
-                key: workload.key,
+                leaf: workload
+                    .identity
+                    .chain
+                    .and_then(|chain| leaves.get(&chain).cloned()),
+                project: workload.identity.project,
+                key: workload.identity.key,
             },
             requests: workload.requests,
             last_seen: workload.last_seen,
@@ -119,7 +127,7 @@ fn unseen(
     workloads: &[Workload],
     now: UnixSeconds,
 ) -> Vec<ApiKeyId> {
-    let seen = workloads.iter().filter_map(|one| one.key.as_ref());
+    let seen = workloads.iter().filter_map(|one| one.identity.key.as_ref());
     let seen: HashSet<&ApiKeyId> = seen.collect();
     let everywhere = rotation
         .scopes

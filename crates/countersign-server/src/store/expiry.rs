@@ -247,7 +247,7 @@ impl Store {
         }
         let mut leaves: HashMap<Sha256, Expiring> = HashMap::new();
         for workload in self.list_workloads(organization, 0).await? {
-            let Some(leaf) = workload.chain.and_then(|chain| chains.get(&chain)) else {
+            let Some(leaf) = workload.identity.chain.and_then(|chain| chains.get(&chain)) else {
                 continue;
             };
             let leaf = leaves.entry(leaf.sha256).or_insert_with(|| leaf.clone());

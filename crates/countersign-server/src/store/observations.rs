@@ -171,18 +171,23 @@ impl<'a> Count<'a> {
             self.reported_anchor,
         ];
         let organization = self.observation.organization.as_str();
-        (organization, words, self.observation.chain, self.day)
+        (
+            organization,
+            words,
+            self.observation.identity.chain,
+            self.day,
+        )
     }
 
     fn chain_of(&self, stored: &HashMap<(&OrganizationId, ChainDigest), Stored>) -> Stored {
-        let chain = self.observation.chain;
+        let chain = self.observation.identity.chain;
         let found = chain.and_then(|chain| stored.get(&(&self.observation.organization, chain)));
         found.copied().unwrap_or_default()
     }
 
     fn presented(&self) -> Presented<'a> {
         Presented {
-            project: self.observation.project.as_ref(),
+            project: self.observation.identity.project.as_ref(),
             day: self.day,
             verified: !self.anchor.is_empty() || !self.reported_anchor.is_empty(),
             can_pass: self.observation.code != Some(ErrorCode::InvalidCertificate),
@@ -196,12 +201,20 @@ impl<'a> Count<'a> {
 
     fn new(observation: &'a Observation, now: UnixSeconds) -> Self {
         let last_seen = observation.last_seen.min(now);
-        let project = observation.project.as_ref().map_or("", ProjectId::as_str);
+        let project = observation
+            .identity
+            .project
+            .as_ref()
+            .map_or("", ProjectId::as_str);
         let reported = observation.reported.as_ref();
         Self {
             observation,
             project,
-            key: observation.key.as_ref().map_or("", ApiKeyId::as_str),
+            key: observation
+                .identity
+                .key
+                .as_ref()
+                .map_or("", ApiKeyId::as_str),
             code: observation.code.map_or("", ErrorCode::as_str),
             anchor: id_or_empty(observation.anchor.as_ref()),
             anchor_project: match observation.anchor_scope {
@@ -279,7 +292,10 @@ impl<'a> Checking<'_, 'a> {
 
     /// Whether project and key are the organization's, and belong together.
     async fn is_caller(&mut self, observation: &'a Observation) -> Result<bool, StoreError> {
-        let (project, key) = (observation.project.as_ref(), observation.key.as_ref());
+        let (project, key) = (
+            observation.identity.project.as_ref(),
+            observation.identity.key.as_ref(),
+        );
         let caller = (&observation.organization, project, key);
         if let Some(known) = self.callers.get(&caller) {
             return Ok(*known);
@@ -351,7 +367,7 @@ async fn find_chains<'a>(
 ) -> Result<Chains<'a>, StoreError> {
     let mut presented: BTreeMap<(&OrganizationId, ChainDigest), Presented<'a>> = BTreeMap::new();
     for count in counts {
-        let Some(chain) = count.observation.chain else {
+        let Some(chain) = count.observation.identity.chain else {
             continue;
         };
         let this = count.presented();

@@ -26,10 +26,11 @@ pub(super) fn is_plausible(observation: &Observation) -> bool {
     let has_anchor = observation.anchor.is_some();
     let names_anchor = has_anchor || reported.is_some_and(|it| it.anchor.is_some());
     (1..=MAX_REQUESTS).contains(&observation.requests)
-        && (observation.project.is_some() || observation.key.is_some())
+        && (observation.identity.project.is_some() || observation.identity.key.is_some())
         && judged(observation.code)
         && judged(reported.and_then(|it| it.code))
-        && (!names_anchor || observation.chain.is_some())
+        && (!names_anchor || observation.identity.chain.is_some())
         && has_anchor == observation.anchor_scope.is_some()
-        && (observation.anchor_scope != Some(AnchorScope::Project) || observation.project.is_some())
+        && (observation.anchor_scope != Some(AnchorScope::Project)
+            || observation.identity.project.is_some())
 }

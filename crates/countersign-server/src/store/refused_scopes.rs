@@ -61,7 +61,7 @@ impl<'a> Refused<'a> {
     ) -> Self {
         Self {
             organization: &observation.organization,
-            project: observation.project.as_ref(),
+            project: observation.identity.project.as_ref(),
             code,
             requests: observation.requests,
             first_seen,

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use countersign_types::{
     UnixSeconds,
-    digest::ChainDigest,
     error::ErrorCode,
-    id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
+    id::{CertificateId, OrganizationId},
+    workload::ObservedWorkload,
 };
 
 use super::{
@@ -22,13 +22,8 @@ const AT_A_TIME: i64 = 1000;
 /// A caller with one chain, and what was seen of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
-    /// The project that it calls as; `None` for an admin key.
-    pub project: Option<ProjectId>,
-    /// The key that it calls with, which may be deleted meanwhile; `None` where the gateway knows
-    /// the project without one.
-    pub key: Option<ApiKeyId>,
-    /// The chain that it presents; `None` when it presents none.
-    pub chain: Option<ChainDigest>,
+    /// Who it is. Its key may be deleted meanwhile.
+    pub identity: ObservedWorkload,
     /// Its requests, of whole UTC days.
     pub requests: u64,
     /// When it was first seen, as far as that is still kept, in Unix seconds.
@@ -76,8 +71,8 @@ impl Store {
             };
             after = *last;
             for (_, outcome) in some {
-                let who = (outcome.project.clone(), outcome.key.clone(), outcome.chain);
-                let index = *indexes.entry(who).or_insert(workloads.len());
+                let identity = outcome.identity.clone();
+                let index = *indexes.entry(identity).or_insert(workloads.len());
                 match workloads.get_mut(index) {
                     Some(workload) => workload.add(outcome),
                     None => workloads.push(outcome),
@@ -105,9 +100,11 @@ impl Workload {
 impl FromRow for Workload {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            project: row.next_unless_empty()?,
-            key: row.next_unless_empty()?,
-            chain: row.next()?,
+            identity: ObservedWorkload {
+                project: row.next_unless_empty()?,
+                key: row.next_unless_empty()?,
+                chain: row.next()?,
+            },
             code: ErrorCode::from_code(row.next()?),
             anchor: row.next_unless_empty()?,
             first_seen: row.next()?,

@@ -9,6 +9,7 @@ mod slots;
 
 use std::{sync::Arc, time::Duration};
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use countersign_types::{
     UnixSeconds,
     id::{OrganizationId, WebhookId},
@@ -29,11 +30,12 @@ use crate::{
 /// How long a claimed delivery belongs to one node, in seconds: longer than an attempt can take, so
 /// that no two nodes send it at once.
 const LEASE: UnixSeconds = 2 * SEND_TIMEOUT.as_secs();
-/// The pause after the first failure, doubled with each failure, and the longest, in seconds. Up to
-/// half of each pause is left out at random, so that deliveries that failed together are not tried
-/// again together.
-const FIRST_PAUSE: UnixSeconds = 5;
-const LONGEST_PAUSE: UnixSeconds = 6 * 60 * 60;
+/// The pause after the first failure, doubled with each failure, and the longest. Up to half of each
+/// pause is left out at random, so that deliveries that failed together are not tried again together.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
+/// More doublings than the longest pause needs.
+const DOUBLINGS: usize = 16;
 /// The longest pause of a webhook whose receiver fails time and again: then one delivery is tried,
 /// and the first that is accepted ends it.
 const LONGEST_TRIAL_PAUSE: UnixSeconds = 15 * 60;
@@ -241,9 +243,13 @@ impl Attempt {
 /// Seconds to wait after an attempt of this number failed. It is computed from the number, since the
 /// next attempt may be another node's, or come after a restart.
 fn pause(attempt: u64, random: u64) -> UnixSeconds {
-    let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-    let factor = 2_u64.checked_pow(doublings).unwrap_or(u64::MAX);
-    let whole = FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE);
+    let mut pauses = ExponentialBuilder::new()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_max_times(DOUBLINGS)
+        .build();
+    let before = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+    let whole = pauses.nth(before).unwrap_or(LONGEST_PAUSE).as_secs();
     whole - random % (whole / 2 + 1)
 }
 

@@ -26,10 +26,9 @@ fn callers_that_are_gone_are_left_out() {
     }
     let mut workloads: Vec<_> = (0..4).map(|at| seen(Some(at), None, 1)).collect();
     // A key that belongs to another project, as it never could have called.
-    workloads.push(countersign_server::store::Workload {
-        key: Some(key(0)),
-        ..seen(Some(3), None, 1)
-    });
+    let mut foreign = seen(Some(3), None, 1);
+    foreign.identity.key = Some(key(0));
+    workloads.push(foreign);
     let found = compare(
         &gone[0],
         &gone[1],

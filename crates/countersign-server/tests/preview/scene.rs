@@ -13,6 +13,7 @@ use countersign_types::{
     digest::ChainDigest,
     digest::KeyDigest,
     id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
+    workload::ObservedWorkload,
 };
 use countersign_verify::presented::Presented;
 use rustls_pki_types::CertificateDer;
@@ -95,9 +96,11 @@ pub(crate) fn keep(observed: &mut Observed, chain: &[Vec<u8>]) -> Option<ChainDi
 /// What was seen of a caller; the admin key when there is no project.
 pub(crate) fn seen(at: Option<u128>, chain: Option<ChainDigest>, requests: u64) -> Workload {
     Workload {
-        project: at.map(project),
-        key: Some(key(at.unwrap_or(100))),
-        chain,
+        identity: ObservedWorkload {
+            project: at.map(project),
+            key: Some(key(at.unwrap_or(100))),
+            chain,
+        },
         requests,
         first_seen: NOW - 1000,
         last_seen: NOW - requests,

@@ -7,6 +7,7 @@ use countersign_types::{
     digest::ChainDigest,
     id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
     observation::{AnchorScope, Der, Observation, ObservationBatch, ObservedChain},
+    workload::ObservedWorkload,
 };
 use countersign_verify::presented::Presented;
 use tokio_postgres::NoTls;
@@ -83,9 +84,11 @@ impl Caller {
     fn seen(&self, chain: ChainDigest, now: u64) -> Observation {
         Observation {
             organization: self.organization.clone(),
-            project: Some(self.project.clone()),
-            key: Some(self.key.clone()),
-            chain: Some(chain),
+            identity: ObservedWorkload {
+                project: Some(self.project.clone()),
+                key: Some(self.key.clone()),
+                chain: Some(chain),
+            },
             code: None,
             anchor: Some(self.anchor.clone()),
             anchor_scope: Some(AnchorScope::Project),

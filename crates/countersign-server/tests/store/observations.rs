@@ -14,6 +14,7 @@ use countersign_types::{
     observation::{
         AnchorScope, Der, Observation, ObservationBatch, ObservedChain, ReportedOutcome,
     },
+    workload::ObservedWorkload,
 };
 use countersign_verify::presented::Presented;
 
@@ -67,9 +68,11 @@ impl Scene {
     pub(crate) fn seen(&self, chain: Option<ChainDigest>) -> Observation {
         Observation {
             organization: self.organization.clone(),
-            project: Some(self.project.clone()),
-            key: Some(self.key.clone()),
-            chain,
+            identity: ObservedWorkload {
+                project: Some(self.project.clone()),
+                key: Some(self.key.clone()),
+                chain,
+            },
             code: None,
             anchor: chain.map(|_| self.anchor.clone()),
             anchor_scope: chain.map(|_| AnchorScope::Project),
@@ -225,15 +228,21 @@ fn what_is_seen_is_summed_up_by_who_called_with_which_chain() {
         let organization = &scene.organization;
         let workloads = store.list_workloads(organization, 0).await.unwrap();
         assert_eq!(workloads.len(), 2, "{workloads:?}");
-        let with = workloads.iter().find(|each| each.chain.is_some()).unwrap();
-        assert_eq!(with.project.as_ref(), Some(&scene.project));
-        assert_eq!(with.key.as_ref(), Some(&scene.key));
-        assert_eq!(with.chain, Some(chain.digest));
+        let with = workloads
+            .iter()
+            .find(|each| each.identity.chain.is_some())
+            .unwrap();
+        assert_eq!(with.identity.project.as_ref(), Some(&scene.project));
+        assert_eq!(with.identity.key.as_ref(), Some(&scene.key));
+        assert_eq!(with.identity.chain, Some(chain.digest));
         assert_eq!((with.requests, with.first_seen), (20, START - 5));
         assert_eq!(with.last_seen, START + DAY);
         assert_eq!(with.code, Some(ErrorCode::CertificateVerificationFailed));
         assert_eq!(with.anchor, None);
-        let without = workloads.iter().find(|each| each.chain.is_none()).unwrap();
+        let without = workloads
+            .iter()
+            .find(|each| each.identity.chain.is_none())
+            .unwrap();
         assert_eq!(without.code, Some(ErrorCode::CertificateRequired));
 
         // Since the second day, only who was seen then, and only those requests.
@@ -358,11 +367,13 @@ fn what_is_not_the_organizations_is_not_believed() {
             &[
                 &|it| it.organization = theirs.organization.clone(),
                 &|it| it.organization = OrganizationId::from_random(1),
-                &|it| it.project = Some(theirs.project.clone()),
-                &|it| (it.project, it.anchor_scope) = (None, Some(AnchorScope::Organization)),
-                &|it| (it.project, it.key) = (Some(theirs.project.clone()), None),
-                &|it| it.key = Some(theirs.key.clone()),
-                &|it| it.key = Some(ApiKeyId::from_random(1)),
+                &|it| it.identity.project = Some(theirs.project.clone()),
+                &|it| {
+                    (it.identity.project, it.anchor_scope) = (None, Some(AnchorScope::Organization))
+                },
+                &|it| (it.identity.project, it.identity.key) = (Some(theirs.project.clone()), None),
+                &|it| it.identity.key = Some(theirs.key.clone()),
+                &|it| it.identity.key = Some(ApiKeyId::from_random(1)),
                 &|it| it.anchor = Some(theirs.anchor.clone()),
                 &|it| it.reported = Some(reported.clone()),
             ],
@@ -392,7 +403,7 @@ fn what_no_gateway_can_have_seen_is_not_kept() {
             &[
                 &|it| it.requests = 0,
                 &|it| it.requests = u64::MAX,
-                &|it| (it.project, it.key) = (None, None),
+                &|it| (it.identity.project, it.identity.key) = (None, None),
                 &|it| it.code = Some(ErrorCode::NotFound),
                 &|it| it.anchor = Some(scene.anchor.clone()),
                 &|it| it.anchor_scope = Some(AnchorScope::Organization),

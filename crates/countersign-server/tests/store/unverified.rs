@@ -5,6 +5,7 @@ use countersign_types::{
     digest::ChainDigest,
     error::ErrorCode,
     observation::{Observation, ReportedOutcome},
+    workload::ObservedWorkload,
 };
 use countersign_verify::presented::Presented;
 
@@ -89,8 +90,11 @@ fn a_chain_of_one_scope_does_not_push_out_anothers_nor_a_verified_one() {
         let elsewhere = project(&store, &scene.organization, "Elsewhere").await.id;
         let (verified, other) = (leaf("verified"), made_up(1, 100));
         let at_other = Observation {
-            project: Some(elsewhere),
-            key: None,
+            identity: ObservedWorkload {
+                project: Some(elsewhere),
+                key: None,
+                chain: Some(other.digest),
+            },
             ..refused(&scene, other.digest)
         };
         let first = [verified.clone(), other.clone()];

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use countersign_server::store::{GatewayKey, Store};
 use countersign_types::{UnixSeconds, id::ApiKeyId, secret::Secret};
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 use super::{
     key_file::KeyFile,
@@ -38,13 +39,13 @@ pub(crate) enum GatewayKeyVerb {
 }
 
 /// A key as it is shown, with its `value` only when it was just created.
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct ShownKey {
     id: ApiKeyId,
     name: String,
     redacted_value: String,
     created_at: UnixSeconds,
-    #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Secret>,
 }
 

@@ -2,7 +2,8 @@
 
 use countersign_types::{
     UnixSeconds,
-    preview::{PreviewedLeaf, PreviewedWorkload, TogglePreview, WorkloadIdentity},
+    preview::{PreviewedWorkload, TogglePreview},
+    workload::{WorkloadIdentity, WorkloadLeaf},
 };
 
 use crate::{
@@ -115,7 +116,7 @@ fn caller(workload: &PreviewedWorkload) -> String {
     leaf.unwrap_or_else(|| text_or_dash(key.as_ref().map(AsRef::as_ref)))
 }
 
-fn name_of(leaf: &PreviewedLeaf) -> String {
+fn name_of(leaf: &WorkloadLeaf) -> String {
     match (leaf.subject.as_str(), leaf.sans.first()) {
         ("", Some(name)) => name.clone(),
         ("", None) => leaf.sha256.to_string(),

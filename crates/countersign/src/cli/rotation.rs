@@ -8,10 +8,10 @@ use countersign_types::{
     certificate::Enforcement,
     error::ErrorCode,
     id::{CertificateId, ProjectId, RotationId},
-    preview::WorkloadIdentity,
     rotation::{
         EndRotationRequest, Rotation, RotationProgress, RotationStatus, StartRotationRequest,
     },
+    workload::WorkloadIdentity,
 };
 use futures_util::TryStreamExt;
 

@@ -20,6 +20,7 @@ use countersign_verify::{
 };
 use futures_util::TryStreamExt;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 use crate::{
     cli::{
@@ -60,15 +61,17 @@ pub(crate) struct Verify {
 }
 
 /// A verdict as programs read it.
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct Report<'a> {
     /// `permit`, `no_anchor_applies` or `denial`.
     verdict: &'static str,
     /// The code that the client would get; null when the chain passes.
+    #[serialize_always]
     code: Option<&'static str>,
     /// The trust anchor that decided; null when none did.
+    #[serialize_always]
     anchor: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<UnixSeconds>,
     /// What was tried and why it failed.
     trace: &'a [Finding],

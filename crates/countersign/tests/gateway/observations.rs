@@ -98,10 +98,11 @@ async fn counted(world: &World) -> Counted {
     let mut counted = Counted::new();
     for workload in workloads(world).await {
         let leaf = workload
+            .identity
             .chain
             .map(|chain| chains[&chain].leaf.subject.clone());
         let who = (
-            workload.key.unwrap(),
+            workload.identity.key.unwrap(),
             leaf.unwrap_or_default(),
             workload.code,
         );
@@ -332,7 +333,7 @@ async fn traffic_of_two_projects_is_counted_apart() {
     let by_project: BTreeMap<_, _> = workloads(&world)
         .await
         .into_iter()
-        .map(|each| (each.project.unwrap(), each.requests))
+        .map(|each| (each.identity.project.unwrap(), each.requests))
         .collect();
     assert_eq!(by_project[&world.project], 2);
     assert_eq!(by_project[&other], 3);

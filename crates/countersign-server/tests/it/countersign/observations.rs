@@ -103,7 +103,8 @@ async fn what_is_wrong_with_a_batch_is_told_by_its_place() {
             (batch(1, &[], &[with(good.clone(), "chain", json!("ab"))]), "observations[0]"),
             (batch(1, &[], &[with(good.clone(), "code", json!("odd"))]), "observations[0]"),
             (batch(1, &[], &[with(good.clone(), "requests", json!(-1))]), "observations[0]"),
-            (batch(1, &[], &[with(good, "project", json!("x"))]), "observations[0]"),
+            (batch(1, &[], &[with(good.clone(), "project", json!("x"))]), "observations[0]"),
+            (batch(1, &[], &[good.clone(), with(good, "key", json!("key"))]), "observations[1]"),
             (batch(1, &[chain(json!(["/"]))], &[]), "chains[0]"),
             (batch(1, &[chain(json!([]))], &[]), "chains[0].certificates"),
             (batch(1, &[chain(one), chain(too_many)], &[]), "chains[1].certificates"),
@@ -112,6 +113,14 @@ async fn what_is_wrong_with_a_batch_is_told_by_its_place() {
             let post = server.post(PATH, body).key(&gateway);
             let message = post.refused("invalid_value", Some(param)).await;
             assert!(!message.contains("odd") && message.len() < 200, "{message}");
+        }
+        let optional =
+            ["project", "key", "chain", "code", "anchor", "anchor_scope", "reported"];
+        for property in optional {
+            let good = seen(server, &fixture);
+            let body = batch(1, &[], &[good.clone(), with(good, property, json!(null))]);
+            let post = server.post(PATH, body).key(&gateway);
+            post.refused("invalid_value", Some("observations[1]")).await;
         }
         for missing in ["gateway", "number", "chains", "observations"] {
             let mut body = batch(1, &[], &[]);

@@ -1,6 +1,7 @@
 //! One thing that `doctor` looks at, and how it came out.
 
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 use crate::{failure::Failure, output::printable};
 
@@ -14,12 +15,12 @@ pub(super) enum Status {
 }
 
 /// One thing that was looked at.
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct Check {
     pub(super) status: Status,
     check: &'static str,
     detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
 
