@@ -24,7 +24,7 @@ pub const MAX_NAME_CHARACTERS: usize = 256;
 /// The most bytes that a CEL policy may have.
 pub const MAX_POLICY_BYTES: usize = 4096;
 /// An upload must be valid for at least this many seconds more.
-pub const MIN_REMAINING_VALIDITY: UnixSeconds = 24 * 60 * 60;
+pub const MIN_REMAINING_VALIDITY: u64 = 24 * 60 * 60;
 
 /// Where an anchor is active: for the whole organization, or for one project.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How recently a workload must have been seen to count, by default: 30 days, in seconds.
-pub const DEFAULT_SEEN_WITHIN: UnixSeconds = 30 * 24 * 60 * 60;
+pub const DEFAULT_SEEN_WITHIN: u64 = 30 * 24 * 60 * 60;
 /// The most workloads that each list of a rotation's progress names.
 pub const MAX_NAMED_WORKLOADS: usize = 1000;
 
@@ -177,5 +177,5 @@ pub struct EndRotationRequest {
     /// Only workloads seen within this many seconds count; 30 days by default.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false, minimum = 1))]
-    pub seen_within: Option<UnixSeconds>,
+    pub seen_within: Option<u64>,
 }

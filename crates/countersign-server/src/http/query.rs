@@ -63,12 +63,14 @@ pub(super) fn read<T: DeserializeOwned>(pairs: &Pairs) -> Result<T, ApiError> {
         };
         let in_list = place.next().is_some();
         let why = error.into_inner();
-        let advice = match why {
-            Unreadable::NoneOf([first, ..]) if in_list => {
-                Some(format!("Send `{name}[]={first}`, or leave it out."))
-            }
+        let example = match &why {
+            Unreadable::NoneOf(known) => known.first(),
+            Unreadable::NoneOfMany { nearest, .. } => nearest.first(),
             _ => None,
         };
+        let advice = example
+            .filter(|_| in_list)
+            .map(|example| format!("Send `{name}[]={example}`, or leave it out."));
         let refusal = why.at(name);
         match advice {
             Some(advice) => refusal.advise(&advice),

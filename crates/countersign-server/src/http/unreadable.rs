@@ -7,6 +7,10 @@ use serde::de::{Error, Expected, Unexpected};
 
 use super::error::ApiError;
 
+/// The most alternatives that a refusal names; of a longer list it names only the nearest.
+const MAX_NAMED: usize = 20;
+const NEAREST: usize = 3;
+
 /// Why a value could not be read.
 #[derive(Debug)]
 pub(super) enum Unreadable {
@@ -20,6 +24,11 @@ pub(super) enum Unreadable {
     },
     /// The value is none of those there are.
     NoneOf(&'static [&'static str]),
+    /// The value is none of those there are, which are too many to name: only the nearest are.
+    NoneOfMany {
+        nearest: Vec<&'static str>,
+        number: usize,
+    },
     /// A parameter that takes one value is given more than once.
     Repeated,
     /// A list has more values than may be given.
@@ -60,6 +69,14 @@ impl Unreadable {
                 let message = format!("`{place}` must be {}.", alternatives(known));
                 ApiError::value(place, message)
             }
+            Self::NoneOfMany { nearest, number } => {
+                let message = format!(
+                    "`{place}` must be one of the {number} values that `GET /openapi.json` lists, \
+                     such as {}.",
+                    alternatives(&nearest)
+                );
+                ApiError::value(place, message)
+            }
             Self::Repeated => {
                 let message = format!("`{place}` is given more than once. Give it once.");
                 ApiError::value(place, message)
@@ -96,6 +113,17 @@ fn alternatives(known: &[&str]) -> String {
         [rest @ .., last] => (last, rest),
     };
     format!("`{}` or `{last}`", rest.join("`, `"))
+}
+
+/// The values that a text was most likely meant to be.
+fn nearest(found: &str, known: &[&'static str]) -> Vec<&'static str> {
+    // What is longer than any of them is no misspelling, and would only cost time.
+    let longest = known.iter().map(|each| each.len()).max().unwrap_or_default();
+    let found: String = found.chars().take(longest).collect();
+    let mut by_distance = known.to_vec();
+    by_distance.sort_by_cached_key(|each| strsim::osa_distance(each, &found));
+    by_distance.truncate(NEAREST);
+    by_distance
 }
 
 /// What serde's types expect, in the words of the API.
@@ -144,8 +172,14 @@ impl Error for Unreadable {
         }
     }
 
-    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::NoneOf(expected)
+    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
+        if known.len() <= MAX_NAMED {
+            return Self::NoneOf(known);
+        }
+        Self::NoneOfMany {
+            nearest: nearest(found, known),
+            number: known.len(),
+        }
     }
 
     fn missing_field(field: &'static str) -> Self {

@@ -2,10 +2,10 @@
 //! on servers that can preview.
 
 use clap::Args;
-use countersign_client::{Client, Response};
+use countersign_client::Client;
 use countersign_types::{
     UnixSeconds,
-    certificate::{CertificateToggle, Enforcement, Scope},
+    certificate::{Enforcement, Scope},
     extension,
     id::CertificateId,
     preview::TogglePreview,
@@ -52,6 +52,13 @@ struct Toggle {
     wait: Wait,
 }
 
+/// The change that a command makes.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Activate(Enforcement),
+    Deactivate,
+}
+
 impl Activate {
     pub(super) async fn run(self, client: &Client, output: Output) -> CommandResult {
         let enforcement = if self.report {
@@ -59,60 +66,54 @@ impl Activate {
         } else {
             Enforcement::Enforce
         };
-        let Toggle {
-            ids,
-            scope,
-            preview,
-            yes,
-            wait,
-        } = self.toggle;
-        let (scope, certificates) = (Scope::from(scope), client.certificates());
-        if preview {
-            let found = certificates.preview_activate(&scope, &ids, enforcement);
-            return preview::show(&found.await?.value, output);
-        }
-        // `--report` is previewed too: a trust anchor that was enforced and becomes report-only no longer
-        // lets anyone in.
-        if !yes && supports_previews(client).await? {
-            let found = certificates.preview_activate(&scope, &ids, enforcement);
-            confirm_if_used(&found.await?.value, "activate", &ids)?;
-        }
-        let done = certificates.activate_as(&scope, &ids, enforcement).await?;
-        finish(client, output, &wait, &done).await
+        let change = Change::Activate(enforcement);
+        self.toggle.run(change, client, output).await
     }
 }
 
 impl Deactivate {
     pub(super) async fn run(self, client: &Client, output: Output) -> CommandResult {
-        let Toggle {
-            ids,
-            scope,
-            preview,
-            yes,
-            wait,
-        } = self.toggle;
-        let (scope, certificates) = (Scope::from(scope), client.certificates());
-        if preview {
-            let found = certificates.preview_deactivate(&scope, &ids).await?;
-            return preview::show(&found.value, output);
-        }
-        if !yes && supports_previews(client).await? {
-            let found = certificates.preview_deactivate(&scope, &ids).await?;
-            confirm_if_used(&found.value, "deactivate", &ids)?;
-        }
-        let done = certificates.deactivate(&scope, &ids).await?;
-        finish(client, output, &wait, &done).await
+        self.toggle.run(Change::Deactivate, client, output).await
     }
 }
 
-async fn finish(
-    client: &Client,
-    output: Output,
-    wait: &Wait,
-    done: &Response<CertificateToggle>,
-) -> CommandResult {
-    output.list(&done.value.data)?;
-    wait.for_gateways(client, done.revision).await
+impl Toggle {
+    async fn run(self, change: Change, client: &Client, output: Output) -> CommandResult {
+        let (scope, certificates) = (Scope::from(self.scope), client.certificates());
+        let preview = async || match change {
+            Change::Activate(enforcement) => {
+                let found = certificates.preview_activate(&scope, &self.ids, enforcement);
+                found.await
+            }
+            Change::Deactivate => certificates.preview_deactivate(&scope, &self.ids).await,
+        };
+        if self.preview {
+            return preview::show(&preview().await?.value, output);
+        }
+        // `--report` is previewed too: a trust anchor that was enforced and becomes report-only no longer
+        // lets anyone in.
+        if !self.yes && supports_previews(client).await? {
+            confirm_if_used(&preview().await?.value, change.verb(), &self.ids)?;
+        }
+        let done = match change {
+            Change::Activate(enforcement) => {
+                let done = certificates.activate_as(&scope, &self.ids, enforcement);
+                done.await?
+            }
+            Change::Deactivate => certificates.deactivate(&scope, &self.ids).await?,
+        };
+        output.list(&done.value.data)?;
+        self.wait.for_gateways(client, done.revision).await
+    }
+}
+
+impl Change {
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Activate(_) => "activate",
+            Self::Deactivate => "deactivate",
+        }
+    }
 }
 
 /// Whether the server can preview. One that is not Countersign answers this question with an error,

@@ -4,13 +4,21 @@ use std::{fs, process::Command};
 
 use tempfile::tempdir;
 
-use crate::running::{Dev, Running, countersign};
+use crate::{
+    running::{Dev, Running, countersign},
+    sdk_python::python,
+};
 
 const README: &str = include_str!("../../../../README.md");
 
 /// The shell blocks of a page, in order.
 pub(crate) fn blocks(page: &'static str) -> Vec<&'static str> {
-    page.split("```sh\n")
+    blocks_of(page, "sh")
+}
+
+/// The blocks of a page in one language, in order.
+fn blocks_of(page: &'static str, language: &str) -> Vec<&'static str> {
+    page.split(&format!("```{language}\n"))
         .skip(1)
         .filter_map(|rest| Some(rest.split_once("```")?.0))
         .collect()
@@ -70,6 +78,29 @@ fn its_commands_work_as_they_stand() {
         assert_eq!(told.matches(text).count(), times, "{text}: {told}");
     }
     deploys(deploy);
+}
+
+#[test]
+fn its_python_runs_as_it_stands() {
+    let Some(python) = python() else { return };
+    let blocks = blocks_of(README, "python");
+    let [list] = blocks.as_slice() else {
+        panic!("the README has {} Python blocks", blocks.len());
+    };
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(&directory.path().join("countersign-data"));
+    let certificate = dev.upload("listed");
+    let ran = Command::new(python)
+        .args(["-c", list])
+        .envs(&dev.env)
+        .output()
+        .unwrap();
+    let (listed, stderr) = (
+        String::from_utf8_lossy(&ran.stdout),
+        String::from_utf8_lossy(&ran.stderr),
+    );
+    assert!(ran.status.success(), "{listed}{stderr}");
+    assert!(listed.contains(&format!("{certificate} listed ")), "{listed}");
 }
 
 /// All but the last line end; the last serves, on a port and in a directory of the test's own.

@@ -7,7 +7,7 @@ use tempfile::tempdir;
 use crate::running::Dev;
 
 /// The Python that has the packages; none when nobody set one up.
-fn python() -> Option<String> {
+pub(crate) fn python() -> Option<String> {
     let python = std::env::var("COUNTERSIGN_TEST_PYTHON").ok();
     if python.is_none() {
         eprintln!("skipped: `COUNTERSIGN_TEST_PYTHON` is not set; `cargo xtask test` sets it");

@@ -99,6 +99,22 @@ async fn it_pages_both_ways() {
 }
 
 #[tokio::test]
+async fn an_unknown_event_type_is_refused_with_the_nearest_ones_named() {
+    on_each_store(async |server| {
+        let get = server.get(&format!("{PATH}?event_types[]=certificate.create"));
+        let message = get.refused("invalid_value", Some("event_types")).await;
+        assert!(
+            message.contains("one of the 145 values that `GET /openapi.json` lists")
+                && message.contains("such as `certificate.created`, `certificate.")
+                && message.ends_with("Send `event_types[]=certificate.created`, or leave it out.")
+                && !message.contains("login.failed"),
+            "{message}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn its_query_is_checked() {
     on_each_store(async |server| {
         for (query, param) in [
