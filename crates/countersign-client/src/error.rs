@@ -160,13 +160,13 @@ impl fmt::Display for Request<'_> {
 
 #[derive(Deserialize)]
 struct Envelope {
-    error: Told,
+    error: ErrorBody,
 }
 
 /// The error body as any server may write it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Told {
+struct ErrorBody {
     message: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -175,16 +175,16 @@ struct Told {
 }
 
 /// The body of something between here and the server; a page of HTML is left out.
-fn foreign(body: &[u8]) -> Told {
+fn foreign(body: &[u8]) -> ErrorBody {
     let text = String::from_utf8_lossy(body);
     let message = if text.trim_start().starts_with('<') {
         "an HTML page; is the base URL that of the API?".to_owned()
     } else {
         text.into_owned()
     };
-    Told {
+    ErrorBody {
         message: Some(message),
-        ..Told::default()
+        ..ErrorBody::default()
     }
 }
 

@@ -171,7 +171,7 @@ fn names_constraints_and_dates_read_as_written() {
 }
 
 #[test]
-fn key_identifiers_are_those_asked_for() {
+fn key_identifiers_are_the_requested_ones() {
     let root = root("Root").ski(b"chosen").mint();
     let authority = |minted: &Minted| {
         let parsed = parse(minted);

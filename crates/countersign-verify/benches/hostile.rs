@@ -352,8 +352,8 @@ fn subject(scene: Scene) -> Subject {
     Subject::new(row, move || {
         // A refusal is explained in the log each time.
         if let Verdict::Denial(denial) = black_box(verdict(&scene)) {
-            let told = denial.trace().iter().map(ToString::to_string);
-            black_box(told.collect::<String>());
+            let explained = denial.trace().iter().map(ToString::to_string);
+            black_box(explained.collect::<String>());
         }
     })
 }

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn rsa_keys_are_told_by_their_size_and_exponent() {
+    fn rsa_keys_are_described_by_their_size_and_exponent() {
         for (modulus, exponent, expected) in [
             (&[0, 0x80][..], &[3][..], Some("RSA 8 bits")),
             (&[0x01, 0xff], &[1, 0, 1], Some("RSA 9 bits")),

@@ -120,7 +120,7 @@ async fn the_environment_of_openais_examples_is_enough() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_believed_gets_no_request() {
+async fn a_server_that_is_not_trusted_gets_no_request() {
     let scene = Scene::set().await;
     let identity = |builder: ClientBuilder| {
         builder.client_certificate(scene.path("chain.pem"), scene.path("client.key"))

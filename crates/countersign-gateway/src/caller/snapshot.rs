@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_nobodys_from_the_second_at_which_it_expires() {
+    fn a_key_stops_working_in_the_second_at_which_it_expires() {
         let expiring = BundleKey {
             expires_at: Some(100),
             ..key(LIVE, KeyKind::Project, Some(10))

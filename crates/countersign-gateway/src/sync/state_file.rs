@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_removed_from_outside_is_written_anew_or_not_at_all() {
+    fn a_file_that_was_removed_from_outside_is_written_again_or_not_at_all() {
         let directory = tempfile::tempdir().unwrap();
         let mut file = written(directory.path());
         fs::remove_file(file.path()).unwrap();
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_version_wrote_or_no_token_names_is_asked_for_again() {
+    fn what_another_version_wrote_or_no_token_names_is_fetched_again() {
         for change in [
             "writer = '0.0.0'",
             "token = '00000000000000000000000000000000'",

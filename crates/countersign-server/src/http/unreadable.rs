@@ -118,7 +118,11 @@ fn alternatives(known: &[&str]) -> String {
 /// The values that a text was most likely meant to be.
 fn nearest(found: &str, known: &[&'static str]) -> Vec<&'static str> {
     // What is longer than any of them is no misspelling, and would only cost time.
-    let longest = known.iter().map(|each| each.len()).max().unwrap_or_default();
+    let longest = known
+        .iter()
+        .map(|each| each.len())
+        .max()
+        .unwrap_or_default();
     let found: String = found.chars().take(longest).collect();
     let mut by_distance = known.to_vec();
     by_distance.sort_by_cached_key(|each| strsim::osa_distance(each, &found));

@@ -121,15 +121,15 @@ fn observed() -> Observed {
 
 /// What a comparison says, or what judging says: by the number of requests, which tells workloads
 /// apart, the code after and before.
-type Told = BTreeMap<u64, (Option<ErrorCode>, Option<ErrorCode>)>;
+type Changes = BTreeMap<u64, (Option<ErrorCode>, Option<ErrorCode>)>;
 
 fn expected(
     before: &OrganizationBundle,
     after: &OrganizationBundle,
     reach: &Scope,
-) -> (Told, [u64; 2], Option<u64>) {
+) -> (Changes, [u64; 2], Option<u64>) {
     let (old, new) = (TrustSet::compile(before), TrustSet::compile(after));
-    let (mut told, mut still, mut last_used) = (Told::new(), [0, 0], None);
+    let (mut changes, mut still, mut last_used) = (Changes::new(), [0, 0], None);
     let enforced = |bundle: &OrganizationBundle, scope: &Scope, id: &CertificateId| match scope {
         Scope::Organization => bundle.active.contains(id),
         Scope::Project(project) => {
@@ -160,29 +160,29 @@ fn expected(
                 (None, None) => still[0] += 1,
                 (Some(_), Some(_)) => still[1] += 1,
                 (before, after) => {
-                    told.insert(requests, (before, after));
+                    changes.insert(requests, (before, after));
                 }
             }
         }
     }
-    (told, still, last_used)
+    (changes, still, last_used)
 }
 
 fn check(before: &Active, after: &Active, reach: Option<ProjectId>) {
     let reach = reach.map_or(Scope::Organization, Scope::Project);
     let (old, new) = (bundle(before), bundle(after));
     let found = compare(&old, &new, &reach, &observed(), NOW);
-    let mut told = Told::new();
+    let mut changes = Changes::new();
     for one in &found.starts_to_fail {
         assert!(!one.reason.is_empty());
-        told.insert(one.requests, (None, Some(one.code)));
+        changes.insert(one.requests, (None, Some(one.code)));
     }
     for one in &found.starts_to_pass {
-        told.insert(one.requests, (Some(one.code), None));
+        changes.insert(one.requests, (Some(one.code), None));
     }
     let still = [found.still_passing, found.still_failing];
     let (expected, expected_still, last_used) = expected(&old, &new, &reach);
-    assert_eq!(told, expected, "{before:?} to {after:?}");
+    assert_eq!(changes, expected, "{before:?} to {after:?}");
     assert_eq!(still, expected_still, "{before:?} to {after:?}");
     assert_eq!(found.last_used, last_used, "{before:?} to {after:?}");
     assert_eq!(found.unjudged, 0);

@@ -78,17 +78,17 @@ fn a_gateway_that_knows_nothing_of_reports_sees_only_what_is_enforced() {
             .await
             .unwrap();
 
-        let told = bundle(&store).await;
-        assert_eq!(told.active, from_ref(b));
-        assert_eq!(told.with_reported, [a.clone(), b.clone()]);
-        assert_eq!(told.projects[0].active, [a.clone(), c.clone()]);
-        assert_eq!(told.projects[0].with_reported, []);
+        let bundled = bundle(&store).await;
+        assert_eq!(bundled.active, from_ref(b));
+        assert_eq!(bundled.with_reported, [a.clone(), b.clone()]);
+        assert_eq!(bundled.projects[0].active, [a.clone(), c.clone()]);
+        assert_eq!(bundled.projects[0].with_reported, []);
         assert_eq!(
-            told.certificates.len(),
+            bundled.certificates.len(),
             3,
             "what is reported is there to judge by"
         );
-        let text = serde_json::to_value(&told).unwrap();
+        let text = serde_json::to_value(&bundled).unwrap();
         assert_eq!(text["projects"][0].get("with_reported"), None);
 
         let report = (true, Some(REPORT));
@@ -123,12 +123,12 @@ fn a_promotion_keeps_the_place_and_is_a_change_of_its_own() {
         let both = [a.clone(), b.clone()];
         let promoted = activate(&store, &organization, &here, &both).await.unwrap();
         assert_eq!(promoted, first + 2);
-        let told = bundle(&store).await;
+        let bundled = bundle(&store).await;
         assert_eq!(
-            told.active, both,
+            bundled.active, both,
             "as old as it was when it was only reported"
         );
-        assert_eq!(told.with_reported, []);
+        assert_eq!(bundled.with_reported, []);
         let again = activate(&store, &organization, &here, &both).await.unwrap();
         assert_eq!(again, promoted, "nothing changed");
 

@@ -51,7 +51,11 @@ async fn webhook(store: &Store, organization: &OrganizationId) -> WebhookId {
 }
 
 /// How many events of a type were put out to a webhook.
-async fn told(store: &Store, scope: (&OrganizationId, &WebhookId), event_type: &str) -> usize {
+async fn events_sent(
+    store: &Store,
+    scope: (&OrganizationId, &WebhookId),
+    event_type: &str,
+) -> usize {
     let request = PageRequest {
         limit: MAX_LIMIT,
         ..PageRequest::default()
@@ -71,7 +75,7 @@ fn thresholds(notices: &[ExpiryNotice]) -> Vec<u64> {
 }
 
 #[test]
-fn an_active_anchor_is_told_of_once_at_each_threshold_and_the_nearest_alone() {
+fn an_active_anchor_is_warned_of_once_at_each_threshold_and_only_at_the_nearest() {
     on_each(async |setting| {
         let store = setting.open().await;
         let organization = organization(&store).await;
@@ -103,12 +107,12 @@ fn an_active_anchor_is_told_of_once_at_each_threshold_and_the_nearest_alone() {
                 .all(|notice| notice.expiring.id.as_ref() == Some(&id))
         );
         let scope = (&organization, &hook);
-        assert_eq!(told(&store, scope, "certificate.expiring").await, 4);
+        assert_eq!(events_sent(&store, scope, "certificate.expiring").await, 4);
     });
 }
 
 #[test]
-fn one_of_two_nodes_tells() {
+fn one_of_two_nodes_warns() {
     on_each_shared(async |setting| {
         let stores = [setting.open().await, setting.open().await];
         let organization = organization(&stores[0]).await;
@@ -122,12 +126,15 @@ fn one_of_two_nodes_tells() {
         );
         assert_eq!(one.unwrap().len() + other.unwrap().len(), 20);
         let scope = (&organization, &hook);
-        assert_eq!(told(&stores[0], scope, "certificate.expiring").await, 20);
+        assert_eq!(
+            events_sent(&stores[0], scope, "certificate.expiring").await,
+            20
+        );
     });
 }
 
 #[test]
-fn what_is_not_active_is_neither_told_of_nor_listed() {
+fn what_is_not_active_is_neither_warned_of_nor_listed() {
     on_each(async |setting| {
         let store = setting.open().await;
         let organization = organization(&store).await;
@@ -167,7 +174,7 @@ fn leaf(name: &str, from: u64, to: u64) -> Chain {
 }
 
 #[test]
-fn a_leaf_in_use_is_told_of_unless_it_lives_shorter_than_the_threshold() {
+fn a_leaf_in_use_is_warned_of_unless_its_lifetime_is_shorter_than_the_threshold() {
     on_each(async |setting| {
         let store = setting.open().await;
         let scene = Scene::new(&store).await;
@@ -187,7 +194,7 @@ fn a_leaf_in_use_is_told_of_unless_it_lives_shorter_than_the_threshold() {
         let long_sha256 = notices[0].expiring.sha256;
         assert_eq!(store.send_expiry_notices().await.unwrap(), []);
         let scope = (&scene.organization, &hook);
-        assert_eq!(told(&store, scope, "certificate.expiring").await, 1);
+        assert_eq!(events_sent(&store, scope, "certificate.expiring").await, 1);
 
         let listed = store.list_expiring(&scene.organization, 30).await.unwrap();
         let leaves: Vec<_> = listed
@@ -208,13 +215,13 @@ fn a_leaf_in_use_is_told_of_unless_it_lives_shorter_than_the_threshold() {
 }
 
 #[test]
-fn a_scope_that_begins_to_refuse_is_told_of_once_until_it_was_quiet_for_an_hour() {
+fn a_scope_that_starts_to_refuse_is_reported_once_until_it_was_quiet_for_an_hour() {
     on_each(async |setting| {
         let store = setting.open().await;
         let scene = Scene::new(&store).await;
         let hook = webhook(&store, &scene.organization).await;
         let scope = (&scene.organization, &hook);
-        let started = async || told(&store, scope, "refusals.started").await;
+        let started = async || events_sent(&store, scope, "refusals.started").await;
         let mut number = 0;
         let mut send = async |at: u64, code: Option<ErrorCode>| {
             setting.clock.set(at);

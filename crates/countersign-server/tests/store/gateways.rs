@@ -138,7 +138,7 @@ fn nothing_is_written_when_nothing_is_new() {
 }
 
 #[test]
-fn an_organization_is_told_only_what_concerns_it() {
+fn an_organization_receives_only_its_own_events() {
     on_each(async |setting| {
         let store = setting.open().await;
         let one = organization(&store).await;

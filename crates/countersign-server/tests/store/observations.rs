@@ -297,7 +297,7 @@ fn a_batch_is_applied_once_whichever_copy_comes_and_when() {
 }
 
 #[test]
-fn a_chain_that_nobody_sent_stops_the_whole_batch_and_is_asked_for() {
+fn a_missing_chain_stops_the_whole_batch_and_is_named() {
     on_each(async |setting| {
         let store = setting.open().await;
         let scene = Scene::new(&store).await;
@@ -352,7 +352,7 @@ fn a_chain_of_one_organization_is_unknown_in_another() {
 }
 
 #[test]
-fn what_is_not_the_organizations_is_not_believed() {
+fn what_belongs_to_another_organization_is_not_kept() {
     on_each(async |setting| {
         let store = setting.open().await;
         let (ours, theirs) = (Scene::new(&store).await, Scene::new(&store).await);
@@ -466,7 +466,7 @@ fn clocks_that_differ_neither_keep_the_future_nor_the_long_past() {
 }
 
 #[test]
-fn a_chain_that_cannot_be_read_is_kept_without_a_word() {
+fn a_chain_that_cannot_be_read_is_kept_without_its_names() {
     on_each(async |setting| {
         let store = setting.open().await;
         let scene = Scene::new(&store).await;

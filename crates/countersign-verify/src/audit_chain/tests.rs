@@ -191,7 +191,7 @@ fn an_insertion_is_found_and_named() {
 }
 
 #[test]
-fn a_log_made_anew_is_found_by_a_kept_head() {
+fn a_rebuilt_log_is_detected_by_a_kept_head() {
     let events = chain(5);
     let mut kept = head(&events);
     kept[0].sha256 = GENESIS.to_owned();

@@ -73,7 +73,7 @@ fn an_expired_anchor_still_reads_for_a_gateway() {
 }
 
 #[test]
-fn inspection_tells_everything() {
+fn inspection_shows_everything() {
     let ca = root("Example Root").mint();
     let minted = ca
         .intermediate("Issuing, Inc.")

@@ -166,7 +166,7 @@ fn what_is_malformed() {
 }
 
 #[test]
-fn what_is_at_its_end() {
+fn what_has_ended() {
     let valid = |from: i64, to: i64| mint(root().valid(from, to));
     check(
         "at_its_end",

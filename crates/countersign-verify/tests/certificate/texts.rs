@@ -7,7 +7,7 @@ use countersign_verify::certificate::read_upload;
 use crate::{NOW, check, mint, refuse};
 
 #[test]
-fn other_things_are_told_apart() {
+fn other_objects_are_recognized() {
     let minted = root("Example Root").mint();
     let (pem, der) = (minted.pem(), minted.der());
     let body: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();

@@ -220,7 +220,7 @@ fn signatures_are_counted_over_all_paths_together() {
 }
 
 #[test]
-fn anchors_that_were_not_come_to_are_named() {
+fn anchors_that_were_not_tried_are_named() {
     let key = Key::generate(KeyKind::P521);
     let anchors: Vec<_> = (0..5).map(|_| root("Root").with_key(&key).mint()).collect();
     let leaf = anchors[0].leaf("client").break_signature().mint();

@@ -468,7 +468,7 @@ fn every_way_up_is_tried() {
 }
 
 #[test]
-fn only_the_path_that_the_key_identifiers_tell_of_counts() {
+fn only_the_path_that_the_key_identifiers_name_counts() {
     // The leaf names a self-issued intermediate's key, but the anchor itself signed it. By names
     // and signatures alone it stands directly under the anchor.
     let ca = root("Root").mint();

@@ -21,12 +21,15 @@ fn explain(trust: &Trust, chain: &[&countersign_testca::Minted]) -> String {
 }
 
 #[track_caller]
-fn says(told: &str, expected: &str) {
-    assert!(told.contains(expected), "{told}\ndoes not say: {expected}");
+fn says(explained: &str, expected: &str) {
+    assert!(
+        explained.contains(expected),
+        "{explained}\ndoes not say: {expected}"
+    );
 }
 
 #[test]
-fn times_are_told_with_their_distance_and_the_clock() {
+fn times_are_shown_with_their_distance_and_the_clock() {
     let ca = root("Root").mint();
     let trust = organization(&[&ca]);
     let leaf = |from: i64, to: i64| ca.leaf("client").valid(from, to).mint();
@@ -151,16 +154,16 @@ fn an_issuer_that_was_not_presented_is_named_with_its_key() {
         .with_key(upper.key())
         .valid(0, 1)
         .mint();
-    let told = explain(&trust, &[&leaf, &lower, &expired]);
+    let explained = explain(&trust, &[&leaf, &lower, &expired]);
     says(
-        &told,
+        &explained,
         "presented certificate 2 (`CN=Upper`): the certificate expired at",
     );
-    assert!(!told.contains("not presented"), "{told}");
+    assert!(!explained.contains("not presented"), "{explained}");
 }
 
 #[test]
-fn the_same_name_in_another_string_type_is_told() {
+fn the_same_name_in_another_string_type_is_explained() {
     let printable = Name::empty().and_as(PRINTABLE, oid::COMMON_NAME, "Root");
     let ca = root("Root").mint();
     let leaf = ca.leaf("client").issuer_name(printable.clone()).mint();
@@ -190,13 +193,13 @@ fn more_names_than_a_policy_may_see_are_no_passing_fault() {
     });
     let leaf = leaf.mint();
     let trust = organization(&[&ca]).policy("subject_alt_names.exists(san, san.type == URI)");
-    let told = explain(&trust, &[&leaf]);
+    let explained = explain(&trust, &[&leaf]);
     says(
-        &told,
+        &explained,
         "certificate_attribute_verification_failed\nleaf (`CN=client`): the",
     );
     says(
-        &told,
+        &explained,
         "more subject alternative names than a policy may see: at most 100",
     );
     // A policy that does not ask for them decides.

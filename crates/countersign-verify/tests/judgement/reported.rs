@@ -35,7 +35,7 @@ fn what_is_reported_counts_only_in_the_set_of_what_would_be() {
 }
 
 #[test]
-fn a_report_arms_nothing() {
+fn report_only_enforces_nothing() {
     let ca = root("CA").mint();
     let trust = organization(&[])
         .with("cert_1", &ca.pem())
@@ -72,7 +72,7 @@ fn the_order_is_that_of_the_activations_whether_reported_or_enforced() {
 }
 
 #[test]
-fn without_reports_there_is_nothing_more_to_judge_by() {
+fn without_report_only_anchors_there_is_no_second_verdict() {
     let trust = organization(&[&root("CA").mint()]).project("proj_a", &["cert_1"]);
     assert!(trust.compile_reported().is_none());
 }

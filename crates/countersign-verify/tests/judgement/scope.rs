@@ -5,7 +5,7 @@ use countersign_testca::root;
 use crate::scene::{check, organization, present};
 
 #[test]
-fn with_nothing_active_no_certificate_is_asked_for() {
+fn with_nothing_active_no_certificate_is_required() {
     let ca = root("Inactive").mint();
     let trust = organization(&[])
         .with("cert_idle", &ca.pem())

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_file_is_told_by_key_and_line() {
+    fn an_error_in_a_file_names_its_key_and_line() {
         for (file, wanted) in [
             (
                 "\n[serve]\nlisten_ = 1",
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_tells_every_setting_and_its_default() {
+    fn the_page_lists_every_setting_and_its_default() {
         let page = include_str!("../../../../docs/configuration.md");
         for setting in SETTINGS {
             let row = format!("| `{}` |", setting.key);

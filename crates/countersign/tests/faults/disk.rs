@@ -44,7 +44,7 @@ fn set_modes(directory: &Path, of_files: u32, of_directory: u32) {
 }
 
 #[tokio::test]
-async fn a_file_that_may_not_grow_or_be_written_stops_writes_until_it_may() {
+async fn a_file_that_cannot_grow_or_be_written_stops_writes_until_it_can() {
     let directory = tempdir().unwrap();
     let place = Place::Directory(directory.path().to_owned());
     let (key, pem) = (place.organization(), root("Faults").mint().pem());

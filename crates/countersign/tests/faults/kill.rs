@@ -34,11 +34,11 @@ async fn kill_again_and_again(place: &Place) {
     let mut writers = Writer::some(&node.client(&key, 0), &root("Faults").mint().pem()).await;
     let mut acknowledged = 0;
     for round in 0..KILLS {
-        let (done, mut told) = unbounded_channel();
+        let (done, mut finished) = unbounded_channel();
         let work = AtWork::start(writers, &node.client(&key, 0), done);
         // So many acknowledgements later the others are somewhere in the middle of theirs.
         for _ in 0..=round * 7 % 23 {
-            told.recv().await.unwrap();
+            finished.recv().await.unwrap();
             acknowledged += 1;
         }
         node.kill();

@@ -28,12 +28,12 @@ pub(crate) async fn assert_agrees(client: &Client) -> usize {
     assert_whole(client, &events).await;
     // They come newest first.
     events.reverse();
-    let mut told = Seen::new();
+    let mut replayed = Seen::new();
     for event in &events {
-        replay(&mut told, event);
+        replay(&mut replayed, event);
     }
     assert_eq!(
-        told,
+        replayed,
         seen(client).await,
         "the audit log and the state disagree"
     );
@@ -54,28 +54,28 @@ async fn assert_whole(client: &Client, events: &[AuditLog]) {
     assert_eq!(walk.finish(1), []);
 }
 
-fn replay(told: &mut Seen, event: &AuditLog) {
+fn replay(replayed: &mut Seen, event: &AuditLog) {
     let details = &event.details[&event.event_type];
     match event.event_type.as_str() {
         "certificate.created" => {
             let (id, name) = named(details);
-            assert_eq!(told.insert(id, (name, false)), None, "made twice");
+            assert_eq!(replayed.insert(id, (name, false)), None, "made twice");
         }
         "certificate.updated" => {
             let (id, name) = named(details);
-            told.get_mut(&id).unwrap().0 = name;
+            replayed.get_mut(&id).unwrap().0 = name;
         }
         "certificate.deleted" => {
             let (id, _) = named(details);
-            assert!(!told.remove(&id).unwrap().1, "deleted while active");
+            assert!(!replayed.remove(&id).unwrap().1, "deleted while active");
         }
-        "certificates.activated" => switch(told, details, true),
-        "certificates.deactivated" => switch(told, details, false),
+        "certificates.activated" => switch(replayed, details, true),
+        "certificates.deactivated" => switch(replayed, details, false),
         _ => {}
     }
 }
 
-fn switch(told: &mut Seen, details: &Value, active: bool) {
+fn switch(replayed: &mut Seen, details: &Value, active: bool) {
     let named: BTreeMap<_, _> = details["certificates"]
         .as_array()
         .unwrap()
@@ -84,7 +84,7 @@ fn switch(told: &mut Seen, details: &Value, active: bool) {
         .collect();
     assert_eq!(named.len(), 3, "a batch is audited whole");
     for id in named.keys() {
-        let certificate = told.get_mut(id).unwrap();
+        let certificate = replayed.get_mut(id).unwrap();
         assert_ne!(certificate.1, active, "audited without a change");
         certificate.1 = active;
     }

@@ -47,16 +47,16 @@ async fn a_restart_under_load_loses_nothing_and_needs_no_help() {
     let node = Node::start(&place);
     let mut writers = Writer::some(&node.client(&key, 0), &root("Faults").mint().pem()).await;
     for _ in 0..RESTARTS {
-        let (done, mut told) = unbounded_channel();
+        let (done, mut finished) = unbounded_channel();
         let work = AtWork::start(writers, &node.client(&key, 0), done);
         for _ in 0..25 {
-            told.recv().await.unwrap();
+            finished.recv().await.unwrap();
         }
         let restart = restart.clone();
         let restarted = spawn_blocking(move || Command::new("sh").arg("-c").arg(restart).status());
         // The restart fails every writer; those that it misses stop here.
         assert!(restarted.await.unwrap().unwrap().success());
-        drop(told);
+        drop(finished);
         // The same process answers again, within the repeats of an ordinary client.
         writers = work.settle(seen(&node.client(&key, 5))).await;
     }

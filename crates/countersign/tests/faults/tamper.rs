@@ -99,24 +99,24 @@ impl<'a> Log<'a> {
 
     fn verify(&self, args: &[&str]) -> (i32, Value) {
         let ran = self.countersign(&[&["verify", "-o", "json"], args].concat());
-        let told = serde_json::from_slice(&ran.stdout)
+        let printed = serde_json::from_slice(&ran.stdout)
             .unwrap_or_else(|_| json!(String::from_utf8_lossy(&ran.stderr)));
-        (ran.status.code().unwrap(), told)
+        (ran.status.code().unwrap(), printed)
     }
 
     /// Each fault: what it is, and the number of its event or of the first that is missing.
     #[track_caller]
     fn assert_broken(&self, what: &str, args: &[&str], faults: &[(&str, u64)]) {
-        let (exit, told) = self.verify(args);
-        let told_faults = told["faults"].as_array().cloned().unwrap_or_default();
-        let found: Vec<_> = told_faults
+        let (exit, printed) = self.verify(args);
+        let reported_faults = printed["faults"].as_array().cloned().unwrap_or_default();
+        let found: Vec<_> = reported_faults
             .iter()
             .map(|fault| {
                 let number = fault["event"]["number"].as_u64().or(fault["from"].as_u64());
                 (fault["kind"].as_str().unwrap(), number.unwrap_or(0))
             })
             .collect();
-        assert_eq!((exit, found.as_slice()), (1, faults), "{what}: {told}");
+        assert_eq!((exit, found.as_slice()), (1, faults), "{what}: {printed}");
     }
 
     fn id(&self, number: usize) -> &str {
@@ -280,11 +280,11 @@ async fn a_range_and_a_kept_head(place: &Place) {
         (["--from", log.id(1), "--to", "2"], 0, 2),
         (["--from", "5", "--to", "9"], 1, 3),
     ] {
-        let (code, told) = log.verify(&args);
+        let (code, printed) = log.verify(&args);
         assert_eq!(
-            (code, &told["events"]),
+            (code, &printed["events"]),
             (exit, &json!(events)),
-            "{args:?}: {told}"
+            "{args:?}: {printed}"
         );
     }
     for args in [
@@ -292,8 +292,12 @@ async fn a_range_and_a_kept_head(place: &Place) {
         ["--to", "audit_log-x"],
         ["--from", "8"],
     ] {
-        let (code, told) = log.verify(&args);
-        assert_eq!((code, told.is_string()), (1, true), "{args:?}: {told}");
+        let (code, printed) = log.verify(&args);
+        assert_eq!(
+            (code, printed.is_string()),
+            (1, true),
+            "{args:?}: {printed}"
+        );
     }
     // Cut off, and the organization's own head with it.
     let sql = format!(
@@ -349,7 +353,7 @@ async fn an_export_is_checked_too(place: &Place) {
     }
 
     // All made anew after a change: whole in itself, but not what the head was kept of.
-    let anew = made_anew(&lines);
+    let anew = rebuilt(&lines);
     fs::write(&file, &anew).unwrap();
     assert_eq!(log.verify(&["--file", path]).0, 0);
     log.assert_broken(
@@ -394,7 +398,7 @@ fn changed_exports(lines: &[&str]) -> Vec<(&'static str, String, Fault)> {
 }
 
 /// The events with another actor in the oldest, and every hash computed again.
-fn made_anew(lines: &[&str]) -> String {
+fn rebuilt(lines: &[&str]) -> String {
     let mut previous = GENESIS.to_owned();
     let mut anew = Vec::new();
     for line in lines.iter().rev() {
@@ -436,10 +440,10 @@ fn documented_script(export: &[u8]) -> Option<String> {
     stdin.write_all(export).unwrap();
     drop(stdin);
     let ran = running.wait_with_output().unwrap();
-    let told = String::from_utf8(ran.stdout).unwrap();
+    let printed = String::from_utf8(ran.stdout).unwrap();
     ran.status
         .success()
-        .then(|| told.trim().rsplit_once(':').unwrap().1.to_owned())
+        .then(|| printed.trim().rsplit_once(':').unwrap().1.to_owned())
 }
 
 async fn on_sqlite(test: impl AsyncFn(&Place)) {

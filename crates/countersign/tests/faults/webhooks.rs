@@ -249,7 +249,7 @@ async fn a_name_that_leads_inside_is_refused_when_it_is_connected_to() {
 }
 
 #[tokio::test]
-async fn https_is_believed_by_the_operators_roots_alone() {
+async fn https_is_trusted_by_the_operators_roots_alone() {
     let directory = tempdir().unwrap();
     let place = Place::Directory(directory.path().to_owned());
     let key = place.organization();

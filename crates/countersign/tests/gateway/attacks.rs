@@ -233,7 +233,7 @@ async fn near_the_limit_the_oldest_connection_that_nothing_passed_on_makes_room(
 }
 
 #[tokio::test]
-async fn an_organization_that_used_up_its_verification_is_told_to_try_again() {
+async fn an_organization_that_used_up_its_verification_is_asked_to_try_again() {
     let world = World::with(|options| {
         options.limits.organization_verification = Duration::ZERO;
     })

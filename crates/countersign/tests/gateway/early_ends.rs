@@ -88,7 +88,7 @@ async fn a_refused_upload_over_http2_is_answered_whole() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_answers_an_upload_early_and_closes_is_heard() {
+async fn the_response_of_an_upstream_that_answers_an_upload_early_and_closes_arrives() {
     let (upstream, route) = Upstream::start().await;
     let mut world = World::with(route).await;
     let mut connection = world.tls(&[]).connect(world.address()).await;

@@ -60,7 +60,7 @@ fn a_file_of_the_usual_name_is_found_in_the_working_directory() {
 }
 
 #[test]
-fn what_is_wrong_is_told_by_key_and_line() {
+fn an_error_names_its_key_and_line() {
     for (name, file) in [
         ("key", "[serve]\n\nlisten_adress = \"127.0.0.1:1\""),
         ("value", "[serve]\nlisten = \"localhost:1\""),
@@ -69,12 +69,12 @@ fn what_is_wrong_is_told_by_key_and_line() {
         ("database", "database_url = \"mysql://u:hunter2@h/d\""),
     ] {
         for args in [["config", "check"], ["organization", "list"]] {
-            let told = with_file(file, &args);
-            assert!(!told.contains("hunter2"), "{told}");
+            let printed = with_file(file, &args);
+            assert!(!printed.contains("hunter2"), "{printed}");
             if args[0] == "config" {
-                assert_snapshot!(format!("config_wrong_{name}"), told);
+                assert_snapshot!(format!("config_wrong_{name}"), printed);
             } else {
-                assert!(told.starts_with("exit 2\n"), "{told}");
+                assert!(printed.starts_with("exit 2\n"), "{printed}");
             }
         }
     }

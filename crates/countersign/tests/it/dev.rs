@@ -81,7 +81,7 @@ fn ctrl_c_stops_it_cleanly_and_a_second_start_finds_its_data_and_keys() {
 }
 
 #[test]
-fn after_a_kill_the_stale_env_file_is_replaced_and_lost_keys_are_made_anew() {
+fn after_a_kill_the_stale_env_file_is_replaced_and_lost_keys_are_made_again() {
     let directory = tempdir().unwrap();
     let first = Dev::start(directory.path());
     let id = first.upload("kept");

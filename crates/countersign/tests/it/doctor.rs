@@ -14,8 +14,8 @@ fn all_is_well_beside_a_dev_server() {
     let dev = Dev::start(directory.path());
     let text = directory.path().to_str().unwrap();
     let args = ["doctor", "-o", "table", "--data-dir", text];
-    let told = seen(dev.command(&args));
-    assert_snapshot!(told.replace("are 1 s apart", "are 0 s apart"));
+    let printed = seen(dev.command(&args));
+    assert_snapshot!(printed.replace("are 1 s apart", "are 0 s apart"));
     let checks = dev.json(&["doctor", "--data-dir", text]);
     assert!(
         checks
@@ -27,7 +27,7 @@ fn all_is_well_beside_a_dev_server() {
 }
 
 #[test]
-fn each_thing_that_is_wrong_is_told() {
+fn each_problem_is_named() {
     let directory = tempdir().unwrap();
     let dev = Dev::start(directory.path());
     let ca = dev.env["COUNTERSIGN_CLIENT_CA"].clone();
@@ -48,7 +48,7 @@ fn each_thing_that_is_wrong_is_told() {
 }
 
 #[test]
-fn a_key_that_may_read_little_is_told_what_it_may() {
+fn a_key_with_few_permissions_is_shown_what_it_can_read() {
     let directory = tempdir().unwrap();
     let dev = Dev::start(directory.path());
     let made = dev.json(&[
@@ -61,9 +61,9 @@ fn a_key_that_may_read_little_is_told_what_it_may() {
     ]);
     let mut command = dev.command(&["doctor", "-o", "table", "--data-dir", "/nowhere"]);
     command.env("OPENAI_ADMIN_KEY", made["value"].as_str().unwrap());
-    let told = seen(command);
+    let printed = seen(command);
     assert!(
-        told.contains("ok    key: the key is valid and has `api.audit.read`;"),
-        "{told}"
+        printed.contains("ok    key: the key is valid and has `api.audit.read`;"),
+        "{printed}"
     );
 }

@@ -86,13 +86,13 @@ fn on_a_terminal_it_is_a_table_and_deleting_asks() {
         "{table}"
     );
     let delete = format!("{program} certificate delete {id}");
-    let (code, told) = at_terminal(&delete, "n\n");
-    assert_eq!(code, Some(1), "{told}");
+    let (code, printed) = at_terminal(&delete, "n\n");
+    assert_eq!(code, Some(1), "{printed}");
     assert!(
-        told.contains("[y/N]") && told.contains("nothing was changed"),
-        "{told}"
+        printed.contains("[y/N]") && printed.contains("nothing was changed"),
+        "{printed}"
     );
-    let (code, told) = at_terminal(&delete, "y\n");
-    assert_eq!(code, Some(0), "{told}");
+    let (code, printed) = at_terminal(&delete, "y\n");
+    assert_eq!(code, Some(0), "{printed}");
     assert_eq!(dev.json(&["certificate", "list"]), serde_json::json!([]));
 }

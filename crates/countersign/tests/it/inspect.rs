@@ -37,7 +37,7 @@ head -n 5 ca.pem > cut.pem
 }
 
 #[test]
-fn each_file_is_told_for_what_it_is() {
+fn each_file_is_recognized() {
     let directory = tempdir().unwrap();
     openssl(directory.path());
     for (file, accepted) in [
@@ -52,9 +52,9 @@ fn each_file_is_told_for_what_it_is() {
     ] {
         let mut command = countersign(&["certificate", "inspect", file, "-o", "table"]);
         command.current_dir(directory.path());
-        let told = without_serial(&seen(command));
-        assert_eq!(told.starts_with("exit 0\n"), accepted, "{told}");
-        assert_snapshot!(format!("inspect_{file}"), told);
+        let printed = without_serial(&seen(command));
+        assert_eq!(printed.starts_with("exit 0\n"), accepted, "{printed}");
+        assert_snapshot!(format!("inspect_{file}"), printed);
     }
 }
 
@@ -64,14 +64,14 @@ fn machines_get_the_same_as_json() {
     openssl(directory.path());
     let mut command = countersign(&["certificate", "inspect", "ca.pem"]);
     let ran = command.current_dir(directory.path()).output().unwrap();
-    let told: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert_eq!(told["acceptable"], true);
-    assert_eq!(told["certificate"]["ca"], true);
+    let printed: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(printed["acceptable"], true);
+    assert_eq!(printed["certificate"]["ca"], true);
     let mut command = countersign(&["certificate", "inspect", "leaf.pem"]);
     let ran = command.current_dir(directory.path()).output().unwrap();
-    let told: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert_eq!(told["reasons"][0]["code"], "mtls_certificate_invalid");
-    assert!(!steady(&told.to_string()).contains("BEGIN"));
+    let printed: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(printed["reasons"][0]["code"], "mtls_certificate_invalid");
+    assert!(!steady(&printed.to_string()).contains("BEGIN"));
 }
 
 /// A serial number is drawn anew each time.

@@ -187,7 +187,7 @@ fn an_admin_key_may_do_no_more_than_it_was_made_for() {
 }
 
 #[test]
-fn the_audit_log_tells_by_type_and_resource_and_goes_on_telling() {
+fn the_audit_log_is_filtered_by_type_and_resource_and_followed() {
     let directory = tempdir().unwrap();
     let dev = Dev::start(directory.path());
     let id = dev.upload("watched");
@@ -212,8 +212,12 @@ fn the_audit_log_tells_by_type_and_resource_and_goes_on_telling() {
     let mut follower = Running::start(dev.command(&args));
     follower.wait_for(|line| line.contains("certificate.created"));
     dev.json(&["certificate", "update", &id, "--name", "renamed"]);
-    let told = follower.wait_for(|line| line.contains("certificate.updated"));
-    assert_eq!(told.lines().count(), 1, "an event is told once: {told}");
+    let printed = follower.wait_for(|line| line.contains("certificate.updated"));
+    assert_eq!(
+        printed.lines().count(),
+        1,
+        "an event is told once: {printed}"
+    );
 }
 
 #[test]
@@ -236,7 +240,7 @@ fn what_a_certificate_is_used_for() {
         if uses != json!([]) {
             break uses;
         }
-        assert!(Instant::now() < limit, "no use was told");
+        assert!(Instant::now() < limit, "no use was printed");
     };
     assert_eq!(uses[0]["leaf"]["subject"], "CN=dev-client");
     assert_eq!(uses[0]["active_at_project_id"], Value::Null);
@@ -272,8 +276,8 @@ fn a_webhook() {
     assert_eq!((&shown["url"], shown.get("secret")), (&made["url"], None));
     assert_eq!(dev.json(&["webhook", "list"]), json!([shown]));
     dev.json(&["webhook", "test", id]);
-    let told = dev.json(&["webhook", "deliveries", id, "--order", "asc"]);
-    let types: Vec<_> = told
+    let printed = dev.json(&["webhook", "deliveries", id, "--order", "asc"]);
+    let types: Vec<_> = printed
         .as_array()
         .unwrap()
         .iter()
@@ -288,7 +292,7 @@ fn a_webhook() {
 }
 
 #[test]
-fn what_expires_is_listed_and_told_by_the_exit_code() {
+fn what_expires_is_listed_and_sets_the_exit_code() {
     let directory = tempdir().unwrap();
     let dev = Dev::start(directory.path());
     let exit = |args: &[&str]| {

@@ -70,7 +70,7 @@ impl Scene {
     }
 
     /// What a command at the project says.
-    fn told(&self, verb: &str, id: &str, more: &[&str]) -> String {
+    fn transcript(&self, verb: &str, id: &str, more: &[&str]) -> String {
         let args = [self.at_project(verb, id), more.to_vec()].concat();
         seen(self.dev.command(&args))
     }
@@ -99,7 +99,7 @@ fn the_page_of_a_roll_out_works_as_it_stands() {
     let arrived = "until countersign certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" \
         --preview -o json | grep -q '\"requests\": 2,'; do :; done";
     let walk = [report, look, tell, arrived, preview, enforce, back].map(|block| block.trim_end());
-    let told = run(&walk.join("\n"), directory.path());
+    let printed = run(&walk.join("\n"), directory.path());
     for part in [
         "report only",
         "report_verdicts_total{code=\"permit\"} 1",
@@ -110,11 +110,11 @@ fn the_page_of_a_roll_out_works_as_it_stands() {
         "exit code 3",
         "\"code\":\"certificate_required\"",
     ] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
     assert!(
-        told.trim_end().ends_with('}'),
-        "the last call passes: {told}"
+        printed.trim_end().ends_with('}'),
+        "the last call passes: {printed}"
     );
 }
 
@@ -124,23 +124,23 @@ fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
     let id = scene.dev.upload("new");
     insta::assert_snapshot!(
         "knows_nothing",
-        scene.told("activate", &id, &["--preview", "-o", "table"])
+        scene.transcript("activate", &id, &["--preview", "-o", "table"])
     );
     assert_eq!(scene.call(&[]), Value::Null);
     scene.observed(&id, 1);
-    insta::assert_snapshot!("unasked", scene.told("activate", &id, &[]));
+    insta::assert_snapshot!("unasked", scene.transcript("activate", &id, &[]));
     assert!(!scene.is_active(), "nothing was changed");
     insta::assert_snapshot!(
         "breaks",
-        scene.told("activate", &id, &["--preview", "-o", "table"])
+        scene.transcript("activate", &id, &["--preview", "-o", "table"])
     );
     assert!(
         scene
-            .told("activate", &id, &["--report"])
+            .transcript("activate", &id, &["--report"])
             .starts_with("exit 0")
     );
     assert!(!scene.is_active());
-    let done = scene.told("activate", &id, &["--yes", "--wait"]);
+    let done = scene.transcript("activate", &id, &["--yes", "--wait"]);
     assert!(done.starts_with("exit 0"), "{done}");
     assert_eq!(scene.call(&[]), "certificate_required");
 
@@ -153,22 +153,22 @@ fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
     ];
     assert_eq!(scene.call(&certificate), Value::Null);
     scene.observed(&id, 3);
-    let asked = scene.told("deactivate", &id, &[]);
+    let asked = scene.transcript("deactivate", &id, &[]);
     assert!(
         asked.starts_with("exit 2") && asked.contains("last used"),
         "{asked}"
     );
-    let asked = scene.told("activate", &id, &["--report"]);
+    let asked = scene.transcript("activate", &id, &["--report"]);
     assert!(asked.starts_with("exit 2"), "{asked}");
     assert!(scene.is_active());
-    let preview = scene.told("deactivate", &id, &["--preview", "-o", "json"]);
+    let preview = scene.transcript("deactivate", &id, &["--preview", "-o", "json"]);
     assert!(
         preview.starts_with("exit 0"),
         "nobody would be refused: {preview}"
     );
     assert!(
         scene
-            .told("deactivate", &id, &["--yes"])
+            .transcript("deactivate", &id, &["--yes"])
             .starts_with("exit 0")
     );
 }
@@ -185,7 +185,7 @@ fn a_server_without_previews_is_never_asked_to_change_anything_by_one() {
         }
     };
     let between = Between::start(&scene.dev.env["OPENAI_BASE_URL"], reference_only);
-    let told = |args: &[&str]| {
+    let transcript = |args: &[&str]| {
         let mut command = scene.dev.command(args);
         command.env("OPENAI_BASE_URL", &between.base_url);
         seen(command)
@@ -195,7 +195,7 @@ fn a_server_without_previews_is_never_asked_to_change_anything_by_one() {
         ("deactivate", "--preview"),
         ("activate", "--report"),
     ] {
-        let refused = told(&["certificate", verb, &id, more]);
+        let refused = transcript(&["certificate", verb, &id, more]);
         assert!(refused.starts_with("exit 1"), "{refused}");
         assert!(
             refused.contains("so nothing was sent"),
@@ -204,8 +204,8 @@ fn a_server_without_previews_is_never_asked_to_change_anything_by_one() {
         );
     }
     assert!(between.seen("activate").is_empty());
-    assert!(told(&["certificate", "activate", &id]).starts_with("exit 0"));
-    assert!(told(&["certificate", "deactivate", &id]).starts_with("exit 0"));
+    assert!(transcript(&["certificate", "activate", &id]).starts_with("exit 0"));
+    assert!(transcript(&["certificate", "deactivate", &id]).starts_with("exit 0"));
     assert_eq!(between.seen("activate").len(), 2);
 }
 
@@ -226,10 +226,10 @@ fn what_a_leaf_says_cannot_steer_the_terminal() {
     );
     scene.observed(&id, 1);
     for more in [vec![], vec!["--preview", "-o", "table"]] {
-        let told = scene.told("activate", &id, &more);
+        let printed = scene.transcript("activate", &id, &more);
         assert!(
-            told.contains("[2Jname") && !told.contains('\u{1b}'),
-            "{told:?}"
+            printed.contains("[2Jname") && !printed.contains('\u{1b}'),
+            "{printed:?}"
         );
     }
 }

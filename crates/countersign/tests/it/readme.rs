@@ -65,7 +65,7 @@ fn its_commands_work_as_they_stand() {
     let arrived = "until countersign certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" \
         --preview -o json | grep -q '\"requests\": 1,'; do :; done";
     let walk = [report, arrived, enforce, commands].join("\n");
-    let told = run(&walk, directory.path());
+    let printed = run(&walk, directory.path());
     for (text, times) in [
         ("\"certificate_required\"", 1),
         ("\"x-countersign-certificate\"", 1),
@@ -75,7 +75,7 @@ fn its_commands_work_as_they_stand() {
         ("\"current\": true", 1),
         ("\"certificate.deleted\"", 1),
     ] {
-        assert_eq!(told.matches(text).count(), times, "{text}: {told}");
+        assert_eq!(printed.matches(text).count(), times, "{text}: {printed}");
     }
     deploys(deploy);
 }
@@ -100,7 +100,10 @@ fn its_python_runs_as_it_stands() {
         String::from_utf8_lossy(&ran.stderr),
     );
     assert!(ran.status.success(), "{listed}{stderr}");
-    assert!(listed.contains(&format!("{certificate} listed ")), "{listed}");
+    assert!(
+        listed.contains(&format!("{certificate} listed ")),
+        "{listed}"
+    );
 }
 
 /// All but the last line end; the last serves, on a port and in a directory of the test's own.

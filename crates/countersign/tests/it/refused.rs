@@ -15,7 +15,7 @@ fn the_pages_commands_work_as_they_stand() {
     assert_eq!(blocks.len(), 8, "shell blocks of the page");
     let directory = tempdir().unwrap();
     let _dev = Dev::start(&directory.path().join("countersign-data"));
-    let told = run(&blocks.join("\n"), directory.path());
+    let printed = run(&blocks.join("\n"), directory.path());
     for (code, times) in [
         ("certificate_required", 1),
         ("invalid_certificate", 1),
@@ -24,10 +24,14 @@ fn the_pages_commands_work_as_they_stand() {
         ("invalid_api_key", 1),
     ] {
         let line = format!("code          {code}\n");
-        assert_eq!(told.matches(&line).count(), times, "{code}: {told}");
+        assert_eq!(printed.matches(&line).count(), times, "{code}: {printed}");
     }
-    assert!(told.matches("    fix: ").count() >= 4, "{told}");
-    assert_eq!(told.matches("\"verdict\": \"permit\"").count(), 1, "{told}");
+    assert!(printed.matches("    fix: ").count() >= 4, "{printed}");
+    assert_eq!(
+        printed.matches("\"verdict\": \"permit\"").count(),
+        1,
+        "{printed}"
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn the_pages_commands_work_as_they_stand() {
     assert_eq!(blocks.len(), 7, "shell blocks of the page");
     let directory = tempdir().unwrap();
     let _dev = Dev::start(&directory.path().join("countersign-data"));
-    let told = run(&blocks.join("\n"), directory.path());
+    let printed = run(&blocks.join("\n"), directory.path());
     for (text, times) in [
         ("\"x-countersign-certificate\"", 3),
         ("\"certificate_verification_failed\"", 2),
@@ -30,7 +30,7 @@ fn the_pages_commands_work_as_they_stand() {
         ),
         ("2 workloads seen since", 1),
     ] {
-        assert_eq!(told.matches(text).count(), times, "{text}: {told}");
+        assert_eq!(printed.matches(text).count(), times, "{text}: {printed}");
     }
 }
 

@@ -31,14 +31,14 @@ impl Running {
 
     /// Reads standard output up to the first line that `wanted` takes.
     pub(crate) fn wait_for(&mut self, wanted: impl Fn(&str) -> bool) -> String {
-        let mut told = String::new();
+        let mut printed = String::new();
         loop {
             let mut line = String::new();
             let read = self.stdout.read_line(&mut line).unwrap();
-            assert!(read > 0, "it ended early, having said: {told}");
-            told += &line;
+            assert!(read > 0, "it ended early, having said: {printed}");
+            printed += &line;
             if wanted(line.trim_end()) {
-                return told;
+                return printed;
             }
         }
     }

@@ -101,7 +101,7 @@ fn it_serves_the_api_and_figures_and_drains_on_sigterm() {
 }
 
 #[test]
-fn it_speaks_tls_with_a_certificate_and_the_client_believes_its_ca() {
+fn it_speaks_tls_with_a_certificate_whose_ca_the_client_trusts() {
     let data = tempdir().unwrap();
     let script = r#"
 openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.pem -days 2 -subj /CN=localhost \
@@ -138,7 +138,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.pem -days 2 -
 }
 
 #[test]
-fn what_keeps_it_from_starting_is_told_with_what_to_do() {
+fn a_failed_start_says_why_and_what_to_do() {
     let data = tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

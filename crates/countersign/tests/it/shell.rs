@@ -6,10 +6,10 @@ use regex_lite::Regex;
 
 /// Exit code, standard output and standard error, as one text for a snapshot.
 pub(crate) fn seen(mut command: Command) -> String {
-    told(&command.output().unwrap())
+    transcript(&command.output().unwrap())
 }
 
-pub(crate) fn told(ran: &Output) -> String {
+pub(crate) fn transcript(ran: &Output) -> String {
     let part = |name: &str, bytes: &[u8]| match String::from_utf8_lossy(bytes).into_owned() {
         text if text.is_empty() => String::new(),
         text => format!("--- {name}\n{text}"),

@@ -91,7 +91,7 @@ fn a_policy_is_asked_and_a_wrong_one_is_a_usage_error() {
 }
 
 #[test]
-fn a_server_is_asked_for_what_is_active_and_a_gateway_for_its_state() {
+fn the_server_says_what_is_active_and_a_gateway_its_state() {
     let directory = tempdir().unwrap();
     let dev = Dev::start(directory.path());
     let id = dev.upload("dev-ca");

@@ -46,13 +46,16 @@ fn a_gateway_that_vanished_is_waited_for_until_it_is_forgotten() {
         "2s",
     ];
     let ran = dev.command(&wait).output().unwrap();
-    let told = String::from_utf8(ran.stderr).unwrap();
-    assert_eq!(ran.status.code(), Some(1), "{told}");
+    let printed = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{printed}");
     let ghost = "ghost (gw_ghost, missing, last seen ";
-    assert!(told.contains(&format!("waiting for {ghost}")), "{told}");
+    assert!(
+        printed.contains(&format!("waiting for {ghost}")),
+        "{printed}"
+    );
     let failed = "the change was made, but is not enforced yet by: ghost (gw_ghost, missing";
-    assert!(told.contains(failed), "{told}");
-    assert!(told.contains("countersign gateway forget"), "{told}");
+    assert!(printed.contains(failed), "{printed}");
+    assert!(printed.contains("countersign gateway forget"), "{printed}");
 
     interrupt(&dev, &id);
 
@@ -85,15 +88,15 @@ fn interrupt(dev: &Dev, id: &str) {
     ];
     let mut waiting = dev.command(&wait).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(waiting.stderr.take().unwrap());
-    let mut told = String::new();
-    while !told.contains("waiting for ghost") {
-        assert!(stderr.read_line(&mut told).unwrap() > 0, "{told}");
+    let mut printed = String::new();
+    while !printed.contains("waiting for ghost") {
+        assert!(stderr.read_line(&mut printed).unwrap() > 0, "{printed}");
     }
     let pid = waiting.id().to_string();
     let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
     assert!(sent.unwrap().success());
-    stderr.read_to_string(&mut told).unwrap();
-    assert_eq!(waiting.wait().unwrap().code(), Some(130), "{told}");
+    stderr.read_to_string(&mut printed).unwrap();
+    assert_eq!(waiting.wait().unwrap().code(), Some(130), "{printed}");
     let interrupted = "the change was made, but is not known to be enforced by: ghost";
-    assert!(told.contains(interrupted), "{told}");
+    assert!(printed.contains(interrupted), "{printed}");
 }

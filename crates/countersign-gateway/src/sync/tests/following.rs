@@ -20,7 +20,7 @@ fn a_change_is_in_force_and_on_disk_before_it_is_reported() {
     let mut gateway = Gateway::start(None);
     gateway.run(&server, SECOND);
     gateway.assert_follows(&server);
-    assert_eq!(gateway.told, [Event::Started]);
+    assert_eq!(gateway.events, [Event::Started]);
     let before = server.point();
     server.commit("a");
     gateway.disk_stuck = true;
@@ -137,19 +137,19 @@ fn silence_in_a_row_makes_the_next_question_more_patient() {
 }
 
 #[test]
-fn contact_that_is_lost_and_back_is_told_once() {
+fn contact_that_is_lost_and_back_is_reported_once() {
     let server = server(&["a"]);
     let mut gateway = Gateway::start(None);
     gateway.run(&server, SECOND);
     let contact = gateway.contact;
     gateway.refusing = true;
     gateway.run(&server, 30 * SECOND);
-    assert_eq!(gateway.told, [Event::Started, Event::ContactLost]);
+    assert_eq!(gateway.events, [Event::Started, Event::ContactLost]);
     assert_eq!(gateway.contact, contact);
     gateway.refusing = false;
     gateway.run(&server, 5 * SECOND);
-    let [_, _, Event::ContactBack(silence)] = &gateway.told[..] else {
-        panic!("{:?}", gateway.told);
+    let [_, _, Event::ContactBack(silence)] = &gateway.events[..] else {
+        panic!("{:?}", gateway.events);
     };
     assert!(*silence >= 29 * SECOND, "{silence:?}");
     assert!(gateway.contact > contact);
@@ -160,7 +160,7 @@ fn a_gateway_that_never_had_an_answer_says_so_and_has_no_contact() {
     let mut gateway = Gateway::start(None);
     gateway.refusing = true;
     gateway.run(&Server::default(), 20 * SECOND);
-    assert_eq!(gateway.told, [Event::ContactLost]);
+    assert_eq!(gateway.events, [Event::ContactLost]);
     assert_eq!(gateway.contact, 0);
 }
 
@@ -177,11 +177,11 @@ fn what_a_thread_does_not_enforce_is_not_reported_and_changes_go_on() {
     gateway.run(&server, 3 * SECOND);
     assert_eq!(gateway.in_force, server.state());
     assert_eq!(gateway.reported(), before);
-    assert_eq!(gateway.told.last(), Some(&Event::ThreadLate(true)));
+    assert_eq!(gateway.events.last(), Some(&Event::ThreadLate(true)));
     gateway.threads_stuck = false;
     gateway.run(&server, SECOND);
     gateway.assert_follows(&server);
-    assert_eq!(gateway.told.last(), Some(&Event::ThreadLate(false)));
+    assert_eq!(gateway.events.last(), Some(&Event::ThreadLate(false)));
 }
 
 #[test]
@@ -195,11 +195,11 @@ fn what_cannot_be_written_is_reported_as_such_until_it_can() {
     assert_eq!(gateway.in_force, server.state());
     assert_eq!(gateway.disk, None);
     assert_eq!(gateway.reported(), Some((server.point(), Report::Enforced)));
-    assert_eq!(gateway.told.last(), Some(&Event::Durable(false)));
+    assert_eq!(gateway.events.last(), Some(&Event::Durable(false)));
     gateway.disk_full = false;
     gateway.run(&server, 10 * SECOND);
     gateway.assert_follows(&server);
-    assert_eq!(gateway.told.last(), Some(&Event::Durable(true)));
+    assert_eq!(gateway.events.last(), Some(&Event::Durable(true)));
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn contact_alone_is_written_once_a_minute() {
 }
 
 #[test]
-fn what_differs_though_nothing_changed_is_found_fetched_and_told() {
+fn a_difference_without_a_change_is_found_fetched_and_reported() {
     let mut names: Vec<String> = (0..120).map(|number| format!("n{number:03}")).collect();
     names.push("right".to_owned());
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -250,14 +250,14 @@ fn what_differs_though_nothing_changed_is_found_fetched_and_told() {
     let mut gateway = Gateway::start(Some((server.point(), wrong)));
     gateway.run(&server, 15 * SECOND);
     gateway.assert_follows(&server);
-    assert!(!gateway.told.contains(&Event::ThreadLate(true)));
+    assert!(!gateway.events.contains(&Event::ThreadLate(true)));
     let reconciled: HashSet<_> = gateway.reconciled().into_iter().collect();
     assert_eq!(reconciled.len(), 121);
     assert!(reconciled.contains(&id("stray")) && !reconciled.contains(&id("right")));
     // Within the hour or so it looks again, and finds nothing.
-    let told = gateway.told.len();
+    let events = gateway.events.len();
     gateway.run(&server, 70 * 60 * SECOND);
-    assert_eq!(gateway.told.len(), told);
+    assert_eq!(gateway.events.len(), events);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn a_comparison_that_fails_is_made_again() {
 }
 
 #[test]
-fn a_server_without_tokens_is_asked_for_everything_when_it_goes_back() {
+fn everything_is_fetched_from_a_server_without_tokens_that_goes_back() {
     let mut gateway = Gateway::start(None);
     let bundle = |revision, complete| Bundle {
         revision,

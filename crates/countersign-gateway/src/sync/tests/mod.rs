@@ -135,7 +135,7 @@ struct Gateway {
     pulls: Vec<Pull>,
     comparison: Option<Sent<Comparison>>,
     connection: usize,
-    told: Vec<Event>,
+    events: Vec<Event>,
     contact: u64,
     /// Connections before this one say nothing any more.
     silent_before: usize,
@@ -162,7 +162,7 @@ impl Gateway {
             pulls: Vec::new(),
             comparison: None,
             connection: 0,
-            told: Vec::new(),
+            events: Vec::new(),
             contact: 0,
             silent_before: 0,
             refusing: false,
@@ -228,7 +228,7 @@ impl Gateway {
                 assert!(self.writing.is_none(), "one write at a time");
                 self.writing = Some(write);
             }
-            Output::Tell(event) => self.told.push(event),
+            Output::Tell(event) => self.events.push(event),
         }
     }
 
@@ -335,7 +335,7 @@ impl Gateway {
     }
 
     fn reconciled(&self) -> Vec<OrganizationId> {
-        let ids = self.told.iter().filter_map(|event| match event {
+        let ids = self.events.iter().filter_map(|event| match event {
             Event::Reconciled(ids) => Some(ids.clone()),
             _ => None,
         });

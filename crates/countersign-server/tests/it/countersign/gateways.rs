@@ -54,17 +54,17 @@ async fn it_lists_who_asked_and_what_they_enforce() {
 }
 
 #[tokio::test]
-async fn an_organization_is_told_what_concerns_it() {
+async fn an_organization_receives_its_own_events() {
     on_each_store(async |server| {
         let gateway = server.gateway_key().await;
         let own = server.store.revision().await.unwrap();
         server.other_organization().await;
         pull(server, &gateway, "&gateway=gw_one&name=secret").await;
-        let told = server.get(PATH).ok().await;
-        assert_eq!(told["revision"], own);
-        assert_eq!(told["gateways"][0]["id"], "gw_one");
-        assert_eq!(told["gateways"][0]["name"], "");
-        assert_eq!(told["gateways"][0]["revision"], own);
+        let page = server.get(PATH).ok().await;
+        assert_eq!(page["revision"], own);
+        assert_eq!(page["gateways"][0]["id"], "gw_one");
+        assert_eq!(page["gateways"][0]["name"], "");
+        assert_eq!(page["gateways"][0]["revision"], own);
         let all = server.get(PATH).key(&gateway).ok().await;
         assert_eq!(all["revision"], own + 1);
         assert_eq!(all["gateways"][0]["name"], "secret");

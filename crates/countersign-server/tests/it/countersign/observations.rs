@@ -79,7 +79,7 @@ async fn a_batch_is_kept_once_and_changes_no_organization() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_batch_is_told_by_its_place() {
+async fn an_error_in_a_batch_names_its_place() {
     on_each_store(async |server| {
         let fixture = server.fixture().await;
         let gateway = server.gateway_key().await;

@@ -196,7 +196,7 @@ async fn once_all_have_moved_it_is_finished_once() {
 
         let path = format!("/v1/organization/audit_logs?resource_ids[]={id}");
         let log = server.get(&path).ok().await;
-        let told: Vec<_> = log["data"]
+        let statuses: Vec<_> = log["data"]
             .as_array()
             .unwrap()
             .iter()
@@ -206,13 +206,13 @@ async fn once_all_have_moved_it_is_finished_once() {
                     .unwrap()
             })
             .collect();
-        assert_eq!(told, ["finished", "in_progress"]);
+        assert_eq!(statuses, ["finished", "in_progress"]);
     })
     .await;
 }
 
 #[tokio::test]
-async fn over_no_observations_it_knows_nothing() {
+async fn without_observations_it_knows_nothing() {
     on_each_store(async |server| {
         let scene = Scene::new(server).await;
         let id = scene.start().await;
@@ -409,7 +409,7 @@ async fn aborting_takes_back_what_it_did_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_went_away_meanwhile_is_told() {
+async fn what_was_deleted_meanwhile_is_named() {
     on_each_store(async |server| {
         let scene = Scene::new(server).await;
         let id = scene.start().await;
@@ -459,7 +459,7 @@ async fn what_went_away_meanwhile_is_told() {
 }
 
 #[tokio::test]
-async fn of_two_operators_one_wins() {
+async fn one_of_two_operators_wins() {
     on_each_store(async |server| {
         let scene = Scene::new(server).await;
         let (one, two) = tokio::join!(

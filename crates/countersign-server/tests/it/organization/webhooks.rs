@@ -113,14 +113,14 @@ async fn every_event_from_its_making_on_is_put_out_to_each_webhook() {
         server.post(&path, json!({})).ok().await;
         let path = format!("/v1/organization/certificates/{certificate}");
         server.delete(&path).ok().await;
-        let told = deliveries(server, &other["id"]).await;
+        let sent = deliveries(server, &other["id"]).await;
         assert_eq!(
-            types(&told),
+            types(&sent),
             ["certificate.deleted", "organization.updated"]
         );
-        let told = deliveries(server, &one["id"]).await;
+        let sent = deliveries(server, &one["id"]).await;
         assert_eq!(
-            types(&told),
+            types(&sent),
             [
                 "certificate.deleted",
                 "webhook.tested",
@@ -129,7 +129,7 @@ async fn every_event_from_its_making_on_is_put_out_to_each_webhook() {
                 "organization.updated",
             ]
         );
-        let first = &told[4];
+        let first = &sent[4];
         assert_eq!(
             (&first["status"], &first["attempts"]),
             (&json!("pending"), &json!(0))
@@ -141,9 +141,9 @@ async fn every_event_from_its_making_on_is_put_out_to_each_webhook() {
         let theirs_made = server.post(PATH, body).key(&theirs).ok().await;
         server.upload("after").await;
         let path = format!("{PATH}/{}/deliveries", theirs_made["id"].as_str().unwrap());
-        let told = server.get(&path).key(&theirs).ok().await;
+        let sent = server.get(&path).key(&theirs).ok().await;
         assert_eq!(
-            types(told["data"].as_array().unwrap()),
+            types(sent["data"].as_array().unwrap()),
             ["organization.updated"]
         );
     })
@@ -152,7 +152,7 @@ async fn every_event_from_its_making_on_is_put_out_to_each_webhook() {
 
 /// It would otherwise be a way to read the audit log.
 #[tokio::test]
-async fn who_makes_one_may_read_the_audit_log() {
+async fn creating_one_requires_reading_the_audit_log() {
     on_each_store(async |server| {
         let body = json!({ "url": "https://example.com/hook" });
         let manager = server.key_with(&["api.management"]).await;

@@ -213,7 +213,7 @@ fn a_name_of_another_kind_cannot_hide() {
 }
 
 #[test]
-fn too_many_names_or_too_much_text_in_them_is_an_error_only_where_names_are_asked_for() {
+fn too_many_names_or_too_much_text_in_them_is_an_error_only_where_names_are_read() {
     let many = (0..101).fold(LeafFacts::default(), |facts, _| {
         facts.with_name(NameType::Dns, "a", "")
     });

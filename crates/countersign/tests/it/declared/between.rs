@@ -37,11 +37,11 @@ impl Between {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (told, treat) = (Arc::clone(&seen), Arc::new(treat));
+        let (seen, treat) = (Arc::clone(&seen), Arc::new(treat));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (server, told, treat) = (server.clone(), Arc::clone(&told), Arc::clone(&treat));
-                thread::spawn(move || one(stream.unwrap(), &server, &told, &*treat));
+                let (server, seen, treat) = (server.clone(), Arc::clone(&seen), Arc::clone(&treat));
+                thread::spawn(move || one(stream.unwrap(), &server, &seen, &*treat));
             }
         });
         Self {

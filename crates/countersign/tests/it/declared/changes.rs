@@ -121,10 +121,10 @@ fn a_scope_is_not_disarmed_by_mistake() {
             .dev
             .json(&[&["certificate", "activate", &mesh], at.as_slice()].concat());
         scene.write("trust.toml", &format!("{certificates}{scopes}"));
-        let told = scene.apply(&[]);
+        let printed = scene.apply(&[]);
         assert!(
-            told.starts_with("exit 1") && told.contains("--allow-disarm"),
-            "{told}"
+            printed.starts_with("exit 1") && printed.contains("--allow-disarm"),
+            "{printed}"
         );
         assert_eq!(scene.active(place), ["mesh"], "{scopes}");
         scene.applied(&["--allow-disarm"]);
@@ -215,8 +215,8 @@ fn drift_is_seen() {
         vec!["certificate", "update", &mesh, "--name", "other"],
     ] {
         scene.dev.json(&drift);
-        let told = scene.plan();
-        assert!(told.starts_with("exit 3"), "{drift:?}: {told}");
+        let printed = scene.plan();
+        assert!(printed.starts_with("exit 3"), "{drift:?}: {printed}");
         scene.applied(&[]);
     }
 }
@@ -244,14 +244,14 @@ fn on_a_terminal_it_asks_and_looks_again_before_it_acts() {
             String::from_utf8_lossy(&ran.stdout).into_owned(),
         )
     };
-    let (code, told) = at_terminal("n\n");
-    assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("nothing was changed"), "{told}");
+    let (code, printed) = at_terminal("n\n");
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("nothing was changed"), "{printed}");
     assert_eq!(
         scene.dev.json(&["certificate", "list"]),
         serde_json::json!([])
     );
-    let (code, told) = at_terminal("y\n");
-    assert_eq!(code, Some(0), "{told}");
+    let (code, printed) = at_terminal("y\n");
+    assert_eq!(code, Some(0), "{printed}");
     assert!(scene.plan().starts_with("exit 0"));
 }

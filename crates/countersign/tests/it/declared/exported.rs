@@ -37,8 +37,8 @@ fn what_is_exported_plans_to_nothing() {
 
     assert_snapshot!("export", seen(scene.command("export", &[])));
     assert_snapshot!("exported", crate::shell::steady(&scene.read("trust.toml")));
-    let told = scene.plan();
-    assert!(told.starts_with("exit 0"), "{told}");
+    let printed = scene.plan();
+    assert!(printed.starts_with("exit 0"), "{printed}");
     assert_eq!(
         scene.read("mesh-ca.pem"),
         scene.read("Mesh CA.pem"),

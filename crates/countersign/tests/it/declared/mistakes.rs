@@ -52,7 +52,7 @@ const WRONG: [(&str, &str); 24] = [
 ];
 
 #[test]
-fn each_is_told_by_its_line() {
+fn each_mistake_is_named_with_its_line() {
     let scene = Scene::new();
     scene.cas(&["a", "b"]);
     let leaf = root("c").mint().leaf("worker").mint();
@@ -80,7 +80,7 @@ fn each_is_told_by_its_line() {
 }
 
 #[test]
-fn a_project_name_that_two_have_is_nobodys() {
+fn a_project_name_that_two_have_names_neither() {
     let scene = Scene::new();
     scene.cas(&["a"]);
     let other = scene.dev.json(&["project", "create", "--name", "dev"]);
@@ -122,6 +122,6 @@ fn more_than_an_organization_may_have() {
     scene.upload("ca-50");
     let fifty = text.rsplit_once("[certificates.").unwrap().0;
     scene.write("trust.toml", &fifty.replace("ca-50", "ca-0"));
-    let told = scene.plan();
-    assert_snapshot!("no_room", told);
+    let printed = scene.plan();
+    assert_snapshot!("no_room", printed);
 }

@@ -74,8 +74,8 @@ impl Scene {
     /// Applies, which must work, and asks whether it is done with it.
     #[track_caller]
     pub(crate) fn applied(&self, more: &[&str]) {
-        let told = self.apply(more);
-        assert!(told.starts_with("exit 0"), "{told}");
+        let printed = self.apply(more);
+        assert!(printed.starts_with("exit 0"), "{printed}");
         let again = self.plan();
         assert!(again.starts_with("exit 0"), "{again}");
     }

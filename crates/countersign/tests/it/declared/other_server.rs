@@ -38,13 +38,13 @@ fn it_is_set_with_the_operations_that_it_has() {
     }
     text += &format!("[organization]\nenforce = [{}]\n", keys.join(", "));
     scene.write("trust.toml", &text);
-    let told = run("apply", &["--yes", "-o", "table"]);
-    assert!(told.starts_with("exit 0"), "{told}");
+    let printed = run("apply", &["--yes", "-o", "table"]);
+    assert!(printed.starts_with("exit 0"), "{printed}");
     assert!(
-        told.contains(
+        printed.contains(
             "set the active certificates at organization in 3 calls: this server cannot do it in one step"
         ),
-        "{told}"
+        "{printed}"
     );
     let toggles = between.seen("activate");
     assert_eq!(

@@ -22,7 +22,7 @@ fn its_commands_work_as_they_stand() {
     let scene = Scene::new();
     scene.dev.json(&["project", "create", "--name", "payments"]);
     scene.write("mesh.pem", &root("Mesh").mint().pem());
-    let told = run(
+    let printed = run(
         &format!(". ./dev.env\n{export}\n{change}"),
         &scene.dev.directory,
     );
@@ -32,7 +32,7 @@ fn its_commands_work_as_they_stand() {
         "to do: 1 upload, 1 activate",
         "\"changes\": []",
     ] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
 }
 
@@ -44,7 +44,7 @@ fn its_file_is_one() {
     scene.cas(&["mesh", "next"]);
     scene.dev.json(&["project", "create", "--name", "payments"]);
     scene.write("trust.toml", file);
-    let told = seen(scene.command("plan", &["-o", "table"]));
-    assert!(told.starts_with("exit 3"), "{told}");
-    assert!(told.contains("to do: 2 upload, 3 activate"), "{told}");
+    let printed = seen(scene.command("plan", &["-o", "table"]));
+    assert!(printed.starts_with("exit 3"), "{printed}");
+    assert!(printed.contains("to do: 2 upload, 3 activate"), "{printed}");
 }

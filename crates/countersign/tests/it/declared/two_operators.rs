@@ -4,7 +4,7 @@ use super::{
     Scene,
     between::{Between, hold},
 };
-use crate::shell::told;
+use crate::shell::transcript;
 
 const FILE: &str = "[certificates.a]\nfile = \"a.pem\"\nname = \"a\"\n\
     [certificates.b]\nfile = \"b.pem\"\nname = \"b\"\n\
@@ -31,7 +31,7 @@ fn a_plan_of_yesterday_overwrites_nothing() {
     has_come.recv().unwrap();
     scene.dev.json(&["certificate", "activate", &theirs]);
     go.send(()).unwrap();
-    let ended = told(&child.wait_with_output().unwrap());
+    let ended = transcript(&child.wait_with_output().unwrap());
     assert!(ended.starts_with("exit 1"), "{ended}");
     insta::assert_snapshot!("changed_meanwhile", ended);
     assert_eq!(scene.active(None), ["theirs"]);
@@ -50,7 +50,7 @@ fn of_two_uploads_of_one_certificate_the_later_is_taken_back() {
     has_come.recv().unwrap();
     scene.applied(&[]);
     go.send(()).unwrap();
-    let ended = told(&child.wait_with_output().unwrap());
+    let ended = transcript(&child.wait_with_output().unwrap());
     assert!(
         ended.starts_with("exit 1") && ended.contains("somebody else uploaded `a` (as"),
         "{ended}"

@@ -65,8 +65,8 @@ async fn exactly_what_is_named_is_active_afterwards() {
             assert_eq!(answer.as_object().unwrap().len(), 2);
             assert_eq!(answer["object"], object);
             let data = answer["data"].as_array().unwrap();
-            let told: Vec<_> = data.iter().map(|each| &each["id"]).collect();
-            assert_eq!(told, [&json!(three), &json!(two)]);
+            let ids: Vec<_> = data.iter().map(|each| &each["id"]).collect();
+            assert_eq!(ids, [&json!(three), &json!(two)]);
             assert_eq!(data[0]["enforcement"], "report");
             assert_eq!(data[1]["object"], of);
             assert_eq!(active(server, scope).await, ["Two enforce", "Three report"]);
@@ -125,7 +125,7 @@ async fn what_the_caller_did_not_expect_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn of_two_who_expect_the_same_one_wins() {
+async fn one_of_two_with_the_same_expectation_wins() {
     on_each_store(async |server| {
         let (one, two, three) = (
             server.upload("One").await,

@@ -149,7 +149,7 @@ async fn a_foreign_cursor_is_an_unknown_one() {
 }
 
 #[tokio::test]
-async fn of_an_unknown_project_there_is_no_list() {
+async fn an_unknown_project_has_no_list() {
     on_each_store(async |server| {
         for wrong in ["proj_unknown", "x", "cert_a"] {
             let path = format!("/v1/organization/projects/{wrong}/certificates");

@@ -130,7 +130,7 @@ async fn it_names_who_would_be_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_deactivation_tells_when_the_anchor_was_last_used_and_who_relies_on_it() {
+async fn a_deactivation_shows_when_the_anchor_was_last_used_and_who_relies_on_it() {
     on_each_store(async |server| {
         let fixture = server.fixture().await;
         let (old, new) = (root("Old").mint(), root("New").mint());
@@ -167,7 +167,7 @@ async fn a_deactivation_tells_when_the_anchor_was_last_used_and_who_relies_on_it
 }
 
 #[tokio::test]
-async fn a_report_breaks_nothing_and_tells_what_its_promotion_would() {
+async fn report_only_breaks_nothing_and_shows_what_enforcing_would() {
     on_each_store(async |server| {
         let fixture = server.fixture().await;
         let id = server.upload("Example Root").await;

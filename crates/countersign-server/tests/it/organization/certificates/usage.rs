@@ -49,7 +49,7 @@ fn one(fixture: &Fixture, rest: &str) -> String {
 }
 
 #[tokio::test]
-async fn usage_is_told_per_scope_in_windows_of_whole_days() {
+async fn usage_is_counted_per_scope_in_windows_of_whole_days() {
     on_each_store(async |server| {
         let fixture = server.fixture().await;
         observe(server, &fixture, 1, "project", &["a", "b"]).await;
@@ -97,7 +97,7 @@ async fn usage_is_told_per_scope_in_windows_of_whole_days() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_was_never_used_says_so_and_nobody_is_told_unasked() {
+async fn usage_is_shown_only_on_request_and_says_when_there_is_none() {
     on_each_store(async |server| {
         let fixture = server.fixture().await;
         let both = server

@@ -48,7 +48,7 @@ async fn it_is_made_renamed_and_archived() {
 }
 
 #[tokio::test]
-async fn archived_ones_are_listed_only_when_asked_for() {
+async fn archived_ones_are_listed_only_on_request() {
     on_each_store(async |server| {
         let (old, new) = (server.project("Old").await, server.project("New").await);
         server

@@ -64,7 +64,7 @@ async fn it_is_modified_and_deleted_with_its_keys() {
 }
 
 #[tokio::test]
-async fn another_key_may_be_asked_for_with_or_without_a_body() {
+async fn another_key_is_made_with_or_without_a_body() {
     on_each_store(async |server| {
         let fixture = server.fixture().await;
         let keys = format!(
