@@ -35,7 +35,7 @@ impl ServiceAccounts {
         self.client.pages(request, params.after.clone())
     }
 
-    /// Creates a service account and, unless told otherwise, its first key, whose value is shown
+    /// Creates a service account and, unless asked not to, its first key, whose value is shown
     /// only once.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ impl Contact {
         known.then(|| now.saturating_sub(last))
     }
 
-    /// Why nothing may pass now: what is in force is too old, or nobody knows how old it is.
+    /// Why nothing may pass now: what is in force is too old, or its age is unknown.
     pub(crate) fn too_old(&self, now: UnixSeconds, limit: Duration) -> Option<String> {
         let limit = limit.as_secs();
         match self.age(now) {
@@ -111,7 +111,7 @@ mod tests {
         let at = |now| contact.too_old(now, Duration::from_secs(10));
         assert_eq!((at(1000), at(1010)), (None, None));
         assert!(at(1011).unwrap().contains("11 s old"));
-        // The clock was set back: a little may be, more makes the age unknown, not nought.
+        // The clock was set back: a little may be, more makes the age unknown, not zero.
         assert_eq!((at(999), at(940)), (None, None));
         assert!(at(939).unwrap().contains("unknown"));
         assert_eq!(contact.age(939), None);

@@ -32,7 +32,7 @@ impl UnderWay {
         }
     }
 
-    /// A request that may yet be refused: its refusal is logged where it is made.
+    /// A request that may still be refused: its refusal is logged where it is made.
     pub(crate) const fn not_forwarded(connection: &Connection) -> Self {
         Self {
             record: Record::of_connection(connection),

@@ -25,7 +25,7 @@ pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(5);
 
 /// Leaves a request's body unread, in such a way that the client gets its response: an HTTP/1.1
 /// connection will linger when it is closed, an HTTP/2 stream lives a little longer. Nothing is
-/// polled before the response, so a client that expects a 100 is told nothing.
+/// polled before the response, so a client that expects a 100 gets none.
 pub fn leave_body(body: Incoming, version: Version, client: &ClientState) {
     if body.is_end_stream() {
         return;

@@ -44,7 +44,7 @@ pub enum ForwardError {
     /// The connection ended, or what came is not HTTP.
     #[error("upstream: broken response: {0}")]
     Broken(#[from] hyper::Error),
-    /// It answered with another protocol, and nobody had asked for one.
+    /// It switched protocols without a request to.
     #[error("upstream: it changed protocols unasked")]
     UnaskedUpgrade,
     /// The client's body is malformed, or breaks off.

@@ -158,7 +158,7 @@ impl Listed for ServiceAccount {
     }
 }
 
-/// Creates a service account and, unless told otherwise, its first key.
+/// Creates a service account and, unless asked not to, its first key.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

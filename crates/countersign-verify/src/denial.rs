@@ -1,4 +1,4 @@
-//! Why a request may not go on: the code that the client is told, and the trace that only the
+//! Why a request may not go on: the code that the client gets, and the trace that only the
 //! operator sees.
 
 use countersign_types::{
@@ -27,7 +27,7 @@ impl Denial {
         }
     }
 
-    /// The code that the client is told.
+    /// The code that the client gets.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         self.code

@@ -1,5 +1,5 @@
 //! Finds the paths that could lead from a leaf through presented intermediates to an anchor, by
-//! names and key identifiers alone. Each is then verified by `path`; none is believed before.
+//! names and key identifiers alone. Each is then verified by `path`; none is trusted before.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

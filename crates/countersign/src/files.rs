@@ -158,8 +158,8 @@ mod tests {
     fn one_process_holds_a_directory() {
         let directory = tempfile::tempdir().unwrap();
         let held = lock_directory(directory.path()).unwrap();
-        let told = lock_directory(directory.path()).unwrap_err().to_string();
-        assert!(told.contains("another `countersign dev`"), "{told}");
+        let message = lock_directory(directory.path()).unwrap_err().to_string();
+        assert!(message.contains("another `countersign dev`"), "{message}");
         drop(held);
         lock_directory(directory.path()).unwrap();
     }

@@ -1,5 +1,5 @@
 //! Judging again what is under way: after each change of trust, and every second, because a verdict
-//! may also expire. In slices, so that what else the thread serves goes on.
+//! may also expire. In slices, so that the thread serves other requests in between.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -39,7 +39,7 @@ pub(crate) struct Recheck {
     thread: usize,
     /// Which change is in force, sent after each.
     changed: watch::Receiver<u64>,
-    /// The latest that this thread has taken up.
+    /// The latest change that this thread enforces.
     taken_up: Option<u64>,
     slice: Instant,
 }
@@ -72,7 +72,7 @@ impl Recheck {
             }
             self.slice = Instant::now();
             self.take_up();
-            // What was taken up while judging needs a round of its own: some streams were judged
+            // A change that arrived while judging needs a round of its own: some streams were judged
             // before it.
             loop {
                 let taken_up = self.taken_up;

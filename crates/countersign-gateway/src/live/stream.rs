@@ -37,12 +37,12 @@ pub(crate) struct Stream {
     live: Arc<LiveStreams>,
     /// Its index among the live streams.
     index: usize,
-    /// How many changes its thread had taken up when it was last judged.
+    /// How many changes its thread had enforced when it was last judged.
     judged: AtomicU64,
 }
 
 impl Stream {
-    /// Lets it go on: it was judged since its thread took up this many changes.
+    /// Lets it go on: it was judged since its thread enforced this many changes.
     pub(crate) fn pass(&self, changes: u64) {
         let before = self.judged.swap(changes, Ordering::AcqRel);
         if before != changes {
@@ -109,7 +109,7 @@ pub(crate) struct LiveStreams {
     /// Counts and logs how requests end, if anything does.
     shared: Option<Arc<Shared>>,
     streams: Mutex<Slab<Weak<Stream>>>,
-    /// How many changes of trust this thread has taken up.
+    /// How many changes of trust this thread has enforced.
     changes: AtomicU64,
 }
 

@@ -113,7 +113,7 @@ impl Pending {
         self.entries.insert(key, entry);
     }
 
-    /// Takes as much as fits in a batch, should all its chains have to go with it.
+    /// Takes as much as fits in a batch even if all its chains must be sent with it.
     pub(crate) fn next(&mut self) -> Vec<(CountKey, Entry)> {
         // One observation less leaves room for the rest of the batch.
         let mut room = MAX_BATCH_BYTES - OBSERVATION_BYTES;

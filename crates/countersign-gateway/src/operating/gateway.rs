@@ -177,7 +177,7 @@ fn observations(
     Observations::new(options.observation_interval, tallies, client, id, limits)
 }
 
-/// How many threads serve: one per core where nobody says.
+/// How many threads serve: one per core unless configured.
 fn threads(options: &GatewayOptions) -> usize {
     let cores = || std::thread::available_parallelism().ok().map(Into::into);
     options.threads.or_else(cores).unwrap_or(1).max(1)

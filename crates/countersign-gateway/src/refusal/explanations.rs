@@ -34,7 +34,7 @@ pub(crate) struct Explanation {
 }
 
 /// The latest refusals, for `countersign explain`. Their findings are written out only when somebody
-/// asks: whoever is refused may ask as often as it likes.
+/// asks: a refused client may ask as often as it likes.
 #[derive(Debug, Default)]
 pub(crate) struct Explanations(Mutex<VecDeque<(Explanation, Option<Arc<Denied>>)>>);
 

@@ -1,4 +1,4 @@
-//! A request that does not pass, and the response to it. The client is told the code, a fixed
+//! A request that does not pass, and the response to it. The client gets the code, a fixed
 //! sentence and the request id; the operator gets the whole explanation.
 
 use std::sync::Arc;

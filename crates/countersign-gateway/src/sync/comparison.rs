@@ -1,4 +1,4 @@
-//! The comparison by digests: what is in force is held against what the control plane says that it
+//! The comparison by digests: what is in force is compared with what the control plane says it
 //! should be. An organization is wrong only if it differs *and* no pull brings it: whatever a pull
 //! brought since the digests were asked for, or brings in the first pull after them, was merely
 //! changing.

@@ -26,7 +26,7 @@ use crate::store::{GatewayFilter, GatewayReport, SEEN_EVERY};
 const MAX_WAIT_SECONDS: u64 = 60;
 const DEFAULT_WAIT_SECONDS: u64 = 30;
 /// How long after it was last recorded a gateway counts as live: the longest wait, and as much
-/// again as passes before it is recorded anew.
+/// again as passes before it is recorded again.
 const LIVE_SECONDS: u64 = MAX_WAIT_SECONDS + SEEN_EVERY;
 /// The highest revision that the databases' integers hold.
 const MAX_REVISION: u64 = i64::MAX.unsigned_abs();

@@ -341,7 +341,7 @@ fn pack(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
 
 /// The certificates that stand in a chain's own row.
 pub(super) fn unpack(mut packed: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
-    let corrupt = || StoreError::Corrupt("certificates that cannot be told apart".to_owned());
+    let corrupt = || StoreError::Corrupt("certificates whose ends cannot be found".to_owned());
     let mut certificates = Vec::new();
     while !packed.is_empty() {
         let (length, rest) = packed.split_first_chunk().ok_or_else(corrupt)?;

@@ -1,6 +1,6 @@
 //! Which deliveries are sent next. A webhook is found by what waits at it and not by the age of a
 //! delivery, so nobody's backlog hides what others wait for. A webhook that fails time and again is
-//! left alone for a while, and then tried with one delivery.
+//! paused, and then tried with one delivery.
 
 use countersign_types::{
     UnixSeconds,
@@ -17,7 +17,7 @@ use super::{
     webhooks::SigningKey,
 };
 
-/// After so many failures in a row a webhook is left alone for a while.
+/// After so many failures in a row a webhook is paused.
 pub(crate) const FAILURES_BEFORE_PAUSE: u64 = 5;
 
 /// A webhook at which deliveries are due.
@@ -88,7 +88,7 @@ impl Store {
         Ok(found.flatten())
     }
 
-    /// The webhooks at which deliveries are due, but for those that are left alone now.
+    /// The webhooks at which deliveries are due, except those that are paused now.
     pub(crate) async fn due_webhooks(&self) -> Result<Vec<DueWebhook>, StoreError> {
         let now = self.inner.sources.now();
         self.reader().await?.query(DUE, params![now]).await
@@ -135,7 +135,7 @@ impl Store {
     }
 
     /// Stores the result of an attempt, unless the lease ended and another node tried since.
-    /// `pause` says for how long a webhook is left alone after so many failures beyond those that
+    /// `pause` says for how long a webhook is paused after so many failures beyond those that
     /// are borne. Answers until when it is, if it is.
     pub(crate) async fn finish_delivery(
         &self,
@@ -186,7 +186,7 @@ async fn take_trial(
     Ok(taken > 0)
 }
 
-/// Counts a failure. Answers until when the webhook is left alone, if it is.
+/// Counts a failure. Answers until when the webhook is paused, if it is.
 async fn failed(
     connection: &mut Connection,
     webhook: &WebhookId,

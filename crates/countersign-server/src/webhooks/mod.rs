@@ -36,8 +36,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 /// More doublings than the longest pause needs.
 const DOUBLINGS: usize = 16;
-/// The longest pause of a webhook whose receiver fails time and again: then one delivery is tried,
-/// and the first that is accepted ends it.
+/// The longest pause of a webhook whose receiver keeps failing: then one delivery is tried, and the
+/// first that is accepted ends the pauses.
 const LONGEST_TRIAL_PAUSE: UnixSeconds = 15 * 60;
 /// How long after its event a delivery is given up, in seconds.
 const GIVE_UP_AFTER: UnixSeconds = 3 * 24 * 60 * 60;
@@ -207,7 +207,7 @@ impl Attempt {
         {
             Ok(None) => {}
             Ok(Some(paused_until)) => {
-                tracing::warn!(%webhook, paused_until, "a webhook fails time and again and is left alone for a while");
+                tracing::warn!(%webhook, paused_until, "a webhook keeps failing and is paused");
             }
             Err(error) => {
                 tracing::warn!(%webhook, delivery = %id, %error, "cannot store the result of a webhook attempt; it will be made again");

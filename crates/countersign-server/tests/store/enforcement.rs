@@ -1,4 +1,4 @@
-//! Report-only activation: where it is kept, what a gateway is told, and what the log says.
+//! Report-only activation: where it is kept, what a gateway gets, and what the log says.
 
 use std::slice::from_ref;
 

@@ -1,4 +1,4 @@
-//! What expires is told once for each threshold, by one node; and a scope that begins to refuse,
+//! What expires is warned of once for each threshold, by one node; and a scope that begins to refuse,
 //! once until it has been quiet.
 
 use countersign_server::store::{ExpiryNotice, NewCertificate, NewWebhook, PageRequest, Store};

@@ -140,7 +140,7 @@ fn a_thousand_leaves_and_a_million_requests_take_what_is_said() {
         };
         let empty = bytes(&setting).await;
         day(START, &received).await;
-        // PostgreSQL writes a row anew where it changes: after the second day it has room for that.
+        // PostgreSQL writes a whole new row when one changes: after the second day it has room for that.
         day(START + DAY, &[]).await;
         let first = bytes(&setting).await - empty;
         for later in 2..=5 {

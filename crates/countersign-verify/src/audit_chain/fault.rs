@@ -1,4 +1,4 @@
-//! What can be wrong with a chain, and how it is told.
+//! What can be wrong with a chain, and how it is described.
 
 use std::fmt;
 

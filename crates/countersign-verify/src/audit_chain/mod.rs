@@ -1,6 +1,6 @@
 //! The audit log's chain: each event names the SHA-256 of the one before it in its organization.
 //! How an event is hashed, and whether events that somebody shows are the whole chain. The form is
-//! told in `docs/audit.md`, so that anyone can check it without this code.
+//! described in `docs/audit.md`, so that anyone can check it without this code.
 
 mod fault;
 mod walk;

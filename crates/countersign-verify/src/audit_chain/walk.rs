@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{ChainFault, EventPosition, GENESIS, event_sha256};
 
-/// How many faults are told one by one: a log of another's making could have millions.
+/// How many faults are reported one by one: a log of another's making could have millions.
 const MAX_FAULTS: usize = 1000;
 
 /// A head that somebody kept: the hash of what was the newest event then.
@@ -176,7 +176,7 @@ impl ChainWalk {
         }
     }
 
-    /// Crosses off the heads that this event is, and tells of those that it should have been, of
+    /// Crosses off the heads that this event is, and reports those that it should have been, of
     /// which it answers one.
     fn meet_heads(&mut self, link: &ChainedEvent) -> Option<String> {
         let mut rewritten = Vec::new();

@@ -194,7 +194,7 @@ fn same_signature(certificate: &X509Certificate<'_>) -> Option<Rejection> {
     })
 }
 
-/// RFC 5280 section 4.2.1.12: a CA that names purposes vouches for no others. The judge does not
+/// RFC 5280 section 4.2.1.12: a CA that names purposes allows no others. The judge does not
 /// take anyExtendedKeyUsage for clientAuth, as that section allows.
 fn extended_key_usage(facts: &Facts) -> Option<Rejection> {
     let for_clients = |purpose: &String| purpose == "clientAuth";
@@ -291,7 +291,7 @@ fn unprocessed(extension: &X509Extension<'_>) -> Option<Rejection> {
 }
 
 /// What an upload is refused for although judging could work with it: it would refuse client
-/// certificates that the CA means to permit. An anchor of an older version that has it goes on as
+/// certificates that the CA means to permit. An anchor of an older version that has it stays as
 /// it was, so that an upgrade locks nobody out.
 pub(super) fn refused_at_upload(der: &[u8]) -> Option<Rejection> {
     let (certificate, _) = Facts::parse(der).ok()?;

@@ -80,7 +80,7 @@ fn check_begin((number, line): (usize, &str)) -> Result<(), Rejection> {
     }
     if !after.is_empty() {
         return Err(Rejection::invalid(
-            format!("Line {number} goes on after `-----BEGIN CERTIFICATE-----`."),
+            format!("Line {number} continues after `-----BEGIN CERTIFICATE-----`."),
             "The line breaks were lost: send the file with them, in JSON as `\\n`.",
         ));
     }

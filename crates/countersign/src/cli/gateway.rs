@@ -42,13 +42,13 @@ pub(crate) struct Gateway {
 enum Command {
     /// List the gateways, missing ones too, and whether each enforces the latest change
     Status {
-        /// File that holds a gateway key: shows names and the deployment's revision whoever else is here
+        /// File that holds a gateway key: shows names and the deployment's revision whoever else uses the server
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
         #[command(flatten)]
         api: ApiOptions,
     },
-    /// Take a gateway that will not come back from the list, so that nobody waits for it
+    /// Remove a gateway that is gone for good from the list, so that nothing waits for it
     Forget {
         /// The gateway's id or its name
         #[arg(value_name = "ID|NAME")]

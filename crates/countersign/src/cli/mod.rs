@@ -67,11 +67,11 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the control plane
     Serve(serve::Serve),
-    /// Run a control plane and a gateway on this machine, to try out or to develop against
+    /// Run a control plane and a gateway on this machine, for trying it out and for development
     Dev(dev::Dev),
     /// Run a gateway, or list the gateways and what they enforce
     Gateway(gateway::Gateway),
-    /// Check a client's certificate chain as a gateway would, and explain the verdict
+    /// Judge a client's certificate chain as a gateway would, and explain the verdict
     Verify(verify::Verify),
     /// Explain why a gateway refused a request
     Explain(explain::Explain),

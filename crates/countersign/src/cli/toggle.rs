@@ -24,7 +24,7 @@ const RECENTLY: UnixSeconds = 7 * 24 * 60 * 60;
 pub(super) struct Activate {
     #[command(flatten)]
     toggle: Toggle,
-    /// Report only: check requests, count and log what would be refused, but refuse nothing
+    /// Report only: judge requests, count and log what would be refused, but refuse nothing
     #[arg(long)]
     report: bool,
 }

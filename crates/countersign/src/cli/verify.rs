@@ -47,13 +47,13 @@ pub(crate) struct Verify {
         conflicts_with = "project"
     )]
     anchor: Vec<PathBuf>,
-    /// Check against the trust anchors active at this project and its organization
+    /// Judge against the trust anchors active at this project and its organization
     #[arg(long, value_name = "ID")]
     project: Option<ProjectId>,
     /// CEL policy for every trust anchor from a file
     #[arg(long, value_name = "CEL", requires = "anchor")]
     policy: Option<String>,
-    /// Time to check at (RFC 3339 or Unix seconds) [default: now]
+    /// Time to judge at (RFC 3339 or Unix seconds) [default: now]
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<UnixSeconds>,
     #[command(flatten)]

@@ -15,7 +15,7 @@ use crate::{
 
 /// How often the gateways' state is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// How long to wait before saying for whom.
+/// How long to wait before naming the gateways that are waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The exit code of a program that was interrupted: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -77,8 +77,8 @@ impl Pending {
     /// Returns when there are none, or fails after a time.
     async fn end(&mut self, client: &Client, revision: u64, limit: Duration) -> CommandResult {
         let begun = Instant::now();
-        let mut told = String::new();
-        // A gateway that connects meanwhile is waited for too: the list is read anew each time.
+        let mut named_last = String::new();
+        // A gateway that connects meanwhile is waited for too: the list is read again each time.
         loop {
             let listed = client.countersign().gateways().await.map_err(|error| {
                 Failure::new(format_args!(
@@ -101,19 +101,19 @@ impl Pending {
                 return Err(self.failure("is not enforced yet by"));
             }
             if begun.elapsed() >= PATIENCE {
-                self.tell(&mut told);
+                self.name_pending(&mut named_last);
             }
             sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Says who is waited for, unless that was said last.
-    fn tell(&self, told: &mut String) {
+    /// Names the gateways that are waited for, unless they were named last.
+    fn name_pending(&self, named_last: &mut String) {
         let key: Vec<_> = self.gateways.iter().map(name).collect();
         let key = key.join(", ");
-        if *told != key {
+        if *named_last != key {
             note(&format!("waiting for {}", self.named()));
-            *told = key;
+            *named_last = key;
         }
     }
 

@@ -114,9 +114,9 @@ mod tests {
     }
 
     fn error(file: &str) -> String {
-        let told = load(file, &[], &[]).unwrap_err().to_string();
-        let at = told.find("c.toml").unwrap_or(0);
-        told[at..].to_owned()
+        let message = load(file, &[], &[]).unwrap_err().to_string();
+        let at = message.find("c.toml").unwrap_or(0);
+        message[at..].to_owned()
     }
 
     #[test]
@@ -158,27 +158,34 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_its_source_and_what_is_wanted() {
-        let told = load("[serve]\nlisten = \"localhost\"", &[], &[]).unwrap_err();
+        let message = load("[serve]\nlisten = \"localhost\"", &[], &[]).unwrap_err();
         assert!(
-            told.to_string()
+            message
+                .to_string()
                 .contains("c.toml:2); it must be an IP address and a port")
         );
-        let told = load("", &[("COUNTERSIGN_LOG_FORMAT", "xml")], &[]).unwrap_err();
+        let message = load("", &[("COUNTERSIGN_LOG_FORMAT", "xml")], &[]).unwrap_err();
         assert_eq!(
-            told.to_string(),
+            message.to_string(),
             "error: `log.format` is `xml` (from COUNTERSIGN_LOG_FORMAT); it must be one of `auto`, `human`, `json`"
         );
-        let told = load("[serve]\ntls_key = \"k\"", &[], &[]).unwrap_err();
-        assert!(told.to_string().contains("TLS needs both"));
+        let message = load("[serve]\ntls_key = \"k\"", &[], &[]).unwrap_err();
+        assert!(message.to_string().contains("TLS needs both"));
     }
 
     #[test]
     fn the_database_is_named_once_per_source_and_the_stronger_source_wins() {
-        let told = load("database_url = \"mysql://u:hunter2@h/d\"", &[], &[]);
-        let told = told.unwrap().database.resolve().err().unwrap().to_string();
+        let message = load("database_url = \"mysql://u:hunter2@h/d\"", &[], &[]);
+        let message = message
+            .unwrap()
+            .database
+            .resolve()
+            .err()
+            .unwrap()
+            .to_string();
         assert!(
-            told.contains("postgres://") && !told.contains("hunter2"),
-            "{told}"
+            message.contains("postgres://") && !message.contains("hunter2"),
+            "{message}"
         );
         let env = [("DATABASE_URL", "postgres://env/")];
         let loaded = load("database_url_file = \"/nowhere\"", &env, &[]).unwrap();
@@ -209,10 +216,13 @@ mod tests {
     fn every_setting_is_read_and_its_default_accepted() {
         load("", &[], &[]).unwrap();
         for setting in SETTINGS {
-            let told = load("", &[], &[(setting.key, "")]).err();
-            let told = told.unwrap_or_else(|| panic!("`{}` is not read", setting.key));
-            let told = told.to_string();
-            assert!(told.contains(&format!("`{}` is", setting.key)), "{told}");
+            let message = load("", &[], &[(setting.key, "")]).err();
+            let message = message.unwrap_or_else(|| panic!("`{}` is not read", setting.key));
+            let message = message.to_string();
+            assert!(
+                message.contains(&format!("`{}` is", setting.key)),
+                "{message}"
+            );
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 const CERTIFICATES: &str = "/organization/certificates";
 
 /// Root may write whatever the modes say, unless it gives that up. Too large a file is an error
-/// to be told, as on a full disk, not a signal to die of.
+/// to be reported, as on a full disk, not a signal to die of.
 const BOUND_BY_MODES: &str = r#"trap "" XFSZ
 if [ "$(id -u)" = 0 ]; then exec setpriv --bounding-set=-dac_override,-dac_read_search "$@"; fi
 exec "$@""#;
@@ -53,7 +53,7 @@ async fn a_file_that_cannot_grow_or_be_written_stops_writes_until_it_can() {
 
     node.limit_files("0");
     assert_reads_only(&node, &key, &pem);
-    // The files that are open stay writable; a connection made anew finds them read-only.
+    // The files that are open stay writable; a new connection finds them read-only.
     set_modes(directory.path(), 0o400, 0o500);
     node.limit_files("unlimited");
     assert_reads_only(&node, &key, &pem);

@@ -352,17 +352,17 @@ async fn an_export_is_checked_too(place: &Place) {
         );
     }
 
-    // All made anew after a change: whole in itself, but not what the head was kept of.
-    let anew = rebuilt(&lines);
-    fs::write(&file, &anew).unwrap();
+    // All rebuilt after a change: whole in itself, but not what the head was kept of.
+    let rebuilt_log = rebuilt(&lines);
+    fs::write(&file, &rebuilt_log).unwrap();
     assert_eq!(log.verify(&["--file", path]).0, 0);
     log.assert_broken(
-        "made anew",
+        "rebuilt",
         &["--file", path, "--head", &kept],
         &[("rewritten", 7)],
     );
     log.assert_broken(
-        "made anew",
+        "rebuilt",
         &["--file", path, "--head", &head],
         &[("head_not_found", 0)],
     );
@@ -400,7 +400,7 @@ fn changed_exports(lines: &[&str]) -> Vec<(&'static str, String, Fault)> {
 /// The events with another actor in the oldest, and every hash computed again.
 fn rebuilt(lines: &[&str]) -> String {
     let mut previous = GENESIS.to_owned();
-    let mut anew = Vec::new();
+    let mut rebuilt_log = Vec::new();
     for line in lines.iter().rev() {
         let mut event: Map<String, Value> = serde_json::from_str(line).unwrap();
         if previous == GENESIS {
@@ -409,10 +409,10 @@ fn rebuilt(lines: &[&str]) -> String {
         event["chain"]["previous_sha256"] = json!(previous);
         previous = event_sha256(&event).to_string();
         event["chain"]["sha256"] = json!(previous);
-        anew.push(Value::Object(event).to_string());
+        rebuilt_log.push(Value::Object(event).to_string());
     }
-    anew.reverse();
-    anew.join("\n")
+    rebuilt_log.reverse();
+    rebuilt_log.join("\n")
 }
 
 /// What docs/audit.md's own script says of an export: the head's hash, or that it is broken.

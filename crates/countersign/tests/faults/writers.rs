@@ -162,7 +162,7 @@ fn request(pem: &str, name: String) -> UploadCertificateRequest {
 pub(crate) struct AtWork(JoinSet<(Writer, bool)>);
 
 impl AtWork {
-    /// Every acknowledged change is told to `done`; who stops listening stops them.
+    /// Every acknowledged change is sent to `done`; closing that stops them.
     pub(crate) fn start(writers: Vec<Writer>, client: &Client, done: UnboundedSender<()>) -> Self {
         let mut tasks = JoinSet::new();
         for mut writer in writers {

@@ -13,7 +13,7 @@ use countersign_testca::{General, Minted, oid};
 use countersign_types::secret::Secret;
 use serde_json::Value;
 
-/// Too large a file is an error to be told, as on a full disk, not a signal to die of.
+/// Too large a file is an error to be reported, as on a full disk, not a signal to die of.
 const NO_SIGNAL: &str = r#"trap "" XFSZ; exec "$@""#;
 
 /// A process that runs until it is killed or dropped.

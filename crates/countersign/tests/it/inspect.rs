@@ -74,7 +74,7 @@ fn machines_get_the_same_as_json() {
     assert!(!steady(&printed.to_string()).contains("BEGIN"));
 }
 
-/// A serial number is drawn anew each time.
+/// A serial number is random each time.
 fn without_serial(text: &str) -> String {
     let line = |line: &str| match line.strip_prefix("serial ") {
         Some(_) => "serial [serial]".to_owned(),

@@ -80,7 +80,7 @@ fn several_certificates_page_through_and_go_together() {
     let toggled = dev.json(&[&["certificate", "activate"], all.as_slice()].concat());
     assert_eq!(ids(&toggled), all);
     dev.json(&[&["certificate", "deactivate"], all.as_slice()].concat());
-    // The second is gone already: what was deleted before the refusal is told all the same.
+    // The second is gone already: what was deleted before the refusal is still printed.
     dev.json(&["certificate", "delete", all[1], "--yes"]);
     let command = dev.command(&[&["certificate", "delete", "--yes"], all.as_slice()].concat());
     insta::assert_snapshot!(seen(command));
@@ -216,7 +216,7 @@ fn the_audit_log_is_filtered_by_type_and_resource_and_followed() {
     assert_eq!(
         printed.lines().count(),
         1,
-        "an event is told once: {printed}"
+        "an event is printed once: {printed}"
     );
 }
 
@@ -233,14 +233,14 @@ fn what_a_certificate_is_used_for() {
     dev.json(&["certificate", "activate", &id, "--wait"]);
     let gateway = dev.env["COUNTERSIGN_GATEWAY_URL"].clone();
     dev.json(&["certificate", "list", "--base-url", &gateway]);
-    // The gateway tells what it saw a moment later.
+    // The gateway reports what it saw a little later.
     let limit = Instant::now() + Duration::from_secs(20);
     let uses = loop {
         let uses = dev.json(&["certificate", "usage", &id]);
         if uses != json!([]) {
             break uses;
         }
-        assert!(Instant::now() < limit, "no use was printed");
+        assert!(Instant::now() < limit, "no use was reported");
     };
     assert_eq!(uses[0]["leaf"]["subject"], "CN=dev-client");
     assert_eq!(uses[0]["active_at_project_id"], Value::Null);

@@ -133,7 +133,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.pem -days 2 -
     assert_eq!(
         refused.status.code(),
         Some(1),
-        "an unknown CA is not believed"
+        "an unknown CA is not trusted"
     );
 }
 

@@ -5,7 +5,7 @@ CREATE TABLE deployment (
 );
 INSERT INTO deployment (id, revision) VALUES (1, 0);
 
--- `clock` is the moment of the latest write: it never runs backwards, whichever node writes.
+-- `clock` is the time of the latest write: it never runs backwards, whichever node writes.
 CREATE TABLE organizations (
     seq {sequence},
     id TEXT NOT NULL UNIQUE,

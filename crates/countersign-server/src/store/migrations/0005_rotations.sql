@@ -1,4 +1,4 @@
--- One anchor taking another's place. A certificate may be deleted meanwhile, so nothing refers.
+-- One anchor replaces another. A certificate may be deleted meanwhile, so there is no foreign key.
 CREATE TABLE rotations (
     seq {sequence},
     id TEXT NOT NULL UNIQUE,

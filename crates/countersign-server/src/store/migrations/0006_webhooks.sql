@@ -11,8 +11,8 @@ CREATE TABLE webhooks (
 );
 CREATE INDEX webhooks_in_order ON webhooks (organization_id, created_at, seq);
 
--- The outbox. `due_at` is when to try next, and null once it is over; whoever tries moves it on
--- first, so that nobody else does meanwhile.
+-- The outbox. `due_at` is when to try next, and null once it is finished. A node moves it on
+-- before it tries, so that no other node tries at the same time.
 CREATE TABLE webhook_deliveries (
     seq {sequence},
     id TEXT NOT NULL UNIQUE,

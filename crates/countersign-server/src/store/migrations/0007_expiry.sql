@@ -1,5 +1,5 @@
--- What was told of before it expires: one row for each thing and threshold, so that one node tells
--- it once. A thing is the id of an anchor, or the number under which a leaf is kept.
+-- Expiry warnings that were sent: one row for each thing and threshold, so that one node sends
+-- each once. A thing is the id of an anchor, or the number under which a leaf is kept.
 CREATE TABLE expiry_notices (
     organization_id TEXT NOT NULL REFERENCES organizations (id),
     thing TEXT NOT NULL,

@@ -10,7 +10,7 @@ pub(crate) fn pem(name: &str) -> String {
     root(name).mint().pem()
 }
 
-/// Ids of one of everything. Each certificate, project and key is made anew.
+/// Ids of one of everything. Each certificate, project and key is made for it.
 pub(crate) struct Fixture {
     pub(crate) certificate: String,
     pub(crate) project: String,

@@ -96,7 +96,7 @@ impl Server {
         self.clock.0.load(Ordering::SeqCst)
     }
 
-    /// Ends the server in order, and waits for the end.
+    /// Shuts the server down cleanly, and waits for the end.
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(running) = self.running.take() {

@@ -383,10 +383,10 @@ impl Reader<'_> {
 
     /// Another failure, preceded by the line that led to it.
     fn at(&self, start: usize, failure: &Failure) -> Failure {
-        let told = self.wrong(start, failure.message());
+        let at_line = self.wrong(start, failure.message());
         match failure.advice() {
-            Some(hint) => told.hint(hint),
-            None => told,
+            Some(hint) => at_line.hint(hint),
+            None => at_line,
         }
     }
 }

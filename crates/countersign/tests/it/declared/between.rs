@@ -37,11 +37,12 @@ impl Between {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (seen, treat) = (Arc::clone(&seen), Arc::new(treat));
+        let (requests, treat) = (Arc::clone(&seen), Arc::new(treat));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (server, seen, treat) = (server.clone(), Arc::clone(&seen), Arc::clone(&treat));
-                thread::spawn(move || one(stream.unwrap(), &server, &seen, &*treat));
+                let (server, requests) = (server.clone(), Arc::clone(&requests));
+                let treat = Arc::clone(&treat);
+                thread::spawn(move || one(stream.unwrap(), &server, &requests, &*treat));
             }
         });
         Self {
