@@ -12,7 +12,7 @@ use crate::{
         dataset::{self, Dataset, Place},
         load::CONNECTIONS,
         peers::{Peers, Programs},
-        reads::{GET, LIST, Store},
+        reads::{BEFORE, COUNTERSIGN, GET, LIST, Store},
         report::{self, Goal},
         sampling::{Effort, Measured, measure},
         server::{self, Server, free_address},
@@ -31,6 +31,12 @@ pub(crate) struct Arguments {
     /// benchmark works, and nothing else.
     #[arg(long)]
     quick: bool,
+    /// Measure this build of the program instead of building one.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// An earlier build of the program, measured in the same run.
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
 }
 
 /// What differs between a real run and a quick one.
@@ -65,28 +71,36 @@ impl Plan {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let plan = Plan::new(arguments.quick);
-    let programs = build(arguments.quick)?;
+    let programs = build(arguments)?;
     let directory = tempfile::Builder::new()
         .prefix("bench-")
         .tempdir_in(process::target_directory())?;
     let cluster = Cluster::start()?;
     server::pin_load()?;
     let pem = dataset::mint(directory.path())?;
+    let mut builds = vec![(COUNTERSIGN, &programs.countersign)];
+    builds.extend(arguments.before.iter().map(|before| (BEFORE, before)));
     let mut stores = Vec::new();
     for size in plan.sizes {
-        for place in [sqlite(directory.path(), size)?, postgres(&cluster, size)?] {
-            say(&format!("storing {size} certificates in {}", place.kind()));
-            let dataset = Dataset::seed(place, &programs.countersign, size, &pem)?;
-            stores.push(serve(dataset, &cluster, &programs.countersign)?);
+        for &(build, program) in &builds {
+            let name = format!("{build}_{size}");
+            for place in [sqlite(directory.path(), &name)?, postgres(&cluster, &name)?] {
+                say(&format!(
+                    "{build}: storing {size} certificates in {}",
+                    place.kind()
+                ));
+                let dataset = Dataset::seed(place, program, size, &pem)?;
+                stores.push(serve(build, dataset, &cluster, program)?);
+            }
         }
     }
     let first = stores.first().ok_or("no store was made")?;
     let peers = Peers::start(arguments.quick, &programs, directory.path(), first)?;
     say("reading");
     let mut rows = measure(&subjects::subjects(&stores, &peers)?, plan.effort)?;
-    // The stores of the first size, one for each database.
-    for store in stores.iter().take(2) {
-        say(&format!("writing to {}", store.dataset.place.kind()));
+    // The stores of the first size: one for each build and database.
+    for store in stores.iter().take(2 * builds.len()) {
+        say(&format!("writing to {}", store.name()));
         rows.push(writes::uploads(
             store,
             &pem,
@@ -98,8 +112,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     finish(arguments, &rows)
 }
 
-fn build(quick: bool) -> Outcome<Programs> {
-    let (profile, directory) = if quick {
+fn build(arguments: &Arguments) -> Outcome<Programs> {
+    let (profile, directory) = if arguments.quick {
         ("dev", "debug")
     } else {
         ("release", "release")
@@ -111,29 +125,39 @@ fn build(quick: bool) -> Outcome<Programs> {
                 .args(what),
         )
     };
-    build(&["--package", "countersign", "--bin", "countersign"])?;
-    build(&["--package", "countersign-server", "--example", "bare"])?;
     let built = process::target_directory().join(directory);
+    let countersign = if let Some(program) = &arguments.program {
+        program.clone()
+    } else {
+        build(&["--package", "countersign", "--bin", "countersign"])?;
+        built.join("countersign")
+    };
+    build(&["--package", "countersign-server", "--example", "bare"])?;
     Ok(Programs {
-        countersign: built.join("countersign"),
+        countersign,
         bare: built.join("examples/bare"),
     })
 }
 
-fn sqlite(directory: &Path, size: usize) -> Outcome<Place> {
-    let path = directory.join(format!("sqlite-{size}"));
+fn sqlite(directory: &Path, name: &str) -> Outcome<Place> {
+    let path = directory.join(name);
     fs::create_dir(&path)?;
     Ok(Place::Sqlite(path))
 }
 
-fn postgres(cluster: &Cluster, size: usize) -> Outcome<Place> {
+fn postgres(cluster: &Cluster, name: &str) -> Outcome<Place> {
     Ok(Place::Postgres {
         programs: cluster.programs().to_path_buf(),
-        url: cluster.create_database(&format!("bench_{size}"))?,
+        url: cluster.create_database(&format!("bench_{name}"))?,
     })
 }
 
-fn serve(dataset: Dataset, cluster: &Cluster, program: &Path) -> Outcome<Store> {
+fn serve(
+    build: &'static str,
+    dataset: Dataset,
+    cluster: &Cluster,
+    program: &Path,
+) -> Outcome<Store> {
     let address = free_address()?;
     let mut command = dataset.place.program(program);
     command
@@ -141,6 +165,7 @@ fn serve(dataset: Dataset, cluster: &Cluster, program: &Path) -> Outcome<Store> 
         .env("COUNTERSIGN_SERVE_LISTEN", address.to_string())
         .env("COUNTERSIGN_LOG_LEVEL", "warn");
     Ok(Store {
+        build,
         server: Server::start(&command, address)?,
         database: match dataset.place {
             Place::Sqlite(_) => None,

@@ -13,8 +13,14 @@ pub(crate) const LIST: &str = "listOrganizationCertificates";
 /// How many different requests there are: enough to touch a whole database.
 const DIFFERENT: usize = 4096;
 
+/// The build under measurement, in the results.
+pub(crate) const COUNTERSIGN: &str = "countersign";
+/// An earlier build of it, given with `--before`.
+pub(crate) const BEFORE: &str = "before";
+
 /// A seeded database and the server on it.
 pub(crate) struct Store {
+    pub(crate) build: &'static str,
     pub(crate) dataset: Dataset,
     pub(crate) server: Server,
     /// The first process of the database server, if there is one.
@@ -23,7 +29,7 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn name(&self) -> String {
-        format!("countersign, {}", self.dataset.place.kind())
+        format!("{}, {}", self.build, self.dataset.place.kind())
     }
 }
 

@@ -1,6 +1,10 @@
 //! Judgement: what a verdict costs, compared with the signature check that it always needs.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -22,6 +26,9 @@ pub(crate) struct Arguments {
     /// nothing else.
     #[arg(long)]
     quick: bool,
+    /// A checkout of an earlier version, measured in the same run.
+    #[arg(long, value_name = "DIRECTORY")]
+    before: Option<PathBuf>,
 }
 
 /// The result of one case, as the benchmarks print it.
@@ -55,11 +62,19 @@ const PREVIEWED: &str = "preview, one identity";
 const CROWDS: [&str; 2] = ["other names", "same name"];
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let here = process::repository();
     let mut rows = Vec::new();
+    let mut before = Vec::new();
     for (package, name) in BENCHMARKS {
-        rows.extend(measure(package, name, arguments.quick)?);
+        rows.extend(measure(&here, package, name, arguments.quick)?);
+        if let Some(earlier) = &arguments.before
+            && has(earlier, package, name)
+        {
+            before.extend(measure(earlier, package, name, arguments.quick)?);
+        }
     }
     print(&rows);
+    print_compared(&rows, &before);
     let goals = goals(&rows)?;
     if arguments.quick {
         say("a quick run judges no goal: it shows only that the benchmark works");
@@ -67,17 +82,26 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         report::print_goals(&goals);
     }
     if let Some(file) = &arguments.json {
-        let report = json!({ "quick": arguments.quick, "results": rows, "goals": goals });
+        let report = json!({
+            "quick": arguments.quick, "results": rows, "before": before, "goals": goals
+        });
         fs::write(file, serde_json::to_vec_pretty(&report)?)?;
     }
     Ok(())
 }
 
-/// Builds a benchmark, then runs it on a core of its own.
-fn measure(package: &str, name: &str, quick: bool) -> Outcome<Vec<Row>> {
+/// Whether a checkout has this benchmark: an earlier one may not have it yet.
+fn has(checkout: &Path, package: &str, name: &str) -> bool {
+    let benches = checkout.join("crates").join(package).join("benches");
+    benches.join(name).with_extension("rs").is_file()
+}
+
+/// Builds a benchmark of a checkout, then runs it on a core of its own.
+fn measure(checkout: &Path, package: &str, name: &str, quick: bool) -> Outcome<Vec<Row>> {
     let profile = if quick { "dev" } else { "release" };
     let what = ["bench", "--profile", profile, "--package", package];
     let mut build = process::cargo();
+    build.current_dir(checkout);
     process::run(build.args(what).args(["--bench", name, "--no-run"]))?;
     let cargo = process::cargo();
     let mut bench = Command::new("taskset");
@@ -86,7 +110,7 @@ fn measure(package: &str, name: &str, quick: bool) -> Outcome<Vec<Row>> {
         .arg(cargo.get_program())
         .args(what)
         .args(["--quiet", "--bench", name])
-        .current_dir(process::repository());
+        .current_dir(checkout);
     if quick {
         bench.args(["--", "--quick"]);
     }
@@ -114,6 +138,38 @@ fn print(rows: &[Row]) {
     hostile.sort_by(|one, other| other.microseconds.total_cmp(&one.microseconds));
     for row in hostile.into_iter().take(SHOWN) {
         print_row(row, good);
+    }
+}
+
+/// What both versions were measured by, side by side.
+fn print_compared(rows: &[Row], before: &[Row]) {
+    if before.is_empty() {
+        return;
+    }
+    say(&format!(
+        "\n{:<9} {:<30} {:>7} {:>6} {:>10} {:>10} {:>6}",
+        "key", "case", "anchors", "policy", "before us", "CPU us", "ratio"
+    ));
+    for row in rows {
+        let same = |earlier: &&Row| {
+            earlier.key == row.key
+                && earlier.case == row.case
+                && earlier.anchors == row.anchors
+                && earlier.policy == row.policy
+        };
+        let Some(earlier) = before.iter().find(same) else {
+            continue;
+        };
+        say(&format!(
+            "{:<9} {:<30} {:>7} {:>6} {:>10.3} {:>10.3} {:>6.2}",
+            row.key,
+            row.case,
+            row.anchors,
+            if row.policy { "yes" } else { "no" },
+            earlier.microseconds,
+            row.microseconds,
+            row.microseconds / earlier.microseconds
+        ));
     }
 }
 
