@@ -22,6 +22,7 @@ use serde::Serialize;
 use crate::{
     caller::identity::Identity,
     connection::Connection,
+    trace_context::TraceId,
     verdict::{authorization::Authorization, report_only::ReportOnlyVerdict},
 };
 
@@ -37,6 +38,8 @@ pub(crate) const PERMIT: &str = "permit";
 pub(crate) struct Record {
     /// None for a stream that is judged again.
     id: Option<RequestId>,
+    /// The trace that it belongs to, where it does.
+    trace: Option<TraceId>,
     /// None if the request's head could not be read.
     asked: Option<Asked>,
     peer: SocketAddr,
@@ -70,6 +73,8 @@ pub(crate) struct Ended {
 struct Line<'a> {
     time: u64,
     request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
     peer: SocketAddr,
     method: &'a str,
     path: &'a str,
@@ -94,8 +99,14 @@ struct Line<'a> {
 
 impl Record {
     /// A record of a request that just arrived.
-    pub(crate) fn new<B>(id: &RequestId, request: &Request<B>, connection: &Connection) -> Self {
+    pub(crate) fn new<B>(
+        id: &RequestId,
+        trace: Option<TraceId>,
+        request: &Request<B>,
+        connection: &Connection,
+    ) -> Self {
         Self {
+            trace,
             asked: Some(Asked {
                 method: request.method().clone(),
                 uri: request.uri().clone(),
@@ -116,6 +127,7 @@ impl Record {
     pub(crate) const fn of_connection(connection: &Connection) -> Self {
         Self {
             id: None,
+            trace: None,
             asked: None,
             peer: connection.peer,
             identity: None,
@@ -198,6 +210,7 @@ impl Record {
         Line {
             time,
             request_id: self.request_id().map(RequestId::as_str),
+            trace_id: self.trace.as_ref().map(TraceId::as_str),
             peer: self.peer,
             method: asked.map_or("", |asked| asked.method.as_str()),
             path: path.get(..path.len().min(MAX_PATH)).unwrap_or_default(),

@@ -2,13 +2,14 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, atomic::AtomicU64},
     time::Instant,
 };
 
 use countersign_proxy::ClientState;
 use countersign_types::{UnixSeconds, certificate::Scope, id::ApiKeyId};
 use countersign_verify::presented::Presented;
+use http::HeaderValue;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -164,6 +165,8 @@ impl ConnectionSlot {
 pub(crate) struct Connection {
     chain: Arc<Chain>,
     pub(crate) peer: SocketAddr,
+    /// The client's address as upstreams are told it, once it is needed.
+    address_header: OnceLock<HeaderValue>,
     memory: Mutex<Memory>,
     _slot: Option<ConnectionSlot>,
     /// How many requests arrived on it.
@@ -182,6 +185,7 @@ impl Connection {
         Self {
             chain: Arc::new(Chain::new(presented)),
             peer,
+            address_header: OnceLock::new(),
             memory: Mutex::default(),
             _slot: slot.into(),
             requests: AtomicU64::new(0),
@@ -193,6 +197,15 @@ impl Connection {
     pub(crate) fn not_authenticated_yet(self, unauthenticated: UnauthenticatedConnection) -> Self {
         self.lock().unauthenticated = Some(unauthenticated);
         self
+    }
+
+    /// The client's address, without its port, as a header.
+    pub(crate) fn address_header(&self) -> &HeaderValue {
+        self.address_header.get_or_init(|| {
+            let text = self.peer.ip().to_canonical().to_string();
+            // Digits, letters, dots and colons are always valid in a header.
+            HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"))
+        })
     }
 
     /// What the client presented. The handshake proved that it holds the leaf's key; nothing else

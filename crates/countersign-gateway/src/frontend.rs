@@ -26,6 +26,7 @@ use crate::{
     options::IdentitySource,
     refusal::refused::Refusal,
     shared::Shared,
+    trace_context,
     under_way::UnderWay,
 };
 
@@ -50,16 +51,19 @@ impl Frontend {
     pub(crate) fn serve(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<ResponseBody<Stream>>, Infallible>> + Send + use<>
     {
         connection.requests.fetch_add(1, Ordering::Relaxed);
         if request.version() != Version::HTTP_2 {
             connection.client.begin();
         }
-        let id = self.shared.request_ids.next();
+        let number = self.shared.request_ids.next_number();
+        let id = RequestId::from_random(number);
         let id_header = request_id(&id);
-        let mut record = Record::new(&id, &request, connection);
+        let setting = self.shared.options.traceparent;
+        let trace = trace_context::settle(request.headers_mut(), number, setting);
+        let mut record = Record::new(&id, trace, &request, connection);
         let started = Instant::now();
         let sent = match self.send(&id_header, connection, request, &mut record) {
             Ok((stream, response)) => {

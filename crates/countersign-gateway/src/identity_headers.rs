@@ -15,6 +15,10 @@ const CLIENT_CERTIFICATE_NAMES: [&str; 3] = [
     "x-forwarded-client-cert",
 ];
 
+/// Headers that tell of the client's connection begin so, or are one of these.
+const FORWARDED_PREFIX: &str = "x-forwarded-";
+const FORWARDED_NAMES: [&str; 2] = ["forwarded", "x-real-ip"];
+
 pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("x-countersign-organization");
 pub(crate) const PROJECT: HeaderName = HeaderName::from_static("x-countersign-project");
 pub(crate) const KEY: HeaderName = HeaderName::from_static("x-countersign-key");
@@ -25,8 +29,8 @@ pub(crate) const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client
 pub(crate) const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How many headers tell an upstream who is calling, the optional ones apart.
-pub(crate) const IDENTITY_HEADERS: usize = 6;
+/// How many headers tell an upstream who is calling and from where, the optional ones apart.
+pub(crate) const ADDED_HEADERS: usize = 9;
 
 /// A request's id as a header. It is unique, so it must not go into the HTTP/2 header table of its
 /// connection, where it would push out headers that are repeated: "sensitive" keeps it out.
@@ -61,6 +65,17 @@ pub(crate) fn claims_identity(name: &str) -> bool {
             .iter()
             .any(|known| folds_to(known, name))
         || (name != REQUEST_ID.as_str() && folds_to(REQUEST_ID.as_str(), name))
+}
+
+/// Whether a name, as a server that folds such names would read it, tells of the client's
+/// connection. What a client says of that is believed only if the gateway is told to.
+pub(crate) fn tells_of_connection(name: &str) -> bool {
+    if !name.starts_with(['x', 'f']) {
+        return false;
+    }
+    name.get(..FORWARDED_PREFIX.len())
+        .is_some_and(|head| folds_to(FORWARDED_PREFIX, head))
+        || FORWARDED_NAMES.iter().any(|known| folds_to(known, name))
 }
 
 /// The longest `Client-Cert-Chain`: what nginx takes as one header line. A longer one is left out.
@@ -120,12 +135,23 @@ mod tests {
             assert!(claims_identity(name), "{name}");
         }
         for name in [
+            "x-forwarded-for",
+            "x_forwarded-port",
+            "forwarded",
+            "x_real_ip",
+        ] {
+            assert!(tells_of_connection(name), "{name}");
+        }
+        for name in [
             "accept",
             "x-countersig",
             "x-request-id",
             "client-certificate",
         ] {
-            assert!(!claims_identity(name), "{name}");
+            assert!(
+                !claims_identity(name) && !tells_of_connection(name),
+                "{name}"
+            );
         }
     }
 }

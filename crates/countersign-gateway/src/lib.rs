@@ -22,6 +22,7 @@ mod refusal;
 mod shared;
 mod shares;
 pub mod sync;
+mod trace_context;
 mod unauthenticated;
 mod under_way;
 mod verdict;

@@ -1,10 +1,15 @@
 //! A gateway's configuration: plain data.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use countersign_proxy::{EscapedSlashes, PathRules};
 use countersign_types::id::ProjectId;
-use serde::Deserialize;
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::{observing::new_chains::ReportLimits, shares::ShareLimits};
 
@@ -41,6 +46,9 @@ pub struct GatewayOptions {
     /// Whether the PROXY protocol, version 2, precedes each connection.
     #[serde(default)]
     pub proxy_protocol: bool,
+    /// Who may then connect: addresses and networks. Absent, this machine only.
+    #[serde(default = "this_machine", deserialize_with = "networks")]
+    pub proxy_protocol_senders: Vec<IpNet>,
     /// Whether the verified certificate goes upstream as RFC 9440 `Client-Cert` and
     /// `Client-Cert-Chain`.
     #[serde(default)]
@@ -48,6 +56,12 @@ pub struct GatewayOptions {
     /// Whether the verified certificate goes upstream as `X-Forwarded-Client-Cert`.
     #[serde(default)]
     pub xfcc_header: bool,
+    /// What upstreams are told of the client's connection.
+    #[serde(default)]
+    pub forwarded_headers: ForwardedHeaders,
+    /// What becomes of `traceparent` (W3C Trace Context).
+    #[serde(default)]
+    pub traceparent: Traceparent,
     /// Where the access log goes; absent, nowhere.
     #[serde(default)]
     pub access_log: Option<PathBuf>,
@@ -72,6 +86,50 @@ pub struct GatewayOptions {
     /// Limits on what clients and upstreams may take.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// What upstreams are told of the client's connection.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ForwardedHeaders {
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
+    pub x_forwarded: ForwardedAction,
+    /// `Forwarded` (RFC 7239).
+    pub forwarded: ForwardedAction,
+}
+
+impl Default for ForwardedHeaders {
+    fn default() -> Self {
+        Self {
+            x_forwarded: ForwardedAction::Set,
+            forwarded: ForwardedAction::Remove,
+        }
+    }
+}
+
+/// What becomes of headers that tell of the client's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForwardedAction {
+    /// They are set; what was sent is removed.
+    Set,
+    /// What was sent is believed, and added to: for a gateway behind other proxies only.
+    Append,
+    /// What was sent is removed.
+    Remove,
+}
+
+/// What becomes of a request without a well-formed `traceparent`. One that is well-formed passes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Traceparent {
+    /// It gets one, which asks for the trace to be recorded.
+    #[default]
+    CreateSampled,
+    /// It gets one, which does not.
+    CreateUnsampled,
+    /// It goes on without.
+    Pass,
 }
 
 /// How paths are read. The names are Envoy's.
@@ -121,6 +179,33 @@ impl Paths {
             },
         }
     }
+}
+
+/// The loopback addresses.
+#[must_use]
+pub fn this_machine() -> Vec<IpNet> {
+    let networks = [
+        IpNet::new(Ipv4Addr::LOCALHOST.into(), 8),
+        IpNet::new(Ipv6Addr::LOCALHOST.into(), 128),
+    ];
+    networks.into_iter().flatten().collect()
+}
+
+/// Reads addresses, each a network of its own, and networks.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    if texts.is_empty() {
+        let message = "an empty list lets nobody connect; leave it out to let this machine";
+        return Err(Error::custom(message));
+    }
+    let network = |text: &String| {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        address.or_else(|_| text.parse()).map_err(|_| {
+            let wanted = "an IP address, nor a network such as `10.0.0.0/8`";
+            Error::custom(format_args!("`{text}` is not {wanted}"))
+        })
+    };
+    texts.iter().map(network).collect()
 }
 
 const fn on() -> bool {
@@ -284,7 +369,32 @@ impl Limits {
     }
 }
 
-fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let value = f64::deserialize(deserializer)?;
-    Duration::try_from_secs_f64(value).map_err(serde::de::Error::custom)
+    Duration::try_from_secs_f64(value).map_err(Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn senders_of_the_proxy_protocol_are_addresses_and_networks() {
+        let read = |senders: serde_json::Value| networks(senders);
+        let found = read(serde_json::json!(["192.0.2.7", "10.0.0.0/8", "fd00::/8"])).unwrap();
+        let holds = |address: &str| {
+            let address = address.parse::<IpAddr>().unwrap();
+            found.iter().any(|network| network.contains(&address))
+        };
+        assert!(holds("192.0.2.7") && holds("10.1.2.3") && holds("fd00::1"));
+        assert!(!holds("192.0.2.8") && !holds("11.0.0.1") && !holds("::1"));
+        for (given, says) in [
+            (serde_json::json!([]), "lets nobody connect"),
+            (serde_json::json!(["10.0.0.0/33"]), "`10.0.0.0/33` is not"),
+            (serde_json::json!(["localhost"]), "`localhost` is not"),
+        ] {
+            let error = read(given).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
 }

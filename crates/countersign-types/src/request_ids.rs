@@ -30,8 +30,14 @@ impl RequestIds {
     /// The id of the next request.
     #[must_use]
     pub fn next(&self) -> RequestId {
+        RequestId::from_random(self.next_number())
+    }
+
+    /// The number that the id of the next request is made from.
+    #[must_use]
+    pub fn next_number(&self) -> u128 {
         let count = u128::from(self.count.fetch_add(1, Ordering::Relaxed));
-        RequestId::from_random(self.start.wrapping_add(count.wrapping_mul(Self::STEP)))
+        self.start.wrapping_add(count.wrapping_mul(Self::STEP))
     }
 }
 

@@ -30,7 +30,10 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::proxy_protocol;
+use super::{
+    failures::{Failure, Failures, Reason},
+    handshake::shake_hands,
+};
 use crate::{
     connection::{Connection, ConnectionSlot},
     frontend::Frontend,
@@ -83,7 +86,7 @@ pub(crate) struct Acceptor {
 #[derive(Debug)]
 struct Handshakes {
     done: Counter,
-    failed: Counter,
+    failed: Failures,
 }
 
 impl Acceptor {
@@ -93,8 +96,6 @@ impl Acceptor {
         slots: Arc<Semaphore>,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let handshakes =
-            |result| counter!("countersign_gateway_handshakes_total", "result" => result);
         Arc::new(Self {
             frontend,
             tls,
@@ -102,8 +103,8 @@ impl Acceptor {
             stop,
             connections: TaskTracker::new(),
             handshakes: Handshakes {
-                done: handshakes("done"),
-                failed: handshakes("failed"),
+                done: counter!("countersign_gateway_handshakes_total", "result" => "done"),
+                failed: Failures::new(),
             },
         })
     }
@@ -187,12 +188,15 @@ impl Acceptor {
         slot: ConnectionSlot,
         unauthenticated: UnauthenticatedConnection,
     ) -> Option<Accepted> {
-        let limit = self.frontend.shared.options.limits.handshake_timeout;
-        let (stream, peer) = match timeout(limit, self.handshake(stream, peer)).await {
-            Ok(Ok(done)) => done,
-            failed => {
-                self.handshakes.failed.increment(1);
-                tracing::debug!(%peer, failed = ?failed.map(|each| each.map(|_| ())), "the TLS handshake failed");
+        let shared = &self.frontend.shared;
+        let limit = shared.options.limits.handshake_timeout;
+        let tls = TlsAcceptor::from(self.tls.current());
+        let shaken = timeout(limit, shake_hands(stream, peer, &shared.options, tls)).await;
+        let timed_out = |elapsed| Err(Failure::new(Reason::TimedOut, elapsed));
+        let (stream, peer) = match shaken.unwrap_or_else(timed_out) {
+            Ok(done) => done,
+            Err(failure) => {
+                self.handshakes.failed.note(&failure, peer, shared.now());
                 return None;
             }
         };
@@ -202,21 +206,6 @@ impl Acceptor {
         let connection =
             Connection::new(presented, peer, slot).not_authenticated_yet(unauthenticated);
         Some((stream, Arc::new(connection)))
-    }
-
-    async fn handshake(
-        &self,
-        mut stream: TcpStream,
-        peer: SocketAddr,
-    ) -> io::Result<(TlsStream<TcpStream>, SocketAddr)> {
-        stream.set_nodelay(true)?;
-        let peer = if self.frontend.shared.options.proxy_protocol {
-            proxy_protocol::read(&mut stream, peer).await?
-        } else {
-            peer
-        };
-        let stream = TlsAcceptor::from(self.tls.current()).accept(stream).await?;
-        Ok((stream, peer))
     }
 
     /// Serves a connection's requests, each in a box of its own.

@@ -8,9 +8,14 @@ use countersign_types::error::ErrorCode;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header::AUTHORIZATION};
 use hyper::body::Incoming;
 
+use super::forwarded::Told;
 use crate::{
-    caller::identity::Identity, identity_headers, live::stream::Stream, options,
-    refusal::refused::Refusal, verdict::authorization::Authorization,
+    caller::identity::Identity,
+    identity_headers,
+    live::stream::Stream,
+    options::{self, ForwardedHeaders},
+    refusal::refused::Refusal,
+    verdict::authorization::Authorization,
 };
 
 /// What is known of a request that passes.
@@ -29,6 +34,7 @@ pub(crate) struct Forwarder {
     pub(super) upstream: countersign_proxy::Forwarder<Stream>,
     pub(super) authorization: AuthorizationHeader,
     pub(super) extra: Vec<(HeaderName, HeaderValue)>,
+    pub(super) forwarded: ForwardedHeaders,
     pub(super) client_cert_header: bool,
     pub(super) xfcc_header: bool,
 }
@@ -83,7 +89,12 @@ impl Forwarder {
         permitted: &Permitted<'_>,
         request: Request<Incoming>,
     ) -> Result<AwaitedResponse<Stream>, Refusal> {
-        let set_headers = |headers: &mut HeaderMap| self.set_identity_headers(permitted, headers);
+        let told = Told::by(&request, self.forwarded);
+        let set_headers = |headers: &mut HeaderMap| {
+            headers.reserve(identity_headers::ADDED_HEADERS);
+            told.add(self.forwarded, &permitted.stream.connection, headers);
+            self.set_identity_headers(permitted, headers);
+        };
         self.upstream
             .forward(permitted.stream, request, set_headers)
             .map_err(refused)
@@ -107,7 +118,6 @@ impl Forwarder {
             headers.insert(name.clone(), value.clone());
         }
         let identity = permitted.identity;
-        headers.reserve(identity_headers::IDENTITY_HEADERS);
         headers.insert(
             identity_headers::ORGANIZATION,
             identity.organization_header.clone(),

@@ -9,7 +9,7 @@ use metrics::Counter;
 use rustls::ClientConfig;
 
 use super::forward::{AuthorizationHeader, Forwarder};
-use crate::options::{GatewayOptions, Route};
+use crate::options::{ForwardedHeaders, GatewayOptions, Route};
 
 /// A route, checked. Each thread makes its own forwarder of it, with connections of its own.
 #[derive(Debug, Clone)]
@@ -19,6 +19,7 @@ pub(crate) struct CheckedRoute {
     target: Target,
     authorization: AuthorizationHeader,
     extra: Vec<(HeaderName, HeaderValue)>,
+    forwarded: ForwardedHeaders,
     client_cert_header: bool,
     xfcc_header: bool,
 }
@@ -59,6 +60,7 @@ impl CheckedRoute {
             authorization: AuthorizationHeader::read(&route.authorization)
                 .map_err(RouteError::Header)?,
             extra: extra_headers(route).map_err(RouteError::Header)?,
+            forwarded: options.forwarded_headers,
             client_cert_header: options.client_cert_header,
             xfcc_header: options.xfcc_header,
         })
@@ -72,6 +74,7 @@ impl CheckedRoute {
             upstream: countersign_proxy::Forwarder::new(self.target.clone()),
             authorization: self.authorization.clone(),
             extra: self.extra.clone(),
+            forwarded: self.forwarded,
             client_cert_header: self.client_cert_header,
             xfcc_header: self.xfcc_header,
         }

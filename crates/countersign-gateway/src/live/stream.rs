@@ -18,8 +18,12 @@ use http::HeaderName;
 use slab::Slab;
 
 use crate::{
-    caller::credential::Credential, connection::Connection, identity_headers::claims_identity,
-    shared::Shared, shares::StreamPlace, under_way::UnderWay,
+    caller::credential::Credential,
+    connection::Connection,
+    identity_headers::{claims_identity, tells_of_connection},
+    shared::Shared,
+    shares::StreamPlace,
+    under_way::UnderWay,
 };
 
 /// One request under way: it stays registered until both its bodies have ended.
@@ -75,7 +79,7 @@ impl Exchange for Stream {
     }
 
     fn is_reserved(name: &HeaderName) -> bool {
-        claims_identity(name.as_str())
+        claims_identity(name.as_str()) || tells_of_connection(name.as_str())
     }
 }
 

@@ -8,7 +8,8 @@ use std::{
 };
 
 use countersign_gateway::options::{
-    Authorization, GatewayOptions, IdentitySource, Limits, Paths, Route,
+    Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, Route,
+    Traceparent, this_machine,
 };
 use countersign_server::store::Store;
 use countersign_types::digest::KeyDigest;
@@ -136,8 +137,11 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         identity: IdentitySource::Bearer,
         routes: vec![route],
         proxy_protocol: false,
+        proxy_protocol_senders: this_machine(),
         client_cert_header: false,
         xfcc_header: false,
+        forwarded_headers: ForwardedHeaders::default(),
+        traceparent: Traceparent::default(),
         paths: Paths::default(),
         access_log: Some(directory.join("access.log")),
         access_log_group_readable: false,

@@ -113,6 +113,19 @@ impl Tls {
             .await
     }
 
+    /// A connection on which these bytes come before TLS, as a load balancer sends them.
+    pub(crate) async fn connect_after(
+        &self,
+        before: &[u8],
+        gateway: SocketAddr,
+    ) -> io::Result<Connection> {
+        let mut stream = TcpStream::connect(gateway).await?;
+        stream.write_all(before).await?;
+        let name = "localhost".try_into().unwrap();
+        let tls = TlsConnector::from(Arc::clone(&self.0));
+        tls.connect(name, stream).await.map(Connection)
+    }
+
     /// One HTTP/2 request on a connection of its own.
     pub(crate) async fn http2(
         &self,
@@ -274,6 +287,13 @@ async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     // A connection that is cut ends with an error or without one.
     let _ = stream.read_to_end(&mut bytes).await;
     bytes
+}
+
+/// Everything that a server answers to these bytes, without TLS.
+pub(crate) async fn plain(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    String::from_utf8_lossy(&read_all(&mut stream).await).into_owned()
 }
 
 /// The body of a `GET` over plain HTTP.

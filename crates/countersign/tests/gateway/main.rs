@@ -13,6 +13,7 @@ mod attacks;
 mod changes;
 mod client;
 mod codes;
+mod connections;
 mod early_ends;
 mod forwarding;
 mod kills;

@@ -13,7 +13,10 @@ use std::{
 use countersign_client::Client;
 use countersign_gateway::{
     Gateway,
-    options::{Authorization, GatewayOptions, IdentitySource, Limits, Paths, Route},
+    options::{
+        Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, Route,
+        Traceparent, this_machine,
+    },
 };
 use countersign_server::{
     App, Limits as ServerLimits, router, serve,
@@ -300,8 +303,11 @@ async fn options(
             headers: std::collections::BTreeMap::new(),
         }],
         proxy_protocol: false,
+        proxy_protocol_senders: this_machine(),
         client_cert_header: false,
         xfcc_header: false,
+        forwarded_headers: ForwardedHeaders::default(),
+        traceparent: Traceparent::default(),
         paths: Paths::default(),
         access_log: Some(directory.path().join("access.log")),
         access_log_group_readable: false,
