@@ -231,7 +231,7 @@ impl Connection {
         let index = match found {
             Some(index) => index,
             None => {
-                let authorization = self.judge(identity, now, arrival)??;
+                let authorization = self.find_verdict(identity, now, arrival)??;
                 memory.remember(identity, authorization)
             }
         };
@@ -256,7 +256,7 @@ impl Connection {
     }
 
     /// What was decided about the chain, or is now: that takes of the organization's share.
-    fn judge(
+    fn find_verdict(
         &self,
         identity: &Identity,
         now: UnixSeconds,

@@ -163,7 +163,7 @@ impl Frontend {
         mut request: Request<Incoming>,
         record: &mut Record,
     ) -> Result<(Arc<Stream>, AwaitedResponse<Stream>), Refusal> {
-        match self.judge(connection, &mut request, record) {
+        match self.admit_and_route(connection, &mut request, record) {
             Ok((stream, admission, route)) => {
                 let permitted = Permitted {
                     authorization: &admission.authorization,
@@ -183,7 +183,7 @@ impl Frontend {
     }
 
     /// Judges a request: the stream that it passes as, and where it goes.
-    fn judge(
+    fn admit_and_route(
         &self,
         connection: &Arc<Connection>,
         request: &mut Request<Incoming>,

@@ -10,9 +10,6 @@ pub mod store;
 mod webhooks;
 
 pub use expiry::watch_expiry;
-pub use http::{
-    App, AppOptions, FORGET_GATEWAYS_AFTER, Needs, OBSERVATION_DAYS, Operation, document,
-    operations, router,
-};
+pub use http::{App, AppOptions, Needs, Operation, document, operations, router};
 pub use serve::{Limits, serve};
 pub use webhooks::{WebhookOptions, Webhooks};

@@ -6,8 +6,8 @@ use serde_with::skip_serializing_none;
 use crate::{
     UnixSeconds,
     id::{ApiKeyId, ServiceAccountId},
+    not_null::not_null,
     page::Listed,
-    present::not_null,
     project::ServiceAccountRole,
     secret::Secret,
 };

@@ -8,8 +8,8 @@ use serde_with::skip_serializing_none;
 use crate::{
     UnixSeconds,
     id::{CertificateId, ProjectId},
+    not_null::not_null,
     page::Listed,
-    present::not_null,
     usage::CertificateUsage,
 };
 

@@ -13,7 +13,7 @@ use crate::{
     digest::ChainDigest,
     error::ErrorCode,
     id::{CertificateId, GatewayId, OrganizationId},
-    present::not_null,
+    not_null::not_null,
     workload::ObservedWorkload,
 };
 

@@ -7,8 +7,8 @@ use crate::{
     UnixSeconds,
     certificate::Enforcement,
     id::{ApiKeyId, CertificateId, ProjectId, RotationId},
+    not_null::not_null,
     page::Listed,
-    present::not_null,
     preview::PreviewedWorkload,
     workload::WorkloadIdentity,
 };

@@ -6,7 +6,7 @@ use serde_with::skip_serializing_none;
 use crate::{
     digest::{ChainDigest, Sha256},
     id::{ApiKeyId, ProjectId},
-    present::not_null,
+    not_null::not_null,
 };
 
 /// Identifies a workload as gateways observe it: one project, one key and one chain.

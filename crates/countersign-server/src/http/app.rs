@@ -8,13 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     preview::TrialJudge,
-    store::{Clock, Sources, Store, StoreError},
+    store::{Clock, FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, Sources, Store, StoreError},
 };
-
-/// How many days observations are kept by default.
-pub const OBSERVATION_DAYS: u32 = 90;
-/// For how many seconds a gateway that vanished is listed as missing by default: a day.
-pub const FORGET_GATEWAYS_AFTER: u64 = 24 * 60 * 60;
 
 /// The state of the API. Clones share it.
 #[derive(Clone)]

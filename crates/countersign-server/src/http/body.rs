@@ -12,8 +12,8 @@ use super::{
     contract::{Contract, MAX_BODY_BYTES, Presence},
     error::ApiError,
     extract::Extract,
+    json_value::JsonValue,
     schemas::Schemas,
-    sent::Sent,
     unreadable::Unreadable,
 };
 
@@ -94,7 +94,7 @@ fn describe<T: RequestBody>(contract: &mut Contract, presence: Presence) {
 
 fn read<T: RequestBody>(mut properties: Map<String, Value>) -> Result<T, ApiError> {
     T::prepare(&mut properties)?;
-    let sent = Sent(Value::Object(properties));
+    let sent = JsonValue(Value::Object(properties));
     let mut body: T = serde_path_to_error::deserialize(sent).map_err(|error| {
         let place = error.path().clone();
         T::refuse(&place, error.into_inner())

@@ -4,7 +4,7 @@ use std::vec::IntoIter;
 
 use serde_json::{Map, Value};
 
-use super::{app::App, pairs::Pairs};
+use super::{app::App, query_string::Pairs};
 
 /// What extractors read from.
 pub(super) struct Call {

@@ -82,23 +82,8 @@ pub(super) async fn bundle(
     app: App,
     Query(query): Query<BundleQuery>,
 ) -> Answer<Bundle> {
-    let enforced = match query.after.0 {
-        0 => HistoryPoint::START,
-        revision => HistoryPoint {
-            revision,
-            token: query.token,
-        },
-    };
-    if let Some(id) = &query.gateway {
-        // A gateway asks only for what comes after the point that it enforces.
-        let name = query.name.as_deref().unwrap_or("gateway");
-        check_name("name", name)?;
-        let report = GatewayReport {
-            id,
-            name,
-            enforced,
-            durable: query.durable.unwrap_or(true),
-        };
+    let enforced = query.point();
+    if let Some(report) = query.report()? {
         let kept_since = app.gateways_kept_since();
         app.store().record_gateway(report, kept_since).await?;
     }
@@ -108,6 +93,35 @@ pub(super) async fn bundle(
     }
     let until = Instant::now() + Duration::from_secs(query.wait.0);
     answer::read(&next_bundle(&app, enforced, until).await?)
+}
+
+impl BundleQuery {
+    /// What the caller asks for changes after.
+    const fn point(&self) -> HistoryPoint {
+        match self.after.0 {
+            0 => HistoryPoint::START,
+            revision => HistoryPoint {
+                revision,
+                token: self.token,
+            },
+        }
+    }
+
+    /// What a gateway says of itself by asking: it asks only for what comes after the point that it
+    /// enforces.
+    fn report(&self) -> Result<Option<GatewayReport<'_>>, ApiError> {
+        let Some(id) = &self.gateway else {
+            return Ok(None);
+        };
+        let name = self.name.as_deref().unwrap_or("gateway");
+        check_name("name", name)?;
+        Ok(Some(GatewayReport {
+            id,
+            name,
+            enforced: self.point(),
+            durable: self.durable.unwrap_or(true),
+        }))
+    }
 }
 
 async fn next_bundle(app: &App, after: HistoryPoint, until: Instant) -> Result<Bundle, ApiError> {

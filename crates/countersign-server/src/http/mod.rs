@@ -1,6 +1,6 @@
 //! The HTTP API: one table of operations, the order of one request, and one file per resource.
 //!
-//! Uses run one way: `router` → `edge`, `openapi` → `table` → the resources → the extractors
+//! Uses run one way: `router` → `middleware`, `openapi` → `table` → the resources → the extractors
 //! (`path`, `query`, `body`, `paging`) → `call` → `app`; `operation` → `handler`, `caller`.
 
 mod active;
@@ -13,7 +13,6 @@ mod call;
 mod caller;
 mod certificates;
 mod contract;
-mod edge;
 mod error;
 mod event_types;
 mod expiring;
@@ -22,22 +21,23 @@ mod gateways;
 mod handler;
 mod health;
 mod json;
-mod meters;
+mod json_value;
+mod middleware;
 mod observations;
 mod openapi;
 mod operation;
 mod paging;
-mod pairs;
 mod path;
 mod project_api_keys;
 mod projects;
 mod query;
+mod query_string;
 mod receive;
 mod record;
+mod request_metrics;
 mod rotations;
 mod router;
 mod schemas;
-mod sent;
 mod service_accounts;
 mod store_error;
 mod table;
@@ -46,7 +46,7 @@ mod unreadable;
 mod upload;
 mod webhooks;
 
-pub use app::{App, AppOptions, FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS};
+pub use app::{App, AppOptions};
 pub use caller::Needs;
 pub use openapi::document;
 pub use operation::Operation;

@@ -26,7 +26,7 @@ use super::{
     contract::Contract,
     error::ApiError,
     extract::Extract,
-    pairs::{Pairs, bare},
+    query_string::{Pairs, bare},
     unreadable::Unreadable,
 };
 

@@ -15,7 +15,7 @@ use super::{
     answer::{Answered, Reply},
     app::App,
     error::ApiError,
-    meters::{Meters, count_store_error},
+    request_metrics::{Meters, count_store_error},
 };
 
 /// How much of a caller's own request id goes to the log.

@@ -10,7 +10,9 @@ use axum::{
 use countersign_types::error::ErrorCode;
 use http::Method;
 
-use super::{app::App, edge, error::ApiError, meters::Meters, openapi, table::operations};
+use super::{
+    app::App, error::ApiError, middleware, openapi, request_metrics::Meters, table::operations,
+};
 
 /// The API as a service.
 pub fn router(app: App) -> Router {
@@ -23,7 +25,7 @@ pub fn router(app: App) -> Router {
             Arc::new(Meters::new(operation.path, &operation.method)),
         );
         let handler = move |request: Request| async move {
-            edge::answer(app, operation, &meters, request).await
+            middleware::answer(app, operation, &meters, request).await
         };
         let method = MethodFilter::try_from(operation.method.clone()).unwrap_or(MethodFilter::GET);
         router = router.route(operation.path, on(method, handler));
@@ -31,10 +33,10 @@ pub fn router(app: App) -> Router {
     let (other_app, other_meters) = (app.clone(), Arc::clone(&unmatched));
     router
         .method_not_allowed_fallback(move |request: Request| async move {
-            edge::refuse(other_app, &other_meters, request, wrong_method()).await
+            middleware::refuse(other_app, &other_meters, request, wrong_method()).await
         })
         .fallback(move |request: Request| async move {
-            edge::refuse(app, &unmatched, request, ApiError::no_such_path()).await
+            middleware::refuse(app, &unmatched, request, ApiError::no_such_path()).await
         })
 }
 

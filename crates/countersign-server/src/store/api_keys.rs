@@ -18,7 +18,7 @@ use countersign_types::{
 use super::{
     Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     listing::Listing,
-    mint::NewKey,
+    new_key::NewKey,
     projects::{self, Archived},
     row::{FromRow, Row},
     value::{Value, params},

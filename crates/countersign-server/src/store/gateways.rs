@@ -19,6 +19,9 @@ use super::{
 /// a request for bundles costs no write.
 pub(crate) const SEEN_EVERY: UnixSeconds = 15;
 
+/// For how many seconds a gateway that vanished is listed as missing by default: a day.
+pub const FORGET_GATEWAYS_AFTER: u64 = 24 * 60 * 60;
+
 /// What a gateway says of itself with each request for bundles.
 #[derive(Debug, Clone, Copy)]
 pub struct GatewayReport<'a> {

@@ -11,18 +11,16 @@ mod bundle;
 mod certificates;
 mod chain_pages;
 mod connection;
-mod counting;
 mod day;
 mod dialect;
 mod error;
 mod expiry;
-mod forget;
 mod gateways;
 mod history;
 mod listing;
 mod location;
 mod migrations;
-mod mint;
+mod new_key;
 mod observations;
 mod observed_chains;
 mod organizations;
@@ -30,8 +28,10 @@ mod plausible;
 mod postgres;
 mod postgres_url;
 mod projects;
+mod quota_check;
 mod quotas;
 mod refused_scopes;
+mod retention;
 mod rotation_ends;
 mod rotations;
 mod row;
@@ -63,7 +63,7 @@ pub use self::{
     chain_pages::{ChainPage, ObservedIdentity},
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
-    gateways::{GatewayFilter, GatewayReport},
+    gateways::{FORGET_GATEWAYS_AFTER, GatewayFilter, GatewayReport},
     listing::PageRequest,
     location::Location,
     observations::{NotKept, RecordedBatch},
@@ -71,6 +71,7 @@ pub use self::{
     organizations::CreatedOrganization,
     projects::NewProject,
     quotas::{Quota, Quotas},
+    retention::OBSERVATION_DAYS,
     rotations::NewRotation,
     service_accounts::NewServiceAccount,
     sources::{Clock, Random, Sources},

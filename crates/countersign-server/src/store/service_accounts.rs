@@ -16,7 +16,7 @@ use super::{
     Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     connection::Connection,
     listing::Listing,
-    mint::NewKey,
+    new_key::NewKey,
     projects::{self, Archived},
     row::{FromRow, Row},
     value::{Value, params},

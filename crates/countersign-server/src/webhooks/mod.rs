@@ -4,12 +4,12 @@
 
 mod address;
 mod options;
+mod retry;
 mod send;
 mod slots;
 
 use std::{sync::Arc, time::Duration};
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use countersign_types::{
     UnixSeconds,
     id::{OrganizationId, WebhookId},
@@ -19,6 +19,7 @@ use tokio::{task::JoinSet, time};
 
 pub(crate) use address::check_url;
 pub use options::WebhookOptions;
+use retry::pause;
 use send::{SEND_TIMEOUT, Sender};
 use slots::Slots;
 
@@ -30,12 +31,6 @@ use crate::{
 /// How long a claimed delivery belongs to one node, in seconds: longer than an attempt can take, so
 /// that no two nodes send it at once.
 const LEASE: UnixSeconds = 2 * SEND_TIMEOUT.as_secs();
-/// The pause after the first failure, doubled with each failure, and the longest. Up to half of each
-/// pause is left out at random, so that deliveries that failed together are not tried again together.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
-/// More doublings than the longest pause needs.
-const DOUBLINGS: usize = 16;
 /// The longest pause of a webhook whose receiver keeps failing: then one delivery is tried, and the
 /// first that is accepted ends the pauses.
 const LONGEST_TRIAL_PAUSE: UnixSeconds = 15 * 60;
@@ -236,36 +231,6 @@ impl Attempt {
         match (self.sources.random)(&mut bytes) {
             Ok(()) => u64::from_be_bytes(bytes),
             Err(_) => 0,
-        }
-    }
-}
-
-/// Seconds to wait after an attempt of this number failed. It is computed from the number, since the
-/// next attempt may be another node's, or come after a restart.
-fn pause(attempt: u64, random: u64) -> UnixSeconds {
-    let mut pauses = ExponentialBuilder::new()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .with_max_times(DOUBLINGS)
-        .build();
-    let before = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
-    let whole = pauses.nth(before).unwrap_or(LONGEST_PAUSE).as_secs();
-    whole - random % (whole / 2 + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_six_hours_and_are_cut_by_at_most_half() {
-        let whole: Vec<_> = [1, 2, 3, 10, 13, 14, 64, u64::MAX]
-            .map(|attempt| pause(attempt, 0))
-            .to_vec();
-        assert_eq!(whole, [5, 10, 20, 2560, 20480, 21600, 21600, 21600]);
-        for random in [1, 7, u64::MAX] {
-            let cut = pause(4, random);
-            assert!((20..=40).contains(&cut), "{cut}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use countersign_server::{OBSERVATION_DAYS, store::Quotas};
+use countersign_server::store::{FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, Quotas};
 
 /// How a setting stands in the file. Its type is known where it is read, in `settings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) enum Kind {
 pub(crate) enum DefaultValue {
     Text(&'static str),
     Number(u32),
+    /// As a duration.
+    Hours(u64),
 }
 
 impl fmt::Display for DefaultValue {
@@ -28,6 +30,7 @@ impl fmt::Display for DefaultValue {
         match self {
             Self::Text(text) => f.write_str(text),
             Self::Number(number) => write!(f, "{number}"),
+            Self::Hours(hours) => write!(f, "{hours}h"),
         }
     }
 }
@@ -63,6 +66,11 @@ const fn setting(key: &'static str, kind: Kind, about: &'static str) -> Setting 
 impl Setting {
     const fn or(mut self, default: &'static str) -> Self {
         self.default = Some(DefaultValue::Text(default));
+        self
+    }
+
+    const fn or_hours(mut self, seconds: u64) -> Self {
+        self.default = Some(DefaultValue::Hours(seconds / 3600));
         self
     }
 
@@ -147,7 +155,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Text,
         "how long a gateway that vanished is listed as missing, such as `24h`",
     )
-    .or("24h"),
+    .or_hours(FORGET_GATEWAYS_AFTER),
     setting(
         "limits.api_keys",
         Kind::Number,

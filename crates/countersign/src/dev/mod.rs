@@ -18,8 +18,8 @@ use std::{
 
 use clap::Args;
 use countersign_server::{
-    FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, WebhookOptions,
-    store::{Location, Store},
+    WebhookOptions,
+    store::{FORGET_GATEWAYS_AFTER, Location, OBSERVATION_DAYS, Store},
 };
 use tracing::level_filters::LevelFilter;
 

@@ -11,8 +11,8 @@ use http::request::Parts;
 use tokio::time::timeout;
 
 use super::{
-    answer::Answered, app::App, call::Call, contract::Presence, error::ApiError, meters::Meters,
-    operation::Operation, pairs::Pairs, receive, record::Record,
+    answer::Answered, app::App, call::Call, contract::Presence, error::ApiError,
+    operation::Operation, query_string::Pairs, receive, record::Record, request_metrics::Meters,
 };
 
 /// How long an ordinary request may take.

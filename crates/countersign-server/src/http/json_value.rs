@@ -13,9 +13,9 @@ use serde_json::Value;
 use super::unreadable::Unreadable;
 
 /// A JSON value. Unlike `serde_json`'s own deserializer, its errors never quote the value.
-pub(super) struct Sent(pub(super) Value);
+pub(super) struct JsonValue(pub(super) Value);
 
-impl<'de> Deserializer<'de> for Sent {
+impl<'de> Deserializer<'de> for JsonValue {
     type Error = Unreadable;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
@@ -75,7 +75,7 @@ impl<'de> Deserializer<'de> for Sent {
     }
 }
 
-impl IntoDeserializer<'_, Unreadable> for Sent {
+impl IntoDeserializer<'_, Unreadable> for JsonValue {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

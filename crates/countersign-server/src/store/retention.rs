@@ -7,6 +7,8 @@ use super::{
     value::params,
 };
 
+/// How many days observations are kept by default.
+pub const OBSERVATION_DAYS: u32 = 90;
 /// The most rows of one transaction, so that nobody waits long for it.
 const AT_A_TIME: i64 = 500;
 
