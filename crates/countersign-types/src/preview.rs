@@ -29,15 +29,15 @@ pub struct TogglePreview {
     pub object: TogglePreviewObject,
     /// The certificates as they would be, in the order of the request.
     pub data: Vec<ScopedCertificate>,
-    /// Whether nothing was observed at the affected scopes. The rest then tells nothing, and does
-    /// not mean that the change is safe.
+    /// Whether nothing was observed at the affected scopes. The rest then means nothing, and does
+    /// not say that the change is safe.
     pub knows_nothing: bool,
     /// Affected projects that have keys but no observed traffic.
     pub unobserved_projects: Vec<ProjectId>,
     /// When the oldest of the traffic came, in Unix seconds; null if there is none.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub since: Option<UnixSeconds>,
-    /// The time that certificates were checked for, in Unix seconds.
+    /// The time for which certificates were judged, in Unix seconds.
     pub judged_at: UnixSeconds,
     /// How many workloads were judged. A workload is a project, a key and a chain; those of deleted
     /// keys and projects are left out.

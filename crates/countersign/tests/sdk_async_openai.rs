@@ -161,10 +161,10 @@ async fn refusals_are_typed() {
     leaf.certificate = std::fs::read_to_string(&dev.env["OPENAI_MTLS_CLIENT_CERT_FILE"]).unwrap();
     let refused = certificates.upload_organization(leaf).await;
     assert_eq!(code(refused), "mtls_certificate_invalid");
-    let stranger = OpenAIConfig::new()
+    let unknown = OpenAIConfig::new()
         .with_api_base(&dev.env["OPENAI_BASE_URL"])
         .with_api_key("sk-admin-nobody");
-    let stranger = Client::with_config(stranger);
-    let refused = stranger.admin().certificates().list_organization().await;
+    let unknown = Client::with_config(unknown);
+    let refused = unknown.admin().certificates().list_organization().await;
     assert_eq!(code(refused), "invalid_api_key");
 }

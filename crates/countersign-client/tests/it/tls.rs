@@ -125,12 +125,12 @@ async fn a_server_that_is_not_trusted_gets_no_request() {
     let identity = |builder: ClientBuilder| {
         builder.client_certificate(scene.path("chain.pem"), scene.path("client.key"))
     };
-    let strangers = [
+    let untrusted = [
         scene.builder(),
         scene.builder().ca_file(scene.path("other-ca.pem")),
         scene.builder().ca_bundle(scene.path("other-ca.pem")),
     ];
-    for builder in strangers {
+    for builder in untrusted {
         let error = call(identity(builder)).await.unwrap_err();
         assert!(matches!(error, Error::Connection { .. }), "{error:?}");
         assert!(error.to_string().contains("UnknownIssuer"), "{error}");

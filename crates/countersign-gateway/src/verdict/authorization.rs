@@ -217,11 +217,11 @@ mod tests {
     #[test]
     fn a_denial_is_remembered_for_seconds_and_only_under_its_own_trust() {
         let (ours, theirs) = (root("Ours").mint(), root("Theirs").mint());
-        let (trust_in_ours, stranger) = (trust(&ours), chain(&theirs.leaf("a").mint()));
-        assert_eq!(remembered(&trust_in_ours, &stranger, NOW), None);
+        let (trust_in_ours, untrusted) = (trust(&ours), chain(&theirs.leaf("a").mint()));
+        assert_eq!(remembered(&trust_in_ours, &untrusted, NOW), None);
         assert!(
             trust_in_ours
-                .judge(&Scope::Organization, &stranger, NOW)
+                .judge(&Scope::Organization, &untrusted, NOW)
                 .is_err()
         );
         for (now, known) in [
@@ -230,9 +230,9 @@ mod tests {
             (NOW + 5, None),
             (NOW - 1, None),
         ] {
-            assert_eq!(remembered(&trust_in_ours, &stranger, now), known, "{now}");
+            assert_eq!(remembered(&trust_in_ours, &untrusted, now), known, "{now}");
         }
-        assert_eq!(remembered(&trust(&ours), &stranger, NOW), None);
+        assert_eq!(remembered(&trust(&ours), &untrusted, NOW), None);
     }
 
     #[test]

@@ -173,6 +173,6 @@ pub(super) async fn forget(
     Path(id): Path<GatewayId>,
 ) -> Answer<ForgottenGateway> {
     app.store().forget_gateway(&id).await?;
-    tracing::info!(gateway = %id, "a gateway was taken from the list");
+    tracing::info!(gateway = %id, "a gateway was removed from the list");
     answer::read(&ForgottenGateway { id, deleted: true })
 }

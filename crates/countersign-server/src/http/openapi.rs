@@ -112,10 +112,11 @@ fn responses(operation: &Operation, schemas: &mut Schemas, error: &Value) -> Val
     responses.insert("200".to_owned(), success);
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
     for code in codes(operation) {
-        by_status
-            .entry(code.status())
-            .or_default()
-            .push(code.as_str());
+        let codes = by_status.entry(code.status()).or_default();
+        // An operation may name one that follows from its contract too.
+        if !codes.contains(&code.as_str()) {
+            codes.push(code.as_str());
+        }
     }
     for (status, codes) in by_status {
         let refusal = json!({

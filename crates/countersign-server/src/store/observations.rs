@@ -13,6 +13,7 @@ use countersign_types::{
     error::ErrorCode,
     id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
     observation::{AnchorScope, Observation, ObservationBatch},
+    workload::ObservedWorkload,
 };
 
 use super::{
@@ -171,12 +172,8 @@ impl<'a> Count<'a> {
             self.reported_anchor,
         ];
         let organization = self.observation.organization.as_str();
-        (
-            organization,
-            words,
-            self.observation.identity.chain,
-            self.day,
-        )
+        let chain = self.observation.identity.chain;
+        (organization, words, chain, self.day)
     }
 
     fn chain_of(&self, stored: &HashMap<(&OrganizationId, ChainDigest), Stored>) -> Stored {
@@ -201,20 +198,13 @@ impl<'a> Count<'a> {
 
     fn new(observation: &'a Observation, now: UnixSeconds) -> Self {
         let last_seen = observation.last_seen.min(now);
-        let project = observation
-            .identity
-            .project
-            .as_ref()
-            .map_or("", ProjectId::as_str);
+        let ObservedWorkload { project, key, .. } = &observation.identity;
+        let project = project.as_ref().map_or("", ProjectId::as_str);
         let reported = observation.reported.as_ref();
         Self {
             observation,
             project,
-            key: observation
-                .identity
-                .key
-                .as_ref()
-                .map_or("", ApiKeyId::as_str),
+            key: key.as_ref().map_or("", ApiKeyId::as_str),
             code: observation.code.map_or("", ErrorCode::as_str),
             anchor: id_or_empty(observation.anchor.as_ref()),
             anchor_project: match observation.anchor_scope {
@@ -292,10 +282,8 @@ impl<'a> Checking<'_, 'a> {
 
     /// Whether project and key are the organization's, and belong together.
     async fn is_caller(&mut self, observation: &'a Observation) -> Result<bool, StoreError> {
-        let (project, key) = (
-            observation.identity.project.as_ref(),
-            observation.identity.key.as_ref(),
-        );
+        let ObservedWorkload { project, key, .. } = &observation.identity;
+        let (project, key) = (project.as_ref(), key.as_ref());
         let caller = (&observation.organization, project, key);
         if let Some(known) = self.callers.get(&caller) {
             return Ok(*known);

@@ -100,11 +100,11 @@ fn so_many_possible_paths_and_no_more() {
     let look_alikes: Vec<_> = (0..33)
         .map(|_| ca.intermediate("Issuing").ski(&[7]).mint())
         .collect();
-    let stranger = Key::generate(KeyKind::P256);
+    let untrusted = Key::generate(KeyKind::P256);
     let leaf = look_alikes[0]
         .leaf("client")
         .aki(&[7])
-        .signed_with(&stranger)
+        .signed_with(&untrusted)
         .mint();
     let judge = |count: usize| {
         let chain: Vec<_> = [&leaf].into_iter().chain(&look_alikes[..count]).collect();

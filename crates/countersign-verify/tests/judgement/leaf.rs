@@ -118,8 +118,8 @@ fn a_leaf_whose_key_is_not_supported_is_refused_by_its_kind_and_size() {
     for (key, expected) in unsupported_keys() {
         let direct = ca.leaf("client").with_key(&key).mint();
         let below = issuing.leaf("client").with_key(&key).mint();
-        let stranger = root("Other").mint().leaf("client").with_key(&key).mint();
-        for chain in [&[&direct][..], &[&below, &issuing], &[&stranger]] {
+        let untrusted = root("Other").mint().leaf("client").with_key(&key).mint();
+        for chain in [&[&direct][..], &[&below, &issuing], &[&untrusted]] {
             let presented = present(chain);
             assert!(!can_be_verified(presented.leaf().unwrap()), "{expected}");
             let Verdict::Denial(denial) = trust.judge(&presented) else {

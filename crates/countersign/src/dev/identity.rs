@@ -29,8 +29,8 @@ pub(crate) struct Identity {
     /// The client's private key.
     pub(crate) key: PathBuf,
     /// A certificate of another CA of the same name, and its private key.
-    pub(crate) stranger: PathBuf,
-    pub(crate) stranger_key: PathBuf,
+    pub(crate) untrusted: PathBuf,
+    pub(crate) untrusted_key: PathBuf,
 }
 
 /// Loads or makes the CA of a directory, and makes a client certificate.
@@ -39,8 +39,8 @@ pub(crate) fn prepare(directory: &Path, now: OffsetDateTime) -> CommandResult<Id
         ca: directory.join("ca.pem"),
         certificate: directory.join("client.pem"),
         key: directory.join("client.key"),
-        stranger: directory.join("stranger.pem"),
-        stranger_key: directory.join("stranger.key"),
+        untrusted: directory.join("untrusted.pem"),
+        untrusted_key: directory.join("untrusted.key"),
     };
     let ca_key = directory.join("ca.key");
     let kept = (
@@ -67,20 +67,20 @@ pub(crate) fn prepare(directory: &Path, now: OffsetDateTime) -> CommandResult<Id
         .doing("sign the client certificate")?;
     write_private(&identity.key, &key.serialize_pem())?;
     write_private(&identity.certificate, &certificate.pem())?;
-    make_stranger(&identity, now)?;
+    make_untrusted(&identity, now)?;
     Ok(identity)
 }
 
 /// A client certificate of another CA: one that must be refused.
-fn make_stranger(identity: &Identity, now: OffsetDateTime) -> CommandResult {
+fn make_untrusted(identity: &Identity, now: OffsetDateTime) -> CommandResult {
     let ca_key = KeyPair::generate().doing("make another CA's key")?;
     let issuer = Issuer::new(ca_params(now), ca_key);
-    let key = KeyPair::generate().doing("make the stranger's key")?;
+    let key = KeyPair::generate().doing("make the untrusted key")?;
     let certificate = client_params(now)
         .signed_by(&key, &issuer)
-        .doing("sign the stranger's certificate")?;
-    write_private(&identity.stranger_key, &key.serialize_pem())?;
-    write_private(&identity.stranger, &certificate.pem())
+        .doing("sign the untrusted certificate")?;
+    write_private(&identity.untrusted_key, &key.serialize_pem())?;
+    write_private(&identity.untrusted, &certificate.pem())
 }
 
 pub(super) fn params(name: &str, now: OffsetDateTime, days: i64) -> CertificateParams {

@@ -38,7 +38,7 @@ CERT=$({program} certificate list -o jsonl | grep -o 'cert_[a-z0-9]*' | head -n 
 {program} certificate activate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait --yes
 call
 call --cert \"$OPENAI_MTLS_CLIENT_CERT_FILE\" --key \"$OPENAI_MTLS_CLIENT_KEY_FILE\"
-call --cert {stranger} --key {stranger_key}
+call --cert {untrusted} --key {untrusted_key}
 
 # deactivate it again: the key is enough
 {program} certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait --yes
@@ -48,8 +48,8 @@ call
 ",
         base_url = ready.base_url(),
         gateway_url = ready.gateway_url(),
-        stranger = quoted(&ready.identity.stranger),
-        stranger_key = quoted(&ready.identity.stranger_key),
+        untrusted = quoted(&ready.identity.untrusted),
+        untrusted_key = quoted(&ready.identity.untrusted_key),
         directory = directory.path.display(),
     )
 }

@@ -390,7 +390,7 @@ fn changed_exports(lines: &[&str]) -> Vec<(&'static str, String, Fault)> {
         ),
         ("twice", around(4, &[lines[3]], 4), ("inserted", 4)),
         (
-            "a stranger",
+            "foreign",
             around(4, &["{\"id\":\"x\"}"], 4),
             ("unchained", 0),
         ),

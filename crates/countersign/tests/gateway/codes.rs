@@ -24,9 +24,9 @@ async fn the_main_job() {
     assert_eq!(world.code(&[], &world.key).await, "certificate_required");
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
     let other = root("Client CA").mint();
-    let stranger = other.leaf("billing").mint();
+    let untrusted = other.leaf("billing").mint();
     assert_eq!(
-        world.code(&[&stranger], &world.key).await,
+        world.code(&[&untrusted], &world.key).await,
         "certificate_verification_failed"
     );
     world.deactivate(&world.scope(), &id).await;
@@ -121,9 +121,9 @@ async fn a_leaf_that_tls_cannot_read_is_refused_over_http() {
 async fn a_leaf_without_its_key_fails_the_handshake() {
     let world = World::new().await;
     let (_, leaf) = world.with_active_ca().await;
-    let stranger = world.ca.leaf("a").mint();
+    let untrusted = world.ca.leaf("a").mint();
     for version in [&TLS12, &TLS13] {
-        let client = Tls::unchecked(version, &world.server_ca, leaf.der(), stranger.key());
+        let client = Tls::unchecked(version, &world.server_ca, leaf.der(), untrusted.key());
         assert!(
             !client.answers(world.address(), &world.key).await,
             "{version:?}"
@@ -219,8 +219,8 @@ async fn projects_have_their_own_anchors_and_organization_anchors_serve_all() {
 async fn the_response_names_the_request_and_no_anchor() {
     let world = World::new().await;
     let (id, _) = world.with_active_ca().await;
-    let stranger = root("Other").mint().leaf("a").mint();
-    let mut connection = world.tls(&[&stranger]).connect(world.address()).await;
+    let untrusted = root("Other").mint().leaf("a").mint();
+    let mut connection = world.tls(&[&untrusted]).connect(world.address()).await;
     let answer = connection.get("/v1/echo", &world.key, "").await;
     let request_id = answer.header("x-request-id").unwrap().to_owned();
     let text = String::from_utf8(answer.body.clone()).unwrap();

@@ -302,8 +302,8 @@ async fn only_the_verified_path_goes_upstream_as_the_clients_chain() {
     world.with_active_ca().await;
     let between = world.ca.intermediate("Between").mint();
     let leaf = between.leaf("billing").mint();
-    let stranger = countersign_testca::root("Stranger").mint();
-    let chain = [&leaf, &stranger, &between, &stranger];
+    let untrusted = countersign_testca::root("Untrusted").mint();
+    let chain = [&leaf, &untrusted, &between, &untrusted];
     let mut connection = world.tls(&chain).connect(world.address()).await;
     let echo = connection.get("/v1/echo", &world.key, "").await.json();
     let item = |der: &[u8]| format!(":{}:", data_encoding::BASE64.encode(der));

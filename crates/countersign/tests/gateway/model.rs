@@ -10,7 +10,7 @@ use countersign_types::{certificate::Scope, id::CertificateId};
 use crate::world::World;
 
 const STEPS: usize = 40;
-/// Two anchors that change, and one stranger that never is active.
+/// Two anchors that change, and one that is never active.
 const CAS: usize = 3;
 
 /// Which of the anchors are active, at the project and at the organization.

@@ -155,7 +155,7 @@ async fn every_request_is_counted_by_caller_and_chain() {
     let (_, billing) = world.with_active_ca().await;
     let between = world.ca.intermediate("Issuing CA").mint();
     let shipping = between.leaf("shipping").mint();
-    let stranger = root("Client CA").mint().leaf("stranger").mint();
+    let untrusted = root("Client CA").mint().leaf("untrusted").mint();
     let second = another_key(&world).await;
     let (billed, shipped) = (world.tls(&[&billing]), world.tls(&[&shipping, &between]));
     // Two keys take turns on one connection; others have one each.
@@ -169,7 +169,7 @@ async fn every_request_is_counted_by_caller_and_chain() {
         ask(&world, &shipped, &second, 4).await;
     }
     ask(&world, &world.tls(&[]), &world.key, 3).await;
-    ask(&world, &world.tls(&[&stranger]), &world.key, 7).await;
+    ask(&world, &world.tls(&[&untrusted]), &world.key, 7).await;
     ask(&world, &billed, "sk-unknown", 9).await;
     ask(&world, &billed, &world.admin_key, 2).await;
     world.stop().await;
@@ -192,7 +192,7 @@ async fn every_request_is_counted_by_caller_and_chain() {
         (&two, billing.clone(), None, 10),
         (&two, named("shipping"), None, 20),
         (&one, String::new(), Some(ErrorCode::CertificateRequired), 3),
-        (&one, named("stranger"), failed, 7),
+        (&one, named("untrusted"), failed, 7),
         // Nothing is active for the organization: an admin key passes without a certificate.
         (&admin, billing, None, 2),
     ] {

@@ -179,7 +179,7 @@ struct Cast {
     partner: Minted,
     issuing: Minted,
     other: Minted,
-    stranger: Minted,
+    untrusted: Minted,
 }
 
 impl Cast {
@@ -190,7 +190,7 @@ impl Cast {
             again: root("Mesh").with_key(mesh.key()).mint(),
             issuing: partner.intermediate("Partner Issuing").mint(),
             other: root("Other").key(KeyKind::Ed25519).mint(),
-            stranger: root("Stranger").mint(),
+            untrusted: root("Untrusted").mint(),
             mesh,
             partner,
         }
@@ -222,7 +222,7 @@ impl Cast {
                 (&self.mesh, "mesh"),
                 (&self.partner, "partner"),
                 (&self.other, "other"),
-                (&self.stranger, "stranger"),
+                (&self.untrusted, "untrusted"),
             ] {
                 chains.push(vec![leaf(ca, name).mint()]);
             }

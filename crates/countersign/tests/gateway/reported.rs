@@ -58,13 +58,13 @@ async fn a_reported_anchor_lets_everyone_pass_and_names_who_would_be_refused() {
     assert_eq!(world.code(&[], &world.key).await, "");
     let id = world.upload(&world.ca, None).await;
     world.report(&world.scope(), &id).await;
-    let (leaf, stranger) = (
+    let (leaf, untrusted) = (
         world.ca.leaf("a").mint(),
         root("Other").mint().leaf("b").mint(),
     );
     assert_eq!(world.code(&[], &world.key).await, "");
     assert_eq!(world.code(&[&leaf], &world.key).await, "");
-    let mut connection = world.tls(&[&stranger]).connect(world.address()).await;
+    let mut connection = world.tls(&[&untrusted]).connect(world.address()).await;
     for _ in 0..2 {
         let answer = connection.get("/v1/echo", &world.key, "").await;
         assert_eq!(answer.code(), "");
@@ -155,8 +155,8 @@ async fn reports_of_the_organization_cover_every_project_and_refused_requests_to
 async fn a_change_of_enforcement_takes_effect_at_once() {
     let world = World::new().await;
     let id = world.upload(&world.ca, None).await;
-    let stranger = root("Other").mint().leaf("a").mint();
-    let mut connection = world.tls(&[&stranger]).connect(world.address()).await;
+    let untrusted = root("Other").mint().leaf("a").mint();
+    let mut connection = world.tls(&[&untrusted]).connect(world.address()).await;
     for _ in 0..3 {
         world.report(&world.scope(), &id).await;
         assert_eq!(connection.get("/v1/echo", &world.key, "").await.code(), "");

@@ -13,7 +13,7 @@ struct Files {
 }
 
 impl Files {
-    /// An anchor, a leaf of it with an intermediate between, and a stranger's leaf.
+    /// An anchor, a leaf of it with an intermediate between, and an untrusted leaf.
     fn new() -> Self {
         let directory = tempdir().unwrap();
         let anchor = root("Root").mint();
@@ -22,12 +22,12 @@ impl Files {
             .leaf("billing")
             .attribute(oid::ORGANIZATIONAL_UNIT, "Production")
             .mint();
-        let stranger = root("Root").mint().leaf("billing").mint();
+        let untrusted = root("Root").mint().leaf("billing").mint();
         let write = |name, text: String| fs::write(directory.path().join(name), text).unwrap();
         write("anchor.pem", anchor.pem());
         write("other.pem", root("Other").mint().pem());
         write("chain.pem", leaf.pem() + &issuing.pem());
-        write("stranger.pem", stranger.pem());
+        write("untrusted.pem", untrusted.pem());
         write("empty.pem", String::new());
         Self { directory }
     }
@@ -60,7 +60,7 @@ fn a_good_chain_is_permitted_by_the_anchor_that_decides() {
 #[test]
 fn a_refusal_has_a_code_and_a_trace_of_every_anchor() {
     let files = Files::new();
-    let (exit, json) = files.verify("stranger.pem", &["other.pem", "anchor.pem"], &[]);
+    let (exit, json) = files.verify("untrusted.pem", &["other.pem", "anchor.pem"], &[]);
     assert_eq!((exit, &json["anchor"]), (1, &Value::Null));
     assert_eq!(json["code"], "certificate_verification_failed");
     let trace = json["trace"].as_array().unwrap();

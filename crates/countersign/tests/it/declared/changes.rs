@@ -29,15 +29,15 @@ enforce = ["mesh", "next"]
 #[test]
 fn every_kind_of_change_is_shown_made_and_then_no_more() {
     let scene = Scene::new();
-    scene.cas(&["mesh", "next", "old", "stranger"]);
-    let (next, old, stranger) = (
+    scene.cas(&["mesh", "next", "old", "unlisted"]);
+    let (next, old, unlisted) = (
         scene.upload("next"),
         scene.upload("old"),
-        scene.upload("stranger"),
+        scene.upload("unlisted"),
     );
     scene
         .dev
-        .json(&["certificate", "activate", &old, &stranger]);
+        .json(&["certificate", "activate", &old, &unlisted]);
     scene.dev.json(&[
         "certificate",
         "activate",
@@ -79,16 +79,16 @@ fn every_kind_of_change_is_shown_made_and_then_no_more() {
 #[test]
 fn what_the_file_does_not_name_is_left_alone_unless_it_is_pruned() {
     let scene = Scene::new();
-    scene.cas(&["mesh", "stranger"]);
-    let stranger = scene.upload("stranger");
+    scene.cas(&["mesh", "unlisted"]);
+    let unlisted = scene.upload("unlisted");
     let project = scene.project();
     scene
         .dev
-        .json(&["certificate", "activate", &stranger, "--project", &project]);
+        .json(&["certificate", "activate", &unlisted, "--project", &project]);
     let file = "[certificates.mesh]\nfile = \"mesh.pem\"\nname = \"mesh\"\n[organization]\nenforce = [\"mesh\"]\n";
     scene.write("trust.toml", file);
     scene.applied(&[]);
-    assert_eq!(scene.active(Some(&project)), ["stranger"]);
+    assert_eq!(scene.active(Some(&project)), ["unlisted"]);
 
     assert_snapshot!("prune_elsewhere", scene.apply(&["--prune"]));
     scene.write(
