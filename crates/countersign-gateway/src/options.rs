@@ -242,6 +242,10 @@ pub struct Route {
     /// Speak HTTP/2 to it.
     #[serde(default)]
     pub http2: bool,
+    /// Seconds that an HTTP/1.1 connection to it may idle; absent, a second less than it announces,
+    /// or 4.
+    #[serde(default, deserialize_with = "some_seconds")]
+    pub idle_timeout: Option<Duration>,
     /// A CA file that its certificate is verified against, instead of the public ones.
     #[serde(default)]
     pub ca: Option<PathBuf>,
@@ -397,4 +401,11 @@ mod tests {
             assert!(error.contains(says), "{error}");
         }
     }
+}
+
+fn some_seconds<'de, D>(deserializer: D) -> Result<Option<Duration>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    seconds(deserializer).map(Some)
 }

@@ -1,241 +1,228 @@
-//! The connections to one upstream.
+//! The connections to one address of an upstream.
 
 use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use http::{Request, Response};
-use hyper::{
-    body::Incoming,
-    client::conn::{TrySendError, http1, http2},
-};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::TlsConnector;
+use futures_util::FutureExt as _;
+use http::HeaderMap;
+use tokio::time::sleep;
 
 use crate::{
-    error::ForwardError,
+    connect::{Http1, Http2, Unconnected, open_http1, open_http2},
     exchange::Exchange,
-    request_body::RequestBody,
+    health::Health,
+    opening::Slot,
     target::Target,
-    upstream_stream::{Transport, UpstreamStream},
 };
 
-/// How long a connection may have idled and still be used: less than servers commonly keep one.
-const MAX_IDLE: Duration = Duration::from_secs(50);
+/// How often what idles is looked at, at most.
+const MIN_SWEEP: Duration = Duration::from_millis(100);
 
-/// How often an HTTP/2 upstream with requests under way is pinged.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-
-/// The most bytes that are read at once, and that a response's head may have. hyper would read up
-/// to 400 KiB, which has left the CPU's cache before it is encrypted.
-const READ_BYTES: usize = 64 * 1024;
-
-#[derive(Debug)]
-struct Idle<E: Exchange> {
-    sender: http1::SendRequest<RequestBody<E>>,
-    since: Instant,
-}
-
-/// The head of a response, and the connection to give back after its body.
-pub(crate) type Head<E> = (Response<Incoming>, Option<Lease<E>>);
-
-/// A future of the head of a response. Boxed: it is large, and would be copied with everything that
-/// holds it.
-pub(crate) type Awaited<E> = Pin<Box<dyn Future<Output = Result<Head<E>, ForwardError>> + Send>>;
-
-/// The connections to one upstream.
+/// The connections to one address of an upstream.
 #[derive(Debug)]
 pub(crate) struct Connections<E: Exchange> {
-    target: Target,
-    idle: Mutex<Vec<Idle<E>>>,
+    target: Arc<Target>,
+    address: SocketAddr,
+    idle: Mutex<Idle<E>>,
     /// The one HTTP/2 connection, which all requests share.
-    shared: Mutex<Option<http2::SendRequest<RequestBody<E>>>>,
+    shared: Mutex<Slot<E>>,
+    /// How many HTTP/2 connections were begun.
+    begun: AtomicU64,
+    pub(crate) health: Health,
 }
 
-/// A borrowed HTTP/1.1 connection, to give back when its response was read to its end.
+/// The idle HTTP/1.1 connections.
+#[derive(Debug)]
+struct Idle<E: Exchange> {
+    entries: Vec<Entry<E>>,
+    /// Whether a task closes those that have idled for long.
+    swept: bool,
+}
+
+#[derive(Debug)]
+struct Entry<E: Exchange> {
+    connection: Http1<E>,
+    since: Instant,
+    until: Instant,
+}
+
+/// A borrowed connection. An HTTP/1.1 connection is to be given back when its response was read to
+/// its end; and each counts as a request under way until then.
 #[derive(Debug)]
 pub(crate) struct Lease<E: Exchange> {
     connections: Arc<Connections<E>>,
-    sender: http1::SendRequest<RequestBody<E>>,
+    /// The connection, and how long it may idle.
+    http1: Option<(Http1<E>, Duration)>,
 }
 
 impl<E: Exchange> Lease<E> {
     /// Puts the connection among the idle ones.
     pub(crate) fn give_back(self) {
-        let mut idle = lock(&self.connections.idle);
-        if !self.sender.is_closed()
-            && idle.len() < self.connections.target.limits.max_idle_connections
-        {
-            idle.push(Idle {
-                sender: self.sender,
-                since: Instant::now(),
-            });
+        if let Some((connection, idle_for)) = self.http1 {
+            self.connections.keep(connection, idle_for);
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<E: Exchange> Connections<E> {
-    pub(crate) fn new(target: Target) -> Arc<Self> {
+    pub(crate) fn new(target: Arc<Target>, address: SocketAddr) -> Arc<Self> {
         Arc::new(Self {
             target,
-            idle: Mutex::default(),
+            address,
+            idle: Mutex::new(Idle {
+                entries: Vec::new(),
+                swept: false,
+            }),
             shared: Mutex::default(),
+            begun: AtomicU64::new(0),
+            health: Health::default(),
         })
     }
 
-    pub(crate) const fn target(&self) -> &Target {
+    pub(crate) const fn target(&self) -> &Arc<Target> {
         &self.target
     }
 
-    /// Sends a request; the future awaits the head of the response, within the time limit. If an
-    /// idle connection takes the request, it is under way when this returns.
-    pub(crate) fn send(self: &Arc<Self>, request: Request<RequestBody<E>>) -> Awaited<E> {
-        let connections = Arc::clone(self);
-        let idle = if self.target.http2 {
-            None
-        } else {
-            self.take_idle()
-        };
-        match idle {
-            None => Box::pin(connections.send_within_limit(request)),
-            Some(mut sender) => {
-                let sent = sender.try_send_request(request);
-                Box::pin(connections.head_of(sent, sender))
-            }
-        }
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
-    /// The response on an idle connection. The upstream may have closed it just now: then nothing
-    /// was sent, the request comes back whole, and another connection is tried.
-    async fn head_of(
-        self: Arc<Self>,
-        sent: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody<E>>>>>,
-        sender: http1::SendRequest<RequestBody<E>>,
-    ) -> Result<Head<E>, ForwardError> {
-        let limit = self.target.limits.response_timeout;
-        match timeout(limit, sent).await {
-            Ok(Ok(response)) => Ok((response, Some(self.lease(sender)))),
-            Ok(Err(mut error)) => match error.take_message() {
-                Some(unsent) => Box::pin(self.send_within_limit(unsent)).await,
-                None => Err(error.into_error().into()),
-            },
-            Err(_) => Err(ForwardError::ResponseTimeout(limit)),
-        }
+    /// How long ago the idle connection that would be taken was used.
+    pub(crate) fn last_used(&self) -> Option<Duration> {
+        let idle = lock(&self.idle);
+        idle.entries.last().map(|entry| entry.since.elapsed())
     }
 
-    async fn send_within_limit(
-        self: Arc<Self>,
-        request: Request<RequestBody<E>>,
-    ) -> Result<Head<E>, ForwardError> {
-        let limit = self.target.limits.response_timeout;
-        let sent = async {
-            if self.target.http2 {
-                Ok((self.send_http2(request).await?, None))
-            } else {
-                self.send_http1(request).await
-            }
-        };
-        timeout(limit, sent)
-            .await
-            .map_err(|_| ForwardError::ResponseTimeout(limit))?
-    }
-
-    async fn send_http1(
-        self: &Arc<Self>,
-        mut request: Request<RequestBody<E>>,
-    ) -> Result<Head<E>, ForwardError> {
-        while let Some(mut sender) = self.take_idle() {
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Some(self.lease(sender)))),
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(error.into_error().into()),
-                },
-            }
-        }
-        let mut sender = self.connect_http1().await?;
-        let response = sender.send_request(request).await?;
-        Ok((response, Some(self.lease(sender))))
-    }
-
-    fn lease(self: &Arc<Self>, sender: http1::SendRequest<RequestBody<E>>) -> Lease<E> {
-        Lease {
-            connections: Arc::clone(self),
-            sender,
-        }
-    }
-
-    async fn send_http2(
-        &self,
-        request: Request<RequestBody<E>>,
-    ) -> Result<Response<Incoming>, ForwardError> {
-        let known = lock(&self.shared)
-            .clone()
-            .filter(|sender| !sender.is_closed());
-        let mut sender = match known {
-            Some(sender) => sender,
-            None => self.connect_http2().await?,
-        };
-        sender.ready().await?;
-        Ok(sender.send_request(request).await?)
-    }
-
-    fn take_idle(&self) -> Option<http1::SendRequest<RequestBody<E>>> {
+    /// The idle connection that was used last.
+    pub(crate) fn take_idle(&self) -> Option<Http1<E>> {
         let mut idle = lock(&self.idle);
-        while let Some(candidate) = idle.pop() {
-            if candidate.sender.is_ready() && candidate.since.elapsed() < MAX_IDLE {
-                return Some(candidate.sender);
+        while let Some(entry) = idle.entries.pop() {
+            let connection = entry.connection;
+            if connection.sender.is_ready()
+                && Instant::now() < entry.until
+                && self.target.is_current(connection.tls.as_ref())
+            {
+                return Some(connection);
             }
         }
         None
     }
 
-    async fn connect_http1(&self) -> Result<http1::SendRequest<RequestBody<E>>, ForwardError> {
-        let stream = self.connect().await?;
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(READ_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await?;
-        tokio::spawn(connection.with_upgrades());
-        Ok(sender)
+    /// Keeps a connection for the next request.
+    pub(crate) fn keep(self: &Arc<Self>, mut connection: Http1<E>, idle_for: Duration) {
+        let limits = &self.target.options.limits;
+        if idle_for.is_zero() || connection.sender.is_closed() {
+            return;
+        }
+        connection.reused = true;
+        let mut idle = lock(&self.idle);
+        if idle.entries.len() >= limits.max_idle_connections {
+            return;
+        }
+        let since = Instant::now();
+        idle.entries.push(Entry {
+            connection,
+            since,
+            until: since + idle_for,
+        });
+        if !idle.swept {
+            idle.swept = true;
+            tokio::spawn(sweep(Arc::downgrade(self), idle_for));
+        }
     }
 
-    async fn connect_http2(&self) -> Result<http2::SendRequest<RequestBody<E>>, ForwardError> {
-        let stream = self.connect().await?;
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING_INTERVAL)
-            .handshake(TokioIo::new(stream))
-            .await?;
-        tokio::spawn(connection);
-        *lock(&self.shared) = Some(sender.clone());
-        Ok(sender)
+    /// Closes what has idled long enough; when to look again, unless nothing is left.
+    fn close_idle(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let mut idle = lock(&self.idle);
+        idle.entries.retain(|entry| {
+            let connection = &entry.connection;
+            now < entry.until
+                && !connection.sender.is_closed()
+                && self.target.is_current(connection.tls.as_ref())
+        });
+        let first = idle.entries.iter().map(|entry| entry.until).min();
+        idle.swept = first.is_some();
+        first.map(|until| until.saturating_duration_since(now).max(MIN_SWEEP))
     }
 
-    async fn connect(&self) -> Result<UpstreamStream, ForwardError> {
-        let limit = self.target.limits.connect_timeout;
-        let connected = async {
-            let stream = TcpStream::connect(&self.target.address).await?;
-            stream.set_nodelay(true)?;
-            Ok::<_, std::io::Error>(match &self.target.tls {
-                None => Transport::Plain(stream),
-                Some((config, name)) => {
-                    let connector = TlsConnector::from(Arc::clone(config));
-                    Transport::Tls(Box::new(connector.connect(name.clone(), stream).await?))
-                }
+    pub(crate) async fn open_http1(&self) -> Result<Http1<E>, Unconnected> {
+        open_http1(&self.target, self.address).await
+    }
+
+    pub(crate) fn lease_http1(self: &Arc<Self>, of: Http1<E>, answer: &HeaderMap) -> Lease<E> {
+        let idle_for = self.target.options.limits.idle_for(answer);
+        Lease {
+            connections: Arc::clone(self),
+            http1: Some((of, idle_for)),
+        }
+    }
+
+    pub(crate) fn lease_http2(self: &Arc<Self>) -> Lease<E> {
+        Lease {
+            connections: Arc::clone(self),
+            http1: None,
+        }
+    }
+
+    /// The HTTP/2 connection, and whether it is older than this call. One that is being opened is
+    /// waited for, so that any number of requests open one.
+    pub(crate) async fn http2(self: &Arc<Self>) -> Result<(Http2<E>, bool), Unconnected> {
+        let opening = {
+            let mut slot = lock(&self.shared);
+            if let Some(known) = slot.open()
+                && !known.sender.is_closed()
+                && self.target.is_current(known.tls.as_ref())
+            {
+                return Ok((known.clone(), true));
+            }
+            slot.opening().unwrap_or_else(|| {
+                let opening = Arc::clone(self).open_shared().boxed().shared();
+                slot.begin(&opening);
+                opening
             })
         };
-        let stream = timeout(limit, connected)
-            .await
-            .map_err(|_| ForwardError::ConnectTimeout(limit))??;
-        self.target.connections.increment(1);
-        Ok(UpstreamStream::new(stream))
+        Ok((opening.await?, false))
+    }
+
+    async fn open_shared(self: Arc<Self>) -> Result<Http2<E>, Unconnected> {
+        let opened = self.open_http2().await;
+        lock(&self.shared).end(opened.as_ref().ok());
+        opened
+    }
+
+    pub(crate) async fn open_http2(&self) -> Result<Http2<E>, Unconnected> {
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        open_http2(&self.target, self.address, number).await
+    }
+
+    /// Gives an HTTP/2 connection no further request: its upstream is ending it.
+    pub(crate) fn retire(&self, number: u64) {
+        let mut slot = lock(&self.shared);
+        if slot.open().is_some_and(|known| known.number == number) {
+            slot.retire();
+        }
+    }
+}
+
+async fn sweep<E: Exchange>(connections: Weak<Connections<E>>, first: Duration) {
+    let mut wait = first.max(MIN_SWEEP);
+    loop {
+        sleep(wait).await;
+        let next = connections.upgrade().and_then(|each| each.close_idle());
+        let Some(next) = next else {
+            return;
+        };
+        wait = next;
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong between client and upstream.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{exchange::Cut, progress::Progress};
 
@@ -34,7 +34,7 @@ pub enum ForwardError {
     RequestTarget,
     /// No connection.
     #[error("upstream: cannot connect: {0}")]
-    Connect(#[from] std::io::Error),
+    Connect(Arc<std::io::Error>),
     /// No connection in time.
     #[error("upstream: no connection within {0:?}")]
     ConnectTimeout(Duration),

@@ -11,29 +11,32 @@ use http_body_util::Full;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use crate::{
-    connections::{Awaited, Connections, Head, Lease},
+    connections::Lease,
     error::ForwardError,
     exchange::Exchange,
     headers,
     request_body::RequestBody,
     request_target,
     response_body::{ResponseBody, UpstreamBody},
+    sending::{Awaited, Head},
     target::Target,
     upgrade,
+    upstream::Upstream,
 };
 
 /// Sends requests to one upstream. A thread has its own, and so its own connections.
 #[derive(Debug)]
 pub struct Forwarder<E: Exchange> {
-    connections: Arc<Connections<E>>,
+    upstream: Arc<Upstream<E>>,
 }
 
 impl<E: Exchange> Forwarder<E> {
-    /// A forwarder without any connection yet.
+    /// A forwarder without any connection yet, to one server or more, whose addresses take turns,
+    /// beginning with this one. The first server's options are those of all.
     #[must_use]
-    pub fn new(target: Target) -> Self {
+    pub fn new(first: Target, others: Vec<Target>, turn: usize) -> Self {
         Self {
-            connections: Connections::new(target),
+            upstream: Upstream::new(first, others, turn),
         }
     }
 
@@ -52,10 +55,13 @@ impl<E: Exchange> Forwarder<E> {
         let protocol = upgrade::wanted(version, request.headers());
         let client = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
         headers::to_upstream(request.headers_mut(), protocol, E::is_reserved);
-        request_target::address(self.connections.target(), &mut request)?;
+        let chosen = self.upstream.choose(&[]);
+        let target = chosen.as_ref().map(|connections| connections.target());
+        let target = target.unwrap_or_else(|| self.upstream.first_target());
+        request_target::address(target, &mut request)?;
         set_headers(request.headers_mut());
         let request = request.map(|body| RequestBody::new(body, version, exchange));
-        let head = self.connections.send(request);
+        let head = self.upstream.send(chosen, request);
         Ok(AwaitedResponse { head, client })
     }
 }
@@ -79,7 +85,7 @@ impl<E: Exchange> Future for AwaitedResponse<E> {
 #[derive(Debug)]
 pub struct Forwarded<E: Exchange> {
     response: Response<Incoming>,
-    lease: Option<Lease<E>>,
+    lease: Lease<E>,
     client: Option<OnUpgrade>,
 }
 
@@ -123,7 +129,7 @@ impl<E: Exchange> Forwarded<E> {
             return response.map(|_| ResponseBody::Own(Full::default()));
         }
         response.map(|inner| {
-            ResponseBody::Upstream(Box::new(UpstreamBody::new(inner, exchange, lease)))
+            ResponseBody::Upstream(Box::new(UpstreamBody::new(inner, exchange, Some(lease))))
         })
     }
 }

@@ -1,4 +1,5 @@
-//! A request's body on its way to the upstream: frame by frame, nothing kept.
+//! A request's body on its way to the upstream, frame by frame. Nothing is kept of it but a small
+//! beginning, where it may have to be sent again.
 
 use std::{
     pin::Pin,
@@ -10,8 +11,19 @@ use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::oneshot;
 
 use crate::{discard::leave_body, error::BodyError, exchange::Exchange, headers::remove_all};
+
+/// The most bytes of a body that are kept to be sent again. What is kept is not copied, unless it is
+/// small.
+const MAX_KEPT_BYTES: usize = 64 * 1024;
+
+/// The most pieces of a body that are kept.
+const MAX_KEPT_PIECES: usize = 16;
+
+/// A smaller piece is copied: otherwise it would keep the whole buffer that it was read into.
+const MIN_SHARED_BYTES: usize = 4 * 1024;
 
 /// A request's body on its way to the upstream, without reserved trailers. It may go on when the
 /// response has ended, and is cut like it.
@@ -20,11 +32,82 @@ pub struct RequestBody<E: Exchange>(Option<Under<E>>);
 
 /// A body, unless nothing follows the request's head.
 #[derive(Debug)]
-struct Under<E> {
+struct Under<E: Exchange> {
     inner: Incoming,
     version: Version,
     exchange: Arc<E>,
     cut: bool,
+    kept: Kept,
+    /// Where the body goes when whoever sends it lets go of it.
+    back: Option<oneshot::Sender<RequestBody<E>>>,
+}
+
+/// The beginning of a body, as long as it may be sent again.
+#[derive(Debug, Default)]
+struct Kept {
+    pieces: Vec<Bytes>,
+    bytes: usize,
+    /// How many of the pieces were sent by the present sending.
+    sent: usize,
+    /// Something was sent that was not kept.
+    incomplete: bool,
+}
+
+/// A body that was lent to whoever sends it, and comes back if the sending fails.
+#[derive(Debug)]
+pub(crate) enum Returned<E: Exchange> {
+    Empty,
+    Lent(oneshot::Receiver<RequestBody<E>>),
+}
+
+impl<E: Exchange> Returned<E> {
+    /// The body, from its beginning; none if that is not possible.
+    pub(crate) async fn take(self) -> Option<RequestBody<E>> {
+        match self {
+            Self::Empty => Some(RequestBody(None)),
+            Self::Lent(receiver) => {
+                let mut body = receiver.await.ok()?;
+                body.0.as_mut()?.rewind().then_some(body)
+            }
+        }
+    }
+}
+
+impl Kept {
+    /// The next piece that is to be sent again.
+    fn next(&mut self) -> Option<Bytes> {
+        let piece = self.pieces.get(self.sent)?.clone();
+        self.sent += 1;
+        Some(piece)
+    }
+
+    /// Bytes that are yet to be sent again.
+    fn left(&self) -> usize {
+        let left = self.pieces.iter().skip(self.sent);
+        left.map(Bytes::len).sum()
+    }
+
+    fn keep(&mut self, piece: &Bytes) {
+        let bytes = self.bytes + piece.len();
+        if self.incomplete || bytes > MAX_KEPT_BYTES || self.pieces.len() == MAX_KEPT_PIECES {
+            return self.forget();
+        }
+        let small = piece.len() < MIN_SHARED_BYTES;
+        self.pieces.push(if small {
+            Bytes::copy_from_slice(piece)
+        } else {
+            piece.clone()
+        });
+        self.bytes = bytes;
+        self.sent = self.pieces.len();
+    }
+
+    fn forget(&mut self) {
+        *self = Self {
+            incomplete: true,
+            ..Self::default()
+        };
+    }
 }
 
 impl<E: Exchange> RequestBody<E> {
@@ -34,11 +117,38 @@ impl<E: Exchange> RequestBody<E> {
             version,
             exchange: Arc::clone(exchange),
             cut: false,
+            kept: Kept::default(),
+            back: None,
         }))
+    }
+
+    /// Lends the body to whoever sends it: its beginning is kept until the other end is dropped.
+    pub(crate) fn lend(&mut self) -> Returned<E> {
+        let Some(body) = &mut self.0 else {
+            return Returned::Empty;
+        };
+        let (back, returned) = oneshot::channel();
+        body.back = Some(back);
+        Returned::Lent(returned)
     }
 }
 
 impl<E: Exchange> Under<E> {
+    /// Goes back to the beginning, if all that was sent is kept.
+    fn rewind(&mut self) -> bool {
+        self.kept.sent = 0;
+        !self.kept.incomplete
+    }
+
+    /// Keeps what is sent while it may have to be sent again.
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        let wanted = self.back.as_ref().is_some_and(|back| !back.is_closed());
+        match frame.data_ref() {
+            Some(piece) if wanted => self.kept.keep(piece),
+            _ => self.kept.forget(),
+        }
+    }
+
     fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
@@ -47,23 +157,29 @@ impl<E: Exchange> Under<E> {
             self.cut = true;
             return Poll::Ready(Some(Err(cut.into())));
         }
+        if let Some(piece) = self.kept.next() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
         let polled = Pin::new(&mut self.inner).poll_frame(context);
         let progress = self.exchange.progress();
         progress.wait_for_client(polled.is_pending());
-        polled.map(|frame| {
-            let mut frame = match frame? {
-                Ok(frame) => frame,
-                Err(error) => {
-                    progress.fail_by_client();
-                    return Some(Err(error.into()));
-                }
-            };
-            progress.add_received(frame.data_ref().map_or(0, Bytes::len));
-            if let Some(trailers) = frame.trailers_mut() {
-                remove_all(trailers, E::is_reserved);
+        let Some(frame) = ready!(polled) else {
+            return Poll::Ready(None);
+        };
+        let mut frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => {
+                progress.fail_by_client();
+                self.kept.forget();
+                return Poll::Ready(Some(Err(error.into())));
             }
-            Some(Ok(frame))
-        })
+        };
+        progress.add_received(frame.data_ref().map_or(0, Bytes::len));
+        if let Some(trailers) = frame.trailers_mut() {
+            remove_all(trailers, E::is_reserved);
+        }
+        self.keep(&frame);
+        Poll::Ready(Some(Ok(frame)))
     }
 }
 
@@ -84,22 +200,37 @@ impl<E: Exchange> Body for RequestBody<E> {
     fn is_end_stream(&self) -> bool {
         self.0
             .as_ref()
-            .is_none_or(|body| body.inner.is_end_stream())
+            .is_none_or(|body| body.kept.left() == 0 && body.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let body = self.0.as_ref();
-        body.map_or(SizeHint::with_exact(0), |body| body.inner.size_hint())
+        let Some(body) = &self.0 else {
+            return SizeHint::with_exact(0);
+        };
+        let kept = u64::try_from(body.kept.left()).unwrap_or(u64::MAX);
+        let mut hint = body.inner.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(kept));
+        }
+        hint.set_lower(hint.lower().saturating_add(kept));
+        hint
     }
 }
 
 impl<E: Exchange> Drop for RequestBody<E> {
-    /// The upstream wants no more of it: what it answered must reach the client all the same.
+    /// The upstream wants no more of it. Either it is to be sent again, or the upstream has
+    /// answered: then the answer must reach the client all the same.
     fn drop(&mut self) {
-        if let Some(body) = self.0.take()
-            && !body.cut
-        {
-            leave_body(body.inner, body.version, body.exchange.client());
+        let Some(mut body) = self.0.take() else {
+            return;
+        };
+        if body.cut {
+            return;
+        }
+        match body.back.take() {
+            // What nobody waits for comes back from the channel, and is dropped here once more.
+            Some(back) => drop(back.send(Self(Some(body)))),
+            None => leave_body(body.inner, body.version, body.exchange.client()),
         }
     }
 }

@@ -146,12 +146,16 @@ pub(crate) fn address<B: Body>(
     target: &Target,
     request: &mut Request<B>,
 ) -> Result<(), ForwardError> {
-    if target.http2 {
+    if target.options.http2 {
         *request.version_mut() = Version::HTTP_2;
         request.headers_mut().remove(HOST);
         return set_target(request, Some((&target.scheme, &target.authority)));
     }
-    let kept = target.preserve_host.then(|| host_of(request)).flatten();
+    let kept = target
+        .options
+        .preserve_host
+        .then(|| host_of(request))
+        .flatten();
     let host = kept.and_then(|host| HeaderValue::from_str(host).ok());
     let host = host.unwrap_or_else(|| target.host_header.clone());
     *request.version_mut() = Version::HTTP_11;
@@ -167,6 +171,26 @@ pub(crate) fn address<B: Body>(
         return Ok(());
     }
     set_target(request, None)
+}
+
+/// Turns the target of a request for another server of the same upstream into this one's. A `Host`
+/// that is not the other server's own was chosen by the client or by a setting, and stays.
+pub(crate) fn readdress<B>(
+    from: &Target,
+    to: &Target,
+    request: &mut Request<B>,
+) -> Result<(), ForwardError> {
+    if to.options.http2 {
+        return set_target(request, Some((&to.scheme, &to.authority)));
+    }
+    let host = request.headers_mut().get_mut(HOST);
+    if let Some(host) = host
+        && *host == from.host_header
+        && !to.options.preserve_host
+    {
+        *host = to.host_header.clone();
+    }
+    Ok(())
 }
 
 /// Keeps only the path of the request's target, and puts a scheme and an authority before it.

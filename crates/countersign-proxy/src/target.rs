@@ -1,9 +1,10 @@
 //! Where an upstream is, and how it is spoken to.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use http::{
-    HeaderValue,
+    HeaderMap, HeaderName, HeaderValue,
     uri::{Authority, Scheme},
 };
 use metrics::Counter;
@@ -21,9 +22,45 @@ pub struct TargetOptions {
     pub preserve_host: bool,
     /// What it may take.
     pub limits: Limits,
-    /// Counts the connections that are opened to it.
-    pub connections: Counter,
+    /// What is counted.
+    pub counters: UpstreamCounters,
 }
+
+/// What is counted of an upstream.
+#[derive(Debug, Clone)]
+pub struct UpstreamCounters {
+    /// Connections that were opened.
+    pub connections: Counter,
+    /// Attempts to open one that failed.
+    pub failures: Counter,
+    /// Addresses that were left out for a while.
+    pub ejections: Counter,
+    /// Requests that were sent once more.
+    pub repeats: Counter,
+}
+
+impl UpstreamCounters {
+    /// Counts nothing.
+    #[must_use]
+    pub fn noop() -> Self {
+        Self {
+            connections: Counter::noop(),
+            failures: Counter::noop(),
+            ejections: Counter::noop(),
+            repeats: Counter::noop(),
+        }
+    }
+}
+
+/// How long an HTTP/1.1 connection idles where neither a setting nor the upstream says: uvicorn,
+/// Node.js and Apache close theirs after 5 seconds.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// How much earlier than the upstream an idle connection is given up, at most: a request that is
+/// under way when the upstream closes would be lost.
+const IDLE_MARGIN: Duration = Duration::from_secs(1);
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// How long an upstream may take, and what is kept for it.
 #[derive(Debug, Clone, Copy)]
@@ -32,37 +69,85 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Until the response begins.
     pub response_timeout: Duration,
-    /// Idle connections that each [`Forwarder`](crate::Forwarder) keeps.
+    /// Idle connections that each [`Forwarder`](crate::Forwarder) keeps to an address.
     pub max_idle_connections: usize,
+    /// The longest that an HTTP/1.1 connection idles; absent, what the upstream says, else 4
+    /// seconds.
+    pub idle_timeout: Option<Duration>,
+}
+
+impl Limits {
+    /// How long a connection may idle after an answer with these headers: a second less than its
+    /// `Keep-Alive: timeout` says, or half of it, if there is one.
+    pub(crate) fn idle_for(&self, answer: &HeaderMap) -> Duration {
+        let announced = answer.get(KEEP_ALIVE).and_then(keep_alive_timeout);
+        let announced = announced.map(|timeout| timeout - IDLE_MARGIN.min(timeout / 2));
+        match (self.idle_timeout, announced) {
+            (Some(limit), Some(announced)) => limit.min(announced),
+            (limit, announced) => limit.or(announced).unwrap_or(IDLE),
+        }
+    }
+}
+
+/// The `timeout` parameter of a `Keep-Alive` header (RFC 2068 section 19.7.1.1).
+fn keep_alive_timeout(value: &HeaderValue) -> Option<Duration> {
+    let parameters = value.to_str().ok()?.split(',');
+    let seconds = parameters
+        .filter_map(|each| each.split_once('='))
+        .find_map(|(name, value)| -> Option<u32> {
+            let named = name.trim().eq_ignore_ascii_case("timeout");
+            named.then(|| value.trim().trim_matches('"').parse().ok())?
+        })?;
+    Some(Duration::from_secs(seconds.into()))
+}
+
+/// TLS to an upstream.
+#[derive(Debug, Clone)]
+pub struct UpstreamTls {
+    /// The configuration for the next connection. When it is replaced, connections that were opened
+    /// with the one before serve no further request.
+    pub config: Arc<ArcSwap<ClientConfig>>,
+    /// The name that the upstream's certificate must carry, unless it is the host's.
+    pub server_name: Option<ServerName<'static>>,
+}
+
+/// TLS, and the name that the certificate must carry.
+#[derive(Debug, Clone)]
+pub(crate) struct NamedTls {
+    config: Arc<ArcSwap<ClientConfig>>,
+    pub(crate) name: ServerName<'static>,
+}
+
+/// The host of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Host {
+    Address(IpAddr),
+    /// To be resolved.
+    Name(String),
 }
 
 /// Where an upstream is, checked.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// `HOST:PORT`, as it is connected to.
-    pub(crate) address: String,
-    /// TLS to it, and the name that its certificate must carry.
-    pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    pub(crate) tls: Option<NamedTls>,
     pub(crate) authority: Authority,
     /// The authority as the `Host` header of HTTP/1.1.
     pub(crate) host_header: HeaderValue,
     pub(crate) scheme: Scheme,
-    pub(crate) http2: bool,
-    pub(crate) preserve_host: bool,
-    pub(crate) limits: Limits,
-    pub(crate) connections: Counter,
+    pub(crate) options: Arc<TargetOptions>,
 }
 
 impl Target {
-    /// Reads `http://HOST:PORT` or `https://HOST:PORT`; for the latter, `tls` is asked for the
-    /// configuration.
+    /// Reads `http://HOST:PORT` or `https://HOST:PORT`; for the latter, `tls` is asked how.
     ///
     /// # Errors
     /// When the URL is not such a one, or `tls` fails.
     pub fn new<E: From<TargetError>>(
         upstream: &str,
-        tls: impl FnOnce() -> Result<Arc<ClientConfig>, E>,
-        options: TargetOptions,
+        tls: impl FnOnce() -> Result<UpstreamTls, E>,
+        options: Arc<TargetOptions>,
     ) -> Result<Self, E> {
         let url = Url::parse(upstream).map_err(|source| TargetError::NotAUrl {
             upstream: upstream.to_owned(),
@@ -78,72 +163,96 @@ impl Target {
         };
         let not_a_host = || TargetError::Host(url.clone());
         let host = url.host_str().ok_or_else(not_a_host)?;
-        let port = url.port().unwrap_or(default_port);
         let authority = match url.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
+        let bare = bare_host(host);
         let tls = if scheme == Scheme::HTTPS {
-            Some((tls()?, server_name(host).ok_or_else(not_a_host)?))
+            let UpstreamTls {
+                config,
+                server_name,
+            } = tls()?;
+            let of_host = || ServerName::try_from(bare.to_owned()).ok();
+            let name = server_name.or_else(of_host).ok_or_else(not_a_host)?;
+            Some(NamedTls { config, name })
         } else {
             None
         };
-        let TargetOptions {
-            http2,
-            preserve_host,
-            limits,
-            connections,
-        } = options;
         Ok(Self {
-            address: format!("{host}:{port}"),
+            host: match bare.parse() {
+                Ok(address) => Host::Address(address),
+                Err(_) => Host::Name(bare.to_owned()),
+            },
+            port: url.port().unwrap_or(default_port),
             tls,
             host_header: HeaderValue::from_str(&authority).map_err(|_| not_a_host())?,
             authority: authority.parse().map_err(|_| not_a_host())?,
             scheme,
-            http2,
-            preserve_host,
-            limits,
-            connections,
+            options,
         })
+    }
+
+    /// The TLS configuration for the next connection.
+    pub(crate) fn tls_now(&self) -> Option<Arc<ClientConfig>> {
+        self.tls.as_ref().map(|tls| tls.config.load_full())
+    }
+
+    /// Whether a connection that was opened with a configuration may serve further requests.
+    pub(crate) fn is_current(&self, used: Option<&Arc<ClientConfig>>) -> bool {
+        match (&self.tls, used) {
+            (Some(tls), Some(used)) => Arc::ptr_eq(&tls.config.load(), used),
+            _ => true,
+        }
     }
 }
 
-/// A host as a certificate names it: an IPv6 address without its brackets.
-fn server_name(host: &str) -> Option<ServerName<'static>> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    ServerName::try_from(bare.to_owned()).ok()
+/// A host as a certificate and a resolver name it: an IPv6 address without its brackets.
+fn bare_host(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = Limits {
+        connect_timeout: Duration::ZERO,
+        response_timeout: Duration::ZERO,
+        max_idle_connections: 0,
+        idle_timeout: None,
+    };
+
     fn read(upstream: &str) -> Result<Target, TargetError> {
         let options = TargetOptions {
             http2: false,
             preserve_host: false,
-            limits: Limits {
-                connect_timeout: Duration::ZERO,
-                response_timeout: Duration::ZERO,
-                max_idle_connections: 0,
-            },
-            connections: Counter::noop(),
+            limits: LIMITS,
+            counters: UpstreamCounters::noop(),
         };
         let tls = || unreachable!("no case here has TLS");
-        Target::new(upstream, tls, options)
+        Target::new(upstream, tls, Arc::new(options))
     }
 
     #[test]
     fn an_upstream_is_a_scheme_a_host_and_a_port() {
-        for (upstream, address, authority) in [
-            ("http://a.example", "a.example:80", "a.example"),
-            ("http://a.example:8080/", "a.example:8080", "a.example:8080"),
-            ("http://[::1]:8080", "[::1]:8080", "[::1]:8080"),
+        let name = |name: &str| Host::Name(name.to_owned());
+        let address = |address: &str| Host::Address(address.parse().unwrap());
+        for (upstream, host, port, authority) in [
+            ("http://a.example", name("a.example"), 80, "a.example"),
+            (
+                "http://a.example:8080/",
+                name("a.example"),
+                8080,
+                "a.example:8080",
+            ),
+            ("http://[::1]:8080", address("::1"), 8080, "[::1]:8080"),
+            ("http://127.0.0.1", address("127.0.0.1"), 80, "127.0.0.1"),
         ] {
             let target = read(upstream).unwrap();
             assert_eq!(
-                (&*target.address, target.authority.as_str()),
-                (address, authority)
+                (&target.host, target.port, target.authority.as_str()),
+                (&host, port, authority)
             );
             assert_eq!(target.host_header, authority);
         }
@@ -158,6 +267,37 @@ mod tests {
         ] {
             let error = read(upstream).unwrap_err().to_string();
             assert!(error.contains(says), "{upstream}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_connection_idles_less_than_its_upstream_allows() {
+        let idle_for = |limit: Option<u64>, header: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(header) = header {
+                headers.insert(KEEP_ALIVE, header.parse().unwrap());
+            }
+            let limits = Limits {
+                idle_timeout: limit.map(Duration::from_secs),
+                ..LIMITS
+            };
+            limits.idle_for(&headers).as_millis()
+        };
+        for (limit, header, milliseconds) in [
+            (None, None, 4_000),
+            (Some(50), None, 50_000),
+            (None, Some("timeout=75"), 74_000),
+            (None, Some("max=100, Timeout=5"), 4_000),
+            (None, Some("timeout=\"2\""), 1_000),
+            (Some(1), Some("timeout=5"), 1_000),
+            (Some(50), Some("timeout=5"), 4_000),
+            (None, Some("timeout=1"), 500),
+            (None, Some("timeout=0"), 0),
+            (None, Some("max=100"), 4_000),
+            (None, Some("timeout=soon"), 4_000),
+        ] {
+            let found = idle_for(limit, header);
+            assert_eq!(found, milliseconds, "{limit:?} {header:?}");
         }
     }
 }

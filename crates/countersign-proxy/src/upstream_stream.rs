@@ -4,6 +4,10 @@
 use std::{
     io::{self, ErrorKind},
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -19,6 +23,8 @@ pub(crate) struct UpstreamStream {
     inner: Transport,
     /// The upstream takes no more.
     closed_for_writing: bool,
+    /// Whether anything was received since this was last set to `false`.
+    received: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -28,11 +34,16 @@ pub(crate) enum Transport {
 }
 
 impl UpstreamStream {
-    pub(crate) const fn new(inner: Transport) -> Self {
+    pub(crate) fn new(inner: Transport) -> Self {
         Self {
             inner,
             closed_for_writing: false,
+            received: Arc::default(),
         }
+    }
+
+    pub(crate) const fn received(&self) -> &Arc<AtomicBool> {
+        &self.received
     }
 
     fn poll_with<T>(
@@ -79,7 +90,12 @@ impl AsyncRead for UpstreamStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_with(|stream| stream.poll_read(context, buffer))
+        let before = buffer.filled().len();
+        let done = ready!(self.poll_with(|stream| stream.poll_read(context, buffer)));
+        if buffer.filled().len() > before {
+            self.received.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(done)
     }
 }
 

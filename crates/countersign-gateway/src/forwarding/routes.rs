@@ -1,12 +1,17 @@
 //! From the configured routes to what each thread forwards with.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use countersign_proxy::{Limits, Target, TargetError, TargetOptions};
+use arc_swap::ArcSwap;
+use countersign_proxy::{
+    Limits, Target, TargetError, TargetOptions, UpstreamCounters, UpstreamTls,
+};
 use countersign_tls::{aes128_first, client_config, public_roots, roots_from_file};
 use http::{HeaderName, HeaderValue};
-use metrics::Counter;
-use rustls::ClientConfig;
+use metrics::counter;
 
 use super::forward::{AuthorizationHeader, Forwarder};
 use crate::options::{ForwardedHeaders, GatewayOptions, Route};
@@ -17,6 +22,8 @@ pub(crate) struct CheckedRoute {
     host: Option<String>,
     path: String,
     target: Target,
+    /// Whose turn is first on the next thread, so that not all threads begin with the same server.
+    turns: Arc<AtomicUsize>,
     authorization: AuthorizationHeader,
     extra: Vec<(HeaderName, HeaderValue)>,
     forwarded: ForwardedHeaders,
@@ -36,10 +43,11 @@ pub(crate) enum RouteError {
 }
 
 impl CheckedRoute {
+    /// The name is what the route's metrics are labelled with.
     pub(crate) fn new(
+        name: String,
         route: &Route,
         options: &GatewayOptions,
-        connections: Counter,
     ) -> Result<Self, RouteError> {
         let limits = &options.limits;
         let target = TargetOptions {
@@ -49,14 +57,16 @@ impl CheckedRoute {
                 connect_timeout: limits.connect_timeout,
                 response_timeout: limits.response_timeout,
                 max_idle_connections: limits.idle_upstream_connections,
+                idle_timeout: route.idle_timeout,
             },
-            connections,
+            counters: counters(name),
         };
         let tls = || upstream_tls(route).map_err(RouteError::from);
         Ok(Self {
             host: route.host.clone(),
             path: route.path.clone(),
-            target: Target::new(&route.upstream, tls, target)?,
+            target: Target::new(&route.upstream, tls, Arc::new(target))?,
+            turns: Arc::default(),
             authorization: AuthorizationHeader::read(&route.authorization)
                 .map_err(RouteError::Header)?,
             extra: extra_headers(route).map_err(RouteError::Header)?,
@@ -71,13 +81,30 @@ impl CheckedRoute {
         Forwarder {
             host: self.host.clone(),
             path: self.path.clone(),
-            upstream: countersign_proxy::Forwarder::new(self.target.clone()),
+            upstream: countersign_proxy::Forwarder::new(
+                self.target.clone(),
+                Vec::new(),
+                self.turns.fetch_add(1, Ordering::Relaxed),
+            ),
             authorization: self.authorization.clone(),
             extra: self.extra.clone(),
             forwarded: self.forwarded,
             client_cert_header: self.client_cert_header,
             xfcc_header: self.xfcc_header,
         }
+    }
+}
+
+fn counters(route: String) -> UpstreamCounters {
+    let labels = [("route", route)];
+    UpstreamCounters {
+        connections: counter!("countersign_gateway_upstream_connections_total", &labels),
+        failures: counter!(
+            "countersign_gateway_upstream_connect_failures_total",
+            &labels
+        ),
+        ejections: counter!("countersign_gateway_upstream_ejections_total", &labels),
+        repeats: counter!("countersign_gateway_upstream_repeats_total", &labels),
     }
 }
 
@@ -98,7 +125,7 @@ fn extra_headers(route: &Route) -> Result<Vec<(HeaderName, HeaderValue)>, String
 }
 
 /// A CA file replaces the public roots: an upstream of one's own has no public certificate.
-fn upstream_tls(route: &Route) -> Result<Arc<ClientConfig>, countersign_tls::Error> {
+fn upstream_tls(route: &Route) -> Result<UpstreamTls, countersign_tls::Error> {
     let roots = match &route.ca {
         None => public_roots(),
         Some(file) => roots_from_file(file)?,
@@ -106,5 +133,8 @@ fn upstream_tls(route: &Route) -> Result<Arc<ClientConfig>, countersign_tls::Err
     let mut config = client_config(aes128_first(), roots, None)?;
     let protocol: &[u8] = if route.http2 { b"h2" } else { b"http/1.1" };
     config.alpn_protocols = vec![protocol.to_vec()];
-    Ok(Arc::new(config))
+    Ok(UpstreamTls {
+        config: Arc::new(ArcSwap::from_pointee(config)),
+        server_name: None,
+    })
 }

@@ -11,7 +11,6 @@ use arc_swap::ArcSwap;
 use countersign_client::Client;
 use countersign_tls::{CertificateFiles, ReloadingServerConfig};
 use countersign_types::{id::GatewayId, request_ids::RequestIds, secret::Secret};
-use metrics::counter;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -233,18 +232,21 @@ fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, StartError> {
         path: "/".to_owned(),
         upstream: url.origin().ascii_serialization(),
         http2: false,
+        idle_timeout: None,
         ca: options.control_plane_ca.clone(),
         authorization: Authorization::Pass,
         preserve_host: false,
         headers: std::collections::BTreeMap::new(),
     };
-    options
-        .routes
-        .iter()
-        .chain(std::iter::once(&control_plane))
-        .map(|route| {
-            let connections = counter!("countersign_gateway_upstream_connections_total");
-            CheckedRoute::new(route, options, connections)
+    let name = |route: &Route| format!("{}{}", route.host.as_deref().unwrap_or("*"), route.path);
+    let routes = options.routes.iter().map(|route| (name(route), route));
+    routes
+        .chain(std::iter::once((
+            "control plane".to_owned(),
+            &control_plane,
+        )))
+        .map(|(name, route)| {
+            CheckedRoute::new(name, route, options)
                 .map_err(|error| StartError::Options(error.to_string()))
         })
         .collect()

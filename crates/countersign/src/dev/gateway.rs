@@ -119,6 +119,7 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         path: "/".to_owned(),
         upstream,
         http2: false,
+        idle_timeout: None,
         ca: None,
         authorization: Authorization::Pass,
         preserve_host: false,

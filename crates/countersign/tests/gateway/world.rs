@@ -297,6 +297,7 @@ async fn options(
             path: "/".to_owned(),
             upstream: String::new(),
             http2: false,
+            idle_timeout: None,
             ca: None,
             authorization: Authorization::Pass,
             preserve_host: false,

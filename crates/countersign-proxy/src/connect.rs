@@ -1,0 +1,159 @@
+//! Opening a connection to one address of an upstream.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::TlsConnector;
+
+use crate::{
+    error::ForwardError,
+    exchange::Exchange,
+    request_body::RequestBody,
+    target::Target,
+    upstream_stream::{Transport, UpstreamStream},
+};
+
+/// How often an HTTP/2 upstream with requests under way is pinged.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// The most bytes that are read at once, and that a response's head may have. hyper would read up
+/// to 400 KiB, which has left the CPU's cache before it is encrypted.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Why there is no connection. Several requests may wait for the same one.
+#[derive(Debug, Clone)]
+pub(crate) enum Unconnected {
+    Failed(Arc<io::Error>),
+    TimedOut(Duration),
+}
+
+impl From<io::Error> for Unconnected {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(Arc::new(error))
+    }
+}
+
+impl From<hyper::Error> for Unconnected {
+    fn from(error: hyper::Error) -> Self {
+        io::Error::other(error).into()
+    }
+}
+
+impl From<Unconnected> for ForwardError {
+    fn from(error: Unconnected) -> Self {
+        match error {
+            Unconnected::Failed(error) => Self::Connect(error),
+            Unconnected::TimedOut(limit) => Self::ConnectTimeout(limit),
+        }
+    }
+}
+
+/// Why there is no connection if there is nothing to connect to.
+pub(crate) fn no_address() -> ForwardError {
+    Unconnected::from(io::Error::other("it has no address")).into()
+}
+
+/// An HTTP/1.1 connection on which no request is under way.
+#[derive(Debug)]
+pub(crate) struct Http1<E: Exchange> {
+    pub(crate) sender: http1::SendRequest<RequestBody<E>>,
+    /// Whether anything was received since this was last set to `false`.
+    pub(crate) received: Arc<AtomicBool>,
+    /// The TLS configuration that it was opened with.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// Whether it has served a request before.
+    pub(crate) reused: bool,
+}
+
+/// An HTTP/2 connection, which any number of requests share.
+#[derive(Debug)]
+pub(crate) struct Http2<E: Exchange> {
+    pub(crate) sender: http2::SendRequest<RequestBody<E>>,
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// Tells it from the others to its address.
+    pub(crate) number: u64,
+}
+
+impl<E: Exchange> Clone for Http2<E> {
+    fn clone(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            tls: self.tls.clone(),
+            number: self.number,
+        }
+    }
+}
+
+pub(crate) async fn open_http1<E: Exchange>(
+    target: &Target,
+    address: SocketAddr,
+) -> Result<Http1<E>, Unconnected> {
+    let tls = target.tls_now();
+    let stream = connect(target, address, tls.as_ref()).await?;
+    let received = Arc::clone(stream.received());
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(READ_BYTES)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    tokio::spawn(connection.with_upgrades());
+    Ok(Http1 {
+        sender,
+        received,
+        tls,
+        reused: false,
+    })
+}
+
+pub(crate) async fn open_http2<E: Exchange>(
+    target: &Target,
+    address: SocketAddr,
+    number: u64,
+) -> Result<Http2<E>, Unconnected> {
+    let tls = target.tls_now();
+    let stream = connect(target, address, tls.as_ref()).await?;
+    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    tokio::spawn(connection);
+    Ok(Http2 {
+        sender,
+        tls,
+        number,
+    })
+}
+
+/// A byte stream to an address. Whoever drops the future ends the attempt.
+async fn connect(
+    target: &Target,
+    address: SocketAddr,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<UpstreamStream, Unconnected> {
+    let limit = target.options.limits.connect_timeout;
+    let connected = async {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok::<_, io::Error>(match (tls, &target.tls) {
+            (Some(config), Some(tls)) => {
+                let connector = TlsConnector::from(Arc::clone(config));
+                let stream = connector.connect(tls.name.clone(), stream).await?;
+                Transport::Tls(Box::new(stream))
+            }
+            _ => Transport::Plain(stream),
+        })
+    };
+    let stream = timeout(limit, connected)
+        .await
+        .map_err(|_| Unconnected::TimedOut(limit))??;
+    target.options.counters.connections.increment(1);
+    Ok(UpstreamStream::new(stream))
+}

@@ -1,0 +1,61 @@
+//! Sending a request once more: what that takes, and which failures allow it.
+
+use std::{error::Error, io};
+
+use h2::Reason;
+use http::{HeaderMap, Method, Request, Uri, Version};
+
+use crate::{
+    exchange::Exchange,
+    request_body::{RequestBody, Returned},
+};
+
+/// What it takes to send a request once more. hyper hands a request back only if it has not begun
+/// to send it.
+#[derive(Debug)]
+pub(crate) struct Spare<E: Exchange> {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    body: Returned<E>,
+}
+
+impl<E: Exchange> Spare<E> {
+    pub(crate) fn of(request: &mut Request<RequestBody<E>>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            headers: request.headers().clone(),
+            body: request.body_mut().lend(),
+        }
+    }
+
+    /// The request as it was, once its failed sending has let go of the body; none if the body
+    /// cannot be sent again whole.
+    pub(crate) async fn again(self) -> Option<Request<RequestBody<E>>> {
+        let mut request = Request::new(self.body.take().await?);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.version_mut() = self.version;
+        *request.headers_mut() = self.headers;
+        Some(request)
+    }
+}
+
+/// Whether an HTTP/2 upstream says that it has not processed a request, whatever its method: its
+/// stream was above the last one of a GOAWAY, or it was refused (RFC 9113 section 8.7).
+pub(crate) fn is_unprocessed(error: &hyper::Error) -> bool {
+    let said: Option<&h2::Error> = error.source().and_then(<dyn Error>::downcast_ref);
+    said.is_some_and(|error| {
+        error.is_remote()
+            && (error.is_go_away()
+                || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)))
+    })
+}
+
+/// Whether an HTTP/2 connection ended without a word about a request.
+pub(crate) fn is_lost(error: &hyper::Error) -> bool {
+    error.source().is_some_and(<dyn Error>::is::<io::Error>)
+}

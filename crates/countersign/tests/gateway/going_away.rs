@@ -1,0 +1,176 @@
+//! HTTP/2 upstreams that end connections in order, and refuse streams.
+
+use countersign_gateway::options::GatewayOptions;
+
+use crate::{
+    client::Connection,
+    raw_upstream::{DATA, END, HEADERS, Raw, RawUpstream},
+    world::World,
+};
+
+const REFUSED_STREAM: u32 = 7;
+const INTERNAL_ERROR: u32 = 2;
+
+const BODY: &str = "a body that was sent before the upstream went away";
+
+async fn start() -> (RawUpstream, World) {
+    let (upstream, route) = RawUpstream::start().await;
+    let world = World::with(|options: &mut GatewayOptions| {
+        route(options);
+        options.routes[0].http2 = true;
+    })
+    .await;
+    (upstream, world)
+}
+
+/// Sends a request on a client connection of its own.
+async fn send(world: &World, method: &str, body: &str) -> Connection {
+    let mut client = world.tls(&[]).connect(world.address()).await;
+    let (key, length) = (&world.key, body.len());
+    client
+        .write(&format!(
+            "{method} /v1/a HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        ))
+        .await;
+    client
+}
+
+/// The upstream's next connection.
+async fn accept(upstream: &RawUpstream) -> Raw {
+    let mut connection = upstream.accept().await;
+    connection.begin_http2().await;
+    connection
+}
+
+/// The body of the request that a connection has begun to receive.
+async fn body(connection: &mut Raw) -> String {
+    let mut body = Vec::new();
+    loop {
+        let frame = connection.next(DATA).await;
+        body.extend(frame.payload);
+        if frame.flags & END != 0 {
+            return String::from_utf8(body).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn streams_above_the_last_one_are_sent_again_on_a_new_connection() {
+    let (upstream, world) = start().await;
+    let mut processed = send(&world, "POST", BODY).await;
+    let mut first = accept(&upstream).await;
+    assert_eq!(first.next(HEADERS).await.stream, 1);
+    assert_eq!(body(&mut first).await, BODY);
+    let mut bodyless = send(&world, "DELETE", "").await;
+    assert_eq!(first.next(HEADERS).await.stream, 3);
+    let mut posted = send(&world, "POST", BODY).await;
+    assert_eq!(first.next(HEADERS).await.stream, 5);
+    assert_eq!(body(&mut first).await, BODY);
+    first.go_away(1).await;
+
+    let mut second = accept(&upstream).await;
+    let (one, other) = (second.next(HEADERS).await, second.next(HEADERS).await);
+    assert_eq!(body(&mut second).await, BODY);
+    second.answer_stream(one.stream).await;
+    second.answer_stream(other.stream).await;
+    for client in [&mut bodyless, &mut posted] {
+        assert_eq!(client.head().await.unwrap().status, 200);
+    }
+    first.answer_stream(1).await;
+    assert_eq!(processed.head().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_follows_goes_to_a_new_connection() {
+    let (upstream, world) = start().await;
+    let mut client = send(&world, "POST", BODY).await;
+    let mut first = accept(&upstream).await;
+    first.next(HEADERS).await;
+    first.go_away(1).await;
+    first.answer_stream(1).await;
+    assert_eq!(client.head().await.unwrap().status, 200);
+    let mut client = send(&world, "POST", BODY).await;
+    let mut second = accept(&upstream).await;
+    let stream = second.next(HEADERS).await.stream;
+    second.answer_stream(stream).await;
+    assert_eq!(client.head().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_sent_again_and_a_failed_one_is_not() {
+    let (upstream, world) = start().await;
+    let mut client = send(&world, "POST", BODY).await;
+    let mut connection = accept(&upstream).await;
+    let refused = connection.next(HEADERS).await.stream;
+    connection.reset_stream(refused, REFUSED_STREAM).await;
+    let mut connection = accept(&upstream).await;
+    let stream = connection.next(HEADERS).await.stream;
+    assert_eq!(body(&mut connection).await, BODY);
+    connection.answer_stream(stream).await;
+    assert_eq!(client.head().await.unwrap().status, 200);
+
+    let mut client = send(&world, "GET", "").await;
+    let failed = connection.next(HEADERS).await.stream;
+    connection.reset_stream(failed, INTERNAL_ERROR).await;
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.code(), "upstream_unavailable");
+}
+
+#[tokio::test]
+async fn an_upstream_that_refuses_every_stream_is_asked_a_few_times() {
+    let (upstream, world) = start().await;
+    let mut client = send(&world, "POST", BODY).await;
+    let refusing = tokio::spawn(async move {
+        let mut connections = Vec::new();
+        for _ in 0..4 {
+            let mut connection = accept(&upstream).await;
+            let stream = connection.next(HEADERS).await.stream;
+            connection.reset_stream(stream, REFUSED_STREAM).await;
+            connections.push(connection);
+        }
+        connections
+    });
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.code(), "upstream_unavailable");
+    assert_eq!(refusing.await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_costs_only_what_may_have_been_executed() {
+    let (upstream, world) = start().await;
+    let mut client = send(&world, "GET", "").await;
+    let mut first = accept(&upstream).await;
+    let stream = first.next(HEADERS).await.stream;
+    first.answer_stream(stream).await;
+    assert_eq!(client.head().await.unwrap().status, 200);
+
+    let mut repeatable = send(&world, "GET", "").await;
+    first.next(HEADERS).await;
+    let mut posted = send(&world, "POST", BODY).await;
+    first.next(HEADERS).await;
+    drop(first);
+    let mut second = accept(&upstream).await;
+    let stream = second.next(HEADERS).await.stream;
+    second.answer_stream(stream).await;
+    assert_eq!(repeatable.head().await.unwrap().status, 200);
+    let answer = posted.answer().await.unwrap();
+    assert_eq!(answer.code(), "upstream_unavailable");
+}
+
+#[tokio::test]
+async fn requests_that_come_together_open_one_connection() {
+    let (upstream, world) = start().await;
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        clients.push(send(&world, "GET", "").await);
+    }
+    let mut connection = accept(&upstream).await;
+    for _ in 0..8 {
+        let stream = connection.next(HEADERS).await.stream;
+        connection.answer_stream(stream).await;
+    }
+    for client in &mut clients {
+        assert_eq!(client.head().await.unwrap().status, 200);
+    }
+}
