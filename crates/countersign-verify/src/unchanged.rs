@@ -1,5 +1,5 @@
-//! How long a verdict stays the same: until something that was looked at begins or ends to be
-//! valid. Nothing else in a judgement depends on the time.
+//! How long a verdict stays the same: until something that was looked at becomes valid or
+//! expires. Nothing else in a judgement depends on the time.
 
 use countersign_types::{UnixSeconds, certificate::Scope};
 
@@ -30,7 +30,7 @@ pub fn unchanged_until(
         .chain(presented)
         // `notAfter` itself is inside (RFC 5280 section 4.1.2.5).
         .flat_map(|(not_before, not_after)| [not_before, not_after.saturating_add(1)])
-        .filter(|moment| *moment > now)
+        .filter(|time| *time > now)
         .min()
         .unwrap_or(UnixSeconds::MAX)
 }

@@ -1,4 +1,4 @@
-//! The load: HTTP/1.1 on kept-alive connections, each with one request under way at any moment,
+//! The load: HTTP/1.1 on kept-alive connections, each with one request under way at any time,
 //! for a fixed number of requests. One thread and blocking sockets: while one answer is read, the
 //! server works on the requests of the other connections.
 

@@ -124,7 +124,7 @@ impl OrganizationTrust {
     }
 
     /// What was decided about a chain before, if that still holds. A denial may end at any second
-    /// at which something that was looked at begins or ends to be valid.
+    /// at which something that was looked at becomes valid or expires.
     pub(crate) fn remembered(
         &self,
         scope: &Scope,

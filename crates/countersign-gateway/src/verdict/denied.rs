@@ -25,7 +25,7 @@ pub(crate) struct Denied {
 }
 
 impl Denied {
-    /// `unchanged_until` is when something that was looked at begins or ends to be valid.
+    /// `unchanged_until` is when something that was looked at becomes valid or expires.
     pub(crate) fn new(
         denial: Denial,
         report_only: Option<Arc<ReportOnlyVerdict>>,

@@ -122,7 +122,7 @@ fn pages_neither_skip_nor_repeat_while_rows_are_added() {
         let organization = organization(&store).await;
         let mut made = Vec::new();
         for number in 0..7 {
-            // Some share a moment, so that insertion breaks the tie.
+            // Some share a time, so that insertion breaks the tie.
             setting.clock.set(START + number / 3);
             made.push(
                 upload(&store, &organization, &format!("c{number}"))

@@ -24,7 +24,7 @@ use countersign_types::{
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
-/// The moment that tests begin at, in Unix seconds.
+/// The time at which tests begin, in Unix seconds.
 pub(crate) const START: u64 = 1_800_000_000;
 
 /// A clock that stands still until it is told.

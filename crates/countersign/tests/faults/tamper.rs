@@ -172,7 +172,7 @@ fn changes(log: &Log<'_>) -> Vec<Act> {
             set(2, "details", "'{\"id\":\"cert_x\"}'"),
         ),
         act(
-            "an earlier moment",
+            "an earlier time",
             ("edited", 1),
             set(1, "effective_at", "1"),
         ),

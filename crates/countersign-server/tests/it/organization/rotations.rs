@@ -61,7 +61,7 @@ impl<'a> Scene<'a> {
         started["id"].as_str().unwrap().to_owned()
     }
 
-    /// A gateway saw the workload with a leaf under this anchor, at a moment.
+    /// A gateway saw the workload with a leaf under this anchor, at a time.
     async fn sees(&self, number: u64, under: &Anchor, at: u64) {
         let leaf = under.minted.leaf("billing").mint();
         self.sees_these(number, &[leaf.der()], &under.id, at).await;
