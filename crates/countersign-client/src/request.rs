@@ -113,7 +113,7 @@ impl Request {
 }
 
 /// A whole answer.
-struct Answer {
+struct RawResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -122,7 +122,7 @@ struct Answer {
 /// An attempt that did not succeed.
 enum Failed {
     /// The server answered that it did not work, and a retry may help.
-    Refused(Answer),
+    Refused(RawResponse),
     /// There is no answer.
     Unanswered(Error),
 }
@@ -177,7 +177,7 @@ impl Client {
     }
 
     /// Sends a request once and reads its answer to its end.
-    async fn attempt(&self, request: &Request) -> Result<Answer, Error> {
+    async fn attempt(&self, request: &Request) -> Result<RawResponse, Error> {
         let inner = &self.inner;
         let (begin, part, whole) = match self.patience {
             Some(patience) => (patience.saturating_add(request.held_open), patience, None),
@@ -203,7 +203,7 @@ impl Client {
         while let Some(chunk) = inner.within(part, response.chunk()).await? {
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer {
+        Ok(RawResponse {
             status,
             headers,
             body: body.freeze(),
@@ -226,8 +226,8 @@ impl Inner {
         }
     }
 
-    fn read<T: DeserializeOwned>(&self, answer: Answer) -> Result<Response<T>, Error> {
-        let Answer {
+    fn read<T: DeserializeOwned>(&self, answer: RawResponse) -> Result<Response<T>, Error> {
+        let RawResponse {
             status,
             headers,
             body,

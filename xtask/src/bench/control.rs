@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     bench::{
-        dataset::{self, Dataset, Place},
+        dataset::{self, Dataset, Storage},
         load::CONNECTIONS,
         peers::{Peers, Programs},
         reads::{BEFORE, COUNTERSIGN, GET, LIST, Store},
@@ -139,14 +139,14 @@ fn build(arguments: &Arguments) -> Outcome<Programs> {
     })
 }
 
-fn sqlite(directory: &Path, name: &str) -> Outcome<Place> {
+fn sqlite(directory: &Path, name: &str) -> Outcome<Storage> {
     let path = directory.join(name);
     fs::create_dir(&path)?;
-    Ok(Place::Sqlite(path))
+    Ok(Storage::Sqlite(path))
 }
 
-fn postgres(cluster: &Cluster, name: &str) -> Outcome<Place> {
-    Ok(Place::Postgres {
+fn postgres(cluster: &Cluster, name: &str) -> Outcome<Storage> {
+    Ok(Storage::Postgres {
         programs: cluster.programs().to_path_buf(),
         url: cluster.create_database(&format!("bench_{name}"))?,
     })
@@ -168,8 +168,8 @@ fn serve(
         build,
         server: Server::start(&command, address)?,
         database: match dataset.place {
-            Place::Sqlite(_) => None,
-            Place::Postgres { .. } => Some(cluster.process()?),
+            Storage::Sqlite(_) => None,
+            Storage::Postgres { .. } => Some(cluster.process()?),
         },
         dataset,
     })

@@ -21,18 +21,18 @@ pub(crate) const EMPTY_ORGANIZATIONS: usize = 128;
 
 /// Where a database is, as the program is configured.
 #[derive(Clone)]
-pub(crate) enum Place {
+pub(crate) enum Storage {
     Sqlite(PathBuf),
     Postgres { programs: PathBuf, url: String },
 }
 
 /// A seeded store.
 pub(crate) struct Dataset {
-    pub(crate) place: Place,
+    pub(crate) place: Storage,
     pub(crate) certificates: usize,
 }
 
-impl Place {
+impl Storage {
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "SQLite",
@@ -57,7 +57,7 @@ impl Dataset {
     /// Fills an empty store: `certificates` over as many organizations as they need, each with an
     /// admin key, and some organizations with none.
     pub(crate) fn seed(
-        place: Place,
+        place: Storage,
         program: &Path,
         certificates: usize,
         pem: &str,
@@ -77,8 +77,8 @@ impl Dataset {
             certificates,
         };
         match &dataset.place {
-            Place::Sqlite(directory) => dataset.fill_sqlite(directory, pem)?,
-            Place::Postgres { programs, url } => dataset.fill_postgres(programs, url, pem)?,
+            Storage::Sqlite(directory) => dataset.fill_sqlite(directory, pem)?,
+            Storage::Postgres { programs, url } => dataset.fill_postgres(programs, url, pem)?,
         }
         Ok(dataset)
     }

@@ -23,7 +23,7 @@ use super::{
     observed_chains::{self, Presented, ReceivedChain, Stored},
     plausible::is_plausible,
     refused_scopes::{self, Refused},
-    unverified_chains::Place,
+    unverified_chains::ChainScope,
     value::params,
 };
 
@@ -344,7 +344,7 @@ struct Chains<'a> {
     stored: HashMap<(&'a OrganizationId, ChainDigest), Stored>,
     unknown: Vec<ChainDigest>,
     /// Where there are new ones.
-    places: BTreeSet<Place<'a>>,
+    places: BTreeSet<ChainScope<'a>>,
 }
 
 /// Finds the chains that the batch names, or stores them where it brings them.

@@ -17,14 +17,14 @@ const BYTES_OF_A_SCOPE: u64 = 4 * 1024 * 1024;
 const CHAINS_OF_AN_ORGANIZATION: u64 = 100_000;
 
 /// A scope at which chains were presented: an organization, and the project that was called as.
-pub(super) type Place<'a> = (&'a OrganizationId, Option<&'a ProjectId>);
+pub(super) type ChainScope<'a> = (&'a OrganizationId, Option<&'a ProjectId>);
 
 impl Store {
     /// Forgets the oldest chains of scopes that just got new ones, as far as they have too many.
     /// This is a transaction of its own: it takes rows in another order than a batch does.
     pub(super) async fn trim_chains(
         &self,
-        places: impl IntoIterator<Item = Place<'_>>,
+        places: impl IntoIterator<Item = ChainScope<'_>>,
     ) -> Result<(), StoreError> {
         let mut trimmed = None;
         for (organization, project) in places {

@@ -13,7 +13,7 @@ use tempfile::tempdir;
 
 use crate::{
     ledger,
-    node::{Node, Place, assert_unavailable, database_files, upload_body},
+    node::{Node, Storage, assert_unavailable, database_files, upload_body},
 };
 
 const CERTIFICATES: &str = "/organization/certificates";
@@ -46,9 +46,9 @@ fn set_modes(directory: &Path, of_files: u32, of_directory: u32) {
 #[tokio::test]
 async fn a_file_that_cannot_grow_or_be_written_stops_writes_until_it_can() {
     let directory = tempdir().unwrap();
-    let place = Place::Directory(directory.path().to_owned());
-    let (key, pem) = (place.organization(), root("Faults").mint().pem());
-    let node = Node::start_with(&place, BOUND_BY_MODES);
+    let storage = Storage::Directory(directory.path().to_owned());
+    let (key, pem) = (storage.organization(), root("Faults").mint().pem());
+    let node = Node::start_with(&storage, BOUND_BY_MODES);
     upload(&node, &key, &pem);
 
     node.limit_files("0");
@@ -105,9 +105,9 @@ async fn a_full_disk_stops_writes_until_there_is_room() {
         eprintln!("skipped: a small file system cannot be mounted here (that needs root)");
         return;
     };
-    let place = Place::Directory(disk.0.path().join("data"));
-    let (key, pem) = (place.organization(), root("Faults").mint().pem());
-    let node = Node::start(&place);
+    let storage = Storage::Directory(disk.0.path().join("data"));
+    let (key, pem) = (storage.organization(), root("Faults").mint().pem());
+    let node = Node::start(&storage);
     upload(&node, &key, &pem);
 
     let filler = disk.0.path().join("filler");

@@ -6,7 +6,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::{
     ledger,
-    node::{Node, Place},
+    node::{Node, Storage},
     postgres,
     writers::{AtWork, Writer, seen},
 };
@@ -17,7 +17,7 @@ const KILLS: usize = 200;
 #[tokio::test]
 async fn sqlite_keeps_what_was_acknowledged() {
     let directory = tempdir().unwrap();
-    kill_again_and_again(&Place::Directory(directory.path().to_owned())).await;
+    kill_again_and_again(&Storage::Directory(directory.path().to_owned())).await;
 }
 
 #[tokio::test]
@@ -25,12 +25,12 @@ async fn postgresql_keeps_what_was_acknowledged() {
     let Some(url) = postgres::database("COUNTERSIGN_TEST_POSTGRES_URL", "kill").await else {
         return;
     };
-    kill_again_and_again(&Place::Url(url)).await;
+    kill_again_and_again(&Storage::Url(url)).await;
 }
 
-async fn kill_again_and_again(place: &Place) {
-    let key = place.organization();
-    let mut node = Node::start(place);
+async fn kill_again_and_again(storage: &Storage) {
+    let key = storage.organization();
+    let mut node = Node::start(storage);
     let mut writers = Writer::some(&node.client(&key, 0), &root("Faults").mint().pem()).await;
     let mut acknowledged = 0;
     for round in 0..KILLS {
@@ -42,7 +42,7 @@ async fn kill_again_and_again(place: &Place) {
             acknowledged += 1;
         }
         node.kill();
-        node = Node::start(place);
+        node = Node::start(storage);
         writers = work.settle(seen(&node.client(&key, 0))).await;
     }
     let events = ledger::assert_agrees(&node.client(&key, 0)).await;

@@ -14,12 +14,12 @@ use serde_json::Value;
 
 /// Where a node keeps its data.
 #[derive(Clone)]
-pub(crate) enum Place {
+pub(crate) enum Storage {
     Directory(PathBuf),
     Url(String),
 }
 
-impl Place {
+impl Storage {
     /// The binary, told where the data is, by way of a shell line that ends in `exec "$@"`.
     fn command(&self, shell: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("sh");
@@ -64,14 +64,14 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn start(place: &Place) -> Self {
-        Self::start_with(place, PLAIN)
+    pub(crate) fn start(storage: &Storage) -> Self {
+        Self::start_with(storage, PLAIN)
     }
 
     /// Starts it by way of a shell line, and waits until it says where it listens.
-    pub(crate) fn start_with(place: &Place, shell: &str) -> Self {
+    pub(crate) fn start_with(storage: &Storage, shell: &str) -> Self {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--log-format", "json"];
-        let mut child = place
+        let mut child = storage
             .command(shell, &arguments)
             .stderr(Stdio::piped())
             .spawn()

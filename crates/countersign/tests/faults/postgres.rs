@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     ledger,
-    node::{Node, Place},
+    node::{Node, Storage},
     writers::{AtWork, Writer, seen},
 };
 
@@ -42,9 +42,9 @@ async fn a_restart_under_load_loses_nothing_and_needs_no_help() {
         return;
     };
     let restart = std::env::var("COUNTERSIGN_TEST_POSTGRES_CRASH_COMMAND").unwrap();
-    let place = Place::Url(url);
-    let key = place.organization();
-    let node = Node::start(&place);
+    let storage = Storage::Url(url);
+    let key = storage.organization();
+    let node = Node::start(&storage);
     let mut writers = Writer::some(&node.client(&key, 0), &root("Faults").mint().pem()).await;
     for _ in 0..RESTARTS {
         let (done, mut finished) = unbounded_channel();

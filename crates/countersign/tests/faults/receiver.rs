@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What it does with a request; without one of these it takes it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Answer {
+pub(crate) enum Reply {
     Status(u16),
     /// Keeps the connection and says nothing.
     Nothing,
@@ -50,7 +50,7 @@ impl Got {
 
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
-    answers: Arc<Mutex<VecDeque<Answer>>>,
+    answers: Arc<Mutex<VecDeque<Reply>>>,
     got: mpsc::UnboundedReceiver<Got>,
 }
 
@@ -84,7 +84,7 @@ impl Receiver {
     }
 
     /// What to do with the next requests.
-    pub(crate) fn answer(&self, answers: &[Answer]) {
+    pub(crate) fn answer(&self, answers: &[Reply]) {
         self.answers.lock().unwrap().extend(answers);
     }
 
@@ -101,21 +101,21 @@ impl Receiver {
 /// `None` when the peer goes away.
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    script: &Mutex<VecDeque<Answer>>,
+    script: &Mutex<VecDeque<Reply>>,
     send: &mpsc::UnboundedSender<Got>,
 ) -> Option<()> {
     let mut stream = BufReader::new(stream);
     let got = read(&mut stream).await?;
     let answer = script.lock().unwrap().pop_front();
     let _ = send.send(got);
-    match answer.unwrap_or(Answer::Status(204)) {
-        Answer::Nothing => std::future::pending().await,
-        Answer::Status(status) => {
+    match answer.unwrap_or(Reply::Status(204)) {
+        Reply::Nothing => std::future::pending().await,
+        Reply::Status(status) => {
             let head =
                 format!("HTTP/1.1 {status} X\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n");
             stream.write_all(head.as_bytes()).await.ok()
         }
-        Answer::Endless => {
+        Reply::Endless => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.ok()?;
             loop {
                 stream.write_all(&[b'x'; 4096]).await.ok()?;

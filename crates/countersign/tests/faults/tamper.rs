@@ -15,19 +15,19 @@ use serde_json::{Map, Value, json};
 use tempfile::tempdir;
 
 use crate::{
-    node::{Node, Place},
+    node::{Node, Storage},
     postgres::database,
 };
 
 /// Works on the database itself, as neither a server nor its operator would.
-async fn execute(place: &Place, sql: &str) {
-    match place {
-        Place::Directory(directory) => {
+async fn execute(storage: &Storage, sql: &str) {
+    match storage {
+        Storage::Directory(directory) => {
             let file = rusqlite::Connection::open(directory.join("countersign.db")).unwrap();
             file.execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}"))
                 .unwrap();
         }
-        Place::Url(url) => {
+        Storage::Url(url) => {
             let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
                 .await
                 .unwrap();
@@ -53,8 +53,8 @@ struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    async fn new(place: &Place, node: &'a Node) -> Self {
-        let key = place.organization();
+    async fn new(storage: &Storage, node: &'a Node) -> Self {
+        let key = storage.organization();
         let client = node.client(&key, 0);
         let certificates = client.certificates();
         let request = UploadCertificateRequest {
@@ -201,8 +201,8 @@ fn insertions(log: &Log<'_>) -> Vec<Act> {
     ]
 }
 
-async fn tampering_is_named(place: &Place) {
-    let node = Node::start(place);
+async fn tampering_is_named(storage: &Storage) {
+    let node = Node::start(storage);
     let acts = |log: &Log<'_>| {
         let mut all = removals(log);
         all.extend(changes(log));
@@ -211,16 +211,16 @@ async fn tampering_is_named(place: &Place) {
     };
     let mut number = 0;
     loop {
-        let log = Log::new(place, &node).await;
+        let log = Log::new(storage, &node).await;
         let Some(act) = acts(&log).into_iter().nth(number) else {
             break;
         };
         assert_eq!(log.verify(&[]).0, 0, "{}: before", act.what);
-        execute(place, &act.sql).await;
+        execute(storage, &act.sql).await;
         log.assert_broken(act.what, &[], &act.faults);
         // The row would be in the way of the next.
         execute(
-            place,
+            storage,
             "DELETE FROM audit_logs WHERE id = 'audit_log-forged'",
         )
         .await;
@@ -230,9 +230,9 @@ async fn tampering_is_named(place: &Place) {
 }
 
 /// Whole in itself, but one more than the organization knows of.
-async fn an_event_beyond_the_head_is_named(place: &Place) {
-    let node = Node::start(place);
-    let log = Log::new(place, &node).await;
+async fn an_event_beyond_the_head_is_named(storage: &Storage) {
+    let node = Node::start(storage);
+    let log = Log::new(storage, &node).await;
     let listed = log.countersign(&["list", "--limit", "1", "-o", "json"]);
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     let mut event = listed[0].as_object().unwrap().clone();
@@ -249,14 +249,14 @@ async fn an_event_beyond_the_head_is_named(place: &Place) {
          SELECT 'audit_log-forged8', {rest}, 8, '{previous}', '{sha256}' \
          FROM audit_logs WHERE id = '{id}'"
     );
-    execute(place, &sql).await;
+    execute(storage, &sql).await;
     log.assert_broken("one more", &[], &[("inserted", 8)]);
     assert_eq!(log.verify(&["--to", "7"]).0, 0);
 }
 
-async fn a_range_and_a_kept_head(place: &Place) {
-    let node = Node::start(place);
-    let log = Log::new(place, &node).await;
+async fn a_range_and_a_kept_head(storage: &Storage) {
+    let node = Node::start(storage);
+    let log = Log::new(storage, &node).await;
     let (_, whole) = log.verify(&[]);
     assert_eq!(whole["events"], 7);
     let head = format!("7:{}", whole["sha256"].as_str().unwrap());
@@ -271,7 +271,7 @@ async fn a_range_and_a_kept_head(place: &Place) {
         "UPDATE audit_logs SET actor_id = 'key_x' WHERE id = '{}'",
         log.id(3)
     );
-    execute(place, &sql).await;
+    execute(storage, &sql).await;
     for (args, exit, events) in [
         (["--from", "4", "--to", "6"], 0, 3),
         (["--from", log.id(4), "--to", log.id(7)], 0, 4),
@@ -307,15 +307,15 @@ async fn a_range_and_a_kept_head(place: &Place) {
         log.id(6),
         whole["sha256"].as_str().unwrap()
     );
-    execute(place, &sql).await;
+    execute(storage, &sql).await;
     assert_eq!(log.verify(&["--from", "4"]).0, 0, "nothing here can tell");
     let args = ["--from", "4", "--head", &head];
     log.assert_broken("the newest and the head", &args, &[("missing", 7)]);
 }
 
-async fn an_export_is_checked_too(place: &Place) {
-    let node = Node::start(place);
-    let log = Log::new(place, &node).await;
+async fn an_export_is_checked_too(storage: &Storage) {
+    let node = Node::start(storage);
+    let log = Log::new(storage, &node).await;
     let directory = tempdir().unwrap();
     let file = directory.path().join("export");
     let path = file.to_str().unwrap();
@@ -446,14 +446,14 @@ fn documented_script(export: &[u8]) -> Option<String> {
         .then(|| printed.trim().rsplit_once(':').unwrap().1.to_owned())
 }
 
-async fn on_sqlite(test: impl AsyncFn(&Place)) {
+async fn on_sqlite(test: impl AsyncFn(&Storage)) {
     let directory = tempdir().unwrap();
-    test(&Place::Directory(directory.path().to_owned())).await;
+    test(&Storage::Directory(directory.path().to_owned())).await;
 }
 
-async fn on_postgresql(name: &str, test: impl AsyncFn(&Place)) {
+async fn on_postgresql(name: &str, test: impl AsyncFn(&Storage)) {
     if let Some(url) = database("COUNTERSIGN_TEST_POSTGRES_URL", name).await {
-        test(&Place::Url(url)).await;
+        test(&Storage::Url(url)).await;
     }
 }
 

@@ -15,7 +15,7 @@ use futures_util::{TryStreamExt as _, future::join_all};
 
 use crate::{
     ledger,
-    node::{Node, Place},
+    node::{Node, Storage},
     postgres::database,
 };
 
@@ -26,9 +26,9 @@ struct Pair {
 
 impl Pair {
     async fn start(name: &str) -> Option<Self> {
-        let place = Place::Url(database("COUNTERSIGN_TEST_POSTGRES_URL", name).await?);
-        let key = place.organization();
-        let nodes = [Node::start(&place), Node::start(&place)];
+        let storage = Storage::Url(database("COUNTERSIGN_TEST_POSTGRES_URL", name).await?);
+        let key = storage.organization();
+        let nodes = [Node::start(&storage), Node::start(&storage)];
         let clients = nodes.each_ref().map(|node| node.client(&key, 0));
         Some(Self { nodes, clients })
     }

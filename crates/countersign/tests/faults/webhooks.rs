@@ -26,9 +26,9 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    node::{Node, PLAIN, Place},
+    node::{Node, PLAIN, Storage},
     postgres::database,
-    receiver::{Answer, Got, Receiver},
+    receiver::{Got, Receiver, Reply},
 };
 
 const PRIVATE: &str = r#"export COUNTERSIGN_WEBHOOKS_PRIVATE_ADDRESSES=true; exec "$@""#;
@@ -101,12 +101,12 @@ fn is_signed(got: &Got, secret: &str, body: &str) -> bool {
     ran.unwrap().success()
 }
 
-async fn events_come_signed(place: &Place) {
-    let key = place.organization();
-    let node = Node::start_with(place, PRIVATE);
+async fn events_come_signed(storage: &Storage) {
+    let key = storage.organization();
+    let node = Node::start_with(storage, PRIVATE);
     let client = node.client(&key, 0);
     let mut receiver = Receiver::start(None).await;
-    receiver.answer(&[Answer::Status(500), Answer::Status(302), Answer::Endless]);
+    receiver.answer(&[Reply::Status(500), Reply::Status(302), Reply::Endless]);
     let url = format!("http://{}/hook?token=x", receiver.address);
     let made = webhook(&client, &url).await;
     let secret = made.secret.unwrap();
@@ -152,19 +152,19 @@ async fn events_come_signed(place: &Place) {
 }
 
 /// Killed while an event is on its way, and while others wait: each still comes.
-async fn a_kill_loses_no_event(place: &Place) {
-    let key = place.organization();
-    let mut node = Node::start_with(place, PRIVATE);
+async fn a_kill_loses_no_event(storage: &Storage) {
+    let key = storage.organization();
+    let mut node = Node::start_with(storage, PRIVATE);
     let client = node.client(&key, 0);
     let mut receiver = Receiver::start(None).await;
-    receiver.answer(&[Answer::Nothing; 3]);
+    receiver.answer(&[Reply::Nothing; 3]);
     webhook(&client, &format!("http://{}/", receiver.address)).await;
     let first = next(&mut receiver).await;
     change(&client, &root("Hooks").mint().pem()).await;
     node.kill();
     let mut seen: BTreeSet<u64> = BTreeSet::new();
     let number = |got: &Got| got.event()["data"]["chain"]["number"].as_u64().unwrap();
-    let node = Node::start_with(place, PRIVATE);
+    let node = Node::start_with(storage, PRIVATE);
     let mut again = false;
     while seen.len() < 5 || !again {
         let got = next(&mut receiver).await;
@@ -178,22 +178,22 @@ async fn a_kill_loses_no_event(place: &Place) {
 #[tokio::test]
 async fn events_come_signed_and_again_after_a_failure() {
     let directory = tempdir().unwrap();
-    events_come_signed(&Place::Directory(directory.path().to_owned())).await;
+    events_come_signed(&Storage::Directory(directory.path().to_owned())).await;
     if let Some(url) = database("COUNTERSIGN_TEST_POSTGRES_URL", "hooks").await {
-        events_come_signed(&Place::Url(url)).await;
+        events_come_signed(&Storage::Url(url)).await;
     }
 }
 
 #[tokio::test]
 async fn a_kill_loses_no_event_on_sqlite() {
     let directory = tempdir().unwrap();
-    a_kill_loses_no_event(&Place::Directory(directory.path().to_owned())).await;
+    a_kill_loses_no_event(&Storage::Directory(directory.path().to_owned())).await;
 }
 
 #[tokio::test]
 async fn a_kill_loses_no_event_on_postgresql() {
     if let Some(url) = database("COUNTERSIGN_TEST_POSTGRES_URL", "hookkill").await {
-        a_kill_loses_no_event(&Place::Url(url)).await;
+        a_kill_loses_no_event(&Storage::Url(url)).await;
     }
 }
 
@@ -202,9 +202,9 @@ async fn two_nodes_send_an_event_once() {
     let Some(url) = database("COUNTERSIGN_TEST_POSTGRES_URL", "hookpair").await else {
         return;
     };
-    let place = Place::Url(url);
-    let key = place.organization();
-    let nodes = [(); 2].map(|()| Node::start_with(&place, PRIVATE));
+    let storage = Storage::Url(url);
+    let key = storage.organization();
+    let nodes = [(); 2].map(|()| Node::start_with(&storage, PRIVATE));
     let client = nodes[0].client(&key, 0);
     let mut receiver = Receiver::start(None).await;
     let made = webhook(&client, &format!("http://{}/", receiver.address)).await;
@@ -226,9 +226,9 @@ async fn two_nodes_send_an_event_once() {
 #[tokio::test]
 async fn a_name_that_leads_inside_is_refused_when_it_is_connected_to() {
     let directory = tempdir().unwrap();
-    let place = Place::Directory(directory.path().to_owned());
-    let key = place.organization();
-    let node = Node::start_with(&place, PLAIN);
+    let storage = Storage::Directory(directory.path().to_owned());
+    let key = storage.organization();
+    let node = Node::start_with(&storage, PLAIN);
     let client = node.client(&key, 0);
     let mut receiver = Receiver::start(None).await;
     let url = format!("https://localhost:{}/", receiver.address.port());
@@ -251,8 +251,8 @@ async fn a_name_that_leads_inside_is_refused_when_it_is_connected_to() {
 #[tokio::test]
 async fn https_is_trusted_by_the_operators_roots_alone() {
     let directory = tempdir().unwrap();
-    let place = Place::Directory(directory.path().to_owned());
-    let key = place.organization();
+    let storage = Storage::Directory(directory.path().to_owned());
+    let key = storage.organization();
     let (ours, other) = (root("Ours").mint(), root("Other").mint());
     let file = directory.path().join("roots.pem");
     std::fs::write(&file, ours.pem()).unwrap();
@@ -261,7 +261,7 @@ async fn https_is_trusted_by_the_operators_roots_alone() {
          exec \"$@\"",
         file.display()
     );
-    let node = Node::start_with(&place, &shell);
+    let node = Node::start_with(&storage, &shell);
     let client = node.client(&key, 0);
     for (ca, taken) in [(&ours, true), (&other, false)] {
         let leaf = ca

@@ -145,13 +145,13 @@ pub(crate) struct Connection(TlsStream<TcpStream>);
 
 /// A response: its status, its head as received, and its body.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpResponse {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -185,12 +185,17 @@ impl Connection {
     }
 
     /// A `GET` with a bearer key and more header lines.
-    pub(crate) async fn get(&mut self, path: &str, key: &str, lines: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str, key: &str, lines: &str) -> HttpResponse {
         self.try_get(path, key, lines).await.expect("an answer")
     }
 
     /// The same; `None` when the response is cut.
-    pub(crate) async fn try_get(&mut self, path: &str, key: &str, lines: &str) -> Option<Answer> {
+    pub(crate) async fn try_get(
+        &mut self,
+        path: &str,
+        key: &str,
+        lines: &str,
+    ) -> Option<HttpResponse> {
         self.write(&format!(
             "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n{lines}\r\n"
         ))
@@ -199,7 +204,7 @@ impl Connection {
     }
 
     /// Reads a response to its end; `None` when the connection is closed instead.
-    pub(crate) async fn answer(&mut self) -> Option<Answer> {
+    pub(crate) async fn answer(&mut self) -> Option<HttpResponse> {
         let mut answer = self.head().await?;
         if answer.header("transfer-encoding") == Some("chunked") {
             while let Some(chunk) = self.chunk().await {
@@ -220,14 +225,14 @@ impl Connection {
     }
 
     /// Reads the head of a response.
-    pub(crate) async fn head(&mut self) -> Option<Answer> {
+    pub(crate) async fn head(&mut self) -> Option<HttpResponse> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.0.read_u8().await.ok()?);
         }
         let head = String::from_utf8(head).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Some(Answer {
+        Some(HttpResponse {
             status,
             head,
             body: Vec::new(),
