@@ -112,7 +112,7 @@ fn architecture_names_files_that_exist() {
 }
 
 #[test]
-fn architecture_names_rooms_that_exist() {
+fn architecture_names_modules_that_exist() {
     let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let rows: Vec<Vec<&str>> = page
         .lines()
@@ -121,15 +121,15 @@ fn architecture_names_rooms_that_exist() {
         .collect();
     assert!(rows.len() > 5, "only {} crates found", rows.len());
     for row in rows {
-        let [_, krate, .., rooms, _] = row.as_slice() else {
-            panic!("a row without rooms: {row:?}");
+        let [_, krate, .., modules, _] = row.as_slice() else {
+            panic!("a row without modules: {row:?}");
         };
         let sources = sources_of(quoted(krate).next().unwrap());
-        for room in quoted(rooms).filter(|text| is_path(text)) {
-            let file = sources.join(format!("{room}.rs"));
+        for module in quoted(modules).filter(|text| is_path(text)) {
+            let file = sources.join(format!("{module}.rs"));
             assert!(
-                file.is_file() || sources.join(room).is_dir(),
-                "{krate} has no room `{room}`"
+                file.is_file() || sources.join(module).is_dir(),
+                "{krate} has no module `{module}`"
             );
         }
     }

@@ -180,7 +180,7 @@ const EDGES: [(&str, &[&str]); 7] = [
 ];
 
 #[test]
-fn crates_depend_only_on_lower_floors() {
+fn crates_depend_only_on_lower_layers() {
     for (krate, allowed) in EDGES {
         let manifest = root().join(format!("crates/countersign-{krate}/Cargo.toml"));
         let text = fs::read_to_string(manifest).unwrap();
