@@ -90,7 +90,7 @@ impl CutSignal {
         self.upload.wake();
     }
 
-    /// A waker wakes one task only: hence one for each direction.
+    /// A waker wakes one task only, so there is one for each direction.
     fn poll(
         &self,
         waker: &AtomicWaker,

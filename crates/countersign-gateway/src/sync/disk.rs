@@ -19,7 +19,7 @@ use crate::caller::snapshot::Snapshot;
 pub(super) enum Written {
     /// It is on disk.
     Kept,
-    /// It is not, and neither is what was there before; why.
+    /// It is not stored, and what was there before is gone; why.
     Removed(String),
     /// It is not, and what was there before could not be removed; why.
     Stale(String),

@@ -1,4 +1,4 @@
-//! What became of requests, as it is counted.
+//! The outcomes of requests, as they are counted.
 
 use countersign_types::{
     error::ErrorCode,

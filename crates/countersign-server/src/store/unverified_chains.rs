@@ -1,4 +1,4 @@
-//! Chains that verified under no anchor: anyone with a key can present as many as he likes. Each
+//! Chains that verified under no anchor: anyone with a key can present as many as they like. Each
 //! counts against the scope that it was presented at first, and a scope keeps only the newest of
 //! them. Those that come back after they were forgotten are new again.
 

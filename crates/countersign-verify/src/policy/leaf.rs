@@ -61,7 +61,7 @@ impl LeafFacts {
     }
 }
 
-/// Adds every attribute of the subject. Every occurrence counts, be it in an RDN of its own or in
+/// Adds every attribute of the subject. Every occurrence counts, whether in an RDN of its own or in
 /// a multi-valued one.
 fn add_attributes(facts: &mut LeafFacts, subject: &[u8]) -> Option<()> {
     let mut sets = Reader::new(subject);

@@ -1,4 +1,4 @@
-//! What a policy says, before anyone asked whether it makes sense.
+//! What a policy says, before it is checked.
 
 /// One expression.
 #[derive(Debug)]
