@@ -21,7 +21,7 @@ pub(super) enum Written {
     Kept,
     /// It is not stored, and what was there before is gone; why.
     Removed(String),
-    /// It is not, and what was there before could not be removed; why.
+    /// It is not stored, and what was there before could not be removed; why.
     Stale(String),
 }
 

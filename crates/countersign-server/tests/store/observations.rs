@@ -228,22 +228,18 @@ fn what_is_seen_is_summed_up_by_who_called_with_which_chain() {
         let organization = &scene.organization;
         let workloads = store.list_workloads(organization, 0).await.unwrap();
         assert_eq!(workloads.len(), 2, "{workloads:?}");
-        let with = workloads
-            .iter()
-            .find(|each| each.identity.chain.is_some())
-            .unwrap();
-        assert_eq!(with.identity.project.as_ref(), Some(&scene.project));
-        assert_eq!(with.identity.key.as_ref(), Some(&scene.key));
-        assert_eq!(with.identity.chain, Some(chain.digest));
+        let of = |chain| {
+            let mut listed = workloads.iter();
+            listed.find(|each| each.identity.chain == chain).unwrap()
+        };
+        let with = of(Some(chain.digest));
+        let identity = scene.seen(Some(chain.digest)).identity;
+        assert_eq!(with.identity, identity);
         assert_eq!((with.requests, with.first_seen), (20, START - 5));
         assert_eq!(with.last_seen, START + DAY);
         assert_eq!(with.code, Some(ErrorCode::CertificateVerificationFailed));
         assert_eq!(with.anchor, None);
-        let without = workloads
-            .iter()
-            .find(|each| each.identity.chain.is_none())
-            .unwrap();
-        assert_eq!(without.code, Some(ErrorCode::CertificateRequired));
+        assert_eq!(of(None).code, Some(ErrorCode::CertificateRequired));
 
         // Since the second day, only who was seen then, and only those requests.
         let workloads = store
