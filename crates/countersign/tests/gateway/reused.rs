@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    client::{Answer, Connection},
+    client::{Connection, HttpResponse},
     raw_upstream::{Raw, RawUpstream},
     world::World,
 };
@@ -29,7 +29,7 @@ async fn send(world: &World, client: &mut Connection, method: &str, body: &str) 
         .await;
 }
 
-async fn answer(client: &mut Connection) -> Answer {
+async fn answer(client: &mut Connection) -> HttpResponse {
     client.answer().await.expect("an answer")
 }
 
