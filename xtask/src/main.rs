@@ -2,6 +2,7 @@
 
 mod bench;
 mod debian;
+mod failover;
 mod fuzz;
 mod postgres;
 mod process;
@@ -27,6 +28,8 @@ enum Task {
     /// Measure.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Kill the primary of a PostgreSQL cluster under Patroni, again and again.
+    Failover(failover::Arguments),
     /// Run the fuzz targets for a while each.
     Fuzz(fuzz::Arguments),
 }
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test(arguments) => suite::run(&arguments),
         Task::Bench(what) => bench::run(&what),
+        Task::Failover(arguments) => failover::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
     };
     match outcome {

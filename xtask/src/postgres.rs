@@ -129,7 +129,7 @@ fn as_user(user: Option<&str>, program: &Path) -> Command {
 }
 
 /// The directory that holds `initdb` and the rest, of the newest installed version.
-fn programs() -> Outcome<PathBuf> {
+pub(crate) fn programs() -> Outcome<PathBuf> {
     if let Some(programs) = installed() {
         return Ok(programs);
     }
@@ -159,7 +159,7 @@ fn installed() -> Option<PathBuf> {
 }
 
 /// The user that PostgreSQL runs as, since it refuses to run as root. `None` is the current user.
-fn unprivileged_user() -> Outcome<Option<String>> {
+pub(crate) fn unprivileged_user() -> Outcome<Option<String>> {
     if !process::is_root() {
         return Ok(None);
     }

@@ -92,6 +92,11 @@ pub(super) async fn bundle(
         return answer::read(&organizations.await?);
     }
     let until = Instant::now() + Duration::from_secs(query.wait.0);
+    if query.is_of_before_tokens()
+        && let Some(unchanged) = wait_at_revision(&app, enforced.revision, until).await?
+    {
+        return answer::read(&unchanged);
+    }
     answer::read(&next_bundle(&app, enforced, until).await?)
 }
 
@@ -121,6 +126,37 @@ impl BundleQuery {
             enforced: self.point(),
             durable: self.durable.unwrap_or(true),
         }))
+    }
+
+    /// Whether a gateway of a version before tokens asks: later ones always say whether what they
+    /// enforce is durable.
+    const fn is_of_before_tokens(&self) -> bool {
+        self.gateway.is_some() && self.durable.is_none() && self.token.is_none()
+    }
+}
+
+/// Waits until the deployment's revision is another one than this; what to answer if the wait ends
+/// before. A caller without a token for its revision is answered with everything, and would ask again
+/// at once for ever.
+async fn wait_at_revision(
+    app: &App,
+    revision: u64,
+    until: Instant,
+) -> Result<Option<Bundle>, ApiError> {
+    let mut signal = app.store().subscribe();
+    loop {
+        signal.mark_unchanged();
+        let nothing = app.store().organization_bundles(&[]).await?;
+        if nothing.revision != revision {
+            return Ok(None);
+        }
+        if Instant::now() >= until || app.closing().is_cancelled() {
+            return Ok(Some(nothing));
+        }
+        tokio::select! {
+            _ = timeout_at(until, signal.changed()) => {}
+            () = app.closing().cancelled() => {}
+        }
     }
 }
 

@@ -26,6 +26,7 @@ mod observed_chains;
 mod organizations;
 mod plausible;
 mod postgres;
+mod postgres_connect;
 mod postgres_url;
 mod projects;
 mod quota_check;

@@ -6,10 +6,11 @@ use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Timeouts,
 };
 use tokio::{runtime::Handle, time};
-use tokio_postgres::{Config, NoTls, error::Severity, types::ToSql};
+use tokio_postgres::{NoTls, error::Severity, types::ToSql};
 
 use super::{
     Outage, StoreError,
+    postgres_connect::{PoolConnect, Servers, WAIT_FOR_CONNECTION},
     postgres_url::{self, Tls},
     row::{DriverRow, FromRow, Row},
     value::Value,
@@ -17,8 +18,6 @@ use super::{
 
 /// The most connections that one node opens, besides the one that listens.
 const CONNECTIONS: usize = 16;
-/// How long to wait for a connection.
-const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 /// How long a statement may take, waiting for other writers included.
 const WAIT_FOR_STATEMENT: Duration = Duration::from_secs(15);
 
@@ -26,7 +25,7 @@ const WAIT_FOR_STATEMENT: Duration = Duration::from_secs(15);
 pub(super) struct Postgres {
     pool: Pool,
     /// For the connection that listens, which is not one of the pool's.
-    pub(super) config: Config,
+    pub(super) servers: Servers,
     pub(super) tls: Tls,
 }
 
@@ -36,10 +35,15 @@ impl Postgres {
         let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let manager = match &tls {
-            Tls::Plain => Manager::from_config(config.clone(), NoTls, recycling),
-            Tls::Verified(connect) => {
-                Manager::from_config(config.clone(), connect.clone(), recycling)
+        let servers = Servers::new(config.clone());
+        let manager = match tls.clone() {
+            Tls::Plain => {
+                let (servers, tls) = (servers.clone(), NoTls);
+                Manager::from_connect(config, PoolConnect { servers, tls }, recycling)
+            }
+            Tls::Verified(tls) => {
+                let servers = servers.clone();
+                Manager::from_connect(config, PoolConnect { servers, tls }, recycling)
             }
         };
         let pool = Pool::builder(manager)
@@ -52,7 +56,7 @@ impl Postgres {
             .runtime(deadpool_postgres::Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Configuration(error.to_string()))?;
-        Ok(Self { pool, config, tls })
+        Ok(Self { pool, servers, tls })
     }
 
     pub(super) async fn connection(&self) -> Result<Guard, StoreError> {
@@ -85,8 +89,12 @@ impl Guard {
         self.batch(sql).await
     }
 
+    /// The server's limit on a statement is lifted first: where a commit waits for a synchronous
+    /// standby, that limit would end the wait with a mere warning, and the commit would seem to be kept.
+    /// What takes too long here is not known to be kept.
     pub(super) async fn commit(&mut self, sql: &str) -> Result<(), StoreError> {
-        self.batch(sql).await?;
+        let sql = format!("SET LOCAL statement_timeout = 0; {sql}");
+        self.batch(&sql).await?;
         self.in_transaction = false;
         Ok(())
     }
@@ -168,6 +176,10 @@ impl Drop for Guard {
             return;
         };
         if self.broken {
+            // The others lead to the same server. Found out one by one, each would cost its time limit.
+            if let Some(pool) = Object::pool(&client) {
+                pool.retain(|_, _| false);
+            }
             drop(Object::take(client));
         } else if self.in_transaction {
             roll_back(client);

@@ -11,6 +11,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::StoreError;
 
+/// How long a connection is idle before it is probed, where the URL does not say: the driver's default.
+const TWO_HOURS: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// How the connection is protected.
 #[derive(Clone)]
 pub(super) enum Tls {
@@ -83,7 +86,14 @@ fn set_limits(config: &mut Config) {
         config.connect_timeout(Duration::from_secs(5));
     }
     if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(Duration::from_secs(15));
+        config.tcp_user_timeout(Duration::from_secs(10));
+    }
+    // A connection that nobody uses ends as soon as one that is used: it would only be in the way.
+    if config.get_keepalives_idle() == TWO_HOURS {
+        config.keepalives_idle(Duration::from_secs(5));
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(Duration::from_secs(2));
     }
     let given = config.get_options().unwrap_or_default();
     let options = format!(

@@ -2,7 +2,11 @@
 //! notification for one of another node, and by a timer for what nobody announces, as a missed
 //! notification, a failover or a restored backup. Signals carry no data.
 
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    sync::Arc,
+    time::Duration,
+};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use countersign_types::history::HistoryPoint;
@@ -12,20 +16,23 @@ use tokio::{
     task::JoinSet,
     time,
 };
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
+use tokio_postgres::{AsyncMessage, Connection, NoTls, Socket, tls::MakeTlsConnect};
 
 use super::{
-    StoreError,
+    Outage, StoreError,
     connection::Database,
     dialect::CHANNEL,
     history,
     postgres::{Postgres, failure},
+    postgres_connect::{Servers, WAIT_FOR_CONNECTION},
     postgres_url::Tls,
 };
 
 /// How long to wait before reconnecting, doubled on each failure up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often the server is asked whether it is still there: who only listens never finds out.
+const ASK_EVERY: Duration = Duration::from_secs(10);
 
 /// Wakes whoever waits, unless the point was announced last. A smaller revision wakes too: it is
 /// what a restored backup looks like. Two commits at once may be announced in either order, which
@@ -73,18 +80,12 @@ async fn listen(postgres: Arc<Postgres>, wake: Arc<Notify>) {
     let mut pauses = backoff.build();
     loop {
         let listened = match &postgres.tls {
-            Tls::Plain => match postgres.config.connect(NoTls).await {
-                Ok((client, connection)) => drive(client, connection, &wake).await,
-                Err(error) => Err(error),
-            },
-            Tls::Verified(tls) => match postgres.config.connect(tls.clone()).await {
-                Ok((client, connection)) => drive(client, connection, &wake).await,
-                Err(error) => Err(error),
-            },
+            Tls::Plain => listen_once(&postgres.servers, NoTls, &wake).await,
+            Tls::Verified(tls) => listen_once(&postgres.servers, tls.clone(), &wake).await,
         };
         if let Err(error) = listened {
             tracing::warn!(
-                error = %failure(&error).0,
+                %error,
                 "cannot listen for changes by other nodes; the timer still finds them"
             );
         } else {
@@ -95,9 +96,34 @@ async fn listen(postgres: Arc<Postgres>, wake: Arc<Notify>) {
     }
 }
 
-/// Listens until the connection ends.
-async fn drive<S, T>(
-    client: Client,
+/// Listens until the connection ends, or the server says nothing any more.
+async fn listen_once<T>(servers: &Servers, tls: T, wake: &Notify) -> Result<(), StoreError>
+where
+    T: MakeTlsConnect<Socket> + Clone,
+    T::Stream: Unpin,
+{
+    let connecting = time::timeout(WAIT_FOR_CONNECTION, servers.connect(tls)).await;
+    let (client, connection) = connecting
+        .map_err(|_| silent())?
+        .map_err(|error| failure(&error).0)?;
+    let subscribe = async {
+        let listen = format!("LISTEN {CHANNEL}");
+        within(client.batch_execute(&listen)).await?;
+        // Nobody here was notified of changes before the subscription.
+        wake.notify_one();
+        loop {
+            time::sleep(ASK_EVERY).await;
+            within(client.batch_execute("")).await?;
+        }
+    };
+    tokio::select! {
+        ended = subscribe => ended,
+        ended = receive(connection, wake) => ended.map_err(|error| failure(&error).0),
+    }
+}
+
+/// Passes on notifications until the connection ends.
+async fn receive<S, T>(
     mut connection: Connection<S, T>,
     wake: &Notify,
 ) -> Result<(), tokio_postgres::Error>
@@ -105,23 +131,22 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let subscribe = async {
-        client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
-        // Nobody here was notified of changes before the subscription.
-        wake.notify_one();
-        // The connection ends when its client is dropped.
-        std::future::pending::<Result<(), tokio_postgres::Error>>().await
-    };
-    let receive = async {
-        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
-            if let AsyncMessage::Notification(_) = message? {
-                wake.notify_one();
-            }
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notification(_) = message? {
+            wake.notify_one();
         }
-        Ok(())
-    };
-    tokio::select! {
-        ended = subscribe => ended,
-        ended = receive => ended,
     }
+    Ok(())
+}
+
+async fn within(
+    asked: impl Future<Output = Result<(), tokio_postgres::Error>>,
+) -> Result<(), StoreError> {
+    let answered = time::timeout(WAIT_FOR_CONNECTION, asked).await;
+    let answered = answered.map_err(|_| silent())?;
+    answered.map_err(|error| failure(&error).0)
+}
+
+fn silent() -> StoreError {
+    StoreError::Unavailable(Outage::Disconnected, "the server says nothing".to_owned())
 }

@@ -15,7 +15,12 @@ use countersign_types::{
 };
 use futures_util::TryStreamExt;
 
-use super::{api::ListOptions, noun::Verb, parse::duration, waiting::Wait};
+use super::{
+    api::ListOptions,
+    noun::Verb,
+    parse::duration,
+    waiting::{Wait, Waiting},
+};
 use crate::{
     failure::{CommandResult, Failure},
     output::{Output, Row, printable, timestamp, timestamp_or_dash},
@@ -106,9 +111,11 @@ impl Verb<Client> for RotationVerb {
                     enforcement: report.then_some(Enforcement::Report),
                     force: force.then_some(true),
                 };
-                let started = rotations.start(&request).await.map_err(not_ready)?;
+                let mut waiting = wait.begin()?;
+                let started = waiting.change(rotations.start(&request)).await?;
+                let started = started.map_err(not_ready)?;
                 output.one(&started.value)?;
-                wait.for_gateways(client, started.revision).await
+                waiting.for_gateways(client, started.revision).await
             }
             Self::List { list } => {
                 let entries = rotations.stream(&list.params());
@@ -121,13 +128,15 @@ impl Verb<Client> for RotationVerb {
             }
             Self::Finish { which, force, wait } => {
                 let id = which.find(client).await?;
-                let ended = rotations.finish(&id, &which.end(force)).await;
-                which.ended(client, &id, ended, output, &wait).await
+                let (request, mut waiting) = (which.end(force), wait.begin()?);
+                let ended = waiting.change(rotations.finish(&id, &request)).await?;
+                which.ended(client, &id, ended, output, waiting).await
             }
             Self::Abort { which, force, wait } => {
                 let id = which.find(client).await?;
-                let ended = rotations.abort(&id, &which.end(force)).await;
-                which.ended(client, &id, ended, output, &wait).await
+                let (request, mut waiting) = (which.end(force), wait.begin()?);
+                let ended = waiting.change(rotations.abort(&id, &request)).await?;
+                which.ended(client, &id, ended, output, waiting).await
             }
         }
     }
@@ -171,12 +180,12 @@ impl WhichRotation {
         id: &RotationId,
         ended: Result<countersign_client::Response<Rotation>, Error>,
         output: Output,
-        wait: &Wait,
+        waiting: Waiting,
     ) -> CommandResult {
         match ended {
             Ok(ended) => {
                 output.one(&ended.value)?;
-                wait.for_gateways(client, ended.revision).await
+                waiting.for_gateways(client, ended.revision).await
             }
             Err(error) if error.code() == Some(ErrorCode::RotationNotReady) => {
                 let rotations = client.rotations();

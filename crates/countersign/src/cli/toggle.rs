@@ -95,15 +95,19 @@ impl Toggle {
         if !self.yes && supports_previews(client).await? {
             confirm_if_used(&preview().await?.value, change.verb(), &self.ids)?;
         }
-        let done = match change {
-            Change::Activate(enforcement) => {
-                let done = certificates.activate_as(&scope, &self.ids, enforcement);
-                done.await?
+        let mut waiting = self.wait.begin()?;
+        let changed = async {
+            match change {
+                Change::Activate(enforcement) => {
+                    let done = certificates.activate_as(&scope, &self.ids, enforcement);
+                    done.await
+                }
+                Change::Deactivate => certificates.deactivate(&scope, &self.ids).await,
             }
-            Change::Deactivate => certificates.deactivate(&scope, &self.ids).await?,
         };
+        let done = waiting.change(changed).await??;
         output.list(&done.value.data)?;
-        self.wait.for_gateways(client, done.revision).await
+        waiting.for_gateways(client, done.revision).await
     }
 }
 

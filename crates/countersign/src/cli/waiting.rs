@@ -5,11 +5,14 @@ use std::{pin::pin, time::Duration};
 use clap::Args;
 use countersign_client::Client;
 use countersign_types::bundle::{Gateway, GatewayState, Gateways};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, sleep},
+};
 
 use super::parse::duration;
 use crate::{
-    failure::{CommandResult, Failure},
+    failure::{CommandResult, Doing, Failure},
     output::{note, timestamp},
 };
 
@@ -35,25 +38,60 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    /// Waits for a change, if that was asked for.
+    /// Listens for Ctrl-C if the gateways are to be waited for. It does so from before the change is
+    /// made: after that, Ctrl-C must not end the program without a word.
+    pub(super) fn begin(&self) -> CommandResult<Waiting> {
+        let interrupt = self.wait.then(|| signal(SignalKind::interrupt()));
+        Ok(Waiting {
+            limit: self.wait_timeout,
+            interrupt: interrupt.transpose().doing("listen for Ctrl-C")?,
+        })
+    }
+}
+
+/// A change that the gateways may be waited for.
+pub(super) struct Waiting {
+    limit: Duration,
+    /// None where nobody waits.
+    interrupt: Option<Signal>,
+}
+
+impl Waiting {
+    /// Makes the change.
+    pub(super) async fn change<T>(&mut self, change: impl Future<Output = T>) -> CommandResult<T> {
+        let Some(interrupt) = &mut self.interrupt else {
+            return Ok(change.await);
+        };
+        tokio::select! {
+            biased;
+            done = change => Ok(done),
+            _ = interrupt.recv() => Err(Failure::new(
+                "interrupted before the server answered: whether the change was made is not known",
+            )
+            .hint("look at what is active before you repeat it")
+            .with_exit(INTERRUPTED)),
+        }
+    }
+
+    /// Waits for the gateways, if that was asked for.
     pub(super) async fn for_gateways(
-        &self,
+        self,
         client: &Client,
         revision: Option<u64>,
     ) -> CommandResult {
-        if !self.wait {
+        let Some(mut interrupt) = self.interrupt else {
             return Ok(());
-        }
+        };
         let revision = revision.ok_or_else(|| {
             Failure::new("the change was made, but this server does not number its changes, so `--wait` cannot work")
                 .hint("`--wait` needs a Countersign server")
         })?;
         let mut pending = Pending::default();
         let outcome = {
-            let waiting = pin!(pending.end(client, revision, self.wait_timeout));
+            let waiting = pin!(pending.end(client, revision, self.limit));
             tokio::select! {
                 done = waiting => Some(done),
-                _ = tokio::signal::ctrl_c() => None,
+                _ = interrupt.recv() => None,
             }
         };
         match outcome {

@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
 };
 
@@ -17,7 +18,10 @@ use serde_json::Value;
 const NO_SIGNAL: &str = r#"trap "" XFSZ; exec "$@""#;
 
 /// A process that runs until it is killed or dropped.
-pub(crate) struct Process(Child);
+pub(crate) struct Process {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
 
 impl Process {
     /// Starts the program and waits until its log says that it is ready.
@@ -28,15 +32,28 @@ impl Process {
         while !said.contains(ready) {
             assert!(log.read_line(&mut said).unwrap() > 0, "it ended: {said}");
         }
+        let kept = Arc::new(Mutex::new(String::new()));
+        let keep = Arc::clone(&kept);
         // A process whose pipe is full, or broken, would stop or fail at its log.
-        thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Self(child)
+        thread::spawn(move || {
+            let mut line = String::new();
+            while log.read_line(&mut line).is_ok_and(|read| read > 0) {
+                keep.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        Self { child, log: kept }
+    }
+
+    /// What it logged since it was ready.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     /// Limits how large its files may get from now on, in bytes or `unlimited`.
     pub(crate) fn limit_files(&self, bytes: &str) {
         let set = Command::new("prlimit")
-            .arg(format!("--pid={}", self.0.id()))
+            .arg(format!("--pid={}", self.child.id()))
             .arg(format!("--fsize={bytes}:unlimited"))
             .status();
         assert!(set.unwrap().success());
@@ -46,8 +63,8 @@ impl Process {
 impl Drop for Process {
     /// As a power cut would: no handler runs, nothing is flushed.
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -89,13 +106,20 @@ impl Deployment {
         serde_json::from_slice(&done.stdout).unwrap_or_default()
     }
 
+    /// Creates an organization; its first admin key.
+    pub(crate) fn organization(&self, name: &str) -> String {
+        let made = self.operator(&["organization", "create", "--name", name, "-o", "json"]);
+        let key = made.pointer("/admin_key/value").and_then(Value::as_str);
+        key.unwrap().to_owned()
+    }
+
     /// An organization's first admin key; a gateway key and a server certificate go to files.
     pub(crate) fn prepare(
         &self,
         upstream: SocketAddr,
         nodes: &[(SocketAddr, SocketAddr)],
     ) -> String {
-        let made = self.operator(&["organization", "create", "--name", "kills", "-o", "json"]);
+        let admin_key = self.organization("kills");
         self.operator(&["gateway-key", "create", "--name", "k", "--key-file", "key"]);
         let server = self
             .server_ca
@@ -115,8 +139,7 @@ impl Deployment {
             );
             write(&format!("gateway-{number}.toml"), &configuration).unwrap();
         }
-        let key = made.pointer("/admin_key/value").and_then(Value::as_str);
-        key.unwrap().to_owned()
+        admin_key
     }
 
     pub(crate) fn plane(&self, address: SocketAddr) -> Process {
@@ -136,10 +159,19 @@ impl Deployment {
 
 /// A client that retries for as long as a restart may take.
 pub(crate) fn patient_client(plane: SocketAddr, key: &str) -> Client {
+    client(plane, key, 8)
+}
+
+/// A client that says of each attempt what became of it.
+pub(crate) fn impatient_client(plane: SocketAddr, key: &str) -> Client {
+    client(plane, key, 0)
+}
+
+fn client(plane: SocketAddr, key: &str, retries: u32) -> Client {
     Client::builder()
         .base_url(format!("http://{plane}/v1"))
         .key(Secret::new(key))
-        .max_retries(8)
+        .max_retries(retries)
         .build()
         .unwrap()
 }

@@ -1,8 +1,9 @@
 //! `--wait` beside a gateway that vanished, and how that one is forgotten.
 
 use std::{
-    io::{BufRead, BufReader, Read},
-    process::{Command, Stdio},
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
 };
 
 use tempfile::tempdir;
@@ -98,11 +99,76 @@ fn interrupt(dev: &Dev, id: &str) {
     while !printed.contains("waiting for ghost") {
         assert!(stderr.read_line(&mut printed).unwrap() > 0, "{printed}");
     }
-    let pid = waiting.id().to_string();
-    let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
-    assert!(sent.unwrap().success());
+    press_ctrl_c(&waiting);
     stderr.read_to_string(&mut printed).unwrap();
     assert_eq!(waiting.wait().unwrap().code(), Some(130), "{printed}");
     let interrupted = "the change was made, but is not known to be enforced by: ghost";
     assert!(printed.contains(interrupted), "{printed}");
+}
+
+fn press_ctrl_c(program: &Child) {
+    let pid = program.id().to_string();
+    let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// Reads the head of a request, and its body as far as it says one comes.
+fn read_request(stream: &TcpStream) -> String {
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let from = head.len();
+        assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+        let line = head[from..].to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    reader.read_exact(&mut vec![0; length]).unwrap();
+    head
+}
+
+#[test]
+fn ctrl_c_after_the_change_was_sent_says_what_is_known_of_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let ask = || {
+        let command = ["certificate", "activate", "cert_a", "--yes", "--wait"];
+        let mut command = countersign(&command);
+        command.args(["-o", "json", "--base-url", &url]);
+        command.env("OPENAI_ADMIN_KEY", "sk-admin-a");
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let program = command.spawn().unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let head = read_request(&stream);
+        assert!(head.starts_with("POST "), "{head}");
+        (program, stream)
+    };
+    let told = |mut program: Child| {
+        press_ctrl_c(&program);
+        let mut told = String::new();
+        let mut stderr = program.stderr.take().unwrap();
+        stderr.read_to_string(&mut told).unwrap();
+        assert_eq!(program.wait().unwrap().code(), Some(130), "{told}");
+        told
+    };
+
+    let (program, _unanswered) = ask();
+    let said = told(program);
+    assert!(
+        said.contains("whether the change was made is not known"),
+        "{said}"
+    );
+
+    let (program, mut stream) = ask();
+    let body = r#"{"object":"organization.certificate.activation","data":[]}"#;
+    let length = body.len();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncountersign-revision: 7";
+    write!(stream, "{head}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+    // Then it asks who enforces it, on this connection.
+    let head = read_request(&stream);
+    assert!(head.contains("/countersign/gateways"), "{head}");
+    let said = told(program);
+    let wanted = "the change was made, but is not known to be enforced by: any gateway";
+    assert!(said.contains(wanted), "{said}");
 }

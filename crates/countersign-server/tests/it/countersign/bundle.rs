@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use countersign_server::store::GatewayFilter;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::harness::{Server, on_each_store};
 
@@ -93,6 +93,41 @@ async fn a_point_of_another_history_is_answered_at_once_with_everything() {
             let bundle = answer.unwrap().expect_ok();
             assert_eq!(bundle["complete"], true, "{query}");
             assert_eq!(bundle["revision"], at, "{query}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gateway_of_before_tokens_is_held_at_its_revision_and_then_gets_everything() {
+    on_each_store(async |server| {
+        let gateway = server.gateway_key().await;
+        let id = server.upload("Example Root").await;
+        let ask = |revision: u64, wait: u64| {
+            let path = format!("{PATH}?gateway=gw_old&name=old&after={revision}&wait={wait}");
+            server.get(&path).key(&gateway).send()
+        };
+        let at = revision(server).await;
+        let asked = Instant::now();
+        let bundle = ask(at, 1).await.expect_ok();
+        assert!(asked.elapsed() >= Duration::from_secs(1));
+        assert_eq!(
+            (&bundle["revision"], &bundle["organizations"]),
+            (&json!(at), &json!([]))
+        );
+        // Held, and not answered again and again, until there is one.
+        let waiting = tokio::spawn(ask(at, 60));
+        server.toggle("activate", None, &[&id]).await;
+        let bundle = timeout(Duration::from_secs(20), waiting).await;
+        let bundle = bundle.unwrap().unwrap().expect_ok();
+        assert_eq!(
+            (&bundle["revision"], &bundle["complete"]),
+            (&json!(at + 1), &json!(true))
+        );
+        // Of another revision, smaller or greater, it is answered at once.
+        for other in [at, at + 2] {
+            let bundle = timeout(Duration::from_secs(20), ask(other, 60)).await;
+            assert_eq!(bundle.unwrap().expect_ok()["complete"], true);
         }
     })
     .await;

@@ -1,3 +1,4 @@
+use countersign_server::AppOptions;
 use serde_json::{Value, json};
 
 use crate::harness::{START, Server, on_each_store};
@@ -49,6 +50,31 @@ async fn it_lists_who_asked_and_what_they_enforce() {
         assert_eq!(listed(server, &gateway).await, wanted);
         server.clock.advance(24 * 60 * 60);
         assert_eq!(listed(server, &gateway).await, json!([]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_vanished_is_listed_for_as_long_as_the_setting_says() {
+    on_each_store(async |server| {
+        let node = server
+            .beside(AppOptions {
+                forget_gateways_after: 300,
+                ..AppOptions::default()
+            })
+            .await;
+        let key = node.gateway_key().await;
+        pull(&node, &key, "&gateway=gw_one").await;
+        node.clock.advance(300);
+        assert_eq!(listed(&node, &key).await[0]["state"], "missing");
+        node.clock.advance(1);
+        assert_eq!(listed(&node, &key).await, json!([]));
+        // Where the default holds, it is listed still, until somebody's report removes the row.
+        assert_eq!(listed(server, &key).await[0]["state"], "missing");
+        pull(&node, &key, "&gateway=gw_two").await;
+        let left = listed(server, &key).await;
+        assert_eq!(left.as_array().unwrap().len(), 1);
+        assert_eq!(left[0]["id"], "gw_two");
     })
     .await;
 }

@@ -12,7 +12,7 @@ use std::sync::{
 };
 
 use countersign_server::{
-    App, Limits, router, serve,
+    App, AppOptions, Limits, router, serve,
     store::{Sources, Store},
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -88,6 +88,32 @@ impl Server {
             client: client(),
             stop: Some(stop),
             running: Some(running),
+        }
+    }
+
+    /// Another node on the same store, with other options. It ends with the test.
+    pub(crate) async fn beside(&self, options: AppOptions) -> Self {
+        let reading = self.clock.clone();
+        let sources = Sources {
+            clock: Arc::new(move || reading.0.load(Ordering::SeqCst)),
+            ..Sources::system()
+        };
+        let app = App::with_options(self.store.clone(), &sources, options).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (routes, limits) = (router(app.clone()), Limits::default());
+        let serving = serve(listener, routes, None, limits, std::future::pending());
+        tokio::spawn(async move { serving.await.unwrap() });
+        Self {
+            base,
+            app,
+            clock: self.clock.clone(),
+            organization: self.organization.clone(),
+            key: self.key.clone(),
+            store: self.store.clone(),
+            client: self.client.clone(),
+            stop: None,
+            running: None,
         }
     }
 

@@ -131,9 +131,11 @@ impl Apply {
             }
             plan = again;
         }
-        let revision = apply::apply(client, declared, &plan).await?;
+        let mut waiting = self.wait.begin()?;
+        let applied = apply::apply(client, declared, &plan);
+        let revision = waiting.change(applied).await??;
         note("done: the server matches the file");
-        self.wait.for_gateways(client, revision).await
+        waiting.for_gateways(client, revision).await
     }
 }
 
