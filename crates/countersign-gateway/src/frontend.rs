@@ -1,19 +1,17 @@
 //! The order of one request: who is calling, register, judge, forward or refuse, log.
 
 use std::{
-    convert::Infallible,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
 use bytes::Bytes;
 use countersign_proxy::{
-    AwaitedResponse, Cut, Exchange as _, ResponseBody, check_shape, host_of, leave_body,
-    settle_path, without_parameters,
+    AwaitedResponse, ClientBody, Cut, Exchange as _, ResponseBody, check_shape, host_of,
+    leave_body, settle_path, without_parameters,
 };
 use countersign_types::{error::ErrorCode, id::RequestId};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
 
 use crate::{
     access_log::{Ended, Record},
@@ -51,13 +49,10 @@ impl Frontend {
     pub(crate) fn serve(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
-        mut request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<ResponseBody<Stream>>, Infallible>> + Send + use<>
-    {
+        mut request: Request<ClientBody>,
+    ) -> impl Future<Output = Response<ResponseBody<Stream>>> + Send + use<> {
         connection.requests.fetch_add(1, Ordering::Relaxed);
-        if request.version() != Version::HTTP_2 {
-            connection.client.begin();
-        }
+        let ambiguous = request.version() != Version::HTTP_2 && connection.client.begin();
         let number = self.shared.request_ids.next_number();
         let id = RequestId::from_random(number);
         let id_header = request_id(&id);
@@ -65,7 +60,8 @@ impl Frontend {
         let trace = trace_context::settle(request.headers_mut(), number, setting);
         let mut record = Record::new(&id, trace, &request, connection);
         let started = Instant::now();
-        let sent = match self.send(&id_header, connection, request, &mut record) {
+        let shape = self.check_head(&request, ambiguous);
+        let sent = match self.send(&id_header, connection, (request, shape), &mut record) {
             Ok((stream, response)) => {
                 stream.begin(UnderWay::new(record, started));
                 Ok((stream, response))
@@ -82,7 +78,11 @@ impl Frontend {
                 Ok((stream, awaited)) => frontend.answer(&id, stream, awaited).await,
             };
             response.headers_mut().insert(REQUEST_ID, id_header);
-            Ok(response)
+            if ambiguous {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            response
         }
     }
 
@@ -104,6 +104,15 @@ impl Frontend {
             self.refuse_at_once(&refusal, &id, &mut record, connection, Instant::now());
         response.headers_mut().insert(REQUEST_ID, request_id(&id));
         response
+    }
+
+    /// Notes a request that HTTP/2 refused by a reset: its head is none, or larger than is read.
+    pub(crate) fn note_malformed(&self, connection: &Connection) {
+        let reason = "the request's head is malformed, or far too large: its stream was reset";
+        let refusal = Refusal::new(ErrorCode::BadRequest, reason);
+        let id = self.shared.request_ids.next();
+        let mut record = Record::unreadable(&id, connection);
+        self.refuse_at_once(&refusal, &id, &mut record, connection, Instant::now());
     }
 
     /// Refuses a request that was not forwarded: all of it is done here.
@@ -160,10 +169,10 @@ impl Frontend {
         &self,
         id: &HeaderValue,
         connection: &Arc<Connection>,
-        mut request: Request<Incoming>,
+        (mut request, shape): (Request<ClientBody>, Result<(), Refusal>),
         record: &mut Record,
     ) -> Result<(Arc<Stream>, AwaitedResponse<Stream>), Refusal> {
-        match self.admit_and_route(connection, &mut request, record) {
+        match shape.and_then(|()| self.admit_and_route(connection, &mut request, record)) {
             Ok((stream, admission, route)) => {
                 let permitted = Permitted {
                     authorization: &admission.authorization,
@@ -182,11 +191,26 @@ impl Frontend {
         }
     }
 
+    /// Refuses what the library that reads heads lets through: both lengths at once, and over HTTP/2
+    /// a header list that is larger than it may be (RFC 9113 section 6.5.2 says how it is measured).
+    fn check_head<B>(&self, request: &Request<B>, ambiguous: bool) -> Result<(), Refusal> {
+        if ambiguous {
+            let reason = "both `transfer-encoding` and `content-length`";
+            return Err(Refusal::new(ErrorCode::BadRequest, reason));
+        }
+        let limit = self.shared.options.limits.header_bytes;
+        if request.version() == Version::HTTP_2 && list_bytes(request.headers()) > limit {
+            let reason = format!("the request's headers have more than {limit} bytes");
+            return Err(Refusal::new(ErrorCode::HeadersTooLarge, reason));
+        }
+        Ok(())
+    }
+
     /// Judges a request: the stream that it passes as, and where it goes.
     fn admit_and_route(
         &self,
         connection: &Arc<Connection>,
-        request: &mut Request<Incoming>,
+        request: &mut Request<ClientBody>,
         record: &mut Record,
     ) -> Result<(Arc<Stream>, Admission, &Forwarder), Refusal> {
         check_shape(request)?;
@@ -227,7 +251,7 @@ impl Frontend {
 
     /// How the caller is looked up. The control plane knows only keys: a request to it is judged by
     /// its key, even where all other requests belong to one project.
-    fn credential(&self, request: &Request<Incoming>) -> Result<Credential, Refusal> {
+    fn credential(&self, request: &Request<ClientBody>) -> Result<Credential, Refusal> {
         match &self.shared.options.identity {
             IdentitySource::FixedProject(project)
                 if !is_management(&without_parameters(request.uri().path())) =>
@@ -255,7 +279,7 @@ impl Frontend {
     /// Where a request goes. An admin key is for the control plane's paths and nothing else.
     fn route(
         &self,
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
         identity: &Identity,
     ) -> Result<&Forwarder, Refusal> {
         let path = &*without_parameters(request.uri().path());
@@ -272,6 +296,15 @@ impl Frontend {
             .find(|route| route.serves(host, path))
             .ok_or_else(|| Refusal::new(ErrorCode::NotFound, "no route serves this host and path"))
     }
+}
+
+/// The size of a header list, as HTTP/2 measures it.
+fn list_bytes(headers: &HeaderMap) -> usize {
+    const EACH: usize = 32;
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + EACH)
+        .sum()
 }
 
 fn is_management(path: &str) -> bool {

@@ -255,6 +255,10 @@ pub struct Route {
     /// Send the client's `Host`, not the upstream's own.
     #[serde(default)]
     pub preserve_host: bool,
+    /// Seconds that nothing may move of a response that has begun, or in a tunnel; 0 for no limit.
+    /// Absent, what `limits` says.
+    #[serde(default, deserialize_with = "some_seconds")]
+    pub stream_idle_timeout: Option<Duration>,
     /// More headers to send.
     #[serde(default)]
     pub headers: std::collections::BTreeMap<String, String>,
@@ -314,7 +318,17 @@ pub struct Limits {
     /// Seconds to reach the upstream.
     #[serde(deserialize_with = "seconds")]
     pub connect_timeout: Duration,
-    /// Seconds until the upstream's response begins.
+    /// Seconds that a client may send nothing of a body that it began, while the upstream awaits it.
+    #[serde(deserialize_with = "seconds")]
+    pub body_timeout: Duration,
+    /// Seconds that a client may take nothing of what is sent to it.
+    #[serde(deserialize_with = "seconds")]
+    pub send_timeout: Duration,
+    /// Seconds that nothing may move of a response that has begun, or in a tunnel, in either
+    /// direction; 0 for no limit.
+    #[serde(deserialize_with = "some_seconds")]
+    pub stream_idle_timeout: Option<Duration>,
+    /// Seconds until the upstream's response begins, from when the request has been sent.
     #[serde(deserialize_with = "seconds")]
     pub response_timeout: Duration,
     /// Idle connections kept to each upstream, on each thread.
@@ -344,6 +358,9 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(60),
+            send_timeout: Duration::from_secs(60),
+            stream_idle_timeout: Some(Duration::from_secs(300)),
             response_timeout: Duration::from_secs(300),
             idle_upstream_connections: 64,
             drain_timeout: Duration::from_secs(30),
@@ -371,6 +388,13 @@ impl Limits {
             connections: self.organization_connections.unwrap_or(three_quarters),
         }
     }
+}
+
+fn some_seconds<'de, D>(deserializer: D) -> Result<Option<Duration>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    seconds(deserializer).map(Some)
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -401,11 +425,4 @@ mod tests {
             assert!(error.contains(says), "{error}");
         }
     }
-}
-
-fn some_seconds<'de, D>(deserializer: D) -> Result<Option<Duration>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    seconds(deserializer).map(Some)
 }

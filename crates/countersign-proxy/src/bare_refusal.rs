@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
+use crate::headers;
+
 /// Makes the response to a request whose head cannot be read.
 pub trait RefuseHead {
     /// The response, given the status that hyper chose.
@@ -41,12 +43,7 @@ pub(crate) fn written(response: &Response<Bytes>) -> Vec<u8> {
     let status = response.status();
     let reason = status.canonical_reason().unwrap_or_default();
     let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
-    for (name, value) in response.headers() {
-        bytes.extend_from_slice(name.as_str().as_bytes());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.extend_from_slice(b"\r\n");
-    }
+    headers::write(response.headers(), &mut bytes);
     let length = response.body().len();
     let end = format!("connection: close\r\ncontent-length: {length}\r\n\r\n");
     bytes.extend_from_slice(end.as_bytes());

@@ -1,11 +1,13 @@
 //! The byte stream of a client's connection. It lingers when it is closed under an upload, notices
-//! a client that is gone while its response is awaited, and refuses whole what hyper refuses barely.
+//! a client that is gone while its response is awaited or that takes nothing of it, refuses whole
+//! what hyper refuses barely, and writes interim responses.
 
 use std::{
     io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf as _, Bytes};
@@ -20,6 +22,9 @@ use crate::{
     bare_refusal::{RefuseHead, status_of, written},
     client_state::ClientState,
     discard::{MAX_BYTES, MAX_SILENCE, MAX_TIME},
+    interim,
+    request_heads::RequestHeads,
+    stall::{Stall, Stalled},
 };
 
 /// How many bytes are discarded at once.
@@ -48,8 +53,13 @@ impl OverSocket for TlsStream<TcpStream> {
 pub struct ClientStream<S, R> {
     inner: S,
     refusals: R,
-    /// What is left to write of a refusal.
-    refusal: Bytes,
+    /// What is left to write of a refusal, or of an interim response.
+    own: Bytes,
+    /// Whether what is written next follows a whole message, and begins the response that is
+    /// awaited.
+    between: bool,
+    heads: RequestHeads,
+    stall: Stall,
     state: Arc<ClientState>,
     lingering: Option<Box<Lingering>>,
     /// What was read to see whether the client is still there.
@@ -71,11 +81,20 @@ struct Lingering {
 
 impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
     /// Wraps a stream, once its handshake is done.
-    pub const fn new(inner: S, state: Arc<ClientState>, refusals: R) -> Self {
+    /// A client that takes nothing for as long as `send_timeout` is gone.
+    pub const fn new(
+        inner: S,
+        state: Arc<ClientState>,
+        refusals: R,
+        send_timeout: Duration,
+    ) -> Self {
         Self {
             inner,
             refusals,
-            refusal: Bytes::new(),
+            own: Bytes::new(),
+            between: false,
+            heads: RequestHeads::new(),
+            stall: Stall::new(send_timeout),
             state,
             lingering: None,
             ahead: None,
@@ -89,21 +108,62 @@ impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
         let Some(status) = status_of(bytes) else {
             return false;
         };
-        self.refusal = written(&self.refusals.refuse(status)).into();
+        self.own = written(&self.refusals.refuse(status)).into();
         // What is left of the head, and what follows it, will not be read.
         self.state.leave_body();
         true
     }
 
-    fn poll_refusal(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.refusal.is_empty() {
-            let count = ready!(Pin::new(&mut self.inner).poll_write(context, &self.refusal))?;
+    /// Writes what is not hyper's.
+    fn poll_own(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.own.is_empty() {
+            let polled = Pin::new(&mut self.inner).poll_write(context, &self.own);
+            let count = ready!(self.watch(context, polled))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.refusal.advance(count);
+            self.own.advance(count);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes the interim responses that came, ahead of the response.
+    fn poll_interims(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.between {
+            ready!(self.poll_own(context))?;
+            match self.state.interims().next(context) {
+                Some(next) => self.own = interim::written(&next).into(),
+                None => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// What is written before hyper's next bytes.
+    fn poll_before(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pause = None;
+        ready!(self.poll_interims(context))?;
+        self.between = false;
+        Poll::Ready(Ok(()))
+    }
+
+    fn watch<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        self.stall
+            .watch(context, polled)
+            .map(|done| done.unwrap_or_else(|Stalled| Err(io::ErrorKind::TimedOut.into())))
+    }
+
+    /// Follows the client's requests.
+    fn note(&mut self, bytes: &[u8]) {
+        if !self.state.is_upgraded()
+            && let Some(number) = self.heads.read(bytes)
+        {
+            self.state.note_ambiguous(number);
+        }
     }
 
     /// Fails once the client is gone. While hyper serves a request it does not read, so that a
@@ -187,11 +247,13 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncRead for ClientStream<S, R> {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        let before = buffer.filled().len();
         let ahead = self.ahead.take();
         if let Some(byte) = ahead {
             buffer.put_slice(&[byte]);
         }
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        self.note(buffer.filled().get(before..).unwrap_or_default());
         if ahead.is_some() && read.is_pending() {
             return Poll::Ready(Ok(()));
         }
@@ -208,8 +270,9 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncWrite for ClientStream<S, R> {
         if self.replace(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
-        self.pause = None;
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+        ready!(self.poll_before(context))?;
+        let polled = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.watch(context, polled)
     }
 
     fn poll_write_vectored(
@@ -222,8 +285,9 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncWrite for ClientStream<S, R> {
         {
             return Poll::Ready(Ok(only.len()));
         }
-        self.pause = None;
-        Pin::new(&mut self.inner).poll_write_vectored(context, parts)
+        ready!(self.poll_before(context))?;
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(context, parts);
+        self.watch(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -232,15 +296,19 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncWrite for ClientStream<S, R> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_client(context)?;
-        ready!(self.poll_refusal(context))?;
-        Pin::new(&mut self.inner).poll_flush(context)
+        ready!(self.poll_own(context))?;
+        // All that hyper wrote is written.
+        self.between = self.state.is_awaiting();
+        ready!(self.poll_interims(context))?;
+        let polled = Pin::new(&mut self.inner).poll_flush(context);
+        self.watch(context, polled)
     }
 
     /// Half closes, and then lingers if a request's body was left unread: closed at once, the
     /// kernel would answer the rest of the body with a reset, and the client lose its response.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        ready!(this.poll_refusal(context))?;
+        ready!(this.poll_own(context))?;
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
             if !this.state.has_body_left() {

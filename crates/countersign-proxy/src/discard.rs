@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use http::Version;
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
 use tokio::{
     runtime::Handle,
     time::{Instant, timeout_at},
 };
 
-use crate::client_state::ClientState;
+use crate::{client_body::ClientBody, client_state::ClientState};
 
 /// The most bytes that are discarded after a response.
 pub(crate) const MAX_BYTES: u64 = 128 * 1024 * 1024;
@@ -26,7 +26,7 @@ pub(crate) const MAX_SILENCE: Duration = Duration::from_secs(5);
 /// Leaves a request's body unread, in such a way that the client gets its response: an HTTP/1.1
 /// connection will linger when it is closed, an HTTP/2 stream lives a little longer. Nothing is
 /// polled before the response, so a client that expects a 100 gets none.
-pub fn leave_body(body: Incoming, version: Version, client: &ClientState) {
+pub fn leave_body(body: ClientBody, version: Version, client: &ClientState) {
     if body.is_end_stream() {
         return;
     }
@@ -35,11 +35,11 @@ pub fn leave_body(body: Incoming, version: Version, client: &ClientState) {
         return;
     }
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(discard(body));
+        runtime.spawn(discard(body.without_continue()));
     }
 }
 
-async fn discard(mut body: Incoming) {
+async fn discard(mut body: ClientBody) {
     let end = Instant::now() + MAX_TIME;
     let mut left = MAX_BYTES;
     loop {

@@ -51,10 +51,8 @@ pub enum ForwardError {
     #[error("the client's body is malformed or incomplete: {0}")]
     ClientBody(hyper::Error),
     /// The client did not send its body.
-    #[error(
-        "the client sent no more of its body, and the upstream awaits it: no response within {0:?}"
-    )]
-    ClientStalled(Duration),
+    #[error("the client sent no more of its body in time, and the upstream awaits it")]
+    ClientStalled,
 }
 
 impl ForwardError {
@@ -62,10 +60,8 @@ impl ForwardError {
     #[must_use]
     pub fn blame(self, progress: &Progress) -> Self {
         match self {
+            Self::Broken(_) if progress.is_stalled_by_client() => Self::ClientStalled,
             Self::Broken(error) if progress.is_failed_by_client() => Self::ClientBody(error),
-            Self::ResponseTimeout(limit) if progress.is_waiting_for_client() => {
-                Self::ClientStalled(limit)
-            }
             other => other,
         }
     }
@@ -77,9 +73,18 @@ pub enum BodyError {
     /// The exchange was cut.
     #[error("the exchange was cut")]
     Cut,
+    /// The client sent nothing of it for too long.
+    #[error("the client sent nothing of its body for too long")]
+    Stalled,
+    /// Nothing moved for too long.
+    #[error("nothing moved for too long")]
+    Idle,
     /// The other side failed.
     #[error(transparent)]
     Peer(#[from] hyper::Error),
+    /// The other side of an HTTP/2 stream failed.
+    #[error(transparent)]
+    Stream(#[from] h2::Error),
 }
 
 impl From<Cut> for BodyError {

@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use http::{HeaderMap, Request, Response, StatusCode, Version};
@@ -11,10 +12,11 @@ use http_body_util::Full;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use crate::{
+    client_body::ClientBody,
     connections::Lease,
     error::ForwardError,
     exchange::Exchange,
-    headers,
+    headers, interim,
     request_body::RequestBody,
     request_target,
     response_body::{ResponseBody, UpstreamBody},
@@ -48,7 +50,7 @@ impl<E: Exchange> Forwarder<E> {
     pub fn forward(
         &self,
         exchange: &Arc<E>,
-        mut request: Request<Incoming>,
+        mut request: Request<ClientBody>,
         set_headers: impl FnOnce(&mut HeaderMap),
     ) -> Result<AwaitedResponse<E>, ForwardError> {
         let version = request.version();
@@ -60,9 +62,23 @@ impl<E: Exchange> Forwarder<E> {
         let target = target.unwrap_or_else(|| self.upstream.first_target());
         request_target::address(target, &mut request)?;
         set_headers(request.headers_mut());
-        let request = request.map(|body| RequestBody::new(body, version, exchange));
-        let head = self.upstream.send(chosen, request);
-        Ok(AwaitedResponse { head, client })
+        let interims = match version {
+            Version::HTTP_2 => request.body().interims(),
+            Version::HTTP_11 => Some(exchange.client().interims()),
+            _ => None,
+        };
+        if let Some(interims) = interims.cloned() {
+            interim::pass_on(&mut request, interims);
+        }
+        let limits = self.upstream.options.limits;
+        let request =
+            request.map(|body| RequestBody::new(body, version, exchange, limits.body_timeout));
+        let head = self.upstream.send(exchange, chosen, request);
+        Ok(AwaitedResponse {
+            head,
+            client,
+            idle_timeout: limits.stream_idle_timeout,
+        })
     }
 }
 
@@ -70,6 +86,7 @@ impl<E: Exchange> Forwarder<E> {
 pub struct AwaitedResponse<E: Exchange> {
     head: Awaited<E>,
     client: Option<OnUpgrade>,
+    idle_timeout: Option<Duration>,
 }
 
 impl<E: Exchange> Future for AwaitedResponse<E> {
@@ -77,7 +94,8 @@ impl<E: Exchange> Future for AwaitedResponse<E> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let head = ready!(self.head.as_mut().poll(context));
-        Poll::Ready(forwarded(head, self.client.take()))
+        let (client, idle_timeout) = (self.client.take(), self.idle_timeout);
+        Poll::Ready(forwarded(head, client, idle_timeout))
     }
 }
 
@@ -87,11 +105,13 @@ pub struct Forwarded<E: Exchange> {
     response: Response<Incoming>,
     lease: Lease<E>,
     client: Option<OnUpgrade>,
+    idle_timeout: Option<Duration>,
 }
 
 fn forwarded<E: Exchange>(
     sent: Result<Head<E>, ForwardError>,
     client: Option<OnUpgrade>,
+    idle_timeout: Option<Duration>,
 ) -> Result<Forwarded<E>, ForwardError> {
     let (response, lease) = sent?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none() {
@@ -101,6 +121,7 @@ fn forwarded<E: Exchange>(
         response,
         lease,
         client,
+        idle_timeout,
     })
 }
 
@@ -116,6 +137,7 @@ impl<E: Exchange> Forwarded<E> {
             mut response,
             lease,
             client,
+            idle_timeout,
         } = self;
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let status = response.status();
@@ -123,13 +145,15 @@ impl<E: Exchange> Forwarded<E> {
         *response.version_mut() = Version::HTTP_11;
         if switching {
             let upstream = hyper::upgrade::on(&mut response);
+            exchange.client().upgrade();
             if let Some(client) = client {
-                tokio::spawn(upgrade::tunnel(client, upstream, exchange));
+                tokio::spawn(upgrade::tunnel(client, upstream, exchange, idle_timeout));
             }
             return response.map(|_| ResponseBody::Own(Full::default()));
         }
         response.map(|inner| {
-            ResponseBody::Upstream(Box::new(UpstreamBody::new(inner, exchange, Some(lease))))
+            let body = UpstreamBody::new(inner, exchange, Some(lease), idle_timeout);
+            ResponseBody::Upstream(Box::new(body))
         })
     }
 }

@@ -90,6 +90,16 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Writes headers as HTTP/1.1 has them.
+pub(crate) fn write(headers: &HeaderMap, bytes: &mut Vec<u8>) {
+    for (name, value) in headers {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+}
+
 /// Turns an upstream's headers into those for the client. A 101 keeps the protocol it changes to.
 pub(crate) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
     let switching = status == StatusCode::SWITCHING_PROTOCOLS;

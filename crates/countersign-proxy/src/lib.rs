@@ -3,7 +3,9 @@
 //! keys or identity: who may send a request, and which headers are its caller's alone to set, is
 //! decided by whoever hands the request over (see [`Exchange`]).
 
+mod backlog;
 mod bare_refusal;
+mod client_body;
 mod client_state;
 mod client_stream;
 mod connect;
@@ -12,28 +14,38 @@ mod discard;
 mod error;
 mod exchange;
 mod forward;
+mod frame_budget;
 mod headers;
 mod health;
+mod http2_connection;
+mod http2_io;
+mod http2_response;
+mod interim;
 mod opening;
 mod progress;
 mod repeat;
 mod request_body;
+mod request_heads;
 mod request_path;
 mod request_target;
 mod response_body;
 mod sending;
+mod stall;
 mod target;
 mod upgrade;
 mod upstream;
 mod upstream_stream;
+mod waiting;
 
 pub use bare_refusal::RefuseHead;
+pub use client_body::ClientBody;
 pub use client_state::ClientState;
 pub use client_stream::{ClientStream, OverSocket};
 pub use discard::leave_body;
 pub use error::{BodyError, ForwardError, TargetError};
 pub use exchange::{Cut, CutSignal, Exchange};
 pub use forward::{AwaitedResponse, Forwarded, Forwarder};
+pub use http2_connection::{Flood, Http2Connection, Http2Limits, ServeHttp2};
 pub use progress::Progress;
 pub use request_body::RequestBody;
 pub use request_path::{EscapedSlashes, PathRules, settle_path, without_parameters};

@@ -1,16 +1,40 @@
-//! How far one exchange has come.
+//! How far one exchange has come, and since when nothing has moved.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
 
 /// How far one exchange has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Progress {
+    started: Instant,
+    /// Nanoseconds from then to the last time that anything moved.
+    moved: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
     /// The upstream is ready for more of the request's body, and the client has not sent it.
     waiting_for_client: AtomicBool,
     /// What the client sent as a body is none, or breaks off.
     failed_by_client: AtomicBool,
+    /// The client sent nothing of its body for too long.
+    stalled_by_client: AtomicBool,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            moved: AtomicU64::default(),
+            received: AtomicU64::default(),
+            sent: AtomicU64::default(),
+            waiting_for_client: AtomicBool::default(),
+            failed_by_client: AtomicBool::default(),
+            stalled_by_client: AtomicBool::default(),
+        }
+    }
 }
 
 impl Progress {
@@ -22,6 +46,22 @@ impl Progress {
     /// Bytes of the response's body so far.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// When bytes of a body last moved, in either direction.
+    pub(crate) fn last_moved(&self) -> Instant {
+        self.started + Duration::from_nanos(self.moved.load(Ordering::Relaxed))
+    }
+
+    /// Ready once nothing has moved for so long.
+    pub(crate) async fn is_quiet_for(&self, limit: Duration) {
+        loop {
+            let end = self.last_moved() + limit;
+            if end <= Instant::now() {
+                return;
+            }
+            sleep_until(end).await;
+        }
     }
 
     /// Whether nothing happens because the client does not send its body.
@@ -37,19 +77,29 @@ impl Progress {
         self.failed_by_client.store(true, Ordering::Relaxed);
     }
 
+    pub(crate) fn is_stalled_by_client(&self) -> bool {
+        self.stalled_by_client.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stall_by_client(&self) {
+        self.stalled_by_client.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn wait_for_client(&self, waits: bool) {
         self.waiting_for_client.store(waits, Ordering::Relaxed);
     }
 
     pub(crate) fn add_received(&self, count: usize) {
-        add(&self.received, count);
+        self.add(&self.received, count);
     }
 
     pub(crate) fn add_sent(&self, count: usize) {
-        add(&self.sent, count);
+        self.add(&self.sent, count);
     }
-}
 
-fn add(total: &AtomicU64, count: usize) {
-    total.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+    fn add(&self, total: &AtomicU64, count: usize) {
+        total.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let since = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.moved.store(since, Ordering::Relaxed);
+    }
 }

@@ -5,15 +5,18 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use crate::{discard::leave_body, error::BodyError, exchange::Exchange, headers::remove_all};
+use crate::{
+    client_body::ClientBody, discard::leave_body, error::BodyError, exchange::Exchange,
+    headers::remove_all, stall::Stall,
+};
 
 /// The most bytes of a body that are kept to be sent again. What is kept is not copied, unless it is
 /// small.
@@ -26,17 +29,18 @@ const MAX_KEPT_PIECES: usize = 16;
 const MIN_SHARED_BYTES: usize = 4 * 1024;
 
 /// A request's body on its way to the upstream, without reserved trailers. It may go on when the
-/// response has ended, and is cut like it.
+/// response has ended, and is cut like it. A client that sends nothing of it for too long ends it.
 #[derive(Debug)]
 pub struct RequestBody<E: Exchange>(Option<Under<E>>);
 
 /// A body, unless nothing follows the request's head.
 #[derive(Debug)]
 struct Under<E: Exchange> {
-    inner: Incoming,
+    inner: ClientBody,
     version: Version,
     exchange: Arc<E>,
     cut: bool,
+    stall: Stall,
     kept: Kept,
     /// Where the body goes when whoever sends it lets go of it.
     back: Option<oneshot::Sender<RequestBody<E>>>,
@@ -111,12 +115,19 @@ impl Kept {
 }
 
 impl<E: Exchange> RequestBody<E> {
-    pub(crate) fn new(inner: Incoming, version: Version, exchange: &Arc<E>) -> Self {
+    /// A body of which the client may send nothing for as long as `timeout`.
+    pub(crate) fn new(
+        inner: ClientBody,
+        version: Version,
+        exchange: &Arc<E>,
+        timeout: Duration,
+    ) -> Self {
         Self((!inner.is_end_stream()).then(|| Under {
             inner,
             version,
             exchange: Arc::clone(exchange),
             cut: false,
+            stall: Stall::new(timeout),
             kept: Kept::default(),
             back: None,
         }))
@@ -163,7 +174,12 @@ impl<E: Exchange> Under<E> {
         let polled = Pin::new(&mut self.inner).poll_frame(context);
         let progress = self.exchange.progress();
         progress.wait_for_client(polled.is_pending());
-        let Some(frame) = ready!(polled) else {
+        let Ok(frame) = ready!(self.stall.watch(context, polled)) else {
+            progress.stall_by_client();
+            self.kept.forget();
+            return Poll::Ready(Some(Err(BodyError::Stalled)));
+        };
+        let Some(frame) = frame else {
             return Poll::Ready(None);
         };
         let mut frame = match frame {
@@ -171,7 +187,7 @@ impl<E: Exchange> Under<E> {
             Err(error) => {
                 progress.fail_by_client();
                 self.kept.forget();
-                return Poll::Ready(Some(Err(error.into())));
+                return Poll::Ready(Some(Err(error)));
             }
         };
         progress.add_received(frame.data_ref().map_or(0, Bytes::len));

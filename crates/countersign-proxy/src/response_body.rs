@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use crate::{connections::Lease, error::BodyError, exchange::Exchange};
+use crate::{connections::Lease, error::BodyError, exchange::Exchange, stall::Stall};
 
 /// What goes back to the client.
 #[derive(Debug)]
@@ -39,16 +40,53 @@ pub struct UpstreamBody<E: Exchange> {
     lease: Option<Lease<E>>,
     /// Whether nothing more comes. A chunked body shows that only with its last frame.
     ended: bool,
+    /// Ends it when nothing moves in either direction.
+    idle: Option<Stall>,
 }
 
 impl<E: Exchange> UpstreamBody<E> {
-    pub(crate) const fn new(inner: Incoming, exchange: Arc<E>, lease: Option<Lease<E>>) -> Self {
+    /// A body that ends when nothing moves for as long as `idle_timeout`, if there is one.
+    pub(crate) fn new(
+        inner: Incoming,
+        exchange: Arc<E>,
+        lease: Option<Lease<E>>,
+        idle_timeout: Option<Duration>,
+    ) -> Self {
         Self {
             inner,
             exchange,
             lease,
             ended: false,
+            idle: idle_timeout.map(Stall::new),
         }
+    }
+
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Err(cut) = ready!(self.exchange.poll_response(context)) {
+            return Poll::Ready(Some(Err(cut.into())));
+        }
+        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        let progress = self.exchange.progress();
+        let frame = match &mut self.idle {
+            None => ready!(polled),
+            Some(idle) => {
+                let watched = idle.watch_with(context, polled, || progress.last_moved());
+                let Ok(frame) = ready!(watched) else {
+                    return Poll::Ready(Some(Err(BodyError::Idle)));
+                };
+                frame
+            }
+        };
+        self.ended = frame
+            .as_ref()
+            .is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
+        if let Some(Ok(frame)) = &frame {
+            progress.add_sent(frame.data_ref().map_or(0, Bytes::len));
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
     }
 }
 
@@ -64,20 +102,7 @@ impl<E: Exchange> Body for ResponseBody<E> {
             Self::Own(body) => Pin::new(body)
                 .poll_frame(context)
                 .map_err(|never| match never {}),
-            Self::Upstream(body) => {
-                if let Err(cut) = ready!(body.exchange.poll_response(context)) {
-                    return Poll::Ready(Some(Err(cut.into())));
-                }
-                let frame = ready!(Pin::new(&mut body.inner).poll_frame(context));
-                body.ended = frame
-                    .as_ref()
-                    .is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
-                if let Some(Ok(frame)) = &frame {
-                    let count = frame.data_ref().map_or(0, Bytes::len);
-                    body.exchange.progress().add_sent(count);
-                }
-                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
-            }
+            Self::Upstream(body) => body.poll_frame(context),
         }
     }
 

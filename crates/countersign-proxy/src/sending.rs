@@ -10,7 +10,7 @@ use std::{
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::{task::yield_now, time::timeout};
+use tokio::task::yield_now;
 
 use crate::{
     connect::{Http1, Http2, no_address},
@@ -21,6 +21,7 @@ use crate::{
     request_body::RequestBody,
     request_target::readdress,
     upstream::Upstream,
+    waiting::within,
 };
 
 /// A connection that idled for longer is looked at once more before a request goes on it that could
@@ -149,25 +150,30 @@ impl<E: Exchange> Upstream<E> {
     /// under way when this returns.
     pub(crate) fn send(
         self: &Arc<Self>,
+        exchange: &Arc<E>,
         chosen: Option<Arc<Connections<E>>>,
         request: Request<RequestBody<E>>,
     ) -> Awaited<E> {
         let upstream = Arc::clone(self);
         let limit = self.options.limits.response_timeout;
         if self.options.http2 {
-            return within(limit, upstream.find_http2(chosen, request));
+            return timed(limit, exchange, upstream.find_http2(chosen, request));
         }
         let Some(connections) = chosen else {
-            return within(limit, upstream.send_first(request));
+            return timed(limit, exchange, upstream.send_first(request));
         };
         if !request.method().is_idempotent() && connections.last_used() > Some(JUST_USED) {
-            return within(limit, upstream.send_carefully(connections, request));
+            return timed(
+                limit,
+                exchange,
+                upstream.send_carefully(connections, request),
+            );
         }
         match connections.take_idle() {
-            None => within(limit, upstream.send_on_new(connections, request)),
+            None => timed(limit, exchange, upstream.send_on_new(connections, request)),
             Some(on) => {
                 let sent = connections.send_http1(on, request);
-                within(limit, upstream.finish(connections, sent))
+                timed(limit, exchange, upstream.finish(connections, sent))
             }
         }
     }
@@ -333,12 +339,12 @@ impl<E: Exchange> Upstream<E> {
     }
 }
 
-fn within<E: Exchange>(
+/// Awaits a head, within the time limit.
+fn timed<E: Exchange>(
     limit: Duration,
+    exchange: &Arc<E>,
     sent: impl Future<Output = Result<Head<E>, ForwardError>> + Send + 'static,
 ) -> Awaited<E> {
-    Box::pin(async move {
-        let head = timeout(limit, sent).await;
-        head.map_err(|_| ForwardError::ResponseTimeout(limit))?
-    })
+    let exchange = Arc::clone(exchange);
+    Box::pin(async move { within(limit, exchange.progress(), sent).await })
 }

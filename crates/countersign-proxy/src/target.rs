@@ -67,8 +67,12 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 pub struct Limits {
     /// Until there is a connection, TLS included.
     pub connect_timeout: Duration,
-    /// Until the response begins.
+    /// Until the response begins, from when the request has been sent.
     pub response_timeout: Duration,
+    /// How long the client may send nothing of a body that it began.
+    pub body_timeout: Duration,
+    /// How long nothing may move in either direction once the response has begun; none for ever.
+    pub stream_idle_timeout: Option<Duration>,
     /// Idle connections that each [`Forwarder`](crate::Forwarder) keeps to an address.
     pub max_idle_connections: usize,
     /// The longest that an HTTP/1.1 connection idles; absent, what the upstream says, else 4
@@ -219,6 +223,8 @@ mod tests {
     const LIMITS: Limits = Limits {
         connect_timeout: Duration::ZERO,
         response_timeout: Duration::ZERO,
+        body_timeout: Duration::ZERO,
+        stream_idle_timeout: None,
         max_idle_connections: 0,
         idle_timeout: None,
     };

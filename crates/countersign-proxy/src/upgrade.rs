@@ -1,6 +1,12 @@
 //! Changing protocols: which upgrades are carried, and the bytes that follow one.
 
-use std::sync::Arc;
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use http::{
     HeaderMap, HeaderValue, Version,
@@ -8,7 +14,7 @@ use http::{
 };
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
 use crate::exchange::Exchange;
 
@@ -36,16 +42,73 @@ fn carries_requests(protocol: &str) -> bool {
         .any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Carries an upgraded connection's bytes until either side ends it or the exchange is cut; none
-/// while it is held.
-pub(crate) async fn tunnel<E: Exchange>(client: OnUpgrade, upstream: OnUpgrade, exchange: Arc<E>) {
+/// Carries an upgraded connection's bytes until either side ends it, nothing moves for as long as
+/// `idle_timeout`, or the exchange is cut; none while it is held.
+pub(crate) async fn tunnel<E: Exchange>(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    exchange: Arc<E>,
+    idle_timeout: Option<Duration>,
+) {
     let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else {
         return;
     };
-    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-    let _ = exchange
-        .carry(copy_bidirectional(&mut client, &mut upstream))
-        .await;
+    let mut upstream = TokioIo::new(upstream);
+    let mut client = Counted {
+        inner: TokioIo::new(client),
+        exchange: Arc::clone(&exchange),
+    };
+    let idle = async {
+        match idle_timeout {
+            Some(limit) => exchange.progress().is_quiet_for(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = exchange.carry(copy_bidirectional(&mut client, &mut upstream)) => {}
+        () = idle => {}
+    }
+}
+
+/// The client's side of a tunnel; what passes counts as the exchange's progress.
+struct Counted<T, E> {
+    inner: T,
+    exchange: Arc<E>,
+}
+
+impl<T: AsyncRead + Unpin, E: Exchange> AsyncRead for Counted<T, E> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        let count = buffer.filled().len().saturating_sub(before);
+        self.exchange.progress().add_received(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin, E: Exchange> AsyncWrite for Counted<T, E> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.inner).poll_write(context, bytes))?;
+        self.exchange.progress().add_sent(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
 }
 
 #[cfg(test)]

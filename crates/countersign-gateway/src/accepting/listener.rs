@@ -2,24 +2,14 @@
 //! HTTP/2 as agreed in the handshake.
 
 use std::{
-    convert::Infallible,
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
-use bytes::Bytes;
-use countersign_proxy::{ClientStream, RefuseHead, ResponseBody};
 use countersign_tls::ReloadingServerConfig;
 use countersign_verify::presented::Presented;
-use http::{Request, Response, StatusCode};
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-    service::{Service, service_fn},
-};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use metrics::{Counter, counter};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
@@ -33,11 +23,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     failures::{Failure, Failures, Reason},
     handshake::shake_hands,
+    serving,
 };
 use crate::{
     connection::{Connection, ConnectionSlot},
     frontend::Frontend,
-    live::stream::Stream,
     unauthenticated::UnauthenticatedConnection,
 };
 
@@ -61,9 +51,6 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
-
-/// How long an HTTP/2 connection that was told to close may stay open without a request under way.
-const CLOSING: Duration = Duration::from_secs(1);
 
 /// Unauthenticated connections make room once less than this part of all slots is free.
 const RESERVED: usize = 16;
@@ -168,9 +155,21 @@ impl Acceptor {
                 return;
             };
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                Box::pin(self.http2(stream, connection)).await;
+                Box::pin(serving::http2(
+                    &self.frontend,
+                    stream,
+                    connection,
+                    &self.stop,
+                ))
+                .await;
             } else {
-                Box::pin(self.http1(stream, connection)).await;
+                Box::pin(serving::http1(
+                    &self.frontend,
+                    stream,
+                    connection,
+                    &self.stop,
+                ))
+                .await;
             }
         };
         tokio::select! {
@@ -206,117 +205,5 @@ impl Acceptor {
         let connection =
             Connection::new(presented, peer, slot).not_authenticated_yet(unauthenticated);
         Some((stream, Arc::new(connection)))
-    }
-
-    /// Serves a connection's requests, each in a box of its own.
-    fn service(
-        &self,
-        connection: Arc<Connection>,
-    ) -> impl Service<
-        Request<Incoming>,
-        Response = Response<ResponseBody<Stream>>,
-        Error = Infallible,
-        Future: Send + 'static,
-    > + use<> {
-        let frontend = Arc::clone(&self.frontend);
-        service_fn(move |request| Box::pin(frontend.serve(&connection, request)))
-    }
-
-    fn http1(
-        &self,
-        stream: TlsStream<TcpStream>,
-        connection: Arc<Connection>,
-    ) -> impl Future<Output = ()> {
-        let limits = &self.frontend.shared.options.limits;
-        let refusals = UnreadableHeads {
-            frontend: Arc::clone(&self.frontend),
-            connection: Arc::clone(&connection),
-        };
-        let stream = ClientStream::new(stream, Arc::clone(&connection.client), refusals);
-        let service = self.service(connection);
-        let serving = http1::Builder::new()
-            .timer(TokioTimer::new())
-            // A client that has sent its request may close its side: it is answered all the same.
-            .half_close(true)
-            .header_read_timeout(limits.header_timeout)
-            .max_buf_size(limits.header_bytes.max(8 * 1024))
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
-        async move {
-            let mut serving = std::pin::pin!(serving);
-            tokio::select! {
-                biased;
-                _ = &mut serving => return,
-                () = self.stop.cancelled() => serving.as_mut().graceful_shutdown(),
-            }
-            let _ = serving.await;
-        }
-    }
-
-    fn http2(
-        &self,
-        stream: TlsStream<TcpStream>,
-        connection: Arc<Connection>,
-    ) -> impl Future<Output = ()> {
-        let limits = &self.frontend.shared.options.limits;
-        let watched = Arc::downgrade(&connection);
-        let service = self.service(connection);
-        let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
-        let serving = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(limits.concurrent_streams)
-            .max_header_list_size(header_bytes)
-            .keep_alive_interval(limits.header_timeout)
-            .serve_connection(TokioIo::new(stream), service);
-        async move {
-            let mut serving = std::pin::pin!(serving);
-            tokio::select! {
-                biased;
-                _ = &mut serving => return,
-                () = self.stop.cancelled() => {}
-                () = idle(&watched, limits.header_timeout) => {}
-            }
-            serving.as_mut().graceful_shutdown();
-            // A client that ignores the shutdown keeps only its requests under way open.
-            tokio::select! {
-                biased;
-                _ = serving => {}
-                () = idle(&watched, CLOSING) => {}
-            }
-        }
-    }
-}
-
-/// Refuses heads that hyper cannot read.
-#[derive(Debug)]
-struct UnreadableHeads {
-    frontend: Arc<Frontend>,
-    connection: Arc<Connection>,
-}
-
-impl RefuseHead for UnreadableHeads {
-    fn refuse(&self, status: StatusCode) -> Response<Bytes> {
-        self.frontend.refuse_unreadable(status, &self.connection)
-    }
-}
-
-/// Ready once no request arrived or was under way on a connection for that long. HTTP/1.1 has its
-/// header timeout for this; hyper has none for HTTP/2, neither before its first bytes nor between
-/// requests.
-async fn idle(connection: &Weak<Connection>, limit: Duration) {
-    let requests = || {
-        let connection = connection.upgrade()?;
-        Some(connection.requests.load(Ordering::Relaxed))
-    };
-    let mut known = requests();
-    loop {
-        tokio::time::sleep(limit).await;
-        // The service holds one reference; each request under way holds more.
-        let busy = connection.strong_count() > 1;
-        let now = requests();
-        if !busy && now == known {
-            return;
-        }
-        known = now;
     }
 }

@@ -1,7 +1,8 @@
-//! Accepting connections: TCP, the PROXY protocol, TLS.
+//! Accepting connections: TCP, the PROXY protocol, TLS, HTTP.
 
 mod failures;
 mod handshake;
 pub(crate) mod listener;
 mod proxy_protocol;
+mod serving;
 pub(crate) mod tls;

@@ -3,10 +3,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use countersign_proxy::{AwaitedResponse, ForwardError};
+use countersign_proxy::{AwaitedResponse, ClientBody, ForwardError};
 use countersign_types::error::ErrorCode;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header::AUTHORIZATION};
-use hyper::body::Incoming;
 
 use super::forwarded::Told;
 use crate::{
@@ -87,7 +86,7 @@ impl Forwarder {
     pub(crate) fn forward(
         &self,
         permitted: &Permitted<'_>,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
     ) -> Result<AwaitedResponse<Stream>, Refusal> {
         let told = Told::by(&request, self.forwarded);
         let set_headers = |headers: &mut HeaderMap| {
@@ -159,7 +158,7 @@ fn remove_folded(headers: &mut HeaderMap, name: &HeaderName) {
 pub(crate) fn refused(error: ForwardError) -> Refusal {
     let code = match error {
         ForwardError::RequestTarget | ForwardError::ClientBody(_) => ErrorCode::BadRequest,
-        ForwardError::ClientStalled(_) => ErrorCode::RequestTimeout,
+        ForwardError::ClientStalled => ErrorCode::RequestTimeout,
         ForwardError::ConnectTimeout(_) | ForwardError::ResponseTimeout(_) => {
             ErrorCode::UpstreamTimeout
         }

@@ -56,6 +56,11 @@ impl CheckedRoute {
             limits: Limits {
                 connect_timeout: limits.connect_timeout,
                 response_timeout: limits.response_timeout,
+                body_timeout: limits.body_timeout,
+                stream_idle_timeout: route
+                    .stream_idle_timeout
+                    .or(limits.stream_idle_timeout)
+                    .filter(|limit| !limit.is_zero()),
                 max_idle_connections: limits.idle_upstream_connections,
                 idle_timeout: route.idle_timeout,
             },

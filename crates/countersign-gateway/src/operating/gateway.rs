@@ -236,6 +236,7 @@ fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, StartError> {
         ca: options.control_plane_ca.clone(),
         authorization: Authorization::Pass,
         preserve_host: false,
+        stream_idle_timeout: None,
         headers: std::collections::BTreeMap::new(),
     };
     let name = |route: &Route| format!("{}{}", route.host.as_deref().unwrap_or("*"), route.path);

@@ -123,6 +123,7 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         ca: None,
         authorization: Authorization::Pass,
         preserve_host: false,
+        stream_idle_timeout: None,
         headers: std::collections::BTreeMap::new(),
     };
     GatewayOptions {

@@ -301,6 +301,7 @@ async fn options(
             ca: None,
             authorization: Authorization::Pass,
             preserve_host: false,
+            stream_idle_timeout: None,
             headers: std::collections::BTreeMap::new(),
         }],
         proxy_protocol: false,

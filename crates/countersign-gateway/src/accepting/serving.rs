@@ -1,0 +1,168 @@
+//! Serving HTTP on a connection, as it was agreed in the handshake.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Weak, atomic::Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use countersign_proxy::{
+    ClientBody, ClientStream, Flood, Http2Connection, Http2Limits, RefuseHead, ResponseBody,
+    ServeHttp2,
+};
+use http::{Request, Response, StatusCode};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics::counter;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::{connection::Connection, frontend::Frontend, live::stream::Stream};
+
+/// How long an HTTP/2 connection that was told to close may stay open without a request under way.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// The least that is read of a head at once.
+const HEAD_BUFFER: usize = 8 * 1024;
+
+/// Serves HTTP/1.1 until the connection ends; once told to stop, only the request under way.
+pub(super) fn http1(
+    frontend: &Arc<Frontend>,
+    stream: TlsStream<TcpStream>,
+    connection: Arc<Connection>,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let limits = &frontend.shared.options.limits;
+    let requests = Requests {
+        frontend: Arc::clone(frontend),
+        connection: Arc::clone(&connection),
+    };
+    let client = Arc::clone(&connection.client);
+    let stream = ClientStream::new(stream, client, requests, limits.send_timeout);
+    let serving = Arc::clone(frontend);
+    // Each request is in a box of its own.
+    let service = service_fn(move |request| {
+        let response = Box::pin(serving.serve(&connection, ClientBody::http1(request)));
+        async move { Ok::<_, Infallible>(response.await) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // A client that has sent its request may close its side: it is answered all the same.
+        .half_close(true)
+        .header_read_timeout(limits.header_timeout)
+        .max_header_size(limits.header_bytes)
+        .max_buf_size(limits.header_bytes.max(HEAD_BUFFER))
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let stop = stop.clone();
+    async move {
+        let mut serving = std::pin::pin!(serving);
+        tokio::select! {
+            biased;
+            _ = &mut serving => return,
+            () = stop.cancelled() => serving.as_mut().graceful_shutdown(),
+        }
+        let _ = serving.await;
+    }
+}
+
+/// Serves HTTP/2 until the connection ends; once told to stop, or idle, only the requests under way.
+pub(super) fn http2(
+    frontend: &Arc<Frontend>,
+    stream: TlsStream<TcpStream>,
+    connection: Arc<Connection>,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let limits = &frontend.shared.options.limits;
+    let idle_limit = limits.header_timeout;
+    let watched = Arc::downgrade(&connection);
+    let http2 = Http2Limits {
+        concurrent_streams: limits.concurrent_streams,
+        header_bytes: limits.header_bytes,
+        ping_interval: limits.header_timeout,
+        send_timeout: limits.send_timeout,
+    };
+    let requests = Requests {
+        frontend: Arc::clone(frontend),
+        connection,
+    };
+    let mut serving = Http2Connection::new(stream, &http2, requests);
+    let stop = stop.clone();
+    async move {
+        tokio::select! {
+            biased;
+            () = &mut serving => return,
+            () = stop.cancelled() => {}
+            () = idle(&watched, idle_limit) => {}
+        }
+        serving.graceful_shutdown();
+        // A client that ignores the shutdown keeps only its requests under way open.
+        tokio::select! {
+            biased;
+            () = serving => {}
+            () = idle(&watched, CLOSING) => {}
+        }
+    }
+}
+
+/// The requests of one connection.
+#[derive(Debug)]
+struct Requests {
+    frontend: Arc<Frontend>,
+    connection: Arc<Connection>,
+}
+
+impl RefuseHead for Requests {
+    fn refuse(&self, status: StatusCode) -> Response<Bytes> {
+        self.frontend.refuse_unreadable(status, &self.connection)
+    }
+}
+
+impl ServeHttp2 for Requests {
+    type Body = ResponseBody<Stream>;
+
+    fn serve(
+        &self,
+        request: Request<ClientBody>,
+    ) -> impl Future<Output = Response<ResponseBody<Stream>>> + Send + 'static {
+        Box::pin(self.frontend.serve(&self.connection, request))
+    }
+
+    fn note_malformed(&self) {
+        self.frontend.note_malformed(&self.connection);
+    }
+
+    fn note_flood(&self, flood: Flood) {
+        let (kind, what) = match flood {
+            Flood::Frames => ("frames", "more frames that are no work than it can need"),
+            Flood::Resets => (
+                "resets",
+                "too many requests reset before they were answered",
+            ),
+        };
+        counter!("countersign_gateway_floods_total", "kind" => kind).increment(1);
+        tracing::warn!(peer = %self.connection.peer, "closed an HTTP/2 connection: {what}");
+    }
+}
+
+/// Ready once no request arrived or was under way on a connection for that long. HTTP/1.1 has its
+/// header timeout for this; HTTP/2 has none, neither before its first bytes nor between requests.
+async fn idle(connection: &Weak<Connection>, limit: Duration) {
+    let requests = || {
+        let connection = connection.upgrade()?;
+        Some(connection.requests.load(Ordering::Relaxed))
+    };
+    let mut known = requests();
+    loop {
+        tokio::time::sleep(limit).await;
+        // The service holds one reference; each request under way holds more.
+        let busy = connection.strong_count() > 1;
+        let now = requests();
+        if !busy && now == known {
+            return;
+        }
+        known = now;
+    }
+}
