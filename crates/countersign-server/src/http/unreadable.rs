@@ -7,8 +7,8 @@ use serde::de::{Error, Expected, Unexpected};
 
 use super::error::ApiError;
 
-/// The most alternatives that a refusal names; of a longer list it names only the nearest.
-const MAX_NAMED: usize = 20;
+/// The most alternatives that a reader looks through; of a longer list the nearest are named first.
+const MAX_AT_A_GLANCE: usize = 20;
 const NEAREST: usize = 3;
 
 /// Why a value could not be read.
@@ -24,10 +24,10 @@ pub(super) enum Unreadable {
     },
     /// The value is none of those there are.
     NoneOf(&'static [&'static str]),
-    /// The value is none of those there are, which are too many to name: only the nearest are.
+    /// The value is none of those there are, which are many: the nearest are named first.
     NoneOfMany {
         nearest: Vec<&'static str>,
-        number: usize,
+        known: &'static [&'static str],
     },
     /// A parameter that takes one value is given more than once.
     Repeated,
@@ -69,12 +69,10 @@ impl Unreadable {
                 let message = format!("`{place}` must be {}.", alternatives(known));
                 ApiError::value(place, message)
             }
-            Self::NoneOfMany { nearest, number } => {
-                let message = format!(
-                    "`{place}` must be one of the {number} values that `GET /openapi.json` lists, \
-                     such as {}.",
-                    alternatives(&nearest)
-                );
+            Self::NoneOfMany { nearest, known } => {
+                let (nearest, known) = (alternatives(&nearest), known.join("`, `"));
+                let message =
+                    format!("`{place}` must be {nearest}, or another of these: `{known}`.");
                 ApiError::value(place, message)
             }
             Self::Repeated => {
@@ -177,12 +175,12 @@ impl Error for Unreadable {
     }
 
     fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
-        if known.len() <= MAX_NAMED {
+        if known.len() <= MAX_AT_A_GLANCE {
             return Self::NoneOf(known);
         }
         Self::NoneOfMany {
             nearest: nearest(found, known),
-            number: known.len(),
+            known,
         }
     }
 

@@ -99,15 +99,13 @@ async fn it_pages_both_ways() {
 }
 
 #[tokio::test]
-async fn an_unknown_event_type_is_refused_with_the_nearest_ones_named() {
+async fn an_unknown_event_type_is_refused_with_the_nearest_ones_named_first() {
     on_each_store(async |server| {
         let get = server.get(&format!("{PATH}?event_types[]=certificate.create"));
         let message = get.refused("invalid_value", Some("event_types")).await;
         assert!(
-            message.contains("one of the 145 values that `GET /openapi.json` lists")
-                && message.contains("such as `certificate.created`, `certificate.")
-                && message.ends_with("Send `event_types[]=certificate.created`, or leave it out.")
-                && !message.contains("login.failed"),
+            message.starts_with("`event_types` must be `certificate.created`, `certificate.")
+                && message.ends_with("Send `event_types[]=certificate.created`, or leave it out."),
             "{message}"
         );
     })
