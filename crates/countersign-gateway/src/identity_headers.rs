@@ -1,6 +1,6 @@
 //! The headers that tell an upstream who is calling. Clients may not send them.
 
-use countersign_types::{digest::Sha256, id::RequestId};
+use countersign_types::id::RequestId;
 use countersign_verify::{permit::Permit, presented::Presented};
 use data_encoding::BASE64;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -78,8 +78,9 @@ pub(crate) fn tells_of_connection(name: &str) -> bool {
         || FORWARDED_NAMES.iter().any(|known| folds_to(known, name))
 }
 
-/// The longest `Client-Cert-Chain`: what nginx takes as one header line. A longer one is left out.
-const MAX_CHAIN_HEADER: usize = 8 * 1024;
+/// The longest `Client-Cert-Chain` and `X-Forwarded-Client-Cert`: what nginx takes as one header
+/// line.
+pub(crate) const MAX_CERTIFICATE_HEADER: usize = 8 * 1024;
 
 /// Adds the client's certificates as RFC 9440 writes them (sections 2.2 and 2.3): the leaf, and the
 /// intermediates of the path that was verified. What else the client sent proves nothing.
@@ -99,17 +100,8 @@ pub(crate) fn add_client_cert(presented: &Presented, permit: &Permit, headers: &
         .map(|der| item(der))
         .collect();
     let chain = path.join(", ");
-    if !chain.is_empty() && chain.len() <= MAX_CHAIN_HEADER {
+    if !chain.is_empty() && chain.len() <= MAX_CERTIFICATE_HEADER {
         add(CLIENT_CERT_CHAIN, chain);
-    }
-}
-
-/// Adds the leaf's hash as Envoy writes it in `X-Forwarded-Client-Cert`.
-pub(crate) fn add_xfcc(presented: &Presented, headers: &mut HeaderMap) {
-    let hash = presented.leaf().map(Sha256::of);
-    let hash = hash.map(|hash| format!("Hash={hash}"));
-    if let Some(value) = hash.and_then(|text| HeaderValue::from_str(&text).ok()) {
-        headers.insert(XFCC, value);
     }
 }
 

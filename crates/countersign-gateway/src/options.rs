@@ -56,6 +56,12 @@ pub struct GatewayOptions {
     /// Whether the verified certificate goes upstream as `X-Forwarded-Client-Cert`.
     #[serde(default)]
     pub xfcc_header: bool,
+    /// Which of Envoy's fields it has.
+    #[serde(default = "hash_only")]
+    pub xfcc_fields: Vec<XfccField>,
+    /// How it is written.
+    #[serde(default)]
+    pub xfcc_format: XfccFormat,
     /// What upstreams are told of the client's connection.
     #[serde(default)]
     pub forwarded_headers: ForwardedHeaders,
@@ -86,6 +92,43 @@ pub struct GatewayOptions {
     /// Limits on what clients and upstreams may take.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// The fields of `X-Forwarded-Client-Cert`. The names are Envoy's, in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum XfccField {
+    /// The URIs in the gateway's own certificate, as it was at the start.
+    By,
+    /// The SHA-256 of the leaf.
+    Hash,
+    /// The leaf.
+    Cert,
+    /// The leaf, and the intermediates of the path that was verified.
+    Chain,
+    /// The leaf's subject.
+    Subject,
+    /// Its URIs.
+    Uri,
+    /// Its DNS names.
+    Dns,
+}
+
+/// How `X-Forwarded-Client-Cert` is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum XfccFormat {
+    /// As Envoy does unless told otherwise.
+    #[default]
+    Text,
+    /// As a JSON array of one object with the same keys.
+    Json,
+}
+
+/// What `X-Forwarded-Client-Cert` has unless told otherwise.
+#[must_use]
+pub fn hash_only() -> Vec<XfccField> {
+    vec![XfccField::Hash]
 }
 
 /// What upstreams are told of the client's connection.

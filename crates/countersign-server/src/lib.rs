@@ -11,5 +11,5 @@ mod webhooks;
 
 pub use expiry::watch_expiry;
 pub use http::{App, AppOptions, Needs, Operation, document, operations, router};
-pub use serve::{Limits, serve};
+pub use serve::{Limits, Routes, serve};
 pub use webhooks::{WebhookOptions, Webhooks};

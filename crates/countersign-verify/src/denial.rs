@@ -145,7 +145,7 @@ reasons! {
     /// No certificate was presented.
     NotPresented = "not_presented",
         "the client presented no certificate",
-        "give the client a certificate and its key, and make it send them";
+        "give the client a certificate and its key, and make it send them: a client whose key or issuer the server did not ask for sends nothing, and a gateway asks for keys of RSA (not RSASSA-PSS), P-256, P-384, P-521 and Ed25519, and for no issuer in particular";
     /// A presented certificate cannot be read.
     Malformed(what: Malformed) = "malformed",
         "the certificate cannot be read: {what}",

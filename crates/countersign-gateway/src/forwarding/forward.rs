@@ -5,9 +5,10 @@ use std::{path::Path, sync::Arc};
 
 use countersign_proxy::{AwaitedResponse, ClientBody, ForwardError};
 use countersign_types::error::ErrorCode;
+use countersign_verify::{permit::Permit, presented::Presented};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header::AUTHORIZATION};
 
-use super::forwarded::Told;
+use super::{forwarded::Told, xfcc::Xfcc};
 use crate::{
     caller::identity::Identity,
     identity_headers,
@@ -35,7 +36,7 @@ pub(crate) struct Forwarder {
     pub(super) extra: Vec<(HeaderName, HeaderValue)>,
     pub(super) forwarded: ForwardedHeaders,
     pub(super) client_cert_header: bool,
-    pub(super) xfcc_header: bool,
+    pub(super) xfcc: Option<Arc<Xfcc>>,
 }
 
 /// What the upstream gets as `authorization` header.
@@ -132,16 +133,29 @@ impl Forwarder {
             headers.insert(identity_headers::CERTIFICATE, verified.certificate.clone());
             headers.insert(identity_headers::LEAF_SHA256, verified.leaf_sha256.clone());
             let presented = permitted.stream.connection.presented();
-            if self.client_cert_header
-                && let Some(permit) = permitted.authorization.permit()
-            {
-                identity_headers::add_client_cert(presented, permit, headers);
-            }
-            if self.xfcc_header {
-                identity_headers::add_xfcc(presented, headers);
+            if let Some(permit) = permitted.authorization.permit() {
+                self.set_certificate_headers(presented, permit, headers);
             }
         }
         headers.insert(identity_headers::REQUEST_ID, permitted.request_id.clone());
+    }
+}
+
+impl Forwarder {
+    /// Passes the verified certificate on, where that is wanted.
+    fn set_certificate_headers(
+        &self,
+        presented: &Presented,
+        permit: &Permit,
+        headers: &mut HeaderMap,
+    ) {
+        if self.client_cert_header {
+            identity_headers::add_client_cert(presented, permit, headers);
+        }
+        let xfcc = self.xfcc.as_ref();
+        if let Some(value) = xfcc.and_then(|xfcc| xfcc.header(presented, permit)) {
+            headers.insert(identity_headers::XFCC, value);
+        }
     }
 }
 

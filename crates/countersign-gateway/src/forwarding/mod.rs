@@ -3,3 +3,4 @@
 pub(crate) mod forward;
 mod forwarded;
 pub(crate) mod routes;
+mod xfcc;

@@ -13,7 +13,10 @@ use countersign_tls::{aes128_first, client_config, public_roots, roots_from_file
 use http::{HeaderName, HeaderValue};
 use metrics::counter;
 
-use super::forward::{AuthorizationHeader, Forwarder};
+use super::{
+    forward::{AuthorizationHeader, Forwarder},
+    xfcc::Xfcc,
+};
 use crate::options::{ForwardedHeaders, GatewayOptions, Route};
 
 /// A route, checked. Each thread makes its own forwarder of it, with connections of its own.
@@ -28,7 +31,7 @@ pub(crate) struct CheckedRoute {
     extra: Vec<(HeaderName, HeaderValue)>,
     forwarded: ForwardedHeaders,
     client_cert_header: bool,
-    xfcc_header: bool,
+    xfcc: Option<Arc<Xfcc>>,
 }
 
 /// Why a route cannot be used.
@@ -77,7 +80,7 @@ impl CheckedRoute {
             extra: extra_headers(route).map_err(RouteError::Header)?,
             forwarded: options.forwarded_headers,
             client_cert_header: options.client_cert_header,
-            xfcc_header: options.xfcc_header,
+            xfcc: Xfcc::new(options).map(Arc::new),
         })
     }
 
@@ -95,7 +98,7 @@ impl CheckedRoute {
             extra: self.extra.clone(),
             forwarded: self.forwarded,
             client_cert_header: self.client_cert_header,
-            xfcc_header: self.xfcc_header,
+            xfcc: self.xfcc.clone(),
         }
     }
 }

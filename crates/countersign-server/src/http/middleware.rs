@@ -4,7 +4,7 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
-use countersign_proxy::{MalformedRequest, check_host};
+use countersign_proxy::{MalformedRequest, check_shape};
 use countersign_types::error::ErrorCode;
 use futures_util::FutureExt as _;
 use http::request::Parts;
@@ -29,7 +29,7 @@ pub(super) async fn answer(
 ) -> Response {
     let _in_flight = meters.begin();
     let mut record = Record::begin(&app);
-    let host = check_host(&request).map_err(no_host);
+    let shape = check_shape(&request).map_err(malformed);
     let (parts, mut body) = request.into_parts();
     let limit = if operation.waits {
         WAITING_TIME_LIMIT
@@ -37,7 +37,7 @@ pub(super) async fn answer(
         TIME_LIMIT
     };
     let run = async {
-        host?;
+        shape?;
         run(&app, operation, &parts, &mut body, &mut record).await
     };
     let answered = match AssertUnwindSafe(timeout(limit, run)).catch_unwind().await {
@@ -46,7 +46,8 @@ pub(super) async fn answer(
         Err(panic) => Err(ApiError::internal(panic_message(panic.as_ref()))),
     };
     receive::discard(body).await;
-    record.finish(operation.path, &parts, meters, answered)
+    let response = record.finish(operation.path, Some(&parts), meters, answered);
+    response.map(Body::from)
 }
 
 /// Answers a request that no operation is for.
@@ -58,9 +59,14 @@ pub(super) async fn refuse(
 ) -> Response {
     let _in_flight = meters.begin();
     let record = Record::begin(&app);
+    let error = match check_shape(&request) {
+        Err(malformed @ MalformedRequest::Ambiguous(_)) => self::malformed(malformed),
+        Err(MalformedRequest::Method(_)) | Ok(()) => error,
+    };
     let (parts, body) = request.into_parts();
     receive::discard(body).await;
-    record.finish("unmatched", &parts, meters, Err(error))
+    let response = record.finish("unmatched", Some(&parts), meters, Err(error));
+    response.map(Body::from)
 }
 
 /// Key, permission, query, body, and only then the handler.
@@ -88,9 +94,12 @@ async fn run(
     permitted.answer(call).await
 }
 
-fn no_host(error: MalformedRequest) -> ApiError {
-    let message = "The request must name one host, in `Host` or `:authority`.";
-    ApiError::new(ErrorCode::BadRequest, message).because(error.to_string())
+/// A shape that another server could read differently, such as no `Host` or two lengths.
+fn malformed(error: MalformedRequest) -> ApiError {
+    ApiError::new(
+        ErrorCode::BadRequest,
+        format!("The request is malformed: {error}."),
+    )
 }
 
 fn too_slow() -> ApiError {

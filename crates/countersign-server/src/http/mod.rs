@@ -43,6 +43,7 @@ mod store_error;
 mod table;
 mod toggles;
 mod unreadable;
+mod unreadable_heads;
 mod upload;
 mod webhooks;
 

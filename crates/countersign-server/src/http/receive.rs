@@ -80,7 +80,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
 fn broken_off(error: axum::Error) -> ApiError {
     ApiError::new(
         ErrorCode::BadRequest,
-        "The body ended too early. Send it again.",
+        "The body is malformed or ended too early. Send it again.",
     )
     .because(error.to_string())
 }

@@ -3,13 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use countersign_types::{
     error::ErrorCode,
     id::{ApiKeyId, OrganizationId, RequestId},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts,
+};
 
 use super::{
     answer::{Answered, Reply},
@@ -45,13 +46,14 @@ impl Record {
         }
     }
 
+    /// Counts and logs the request; its response. A request whose head cannot be read has no parts.
     pub(super) fn finish(
         self,
         route: &'static str,
-        parts: &Parts,
+        parts: Option<&Parts>,
         meters: &Meters,
         answered: Answered,
-    ) -> Response {
+    ) -> Response<Bytes> {
         let took = self.started.elapsed();
         let (response, refusal) = match answered {
             Ok(reply) => (success(reply), None),
@@ -64,7 +66,7 @@ impl Record {
     }
 
     /// The headers that every response has.
-    fn head(&self, mut response: Response, took: Duration) -> Response {
+    fn head(&self, mut response: Response<Bytes>, took: Duration) -> Response<Bytes> {
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -85,7 +87,13 @@ impl Record {
     }
 
     /// One line for each request. It never contains a key, a query or a body.
-    fn log(&self, route: &'static str, parts: &Parts, status: u16, refusal: Option<&ApiError>) {
+    fn log(
+        &self,
+        route: &'static str,
+        parts: Option<&Parts>,
+        status: u16,
+        refusal: Option<&ApiError>,
+    ) {
         let code = refusal.map_or("", |error| error.code.as_str());
         let cause = refusal
             .and_then(|error| error.cause.as_deref())
@@ -94,7 +102,7 @@ impl Record {
             ($level:ident) => {
                 tracing::$level!(
                     target: "countersign::access",
-                    method = known_method(&parts.method),
+                    method = parts.map_or("", |parts| known_method(&parts.method)),
                     route,
                     status,
                     code,
@@ -102,7 +110,7 @@ impl Record {
                     organization = self.organization.as_ref().map_or("", OrganizationId::as_str),
                     key = self.key.as_ref().map_or("", ApiKeyId::as_str),
                     request_id = self.id.as_str(),
-                    client_request_id = client_request_id(&parts.headers),
+                    client_request_id = parts.map_or_else(String::new, |parts| client_request_id(&parts.headers)),
                     duration_us = self.started.elapsed().as_micros(),
                     "request"
                 )
@@ -116,8 +124,8 @@ impl Record {
     }
 }
 
-fn success(reply: Reply) -> Response {
-    let mut response = Response::new(Body::from(reply.body));
+fn success(reply: Reply) -> Response<Bytes> {
+    let mut response = Response::new(reply.body);
     if let Some(revision) = reply.revision {
         response
             .headers_mut()
@@ -126,12 +134,12 @@ fn success(reply: Reply) -> Response {
     response
 }
 
-fn failure(error: &ApiError) -> Response {
+fn failure(error: &ApiError) -> Response<Bytes> {
     if matches!(error.code, ErrorCode::StorageUnavailable) {
         count_store_error(error.code);
     }
     let body = serde_json::to_vec(&error.envelope()).unwrap_or_default();
-    let mut response = Response::new(Body::from(Bytes::from(body)));
+    let mut response = Response::new(Bytes::from(body));
     let status = StatusCode::from_u16(error.code.status());
     *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

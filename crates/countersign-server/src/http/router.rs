@@ -12,10 +12,17 @@ use http::Method;
 
 use super::{
     app::App, error::ApiError, middleware, openapi, request_metrics::Meters, table::operations,
+    unreadable_heads::UnreadableHeads,
 };
+use crate::serve::Routes;
 
-/// The API as a service.
-pub fn router(app: App) -> Router {
+/// The API as a service, and what it answers to requests that cannot be read.
+pub fn router(app: App) -> Routes {
+    let unreadable = UnreadableHeads::new(app.clone());
+    Routes::new(operation_router(app), unreadable)
+}
+
+fn operation_router(app: App) -> Router {
     app.set_document(&openapi::TEXT);
     let unmatched = Arc::new(Meters::new("unmatched", &Method::GET));
     let mut router = Router::new();

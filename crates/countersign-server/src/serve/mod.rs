@@ -1,25 +1,35 @@
 //! Serving a router over TCP: TLS when given a certificate, HTTP/1.1 and HTTP/2, limits on what a
 //! client may hold, and a clean shutdown.
 
+mod routes;
 mod tls;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use axum::Router;
+use countersign_proxy::{ClientState, ClientStream, OverSocket};
 use countersign_tls::CertificateFiles;
+use hyper::{
+    Request,
+    body::Incoming,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+pub use self::routes::Routes;
 
 /// The limits of a listener.
 #[derive(Debug, Clone)]
@@ -49,7 +59,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves `router` on a bound listener until `shutdown`, then drains: it accepts nothing new, gives
+/// Serves `routes` on a bound listener until `shutdown`, then drains: it accepts nothing new, gives
 /// requests under way `limits.grace` to finish, and cuts the rest.
 ///
 /// A handler that waits for long must end on the same signal, as
@@ -59,7 +69,7 @@ impl Default for Limits {
 /// When the TLS files cannot be used. A failing `accept` is retried, not returned.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: impl Into<Routes>,
     tls: Option<&CertificateFiles>,
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
@@ -68,7 +78,7 @@ pub async fn serve(
     let acceptor = Acceptor {
         http1: Arc::new(http_builder(&limits).http1_only()),
         http2: Arc::new(http_builder(&limits).http2_only()),
-        router,
+        routes: routes.into(),
         tls,
         graceful: GracefulShutdown::new(),
         header_timeout: limits.header_timeout,
@@ -136,7 +146,7 @@ async fn accept(
 struct Acceptor {
     http1: Arc<auto::Builder<TokioExecutor>>,
     http2: Arc<auto::Builder<TokioExecutor>>,
-    router: Router,
+    routes: Routes,
     tls: Option<TlsAcceptor>,
     graceful: GracefulShutdown,
     header_timeout: Duration,
@@ -149,7 +159,7 @@ impl Acceptor {
         slot: Option<OwnedSemaphorePermit>,
     ) -> impl Future<Output = ()> + use<> {
         let (http1, http2) = (Arc::clone(&self.http1), Arc::clone(&self.http2));
-        let router = self.router.clone();
+        let routes = self.routes.clone();
         let tls = self.tls.clone();
         let watcher = self.graceful.watcher();
         let header_timeout = self.header_timeout;
@@ -159,12 +169,12 @@ impl Acceptor {
             // Responses are small and sent whole: waiting to fill a packet only adds delay.
             let _ = stream.set_nodelay(true);
             let served = match tls {
-                None => serve_connection(&http1, stream, router, watcher).await,
+                None => serve_http1(&http1, stream, routes, watcher).await,
                 Some(tls) => match timeout(header_timeout, tls.accept(stream)).await {
                     Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                        serve_connection(&http2, stream, router, watcher).await
+                        serve_http2(&http2, stream, routes, watcher).await
                     }
-                    Ok(Ok(stream)) => serve_connection(&http1, stream, router, watcher).await,
+                    Ok(Ok(stream)) => serve_http1(&http1, stream, routes, watcher).await,
                     Ok(Err(error)) => Err(error.into()),
                     Err(_) => Err("the TLS handshake took too long".into()),
                 },
@@ -176,13 +186,39 @@ impl Acceptor {
     }
 }
 
-async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+type Served = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+/// Serves HTTP/1.1, on a stream that refuses whole what hyper refuses barely.
+async fn serve_http1<S: OverSocket + Send + 'static>(
     http: &auto::Builder<TokioExecutor>,
     stream: S,
-    router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let service = TowerToHyperService::new(router);
+    routes: Routes,
+    watcher: Watcher,
+) -> Served {
+    let client = Arc::new(ClientState::default());
+    let stream = ClientStream::new(stream, Arc::clone(&client), routes.unreadable);
+    let router = TowerToHyperService::new(routes.router);
+    let service = service_fn(move |request: Request<Incoming>| {
+        client.begin();
+        let answering = router.call(request);
+        let client = Arc::clone(&client);
+        async move {
+            let answered = answering.await;
+            client.answer();
+            answered
+        }
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    watcher.watch(connection.into_owned()).await
+}
+
+async fn serve_http2(
+    http: &auto::Builder<TokioExecutor>,
+    stream: TlsStream<TcpStream>,
+    routes: Routes,
+    watcher: Watcher,
+) -> Served {
+    let service = TowerToHyperService::new(routes.router);
     let connection = http.serve_connection(TokioIo::new(stream), service);
     watcher.watch(connection.into_owned()).await
 }

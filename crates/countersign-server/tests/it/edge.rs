@@ -264,6 +264,20 @@ async fn malformed_http_is_refused_and_the_server_lives() {
             ("GET / HTTP/9.9\r\n\r\n", "400"),
             ("GET / HTTP/1.1\r\nhost: a\r\nbad header\r\n\r\n", "400"),
             ("GET / HTTP/1.1\r\nhost : a\r\n\r\n", "400"),
+            ("GET / HTTP/1.1\r\nconnection: close\r\n\r\n", "400"),
+            (
+                "GET / HTTP/1.1\r\nhost: a\r\nhost: a\r\nconnection: close\r\n\r\n",
+                "400",
+            ),
+            (
+                "GET /healthz HTTP/1.1\r\nhost: a b\r\nconnection: close\r\n\r\n",
+                "400",
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\
+                 connection: close\r\n\r\n0\r\n\r\n",
+                "400",
+            ),
             ("GET / HTTP/1.1\r\nhost: a\r\nx: a\0b\r\n\r\n", "400"),
             (
                 "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n",
@@ -283,6 +297,12 @@ async fn malformed_http_is_refused_and_the_server_lives() {
             let answer = raw(server, sent.as_bytes()).await;
             let shown = sent.get(..60).unwrap_or(sent);
             assert_eq!(statuses(&answer), [status], "{shown:?}: {answer}");
+            let code = match status {
+                "400" => "\"code\":\"bad_request\"",
+                _ => "\"code\":\"headers_too_large\"",
+            };
+            assert!(answer.contains(code), "{shown:?}: {answer}");
+            assert!(answer.contains("x-request-id: req_"), "{shown:?}: {answer}");
         }
         server.get("/healthz").ok().await;
     })

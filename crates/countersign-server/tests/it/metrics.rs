@@ -1,5 +1,7 @@
 //! The figures of a server, as Prometheus reads them.
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use crate::harness::on_each_store;
 
 #[tokio::test]
@@ -10,6 +12,10 @@ async fn requests_anchors_and_the_revision_are_shown_with_bounded_labels() {
         let id = server.upload("Example Root").await;
         server.get("/v1/organization/certificates/cert_unknown").refused("not_found", None).await;
         server.get("/v1/no/such/path").refused("not_found", None).await;
+        let address = server.base.trim_start_matches("http://");
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/9.9\r\n\r\n").await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/metrics", listener.local_addr().unwrap());
         let router = countersign_server::metrics::router(handle.clone(), server.store.clone());
@@ -35,7 +41,10 @@ async fn requests_anchors_and_the_revision_are_shown_with_bounded_labels() {
         let counted = |line: &&str| line.starts_with("countersign_http_requests_total{");
         let lines: Vec<_> = text.lines().filter(counted).collect();
         assert!(lines.iter().any(|each| each.contains(route) && each.contains("\"404\"")), "{text}");
-        assert!(lines.iter().any(|each| each.contains("route=\"unmatched\"")), "{text}");
+        for route in ["unmatched", "unreadable"] {
+            let route = format!("route=\"{route}\"");
+            assert!(lines.iter().any(|each| each.contains(&route)), "{text}");
+        }
         for secret in ["cert_unknown", "no/such", &server.key] {
             assert!(!text.contains(secret), "{text}");
         }

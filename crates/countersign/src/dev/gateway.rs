@@ -9,7 +9,7 @@ use std::{
 
 use countersign_gateway::options::{
     Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, Route,
-    Traceparent, this_machine,
+    Traceparent, XfccFormat, this_machine,
 };
 use countersign_server::store::Store;
 use countersign_types::digest::KeyDigest;
@@ -142,6 +142,8 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         proxy_protocol_senders: this_machine(),
         client_cert_header: false,
         xfcc_header: false,
+        xfcc_fields: Vec::new(),
+        xfcc_format: XfccFormat::default(),
         forwarded_headers: ForwardedHeaders::default(),
         traceparent: Traceparent::default(),
         paths: Paths::default(),

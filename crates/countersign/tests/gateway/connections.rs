@@ -1,7 +1,9 @@
 //! What is known of a client's connection: who may say where it comes from, what an upstream is told
 //! of it, and what is answered to what is no TLS.
 
-use countersign_gateway::options::{ForwardedAction, Traceparent};
+use countersign_gateway::options::{ForwardedAction, Traceparent, XfccField};
+use countersign_testca::{General, root};
+use countersign_types::digest::Sha256;
 use serde_json::{Value, json};
 
 use crate::{client::plain, world::World};
@@ -77,6 +79,63 @@ async fn no_trace_begins_where_none_is_wanted() {
     let world = World::with(|options| options.traceparent = Traceparent::Pass).await;
     let headers = echoed(&world, "traceparent: 00-0-0-0\r\n").await;
     assert_eq!(headers["traceparent"], Value::Null);
+}
+
+#[tokio::test]
+async fn xfcc_has_the_chosen_fields_of_the_verified_path() {
+    let world = World::with(|options| {
+        options.xfcc_header = true;
+        options.xfcc_fields = vec![
+            XfccField::Hash,
+            XfccField::Cert,
+            XfccField::Chain,
+            XfccField::Subject,
+            XfccField::Uri,
+            XfccField::Dns,
+        ];
+    })
+    .await;
+    world.with_active_ca().await;
+    let between = world.ca.intermediate("Between").mint();
+    let leaf = between
+        .leaf("billing")
+        .san(General::dns("billing.example.com"))
+        .san(General::uri("spiffe://example.com/billing"))
+        .mint();
+    let stranger = root("Stranger").mint();
+    let mut connection = world
+        .tls(&[&leaf, &stranger, &between])
+        .connect(world.address())
+        .await;
+    let forged = "x-forwarded-client-cert: Hash=0\r\n";
+    let echo = connection.get("/v1/echo", &world.key, forged).await.json();
+    let lines = echo["headers"]["x-forwarded-client-cert"]
+        .as_array()
+        .unwrap();
+    let [line] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    let keys: Vec<(&str, &str)> = line
+        .as_str()
+        .unwrap()
+        .split(';')
+        .map(|pair| pair.split_once('=').unwrap())
+        .collect();
+    let [hash, cert, chain, subject, uri, dns] = keys.as_slice() else {
+        panic!("{keys:?}")
+    };
+    assert_eq!(hash, &("Hash", &*Sha256::of(leaf.der()).to_string()));
+    let pem = |encoded: &str| {
+        let text = encoded.trim_matches('"').replace("%0A", "\n");
+        let text = text.replace("%20", " ").replace("%2B", "+");
+        text.replace("%2F", "/").replace("%3D", "=")
+    };
+    assert_eq!((cert.0, pem(cert.1)), ("Cert", leaf.pem()));
+    let path = leaf.pem() + &between.pem();
+    assert_eq!((chain.0, pem(chain.1)), ("Chain", path));
+    assert_eq!(subject, &("Subject", "\"CN=billing\""));
+    assert_eq!(uri, &("URI", "spiffe://example.com/billing"));
+    assert_eq!(dns, &("DNS", "billing.example.com"));
 }
 
 /// The PROXY header, version 2, of a client at `198.51.100.7:8080`.

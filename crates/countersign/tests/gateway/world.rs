@@ -15,7 +15,7 @@ use countersign_gateway::{
     Gateway,
     options::{
         Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, Route,
-        Traceparent, this_machine,
+        Traceparent, XfccFormat, this_machine,
     },
 };
 use countersign_server::{
@@ -308,6 +308,8 @@ async fn options(
         proxy_protocol_senders: this_machine(),
         client_cert_header: false,
         xfcc_header: false,
+        xfcc_fields: Vec::new(),
+        xfcc_format: XfccFormat::default(),
         forwarded_headers: ForwardedHeaders::default(),
         traceparent: Traceparent::default(),
         paths: Paths::default(),
