@@ -203,12 +203,25 @@ fn announced_length(der: &[u8]) -> Option<usize> {
 }
 
 /// What a text without any PEM block is.
+/// Whether plain text was written with two bytes for each character, as some editors and shells do:
+/// every other is then zero.
+fn is_utf16(text: &str) -> bool {
+    let zeros = text.bytes().filter(|byte| *byte == 0).count();
+    zeros * 3 > text.len()
+}
+
 fn not_pem(text: &str) -> Rejection {
     let trimmed = text.trim();
     if trimmed.is_empty() {
         return Rejection::invalid(
             "The certificate is empty.",
             "Send the PEM text of the CA certificate that issues your client certificates.",
+        );
+    }
+    if is_utf16(trimmed) {
+        return Rejection::invalid(
+            "The certificate is UTF-16 text, not PEM.",
+            "Save the file as UTF-8 and send its text.",
         );
     }
     // DER begins with 0x30 and a length; as text, its bytes above 0x7f were replaced or widened.

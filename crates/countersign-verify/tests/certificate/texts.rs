@@ -28,6 +28,13 @@ fn other_objects_are_recognized() {
                 "DER read as UTF-8",
                 String::from_utf8_lossy(der).into_owned(),
             ),
+            (
+                "UTF-16",
+                pem.encode_utf16()
+                    .flat_map(u16::to_le_bytes)
+                    .map(char::from)
+                    .collect(),
+            ),
             ("base64 alone", body.join("\n")),
             ("a request", relabelled("CERTIFICATE REQUEST")),
             ("OpenSSL's own", relabelled("TRUSTED CERTIFICATE")),

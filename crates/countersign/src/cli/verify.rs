@@ -1,7 +1,7 @@
 //! `countersign verify`: checks a chain as a gateway would, without one: against trust anchors from
 //! files, or against those that are active at a project of a server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use countersign_client::{Client, ListParams};
@@ -87,9 +87,7 @@ struct Trust {
 
 impl Verify {
     pub(crate) fn run(self, output: Output) -> CommandResult {
-        let chain = read_text(&self.chain)?;
-        let presented = Presented::from_pem(&chain)
-            .doing(format_args!("read the chain in `{}`", self.chain.display()))?;
+        let presented = self.presented()?;
         let trust = match &self.project {
             Some(project) => self.trust_of_server(project)?,
             None => self.trust_of_files()?,
@@ -97,6 +95,19 @@ impl Verify {
         let at = self.at.unwrap_or_else(clock::unix_seconds);
         let verdict = judge(&trust.set, &trust.scope, &presented, at);
         report(&verdict, &trust, output)
+    }
+
+    /// The chain in the file. An empty file is a client that presents nothing.
+    fn presented(&self) -> CommandResult<Presented> {
+        let text = read_text(&self.chain)?;
+        let text = text.trim_start_matches('\u{feff}');
+        let shown = self.chain.display();
+        let presented =
+            Presented::from_pem(text).doing(format_args!("read the chain in `{shown}`"))?;
+        if presented.leaf().is_none() && !text.trim().is_empty() {
+            return Err(no_certificate(&self.chain));
+        }
+        Ok(presented)
     }
 
     fn trust_of_files(&self) -> CommandResult<Trust> {
@@ -109,11 +120,7 @@ impl Verify {
             let text = read_text(path)?;
             let blocks = certificates(&text);
             if blocks.is_empty() {
-                return Err(Failure::new(format_args!(
-                    "`{}` holds no PEM certificate",
-                    path.display()
-                ))
-                .hint("run `countersign certificate inspect FILE` to see what the file is"));
+                return Err(no_certificate(path));
             }
             files.extend(std::iter::repeat_n(path.clone(), blocks.len()));
             pems.extend(blocks);
@@ -257,4 +264,12 @@ fn certificates(text: &str) -> Vec<String> {
         .skip(1)
         .filter_map(|rest| Some(format!("{BEGIN}{}{END}\n", rest.split_once(END)?.0)))
         .collect()
+}
+
+fn no_certificate(path: &Path) -> Failure {
+    Failure::new(format_args!(
+        "`{}` holds no PEM certificate",
+        path.display()
+    ))
+    .hint("run `countersign certificate inspect FILE` to see what the file is")
 }

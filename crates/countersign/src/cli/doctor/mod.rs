@@ -1,5 +1,6 @@
 //! `countersign doctor`: checks everything that a command or a server on this machine relies on.
 
+mod anchors;
 mod check;
 mod machine;
 mod server;

@@ -12,7 +12,7 @@ use countersign_types::{
 };
 use time::OffsetDateTime;
 
-use super::check::Check;
+use super::{anchors, check::Check};
 use crate::{cli::api::ApiOptions, clock, config::process_env, failure::Failure};
 
 /// Clocks that are further apart than this, in seconds, make valid certificates fail.
@@ -55,7 +55,13 @@ pub(super) async fn checks(client: &Client) -> Vec<Check> {
         (Permission::Management, Read::projects(client).await),
         (Permission::AuditRead, Read::audit_logs(client).await),
     ];
+    let may_read = reads.iter().any(|(permission, read)| {
+        *permission == Permission::MtlsRead && read.error.is_none()
+    });
     checks.push(key(&reads));
+    if may_read {
+        checks.extend(anchors::check(client).await);
+    }
     checks
 }
 
