@@ -18,6 +18,7 @@ use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath, aws_lc_rs as algorith
 use crate::{
     budget::{self, Budget, Exhausted},
     denial::{CriticalExtension, Reason},
+    der::{self, Reader},
     key::PublicKey,
     time::TimeAndNow,
     x509::{Certificate, Malformed, NameLoad},
@@ -107,6 +108,23 @@ impl Path<'_> {
         let fields = self.certificates.iter().map(|(_, fields)| *fields);
         let extensions = fields.map(|fields| fields.extensions.count).sum();
         budget::path(self.certificates.len(), extensions)
+    }
+
+    /// The only certificate that has alternative names and stands below a CA that constrains them,
+    /// if there is one only: webpki does not say whose name it was.
+    fn only_constrained(&self) -> Option<usize> {
+        let mut constrained = self.anchor.constraints.count > 0;
+        let mut found = None;
+        for (at, (_, fields)) in self.certificates.iter().enumerate().rev() {
+            if constrained && fields.extensions.alternative_names.is_some() {
+                if found.is_some() {
+                    return None;
+                }
+                found = Some(at);
+            }
+            constrained |= fields.extensions.constraints.count > 0;
+        }
+        found
     }
 
     /// The price of holding every name on it to the constraints of every CA above.
@@ -216,6 +234,8 @@ impl Verifier {
                 let range = der.as_ptr_range();
                 (range.start.addr()..range.end.addr()).contains(&begin)
             }),
+            Reason::WeakSignature => ders.position(|der| !has_known_signature(der)),
+            Reason::NameConstraints => path.only_constrained(),
             _ => None,
         };
         Fault {
@@ -223,6 +243,17 @@ impl Verifier {
             certificate,
         }
     }
+}
+
+/// Whether a certificate names a signature algorithm that is supported.
+fn has_known_signature(der: &[u8]) -> bool {
+    let named = der::only(der, der::SEQUENCE).and_then(|whole| {
+        let mut fields = Reader::new(whole);
+        fields.take(der::SEQUENCE)?;
+        fields.take(der::SEQUENCE)
+    });
+    let is_named = |known: &Algorithm| Some(known.signature_alg_id().as_ref()) == named;
+    ALGORITHMS.iter().any(is_named)
 }
 
 fn borrowed<'p>(

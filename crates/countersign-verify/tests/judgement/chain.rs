@@ -155,7 +155,7 @@ fn each_defect_of_an_intermediate_closes_the_path_through_it() {
         (
             "SHA-1 in name",
             issuing().signature(Signature::Sha1),
-            failed("- weak_signature"),
+            failed("1 weak_signature"),
         ),
     ] {
         let issuing = issuing.mint();
@@ -341,7 +341,7 @@ fn path_lengths_count_intermediates_but_not_self_issued_ones_below_an_anchor() {
 #[test]
 fn name_constraints_bind_everything_below() {
     let host = || General::dns("example.com");
-    let violated = "certificate_verification_failed: chain_path cert_1 - name_constraints";
+    let violated = "certificate_verification_failed: chain_path cert_1 0 name_constraints";
     let run = |ca: Template, issuing: fn(Template) -> Template, name: &str| {
         let ca = ca.mint();
         let issuing = issuing(ca.intermediate("Issuing")).mint();
@@ -388,7 +388,7 @@ fn name_constraints_bind_everything_below() {
     check(
         "the intermediate's own name",
         &run(root("Root").permit(host()), names_itself, "example.com"),
-        violated,
+        "certificate_verification_failed: chain_path cert_1 - name_constraints",
     );
 }
 
@@ -463,7 +463,7 @@ fn every_way_up_is_tried() {
         "none",
         &both.judge(&present(&[&leaf, &broken, &constrained])),
         "certificate_verification_failed: chain_path cert_1 1 bad_signature, \
-         chain_path cert_1 - name_constraints, candidate cert_2 - no_path",
+         chain_path cert_1 0 name_constraints, candidate cert_2 - no_path",
     );
 }
 

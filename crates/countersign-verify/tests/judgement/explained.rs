@@ -1,7 +1,7 @@
 //! What an explanation says: which certificate, which extension, which field, and what the clock
 //! has to do with it.
 
-use countersign_testca::{General, Name, Template, oid, root};
+use countersign_testca::{General, Name, Signature, Template, oid, root};
 use countersign_verify::judge::Verdict;
 
 use crate::scene::{NOW, Trust, organization, present};
@@ -91,6 +91,10 @@ fn the_certificate_at_fault_is_named_by_position_and_subject() {
                 .extension(oid::BASIC_CONSTRAINTS, true, &[5, 0]),
             "presented certificate 1: the certificate cannot be read: its extension \
              basicConstraints (2.5.29.19) is malformed",
+        ),
+        (
+            issuing().signature(Signature::Sha1),
+            "presented certificate 1 (`CN=Issuing`): a signature's algorithm is too weak",
         ),
         (
             issuing().permit(General::dns(".example.com")),

@@ -40,7 +40,10 @@ async fn uploaded(client: &Client) -> Result<Vec<Certificate>, Error> {
 fn usable(anchors: &[Certificate]) -> Check {
     let unusable: Vec<String> = anchors.iter().filter_map(why_not).collect();
     if unusable.is_empty() {
-        return Check::ok(CHECK, format!("gateways can use all of them ({})", anchors.len()));
+        return Check::ok(
+            CHECK,
+            format!("gateways can use all of them ({})", anchors.len()),
+        );
     }
     Check::warn(
         CHECK,
@@ -84,10 +87,19 @@ mod tests {
     fn anchors_that_gateways_cannot_use_are_named() {
         let good = certificate("good", &root("Good").mint().pem());
         let check = usable(std::slice::from_ref(&good)).line();
-        assert!(check.starts_with("ok    trust anchors: gateways can use all"), "{check}");
+        assert!(
+            check.starts_with("ok    trust anchors: gateways can use all"),
+            "{check}"
+        );
         let bad = certificate("older", &root("Older").no_ski().mint().pem());
         let check = usable(&[good, bad]).line();
-        assert!(check.starts_with("warn  trust anchors: gateways cannot use: "), "{check}");
-        assert!(check.contains("(`older`): ") && !check.contains("`good`"), "{check}");
+        assert!(
+            check.starts_with("warn  trust anchors: gateways cannot use: "),
+            "{check}"
+        );
+        assert!(
+            check.contains("(`older`): ") && !check.contains("`good`"),
+            "{check}"
+        );
     }
 }

@@ -55,9 +55,9 @@ pub(super) async fn checks(client: &Client) -> Vec<Check> {
         (Permission::Management, Read::projects(client).await),
         (Permission::AuditRead, Read::audit_logs(client).await),
     ];
-    let may_read = reads.iter().any(|(permission, read)| {
-        *permission == Permission::MtlsRead && read.error.is_none()
-    });
+    let may_read = reads
+        .iter()
+        .any(|(permission, read)| *permission == Permission::MtlsRead && read.error.is_none());
     checks.push(key(&reads));
     if may_read {
         checks.extend(anchors::check(client).await);
