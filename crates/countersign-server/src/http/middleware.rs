@@ -14,6 +14,7 @@ use super::{
     answer::Answered, app::App, call::Call, contract::Presence, error::ApiError,
     operation::Operation, query_string::Pairs, receive, record::Record, request_metrics::Meters,
 };
+use crate::serve::BothLengths;
 
 /// How long an ordinary request may take.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -29,7 +30,7 @@ pub(super) async fn answer(
 ) -> Response {
     let _in_flight = meters.begin();
     let mut record = Record::begin(&app);
-    let shape = check_shape(&request).map_err(malformed);
+    let shape = check(&request).map_err(malformed);
     let (parts, mut body) = request.into_parts();
     let limit = if operation.waits {
         WAITING_TIME_LIMIT
@@ -59,7 +60,7 @@ pub(super) async fn refuse(
 ) -> Response {
     let _in_flight = meters.begin();
     let record = Record::begin(&app);
-    let error = match check_shape(&request) {
+    let error = match check(&request) {
         Err(malformed @ MalformedRequest::Ambiguous(_)) => self::malformed(malformed),
         Err(MalformedRequest::Method(_)) | Ok(()) => error,
     };
@@ -92,6 +93,15 @@ async fn run(
         body,
     };
     permitted.answer(call).await
+}
+
+/// Refuses what another server could read differently.
+fn check(request: &Request) -> Result<(), MalformedRequest> {
+    if request.extensions().get::<BothLengths>().is_some() {
+        let both = "both `transfer-encoding` and `content-length`";
+        return Err(MalformedRequest::Ambiguous(both));
+    }
+    check_shape(request)
 }
 
 /// A shape that another server could read differently, such as no `Host` or two lengths.

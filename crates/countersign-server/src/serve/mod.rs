@@ -4,10 +4,11 @@
 mod routes;
 mod tls;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use countersign_proxy::{ClientState, ClientStream, OverSocket};
 use countersign_tls::CertificateFiles;
+use http::{HeaderValue, header::CONNECTION};
 use hyper::{
     Request,
     body::Incoming,
@@ -29,7 +30,11 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+pub(crate) use self::routes::BothLengths;
 pub use self::routes::Routes;
+
+/// How long a client may take nothing of what is sent to it.
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The limits of a listener.
 #[derive(Debug, Clone)]
@@ -196,16 +201,24 @@ async fn serve_http1<S: OverSocket + Send + 'static>(
     watcher: Watcher,
 ) -> Served {
     let client = Arc::new(ClientState::default());
-    let stream = ClientStream::new(stream, Arc::clone(&client), routes.unreadable);
+    let stream = ClientStream::new(stream, Arc::clone(&client), routes.unreadable, SEND_TIMEOUT);
     let router = TowerToHyperService::new(routes.router);
-    let service = service_fn(move |request: Request<Incoming>| {
-        client.begin();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let ambiguous = client.begin();
+        if ambiguous {
+            request.extensions_mut().insert(BothLengths);
+        }
         let answering = router.call(request);
         let client = Arc::clone(&client);
         async move {
-            let answered = answering.await;
+            let mut response = answering.await?;
             client.answer();
-            answered
+            if ambiguous {
+                // Where the request ends is a matter of opinion.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let connection = http.serve_connection(TokioIo::new(stream), service);

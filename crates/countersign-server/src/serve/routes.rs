@@ -34,6 +34,11 @@ impl Routes {
     }
 }
 
+/// Marks a request that has a `content-length` beside a `transfer-encoding`, of which hyper shows
+/// one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BothLengths;
+
 impl std::fmt::Debug for Routes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Routes").finish_non_exhaustive()

@@ -274,6 +274,11 @@ async fn malformed_http_is_refused_and_the_server_lives() {
                 "400",
             ),
             (
+                "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n\
+                 0\r\n\r\n",
+                "400",
+            ),
+            (
                 "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\
                  connection: close\r\n\r\n0\r\n\r\n",
                 "400",
