@@ -7,6 +7,7 @@ mod fuzz;
 mod postgres;
 mod process;
 mod python;
+mod simulate;
 mod suite;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Task {
     Failover(failover::Arguments),
     /// Run the fuzz targets for a while each.
     Fuzz(fuzz::Arguments),
+    /// Run the simulation of control plane and gateways for many seeds.
+    Simulate(simulate::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Bench(what) => bench::run(&what),
         Task::Failover(arguments) => failover::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::Simulate(arguments) => simulate::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,6 +29,7 @@ mod verdict;
 
 pub use operating::{
     admin::Metrics,
+    driven::{DrivenConnection, DrivenGateway, DrivenStream},
     gateway::{Gateway, StartError},
 };
 pub use shared::Clock;

@@ -10,6 +10,8 @@ pub mod store;
 mod webhooks;
 
 pub use expiry::watch_expiry;
-pub use http::{App, AppOptions, Needs, Operation, document, operations, router};
+pub use http::{
+    App, AppOptions, GATEWAY_LIVE_SECONDS, Needs, Operation, document, operations, router,
+};
 pub use serve::{Limits, Routes, serve};
 pub use webhooks::{WebhookOptions, Webhooks};

@@ -170,6 +170,15 @@ pub struct Gateway {
     pub seen_at: UnixSeconds,
 }
 
+impl Gateway {
+    /// Whether a change is not known to be enforced by it. A missing gateway that reported the change
+    /// before it vanished enforces it.
+    #[must_use]
+    pub const fn is_pending(&self, revision: u64) -> bool {
+        self.revision < revision || !self.durable
+    }
+}
+
 const fn yes() -> bool {
     true
 }

@@ -70,17 +70,22 @@ impl Recheck {
                 changed = self.changed.changed() => if changed.is_err() { return },
                 _ = ticks.tick() => {}
             }
-            self.slice = Instant::now();
-            self.take_up();
-            // A change that arrived while judging needs a round of its own: some streams were judged
-            // before it.
-            loop {
-                let taken_up = self.taken_up;
-                self.judge_all().await;
-                self.report(taken_up);
-                if self.taken_up == taken_up {
-                    break;
-                }
+            self.round().await;
+        }
+    }
+
+    /// Judges every live stream under what is in force, and reports that.
+    pub(crate) async fn round(&mut self) {
+        self.slice = Instant::now();
+        self.take_up();
+        // A change that arrived while judging needs a round of its own: some streams were judged before
+        // it.
+        loop {
+            let taken_up = self.taken_up;
+            self.judge_all().await;
+            self.report(taken_up);
+            if self.taken_up == taken_up {
+                break;
             }
         }
     }

@@ -82,7 +82,8 @@ impl Gateway {
             observations(&shared.options, tallies, client.clone(), id)
         });
         let sync = Sync::start(Arc::clone(&shared), client, data_dir.lock, jitter_seed(own))?;
-        let (receiver, started) = (sync.changed.subscribe(), sync.ready.subscribe());
+        let follower = &sync.follower;
+        let (receiver, started) = (follower.changed.subscribe(), follower.ready.subscribe());
         let stop = CancellationToken::new();
         let slots = Arc::new(Semaphore::new(shared.options.limits.connections));
         let mut workers = Vec::with_capacity(threads);
@@ -294,7 +295,7 @@ fn client(options: &GatewayOptions) -> Result<Client, StartError> {
     Ok(builder.build()?)
 }
 
-fn shared(
+pub(super) fn shared(
     mut options: GatewayOptions,
     clock: Clock,
     id: GatewayId,

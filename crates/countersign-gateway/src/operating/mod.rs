@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod background;
 mod data_dir;
+pub(crate) mod driven;
 pub(crate) mod gateway;
 mod start_error;
 mod worker;

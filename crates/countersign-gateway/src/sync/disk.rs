@@ -16,7 +16,7 @@ use crate::caller::snapshot::Snapshot;
 
 /// What became of a write.
 #[derive(Debug)]
-pub(super) enum Written {
+pub(crate) enum Written {
     /// It is on disk.
     Kept,
     /// It is not stored, and what was there before is gone; why.
@@ -25,7 +25,56 @@ pub(super) enum Written {
     Stale(String),
 }
 
-type Job = (Write, Arc<Snapshot>);
+/// A write, with what was in force when it was asked for.
+#[derive(Debug)]
+pub struct Job {
+    write: Write,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Job {
+    pub(super) const fn new(write: Write, snapshot: Arc<Snapshot>) -> Self {
+        Self { write, snapshot }
+    }
+
+    /// What is to be written.
+    #[must_use]
+    pub const fn write(&self) -> &Write {
+        &self.write
+    }
+
+    /// Writes it.
+    pub(crate) fn perform(&self, file: &mut StateFile) -> Written {
+        let (write, snapshot) = (&self.write, &self.snapshot);
+        let (all, changed, removed): (_, _, &[_]) = match &write.rows {
+            Rows::None => {
+                if let Err(error) = file.write_contact(write.contact) {
+                    tracing::warn!(%error, "cannot write when the control plane last answered");
+                }
+                return Written::Kept;
+            }
+            Rows::All => (true, snapshot.bundles().collect(), &[]),
+            Rows::Some { changed, removed } => {
+                let bundles = changed.iter().filter_map(|id| snapshot.bundle(id));
+                (false, bundles.collect(), removed)
+            }
+        };
+        let entry = Entry {
+            point: write.point,
+            contact: write.contact,
+            all,
+            changed,
+            removed,
+        };
+        match file.write(&entry) {
+            Ok(()) => Written::Kept,
+            Err((error, Ok(()))) => Written::Removed(error.to_string()),
+            Err((error, Err(removing))) => {
+                Written::Stale(format!("{error}; nor can it be removed: {removing}"))
+            }
+        }
+    }
+}
 
 /// The thread that writes.
 #[derive(Debug)]
@@ -42,9 +91,8 @@ impl Disk {
         let (report, done) = tokio_mpsc::unbounded_channel();
         let work = move || {
             let (mut file, _held) = (file, held);
-            for (write, snapshot) in queue {
-                let written = perform(&mut file, &write, &snapshot);
-                if report.send(written).is_err() {
+            for job in queue {
+                if report.send(job.perform(&mut file)).is_err() {
                     return;
                 }
             }
@@ -56,9 +104,9 @@ impl Disk {
     }
 
     /// Writes what is in force.
-    pub(super) fn write(&self, write: Write, snapshot: Arc<Snapshot>) {
+    pub(super) fn write(&self, job: Job) {
         // The thread ends only with this, or by a panic: then nothing is ever reported as kept.
-        let _ = self.jobs.send((write, snapshot));
+        let _ = self.jobs.send(job);
     }
 
     /// Waits for the end of a write.
@@ -74,35 +122,5 @@ impl Disk {
         let Self { jobs, mut done } = self;
         drop(jobs);
         while done.recv().await.is_some() {}
-    }
-}
-
-fn perform(file: &mut StateFile, write: &Write, snapshot: &Snapshot) -> Written {
-    let (all, changed, removed): (_, _, &[_]) = match &write.rows {
-        Rows::None => {
-            if let Err(error) = file.write_contact(write.contact) {
-                tracing::warn!(%error, "cannot write when the control plane last answered");
-            }
-            return Written::Kept;
-        }
-        Rows::All => (true, snapshot.bundles().collect(), &[]),
-        Rows::Some { changed, removed } => {
-            let bundles = changed.iter().filter_map(|id| snapshot.bundle(id));
-            (false, bundles.collect(), removed)
-        }
-    };
-    let entry = Entry {
-        point: write.point,
-        contact: write.contact,
-        all,
-        changed,
-        removed,
-    };
-    match file.write(&entry) {
-        Ok(()) => Written::Kept,
-        Err((error, Ok(()))) => Written::Removed(error.to_string()),
-        Err((error, Err(removing))) => {
-            Written::Stale(format!("{error}; nor can it be removed: {removing}"))
-        }
     }
 }

@@ -1,12 +1,14 @@
 //! Staying in line with the control plane: what is in force, on disk and reported.
 //!
-//! [`Machine`](machine::Machine) decides and does no I/O. `pull` drives it with a network, a disk, a
-//! clock and threads; the simulation does so with made-up ones.
+//! [`Machine`](machine::Machine) decides and does no I/O. `follower` does what needs none either, and
+//! `pull` drives both with a network, a disk, a clock and threads; the simulation does so with made-up
+//! ones.
 
 mod backoff;
 mod comparison;
-mod disk;
+pub mod disk;
 mod durability;
+pub mod follower;
 pub mod machine;
 pub mod messages;
 pub(crate) mod pull;

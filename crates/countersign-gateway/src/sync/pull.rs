@@ -1,5 +1,5 @@
-//! Drives the state machine: sends its requests, puts changes in force, hands writes to the disk's
-//! thread, and tells it what came of that.
+//! Drives what a gateway does to stay in line: sends its requests, hands writes to the disk's thread,
+//! and tells it what came of that, and when it is time.
 
 use std::{
     io,
@@ -13,19 +13,15 @@ use std::{
 use countersign_client::{BundleReader, Client, Error};
 use countersign_types::id::OrganizationId;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use metrics::{counter, gauge};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
-    disk::{Disk, Written},
-    machine::Machine,
-    messages::{Change, Event, Failure, Input, Moment, Output, Pull, Report, Start},
+    disk::Disk,
+    follower::{Follower, Task},
+    messages::{Failure, Input, Moment, Pull, Report},
     state_file::StateFile,
 };
-use crate::{caller::snapshot::Snapshot, shared::Shared};
+use crate::shared::Shared;
 
 /// How long a connection to the control plane may be silent, and sent bytes unacknowledged, before
 /// it is given up.
@@ -41,12 +37,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub(crate) struct Sync {
     shared: Arc<Shared>,
     client: Client,
-    machine: Machine,
+    pub(crate) follower: Follower,
     disk: Disk,
-    /// Tells the threads which change is in force.
-    pub(crate) changed: watch::Sender<u64>,
-    /// Tells those who wait for the start that it is over.
-    pub(crate) ready: watch::Sender<bool>,
     /// The requests under way.
     requests: Requests,
 }
@@ -58,8 +50,6 @@ struct Requests {
     comparison: Option<BoxFuture<'static, Input>>,
     /// Whether the latest pull failed: then another failure is no news.
     failing: bool,
-    /// Why the latest write failed.
-    disk_trouble: Option<String>,
 }
 
 impl Sync {
@@ -72,14 +62,9 @@ impl Sync {
         seed: u64,
     ) -> io::Result<Self> {
         let mut file = StateFile::new(shared.options.data_dir.clone());
-        let found = load(&mut file, &shared);
-        gauge!("countersign_gateway_contact_lost").set(0.0);
-        gauge!("countersign_gateway_durable").set(1.0);
         Ok(Self {
-            machine: Machine::new(found, seed),
+            follower: Follower::start(Arc::clone(&shared), &mut file, seed),
             disk: Disk::start(file, held)?,
-            changed: watch::Sender::new(0),
-            ready: watch::Sender::new(false),
             requests: Requests::default(),
             shared,
             client,
@@ -95,16 +80,15 @@ impl Sync {
                 elapsed: begun.elapsed(),
                 clock: self.shared.now(),
             };
-            self.machine.on(now, input);
-            while let Some(output) = self.machine.next_output() {
-                self.perform(output);
+            for task in self.follower.on(now, input) {
+                self.perform(task);
             }
-            let deadline = self.machine.deadline().map(|elapsed| begun + elapsed);
-            let awaited = self.machine.awaited();
+            let deadline = self.follower.deadline().map(|elapsed| begun + elapsed);
+            let awaited = self.follower.awaited();
             input = tokio::select! {
                 input = answer(&mut self.requests.pull) => self.requests.note(input),
                 input = answer(&mut self.requests.comparison) => input,
-                written = self.disk.written() => self.requests.written(written),
+                written = self.disk.written() => self.follower.written(written),
                 generation = enforced(&self.shared, awaited) => Input::Enforced(generation),
                 () = until(deadline) => Input::Time,
             };
@@ -136,16 +120,13 @@ impl Sync {
         }
     }
 
-    fn perform(&mut self, output: Output) {
-        match output {
-            Output::Pull(pull) => self.requests.pull = Some(self.pull(pull)),
-            Output::AskDigests => self.requests.comparison = Some(ask_digests(&self.client)),
-            Output::Fetch(ids) => self.requests.comparison = Some(fetch(&self.client, ids)),
-            Output::Reconnect => self.reconnect(),
-            Output::Enforce(change) => self.enforce(change),
-            Output::Contact(at) => self.shared.contact.note(at),
-            Output::Store(write) => self.disk.write(write, self.shared.snapshot.load_full()),
-            Output::Tell(event) => self.tell(event),
+    fn perform(&mut self, task: Task) {
+        match task {
+            Task::Pull(pull) => self.requests.pull = Some(self.pull(pull)),
+            Task::AskDigests => self.requests.comparison = Some(ask_digests(&self.client)),
+            Task::Fetch(ids) => self.requests.comparison = Some(fetch(&self.client, ids)),
+            Task::Reconnect => self.reconnect(),
+            Task::Store(job) => self.disk.write(job),
         }
     }
 
@@ -180,70 +161,6 @@ impl Sync {
             Err(error) => tracing::error!(%error, "cannot make new connections"),
         }
     }
-
-    fn enforce(&self, change: Change) {
-        let next = self.shared.snapshot.load().after(
-            change.revision,
-            change.complete,
-            change.changed,
-            &change.removed,
-        );
-        self.shared.snapshot.store(Arc::new(next));
-        show_revision(change.revision);
-        self.changed.send_replace(change.generation);
-    }
-
-    fn tell(&self, event: Event) {
-        let contact = &self.shared.contact;
-        match event {
-            Event::ContactLost => {
-                let now = self.shared.now();
-                contact.set_lost(Some(now));
-                gauge!("countersign_gateway_contact_lost").set(1.0);
-                tracing::error!(
-                    "contact with the control plane is lost: what it last said stays in force"
-                );
-            }
-            Event::ContactBack(silence) => {
-                contact.set_lost(None);
-                gauge!("countersign_gateway_contact_lost").set(0.0);
-                tracing::info!(
-                    after_seconds = silence.as_secs(),
-                    "contact with the control plane is back"
-                );
-            }
-            Event::ThreadLate(late) => {
-                contact.set_thread_is_late(late);
-                if late {
-                    tracing::error!(
-                        "a thread takes too long to enforce a change: it is not reported"
-                    );
-                } else {
-                    tracing::info!("every thread enforces the latest change again");
-                }
-            }
-            Event::Durable(true) => {
-                contact.set_not_durable(None);
-                gauge!("countersign_gateway_durable").set(1.0);
-                tracing::info!("what is in force would survive a restart again");
-            }
-            Event::Durable(false) => {
-                let why = self.requests.disk_trouble.clone();
-                let why = why.unwrap_or_else(|| "the disk is still writing".to_owned());
-                gauge!("countersign_gateway_durable").set(0.0);
-                tracing::error!(%why, "what is in force would not survive a restart");
-                contact.set_not_durable(Some(why));
-            }
-            Event::Reconciled(ids) => {
-                counter!("countersign_gateway_reconciled_organizations_total")
-                    .increment(u64::try_from(ids.len()).unwrap_or(u64::MAX));
-                tracing::error!(organizations = ?ids, "these organizations were not enforced as they should have been, and are now");
-            }
-            Event::Started => {
-                self.ready.send_replace(true);
-            }
-        }
-    }
 }
 
 impl Requests {
@@ -252,48 +169,6 @@ impl Requests {
         self.failing = matches!(input, Input::PullFailed(_));
         input
     }
-
-    fn written(&mut self, written: Written) -> Input {
-        match written {
-            Written::Kept => return Input::Stored(true),
-            Written::Removed(why) => {
-                tracing::warn!(%why, "cannot write what is in force to disk; the file is removed");
-                self.disk_trouble = Some(why);
-            }
-            Written::Stale(why) => {
-                tracing::error!(%why, "the file on disk is out of date: remove it before a restart");
-                self.disk_trouble = Some(why);
-            }
-        }
-        Input::Stored(false)
-    }
-}
-
-fn show_revision(revision: u64) {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-    gauge!("countersign_gateway_revision").set(revision as f64);
-}
-
-/// Puts in force what is on disk. If there is nothing, or it cannot be read, nothing passes until the
-/// control plane answers.
-fn load(file: &mut StateFile, shared: &Shared) -> Option<Start> {
-    let stored = match file.load() {
-        Ok(stored) => stored?,
-        Err(error) => {
-            tracing::error!(%error, path = %file.path().display(), "cannot use the stored bundle: nothing passes until the control plane answers");
-            return None;
-        }
-    };
-    let digests = stored.organizations.iter();
-    let digests = digests.map(|each| (each.id.clone(), each.digest)).collect();
-    let snapshot = Snapshot::default().after(stored.revision, true, stored.organizations, &[]);
-    shared.snapshot.store(Arc::new(snapshot));
-    show_revision(stored.revision);
-    shared.contact.note(stored.contact);
-    Some(Start {
-        point: stored.point,
-        digests,
-    })
 }
 
 async fn answer(request: &mut Option<BoxFuture<'static, Input>>) -> Input {

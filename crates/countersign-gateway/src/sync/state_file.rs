@@ -30,6 +30,8 @@ const WRITER: &str = env!("CARGO_PKG_VERSION");
 
 const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA journal_size_limit = 16777216;";
+/// SQLite's own limit.
+const MOST_PAGES: u32 = 4_294_967_294;
 const TABLES: &str = "CREATE TABLE state (\
      id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL, token TEXT NOT NULL, \
      contact INTEGER NOT NULL, writer TEXT NOT NULL) STRICT; \
@@ -77,6 +79,8 @@ pub(crate) struct Entry<'a> {
 pub(crate) struct StateFile {
     directory: PathBuf,
     connection: Option<Connection>,
+    /// The most pages that it may have; none for as many as the disk holds.
+    room: Option<u32>,
 }
 
 impl StateFile {
@@ -84,11 +88,22 @@ impl StateFile {
         Self {
             directory,
             connection: None,
+            room: None,
         }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
         self.directory.join(NAME)
+    }
+
+    /// Lets it have no more pages than this from now on, as on a disk that is full then.
+    pub(crate) fn limit(&mut self, room: Option<u32>) {
+        self.room = room;
+        if let Some(connection) = &self.connection
+            && let Err(error) = set_room(connection, room)
+        {
+            tracing::warn!(%error, "cannot limit the size of the file");
+        }
     }
 
     /// What it holds; nothing when there is no file.
@@ -156,6 +171,7 @@ impl StateFile {
         file.sync_all()?;
         let connection = Connection::open(self.path())?;
         connection.execute_batch(SETTINGS)?;
+        set_room(&connection, self.room)?;
         connection.execute_batch(TABLES)?;
         connection.pragma_update(None, "user_version", FORMAT)?;
         sync_directory(&self.directory)?;
@@ -179,6 +195,10 @@ impl StateFile {
             }
         }
     }
+}
+
+fn set_room(connection: &Connection, room: Option<u32>) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "max_page_count", room.unwrap_or(MOST_PAGES))
 }
 
 /// Removes a file, or if only that is forbidden, empties it.
@@ -387,15 +407,18 @@ mod tests {
     fn a_full_disk_leaves_no_file_and_room_makes_a_new_one() {
         let directory = tempfile::tempdir().unwrap();
         let mut file = written(directory.path());
-        let connection = file.connection.as_ref().unwrap();
-        connection.pragma_update(None, "max_page_count", 1).unwrap();
+        file.limit(Some(1));
         let many: Vec<_> = (0..1000).map(|n| bundle(&n.to_string(), 8)).collect();
         let (error, removed) = file.write(&entry(8, false, &many)).unwrap_err();
         assert!(error.to_string().contains("full"), "{error}");
         removed.unwrap();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
         assert_eq!(found(directory.path()).unwrap(), None);
-        file.write(&entry(9, true, &[bundle("a", 9)])).unwrap();
+        let whole = [bundle("a", 9)];
+        file.write(&entry(9, true, &whole)).unwrap_err().1.unwrap();
+        assert_eq!(found(directory.path()).unwrap(), None);
+        file.limit(None);
+        file.write(&entry(9, true, &whole)).unwrap();
         let (point, organizations) = found(directory.path()).unwrap().unwrap();
         assert_eq!((point.revision, organizations.len()), (9, 1));
     }

@@ -27,7 +27,7 @@ const MAX_WAIT_SECONDS: u64 = 60;
 const DEFAULT_WAIT_SECONDS: u64 = 30;
 /// How long after it was last recorded a gateway counts as live: the longest wait, and as much
 /// again as passes before it is recorded again.
-const LIVE_SECONDS: u64 = MAX_WAIT_SECONDS + SEEN_EVERY;
+pub const GATEWAY_LIVE_SECONDS: u64 = MAX_WAIT_SECONDS + SEEN_EVERY;
 /// The highest revision that the databases' integers hold.
 const MAX_REVISION: u64 = i64::MAX.unsigned_abs();
 
@@ -161,19 +161,14 @@ async fn wait_at_revision(
 }
 
 async fn next_bundle(app: &App, after: HistoryPoint, until: Instant) -> Result<Bundle, ApiError> {
-    // Subscribed before the first look, so that no change falls between the look and the wait.
-    let mut signal = app.store().subscribe();
+    let mut waiting = app.store().wait_after(after);
     loop {
-        signal.mark_unchanged();
-        let bundle = app.store().bundle(after).await?;
-        let reached = bundle.point() == after;
-        let unchanged = reached && bundle.organizations.is_empty();
-        if !unchanged || Instant::now() >= until || app.closing().is_cancelled() {
+        let last = Instant::now() >= until || app.closing().is_cancelled();
+        if let Some(bundle) = waiting.look(last).await? {
             return Ok(bundle);
         }
         tokio::select! {
-            // A closed channel means that the store has closed: the next read returns its error.
-            _ = timeout_at(until, signal.changed()) => {}
+            _ = timeout_at(until, waiting.signal()) => {}
             () = app.closing().cancelled() => {}
         }
     }
@@ -189,7 +184,7 @@ pub(super) async fn digests(_: Gateway, app: App) -> Answer<BundleDigests> {
 pub(super) async fn list(caller: AdminOrGateway, app: App) -> Answer<Gateways> {
     let filter = GatewayFilter {
         kept_since: app.gateways_kept_since(),
-        live_since: app.now().saturating_sub(LIVE_SECONDS),
+        live_since: app.now().saturating_sub(GATEWAY_LIVE_SECONDS),
     };
     let gateways = match caller {
         AdminOrGateway::Gateway(_) => app.store().list_gateways(filter).await?,

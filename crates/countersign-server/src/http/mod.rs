@@ -49,6 +49,7 @@ mod webhooks;
 
 pub use app::{App, AppOptions};
 pub use caller::Needs;
+pub use gateways::GATEWAY_LIVE_SECONDS;
 pub use openapi::document;
 pub use operation::Operation;
 pub use router::router;

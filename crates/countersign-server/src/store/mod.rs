@@ -44,6 +44,7 @@ mod toggles;
 mod unverified_chains;
 mod usage;
 mod value;
+mod waiting;
 mod webhook_deliveries;
 mod webhook_queue;
 mod webhooks;
@@ -76,6 +77,7 @@ pub use self::{
     rotations::NewRotation,
     service_accounts::NewServiceAccount,
     sources::{Clock, Random, Sources},
+    waiting::Waiting,
     webhooks::NewWebhook,
     workloads::Workload,
     write::{Change, WriteTx},
@@ -115,12 +117,32 @@ impl Store {
     /// [`StoreError::TooNew`] when a newer version wrote the database,
     /// [`StoreError::Unavailable`] when it cannot be reached.
     pub async fn open(location: &Location, sources: Sources) -> Result<Self, StoreError> {
+        Self::open_with(location, sources, signal::follow).await
+    }
+
+    /// The same, but it follows no changes of other processes: whoever opened it calls
+    /// [`Self::look_for_changes`] when it is time.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_unfollowed(
+        location: &Location,
+        sources: Sources,
+    ) -> Result<Self, StoreError> {
+        Self::open_with(location, sources, |_, _| JoinSet::new()).await
+    }
+
+    async fn open_with(
+        location: &Location,
+        sources: Sources,
+        follow: impl FnOnce(&Database, &watch::Sender<HistoryPoint>) -> JoinSet<()>,
+    ) -> Result<Self, StoreError> {
         let database = Database::open(location)?;
         migrations::apply(&database, &sources).await?;
         let (announced, _) = watch::channel(signal::read_point(&database).await?);
         Ok(Self {
             inner: Arc::new(Inner {
-                _followers: signal::follow(&database, &announced),
+                _followers: follow(&database, &announced),
                 database,
                 sources,
                 announced,
@@ -142,6 +164,11 @@ impl Store {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<HistoryPoint> {
         self.inner.announced.subscribe()
+    }
+
+    /// Announces the latest point if nobody did, as after a restored backup.
+    pub async fn look_for_changes(&self) {
+        signal::look(&self.inner.database, &self.inner.announced).await;
     }
 
     /// The deployment's revision as it is stored: one read, which also shows whether the database

@@ -66,9 +66,14 @@ async fn reread(database: Database, sender: watch::Sender<HistoryPoint>, wake: A
     loop {
         // Whether it was woken or the time ran out, it reads.
         let _ = time::timeout(every, wake.notified()).await;
-        if let Ok(point) = read_point(&database).await {
-            announce(&sender, point);
-        }
+        look(&database, &sender).await;
+    }
+}
+
+/// Announces the latest point, whoever made it. An error is left to the next look.
+pub(super) async fn look(database: &Database, sender: &watch::Sender<HistoryPoint>) {
+    if let Ok(point) = read_point(database).await {
+        announce(sender, point);
     }
 }
 

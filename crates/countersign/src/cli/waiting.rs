@@ -126,8 +126,7 @@ impl Pending {
             let Gateways { gateways, .. } = listed.value;
             let count = gateways.len();
             self.gateways = gateways;
-            self.gateways
-                .retain(|gateway| is_pending(gateway, revision));
+            self.gateways.retain(|gateway| gateway.is_pending(revision));
             self.known = true;
             if self.gateways.is_empty() {
                 note(&format!(
@@ -168,11 +167,6 @@ impl Pending {
         };
         Failure::new(format_args!("the change was made, but {what}: {named}")).hint(HINT)
     }
-}
-
-/// A missing gateway that reported the change before it vanished enforces it.
-fn is_pending(gateway: &Gateway, revision: u64) -> bool {
-    gateway.revision < revision || !gateway.durable
 }
 
 /// Which gateway it is, and in which state: what is worth saying again when it changes.
