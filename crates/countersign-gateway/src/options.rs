@@ -289,9 +289,19 @@ pub struct Route {
     /// or 4.
     #[serde(default, deserialize_with = "some_seconds")]
     pub idle_timeout: Option<Duration>,
-    /// A CA file that its certificate is verified against, instead of the public ones.
+    /// A CA file that its certificate is verified against, instead of the public ones. Read again
+    /// when it changes, like the next two.
     #[serde(default)]
     pub ca: Option<PathBuf>,
+    /// A certificate chain in PEM that is presented to it, if it asks for one.
+    #[serde(default)]
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    #[serde(default)]
+    pub client_key: Option<PathBuf>,
+    /// The name that its certificate must carry, and that it is asked for; absent, its host.
+    #[serde(default)]
+    pub server_name: Option<String>,
     /// What the upstream gets as `authorization` header.
     #[serde(default)]
     pub authorization: Authorization,

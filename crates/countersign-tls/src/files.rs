@@ -3,7 +3,6 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 use rustls::{
@@ -54,14 +53,6 @@ impl CertificateFiles {
                 source,
             },
         }
-    }
-
-    /// When each file was last written; none while there is no such file.
-    pub(crate) fn modified(&self) -> [Option<SystemTime>; 2] {
-        [&self.certificate, &self.key].map(|file| {
-            let metadata = std::fs::metadata(file);
-            metadata.and_then(|metadata| metadata.modified()).ok()
-        })
     }
 }
 

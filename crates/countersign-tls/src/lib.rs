@@ -13,6 +13,6 @@ pub use client::client_config;
 pub use error::Error;
 pub use files::CertificateFiles;
 pub use provider::{aes128_first, standard};
-pub use reload::ReloadingServerConfig;
+pub use reload::{Reloading, ReloadingClientConfig, ReloadingServerConfig};
 pub use roots::{add_roots, public_roots, roots_from_file};
 pub use server::server_config;

@@ -1,59 +1,72 @@
-//! A server configuration that follows its files.
+//! A configuration that follows its files.
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
+use rustls::{ClientConfig, ServerConfig};
 
-use crate::{error::Error, files::CertificateFiles};
+use crate::error::Error;
 
-type Build = dyn Fn(&CertificateFiles) -> Result<ServerConfig, Error> + Send + Sync;
+type Build<C> = dyn Fn() -> Result<C, Error> + Send + Sync;
 
 /// A server configuration that is built again when its certificate or key changes on disk.
-pub struct ReloadingServerConfig {
-    files: CertificateFiles,
-    build: Box<Build>,
-    current: ArcSwap<ServerConfig>,
+pub type ReloadingServerConfig = Reloading<ServerConfig>;
+
+/// A client configuration that is built again when its roots, certificate or key change on disk.
+pub type ReloadingClientConfig = Reloading<ClientConfig>;
+
+/// A configuration that is built again when one of its files changes.
+pub struct Reloading<C> {
+    files: Vec<PathBuf>,
+    build: Box<Build<C>>,
+    current: Arc<ArcSwap<C>>,
     /// When the files were written that were last read, whether they could be used or not.
-    modified: Mutex<[Option<SystemTime>; 2]>,
+    modified: Mutex<Vec<Option<SystemTime>>>,
 }
 
-impl fmt::Debug for ReloadingServerConfig {
+impl<C> fmt::Debug for Reloading<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReloadingServerConfig")
+        f.debug_struct("Reloading")
             .field("files", &self.files)
             .finish_non_exhaustive()
     }
 }
 
-impl ReloadingServerConfig {
-    /// Builds the first configuration.
+impl<C> Reloading<C> {
+    /// Builds the first configuration, of these files.
     ///
     /// # Errors
     /// When the files cannot be used.
     pub fn load(
-        files: CertificateFiles,
-        build: impl Fn(&CertificateFiles) -> Result<ServerConfig, Error> + Send + Sync + 'static,
+        files: Vec<PathBuf>,
+        build: impl Fn() -> Result<C, Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         // Looked at before they are read: a change in between is then seen the next time.
-        let modified = files.modified();
-        let config = build(&files)?;
+        let modified = modified(&files);
+        let config = build()?;
         Ok(Self {
             files,
             build: Box::new(build),
-            current: ArcSwap::from_pointee(config),
+            current: Arc::new(ArcSwap::from_pointee(config)),
             modified: Mutex::new(modified),
         })
     }
 
     /// The configuration for the next connection.
     #[must_use]
-    pub fn current(&self) -> Arc<ServerConfig> {
+    pub fn current(&self) -> Arc<C> {
         self.current.load_full()
+    }
+
+    /// Where the configuration for the next connection always is.
+    #[must_use]
+    pub fn shared(&self) -> Arc<ArcSwap<C>> {
+        Arc::clone(&self.current)
     }
 
     /// Reads the files again if they changed since they were last read; `true` if there is a new
@@ -64,20 +77,26 @@ impl ReloadingServerConfig {
     /// old configuration stays in use, and the next change is read again.
     pub fn reload_if_changed(&self) -> Result<bool, Error> {
         let mut known = self.modified.lock().unwrap_or_else(PoisonError::into_inner);
-        let modified = self.files.modified();
+        let modified = modified(&self.files);
         if *known == modified {
             return Ok(false);
         }
         *known = modified;
-        self.current.store(Arc::new((self.build)(&self.files)?));
+        self.current.store(Arc::new((self.build)()?));
         Ok(true)
     }
+}
+
+/// When each file was last written; none while there is no such file.
+fn modified(files: &[PathBuf]) -> Vec<Option<SystemTime>> {
+    let of_file = |file: &PathBuf| std::fs::metadata(file)?.modified();
+    files.iter().map(|file| of_file(file).ok()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{provider::standard, server::server_config};
+    use crate::{files::CertificateFiles, provider::standard, server::server_config};
     use countersign_testca::root;
     use std::{
         fs::{self, File},
@@ -106,8 +125,12 @@ mod tests {
         };
         write(&files.certificate, &first.pem(), 1);
         write(&files.key, &first.key_pem(), 1);
-        let build = |files: &CertificateFiles| server_config(standard(), files, None);
-        let config = ReloadingServerConfig::load(files.clone(), build).unwrap();
+        let build = {
+            let files = files.clone();
+            move || server_config(standard(), &files, None)
+        };
+        let both = vec![files.certificate.clone(), files.key.clone()];
+        let config = ReloadingServerConfig::load(both, build).unwrap();
         let before = config.current();
         assert!(!config.reload_if_changed().unwrap());
 

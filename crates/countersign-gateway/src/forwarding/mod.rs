@@ -2,5 +2,7 @@
 
 pub(crate) mod forward;
 mod forwarded;
+mod route_error;
 pub(crate) mod routes;
+mod upstream_tls;
 mod xfcc;

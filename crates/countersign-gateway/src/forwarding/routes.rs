@@ -5,16 +5,15 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use arc_swap::ArcSwap;
-use countersign_proxy::{
-    Limits, Target, TargetError, TargetOptions, UpstreamCounters, UpstreamTls,
-};
-use countersign_tls::{aes128_first, client_config, public_roots, roots_from_file};
+use countersign_proxy::{Limits, Target, TargetOptions, UpstreamCounters};
+use countersign_tls::ReloadingClientConfig;
 use http::{HeaderName, HeaderValue};
 use metrics::counter;
 
 use super::{
     forward::{AuthorizationHeader, Forwarder},
+    route_error::RouteError,
+    upstream_tls::RouteTls,
     xfcc::Xfcc,
 };
 use crate::options::{ForwardedHeaders, GatewayOptions, Route};
@@ -25,6 +24,8 @@ pub(crate) struct CheckedRoute {
     host: Option<String>,
     path: String,
     target: Target,
+    /// The TLS to its upstream, which follows its files.
+    tls: Option<Arc<ReloadingClientConfig>>,
     /// Whose turn is first on the next thread, so that not all threads begin with the same server.
     turns: Arc<AtomicUsize>,
     authorization: AuthorizationHeader,
@@ -32,17 +33,6 @@ pub(crate) struct CheckedRoute {
     forwarded: ForwardedHeaders,
     client_cert_header: bool,
     xfcc: Option<Arc<Xfcc>>,
-}
-
-/// Why a route cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RouteError {
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    #[error(transparent)]
-    Tls(#[from] countersign_tls::Error),
-    #[error("{0}")]
-    Header(String),
 }
 
 impl CheckedRoute {
@@ -69,19 +59,25 @@ impl CheckedRoute {
             },
             counters: counters(name),
         };
-        let tls = || upstream_tls(route).map_err(RouteError::from);
+        let mut tls = RouteTls::new(route)?;
         Ok(Self {
             host: route.host.clone(),
             path: route.path.clone(),
-            target: Target::new(&route.upstream, tls, Arc::new(target))?,
+            target: Target::new(&route.upstream, || tls.load(), Arc::new(target))?,
+            tls: tls.finish()?,
             turns: Arc::default(),
             authorization: AuthorizationHeader::read(&route.authorization)
-                .map_err(RouteError::Header)?,
-            extra: extra_headers(route).map_err(RouteError::Header)?,
+                .map_err(RouteError::Setting)?,
+            extra: extra_headers(route).map_err(RouteError::Setting)?,
             forwarded: options.forwarded_headers,
             client_cert_header: options.client_cert_header,
             xfcc: Xfcc::new(options).map(Arc::new),
         })
+    }
+
+    /// The TLS to its upstream, which follows its files.
+    pub(crate) fn tls(&self) -> Option<Arc<ReloadingClientConfig>> {
+        self.tls.clone()
     }
 
     /// The route as one thread uses it.
@@ -130,19 +126,4 @@ fn extra_headers(route: &Route) -> Result<Vec<(HeaderName, HeaderValue)>, String
             Ok((name, value))
         })
         .collect()
-}
-
-/// A CA file replaces the public roots: an upstream of one's own has no public certificate.
-fn upstream_tls(route: &Route) -> Result<UpstreamTls, countersign_tls::Error> {
-    let roots = match &route.ca {
-        None => public_roots(),
-        Some(file) => roots_from_file(file)?,
-    };
-    let mut config = client_config(aes128_first(), roots, None)?;
-    let protocol: &[u8] = if route.http2 { b"h2" } else { b"http/1.1" };
-    config.alpn_protocols = vec![protocol.to_vec()];
-    Ok(UpstreamTls {
-        config: Arc::new(ArcSwap::from_pointee(config)),
-        server_name: None,
-    })
 }

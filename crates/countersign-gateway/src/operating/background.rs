@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
 
-use countersign_tls::ReloadingServerConfig;
+use countersign_tls::{ReloadingClientConfig, ReloadingServerConfig};
 use tokio::{net::TcpListener, time::interval};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,8 @@ pub(super) struct Background {
     pub(super) sync: Sync,
     pub(super) observations: Option<Observations>,
     pub(super) tls: Arc<ReloadingServerConfig>,
+    /// The TLS of each route that has files for it.
+    pub(super) upstream_tls: Vec<Arc<ReloadingClientConfig>>,
     pub(super) admin: Option<StdListener>,
     pub(super) metrics: Metrics,
     pub(super) stop: CancellationToken,
@@ -32,6 +34,7 @@ impl Background {
             mut sync,
             mut observations,
             tls,
+            upstream_tls,
             admin,
             metrics,
             stop,
@@ -48,7 +51,7 @@ impl Background {
         tokio::select! {
             () = stop.cancelled() => {}
             () = sync.run() => {}
-            () = upkeep(&shared, &tls) => {}
+            () = upkeep(&shared, &tls, &upstream_tls) => {}
             () = observing => {}
         }
         // No request is under way any more: what is counted and logged now is complete.
@@ -60,7 +63,11 @@ impl Background {
     }
 }
 
-async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig) {
+async fn upkeep(
+    shared: &Shared,
+    tls: &ReloadingServerConfig,
+    upstream_tls: &[Arc<ReloadingClientConfig>],
+) {
     let mut ticks = interval(UPKEEP);
     loop {
         ticks.tick().await;
@@ -71,6 +78,9 @@ async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         metrics::gauge!("countersign_gateway_bundle_age_seconds").set(age as f64);
         reload_certificate(tls);
+        upstream_tls
+            .iter()
+            .for_each(|each| reload_upstream_tls(each));
     }
 }
 
@@ -86,6 +96,17 @@ fn reload_certificate(tls: &ReloadingServerConfig) {
         Ok(true) => tracing::info!("server certificate reloaded"),
         Err(error) => {
             tracing::error!(%error, "cannot reload the server certificate; the old one stays in use");
+        }
+    }
+}
+
+/// The errors name their file, and so the route.
+fn reload_upstream_tls(tls: &ReloadingClientConfig) {
+    match tls.reload_if_changed() {
+        Ok(false) => {}
+        Ok(true) => tracing::info!(?tls, "files for TLS to an upstream reloaded"),
+        Err(error) => {
+            tracing::error!(%error, "cannot reload the files for TLS to an upstream; the old ones stay in use");
         }
     }
 }

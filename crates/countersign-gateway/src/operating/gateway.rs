@@ -106,6 +106,7 @@ impl Gateway {
             sync,
             observations,
             tls,
+            upstream_tls: routes.iter().filter_map(CheckedRoute::tls).collect(),
             admin,
             metrics,
             stop: stop_background.clone(),
@@ -164,7 +165,8 @@ fn server_tls(options: &GatewayOptions) -> Result<ReloadingServerConfig, counter
         key: options.private_key.clone(),
     };
     let chains = tls::ChainLimits::new(&options.limits);
-    ReloadingServerConfig::load(files, move |files| tls::server_config(files, chains))
+    let both = vec![files.certificate.clone(), files.key.clone()];
+    ReloadingServerConfig::load(both, move || tls::server_config(&files, chains))
 }
 
 fn observations(
@@ -234,6 +236,9 @@ fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, StartError> {
         upstream: url.origin().ascii_serialization(),
         http2: false,
         idle_timeout: None,
+        client_certificate: None,
+        client_key: None,
+        server_name: None,
         ca: options.control_plane_ca.clone(),
         authorization: Authorization::Pass,
         preserve_host: false,

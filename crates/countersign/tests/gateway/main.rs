@@ -35,4 +35,5 @@ mod silence;
 mod tap;
 mod troubles;
 mod upstream;
+mod upstream_identity;
 mod world;

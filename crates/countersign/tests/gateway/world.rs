@@ -12,7 +12,7 @@ use std::{
 
 use countersign_client::Client;
 use countersign_gateway::{
-    Gateway,
+    Gateway, StartError,
     options::{
         Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, Route,
         Traceparent, XfccFormat, this_machine,
@@ -113,6 +113,15 @@ impl World {
 
     /// A gateway with other options on this clock. The number makes its id.
     pub(crate) fn gateway_with(&self, options: GatewayOptions, number: u8) -> Gateway {
+        self.try_gateway_with(options, number).unwrap()
+    }
+
+    /// The same, or why it does not start.
+    pub(crate) fn try_gateway_with(
+        &self,
+        options: GatewayOptions,
+        number: u8,
+    ) -> Result<Gateway, StartError> {
         let clock = Arc::clone(&self.clock);
         Gateway::start(
             options,
@@ -120,7 +129,6 @@ impl World {
             [u128::from(number); 2],
             Arc::new(String::new),
         )
-        .unwrap()
     }
 
     /// Stops the gateway on another thread: it says goodbye to the control plane on this one.
@@ -298,6 +306,9 @@ async fn options(
             upstream: String::new(),
             http2: false,
             idle_timeout: None,
+            client_certificate: None,
+            client_key: None,
+            server_name: None,
             ca: None,
             authorization: Authorization::Pass,
             preserve_host: false,
