@@ -280,8 +280,9 @@ pub struct Route {
     /// What the path must start with, whole segments.
     #[serde(default = "root")]
     pub path: String,
-    /// `http://HOST:PORT` or `https://HOST:PORT`.
-    pub upstream: String,
+    /// `http://HOST:PORT` or `https://HOST:PORT`, or a list of them that serve alike.
+    #[serde(deserialize_with = "one_or_more")]
+    pub upstream: Vec<String>,
     /// Speak HTTP/2 to it.
     #[serde(default)]
     pub http2: bool,
@@ -453,6 +454,20 @@ where
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let value = f64::deserialize(deserializer)?;
     Duration::try_from_secs_f64(value).map_err(Error::custom)
+}
+
+/// A text, or a list of texts.
+fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a URL or a list of URLs")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(one) => vec![one],
+        OneOrMore::More(more) => more,
+    })
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@ use crate::options::{ForwardedHeaders, GatewayOptions, Route};
 pub(crate) struct CheckedRoute {
     host: Option<String>,
     path: String,
-    target: Target,
+    /// The servers of its upstream: the first, and the others.
+    servers: (Target, Vec<Target>),
     /// The TLS to its upstream, which follows its files.
     tls: Option<Arc<ReloadingClientConfig>>,
     /// Whose turn is first on the next thread, so that not all threads begin with the same server.
@@ -63,7 +64,7 @@ impl CheckedRoute {
         Ok(Self {
             host: route.host.clone(),
             path: route.path.clone(),
-            target: Target::new(&route.upstream, || tls.load(), Arc::new(target))?,
+            servers: servers(route, &mut tls, Arc::new(target))?,
             tls: tls.finish()?,
             turns: Arc::default(),
             authorization: AuthorizationHeader::read(&route.authorization)
@@ -82,12 +83,13 @@ impl CheckedRoute {
 
     /// The route as one thread uses it.
     pub(crate) fn forwarder(&self) -> Forwarder {
+        let (first, others) = &self.servers;
         Forwarder {
             host: self.host.clone(),
             path: self.path.clone(),
             upstream: countersign_proxy::Forwarder::new(
-                self.target.clone(),
-                Vec::new(),
+                first.clone(),
+                others.clone(),
                 self.turns.fetch_add(1, Ordering::Relaxed),
             ),
             authorization: self.authorization.clone(),
@@ -97,6 +99,19 @@ impl CheckedRoute {
             xfcc: self.xfcc.clone(),
         }
     }
+}
+
+fn servers(
+    route: &Route,
+    tls: &mut RouteTls<'_>,
+    options: Arc<TargetOptions>,
+) -> Result<(Target, Vec<Target>), RouteError> {
+    let targets = route.upstream.iter();
+    let targets = targets.map(|url| Target::new(url, || tls.load(), Arc::clone(&options)));
+    let mut targets = targets.collect::<Result<Vec<_>, _>>()?.into_iter();
+    let first = targets.next();
+    let first = first.ok_or_else(|| RouteError::Setting("`upstream` is empty".to_owned()))?;
+    Ok((first, targets.collect()))
 }
 
 fn counters(route: String) -> UpstreamCounters {

@@ -233,7 +233,7 @@ fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, StartError> {
     let control_plane = Route {
         host: None,
         path: "/".to_owned(),
-        upstream: url.origin().ascii_serialization(),
+        upstream: vec![url.origin().ascii_serialization()],
         http2: false,
         idle_timeout: None,
         client_certificate: None,

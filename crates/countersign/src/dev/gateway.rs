@@ -117,7 +117,7 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
     let route = Route {
         host: None,
         path: "/".to_owned(),
-        upstream,
+        upstream: vec![upstream],
         http2: false,
         idle_timeout: None,
         client_certificate: None,

@@ -115,7 +115,7 @@ async fn an_upload_that_outlives_its_response_is_cut_too() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = upstream.local_addr().unwrap();
     let world = World::with(|options| {
-        options.routes[0].upstream = format!("http://{address}");
+        options.routes[0].upstream = vec![format!("http://{address}")];
     })
     .await;
     let (id, leaf) = world.with_active_ca().await;

@@ -22,7 +22,7 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let route = move |options: &mut GatewayOptions| {
-            options.routes[0].upstream = format!("http://{address}");
+            options.routes[0].upstream = vec![format!("http://{address}")];
         };
         (Self(listener), route)
     }

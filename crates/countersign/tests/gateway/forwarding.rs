@@ -246,7 +246,7 @@ async fn both_lengths_at_once_never_reach_the_upstream_as_two_requests() {
 #[tokio::test]
 async fn an_upstream_that_is_down_is_a_502_in_the_error_envelope() {
     let world = World::with(|options| {
-        options.routes[0].upstream = "http://127.0.0.1:1".to_owned();
+        options.routes[0].upstream = vec!["http://127.0.0.1:1".to_owned()];
     })
     .await;
     let mut connection = world.tls(&[]).connect(world.address()).await;

@@ -31,6 +31,7 @@ mod reported;
 mod restart;
 mod restored;
 mod reused;
+mod several_servers;
 mod silence;
 mod tap;
 mod troubles;

@@ -12,15 +12,25 @@ use crate::world::LIMIT;
 pub(crate) struct RawUpstream(TcpListener);
 
 impl RawUpstream {
+    pub(crate) const fn of(listener: TcpListener) -> Self {
+        Self(listener)
+    }
+
+    /// An upstream and its URL.
+    pub(crate) async fn listen() -> (Self, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        (Self(listener), url)
+    }
+
     /// An upstream, and what sets the only route of a gateway of one thread to it.
     pub(crate) async fn start() -> (Self, impl FnOnce(&mut GatewayOptions)) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let (upstream, url) = Self::listen().await;
         let route = move |options: &mut GatewayOptions| {
-            options.routes[0].upstream = format!("http://{address}");
+            options.routes[0].upstream = vec![url];
             options.threads = Some(1);
         };
-        (Self(listener), route)
+        (upstream, route)
     }
 
     /// The next connection.
@@ -91,6 +101,13 @@ impl Raw {
         let read = timeout(LIMIT, self.0.read_to_end(&mut rest)).await;
         read.unwrap().unwrap();
         assert!(rest.is_empty(), "{rest:?}");
+    }
+
+    /// Waits until the other side goes away, whatever it sent.
+    pub(crate) async fn ended(mut self) {
+        let mut rest = Vec::new();
+        // A connection that is reset ends too.
+        let _ = timeout(LIMIT, self.0.read_to_end(&mut rest)).await.unwrap();
     }
 
     /// Begins HTTP/2 without TLS.

@@ -91,7 +91,7 @@ impl Upstream {
         let key = write(directory, "client.key", &leaf.key_pem());
         let upstream = format!("https://{}", self.address);
         let set = move |route: &mut Route| {
-            route.upstream = upstream;
+            route.upstream = vec![upstream];
             route.ca = Some(ca);
             route.client_certificate = Some(certificate);
             route.client_key = Some(key);
@@ -206,7 +206,7 @@ async fn what_cannot_be_shown_is_an_error_at_the_start() {
             "`server_name`: `a b` is not the name of a host",
         ),
         (
-            Box::new(|route: &mut Route| route.upstream = "http://127.0.0.1:1".to_owned()),
+            Box::new(|route: &mut Route| route.upstream = vec!["http://127.0.0.1:1".to_owned()]),
             "need an `https://` upstream",
         ),
     ] {

@@ -82,7 +82,7 @@ impl World {
         let (project, key) = make_project(&api, "alpha").await;
         let server_ca = root("Server CA").mint();
         let mut options = options(&directory, &server_ca, &store, plane).await;
-        options.routes[0].upstream = format!("http://{}", upstream::start().await);
+        options.routes[0].upstream = vec![format!("http://{}", upstream::start().await)];
         change(&mut options);
         let mut world = Self {
             store,
@@ -303,7 +303,7 @@ async fn options(
         routes: vec![Route {
             host: None,
             path: "/".to_owned(),
-            upstream: String::new(),
+            upstream: Vec::new(),
             http2: false,
             idle_timeout: None,
             client_certificate: None,
