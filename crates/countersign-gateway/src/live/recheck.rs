@@ -39,8 +39,8 @@ pub(crate) struct Recheck {
     thread: usize,
     /// Which change is in force, sent after each.
     changed: watch::Receiver<u64>,
-    /// The latest change that this thread enforces.
-    taken_up: Option<u64>,
+    /// The latest change that this thread knows of.
+    latest: Option<u64>,
     slice: Instant,
 }
 
@@ -56,7 +56,7 @@ impl Recheck {
             live,
             thread,
             changed,
-            taken_up: None,
+            latest: None,
             slice: Instant::now(),
         }
     }
@@ -77,24 +77,24 @@ impl Recheck {
     /// Judges every live stream under what is in force, and reports that.
     pub(crate) async fn round(&mut self) {
         self.slice = Instant::now();
-        self.take_up();
+        self.note_change();
         // A change that arrived while judging needs a round of its own: some streams were judged before
         // it.
         loop {
-            let taken_up = self.taken_up;
+            let judged = self.latest;
             self.judge_all().await;
-            self.report(taken_up);
-            if self.taken_up == taken_up {
+            self.report(judged);
+            if self.latest == judged {
                 break;
             }
         }
     }
 
     /// Holds the live streams if there is another change.
-    fn take_up(&mut self) {
+    fn note_change(&mut self) {
         // Read before judging: the snapshot is of this change or a later one.
         let change = *self.changed.borrow_and_update();
-        if self.taken_up.replace(change) != Some(change) {
+        if self.latest.replace(change) != Some(change) {
             self.live.hold();
         }
     }
@@ -110,7 +110,7 @@ impl Recheck {
         let mut rest: HashMap<OrganizationId, Vec<Arc<Stream>>> = HashMap::new();
         for stream in streams {
             match must_judge(&self.shared, &stream.connection, &stream.credential) {
-                None => self.judge(&stream),
+                None => self.recheck(&stream),
                 Some(organization) => rest.entry(organization).or_default().push(stream),
             }
             self.breathe().await;
@@ -123,13 +123,13 @@ impl Recheck {
             let Some(stream) = streams.next() else {
                 continue;
             };
-            self.judge(&stream);
+            self.recheck(&stream);
             turns.push_back(streams);
             self.breathe().await;
         }
     }
 
-    fn judge(&self, stream: &Arc<Stream>) {
+    fn recheck(&self, stream: &Arc<Stream>) {
         // It ended while it waited for its turn.
         if Arc::strong_count(stream) == 1 {
             return;
@@ -150,7 +150,7 @@ impl Recheck {
         if self.slice.elapsed() >= SLICE {
             tokio::task::yield_now().await;
             self.slice = Instant::now();
-            self.take_up();
+            self.note_change();
         }
     }
 
@@ -358,7 +358,7 @@ mod tests {
             .after(2, false, changed.into(), &[]);
         thread.shared.snapshot.store(Arc::new(next));
         let mut recheck = thread.recheck();
-        recheck.take_up();
+        recheck.note_change();
         let mut judging = Box::pin(recheck.judge_all());
         let one = one.unwrap();
         while !one.cut_signal().is_cut() {

@@ -3,7 +3,7 @@
 //! that no longer holds.
 //!
 //! A stream and whatever carries its bytes live on one thread, and so does what judges it again.
-//! That thread counts the changes of trust that it took up; a stream that was not judged since the
+//! That thread counts the changes of trust that it noticed; a stream that was not judged since the
 //! latest of them passes nothing on. So a change holds every stream with one write to memory, and
 //! what this costs a stream is to compare two numbers for each frame. What was handed to a socket
 //! before counts as passed on.
