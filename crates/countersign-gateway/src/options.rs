@@ -372,9 +372,10 @@ pub struct Limits {
     /// Seconds to reach the upstream.
     #[serde(deserialize_with = "seconds")]
     pub connect_timeout: Duration,
-    /// Seconds that a client may send nothing of a body that it began, while the upstream awaits it.
-    #[serde(deserialize_with = "seconds")]
-    pub body_timeout: Duration,
+    /// Seconds that a client may send nothing of a body that it began, while the upstream awaits it;
+    /// absent, 60, and no more than `response_timeout`.
+    #[serde(deserialize_with = "some_seconds")]
+    pub body_timeout: Option<Duration>,
     /// Seconds that a client may take nothing of what is sent to it.
     #[serde(deserialize_with = "seconds")]
     pub send_timeout: Duration,
@@ -395,6 +396,9 @@ pub struct Limits {
     pub max_bundle_age: Duration,
 }
 
+/// nginx's `client_body_timeout`.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -412,7 +416,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
-            body_timeout: Duration::from_secs(60),
+            body_timeout: None,
             send_timeout: Duration::from_secs(60),
             stream_idle_timeout: Some(Duration::from_secs(300)),
             response_timeout: Duration::from_secs(300),
@@ -424,6 +428,12 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How long a client may send nothing of a body that it began.
+    pub(crate) fn body_timeout(&self) -> Duration {
+        let default = BODY_TIMEOUT.min(self.response_timeout);
+        self.body_timeout.unwrap_or(default)
+    }
+
     /// What one organization may have reported.
     pub(crate) const fn reports(&self) -> ReportLimits {
         ReportLimits {

@@ -224,11 +224,13 @@ impl<H: ServeHttp2> Requests<H> {
                     if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
                         self.service.note_flood(Flood::Frames);
                     }
+                    // A head may end the whole connection.
+                    self.note_malformed(|traffic| &traffic.arrived);
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => {
-                    self.note_malformed();
+                    self.note_malformed(|traffic| &traffic.heads);
                     if !self.must_close() {
                         return Poll::Pending;
                     }
@@ -271,9 +273,9 @@ impl<H: ServeHttp2> Requests<H> {
         });
     }
 
-    /// Notes the heads that arrived and are no requests.
-    fn note_malformed(&mut self) {
-        let heads = self.responses.traffic.heads.load(Ordering::Relaxed);
+    /// Notes which of these heads are no requests.
+    fn note_malformed(&mut self, heads: impl Fn(&Traffic) -> &AtomicU64) {
+        let heads = heads(&self.responses.traffic).load(Ordering::Relaxed);
         while self.seen < heads {
             self.seen += 1;
             // A connection that is being closed takes no request, whatever its shape.

@@ -24,7 +24,9 @@ use crate::{
 pub(crate) struct Traffic {
     /// Bytes that arrived.
     pub(crate) received: AtomicU64,
-    /// Heads of requests that arrived and were read.
+    /// Heads of requests that arrived.
+    pub(crate) arrived: AtomicU64,
+    /// Those of them that were read too.
     pub(crate) heads: AtomicU64,
     /// What sending bodies has earned, and was not taken into account yet.
     pub(crate) earned: AtomicU32,
@@ -38,8 +40,6 @@ pub(crate) struct Http2Io<S> {
     inner: S,
     frames: Frames,
     budget: Budget,
-    /// Heads that arrived; they are read once more bytes are asked for.
-    heads: u64,
     stall: Stall,
     traffic: Arc<Traffic>,
 }
@@ -50,7 +50,6 @@ impl<S> Http2Io<S> {
             inner,
             frames: Frames::new(),
             budget: Budget::of_frames(Instant::now()),
-            heads: 0,
             stall: Stall::new(send_timeout),
             traffic,
         }
@@ -76,7 +75,7 @@ impl<S> Http2Io<S> {
                 }
             }
         });
-        self.heads += u64::from(heads);
+        traffic.arrived.fetch_add(heads.into(), Ordering::Relaxed);
     }
 
     fn watch<T>(
@@ -104,7 +103,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Http2Io<S> {
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         if read.is_pending() {
             // More is asked for only once all that came before was read.
-            self.traffic.heads.store(self.heads, Ordering::Relaxed);
+            let arrived = self.traffic.arrived.load(Ordering::Relaxed);
+            self.traffic.heads.store(arrived, Ordering::Relaxed);
         } else {
             self.note(buffer.filled().get(before..).unwrap_or_default());
         }

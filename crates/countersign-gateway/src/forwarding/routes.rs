@@ -50,7 +50,7 @@ impl CheckedRoute {
             limits: Limits {
                 connect_timeout: limits.connect_timeout,
                 response_timeout: limits.response_timeout,
-                body_timeout: limits.body_timeout,
+                body_timeout: limits.body_timeout(),
                 stream_idle_timeout: route
                     .stream_idle_timeout
                     .or(limits.stream_idle_timeout)

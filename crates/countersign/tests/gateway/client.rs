@@ -126,6 +126,23 @@ impl Tls {
         tls.connect(name, stream).await.map(Connection)
     }
 
+    /// A connection on which HTTP/2 was agreed.
+    pub(crate) async fn http2_io(&self, gateway: SocketAddr) -> TlsStream<TcpStream> {
+        self.stream(gateway, b"h2").await
+    }
+
+    /// A connection whose HTTP/2 streams a test drives itself.
+    pub(crate) async fn http2_streams(
+        &self,
+        gateway: SocketAddr,
+        builder: &h2::client::Builder,
+    ) -> h2::client::SendRequest<Bytes> {
+        let stream = self.stream(gateway, b"h2").await;
+        let (sender, connection) = builder.handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+
     /// One HTTP/2 request on a connection of its own.
     pub(crate) async fn http2(
         &self,
@@ -179,8 +196,12 @@ impl Connection {
         self.0.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
-    pub(crate) async fn write(&mut self, bytes: &str) {
-        self.0.write_all(bytes.as_bytes()).await.unwrap();
+    pub(crate) async fn write(&mut self, text: &str) {
+        self.send(text.as_bytes()).await;
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
         self.0.flush().await.unwrap();
     }
 
@@ -277,6 +298,13 @@ impl Connection {
     /// Everything until the other side closes.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         read_all(&mut self.0).await
+    }
+
+    /// Reads exactly so many bytes; `None` when the connection ends before.
+    pub(crate) async fn try_bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.0.read_exact(&mut bytes).await.ok()?;
+        Some(bytes)
     }
 
     /// Reads exactly so many bytes.

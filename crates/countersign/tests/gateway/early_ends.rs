@@ -176,7 +176,7 @@ async fn the_log_counts_the_bytes_of_both_bodies() {
 #[tokio::test]
 async fn a_body_that_is_none_or_stalls_is_the_clients_fault() {
     let world = World::with(|options| {
-        options.limits.body_timeout = Duration::from_millis(300);
+        options.limits.body_timeout = Some(Duration::from_millis(300));
     })
     .await;
     for (framing, status, code) in [

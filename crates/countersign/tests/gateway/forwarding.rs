@@ -219,27 +219,64 @@ async fn shapes_that_two_servers_read_differently_are_refused() {
 }
 
 #[tokio::test]
-async fn both_lengths_at_once_never_reach_the_upstream_as_two_requests() {
+async fn both_lengths_at_once_are_refused_and_end_the_connection() {
     let world = World::new().await;
-    let mut connection = world.tls(&[]).connect(world.address()).await;
-    connection
-        .write(&format!(
-            "POST /v1/echo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
-             content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/evil HTTP/1.1\r\nhost: a\r\n\r\n",
-            world.key
-        ))
-        .await;
-    let first = connection.answer().await.unwrap();
-    assert!(
-        first.status == 400 || first.json()["body"] == "",
-        "{first:?}"
+    let line = format!(
+        "POST /v1/echo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}",
+        world.key
     );
-    if let Some(second) = connection.answer().await {
-        assert_eq!(
-            second.code(),
-            "invalid_api_key",
-            "what follows is a request of its own"
-        );
+    let first = format!("{line}\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
+    for before in ["", &*first] {
+        for lengths in [
+            "content-length: 5\r\ntransfer-encoding: chunked",
+            "Transfer-Encoding: chunked\r\nContent-Length: 5",
+        ] {
+            let mut connection = world.tls(&[]).connect(world.address()).await;
+            let after = "0\r\n\r\nGET /v1/evil HTTP/1.1\r\nhost: a\r\n\r\n";
+            let sent = format!("{before}{line}\r\n{lengths}\r\n\r\n{after}");
+            connection.write(&sent).await;
+            if !before.is_empty() {
+                assert_eq!(connection.answer().await.unwrap().json()["body"], "hi");
+            }
+            let answer = connection.answer().await.unwrap();
+            assert_eq!(
+                (answer.status, &*answer.code()),
+                (400, "bad_request"),
+                "{sent}"
+            );
+            assert!(connection.rest().await.is_empty(), "{sent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_head_may_have_so_many_bytes_and_no_more() {
+    let world = World::with(|options| options.limits.header_bytes = 4096).await;
+    let head = |lines: &str| {
+        let key = &world.key;
+        format!("GET /v1/echo HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n{lines}\r\n")
+    };
+    let room = 4096 - head("x: \r\n").len();
+    for (bytes, status) in [(room, 200), (room + 1, 431), (20_000, 431)] {
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        let lines = format!("x: {}\r\n", "a".repeat(bytes));
+        connection.write(&head(&lines)).await;
+        let answer = connection.answer().await.unwrap();
+        assert_eq!(answer.status, status, "{bytes}");
+        assert_eq!(answer.code() == "headers_too_large", status == 431);
+    }
+    for (bytes, status) in [(3_000, 200), (4_100, 431), (6_000, 431)] {
+        let request = Request::get("https://localhost/v1/echo")
+            .header("authorization", format!("Bearer {}", world.key))
+            .header("x", "a".repeat(bytes))
+            .body(Full::default())
+            .unwrap();
+        let tls = world.tls(&[]);
+        let response = tls.http2(world.address(), request).await.unwrap();
+        assert_eq!(response.status(), status, "{bytes}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body = String::from_utf8_lossy(&body);
+        assert_eq!(body.contains("headers_too_large"), status == 431, "{body}");
     }
 }
 
