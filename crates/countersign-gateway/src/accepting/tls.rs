@@ -24,14 +24,16 @@ const MAX_SESSIONS: usize = 32_768;
 
 /// The most bytes of a session that is kept. It holds the client's whole chain, which anyone may
 /// make as large as a handshake can carry: such a client does a full handshake each time.
-const MAX_SESSION_BYTES: usize = 8 * 1024;
+const MAX_SESSION_BYTES: usize = 4 * 1024;
 
 /// Keeps sessions of an ordinary size for resumption.
 #[derive(Debug)]
 struct Sessions(Arc<ServerSessionMemoryCache>);
 
 impl StoresServerSessions for Sessions {
-    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+    fn put(&self, key: Vec<u8>, mut value: Vec<u8>) -> bool {
+        // It grew as it was written, by more than it needs.
+        value.shrink_to_fit();
         value.len() <= MAX_SESSION_BYTES && self.0.put(key, value)
     }
 
