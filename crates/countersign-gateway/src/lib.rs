@@ -29,7 +29,7 @@ mod verdict;
 
 pub use operating::{
     admin::Metrics,
-    driven::{DrivenConnection, DrivenGateway, DrivenStream},
+    driven::{DrivenConnection, DrivenGateway, DrivenStream, OnDisk},
     gateway::{Gateway, StartError},
 };
 pub use shared::Clock;

@@ -1,7 +1,7 @@
 //! A gateway: its process, its link, its disk and its clock.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     path::PathBuf,
     sync::{
         Arc,
@@ -129,6 +129,8 @@ pub(crate) struct Edge {
     pub(crate) damaged: bool,
     /// Its own clock at each answer.
     pub(crate) contacts: Vec<u64>,
+    /// The same for each point that was answered.
+    pub(crate) vouched: HashMap<HistoryPoint, Vec<u64>>,
     /// The point of the latest answer that was sent to it.
     pub(crate) last_sent: Option<HistoryPoint>,
     /// Trust that was superseded before this may not be in force.
@@ -167,6 +169,7 @@ impl Edge {
             wrote_since: false,
             damaged: false,
             contacts: Vec::new(),
+            vouched: HashMap::new(),
             last_sent: None,
             floor: Duration::ZERO,
             good_since: None,
@@ -187,6 +190,12 @@ impl Edge {
         self.troubled_until = self.troubled_until.max(until);
         self.good_since = self.good_since.map(|since| since.max(until));
         self.calm_since = self.calm_since.max(until);
+    }
+
+    /// Notes an answer, by the gateway's own clock.
+    pub(crate) fn answered(&mut self, clock: u64, point: HistoryPoint) {
+        self.contacts.push(clock);
+        self.vouched.entry(point).or_default().push(clock);
     }
 
     /// Notes a silence, and returns whether another was shortly before: two in a row are more than the

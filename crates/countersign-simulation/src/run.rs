@@ -84,7 +84,12 @@ fn world(seed: u64, fault: Option<Fault>, trace: bool) -> World {
     });
     let edges = edges.collect();
     // Each run has some kinds of trouble and not others: together they hide one another.
-    let kinds = Kind::ALL.into_iter().filter(|_| chance.one_in(3)).collect();
+    let kinds = if chance.one_in(3) {
+        let together = chance.pick(&Kind::TOGETHER).copied();
+        together.unwrap_or_default().to_vec()
+    } else {
+        Kind::ALL.into_iter().filter(|_| chance.one_in(3)).collect()
+    };
     let max_age = *chance.pick(&[30, 90, 3_600]).unwrap_or(&3_600);
     World {
         now: Duration::ZERO,

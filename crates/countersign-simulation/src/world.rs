@@ -70,6 +70,25 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Kinds that do more together than each by itself.
+    pub(crate) const TOGETHER: [&[Self]; 5] = [
+        &[Self::Partition, Self::DiskFull, Self::Crash],
+        &[Self::Partition, Self::DiskSlow, Self::Crash],
+        &[Self::Partition, Self::GatewayClock, Self::Crash],
+        &[
+            Self::SilentConnections,
+            Self::Lost,
+            Self::Backup,
+            Self::RestoreUnderWay,
+        ],
+        &[
+            Self::Refused,
+            Self::Stop,
+            Self::NodeCrash,
+            Self::Backup,
+            Self::RestoreOffline,
+        ],
+    ];
     pub(crate) const ALL: [Self; 20] = [
         Self::Partition,
         Self::Refused,

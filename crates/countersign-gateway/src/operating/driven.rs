@@ -12,8 +12,10 @@ use std::{
 
 use countersign_proxy::Exchange as _;
 use countersign_types::{
+    UnixSeconds,
     digest::{KeyDigest, Sha256},
     error::ErrorCode,
+    history::HistoryPoint,
     id::{GatewayId, OrganizationId},
 };
 use countersign_verify::presented::Presented;
@@ -56,6 +58,17 @@ pub struct DrivenGateway {
 struct Thread {
     live: Arc<LiveStreams>,
     recheck: Recheck,
+}
+
+/// What a gateway's file holds.
+#[derive(Debug)]
+pub struct OnDisk {
+    /// The point that it vouches for.
+    pub point: HistoryPoint,
+    /// When the control plane last said so.
+    pub contact: UnixSeconds,
+    /// The digests of its organizations.
+    pub digests: HashMap<OrganizationId, Option<Sha256>>,
 }
 
 /// A client's connection, with the chain that it presented.
@@ -121,13 +134,16 @@ impl DrivenGateway {
         })
     }
 
-    /// The digests of the organizations that a start in this directory would put in force; none if it
-    /// would find nothing.
+    /// What a start in this directory would begin with; none if it would find nothing.
     #[must_use]
-    pub fn on_disk(directory: &Path) -> Option<HashMap<OrganizationId, Option<Sha256>>> {
+    pub fn on_disk(directory: &Path) -> Option<OnDisk> {
         let stored = StateFile::new(directory.to_owned()).load().ok().flatten()?;
         let organizations = stored.organizations.into_iter();
-        Some(organizations.map(|each| (each.id, each.digest)).collect())
+        Some(OnDisk {
+            point: stored.point,
+            contact: stored.contact,
+            digests: organizations.map(|each| (each.id, each.digest)).collect(),
+        })
     }
 
     /// Its id.

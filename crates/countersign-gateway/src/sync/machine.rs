@@ -12,6 +12,7 @@ use std::{
 };
 
 use countersign_types::{
+    UnixSeconds,
     bundle::{Bundle, OrganizationBundle},
     digest::Sha256,
     history::HistoryPoint,
@@ -66,6 +67,8 @@ pub struct Machine {
     patience: Duration,
     backoff: Backoff,
     last_answer: Duration,
+    /// What the clock said when the control plane last said what should be in force.
+    contact: UnixSeconds,
     answered: bool,
     started: bool,
     lost: bool,
@@ -93,6 +96,7 @@ impl Machine {
             patience: PATIENCE,
             backoff: Backoff::new(seed),
             last_answer: Duration::ZERO,
+            contact: 0,
             answered: false,
             started: false,
             lost: false,
@@ -152,13 +156,14 @@ impl Machine {
             return;
         }
         self.answered = true;
+        self.contact = now.clock;
         self.phase = Phase::Settling(now.elapsed + SETTLE);
         let point = bundle.point();
         let nothing_new = point == self.point && bundle.organizations.is_empty();
         if nothing_new && !bundle.complete {
-            self.outputs.push_back(Output::Contact(now.clock));
+            self.outputs.push_back(Output::Contact(self.contact));
             let contact = self.durability.contact(now.elapsed);
-            self.store(now, contact);
+            self.store(contact);
         } else {
             self.point = point;
             let removed = Vec::new();
@@ -217,16 +222,17 @@ impl Machine {
             changed,
             removed,
         }));
-        self.outputs.push_back(Output::Contact(now.clock));
+        self.outputs.push_back(Output::Contact(self.contact));
         let write = self.durability.change(now.elapsed, rows);
-        self.store(now, write);
+        self.store(write);
     }
 
-    fn store(&mut self, now: Moment, rows: Option<Rows>) {
+    /// Has it written, with the time of the last answer: a write that is made later is no answer.
+    fn store(&mut self, rows: Option<Rows>) {
         if let Some(rows) = rows {
             self.outputs.push_back(Output::Store(Write {
                 point: self.point,
-                contact: now.clock,
+                contact: self.contact,
                 rows,
             }));
         }
@@ -276,7 +282,7 @@ impl Machine {
     fn advance(&mut self, now: Moment) {
         if self.answered {
             let retry = self.durability.retry(now.elapsed);
-            self.store(now, retry);
+            self.store(retry);
         }
         if !self.lost && now.elapsed >= self.last_answer + CONTACT_LOST {
             self.lost = true;

@@ -160,6 +160,25 @@ impl World {
         edge.floor = edge.floor.min(made);
     }
 
+    /// The time of contact on disk is that of an answer with the very point on disk.
+    pub(crate) fn check_contact(&mut self, number: usize) {
+        let Some(edge) = self.edge(number) else {
+            return;
+        };
+        let copy = scratch();
+        Image::of(&edge.directory).lay_down(copy.path());
+        let Some(found) = DrivenGateway::on_disk(copy.path()) else {
+            return;
+        };
+        let vouched = edge.vouched.get(&found.point);
+        if !vouched.is_some_and(|clocks| clocks.contains(&found.contact)) {
+            self.wrong(format!(
+                "the file of gateway {number} says that revision {} was confirmed when it was not",
+                found.point.revision
+            ));
+        }
+    }
+
     fn listed(&mut self) -> Option<Vec<Gateway>> {
         let nodes = self.plane.nodes.len();
         let first = self.chance.below(nodes);
@@ -287,7 +306,7 @@ impl World {
         let copy = scratch();
         Image::of(&edge.directory).lay_down(copy.path());
         let found = DrivenGateway::on_disk(copy.path());
-        if found.as_ref() != Some(current) {
+        if found.is_none_or(|found| found.digests != *current) {
             self.wrong(format!(
                 "gateway {number} would not restart with the database as it is"
             ));

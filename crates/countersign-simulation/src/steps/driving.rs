@@ -30,16 +30,16 @@ impl World {
                 .is_some_and(|each| each.number == ticket.number)
         });
         let Some(slot) = slot else {
-            if late && matches!(input, Input::Pulled(_)) {
-                edge.contacts.push(now);
+            if late && let Input::Pulled(bundle) = &input {
+                edge.answered(now, bundle.point());
                 self.tell(ticket.gateway, input);
             }
             return;
         };
         *slot = None;
-        if matches!(input, Input::Pulled(_)) {
+        if let Input::Pulled(bundle) = &input {
             process.answered = true;
-            edge.contacts.push(now);
+            edge.answered(now, bundle.point());
         }
         self.tell(ticket.gateway, input);
     }

@@ -39,6 +39,10 @@ impl World {
         if fresh {
             state_edits::set_contact(&edge.directory, clock);
         }
+        self.check_contact(number);
+        let Some(edge) = self.edges.get_mut(number) else {
+            return;
+        };
         let options = options(edge, max_age);
         let read = Arc::clone(&edge.clock);
         let reads = Arc::new(move || read.load(Ordering::Relaxed));

@@ -311,3 +311,19 @@ fn everything_is_fetched_from_a_server_without_tokens_that_goes_back() {
     assert_eq!(gateway.pulls.last().unwrap().after, HistoryPoint::START);
     assert_eq!(gateway.contact, contact);
 }
+
+#[test]
+fn a_write_that_is_tried_again_keeps_the_time_of_the_last_answer() {
+    let mut server = server(&["a"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    gateway.disk_full = true;
+    server.commit("a");
+    gateway.run(&server, SECOND / 2);
+    (gateway.refusing, gateway.disk_full, gateway.disk_stuck) = (true, false, true);
+    gateway.run(&server, 70 * SECOND);
+    let write = gateway.writing.as_ref().unwrap();
+    assert_eq!((&write.rows, write.point), (&Rows::All, server.point()));
+    assert_eq!(write.contact, gateway.contact);
+    assert!(write.contact < CLOCK + 10, "nobody answered since");
+}
