@@ -1,11 +1,6 @@
 //! Opening a connection to one address of an upstream.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -18,6 +13,7 @@ use crate::{
     exchange::Exchange,
     request_body::RequestBody,
     target::Target,
+    traffic::Traffic,
     upstream_stream::{Transport, UpstreamStream},
 };
 
@@ -73,8 +69,7 @@ pub(crate) fn no_address() -> ForwardError {
 #[derive(Debug)]
 pub(crate) struct Http1<E: Exchange> {
     pub(crate) sender: http1::SendRequest<RequestBody<E>>,
-    /// Whether anything was received since this was last set to `false`.
-    pub(crate) received: Arc<AtomicBool>,
+    pub(crate) traffic: Arc<Traffic>,
     /// The TLS configuration that it was opened with.
     pub(crate) tls: Option<Arc<ClientConfig>>,
     /// Whether it has served a request before.
@@ -106,7 +101,7 @@ pub(crate) async fn open_http1<E: Exchange>(
 ) -> Result<Http1<E>, Unconnected> {
     let tls = target.tls_now();
     let stream = connect(target, address, tls.as_ref()).await?;
-    let received = Arc::clone(stream.received());
+    let traffic = Arc::clone(stream.traffic());
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(READ_BYTES)
         .handshake(TokioIo::new(stream))
@@ -114,7 +109,7 @@ pub(crate) async fn open_http1<E: Exchange>(
     tokio::spawn(connection.with_upgrades());
     Ok(Http1 {
         sender,
-        received,
+        traffic,
         tls,
         reused: false,
     })

@@ -32,6 +32,7 @@ mod response_body;
 mod sending;
 mod stall;
 mod target;
+mod traffic;
 mod upgrade;
 mod upstream;
 mod upstream_stream;

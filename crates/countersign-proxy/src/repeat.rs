@@ -4,16 +4,26 @@ use std::{error::Error, io};
 
 use h2::Reason;
 use http::{HeaderMap, Method, Request, Uri, Version};
+use http_body::Body as _;
 
 use crate::{
     exchange::Exchange,
     request_body::{RequestBody, Returned},
+    traffic::Traffic,
 };
 
 /// What it takes to send a request once more. hyper hands a request back only if it has not begun
 /// to send it.
 #[derive(Debug)]
-pub(crate) struct Spare<E: Exchange> {
+pub(crate) enum Spare<E: Exchange> {
+    /// Its head is recorded by the connection that it goes on, and it has no body.
+    Recorded,
+    Copied(Box<Copied<E>>),
+}
+
+/// A copy of a request.
+#[derive(Debug)]
+pub(crate) struct Copied<E: Exchange> {
     method: Method,
     uri: Uri,
     version: Version,
@@ -22,6 +32,27 @@ pub(crate) struct Spare<E: Exchange> {
 }
 
 impl<E: Exchange> Spare<E> {
+    /// Of a request that is about to go on a connection that records heads.
+    pub(crate) fn recorded(request: &mut Request<RequestBody<E>>, traffic: &Traffic) -> Self {
+        let bodyless = request.body().is_end_stream();
+        traffic.begin(bodyless);
+        if bodyless {
+            Self::Recorded
+        } else {
+            Self::Copied(Box::new(Copied::of(request)))
+        }
+    }
+
+    /// The request as it was, if its body can be sent again whole.
+    pub(crate) async fn again(self, traffic: &Traffic) -> Option<Request<RequestBody<E>>> {
+        match self {
+            Self::Recorded => Some(traffic.request()?.map(|()| RequestBody::empty())),
+            Self::Copied(copied) => copied.again().await,
+        }
+    }
+}
+
+impl<E: Exchange> Copied<E> {
     pub(crate) fn of(request: &mut Request<RequestBody<E>>) -> Self {
         Self {
             method: request.method().clone(),

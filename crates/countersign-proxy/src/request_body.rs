@@ -68,7 +68,7 @@ impl<E: Exchange> Returned<E> {
     /// The body, from its beginning; none if that is not possible.
     pub(crate) async fn take(self) -> Option<RequestBody<E>> {
         match self {
-            Self::Empty => Some(RequestBody(None)),
+            Self::Empty => Some(RequestBody::empty()),
             Self::Lent(receiver) => {
                 let mut body = receiver.await.ok()?;
                 body.0.as_mut()?.rewind().then_some(body)
@@ -131,6 +131,10 @@ impl<E: Exchange> RequestBody<E> {
             kept: Kept::default(),
             back: None,
         }))
+    }
+
+    pub(crate) const fn empty() -> Self {
+        Self(None)
     }
 
     /// Lends the body to whoever sends it: its beginning is kept until the other end is dropped.

@@ -1,12 +1,7 @@
 //! Sending a request to an upstream until the head of its response, on a connection that idles or on
 //! a new one, and once more where that is right.
 
-use std::{
-    net::SocketAddr,
-    pin::Pin,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -17,7 +12,7 @@ use crate::{
     connections::{Connections, Lease},
     error::ForwardError,
     exchange::Exchange,
-    repeat::{Spare, is_lost, is_unprocessed},
+    repeat::{Copied, Spare, is_lost, is_unprocessed},
     request_body::RequestBody,
     request_target::readdress,
     upstream::Upstream,
@@ -60,9 +55,12 @@ impl<E: Exchange> Connections<E> {
         mut on: Http1<E>,
         mut request: Request<RequestBody<E>>,
     ) -> impl Future<Output = Result<Head<E>, Failure<E>>> + Send + use<E> {
-        let repeatable = on.reused && request.method().is_idempotent();
-        let spare = repeatable.then(|| Spare::of(&mut request));
-        on.received.store(false, Ordering::Relaxed);
+        let spare = if on.reused && request.method().is_idempotent() {
+            Some(Spare::recorded(&mut request, &on.traffic))
+        } else {
+            on.traffic.begin(false);
+            None
+        };
         let sent = on.sender.try_send_request(request);
         let connections = Arc::clone(self);
         async move {
@@ -80,7 +78,7 @@ impl<E: Exchange> Connections<E> {
                 return Err(Failure::Unprocessed(Box::new(unsent), error));
             }
             match spare {
-                Some(spare) if !on.received.load(Ordering::Relaxed) => match spare.again().await {
+                Some(spare) if !on.traffic.has_received() => match spare.again(&on.traffic).await {
                     Some(request) => Err(Failure::Unanswered(Box::new(request), error)),
                     None => Err(Failure::Final(error)),
                 },
@@ -96,7 +94,7 @@ impl<E: Exchange> Connections<E> {
         mut request: Request<RequestBody<E>>,
     ) -> Result<Head<E>, Failure<E>> {
         let repeatable = reused && request.method().is_idempotent();
-        let spare = Spare::of(&mut request);
+        let spare = Copied::of(&mut request);
         let mut failed = match on.sender.try_send_request(request).await {
             Ok(response) => {
                 self.health.succeed();
@@ -114,7 +112,7 @@ impl<E: Exchange> Connections<E> {
         if unprocessed || lost {
             self.retire(on.number);
         }
-        if !unprocessed && !(lost && repeatable) {
+        if !(unprocessed || lost && repeatable) {
             return Err(Failure::Final(error));
         }
         match spare.again().await {

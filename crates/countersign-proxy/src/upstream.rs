@@ -86,10 +86,16 @@ impl<E: Exchange> Upstream<E> {
     /// the one with the fewest requests under way on this thread; where several are alike, they
     /// take turns. None while no address is known, or when all were tried. If all are left out, none is.
     pub(crate) fn choose(self: &Arc<Self>, tried: &[SocketAddr]) -> Option<Arc<Connections<E>>> {
-        let list = self.list();
-        if let [only] = &*list {
-            return tried.is_empty().then(|| Arc::clone(only));
+        if self.has_names {
+            self.resolve_after(RESOLVE_INTERVAL);
         }
+        let list = {
+            let known = lock(&self.known);
+            if let [only] = &*known.list {
+                return tried.is_empty().then(|| Arc::clone(only));
+            }
+            Arc::clone(&known.list)
+        };
         let now = Instant::now();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let (before, after) = list.split_at(turn % list.len().max(1));
@@ -103,13 +109,6 @@ impl<E: Exchange> Upstream<E> {
                 .min_by_key(|each| Arc::strong_count(each))
         };
         choose(false).or_else(|| choose(true)).cloned()
-    }
-
-    fn list(self: &Arc<Self>) -> Arc<[Arc<Connections<E>>]> {
-        if self.has_names {
-            self.resolve_after(RESOLVE_INTERVAL);
-        }
-        Arc::clone(&lock(&self.known).list)
     }
 
     /// Counts an address to which there was no connection, and leaves it out for a while.
@@ -194,11 +193,10 @@ impl<E: Exchange> Upstream<E> {
         }
         let mut known = lock(&self.known);
         let list = found.into_iter().map(|new| {
-            let old = known.list.iter();
-            let old = old
-                .cloned()
-                .find(|old| is_same((old.target(), old.address()), new));
-            old.unwrap_or_else(|| Connections::new(Arc::clone(new.0), new.1))
+            let mut old = known.list.iter();
+            let old = old.find(|old| is_same((old.target(), old.address()), new));
+            old.cloned()
+                .unwrap_or_else(|| Connections::new(Arc::clone(new.0), new.1))
         });
         let list = list.collect();
         known.list = list;

@@ -4,10 +4,7 @@
 use std::{
     io::{self, ErrorKind},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -17,14 +14,15 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
+use crate::traffic::Traffic;
+
 /// A byte stream to an upstream.
 #[derive(Debug)]
 pub(crate) struct UpstreamStream {
     inner: Transport,
     /// The upstream takes no more.
     closed_for_writing: bool,
-    /// Whether anything was received since this was last set to `false`.
-    received: Arc<AtomicBool>,
+    traffic: Arc<Traffic>,
 }
 
 #[derive(Debug)]
@@ -38,12 +36,12 @@ impl UpstreamStream {
         Self {
             inner,
             closed_for_writing: false,
-            received: Arc::default(),
+            traffic: Arc::default(),
         }
     }
 
-    pub(crate) const fn received(&self) -> &Arc<AtomicBool> {
-        &self.received
+    pub(crate) const fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 
     fn poll_with<T>(
@@ -93,7 +91,7 @@ impl AsyncRead for UpstreamStream {
         let before = buffer.filled().len();
         let done = ready!(self.poll_with(|stream| stream.poll_read(context, buffer)));
         if buffer.filled().len() > before {
-            self.received.store(true, Ordering::Relaxed);
+            self.traffic.receive();
         }
         Poll::Ready(done)
     }
@@ -105,6 +103,7 @@ impl AsyncWrite for UpstreamStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.traffic.write(&[io::IoSlice::new(bytes)]);
         self.poll_writing(|stream| stream.poll_write(context, bytes))
     }
 
@@ -113,6 +112,7 @@ impl AsyncWrite for UpstreamStream {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.traffic.write(parts);
         self.poll_writing(|stream| stream.poll_write_vectored(context, parts))
     }
 
