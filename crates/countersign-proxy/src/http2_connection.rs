@@ -136,7 +136,13 @@ where
     H: ServeHttp2,
 {
     /// Begins to serve a connection, once its TLS handshake is done.
-    pub fn new(stream: S, limits: &Http2Limits, service: H) -> Self {
+    /// The clock gives seconds since the Unix epoch.
+    pub fn new(
+        stream: S,
+        limits: &Http2Limits,
+        clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+        service: H,
+    ) -> Self {
         let traffic = Arc::<Traffic>::default();
         let stream = Http2Io::new(stream, limits.send_timeout, Arc::clone(&traffic));
         let list = limits.header_bytes.saturating_mul(2);
@@ -150,6 +156,7 @@ where
             .max_send_buffer_size(SEND_BUFFER)
             .handshake(stream);
         let responses = Responses {
+            clock,
             backlog: Arc::default(),
             traffic,
             send_timeout: limits.send_timeout,
@@ -260,7 +267,7 @@ impl<H: ServeHttp2> Requests<H> {
         let (responses, resets) = (Arc::clone(&self.responses), Arc::clone(&self.resets));
         let started = Instant::now();
         tokio::spawn(async move {
-            match send_head(&mut respond, response, &interims).await {
+            match send_head(&mut respond, response, &interims, &responses).await {
                 Ok(rest) => {
                     resets.answered();
                     if let Some((stream, body)) = rest {

@@ -6,7 +6,7 @@ use std::{
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
-    time::{Duration, SystemTime},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -30,13 +30,25 @@ use crate::{
 /// The most bytes of one frame, unless a client asks for more, which is not used.
 const FRAME_BYTES: usize = 16 * 1024;
 
+/// The last second that a `date` can name.
+const LAST_DATE: u64 = 253_402_300_799;
+
 /// What the responses of a connection share.
-#[derive(Debug)]
 pub(crate) struct Responses {
+    /// Seconds since the Unix epoch, for `date`.
+    pub(crate) clock: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) traffic: Arc<Traffic>,
     /// How long a client may take nothing of a response.
     pub(crate) send_timeout: Duration,
+}
+
+impl std::fmt::Debug for Responses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Responses")
+            .field("backlog", &self.backlog)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The client ended the stream, or the stream failed.
@@ -51,6 +63,7 @@ pub(crate) async fn send_head<B>(
     respond: &mut SendResponse<Piece>,
     response: impl Future<Output = Response<B>>,
     interims: &Interims,
+    responses: &Responses,
 ) -> Result<Option<(SendStream<Piece>, B)>, Reset>
 where
     B: Body<Data = Bytes>,
@@ -71,7 +84,7 @@ where
     .await?;
     let (mut head, body) = response.into_parts();
     let ends = body.is_end_stream();
-    complete(&mut head, &body, ends);
+    complete(&mut head, &body, ends, &*responses.clock);
     let sent = respond.send_response(Response::from_parts(head, ()), ends);
     match sent {
         Ok(_) if ends => Ok(None),
@@ -84,11 +97,12 @@ where
 }
 
 /// Adds what a response must have.
-fn complete<B: Body>(head: &mut Parts, body: &B, ends: bool) {
-    if !head.headers.contains_key(DATE)
-        && let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(SystemTime::now()))
-    {
-        head.headers.insert(DATE, now);
+fn complete<B: Body>(head: &mut Parts, body: &B, ends: bool, clock: &dyn Fn() -> u64) {
+    if !head.headers.contains_key(DATE) {
+        let date =
+            httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(clock().min(LAST_DATE)));
+        let date = HeaderValue::from_str(&date);
+        head.headers.extend(date.ok().map(|date| (DATE, date)));
     }
     if !ends
         && let Some(length) = body.size_hint().exact()

@@ -88,7 +88,8 @@ pub(super) fn http2(
         frontend: Arc::clone(frontend),
         connection,
     };
-    let mut serving = Http2Connection::new(stream, &http2, requests);
+    let clock = Arc::clone(&frontend.shared.clock);
+    let mut serving = Http2Connection::new(stream, &http2, clock, requests);
     let stop = stop.clone();
     async move {
         tokio::select! {
