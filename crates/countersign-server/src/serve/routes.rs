@@ -28,7 +28,6 @@ impl Routes {
     }
 
     /// The service by itself.
-    #[must_use]
     pub fn into_router(self) -> Router {
         self.router
     }
