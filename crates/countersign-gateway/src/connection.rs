@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, atomic::AtomicU64},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use countersign_proxy::ClientState;
@@ -272,7 +272,7 @@ impl Connection {
         let started = Instant::now();
         let share = arrival.shares.of(&identity.organization.id, started);
         let here = share.on(arrival.thread).ok_or(Exceeded::Verification)?;
-        here.may_verify(started)?;
+        here.may_verify(started, worked)?;
         let judged = trust.judge(scope, &self.chain, now);
         here.charge(started.elapsed());
         Ok(judged)
@@ -341,6 +341,13 @@ impl Connection {
     }
 }
 
+/// How long this thread has worked since it began.
+fn worked() -> Option<Duration> {
+    let runtime = tokio::runtime::Handle::try_current().ok()?;
+    // Each thread has a runtime of its own, with one worker.
+    Some(runtime.metrics().worker_total_busy_duration(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,7 +359,6 @@ mod tests {
         id::{CertificateId, OrganizationId, ProjectId},
     };
     use futures_util::FutureExt as _;
-    use std::time::Duration;
 
     fn snapshot(active: bool) -> Snapshot {
         let anchor = CertificateId::from_random(1);
@@ -445,5 +451,20 @@ mod tests {
         );
         drop(connection);
         assert!(arrives(&other, &open).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_works_all_the_time_is_known_to() {
+        let before = worked().unwrap();
+        let working = tokio::spawn(async {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(300) {
+                let turn = Instant::now();
+                while turn.elapsed() < Duration::from_micros(500) {}
+                tokio::task::yield_now().await;
+            }
+        });
+        working.await.unwrap();
+        assert!(worked().unwrap() - before >= Duration::from_millis(150));
     }
 }

@@ -17,6 +17,9 @@ use metrics::counter;
 /// How much of its share of verification an organization may save up, in seconds of that share.
 const SAVED: u32 = 2;
 
+/// How long what a thread had idle is gone by.
+const LOOK_BACK: Duration = Duration::from_millis(100);
+
 /// The most that one verdict is charged. It costs less: what is above this is time in which the
 /// thread did not run.
 const MAX_CHARGE: Duration = Duration::from_millis(2);
@@ -62,7 +65,8 @@ pub(crate) struct ShareLimits {
 #[derive(Debug)]
 pub(crate) struct Shares {
     limits: ShareLimits,
-    threads: usize,
+    /// Of each thread.
+    idle: Vec<Arc<Mutex<Idle>>>,
     known: Mutex<HashMap<OrganizationId, Arc<Share>>>,
 }
 
@@ -70,7 +74,7 @@ impl Shares {
     pub(crate) fn new(limits: ShareLimits, threads: usize) -> Self {
         Self {
             limits,
-            threads,
+            idle: (0..threads).map(|_| Arc::default()).collect(),
             known: Mutex::default(),
         }
     }
@@ -84,8 +88,9 @@ impl Shares {
         if known.len() >= MAX_KNOWN {
             known.retain(|_, share| Arc::strong_count(share) > 1);
         }
-        let threads = (0..self.threads).map(|_| {
+        let threads = self.idle.iter().map(|idle| {
             Arc::new(ThreadShare {
+                idle: Arc::clone(idle),
                 most_streams: self.limits.streams,
                 streams: AtomicUsize::new(0),
                 verification: Mutex::new(Verification::full(self.limits.verification, now)),
@@ -133,12 +138,24 @@ pub(crate) struct ThreadShare {
     most_streams: usize,
     streams: AtomicUsize,
     verification: Mutex<Verification>,
+    /// The thread's, which all organizations share.
+    idle: Arc<Mutex<Idle>>,
 }
 
 impl ThreadShare {
-    /// Whether it may have another chain judged.
-    pub(crate) fn may_verify(&self, now: Instant) -> Result<(), Exceeded> {
-        if lock(&self.verification).refill(now) {
+    /// Whether it may have another chain judged: of its share, or else of what the thread has idle.
+    /// `busy` says how long the thread has worked since it began, where that is known.
+    pub(crate) fn may_verify(
+        &self,
+        now: Instant,
+        busy: impl FnOnce() -> Option<Duration>,
+    ) -> Result<(), Exceeded> {
+        let (saved, has_share) = {
+            let mut own = lock(&self.verification);
+            (own.refill(now), !own.each_second.is_zero())
+        };
+        let is_idle = || busy().is_some_and(|busy| lock(&self.idle).refill(now, busy));
+        if saved || (has_share && is_idle()) {
             Ok(())
         } else {
             Err(Exceeded::Verification.count())
@@ -147,7 +164,41 @@ impl ThreadShare {
 
     /// Charges what judging a chain took.
     pub(crate) fn charge(&self, cost: Duration) {
-        lock(&self.verification).charge(cost);
+        let cost = cost.min(MAX_CHARGE);
+        let beyond = lock(&self.verification).charge(cost);
+        if !beyond.is_zero() {
+            lock(&self.idle).charge(beyond);
+        }
+    }
+}
+
+/// Time that a thread had idle. Half of it is for those who have used up their shares: what they take
+/// costs nobody else more than a wait of half the time that is gone by.
+#[derive(Debug, Default)]
+struct Idle {
+    /// When that was last looked at, and how long the thread had worked until then.
+    looked: Option<(Instant, Duration)>,
+    left: Duration,
+}
+
+impl Idle {
+    /// Looks at the time since the last look, when that is long enough; whether anything is left.
+    fn refill(&mut self, now: Instant, busy: Duration) -> bool {
+        let Some((since, busy_before)) = self.looked else {
+            self.looked = Some((now, busy));
+            return false;
+        };
+        let passed = now.saturating_duration_since(since);
+        if passed >= LOOK_BACK {
+            let idle = passed.saturating_sub(busy.saturating_sub(busy_before));
+            self.left = LOOK_BACK.mul_f64(idle.as_secs_f64() / passed.as_secs_f64() / 2.0);
+            self.looked = Some((now, busy));
+        }
+        !self.left.is_zero()
+    }
+
+    fn charge(&mut self, cost: Duration) {
+        self.left = self.left.saturating_sub(cost);
     }
 }
 
@@ -181,8 +232,11 @@ impl Verification {
         !self.saved.is_zero()
     }
 
-    fn charge(&mut self, cost: Duration) {
-        self.saved = self.saved.saturating_sub(cost.min(MAX_CHARGE));
+    /// What is not covered is left over.
+    fn charge(&mut self, cost: Duration) -> Duration {
+        let beyond = cost.saturating_sub(self.saved);
+        self.saved = self.saved.saturating_sub(cost);
+        beyond
     }
 }
 
@@ -252,22 +306,26 @@ mod tests {
             [1, 2].map(|number| shares.of(&OrganizationId::from_random(number), now));
         let (here, there) = (hostile.on(0).unwrap(), hostile.on(1).unwrap());
         let mut verdicts = 0;
-        while here.may_verify(now).is_ok() {
+        while here.may_verify(now, || None).is_ok() {
             here.charge(Duration::from_millis(1));
             verdicts += 1;
         }
         assert_eq!(verdicts, 20, "two seconds' worth");
-        assert_eq!(here.may_verify(now), Err(Exceeded::Verification));
-        assert_eq!(there.may_verify(now), Ok(()));
-        assert_eq!(other.on(0).unwrap().may_verify(now), Ok(()));
+        assert_eq!(here.may_verify(now, || None), Err(Exceeded::Verification));
+        assert_eq!(there.may_verify(now, || None), Ok(()));
+        assert_eq!(other.on(0).unwrap().may_verify(now, || None), Ok(()));
         // It is the same share whoever asks, and it fills again.
         let again = shares.of(&OrganizationId::from_random(1), now);
         let again = again.on(0).unwrap();
-        assert_eq!(again.may_verify(now), Err(Exceeded::Verification));
+        assert_eq!(again.may_verify(now, || None), Err(Exceeded::Verification));
         let later = now + Duration::from_millis(200);
-        assert_eq!(again.may_verify(later), Ok(()));
+        assert_eq!(again.may_verify(later, || None), Ok(()));
         again.charge(Duration::from_secs(60));
-        assert_eq!(again.may_verify(later), Err(Exceeded::Verification), "2 ms");
+        assert_eq!(
+            again.may_verify(later, || None),
+            Err(Exceeded::Verification),
+            "2 ms"
+        );
     }
 
     #[test]
@@ -285,5 +343,54 @@ mod tests {
         assert!(share().connection(1).is_ok());
         let other = shares.of(&OrganizationId::from_random(2), now);
         assert!(other.connection(0).is_ok());
+    }
+
+    /// How many chains of a millisecond each may be judged now.
+    fn judged(share: &ThreadShare, now: Instant, busy: Duration) -> u32 {
+        let mut verdicts = 0;
+        while share.may_verify(now, || Some(busy)).is_ok() {
+            share.charge(Duration::from_millis(1));
+            verdicts += 1;
+        }
+        verdicts
+    }
+
+    #[test]
+    fn beyond_its_share_an_organization_has_half_of_what_the_thread_had_idle() {
+        let begun = Instant::now();
+        let shares = shares(10, 1, 1);
+        let at = |millis| begun + Duration::from_millis(millis);
+        let [one, other] =
+            [1, 2].map(|number| shares.of(&OrganizationId::from_random(number), begun));
+        let (one, other) = (one.on(0).unwrap(), other.on(0).unwrap());
+        let busy = Duration::from_millis;
+        // Until there was a time to look at, nothing is known to be idle.
+        assert_eq!(judged(one, begun, busy(0)), 20);
+        assert_eq!(judged(one, at(50), busy(50)), 1);
+        // Of 100 ms it worked 60: of the 40, half; and 1 ms more of its own share came together.
+        assert_eq!(judged(one, at(100), busy(60)), 21);
+        assert_eq!(
+            judged(one, at(110), busy(60)),
+            1,
+            "gone until the next look"
+        );
+        // What is idle is there once for all; another's own share is untouched by it.
+        assert_eq!(judged(one, at(200), busy(160)), 1, "busy all the time");
+        assert_eq!(judged(other, at(200), busy(160)), 20);
+        assert_eq!(judged(one, at(300), busy(160)), 51);
+        // However long it was idle, it is no more than half of the time that is looked at.
+        assert_eq!(judged(other, at(5_000), busy(160)), 70);
+        // Where there is no share at all, nothing is idle either.
+        let none = super::Shares::new(
+            ShareLimits {
+                verification: Duration::ZERO,
+                ..shares.limits
+            },
+            1,
+        );
+        let none = none.of(&OrganizationId::from_random(1), begun);
+        let none = none.on(0).unwrap();
+        assert_eq!(judged(none, begun, busy(0)), 0);
+        assert_eq!(judged(none, at(1_000), busy(0)), 0);
     }
 }

@@ -4,6 +4,7 @@ use std::{os::unix::fs::PermissionsExt, sync::atomic::Ordering};
 
 use bytes::Bytes;
 use countersign_testca::root;
+use countersign_types::api_key::AdminApiKeyCreateRequest;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use tokio::{net::TcpStream, time::timeout};
@@ -155,6 +156,33 @@ async fn an_expiring_leaf_ends_its_stream() {
     timeout(LIMIT, connection.rest())
         .await
         .expect("the stream to be cut");
+}
+
+#[tokio::test]
+async fn a_key_is_refused_from_the_second_at_which_it_expires() {
+    let world = World::new().await;
+    let request = AdminApiKeyCreateRequest {
+        name: "short".to_owned(),
+        expires_in_seconds: Some(3600),
+        scopes: None,
+    };
+    let made = world.api.admin_api_keys().create(&request).await.unwrap();
+    world.enforced(made.revision.unwrap()).await;
+    let (key, end) = (made.value.value.unwrap(), made.value.expires_at.unwrap());
+    let ask = async || {
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        let path = "/v1/organization/certificates";
+        connection.get(path, key.reveal(), "").await.code()
+    };
+    // By the control plane's own clock it lives on: what refuses it is the gateway.
+    let until = async |now, wanted: &str| {
+        world.clock.store(now, Ordering::Relaxed);
+        // While the clock is set back, the age of the bundle is unknown until the next contact.
+        let asked = async { while ask().await != wanted {} };
+        timeout(LIMIT, asked).await.expect("the answer");
+    };
+    until(end - 1, "").await;
+    until(end, "invalid_api_key").await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The state machine against a made-up control plane, network and disk.
 
+mod answers;
 mod following;
 
 use std::{collections::BTreeMap, time::Duration};
