@@ -80,9 +80,9 @@ fn what_is_found_on_disk_has_no_contact_until_an_answer_confirms_it() {
     again.refusing = true;
     again.run(&server, 5 * SECOND);
     assert_eq!(again.contact, 0);
-    assert!(!again.told.contains(&Event::Started));
+    assert!(!again.events.contains(&Event::Started));
     again.refusing = false;
     again.run(&server, 5 * SECOND);
-    assert!(again.contact > 0 && again.told.contains(&Event::Started));
+    assert!(again.contact > 0 && again.events.contains(&Event::Started));
     assert_eq!(again.generation, 0, "nothing new was put in force");
 }
