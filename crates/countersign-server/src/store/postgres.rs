@@ -1,11 +1,15 @@
 //! PostgreSQL: a pool of connections that replaces broken ones.
 
-use std::{future::Future, io, time::Duration};
+use std::{
+    future::Future,
+    io,
+    time::{Duration, Instant},
+};
 
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Timeouts,
 };
-use tokio::{runtime::Handle, time};
+use tokio::{runtime::Handle, sync::watch, time};
 use tokio_postgres::{NoTls, error::Severity, types::ToSql};
 
 use super::{
@@ -27,6 +31,8 @@ pub(super) struct Postgres {
     /// For the connection that listens, which is not one of the pool's.
     pub(super) servers: Servers,
     pub(super) tls: Tls,
+    /// When a server was last found to say nothing: what was connected before leads nowhere.
+    silent: watch::Sender<Instant>,
 }
 
 impl Postgres {
@@ -56,7 +62,19 @@ impl Postgres {
             .runtime(deadpool_postgres::Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Configuration(error.to_string()))?;
-        Ok(Self { pool, servers, tls })
+        Ok(Self {
+            pool,
+            servers,
+            tls,
+            silent: watch::Sender::new(Instant::now()),
+        })
+    }
+
+    /// Gives up every connection: the server says nothing any more, though it was asked. A statement
+    /// under way fails now, and not when its own time is over; another server may have taken over by then.
+    pub(super) fn give_up(&self) {
+        self.silent.send_replace(Instant::now());
+        self.pool.retain(|_, _| false);
     }
 
     pub(super) async fn connection(&self) -> Result<Guard, StoreError> {
@@ -68,6 +86,8 @@ impl Postgres {
             other => StoreError::Internal(other.to_string()),
         })?;
         Ok(Guard {
+            connected: Object::metrics(&client).created,
+            silent: self.silent.subscribe(),
             client: Some(client),
             in_transaction: false,
             broken: false,
@@ -79,6 +99,8 @@ impl Postgres {
 pub(super) struct Guard {
     /// `None` only while it is dropped.
     client: Option<Object>,
+    connected: Instant,
+    silent: watch::Receiver<Instant>,
     in_transaction: bool,
     broken: bool,
 }
@@ -101,7 +123,7 @@ impl Guard {
 
     pub(super) async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         let client = self.client()?;
-        let done = within(client.batch_execute(sql)).await;
+        let done = self.within(client.batch_execute(sql)).await;
         done.map_err(|fault| self.failed(fault))
     }
 
@@ -111,11 +133,12 @@ impl Guard {
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
         let client = self.client()?;
-        let done = within(async {
-            let statement = client.prepare_cached(sql).await?;
-            client.execute(&statement, &references(values)).await
-        })
-        .await;
+        let done = self
+            .within(async {
+                let statement = client.prepare_cached(sql).await?;
+                client.execute(&statement, &references(values)).await
+            })
+            .await;
         done.map_err(|fault| self.failed(fault))
     }
 
@@ -125,11 +148,12 @@ impl Guard {
         values: &[Value<'_>],
     ) -> Result<Vec<T>, StoreError> {
         let client = self.client()?;
-        let done = within(async {
-            let statement = client.prepare_cached(sql).await?;
-            client.query(&statement, &references(values)).await
-        })
-        .await;
+        let done = self
+            .within(async {
+                let statement = client.prepare_cached(sql).await?;
+                client.query(&statement, &references(values)).await
+            })
+            .await;
         let rows = done.map_err(|fault| self.failed(fault))?;
         read(&rows)
     }
@@ -146,9 +170,27 @@ impl Guard {
             .iter()
             .map(|value| (value as &(dyn ToSql + Sync), value.postgres_type()))
             .collect();
-        let done = within(client.query_typed(sql, &typed)).await;
+        let done = self.within(client.query_typed(sql, &typed)).await;
         let rows = done.map_err(|fault| self.failed(fault))?;
         read(&rows)
+    }
+
+    /// Waits for a statement, as long as it may take and the server has not been given up.
+    async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Fault> {
+        let given_up = async {
+            let mut silent = self.silent.clone();
+            if silent.wait_for(|at| *at > self.connected).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = within(work) => done,
+            () = given_up => Err(Fault::TooLong),
+        }
     }
 
     fn client(&self) -> Result<&Object, StoreError> {
@@ -180,6 +222,8 @@ impl Drop for Guard {
             if let Some(pool) = Object::pool(&client) {
                 pool.retain(|_, _| false);
             }
+            drop(Object::take(client));
+        } else if *self.silent.borrow() > self.connected {
             drop(Object::take(client));
         } else if self.in_transaction {
             roll_back(client);

@@ -24,7 +24,7 @@ use super::{
     dialect::CHANNEL,
     history,
     postgres::{Postgres, failure},
-    postgres_connect::{Servers, WAIT_FOR_CONNECTION},
+    postgres_connect::WAIT_FOR_CONNECTION,
     postgres_url::Tls,
 };
 
@@ -32,7 +32,7 @@ use super::{
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often the server is asked whether it is still there: who only listens never finds out.
-const ASK_EVERY: Duration = Duration::from_secs(10);
+const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// Wakes whoever waits, unless the point was announced last. A smaller revision wakes too: it is
 /// what a restored backup looks like. Two commits at once may be announced in either order, which
@@ -85,8 +85,8 @@ async fn listen(postgres: Arc<Postgres>, wake: Arc<Notify>) {
     let mut pauses = backoff.build();
     loop {
         let listened = match &postgres.tls {
-            Tls::Plain => listen_once(&postgres.servers, NoTls, &wake).await,
-            Tls::Verified(tls) => listen_once(&postgres.servers, tls.clone(), &wake).await,
+            Tls::Plain => listen_once(&postgres, NoTls, &wake).await,
+            Tls::Verified(tls) => listen_once(&postgres, tls.clone(), &wake).await,
         };
         if let Err(error) = listened {
             tracing::warn!(
@@ -102,23 +102,23 @@ async fn listen(postgres: Arc<Postgres>, wake: Arc<Notify>) {
 }
 
 /// Listens until the connection ends, or the server says nothing any more.
-async fn listen_once<T>(servers: &Servers, tls: T, wake: &Notify) -> Result<(), StoreError>
+async fn listen_once<T>(postgres: &Postgres, tls: T, wake: &Notify) -> Result<(), StoreError>
 where
     T: MakeTlsConnect<Socket> + Clone,
     T::Stream: Unpin,
 {
-    let connecting = time::timeout(WAIT_FOR_CONNECTION, servers.connect(tls)).await;
+    let connecting = time::timeout(WAIT_FOR_CONNECTION, postgres.servers.connect(tls)).await;
     let (client, connection) = connecting
         .map_err(|_| silent())?
         .map_err(|error| failure(&error).0)?;
     let subscribe = async {
         let listen = format!("LISTEN {CHANNEL}");
-        within(client.batch_execute(&listen)).await?;
+        within(postgres, client.batch_execute(&listen)).await?;
         // Nobody here was notified of changes before the subscription.
         wake.notify_one();
         loop {
             time::sleep(ASK_EVERY).await;
-            within(client.batch_execute("")).await?;
+            within(postgres, client.batch_execute("")).await?;
         }
     };
     tokio::select! {
@@ -144,11 +144,15 @@ where
     Ok(())
 }
 
+/// Waits for the answer to something that takes no time. Without one, nothing else will be answered.
 async fn within(
+    postgres: &Postgres,
     asked: impl Future<Output = Result<(), tokio_postgres::Error>>,
 ) -> Result<(), StoreError> {
-    let answered = time::timeout(WAIT_FOR_CONNECTION, asked).await;
-    let answered = answered.map_err(|_| silent())?;
+    let Ok(answered) = time::timeout(WAIT_FOR_CONNECTION, asked).await else {
+        postgres.give_up();
+        return Err(silent());
+    };
     answered.map_err(|error| failure(&error).0)
 }
 
