@@ -401,6 +401,40 @@ mod tests {
     }
 
     #[test]
+    fn what_passed_as_one_project_is_not_remembered_for_another() {
+        let project = |number, active| BundleProject {
+            id: ProjectId::from_random(number),
+            archived: false,
+            active,
+            with_reported: Vec::new(),
+        };
+        let anchor = CertificateId::from_random(1);
+        let certificate = BundleCertificate {
+            id: anchor.clone(),
+            pem: root("Client CA").mint().pem(),
+            cel_policy: None,
+        };
+        let bundle = OrganizationBundle {
+            id: OrganizationId::from_random(1),
+            revision: 7,
+            digest: None,
+            certificates: vec![certificate],
+            active: Vec::new(),
+            with_reported: Vec::new(),
+            projects: vec![project(1, Vec::new()), project(2, vec![anchor])],
+            keys: Vec::new(),
+        };
+        let snapshot = Snapshot::default().after(7, true, vec![bundle], &[]);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let connection = Connection::new(Presented::default(), peer, None);
+        assert!(passes(&connection, &snapshot));
+        // Neither has a key, so only the scope tells them apart.
+        let other = Credential::FixedProject(ProjectId::from_random(2));
+        let other = snapshot.identity(&other, 0).unwrap();
+        assert!(connection.authorize(other, 0, None).is_err());
+    }
+
+    #[test]
     fn a_request_that_passes_takes_its_places_and_one_that_is_refused_leaves_it_unauthenticated() {
         let unauthenticated = Arc::new(UnauthenticatedConnections::default());
         let (one_of_them, ended) = unauthenticated.enter();

@@ -236,9 +236,16 @@ impl Gateway {
     /// Everything that happens in a moment.
     fn step(&mut self, server: &Server) {
         self.now += STEP;
-        self.on(Input::Time);
-        if !self.threads_stuck && self.machine.awaited().is_some() {
-            self.on(Input::Enforced(self.generation));
+        // It is told the time when it wants to be, and then has something to wait for.
+        if self.is_due() {
+            self.on(Input::Time);
+            assert!(!self.is_due(), "it would be asked for ever");
+        }
+        if !self.threads_stuck
+            && let Some(generation) = self.machine.awaited()
+        {
+            self.on(Input::Enforced(generation));
+            assert_eq!(self.machine.awaited(), None);
         }
         if !self.disk_stuck
             && let Some(write) = self.writing.take()
@@ -247,6 +254,11 @@ impl Gateway {
         }
         self.step_pull(server);
         self.step_comparison(server);
+    }
+
+    fn is_due(&self) -> bool {
+        let deadline = self.machine.deadline();
+        deadline.is_some_and(|deadline| deadline <= self.now)
     }
 
     fn write(&mut self, write: Write) {
