@@ -84,7 +84,7 @@ impl Gateway {
         let sync = Sync::start(Arc::clone(&shared), client, data_dir.lock, jitter_seed(own))?;
         let follower = &sync.follower;
         let (receiver, started) = (follower.changed.subscribe(), follower.ready.subscribe());
-        let stop = CancellationToken::new();
+        let (stop, stop_background) = (CancellationToken::new(), CancellationToken::new());
         let slots = Arc::new(Semaphore::new(shared.options.limits.connections));
         let mut workers = Vec::with_capacity(threads);
         for (number, listener) in listeners.into_iter().enumerate() {
@@ -100,7 +100,6 @@ impl Gateway {
             };
             workers.push(spawn(format!("gateway-{number}"), worker.run())?);
         }
-        let stop_background = CancellationToken::new();
         let background = Background {
             shared,
             sync,
