@@ -123,10 +123,7 @@ impl Truth {
     }
 
     /// The spans in which an organization was as in these digests.
-    pub(crate) fn matching<'a>(
-        spans: &'a [Span],
-        digest: Option<Sha256>,
-    ) -> impl Iterator<Item = &'a Span> {
+    pub(crate) fn matching(spans: &[Span], digest: Option<Sha256>) -> impl Iterator<Item = &Span> {
         spans.iter().filter(move |span| span.digest() == digest)
     }
 }

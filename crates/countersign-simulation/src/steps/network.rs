@@ -33,18 +33,62 @@ impl World {
         let latency = self.latency(number);
         let lost_on_the_way = self.chance.one_in(2);
         let now = self.now;
+        let (wait, patience) = match &ask {
+            Ask::Pull(pull) => (pull.wait, pull.patience),
+            _ => (Duration::ZERO, PATIENCE),
+        };
+        let gives_up = wait + patience;
+        let Some(mut sent) = self.begin(number, ask) else {
+            return;
+        };
         let Some(edge) = self.edges.get_mut(number) else {
             return;
         };
+        if edge.link.losing > 0 {
+            edge.link.losing -= 1;
+            sent.answer_lost = true;
+            edge.calm_since = edge.calm_since.max(now + gives_up);
+            let again = edge.falls_silent(now);
+            if again || patience > FIRST_PATIENCE {
+                edge.disturb(now + gives_up);
+            }
+        }
+        let repeated = std::mem::take(&mut edge.link.repeating);
+        let refused = edge.link.state == LinkState::Refusing;
+        let (ticket, connection) = (sent.ticket, sent.connection);
+        self.note(|| {
+            let ask = &sent.ask;
+            format!(
+                "gateway {number} sends {} on connection {connection}: {ask:?}",
+                ticket.number
+            )
+        });
+        let silence = failed(&sent.ask, Failure::Silence);
+        self.after(gives_up, Event::Deliver(ticket, silence));
+        if refused {
+            let failure = failed(&sent.ask, Failure::Unreachable);
+            return self.after(latency, Event::Deliver(ticket, failure));
+        }
+        if repeated {
+            let late = self.chance.millis(500..30_000);
+            self.after(late, Event::Arrive(sent.clone()));
+        }
+        if !(sent.answer_lost && lost_on_the_way) {
+            self.after(latency, Event::Arrive(sent));
+        }
+    }
+
+    /// A request that the gateway waits for from now on.
+    fn begin(&mut self, number: usize, ask: Ask) -> Option<Sent> {
+        let at = self.now;
+        let edge = self.edges.get_mut(number)?;
         edge.tickets += 1;
         let ticket = Ticket {
             gateway: number,
             life: edge.life,
             number: edge.tickets,
         };
-        let Some(process) = &mut edge.process else {
-            return;
-        };
+        let process = edge.process.as_mut()?;
         // Over HTTP/1.1 a request that is given up takes its connection with it.
         if !edge.link.pings && matches!(ask, Ask::Pull(_)) && process.pull.is_some() {
             process.connection += 1;
@@ -55,55 +99,18 @@ impl World {
             connection,
             ask: ask.clone(),
         };
-        let (wait, patience) = match &ask {
-            Ask::Pull(pull) => (pull.wait, pull.patience),
-            _ => (Duration::ZERO, PATIENCE),
-        };
         match &ask {
             Ask::Pull(_) => process.pull = Some(outstanding),
             Ask::Digests | Ask::Fetch(_) => process.comparison = Some(outstanding),
             Ask::Goodbye => {}
         }
-        let gives_up = wait + patience;
-        let lost = edge.link.losing > 0;
-        if lost {
-            edge.link.losing -= 1;
-            edge.calm_since = edge.calm_since.max(now + gives_up);
-            let again = edge.falls_silent(now);
-            if again || patience > FIRST_PATIENCE {
-                edge.disturb(now + gives_up);
-            }
-        }
-        let repeated = std::mem::take(&mut edge.link.repeating);
-        let refused = edge.link.state == LinkState::Refusing;
-        let sent = Sent {
+        Some(Sent {
             ticket,
             connection,
-            at: now,
+            at,
             ask,
-            answer_lost: lost,
-        };
-        self.note(|| {
-            format!(
-                "gateway {number} sends {} on connection {connection}: {:?}",
-                ticket.number, sent.ask
-            )
-        });
-        self.after(
-            gives_up,
-            Event::Deliver(ticket, failed(&sent.ask, Failure::Silence)),
-        );
-        if refused {
-            let failure = failed(&sent.ask, Failure::Unreachable);
-            return self.after(latency, Event::Deliver(ticket, failure));
-        }
-        if repeated {
-            let late = self.chance.millis(500..30_000);
-            self.after(late, Event::Arrive(sent.clone()));
-        }
-        if !(lost && lost_on_the_way) {
-            self.after(latency, Event::Arrive(sent));
-        }
+            answer_lost: false,
+        })
     }
 
     fn latency(&mut self, number: usize) -> Duration {
