@@ -108,7 +108,9 @@ impl Reason {
             rustls::Error::PeerIncompatible(
                 PeerIncompatible::Tls12NotOffered
                 | PeerIncompatible::Tls12NotOfferedOrEnabled
-                | PeerIncompatible::SupportedVersionsExtensionRequired,
+                | PeerIncompatible::SupportedVersionsExtensionRequired
+                // Which came with TLS 1.2, so that it is missing in what is older.
+                | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
             )
             | rustls::Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion) => {
                 Self::Version
@@ -256,6 +258,10 @@ mod tests {
             ),
             (
                 tls(PeerIncompatible::Tls12NotOfferedOrEnabled.into()),
+                "no_shared_version",
+            ),
+            (
+                tls(PeerIncompatible::SignatureAlgorithmsExtensionRequired.into()),
                 "no_shared_version",
             ),
             (
