@@ -314,6 +314,19 @@ mod tests {
         );
     }
 
+    #[test]
+    fn each_change_holds_the_streams_once() {
+        let thread = Thread::new(vec![organization(1, None)]);
+        let mut recheck = thread.recheck();
+        recheck.note_change();
+        let before = thread.live.changes();
+        recheck.note_change();
+        assert_eq!(thread.live.changes(), before);
+        thread.change(2, organization(1, None));
+        recheck.note_change();
+        assert_eq!(thread.live.changes(), before + 1);
+    }
+
     #[tokio::test]
     async fn a_change_while_judging_is_judged_too_and_what_was_cut_is_left_alone() {
         let thread = Thread::new(vec![organization(1, None), organization(2, None)]);

@@ -477,6 +477,14 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_removed_is_not_said_to_be() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(remove_if_there(&directory.path().join("none")).is_ok());
+        // A directory can be neither removed nor emptied as a file.
+        assert!(remove_if_there(directory.path()).is_err());
+    }
+
+    #[test]
     fn a_torn_write_leaves_the_point_before_it() {
         let directory = tempfile::tempdir().unwrap();
         let mut file = written(directory.path());
