@@ -1,6 +1,11 @@
 //! A PostgreSQL cluster whose primary ends again and again, with two control planes and two gateways
 //! under load. `cargo xtask failover` runs this, and sets what it needs.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the figures are what the command is run for"
+)]
+
 mod cluster;
 mod load;
 mod scene;
