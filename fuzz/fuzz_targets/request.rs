@@ -44,7 +44,10 @@ impl Plane {
                 .unwrap();
             let made = store.create_organization("fuzz").await.unwrap();
             let key = made.key.value.unwrap().reveal().to_owned();
-            (router(App::new(store, &sources).unwrap()).into_router(), key)
+            (
+                router(App::new(store, &sources).unwrap()).into_router(),
+                key,
+            )
         });
         Self {
             runtime,

@@ -13,8 +13,9 @@ use tokio::time::timeout;
 use super::{
     answer::Answered, app::App, call::Call, contract::Presence, error::ApiError,
     operation::Operation, query_string::Pairs, receive, record::Record, request_metrics::Meters,
+    unreadable_heads::headers_too_large,
 };
-use crate::serve::BothLengths;
+use crate::serve::{BothLengths, HEADER_BYTES};
 
 /// How long an ordinary request may take.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ pub(super) async fn answer(
 ) -> Response {
     let _in_flight = meters.begin();
     let mut record = Record::begin(&app);
-    let shape = check(&request).map_err(malformed);
+    let shape = check_size(&request).and_then(|()| check(&request).map_err(malformed));
     let (parts, mut body) = request.into_parts();
     let limit = if operation.waits {
         WAITING_TIME_LIMIT
@@ -60,9 +61,10 @@ pub(super) async fn refuse(
 ) -> Response {
     let _in_flight = meters.begin();
     let record = Record::begin(&app);
-    let error = match check(&request) {
-        Err(malformed @ MalformedRequest::Ambiguous(_)) => self::malformed(malformed),
-        Err(MalformedRequest::Method(_)) | Ok(()) => error,
+    let error = match (check_size(&request), check(&request)) {
+        (Err(too_large), _) => too_large,
+        (_, Err(malformed @ MalformedRequest::Ambiguous(_))) => self::malformed(malformed),
+        (_, Err(MalformedRequest::Method(_)) | Ok(())) => error,
     };
     let (parts, body) = request.into_parts();
     receive::discard(body).await;
@@ -93,6 +95,21 @@ async fn run(
         body,
     };
     permitted.answer(call).await
+}
+
+/// Refuses a head that is too large. hyper bounds its buffer, which is larger by what it reads at
+/// once.
+fn check_size(request: &Request) -> Result<(), ApiError> {
+    // What HTTP/1.1 adds to each: a colon, a space and a line break; and to the line its version.
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let path = request.uri().path_and_query();
+    let path = path.map_or(0, |path| path.as_str().len());
+    let line = request.method().as_str().len() + path + " HTTP/1.1\r\n".len() + 1;
+    if line + headers.sum::<usize>() > HEADER_BYTES {
+        return Err(headers_too_large().because("the head is too large"));
+    }
+    Ok(())
 }
 
 /// Refuses what another server could read differently.

@@ -41,6 +41,11 @@ fn refusal(status: StatusCode) -> ApiError {
             "The request cannot be read as HTTP/1.1. Check its first line and its headers.";
         return ApiError::new(ErrorCode::BadRequest, message);
     }
+    headers_too_large()
+}
+
+/// The refusal of a head that is larger than it may be.
+pub(super) fn headers_too_large() -> ApiError {
     ApiError::new(
         ErrorCode::HeadersTooLarge,
         "The request's headers are too large or too many, or its target is too long. Send at most \

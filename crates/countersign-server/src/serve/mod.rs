@@ -36,6 +36,9 @@ pub use self::routes::Routes;
 /// How long a client may take nothing of what is sent to it.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The most bytes of a request's line and headers.
+pub(crate) const HEADER_BYTES: usize = 32 * 1024;
+
 /// The limits of a listener.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -56,7 +59,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(30),
-            header_bytes: 32 * 1024,
+            header_bytes: HEADER_BYTES,
             connections: 4096,
             streams: 128,
             grace: Duration::from_secs(10),

@@ -315,6 +315,29 @@ async fn malformed_http_is_refused_and_the_server_lives() {
 }
 
 #[tokio::test]
+async fn the_size_of_a_head_is_exact() {
+    on_each_store(async |server| {
+        for path in ["/healthz", "/nowhere"] {
+            let of = |size: usize| {
+                let rest =
+                    format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: \r\n");
+                let x = "x".repeat(size - rest.len());
+                rest.replace("x: \r\n", &format!("x: {x}\r\n\r\n"))
+            };
+            let fits = raw(server, of(32 * 1024).as_bytes()).await;
+            assert_ne!(statuses(&fits), ["431"], "{fits}");
+            let larger = raw(server, of(32 * 1024 + 1).as_bytes()).await;
+            assert_eq!(statuses(&larger), ["431"], "{larger}");
+            assert!(
+                larger.contains("\"code\":\"headers_too_large\""),
+                "{larger}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_is_not_acted_on() {
     on_each_store(async |server| {
         let revision = server.store.revision().await.unwrap();
