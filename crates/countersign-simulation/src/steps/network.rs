@@ -7,6 +7,7 @@ use countersign_gateway::sync::messages::{Failure, Input};
 use crate::{
     agenda::{Ask, Event, Sent, Ticket},
     edge::{LinkState, Outstanding},
+    fault::Fault,
     world::World,
 };
 
@@ -175,7 +176,13 @@ impl World {
             return;
         }
         match edge.link.state {
-            LinkState::Up => self.deliver(sent.ticket, *input),
+            LinkState::Up => {
+                if self.has(Fault::LateAnswer) && self.chance.one_in(4) {
+                    let late = self.chance.millis(5_000..30_000);
+                    self.after(late, Event::Deliver(sent.ticket, input.clone()));
+                }
+                self.deliver(sent.ticket, *input);
+            }
             LinkState::Refusing => self.unreachable(&sent),
             LinkState::Dropping if self.now < since + UNACKNOWLEDGED => {
                 self.after(AGAIN, Event::Return(sent, input, since));
