@@ -11,7 +11,10 @@ use countersign_proxy::{
     leave_body, settle_path, without_parameters,
 };
 use countersign_types::{error::ErrorCode, id::RequestId};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header::CONNECTION};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
+    header::{CONNECTION, TRANSFER_ENCODING},
+};
 
 use crate::{
     access_log::{Ended, Record},
@@ -61,6 +64,7 @@ impl Frontend {
         let mut record = Record::new(&id, trace, &request, connection);
         let started = Instant::now();
         let shape = self.check_head(&request, ambiguous);
+        let has_coding = request.headers().contains_key(TRANSFER_ENCODING);
         let sent = match self.send(&id_header, connection, (request, shape), &mut record) {
             Ok((stream, response)) => {
                 stream.begin(UnderWay::new(record, started));
@@ -73,12 +77,15 @@ impl Frontend {
         };
         let frontend = Arc::clone(self);
         async move {
+            // Where such a request ends is a matter of opinion, and so is what follows it.
+            let close = has_coding
+                && matches!(&sent, Err(response) if response.status() == StatusCode::BAD_REQUEST);
             let mut response = match sent {
                 Err(response) => response.map(ResponseBody::own),
                 Ok((stream, awaited)) => frontend.answer(&id, stream, awaited).await,
             };
             response.headers_mut().insert(REQUEST_ID, id_header);
-            if ambiguous {
+            if close {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }
@@ -108,7 +115,7 @@ impl Frontend {
 
     /// Notes a request that HTTP/2 refused by a reset: its head is none, or larger than is read.
     pub(crate) fn note_malformed(&self, connection: &Connection) {
-        let reason = "the request's head is malformed, or far too large: its stream was reset";
+        let reason = "the request's head is malformed, or far too large: HTTP/2 has it reset";
         let refusal = Refusal::new(ErrorCode::BadRequest, reason);
         let id = self.shared.request_ids.next();
         let mut record = Record::unreadable(&id, connection);

@@ -64,7 +64,7 @@ pub(crate) fn claims_identity(name: &str) -> bool {
         || CLIENT_CERTIFICATE_NAMES
             .iter()
             .any(|known| folds_to(known, name))
-        || (name != REQUEST_ID.as_str() && folds_to(REQUEST_ID.as_str(), name))
+        || folds_to(REQUEST_ID.as_str(), name)
 }
 
 /// Whether a name, as a server that folds such names would read it, tells of the client's
@@ -78,15 +78,18 @@ pub(crate) fn tells_of_connection(name: &str) -> bool {
         || FORWARDED_NAMES.iter().any(|known| folds_to(known, name))
 }
 
-/// The longest `Client-Cert-Chain` and `X-Forwarded-Client-Cert`: what nginx takes as one header
-/// line.
-pub(crate) const MAX_CERTIFICATE_HEADER: usize = 8 * 1024;
+/// The longest value of a header with certificates: nginx takes 8 KiB as one header line, the name
+/// and the line break included.
+pub(crate) const MAX_CERTIFICATE_HEADER: usize = 8 * 1024 - "x-forwarded-client-cert: \r\n".len();
 
 /// Adds the client's certificates as RFC 9440 writes them (sections 2.2 and 2.3): the leaf, and the
 /// intermediates of the path that was verified. What else the client sent proves nothing.
 pub(crate) fn add_client_cert(presented: &Presented, permit: &Permit, headers: &mut HeaderMap) {
     let item = |der: &[u8]| format!(":{}:", BASE64.encode(der));
     let mut add = |name, text: String| {
+        if text.is_empty() || text.len() > MAX_CERTIFICATE_HEADER {
+            return;
+        }
         // Base 64, colons, commas and spaces are always valid in a header.
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(name, value);
@@ -99,10 +102,7 @@ pub(crate) fn add_client_cert(presented: &Presented, permit: &Permit, headers: &
         .intermediates(presented)
         .map(|der| item(der))
         .collect();
-    let chain = path.join(", ");
-    if !chain.is_empty() && chain.len() <= MAX_CERTIFICATE_HEADER {
-        add(CLIENT_CERT_CHAIN, chain);
-    }
+    add(CLIENT_CERT_CHAIN, path.join(", "));
 }
 
 #[cfg(test)]
@@ -122,6 +122,7 @@ mod tests {
             "x.countersign.project",
             "x-countersign.key",
             "client.cert",
+            "x-request-id",
             "x_request_id",
         ] {
             assert!(claims_identity(name), "{name}");
@@ -134,12 +135,7 @@ mod tests {
         ] {
             assert!(tells_of_connection(name), "{name}");
         }
-        for name in [
-            "accept",
-            "x-countersig",
-            "x-request-id",
-            "client-certificate",
-        ] {
+        for name in ["accept", "x-countersig", "client-certificate"] {
             assert!(
                 !claims_identity(name) && !tells_of_connection(name),
                 "{name}"

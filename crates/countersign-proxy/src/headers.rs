@@ -22,6 +22,49 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
+/// Whether a header says how a request is read, where it goes or who sends it: a trailer comes too
+/// late for that, and a server that merges trailers into the headers would believe it (RFC 9110
+/// section 6.5.1).
+pub(crate) fn is_no_trailer(name: &HeaderName) -> bool {
+    is_hop_by_hop(name)
+        || matches!(
+            name.as_str(),
+            "authorization"
+                | "content-encoding"
+                | "content-length"
+                | "content-type"
+                | "cookie"
+                | "expect"
+                | "host"
+                | "traceparent"
+                | "tracestate"
+                | "trailer"
+        )
+}
+
+/// Leaves one length where the same is said more than once (RFC 9110 section 8.6), and none where
+/// they differ.
+fn settle_length(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(CONTENT_LENGTH).iter();
+    let (Some(first), second) = (values.next(), values.next()) else {
+        return;
+    };
+    if second.is_none() && !first.as_bytes().contains(&b',') {
+        return;
+    }
+    let mut lengths = headers
+        .get_all(CONTENT_LENGTH)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .map(str::trim);
+    let first = lengths.next().unwrap_or_default();
+    let one = HeaderValue::from_str(first).ok();
+    match one.filter(|_| lengths.all(|other| other == first)) {
+        Some(one) => headers.insert(CONTENT_LENGTH, one),
+        None => headers.remove(CONTENT_LENGTH),
+    };
+}
+
 /// Removes unwanted headers. Usually there are none, and then nothing is allocated.
 pub(crate) fn remove_all(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
     let found: Vec<HeaderName> = headers
@@ -66,6 +109,7 @@ pub(crate) fn to_upstream(
     // `expect` is answered here, when the body is read: the upstream need not answer it again.
     let unwanted = |name: &HeaderName| is_hop_by_hop(name) || name == EXPECT || is_reserved(name);
     remove_all(headers, unwanted);
+    settle_length(headers);
     if accepts_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -113,6 +157,7 @@ pub(crate) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
     if headers.contains_key(TRANSFER_ENCODING) || status == StatusCode::NO_CONTENT {
         headers.remove(CONTENT_LENGTH);
     }
+    settle_length(headers);
     remove_named(headers);
     remove_all(headers, is_hop_by_hop);
     if let Some(protocol) = upgrade {
@@ -154,6 +199,47 @@ mod tests {
         ]);
         to_upstream(&mut headers, None, |name| name == "x-reserved");
         assert_eq!(headers, map(&[("content-length", "3"), ("te", "trailers")]));
+    }
+
+    #[test]
+    fn a_length_that_is_said_twice_goes_on_once() {
+        for (lengths, left) in [
+            (&["3", "3"][..], &["3"][..]),
+            (&["3, 3"], &["3"]),
+            (&["3", "4"], &[]),
+            (&["3,4"], &[]),
+            (&["3"], &["3"]),
+        ] {
+            let of = |lengths: &[&str]| {
+                let mut headers = HeaderMap::new();
+                for length in lengths {
+                    headers.append(CONTENT_LENGTH, HeaderValue::from_str(length).unwrap());
+                }
+                headers
+            };
+            let mut headers = of(lengths);
+            to_client(&mut headers, StatusCode::OK);
+            assert_eq!(headers, of(left), "{lengths:?} to the client");
+            let mut headers = of(lengths);
+            to_upstream(&mut headers, None, |_| false);
+            assert_eq!(headers, of(left), "{lengths:?} to the upstream");
+        }
+    }
+
+    #[test]
+    fn a_trailer_says_nothing_about_its_request() {
+        for name in [
+            "host",
+            "Authorization",
+            "content-length",
+            "te",
+            "traceparent",
+        ] {
+            assert!(is_no_trailer(&name.parse().unwrap()), "{name}");
+        }
+        for name in ["grpc-status", "x-checksum", "digest"] {
+            assert!(!is_no_trailer(&name.parse().unwrap()), "{name}");
+        }
     }
 
     #[test]

@@ -14,8 +14,12 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 
 use crate::{
-    client_body::ClientBody, discard::leave_body, error::BodyError, exchange::Exchange,
-    headers::remove_all, stall::Stall,
+    client_body::ClientBody,
+    discard::leave_body,
+    error::BodyError,
+    exchange::Exchange,
+    headers::{is_no_trailer, remove_all},
+    stall::Stall,
 };
 
 /// The most bytes of a body that are kept to be sent again. What is kept is not copied, unless it is
@@ -196,7 +200,7 @@ impl<E: Exchange> Under<E> {
         };
         progress.add_received(frame.data_ref().map_or(0, Bytes::len));
         if let Some(trailers) = frame.trailers_mut() {
-            remove_all(trailers, E::is_reserved);
+            remove_all(trailers, |name| is_no_trailer(name) || E::is_reserved(name));
         }
         self.keep(&frame);
         Poll::Ready(Some(Ok(frame)))

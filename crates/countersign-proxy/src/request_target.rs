@@ -44,6 +44,12 @@ pub fn check_shape<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
     if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
         return ambiguous("both `transfer-encoding` and `content-length`");
     }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    if let Some(first) = lengths.next()
+        && lengths.any(|other| other != first)
+    {
+        return ambiguous("two different values of `content-length`");
+    }
     check_host(request)?;
     let path = request.uri().path();
     if path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
@@ -237,6 +243,7 @@ mod tests {
             get("/")
                 .header(TRANSFER_ENCODING, "chunked")
                 .header(TRANSFER_ENCODING, "chunked"),
+            get("/").header(CONTENT_LENGTH, 1).header(CONTENT_LENGTH, 2),
             get("/").header(HOST, "b"),
             get("https://a/").header(HOST, "b").version(Version::HTTP_2),
             Request::get("/").version(Version::HTTP_2),

@@ -6,7 +6,7 @@ mod tls;
 
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
-use countersign_proxy::{ClientState, ClientStream, OverSocket};
+use countersign_proxy::{ClientState, ClientStream, OverSocket, check_shape};
 use countersign_tls::CertificateFiles;
 use http::{HeaderValue, header::CONNECTION};
 use hyper::{
@@ -211,12 +211,13 @@ async fn serve_http1<S: OverSocket + Send + 'static>(
         if ambiguous {
             request.extensions_mut().insert(BothLengths);
         }
+        let close = ambiguous || check_shape(&request).is_err();
         let answering = router.call(request);
         let client = Arc::clone(&client);
         async move {
             let mut response = answering.await?;
             client.answer();
-            if ambiguous {
+            if close {
                 // Where the request ends is a matter of opinion.
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);

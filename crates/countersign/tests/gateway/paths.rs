@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use countersign_gateway::options::EscapedSlashesAction;
 use http::Request;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -131,6 +131,8 @@ async fn framings_and_methods_that_are_not_carried_are_refused() {
         connection.write(&head).await;
         let answer = connection.answer().await.expect(framing);
         assert_eq!(answer.status, status, "{line} {framing}");
+        let closed = answer.header("connection") == Some("close");
+        assert_eq!(closed, status == 400, "{line} {framing}");
     }
     let mut connection = world.tls(&[]).connect(world.address()).await;
     let doubled = "content-length: 0\r\ncontent-length: 0\r\n";
@@ -139,6 +141,21 @@ async fn framings_and_methods_that_are_not_carried_are_refused() {
         answer.json()["headers"]["content-length"],
         serde_json::json!(["0"])
     );
+    let twice = |second: &str| {
+        Request::post("https://localhost/v1/echo")
+            .header("authorization", format!("Bearer {}", world.key))
+            .header("content-length", "2")
+            .header("content-length", second)
+            .body(Full::new(Bytes::from_static(b"hi")))
+            .unwrap()
+    };
+    let response = world.tls(&[]).http2(world.address(), twice("2")).await;
+    let body = response.unwrap().into_body().collect().await.unwrap();
+    let echo: serde_json::Value = serde_json::from_slice(&body.to_bytes()).unwrap();
+    assert_eq!(echo["headers"]["content-length"], serde_json::json!(["2"]));
+    // A malformed request of HTTP/2 may be reset, or answered (RFC 9113 section 8.1.1).
+    let differing = world.tls(&[]).http2(world.address(), twice("3")).await;
+    assert!(differing.is_err() || differing.is_ok_and(|response| response.status() == 400));
 }
 
 #[tokio::test]
