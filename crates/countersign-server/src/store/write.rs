@@ -82,14 +82,15 @@ impl WriteTx {
 
     /// Makes the change durable together with its audit events, and wakes everyone who waits for one.
     /// Returns the deployment's revision of the change. Without events nothing changed: then nothing
-    /// is written, and it returns the current revision.
+    /// is written, and it returns the revision of the organization's last change, which is what must
+    /// be enforced for the state that was asked for to be in force.
     ///
     /// # Errors
     /// Any; then nothing changed. Only if the connection was lost while committing
     /// ([`StoreError::Unavailable`]), the change may have been made.
     pub async fn commit(mut self, events: Vec<AuditEvent>) -> Result<u64, StoreError> {
         if events.is_empty() {
-            return Ok(history::read(&mut self.connection).await?.revision);
+            return self.last_revision().await;
         }
         let mut written = Vec::new();
         for event in events {
@@ -121,6 +122,17 @@ impl WriteTx {
             })
             .await?;
         Ok(point.revision)
+    }
+
+    async fn last_revision(&mut self) -> Result<u64, StoreError> {
+        let found: Option<u64> = self
+            .connection
+            .find(
+                "SELECT revision FROM organizations WHERE id = $1",
+                params![self.organization],
+            )
+            .await?;
+        found.ok_or_else(|| StoreError::not_found(Kind::Organization, self.organization.as_str()))
     }
 
     pub(super) fn sources(&self) -> &Sources {

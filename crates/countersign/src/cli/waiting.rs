@@ -123,7 +123,14 @@ impl Pending {
                     "the change was made, but who enforces it is not known: {error}"
                 ))
             })?;
-            let Gateways { gateways, .. } = listed.value;
+            let Gateways {
+                revision: latest,
+                gateways,
+            } = listed.value;
+            // What is enforced under this number then would be another change.
+            if latest < revision {
+                return Err(lost(revision, latest));
+            }
             let count = gateways.len();
             self.gateways = gateways;
             self.gateways.retain(|gateway| gateway.is_pending(revision));
@@ -167,6 +174,15 @@ impl Pending {
         };
         Failure::new(format_args!("the change was made, but {what}: {named}")).hint(HINT)
     }
+}
+
+/// The server no longer has the change: its database is another one, or an earlier state of it.
+fn lost(revision: u64, latest: u64) -> Failure {
+    Failure::new(format_args!(
+        "the change was made as revision {revision}, and is lost: the server's database is back at \
+         revision {latest}, after a failover or a restored backup"
+    ))
+    .hint("look at what is active, and make the change again")
 }
 
 /// Which gateway it is, and in which state: what is worth saying again when it changes.

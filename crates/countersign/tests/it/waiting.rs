@@ -172,3 +172,30 @@ fn ctrl_c_after_the_change_was_sent_says_what_is_known_of_it() {
     let wanted = "the change was made, but is not known to be enforced by: any gateway";
     assert!(said.contains(wanted), "{said}");
 }
+
+#[test]
+fn a_change_that_a_failover_lost_is_not_in_force() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let mut command = countersign(&["certificate", "activate", "cert_a", "--yes", "--wait"]);
+    command.args(["-o", "json", "--base-url", &url]);
+    command.env("OPENAI_ADMIN_KEY", "sk-admin-a");
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let program = command.spawn().unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut answer = |path: &str, head: &str, body: &str| {
+        let asked = read_request(&stream);
+        assert!(asked.contains(path), "{asked}");
+        let length = body.len();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{head}");
+        write!(stream, "{head}content-length: {length}\r\n\r\n{body}").unwrap();
+    };
+    let activated = r#"{"object":"organization.certificate.activation","data":[]}"#;
+    answer("/activate", "countersign-revision: 7\r\n", activated);
+    // No gateway is behind: all of them follow the database that was put back.
+    answer("/gateways", "", r#"{"revision":5,"gateways":[]}"#);
+    let output = program.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("is lost"), "{said}");
+}
