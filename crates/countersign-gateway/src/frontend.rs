@@ -150,7 +150,7 @@ impl Frontend {
         stream: Arc<Stream>,
         awaited: AwaitedResponse<Stream>,
     ) -> Response<ResponseBody<Stream>> {
-        let forwarded = match stream.carry(awaited).await {
+        let forwarded = match stream.carry(awaited.head(stream.progress())).await {
             Ok(forwarded) => forwarded.map_err(|error| refused(error.blame(stream.progress()))),
             Err(Cut) => Err(self.why_cut(&stream)),
         };

@@ -1,11 +1,6 @@
 //! Sending a request to its upstream, and turning what comes back into the client's response.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body_util::Full;
@@ -17,6 +12,7 @@ use crate::{
     error::ForwardError,
     exchange::Exchange,
     headers, interim,
+    progress::Progress,
     request_body::RequestBody,
     request_target,
     response_body::{ResponseBody, UpstreamBody},
@@ -24,6 +20,7 @@ use crate::{
     target::Target,
     upgrade,
     upstream::Upstream,
+    waiting::within,
 };
 
 /// Sends requests to one upstream. A thread has its own, and so its own connections.
@@ -73,29 +70,31 @@ impl<E: Exchange> Forwarder<E> {
         let limits = self.upstream.options.limits;
         let request =
             request.map(|body| RequestBody::new(body, version, exchange, limits.body_timeout));
-        let head = self.upstream.send(exchange, chosen, request);
         Ok(AwaitedResponse {
-            head,
+            head: self.upstream.send(chosen, request),
+            limit: limits.response_timeout,
             client,
             idle_timeout: limits.stream_idle_timeout,
         })
     }
 }
 
-/// A future of the response's head.
+/// A response that is awaited.
 pub struct AwaitedResponse<E: Exchange> {
     head: Awaited<E>,
+    limit: Duration,
     client: Option<OnUpgrade>,
     idle_timeout: Option<Duration>,
 }
 
-impl<E: Exchange> Future for AwaitedResponse<E> {
-    type Output = Result<Forwarded<E>, ForwardError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let head = ready!(self.head.as_mut().poll(context));
-        let (client, idle_timeout) = (self.client.take(), self.idle_timeout);
-        Poll::Ready(forwarded(head, client, idle_timeout))
+impl<E: Exchange> AwaitedResponse<E> {
+    /// Awaits the head of the response, within the time limit.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn head(self, progress: &Progress) -> Result<Forwarded<E>, ForwardError> {
+        let sent = within(self.limit, progress, self.head).await;
+        forwarded(sent, self.client, self.idle_timeout)
     }
 }
 

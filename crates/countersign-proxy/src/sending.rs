@@ -16,7 +16,6 @@ use crate::{
     request_body::RequestBody,
     request_target::readdress,
     upstream::Upstream,
-    waiting::within,
 };
 
 /// A connection that idled for longer is looked at once more before a request goes on it that could
@@ -61,7 +60,8 @@ impl<E: Exchange> Connections<E> {
             on.traffic.begin(false);
             None
         };
-        let sent = on.sender.try_send_request(request);
+        // Boxed: it may hold the request, and is copied with each future around it.
+        let sent = Box::pin(on.sender.try_send_request(request));
         let connections = Arc::clone(self);
         async move {
             let mut failed = match sent.await {
@@ -144,34 +144,28 @@ impl Tried {
 
 impl<E: Exchange> Upstream<E> {
     /// Sends a request that was written for this address, if one was chosen; the future awaits the
-    /// head of the response, within the time limit. If an idle connection takes the request, it is
+    /// head of the response. If an idle connection takes the request, it is
     /// under way when this returns.
     pub(crate) fn send(
         self: &Arc<Self>,
-        exchange: &Arc<E>,
         chosen: Option<Arc<Connections<E>>>,
         request: Request<RequestBody<E>>,
     ) -> Awaited<E> {
         let upstream = Arc::clone(self);
-        let limit = self.options.limits.response_timeout;
         if self.options.http2 {
-            return timed(limit, exchange, upstream.find_http2(chosen, request));
+            return Box::pin(upstream.find_http2(chosen, request));
         }
         let Some(connections) = chosen else {
-            return timed(limit, exchange, upstream.send_first(request));
+            return Box::pin(upstream.send_first(request));
         };
         if !request.method().is_idempotent() && connections.last_used() > Some(JUST_USED) {
-            return timed(
-                limit,
-                exchange,
-                upstream.send_carefully(connections, request),
-            );
+            return Box::pin(upstream.send_carefully(connections, request));
         }
         match connections.take_idle() {
-            None => timed(limit, exchange, upstream.send_on_new(connections, request)),
+            None => Box::pin(upstream.send_on_new(connections, request)),
             Some(on) => {
                 let sent = connections.send_http1(on, request);
-                timed(limit, exchange, upstream.finish(connections, sent))
+                Box::pin(upstream.finish(connections, sent))
             }
         }
     }
@@ -335,14 +329,4 @@ impl<E: Exchange> Upstream<E> {
         self.options.counters.repeats.increment(1);
         Ok(*request)
     }
-}
-
-/// Awaits a head, within the time limit.
-fn timed<E: Exchange>(
-    limit: Duration,
-    exchange: &Arc<E>,
-    sent: impl Future<Output = Result<Head<E>, ForwardError>> + Send + 'static,
-) -> Awaited<E> {
-    let exchange = Arc::clone(exchange);
-    Box::pin(async move { within(limit, exchange.progress(), sent).await })
 }

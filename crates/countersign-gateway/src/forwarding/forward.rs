@@ -8,7 +8,7 @@ use countersign_types::error::ErrorCode;
 use countersign_verify::{permit::Permit, presented::Presented};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header::AUTHORIZATION};
 
-use super::{forwarded::Told, xfcc::Xfcc};
+use super::{forwarded::FromClient, xfcc::Xfcc};
 use crate::{
     caller::identity::Identity,
     identity_headers,
@@ -89,10 +89,10 @@ impl Forwarder {
         permitted: &Permitted<'_>,
         request: Request<ClientBody>,
     ) -> Result<AwaitedResponse<Stream>, Refusal> {
-        let told = Told::by(&request, self.forwarded);
+        let from_client = FromClient::of(&request, self.forwarded);
         let set_headers = |headers: &mut HeaderMap| {
             headers.reserve(identity_headers::ADDED_HEADERS);
-            told.add(self.forwarded, &permitted.stream.connection, headers);
+            from_client.add(self.forwarded, &permitted.stream.connection, headers);
             self.set_identity_headers(permitted, headers);
         };
         self.upstream
