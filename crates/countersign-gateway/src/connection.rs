@@ -360,10 +360,20 @@ mod tests {
     };
     use futures_util::FutureExt as _;
 
-    fn snapshot(active: bool) -> Snapshot {
-        let anchor = CertificateId::from_random(1);
+    const ANCHOR: u128 = 1;
+
+    fn project(number: u128, active: Vec<CertificateId>) -> BundleProject {
+        BundleProject {
+            id: ProjectId::from_random(number),
+            archived: false,
+            active,
+            with_reported: Vec::new(),
+        }
+    }
+
+    fn snapshot_of(active: Vec<CertificateId>, projects: Vec<BundleProject>) -> Snapshot {
         let certificate = BundleCertificate {
-            id: anchor.clone(),
+            id: CertificateId::from_random(ANCHOR),
             pem: root("Client CA").mint().pem(),
             cel_policy: None,
         };
@@ -372,17 +382,17 @@ mod tests {
             revision: 7,
             digest: None,
             certificates: vec![certificate],
-            active: if active { vec![anchor] } else { Vec::new() },
+            active,
             with_reported: Vec::new(),
-            projects: vec![BundleProject {
-                id: ProjectId::from_random(1),
-                archived: false,
-                active: Vec::new(),
-                with_reported: Vec::new(),
-            }],
+            projects,
             keys: Vec::new(),
         };
         Snapshot::default().after(7, true, vec![bundle], &[])
+    }
+
+    fn snapshot(active: bool) -> Snapshot {
+        let anchor = active.then(|| CertificateId::from_random(ANCHOR));
+        snapshot_of(anchor.into_iter().collect(), vec![project(1, Vec::new())])
     }
 
     fn passes(connection: &Connection, snapshot: &Snapshot) -> bool {
@@ -402,29 +412,9 @@ mod tests {
 
     #[test]
     fn what_passed_as_one_project_is_not_remembered_for_another() {
-        let project = |number, active| BundleProject {
-            id: ProjectId::from_random(number),
-            archived: false,
-            active,
-            with_reported: Vec::new(),
-        };
-        let anchor = CertificateId::from_random(1);
-        let certificate = BundleCertificate {
-            id: anchor.clone(),
-            pem: root("Client CA").mint().pem(),
-            cel_policy: None,
-        };
-        let bundle = OrganizationBundle {
-            id: OrganizationId::from_random(1),
-            revision: 7,
-            digest: None,
-            certificates: vec![certificate],
-            active: Vec::new(),
-            with_reported: Vec::new(),
-            projects: vec![project(1, Vec::new()), project(2, vec![anchor])],
-            keys: Vec::new(),
-        };
-        let snapshot = Snapshot::default().after(7, true, vec![bundle], &[]);
+        let anchor = CertificateId::from_random(ANCHOR);
+        let projects = vec![project(1, Vec::new()), project(2, vec![anchor])];
+        let snapshot = snapshot_of(Vec::new(), projects);
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let connection = Connection::new(Presented::default(), peer, None);
         assert!(passes(&connection, &snapshot));

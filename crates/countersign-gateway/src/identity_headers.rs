@@ -68,7 +68,7 @@ pub(crate) fn claims_identity(name: &str) -> bool {
 }
 
 /// Whether a name, as a server that folds such names would read it, tells of the client's
-/// connection. What a client says of that is believed only if the gateway is told to.
+/// connection. What a client says about that is trusted only if the configuration says so.
 pub(crate) fn tells_of_connection(name: &str) -> bool {
     if !name.starts_with(['x', 'f']) {
         return false;

@@ -156,7 +156,7 @@ impl Default for ForwardedHeaders {
 pub enum ForwardedAction {
     /// They are set; what was sent is removed.
     Set,
-    /// What was sent is believed, and added to: for a gateway behind other proxies only.
+    /// What was sent is trusted, and added to: for a gateway behind other proxies only.
     Append,
     /// What was sent is removed.
     Remove,

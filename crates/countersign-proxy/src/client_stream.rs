@@ -24,7 +24,7 @@ use crate::{
     discard::{MAX_BYTES, MAX_SILENCE, MAX_TIME},
     interim,
     request_heads::RequestHeads,
-    stall::{Stall, Stalled},
+    stall::Stall,
 };
 
 /// How many bytes are discarded at once.
@@ -118,7 +118,7 @@ impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
     fn poll_own(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.own.is_empty() {
             let polled = Pin::new(&mut self.inner).poll_write(context, &self.own);
-            let count = ready!(self.watch(context, polled))?;
+            let count = ready!(self.stall.watch_io(context, polled))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -145,16 +145,6 @@ impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
         ready!(self.poll_interims(context))?;
         self.between = false;
         Poll::Ready(Ok(()))
-    }
-
-    fn watch<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        polled: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        self.stall
-            .watch(context, polled)
-            .map(|done| done.unwrap_or_else(|Stalled| Err(io::ErrorKind::TimedOut.into())))
     }
 
     /// Follows the client's requests.
@@ -272,7 +262,7 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncWrite for ClientStream<S, R> {
         }
         ready!(self.poll_before(context))?;
         let polled = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.watch(context, polled)
+        self.stall.watch_io(context, polled)
     }
 
     fn poll_write_vectored(
@@ -287,7 +277,7 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncWrite for ClientStream<S, R> {
         }
         ready!(self.poll_before(context))?;
         let polled = Pin::new(&mut self.inner).poll_write_vectored(context, parts);
-        self.watch(context, polled)
+        self.stall.watch_io(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -301,7 +291,7 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncWrite for ClientStream<S, R> {
         self.between = self.state.is_awaiting();
         ready!(self.poll_interims(context))?;
         let polled = Pin::new(&mut self.inner).poll_flush(context);
-        self.watch(context, polled)
+        self.stall.watch_io(context, polled)
     }
 
     /// Half closes, and then lingers if a request's body was left unread: closed at once, the

@@ -2,7 +2,7 @@
 //! connection whose client takes nothing.
 
 use std::{
-    io::{self, ErrorKind},
+    io,
     pin::Pin,
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
     frame_budget::{Budget, Frames, Worth},
-    stall::{Stall, Stalled},
+    stall::Stall,
 };
 
 /// What the byte stream and the requests of a connection know of each other.
@@ -77,16 +77,6 @@ impl<S> Http2Io<S> {
         });
         traffic.arrived.fetch_add(heads.into(), Ordering::Relaxed);
     }
-
-    fn watch<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        polled: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        self.stall
-            .watch(context, polled)
-            .map(|done| done.unwrap_or_else(|Stalled| Err(ErrorKind::TimedOut.into())))
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Http2Io<S> {
@@ -119,7 +109,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Http2Io<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.watch(context, polled)
+        self.stall.watch_io(context, polled)
     }
 
     fn poll_write_vectored(
@@ -128,7 +118,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Http2Io<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write_vectored(context, parts);
-        self.watch(context, polled)
+        self.stall.watch_io(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -137,11 +127,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Http2Io<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.inner).poll_flush(context);
-        self.watch(context, polled)
+        self.stall.watch_io(context, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.inner).poll_shutdown(context);
-        self.watch(context, polled)
+        self.stall.watch_io(context, polled)
     }
 }

@@ -1,6 +1,7 @@
 //! How long nothing may move.
 
 use std::{
+    io,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -45,7 +46,17 @@ impl Stall {
         }
     }
 
-    /// The same, where something else may move meanwhile, which last did at the time given.
+    /// The same for what reads or writes: a stall is an error of it.
+    pub(crate) fn watch_io<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        self.watch(context, polled)
+            .map(|done| done.unwrap_or_else(|Stalled| Err(io::ErrorKind::TimedOut.into())))
+    }
+
+    /// The same as [`Stall::watch`], where something else may move meanwhile, which last did at the time given.
     pub(crate) fn watch_with<T>(
         &mut self,
         context: &mut Context<'_>,

@@ -1,6 +1,6 @@
 //! What an upstream is told of the client's connection: `X-Forwarded-For`, `-Proto` and `-Host`, and
 //! `Forwarded` (RFC 7239). All of them that a client sends are removed before these are added; what
-//! it said is added to only where the configuration says that it is to be believed.
+//! it said is added to only where the configuration says that it is to be trusted.
 
 use countersign_proxy::host_of;
 use http::{
@@ -18,16 +18,16 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// What a request says of its connection, noted before it is changed for the upstream.
+/// What the client says about its connection, noted before it is changed for the upstream.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct FromClient {
     host: Option<HeaderValue>,
-    /// The headers that are to be believed.
-    believed: Vec<(HeaderName, HeaderValue)>,
+    /// The headers that are to be trusted.
+    trusted: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Told {
-    pub(super) fn by<B>(request: &Request<B>, settings: ForwardedHeaders) -> Self {
+impl FromClient {
+    pub(super) fn of<B>(request: &Request<B>, settings: ForwardedHeaders) -> Self {
         let ForwardedHeaders {
             x_forwarded,
             forwarded,
@@ -38,17 +38,17 @@ impl Told {
         } else {
             None
         };
-        let believed = if is(ForwardedAction::Append) {
-            let believed = |name: &HeaderName| is_believed(name, settings);
+        let trusted = if is(ForwardedAction::Append) {
+            let trusted = |name: &HeaderName| is_trusted(name, settings);
             let headers = request.headers().iter();
-            let headers = headers.filter(|(name, _)| believed(name));
+            let headers = headers.filter(|(name, _)| trusted(name));
             headers
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect()
         } else {
             Vec::new()
         };
-        Self { host, believed }
+        Self { host, trusted }
     }
 
     /// Adds what the upstream is told.
@@ -58,7 +58,7 @@ impl Told {
         connection: &Connection,
         headers: &mut HeaderMap,
     ) {
-        for (name, value) in self.believed {
+        for (name, value) in self.trusted {
             headers.append(name, value);
         }
         if settings.x_forwarded != ForwardedAction::Remove {
@@ -82,7 +82,7 @@ impl Told {
 
 /// Whether a header goes on as it came. In another spelling, with `_` for `-`, it was not written by
 /// a proxy.
-fn is_believed(name: &HeaderName, settings: ForwardedHeaders) -> bool {
+fn is_trusted(name: &HeaderName, settings: ForwardedHeaders) -> bool {
     let action = if name == FORWARDED {
         settings.forwarded
     } else {
@@ -157,7 +157,11 @@ mod tests {
     ];
 
     /// The headers that an upstream gets, when a client at this address sent the ones above.
-    fn told(peer: &str, x_forwarded: ForwardedAction, forwarded: ForwardedAction) -> Vec<String> {
+    fn upstream_gets(
+        peer: &str,
+        x_forwarded: ForwardedAction,
+        forwarded: ForwardedAction,
+    ) -> Vec<String> {
         let settings = ForwardedHeaders {
             x_forwarded,
             forwarded,
@@ -170,7 +174,7 @@ mod tests {
         let peer: SocketAddr = peer.parse().unwrap();
         let connection = Connection::new(Presented::default(), peer, None);
         let mut headers = HeaderMap::new();
-        Told::by(&request, settings).add(settings, &connection, &mut headers);
+        FromClient::of(&request, settings).add(settings, &connection, &mut headers);
         let mut lines: Vec<String> = headers
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
@@ -183,7 +187,7 @@ mod tests {
     fn an_upstream_is_told_what_the_gateway_saw() {
         use ForwardedAction::{Append, Remove, Set};
         assert_eq!(
-            told("[::ffff:192.0.2.1]:9", Set, Remove),
+            upstream_gets("[::ffff:192.0.2.1]:9", Set, Remove),
             [
                 "x-forwarded-for: 192.0.2.1",
                 "x-forwarded-host: a.example:8443",
@@ -191,12 +195,12 @@ mod tests {
             ]
         );
         assert_eq!(
-            told("[2001:db8::1]:9", Remove, Set),
+            upstream_gets("[2001:db8::1]:9", Remove, Set),
             ["forwarded: for=\"[2001:db8::1]\";host=\"a.example:8443\";proto=https"]
         );
-        assert!(told("192.0.2.1:9", Remove, Remove).is_empty());
+        assert!(upstream_gets("192.0.2.1:9", Remove, Remove).is_empty());
         assert_eq!(
-            told("192.0.2.1:9", Append, Append),
+            upstream_gets("192.0.2.1:9", Append, Append),
             [
                 "forwarded: for=198.51.100.3, for=192.0.2.1;host=\"a.example:8443\";proto=https",
                 "x-forwarded-for: 198.51.100.1, 192.0.2.1",

@@ -7,7 +7,7 @@ use axum::{body::Body, extract::Request, response::Response};
 use countersign_proxy::{MalformedRequest, check_shape};
 use countersign_types::error::ErrorCode;
 use futures_util::FutureExt as _;
-use http::request::Parts;
+use http::{HeaderValue, Version, header::CONNECTION, request::Parts};
 use tokio::time::timeout;
 
 use super::{
@@ -32,6 +32,7 @@ pub(super) async fn answer(
     let _in_flight = meters.begin();
     let mut record = Record::begin(&app);
     let shape = check_size(&request).and_then(|()| check(&request).map_err(malformed));
+    let closes = shape.is_err() && request.version() < Version::HTTP_2;
     let (parts, mut body) = request.into_parts();
     let limit = if operation.waits {
         WAITING_TIME_LIMIT
@@ -49,7 +50,7 @@ pub(super) async fn answer(
     };
     receive::discard(body).await;
     let response = record.finish(operation.path, Some(&parts), meters, answered);
-    response.map(Body::from)
+    close_if(closes, response.map(Body::from))
 }
 
 /// Answers a request that no operation is for.
@@ -61,15 +62,16 @@ pub(super) async fn refuse(
 ) -> Response {
     let _in_flight = meters.begin();
     let record = Record::begin(&app);
-    let error = match (check_size(&request), check(&request)) {
-        (Err(too_large), _) => too_large,
-        (_, Err(malformed @ MalformedRequest::Ambiguous(_))) => self::malformed(malformed),
-        (_, Err(MalformedRequest::Method(_)) | Ok(())) => error,
-    };
+    let shape = check_size(&request).and_then(|()| match check(&request) {
+        Err(error @ MalformedRequest::Ambiguous(_)) => Err(malformed(error)),
+        Err(MalformedRequest::Method(_)) | Ok(()) => Ok(()),
+    });
+    let closes = shape.is_err() && request.version() < Version::HTTP_2;
+    let error = shape.err().unwrap_or(error);
     let (parts, body) = request.into_parts();
     receive::discard(body).await;
     let response = record.finish("unmatched", Some(&parts), meters, Err(error));
-    response.map(Body::from)
+    close_if(closes, response.map(Body::from))
 }
 
 /// Key, permission, query, body, and only then the handler.
@@ -95,6 +97,16 @@ async fn run(
         body,
     };
     permitted.answer(call).await
+}
+
+/// Has the connection closed after a malformed request: where that ends is a matter of opinion, and so
+/// is what follows it.
+fn close_if(closes: bool, mut response: Response) -> Response {
+    if closes {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
 }
 
 /// Refuses a head that is too large. hyper bounds its buffer, which is larger by what it reads at

@@ -6,9 +6,8 @@ mod tls;
 
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
-use countersign_proxy::{ClientState, ClientStream, OverSocket, check_shape};
+use countersign_proxy::{ClientState, ClientStream, OverSocket};
 use countersign_tls::CertificateFiles;
-use http::{HeaderValue, header::CONNECTION};
 use hyper::{
     Request,
     body::Incoming,
@@ -211,17 +210,11 @@ async fn serve_http1<S: OverSocket + Send + 'static>(
         if ambiguous {
             request.extensions_mut().insert(BothLengths);
         }
-        let close = ambiguous || check_shape(&request).is_err();
         let answering = router.call(request);
         let client = Arc::clone(&client);
         async move {
-            let mut response = answering.await?;
+            let response = answering.await?;
             client.answer();
-            if close {
-                // Where the request ends is a matter of opinion.
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(CONNECTION, close);
-            }
             Ok::<_, Infallible>(response)
         }
     });
