@@ -3,7 +3,6 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    net::SocketAddr,
     os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -26,6 +25,9 @@ use crate::{
     verdict::{authorization::Authorization, report_only::ReportOnlyVerdict},
 };
 
+/// What is set aside for a line. Most are shorter.
+const LINE_BYTES: usize = 1024;
+
 /// The longest path that is logged, in bytes.
 const MAX_PATH: usize = 512;
 
@@ -42,7 +44,7 @@ pub(crate) struct Record {
     trace: Option<TraceId>,
     /// None if the request's head could not be read.
     asked: Option<Asked>,
-    peer: SocketAddr,
+    peer: Arc<str>,
     identity: Option<Arc<Identity>>,
     authorization: Option<Arc<Authorization>>,
     /// What anchors that are only reported would say, if it is refused.
@@ -75,7 +77,7 @@ struct Line<'a> {
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<&'a str>,
-    peer: SocketAddr,
+    peer: &'a str,
     method: &'a str,
     path: &'a str,
     organization: Option<&'a str>,
@@ -124,12 +126,12 @@ impl Record {
     }
 
     /// A record of which nothing is known but the connection.
-    pub(crate) const fn of_connection(connection: &Connection) -> Self {
+    pub(crate) fn of_connection(connection: &Connection) -> Self {
         Self {
             id: None,
             trace: None,
             asked: None,
-            peer: connection.peer,
+            peer: Arc::clone(connection.peer_text()),
             identity: None,
             authorization: None,
             report_only: None,
@@ -211,7 +213,7 @@ impl Record {
             time,
             request_id: self.request_id().map(RequestId::as_str),
             trace_id: self.trace.as_ref().map(TraceId::as_str),
-            peer: self.peer,
+            peer: &self.peer,
             method: asked.map_or("", |asked| asked.method.as_str()),
             path: path.get(..path.len().min(MAX_PATH)).unwrap_or_default(),
             organization: self.organization(),
@@ -251,9 +253,10 @@ impl AccessLog {
     }
 
     pub(crate) fn write(&self, record: &Record, time: u64, ended: &Ended) {
-        let Ok(mut line) = serde_json::to_vec(&record.line(time, ended)) else {
+        let mut line = Vec::with_capacity(LINE_BYTES);
+        if serde_json::to_writer(&mut line, &record.line(time, ended)).is_err() {
             return;
-        };
+        }
         line.push(b'\n');
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that cannot be written must not stop the traffic; the next flush reports it.

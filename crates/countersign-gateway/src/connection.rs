@@ -165,6 +165,8 @@ impl ConnectionSlot {
 pub(crate) struct Connection {
     chain: Arc<Chain>,
     pub(crate) peer: SocketAddr,
+    /// Its address and port as they are logged, once that is needed.
+    peer_text: OnceLock<Arc<str>>,
     /// The client's address as upstreams are told it, once it is needed.
     address_header: OnceLock<HeaderValue>,
     memory: Mutex<Memory>,
@@ -185,6 +187,7 @@ impl Connection {
         Self {
             chain: Arc::new(Chain::new(presented)),
             peer,
+            peer_text: OnceLock::new(),
             address_header: OnceLock::new(),
             memory: Mutex::default(),
             _slot: slot.into(),
@@ -197,6 +200,11 @@ impl Connection {
     pub(crate) fn not_authenticated_yet(self, unauthenticated: UnauthenticatedConnection) -> Self {
         self.lock().unauthenticated = Some(unauthenticated);
         self
+    }
+
+    /// The client's address and port as text.
+    pub(crate) fn peer_text(&self) -> &Arc<str> {
+        self.peer_text.get_or_init(|| self.peer.to_string().into())
     }
 
     /// The client's address, without its port, as a header.

@@ -65,7 +65,12 @@ impl Frontend {
         let started = Instant::now();
         let shape = self.check_head(&request, ambiguous);
         let has_coding = request.headers().contains_key(TRANSFER_ENCODING);
-        let sent = match self.send(&id_header, connection, (request, shape), &mut record) {
+        let arrived = Arrived {
+            request,
+            shape,
+            started,
+        };
+        let sent = match self.send(&id_header, connection, arrived, &mut record) {
             Ok((stream, response)) => {
                 stream.begin(UnderWay::new(record, started));
                 Ok((stream, response))
@@ -176,10 +181,17 @@ impl Frontend {
         &self,
         id: &HeaderValue,
         connection: &Arc<Connection>,
-        (mut request, shape): (Request<ClientBody>, Result<(), Refusal>),
+        arrived: Arrived,
         record: &mut Record,
     ) -> Result<(Arc<Stream>, AwaitedResponse<Stream>), Refusal> {
-        match shape.and_then(|()| self.admit_and_route(connection, &mut request, record)) {
+        let Arrived {
+            mut request,
+            shape,
+            started,
+        } = arrived;
+        let admitted =
+            shape.and_then(|()| self.admit_and_route(connection, &mut request, started, record));
+        match admitted {
             Ok((stream, admission, route)) => {
                 let permitted = Permitted {
                     authorization: &admission.authorization,
@@ -218,6 +230,7 @@ impl Frontend {
         &self,
         connection: &Arc<Connection>,
         request: &mut Request<ClientBody>,
+        started: Instant,
         record: &mut Record,
     ) -> Result<(Arc<Stream>, Admission, &Forwarder), Refusal> {
         check_shape(request)?;
@@ -225,7 +238,9 @@ impl Frontend {
         let credential = self.credential(request)?;
         // Registered first, judged second: a change of trust in between finds the stream, and
         // judges it again.
-        let stream = self.live.register(Arc::clone(connection), credential);
+        let stream = self
+            .live
+            .register(Arc::clone(connection), credential, started);
         let arrival = Arrival {
             observer: self.shared.observer.as_ref(),
             shares: &self.shared.shares,
@@ -303,6 +318,14 @@ impl Frontend {
             .find(|route| route.serves(host, path))
             .ok_or_else(|| Refusal::new(ErrorCode::NotFound, "no route serves this host and path"))
     }
+}
+
+/// A request that just arrived.
+struct Arrived {
+    request: Request<ClientBody>,
+    /// Whether its head may be forwarded.
+    shape: Result<(), Refusal>,
+    started: Instant,
 }
 
 /// The size of a header list, as HTTP/2 measures it.

@@ -33,7 +33,7 @@ impl UnderWay {
     }
 
     /// A request that may still be refused: its refusal is logged where it is made.
-    pub(crate) const fn not_forwarded(connection: &Connection) -> Self {
+    pub(crate) fn not_forwarded(connection: &Connection) -> Self {
         Self {
             record: Record::of_connection(connection),
             started: None,

@@ -6,12 +6,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::FutureExt as _;
 use http::HeaderMap;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     connect::{Http1, Http2, Unconnected, open_http1, open_http2},
@@ -62,10 +62,10 @@ pub(crate) struct Lease<E: Exchange> {
 }
 
 impl<E: Exchange> Lease<E> {
-    /// Puts the connection among the idle ones.
-    pub(crate) fn give_back(self) {
+    /// Puts the connection among the idle ones: it idles since this time.
+    pub(crate) fn give_back(self, since: Instant) {
         if let Some((connection, idle_for)) = self.http1 {
-            self.connections.keep(connection, idle_for);
+            self.connections.keep(connection, since, idle_for);
         }
     }
 }
@@ -98,18 +98,19 @@ impl<E: Exchange> Connections<E> {
     }
 
     /// How long ago the idle connection that would be taken was used.
-    pub(crate) fn last_used(&self) -> Option<Duration> {
+    pub(crate) fn last_used(&self, now: Instant) -> Option<Duration> {
         let idle = lock(&self.idle);
-        idle.entries.last().map(|entry| entry.since.elapsed())
+        let since = idle.entries.last()?.since;
+        Some(now.saturating_duration_since(since))
     }
 
     /// The idle connection that was used last.
-    pub(crate) fn take_idle(&self) -> Option<Http1<E>> {
+    pub(crate) fn take_idle(&self, now: Instant) -> Option<Http1<E>> {
         let mut idle = lock(&self.idle);
         while let Some(entry) = idle.entries.pop() {
             let connection = entry.connection;
             if connection.sender.is_ready()
-                && Instant::now() < entry.until
+                && now < entry.until
                 && self.target.is_current(connection.tls.as_ref())
             {
                 return Some(connection);
@@ -119,7 +120,12 @@ impl<E: Exchange> Connections<E> {
     }
 
     /// Keeps a connection for the next request.
-    pub(crate) fn keep(self: &Arc<Self>, mut connection: Http1<E>, idle_for: Duration) {
+    pub(crate) fn keep(
+        self: &Arc<Self>,
+        mut connection: Http1<E>,
+        since: Instant,
+        idle_for: Duration,
+    ) {
         let limits = &self.target.options.limits;
         if idle_for.is_zero() || connection.sender.is_closed() {
             return;
@@ -129,7 +135,6 @@ impl<E: Exchange> Connections<E> {
         if idle.entries.len() >= limits.max_idle_connections {
             return;
         }
-        let since = Instant::now();
         idle.entries.push(Entry {
             connection,
             since,

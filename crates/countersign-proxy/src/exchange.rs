@@ -113,9 +113,8 @@ impl CutSignal {
 mod tests {
     use super::*;
     use futures_util::FutureExt as _;
-    use std::{future::pending, sync::Arc};
+    use std::{future::pending, sync::Arc, time::Instant};
 
-    #[derive(Default)]
     struct Held {
         signal: CutSignal,
         held: AtomicBool,
@@ -147,7 +146,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_held_rests_until_it_is_woken_and_what_is_cut_ends() {
-        let exchange = Arc::new(Held::default());
+        let exchange = Arc::new(Held {
+            signal: CutSignal::default(),
+            held: AtomicBool::default(),
+            progress: Progress::since(Instant::now()),
+            client: ClientState::default(),
+        });
         exchange.held.store(true, Ordering::Release);
         let steps = AtomicBool::new(false);
         let mut work = pin!(exchange.carry(async { steps.store(true, Ordering::Release) }));

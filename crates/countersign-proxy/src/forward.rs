@@ -67,11 +67,12 @@ impl<E: Exchange> Forwarder<E> {
         if let Some(interims) = interims.cloned() {
             interim::pass_on(&mut request, interims);
         }
+        let now = exchange.progress().started();
         let limits = self.upstream.options.limits;
         let request =
             request.map(|body| RequestBody::new(body, version, exchange, limits.body_timeout));
         Ok(AwaitedResponse {
-            head: self.upstream.send(chosen, request),
+            head: self.upstream.send(chosen, request, now),
             limit: limits.response_timeout,
             client,
             idle_timeout: limits.stream_idle_timeout,

@@ -8,8 +8,12 @@ use http::{
 
 /// Whether a header belongs to one hop, whatever `Connection` says (RFC 9110 section 7.6.1).
 fn is_hop_by_hop(name: &HeaderName) -> bool {
+    is_of_one_hop(name.as_str())
+}
+
+fn is_of_one_hop(name: &str) -> bool {
     matches!(
-        name.as_str(),
+        name,
         "connection"
             | "keep-alive"
             | "proxy-connection"
@@ -82,12 +86,15 @@ fn remove_named(headers: &mut HeaderMap) {
     if !headers.contains_key(CONNECTION) {
         return;
     }
+    // What is removed in any case need not be looked for, and is what most name.
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|token| token.trim().parse().ok())
+        .map(str::trim)
+        .filter(|token| !is_of_one_hop(token))
+        .filter_map(|token| token.parse().ok())
         .collect();
     for name in named {
         headers.remove(name);

@@ -69,17 +69,25 @@ where
     B: Body<Data = Bytes>,
 {
     let mut response = pin!(response);
+    let mut begun = false;
     let response = poll_fn(|context| {
         // Before the work goes on: what was reset costs no connection to an upstream.
-        if respond.poll_reset(context).is_ready() {
+        if !std::mem::replace(&mut begun, true) && respond.poll_reset(context).is_ready() {
             return Poll::Ready(Err(Reset));
         }
         let polled = response.as_mut().poll(context);
-        while let Some(interim) = interims.next(context) {
+        let next = || match polled {
+            Poll::Ready(_) => interims.take(),
+            Poll::Pending => interims.next(context),
+        };
+        while let Some(interim) = next() {
             // A stream that cannot take it is found to be reset next.
             let _ = respond.send_informational(interim);
         }
-        polled.map(Ok)
+        match polled {
+            Poll::Ready(response) => Poll::Ready(Ok(response)),
+            Poll::Pending => respond.poll_reset(context).map(|_| Err(Reset)),
+        }
     })
     .await?;
     let (mut head, body) = response.into_parts();
@@ -164,11 +172,14 @@ where
     B: Body<Data = Bytes, Error = BodyError>,
 {
     poll_fn(|context| {
-        if stream.poll_reset(context).is_ready() {
-            return Poll::Ready(Err(Reset));
+        let room = responses.backlog.poll_room(context);
+        if room.is_ready()
+            && let Poll::Ready(frame) = body.as_mut().poll_frame(context)
+        {
+            return Poll::Ready(Ok(frame));
         }
-        ready!(responses.backlog.poll_room(context));
-        body.as_mut().poll_frame(context).map(Ok)
+        // Only what waits must be told: the next piece of a stream that was reset cannot be sent.
+        stream.poll_reset(context).map(|_| Err(Reset))
     })
     .await
 }
@@ -216,9 +227,6 @@ fn poll_capacity(
     stream: &mut SendStream<Piece>,
     context: &mut Context<'_>,
 ) -> Poll<Result<usize, Reset>> {
-    if stream.poll_reset(context).is_ready() {
-        return Poll::Ready(Err(Reset));
-    }
     loop {
         match stream.capacity() {
             0 => {}

@@ -42,7 +42,8 @@ impl Interims {
         self.take()
     }
 
-    fn take(&self) -> Option<Response<()>> {
+    /// The next one, if there is any.
+    pub(crate) fn take(&self) -> Option<Response<()>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.pop_front()
     }

@@ -23,10 +23,12 @@ pub struct Progress {
     stalled_by_client: AtomicBool,
 }
 
-impl Default for Progress {
-    fn default() -> Self {
+impl Progress {
+    /// Of an exchange that began then.
+    #[must_use]
+    pub fn since(started: std::time::Instant) -> Self {
         Self {
-            started: Instant::now(),
+            started: started.into(),
             moved: AtomicU64::default(),
             received: AtomicU64::default(),
             sent: AtomicU64::default(),
@@ -35,9 +37,12 @@ impl Default for Progress {
             stalled_by_client: AtomicBool::default(),
         }
     }
-}
 
-impl Progress {
+    /// When it began.
+    pub(crate) const fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Bytes of the request's body so far.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)

@@ -35,9 +35,10 @@ const MIN_SHARED_BYTES: usize = 4 * 1024;
 /// A request's body on its way to the upstream, without reserved trailers. It may go on when the
 /// response has ended, and is cut like it. A client that sends nothing of it for too long ends it.
 #[derive(Debug)]
-pub struct RequestBody<E: Exchange>(Option<Under<E>>);
+pub struct RequestBody<E: Exchange>(Option<Box<Under<E>>>);
 
-/// A body, unless nothing follows the request's head.
+/// A body, unless nothing follows the request's head. Boxed: most requests have none, and each is
+/// copied on its way.
 #[derive(Debug)]
 struct Under<E: Exchange> {
     inner: ClientBody,
@@ -126,14 +127,16 @@ impl<E: Exchange> RequestBody<E> {
         exchange: &Arc<E>,
         timeout: Duration,
     ) -> Self {
-        Self((!inner.is_end_stream()).then(|| Under {
-            inner,
-            version,
-            exchange: Arc::clone(exchange),
-            cut: false,
-            stall: Stall::new(timeout),
-            kept: Kept::default(),
-            back: None,
+        Self((!inner.is_end_stream()).then(|| {
+            Box::new(Under {
+                inner,
+                version,
+                exchange: Arc::clone(exchange),
+                cut: false,
+                stall: Stall::new(timeout),
+                kept: Kept::default(),
+                back: None,
+            })
         }))
     }
 

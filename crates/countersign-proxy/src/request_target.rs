@@ -35,14 +35,14 @@ pub fn check_shape<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
         _ => {}
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next()
-        && (codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-    {
-        return ambiguous("a `transfer-encoding` other than `chunked`");
-    }
-    // The two are how requests are smuggled (RFC 9112 section 11.2).
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
-        return ambiguous("both `transfer-encoding` and `content-length`");
+    if let Some(coding) = codings.next() {
+        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return ambiguous("a `transfer-encoding` other than `chunked`");
+        }
+        // The two are how requests are smuggled (RFC 9112 section 11.2).
+        if headers.contains_key(CONTENT_LENGTH) {
+            return ambiguous("both `transfer-encoding` and `content-length`");
+        }
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     if let Some(first) = lengths.next()
@@ -79,10 +79,13 @@ pub fn check_host<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
     {
         return ambiguous("`host` and `:authority` differ");
     }
-    match host_of(request) {
-        Some(host) if is_host(host) => Ok(()),
+    let host = match (authority, first) {
+        (Some(authority), _) => Some(authority.as_str().as_bytes()),
+        (None, first) => first.map(HeaderValue::as_bytes),
+    };
+    match host.map(str::from_utf8) {
+        Some(Ok(host)) if is_host(host) => Ok(()),
         Some(_) => ambiguous("the host is not one"),
-        None if first.is_some() => ambiguous("the host is not one"),
         None if request.version() < Version::HTTP_11 => Ok(()),
         None => ambiguous("no `host`"),
     }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use crate::{connections::Lease, error::BodyError, exchange::Exchange, stall::Stall};
 
@@ -128,7 +129,14 @@ impl<E: Exchange> Drop for UpstreamBody<E> {
         if let Some(lease) = self.lease.take()
             && (self.ended || self.inner.is_end_stream())
         {
-            lease.give_back();
+            let progress = self.exchange.progress();
+            // The last frame was the end, or little before it: that spares a look at the clock.
+            let since = if progress.sent() > 0 {
+                progress.last_moved()
+            } else {
+                Instant::now()
+            };
+            lease.give_back(since);
         }
     }
 }

@@ -4,8 +4,8 @@
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use tokio::task::yield_now;
+use hyper::{body::Incoming, client::conn::TrySendError};
+use tokio::{task::yield_now, time::Instant};
 
 use crate::{
     connect::{Http1, Http2, no_address},
@@ -47,43 +47,63 @@ enum Failure<E: Exchange> {
     Final(hyper::Error),
 }
 
+/// A request under way on an HTTP/1.1 connection.
+struct Sent<E: Exchange> {
+    /// Boxed: it may hold the request, and would be copied with each future around it.
+    response: Pin<Box<dyn Future<Output = Answered<E>> + Send>>,
+    on: Http1<E>,
+    spare: Option<Spare<E>>,
+}
+
+type Answered<E> = Result<Response<Incoming>, TrySendError<Request<RequestBody<E>>>>;
+
+impl<E: Exchange> Sent<E> {
+    async fn head(mut self, connections: &Arc<Connections<E>>) -> Result<Head<E>, Failure<E>> {
+        // What seldom happens is boxed, so that it does not make each future large.
+        let failure = match self.response.as_mut().await {
+            Ok(response) => {
+                connections.health.succeed();
+                let lease = connections.lease_http1(self.on, response.headers());
+                return Ok((response, lease));
+            }
+            Err(failed) => Box::pin(why_unanswered(failed, self.on, self.spare)),
+        };
+        Err(failure.await)
+    }
+}
+
+async fn why_unanswered<E: Exchange>(
+    mut failed: TrySendError<Request<RequestBody<E>>>,
+    on: Http1<E>,
+    spare: Option<Spare<E>>,
+) -> Failure<E> {
+    let unsent = failed.take_message();
+    let error = failed.into_error();
+    if let Some(unsent) = unsent {
+        return Failure::Unprocessed(Box::new(unsent), error);
+    }
+    match spare {
+        Some(spare) if !on.traffic.has_received() => match spare.again(&on.traffic).await {
+            Some(request) => Failure::Unanswered(Box::new(request), error),
+            None => Failure::Final(error),
+        },
+        _ => Failure::Final(error),
+    }
+}
+
 impl<E: Exchange> Connections<E> {
-    /// Sends a request at once; the future awaits the head of the response.
-    fn send_http1(
-        self: &Arc<Self>,
-        mut on: Http1<E>,
-        mut request: Request<RequestBody<E>>,
-    ) -> impl Future<Output = Result<Head<E>, Failure<E>>> + Send + use<E> {
+    /// Sends a request at once.
+    fn send_http1(mut on: Http1<E>, mut request: Request<RequestBody<E>>) -> Sent<E> {
         let spare = if on.reused && request.method().is_idempotent() {
             Some(Spare::recorded(&mut request, &on.traffic))
         } else {
             on.traffic.begin(false);
             None
         };
-        // Boxed: it may hold the request, and is copied with each future around it.
-        let sent = Box::pin(on.sender.try_send_request(request));
-        let connections = Arc::clone(self);
-        async move {
-            let mut failed = match sent.await {
-                Ok(response) => {
-                    connections.health.succeed();
-                    let lease = connections.lease_http1(on, response.headers());
-                    return Ok((response, lease));
-                }
-                Err(failed) => failed,
-            };
-            let unsent = failed.take_message();
-            let error = failed.into_error();
-            if let Some(unsent) = unsent {
-                return Err(Failure::Unprocessed(Box::new(unsent), error));
-            }
-            match spare {
-                Some(spare) if !on.traffic.has_received() => match spare.again(&on.traffic).await {
-                    Some(request) => Err(Failure::Unanswered(Box::new(request), error)),
-                    None => Err(Failure::Final(error)),
-                },
-                _ => Err(Failure::Final(error)),
-            }
+        Sent {
+            response: Box::pin(on.sender.try_send_request(request)),
+            on,
+            spare,
         }
     }
 
@@ -150,6 +170,7 @@ impl<E: Exchange> Upstream<E> {
         self: &Arc<Self>,
         chosen: Option<Arc<Connections<E>>>,
         request: Request<RequestBody<E>>,
+        now: Instant,
     ) -> Awaited<E> {
         let upstream = Arc::clone(self);
         if self.options.http2 {
@@ -158,13 +179,13 @@ impl<E: Exchange> Upstream<E> {
         let Some(connections) = chosen else {
             return Box::pin(upstream.send_first(request));
         };
-        if !request.method().is_idempotent() && connections.last_used() > Some(JUST_USED) {
+        if !request.method().is_idempotent() && connections.last_used(now) > Some(JUST_USED) {
             return Box::pin(upstream.send_carefully(connections, request));
         }
-        match connections.take_idle() {
+        match connections.take_idle(now) {
             None => Box::pin(upstream.send_on_new(connections, request)),
             Some(on) => {
-                let sent = connections.send_http1(on, request);
+                let sent = Connections::send_http1(on, request);
                 Box::pin(upstream.finish(connections, sent))
             }
         }
@@ -200,9 +221,9 @@ impl<E: Exchange> Upstream<E> {
     ) -> Result<Head<E>, ForwardError> {
         // The thread looks at its sockets, and hyper's tasks see what was closed.
         yield_now().await;
-        match connections.take_idle() {
+        match connections.take_idle(Instant::now()) {
             Some(on) => {
-                let sent = connections.send_http1(on, request);
+                let sent = Connections::send_http1(on, request);
                 self.finish(connections, sent).await
             }
             None => self.send_on_new(connections, request).await,
@@ -214,9 +235,9 @@ impl<E: Exchange> Upstream<E> {
     async fn finish(
         self: Arc<Self>,
         connections: Arc<Connections<E>>,
-        sent: impl Future<Output = Result<Head<E>, Failure<E>>>,
+        sent: Sent<E>,
     ) -> Result<Head<E>, ForwardError> {
-        let request = match sent.await {
+        let request = match sent.head(&connections).await {
             Ok(head) => return Ok(head),
             Err(Failure::Final(error)) => return Err(error.into()),
             Err(Failure::Unprocessed(request, _) | Failure::Unanswered(request, _)) => request,
@@ -236,7 +257,10 @@ impl<E: Exchange> Upstream<E> {
         loop {
             let address = connections.address();
             match connections.open_http1().await {
-                Ok(on) => match connections.send_http1(on, request).await {
+                Ok(on) => match Connections::send_http1(on, request)
+                    .head(&connections)
+                    .await
+                {
                     Ok(head) => return Ok(head),
                     Err(Failure::Unprocessed(unsent, error)) => {
                         request = *unsent;

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{error::ForwardError, progress::Progress};
 
@@ -15,7 +15,7 @@ pub(crate) async fn within<T>(
     head: impl Future<Output = Result<T, ForwardError>>,
 ) -> Result<T, ForwardError> {
     let mut head = pin!(head);
-    let mut timer = pin!(sleep(limit));
+    let mut timer = pin!(sleep_until(progress.started() + limit));
     poll_fn(|context| {
         if let Poll::Ready(done) = head.as_mut().poll(context) {
             return Poll::Ready(done);
@@ -46,8 +46,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_time_counts_from_when_the_request_last_moved() {
-        let progress = Progress::default();
         let started = Instant::now();
+        let progress = Progress::since(started.into_std());
         // The body takes longer than the limit, and moves all the time.
         let upload = async {
             while started.elapsed() < LIMIT * 3 {

@@ -81,7 +81,8 @@ impl fmt::Debug for Sha256 {
 
 impl Serialize for Sha256 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = [0; 64];
+        serializer.serialize_str(HEXLOWER.encode_mut_str(&self.0, &mut text))
     }
 }
 

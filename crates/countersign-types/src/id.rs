@@ -36,10 +36,18 @@ fn encode(prefix: &str, random: u128) -> Arc<str> {
         *digit = ALPHABET.get(place).copied().unwrap_or(b'0');
         left >>= 5;
     }
-    let mut text = String::with_capacity(prefix.len() + DIGITS);
-    text.push_str(prefix);
-    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
-    Arc::from(text)
+    let digits = std::str::from_utf8(&digits).unwrap_or_default();
+    // An id is made for each request, so its text is put together on the stack.
+    let mut text = [0; MAX_ID_BYTES];
+    let mut rest = &mut text[..];
+    for part in [prefix, digits] {
+        if let Some(place) = rest.split_off_mut(..part.len()) {
+            place.copy_from_slice(part.as_bytes());
+        }
+    }
+    let length = MAX_ID_BYTES - rest.len();
+    let text = text.get(..length).unwrap_or_default();
+    Arc::from(std::str::from_utf8(text).unwrap_or_default())
 }
 
 fn parse(kind: &'static str, prefixes: &[&'static str], text: &str) -> Result<Arc<str>, InvalidId> {

@@ -240,7 +240,9 @@ mod tests {
             let peer = ([127, 0, 0, 1], 1).into();
             let connection = Connection::new(Presented::new(chain), peer, None);
             let credential = Credential::FixedProject(ProjectId::from_random(organization));
-            let stream = self.live.register(Arc::new(connection), credential);
+            let stream = self
+                .live
+                .register(Arc::new(connection), credential, Instant::now());
             readmit(&self.shared, &stream).unwrap();
             stream
         }

@@ -8,9 +8,12 @@
 //! what this costs a stream is to compare two numbers for each frame. What was handed to a socket
 //! before counts as passed on.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use countersign_proxy::{ClientState, CutSignal, Exchange, Progress};
@@ -126,11 +129,12 @@ impl LiveStreams {
         }
     }
 
-    /// Registers a stream. It stays registered for as long as anyone holds it.
+    /// Registers a stream of a request that arrived then. It stays registered for as long as anyone holds it.
     pub(crate) fn register(
         self: &Arc<Self>,
         connection: Arc<Connection>,
         credential: Credential,
+        started: Instant,
     ) -> Arc<Stream> {
         let under_way = Mutex::new(UnderWay::not_forwarded(&connection));
         let mut streams = self.lock();
@@ -140,7 +144,7 @@ impl LiveStreams {
             credential,
             place: OnceLock::new(),
             cut: CutSignal::default(),
-            progress: Progress::default(),
+            progress: Progress::since(started),
             under_way,
             live: Arc::clone(self),
             index: entry.key(),
@@ -187,7 +191,7 @@ mod tests {
         let peer = ([127, 0, 0, 1], 1).into();
         let connection = Connection::new(Presented::default(), peer, None);
         let credential = Credential::FixedProject(ProjectId::from_random(1));
-        live.register(Arc::new(connection), credential)
+        live.register(Arc::new(connection), credential, Instant::now())
     }
 
     #[test]

@@ -210,7 +210,11 @@ impl DrivenGateway {
     ) -> Result<DrivenStream, ErrorCode> {
         let thread = self.threads.get(thread).ok_or(ErrorCode::ServerError)?;
         let credential = Credential::KeyDigest(KeyDigest::of(key));
-        let stream = thread.live.register(Arc::clone(&connection.0), credential);
+        let stream = thread.live.register(
+            Arc::clone(&connection.0),
+            credential,
+            std::time::Instant::now(),
+        );
         let mut record = Record::of_connection(&connection.0);
         let (connection, credential) = (&stream.connection, &stream.credential);
         admit(&self.shared, connection, credential, &mut record, None)
