@@ -286,7 +286,7 @@ pub struct Route {
     /// Speak HTTP/2 to it.
     #[serde(default)]
     pub http2: bool,
-    /// Seconds that an HTTP/1.1 connection to it may idle; absent, a second less than it announces,
+    /// Seconds that a connection to it may idle; absent, a second less than it announces,
     /// or 4.
     #[serde(default, deserialize_with = "some_seconds")]
     pub idle_timeout: Option<Duration>,

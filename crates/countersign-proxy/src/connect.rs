@@ -24,6 +24,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// to 400 KiB, which has left the CPU's cache before it is encrypted.
 const READ_BYTES: usize = 64 * 1024;
 
+/// The most header lines of a response. hyper keeps their places on the heap for each head, for
+/// which it takes no longer than for its usual 100.
+const MAX_HEADERS: usize = 512;
+
 /// How much of one response an HTTP/2 upstream may send ahead, and so what a client that does not
 /// read costs. A gateway is near its upstreams: over a path of 1 ms that is 128 MiB each second.
 const STREAM_WINDOW: u32 = 128 * 1024;
@@ -104,6 +108,7 @@ pub(crate) async fn open_http1<E: Exchange>(
     let traffic = Arc::clone(stream.traffic());
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(READ_BYTES)
+        .max_headers(MAX_HEADERS)
         .handshake(TokioIo::new(stream))
         .await?;
     tokio::spawn(connection.with_upgrades());

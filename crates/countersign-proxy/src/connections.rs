@@ -17,6 +17,7 @@ use crate::{
     connect::{Http1, Http2, Unconnected, open_http1, open_http2},
     exchange::Exchange,
     health::Health,
+    last_use::LastUse,
     opening::Slot,
     target::Target,
 };
@@ -34,6 +35,8 @@ pub(crate) struct Connections<E: Exchange> {
     shared: Mutex<Slot<E>>,
     /// How many HTTP/2 connections were begun.
     begun: AtomicU64,
+    /// When a request on the shared one last began or ended.
+    shared_use: LastUse,
     pub(crate) health: Health,
 }
 
@@ -64,9 +67,15 @@ pub(crate) struct Lease<E: Exchange> {
 impl<E: Exchange> Lease<E> {
     /// Puts the connection among the idle ones: it idles since this time.
     pub(crate) fn give_back(self, since: Instant) {
-        if let Some((connection, idle_for)) = self.http1 {
-            self.connections.keep(connection, since, idle_for);
+        match self.http1 {
+            Some((connection, idle_for)) => self.connections.keep(connection, since, idle_for),
+            None => self.connections.shared_use.note(since),
         }
+    }
+
+    /// Whether it is of an HTTP/2 connection.
+    pub(crate) const fn is_http2(&self) -> bool {
+        self.http1.is_none()
     }
 }
 
@@ -85,6 +94,7 @@ impl<E: Exchange> Connections<E> {
             }),
             shared: Mutex::default(),
             begun: AtomicU64::new(0),
+            shared_use: LastUse::new(Instant::now()),
             health: Health::default(),
         })
     }
@@ -182,7 +192,11 @@ impl<E: Exchange> Connections<E> {
 
     /// The HTTP/2 connection, and whether it is older than this call. One that is being opened is
     /// waited for, so that any number of requests open one.
-    pub(crate) async fn http2(self: &Arc<Self>) -> Result<(Http2<E>, bool), Unconnected> {
+    pub(crate) async fn http2(
+        self: &Arc<Self>,
+        now: Instant,
+    ) -> Result<(Http2<E>, bool), Unconnected> {
+        self.shared_use.note(now);
         let opening = {
             let mut slot = lock(&self.shared);
             if let Some(known) = slot.open()
@@ -203,6 +217,9 @@ impl<E: Exchange> Connections<E> {
     async fn open_shared(self: Arc<Self>) -> Result<Http2<E>, Unconnected> {
         let opened = self.open_http2().await;
         lock(&self.shared).end(opened.as_ref().ok());
+        if let Ok(Http2 { number, .. }) = opened {
+            tokio::spawn(close_shared(Arc::downgrade(&self), number));
+        }
         opened
     }
 
@@ -211,12 +228,51 @@ impl<E: Exchange> Connections<E> {
         open_http2(&self.target, self.address, number).await
     }
 
+    /// How long ago the shared HTTP/2 connection was used.
+    pub(crate) fn shared_last_used(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.shared_use.last())
+    }
+
+    /// Closes the shared HTTP/2 connection in order if it has idled long enough; when to look again,
+    /// unless it is gone.
+    fn close_idle_shared(self: &Arc<Self>, number: u64) -> Option<Duration> {
+        let mut slot = lock(&self.shared);
+        slot.open().filter(|known| known.number == number)?;
+        let idle_for = self.target.options.limits.shared_idle_for();
+        // Each request under way holds these connections, beside their upstream and this task.
+        if Arc::strong_count(self) > 2 {
+            return Some(idle_for);
+        }
+        let idled = self.shared_last_used(Instant::now());
+        let left = idle_for.saturating_sub(idled);
+        if left.is_zero() {
+            slot.retire();
+            return None;
+        }
+        Some(left)
+    }
+
     /// Gives an HTTP/2 connection no further request: its upstream is ending it.
     pub(crate) fn retire(&self, number: u64) {
         let mut slot = lock(&self.shared);
         if slot.open().is_some_and(|known| known.number == number) {
             slot.retire();
         }
+    }
+}
+
+/// Closes the shared HTTP/2 connection of this number once it has idled long enough.
+async fn close_shared<E: Exchange>(connections: Weak<Connections<E>>, number: u64) {
+    let mut wait = Duration::ZERO;
+    loop {
+        sleep(wait.max(MIN_SWEEP)).await;
+        let next = connections
+            .upgrade()
+            .and_then(|each| each.close_idle_shared(number));
+        let Some(next) = next else {
+            return;
+        };
+        wait = next;
     }
 }
 

@@ -47,6 +47,9 @@ pub enum ForwardError {
     /// It switched protocols without a request to.
     #[error("upstream: it changed protocols unasked")]
     UnaskedUpgrade,
+    /// It does not say where its body ends: that is for this transfer coding to say, and hop by hop.
+    #[error("upstream: a `transfer-encoding` other than `chunked`")]
+    UnknownCoding,
     /// The client's body is malformed, or breaks off.
     #[error("the client's body is malformed or incomplete: {0}")]
     ClientBody(hyper::Error),
@@ -79,6 +82,9 @@ pub enum BodyError {
     /// Nothing moved for too long.
     #[error("nothing moved for too long")]
     Idle,
+    /// The upstream reset its response before its end.
+    #[error("the upstream reset its response before its end")]
+    Broken,
     /// The other side failed.
     #[error(transparent)]
     Peer(#[from] hyper::Error),

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header::TRANSFER_ENCODING,
+};
+use http_body::Body as _;
 use http_body_util::Full;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
@@ -117,12 +120,27 @@ fn forwarded<E: Exchange>(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none() {
         return Err(ForwardError::UnaskedUpgrade);
     }
+    if has_unknown_coding(&response) {
+        return Err(ForwardError::UnknownCoding);
+    }
     Ok(Forwarded {
         response,
         lease,
         client,
         idle_timeout,
     })
+}
+
+/// Whether only a transfer coding says where a body ends, and another than `chunked` does, which
+/// would have to be undone: such a response would be awaited until its connection ends.
+fn has_unknown_coding(response: &Response<Incoming>) -> bool {
+    // What has a length has no coding.
+    if response.body().size_hint().exact().is_some() {
+        return false;
+    }
+    let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter();
+    let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_some_and(|coding| !chunked(coding)) || codings.next().is_some()
 }
 
 impl<E: Exchange> Forwarded<E> {

@@ -21,6 +21,7 @@ mod http2_connection;
 mod http2_io;
 mod http2_response;
 mod interim;
+mod last_use;
 mod opening;
 mod progress;
 mod repeat;

@@ -62,6 +62,11 @@ impl<E: Exchange> UpstreamBody<E> {
         }
     }
 
+    /// Whether what looks like the end is a reset: hyper takes one for it whose code is `NO_ERROR`.
+    fn is_broken(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::is_http2) && !self.inner.is_end_stream()
+    }
+
     fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
@@ -81,6 +86,9 @@ impl<E: Exchange> UpstreamBody<E> {
                 frame
             }
         };
+        if frame.is_none() && self.is_broken() {
+            return Poll::Ready(Some(Err(BodyError::Broken)));
+        }
         self.ended = frame
             .as_ref()
             .is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));

@@ -174,7 +174,7 @@ impl<E: Exchange> Upstream<E> {
     ) -> Awaited<E> {
         let upstream = Arc::clone(self);
         if self.options.http2 {
-            return Box::pin(upstream.find_http2(chosen, request));
+            return Box::pin(upstream.find_http2(chosen, request, now));
         }
         let Some(connections) = chosen else {
             return Box::pin(upstream.send_first(request));
@@ -292,15 +292,20 @@ impl<E: Exchange> Upstream<E> {
         self: Arc<Self>,
         chosen: Option<Arc<Connections<E>>>,
         mut request: Request<RequestBody<E>>,
+        now: Instant,
     ) -> Result<Head<E>, ForwardError> {
         let mut connections = match chosen {
             Some(connections) => connections,
             None => self.choose_first(&mut request).await?,
         };
+        if !request.method().is_idempotent() && connections.shared_last_used(now) > JUST_USED {
+            // As in `send_carefully`: hyper's tasks see what the upstream closed, or is about to.
+            yield_now().await;
+        }
         let (mut tried, mut tries) = (Tried::default(), 0);
         loop {
             let opened = if tries < SHARED_TRIES {
-                connections.http2().await
+                connections.http2(now).await
             } else {
                 let own = connections.open_http2().await;
                 own.map(|on| (on, false))

@@ -52,7 +52,7 @@ impl UpstreamCounters {
     }
 }
 
-/// How long an HTTP/1.1 connection idles where neither a setting nor the upstream says: uvicorn,
+/// How long a connection idles where neither a setting nor the upstream says: uvicorn,
 /// Node.js and Apache close theirs after 5 seconds.
 const IDLE: Duration = Duration::from_secs(4);
 
@@ -75,13 +75,17 @@ pub struct Limits {
     pub stream_idle_timeout: Option<Duration>,
     /// Idle connections that each [`Forwarder`](crate::Forwarder) keeps to an address.
     pub max_idle_connections: usize,
-    /// The longest that an HTTP/1.1 connection idles; absent, what the upstream says, else 4
-    /// seconds.
+    /// The longest that a connection idles; absent, what the upstream says, else 4 seconds.
     pub idle_timeout: Option<Duration>,
 }
 
 impl Limits {
-    /// How long a connection may idle after an answer with these headers: a second less than its
+    /// How long a shared HTTP/2 connection may idle, of which no answer tells.
+    pub(crate) fn shared_idle_for(&self) -> Duration {
+        self.idle_timeout.unwrap_or(IDLE)
+    }
+
+    /// How long an HTTP/1.1 connection may idle after an answer with these headers: a second less than its
     /// `Keep-Alive: timeout` says, or half of it, if there is one.
     pub(crate) fn idle_for(&self, answer: &HeaderMap) -> Duration {
         let announced = answer.get(KEEP_ALIVE).and_then(keep_alive_timeout);

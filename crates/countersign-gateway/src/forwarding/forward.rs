@@ -176,9 +176,10 @@ pub(crate) fn refused(error: ForwardError) -> Refusal {
         ForwardError::ConnectTimeout(_) | ForwardError::ResponseTimeout(_) => {
             ErrorCode::UpstreamTimeout
         }
-        ForwardError::Connect(_) | ForwardError::Broken(_) | ForwardError::UnaskedUpgrade => {
-            ErrorCode::UpstreamUnavailable
-        }
+        ForwardError::Connect(_)
+        | ForwardError::Broken(_)
+        | ForwardError::UnaskedUpgrade
+        | ForwardError::UnknownCoding => ErrorCode::UpstreamUnavailable,
     };
     Refusal::new(code, error.to_string())
 }

@@ -1,13 +1,16 @@
 //! HTTP/2 upstreams that end connections in order, and refuse streams.
 
+use std::time::Duration;
+
 use countersign_gateway::options::GatewayOptions;
 
 use crate::{
     client::Connection,
-    raw_upstream::{DATA, END, HEADERS, Raw, RawUpstream},
+    raw_upstream::{DATA, END, GOAWAY, HEADERS, Raw, RawUpstream},
     world::World,
 };
 
+const NO_ERROR: u32 = 0;
 const REFUSED_STREAM: u32 = 7;
 const INTERNAL_ERROR: u32 = 2;
 
@@ -173,4 +176,91 @@ async fn requests_that_come_together_open_one_connection() {
     for client in &mut clients {
         assert_eq!(client.head().await.unwrap().status, 200);
     }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_in_order() {
+    let (upstream, route) = RawUpstream::start().await;
+    let world = World::with(|options| {
+        route(options);
+        options.routes[0].http2 = true;
+        options.routes[0].idle_timeout = Some(Duration::from_millis(20));
+    })
+    .await;
+    for _ in 0..2 {
+        let mut client = send(&world, "GET", "").await;
+        let mut connection = accept(&upstream).await;
+        let stream = connection.next(HEADERS).await.stream;
+        connection.answer_stream(stream).await;
+        assert_eq!(client.head().await.unwrap().status, 200);
+        let ending = connection.next(GOAWAY).await;
+        assert_eq!(ending.payload[4..8], [0; 4], "no error");
+        connection.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_with_a_request_under_way_does_not_idle() {
+    let (upstream, route) = RawUpstream::start().await;
+    let (other, url) = RawUpstream::listen().await;
+    let world = World::with(|options| {
+        route(options);
+        options.routes[0].upstream.push(url);
+        options.routes[0].http2 = true;
+        options.routes[0].idle_timeout = Some(Duration::from_millis(20));
+    })
+    .await;
+    // One to each server.
+    let mut waiting = send(&world, "GET", "").await;
+    let mut busy = accept(&upstream).await;
+    let mut streams = vec![busy.next(HEADERS).await.stream];
+    let mut second = send(&world, "GET", "").await;
+    let mut idle = accept(&other).await;
+    let stream = idle.next(HEADERS).await.stream;
+    idle.answer_stream(stream).await;
+    assert_eq!(second.head().await.unwrap().status, 200);
+    idle.next(GOAWAY).await;
+    idle.closed().await;
+    // Of three more, the server where one waits gets the last, on the same connection.
+    let mut third = send(&world, "GET", "").await;
+    let mut idle = accept(&other).await;
+    idle.next(HEADERS).await;
+    let mut fourth = send(&world, "GET", "").await;
+    idle.next(HEADERS).await;
+    let mut fifth = send(&world, "GET", "").await;
+    streams.push(busy.next(HEADERS).await.stream);
+    for stream in streams {
+        busy.answer_stream(stream).await;
+    }
+    for stream in [1, 3] {
+        idle.answer_stream(stream).await;
+    }
+    for client in [&mut waiting, &mut third, &mut fourth, &mut fifth] {
+        assert_eq!(client.head().await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_idled_takes_no_request() {
+    let (upstream, world) = start().await;
+    for _ in 0..2 {
+        let mut client = send(&world, "POST", BODY).await;
+        let mut connection = accept(&upstream).await;
+        let stream = connection.next(HEADERS).await.stream;
+        assert_eq!(body(&mut connection).await, BODY);
+        connection.answer_stream(stream).await;
+        assert_eq!(client.head().await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_is_reset_is_no_whole_one() {
+    let (upstream, world) = start().await;
+    let mut client = send(&world, "GET", "").await;
+    let mut connection = accept(&upstream).await;
+    let stream = connection.next(HEADERS).await.stream;
+    connection.begin_answer(stream).await;
+    connection.frame(DATA, 0, stream, b"the beginning").await;
+    connection.reset_stream(stream, NO_ERROR).await;
+    assert!(client.answer().await.is_none(), "it looks whole");
 }

@@ -152,6 +152,11 @@ impl Raw {
             .await;
     }
 
+    /// Begins to answer a stream with 200 and a body.
+    pub(crate) async fn begin_answer(&mut self, stream: u32) {
+        self.frame(HEADERS, END_HEADERS, stream, STATUS_200).await;
+    }
+
     /// Says that no stream above this one is processed.
     pub(crate) async fn go_away(&mut self, last: u32) {
         let mut payload = last.to_be_bytes().to_vec();

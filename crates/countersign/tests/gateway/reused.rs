@@ -29,7 +29,7 @@ async fn send(world: &World, client: &mut Connection, method: &str, body: &str) 
         .await;
 }
 
-async fn answer(client: &mut Connection) -> HttpResponse {
+async fn answer_of(client: &mut Connection) -> HttpResponse {
     client.answer().await.expect("an answer")
 }
 
@@ -47,7 +47,7 @@ async fn what_was_not_answered_on_a_reused_connection_is_sent_once_more() {
         assert!(head.starts_with(&format!("{method} /v1/a ")), "{head}");
         assert_eq!(second.read(body.len()).await, body.as_bytes());
         second.answer("").await;
-        assert_eq!(answer(&mut client).await.status, 200, "{method}");
+        assert_eq!(answer_of(&mut client).await.status, 200, "{method}");
     }
 }
 
@@ -60,7 +60,7 @@ async fn what_was_not_answered_on_a_new_connection_is_not_sent_again() {
     kept.read(1).await;
     drop(kept);
     upstream.accept().await.head().await;
-    let refused = answer(&mut client).await;
+    let refused = answer_of(&mut client).await;
     assert_eq!(refused.code(), "upstream_unavailable");
 }
 
@@ -80,7 +80,7 @@ async fn what_an_upstream_may_have_executed_is_not_sent_again() {
         kept.read(body.len()).await;
         kept.write(answered_with.as_bytes()).await;
         drop(kept);
-        let refused = answer(&mut client).await;
+        let refused = answer_of(&mut client).await;
         assert_eq!(refused.code(), "upstream_unavailable", "{method}");
     }
 }
@@ -97,7 +97,48 @@ async fn a_connection_that_was_closed_while_it_idled_takes_no_request() {
         second.head().await;
         assert_eq!(second.read(body.len()).await, body.as_bytes());
         second.answer("connection: close\r\n").await;
-        assert_eq!(answer(&mut client).await.status, 200);
+        assert_eq!(answer_of(&mut client).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_response_whose_end_only_an_unknown_coding_tells_is_a_502() {
+    let (upstream, route) = RawUpstream::start().await;
+    let world = World::with(route).await;
+    for codings in [
+        "transfer-encoding: identity\r\n",
+        "transfer-encoding: gzip, chunked\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+    ] {
+        let mut client = world.tls(&[]).connect(world.address()).await;
+        send(&world, &mut client, "GET", "").await;
+        let mut connection = upstream.accept().await;
+        connection.head().await;
+        let answer = format!("HTTP/1.1 200 OK\r\n{codings}\r\n2\r\nok\r\n0\r\n\r\n");
+        connection.write(answer.as_bytes()).await;
+        let refused = answer_of(&mut client).await;
+        assert_eq!(refused.code(), "upstream_unavailable", "{codings}");
+        connection.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn a_response_may_have_many_header_lines() {
+    let (upstream, route) = RawUpstream::start().await;
+    let world = World::with(route).await;
+    for (count, status) in [(500, 200), (600, 502)] {
+        let mut client = world.tls(&[]).connect(world.address()).await;
+        send(&world, &mut client, "POST", "").await;
+        let mut connection = upstream.accept().await;
+        connection.head().await;
+        let lines = "x-line: 1\r\n".repeat(count);
+        connection
+            .answer(&format!("{lines}connection: close\r\n"))
+            .await;
+        let answer = answer_of(&mut client).await;
+        assert_eq!(answer.status, status, "{count}");
+        let passed = answer.head.matches("x-line: 1").count();
+        assert_eq!(passed, if status == 200 { count } else { 0 });
     }
 }
 
@@ -126,6 +167,6 @@ async fn a_connection_that_its_upstream_will_not_keep_is_not_kept() {
     let mut first = upstream.accept().await;
     first.head().await;
     first.answer("keep-alive: timeout=0\r\n").await;
-    assert_eq!(answer(&mut client).await.status, 200);
+    assert_eq!(answer_of(&mut client).await.status, 200);
     first.closed().await;
 }
