@@ -15,12 +15,13 @@ use countersign_types::{
     id::{ApiKeyId, ProjectId, RequestId},
 };
 use countersign_verify::permit::Permit;
+use data_encoding::HEXLOWER;
 use http::{Method, Request, StatusCode, Uri};
-use serde::Serialize;
 
 use crate::{
     caller::identity::Identity,
     connection::Connection,
+    json_line::JsonLine,
     trace_context::TraceId,
     verdict::{authorization::Authorization, report_only::ReportOnlyVerdict},
 };
@@ -68,35 +69,6 @@ pub(crate) struct Ended {
     pub(crate) duration: Duration,
     pub(crate) bytes_received: u64,
     pub(crate) bytes_sent: u64,
-}
-
-/// A record as it is written.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: u64,
-    request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
-    peer: &'a str,
-    method: &'a str,
-    path: &'a str,
-    organization: Option<&'a str>,
-    project: Option<&'a str>,
-    key: Option<&'a str>,
-    certificate: Option<&'a str>,
-    /// The revision of the organization that it was judged under.
-    revision: Option<u64>,
-    leaf_sha256: Option<Sha256>,
-    code: Option<&'static str>,
-    /// The verdict if what is only reported were enforced: `permit` or a code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    report_code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    report_anchor: Option<&'a str>,
-    status: u16,
-    duration_us: u64,
-    bytes_received: u64,
-    bytes_sent: u64,
 }
 
 impl Record {
@@ -205,31 +177,55 @@ impl Record {
         Some(self.authorization.as_ref()?.revision())
     }
 
-    fn line(&self, time: u64, ended: &Ended) -> Line<'_> {
+    /// The record as it is written. `revision` is the organization's that it was judged under.
+    fn line(&self, time: u64, ended: &Ended) -> Vec<u8> {
+        let mut line = JsonLine::with_capacity(LINE_BYTES);
+        line.number("time", time);
+        line.text("request_id", self.request_id().map(RequestId::as_str));
+        if let Some(trace) = &self.trace {
+            line.text("trace_id", Some(trace.as_str()));
+        }
+        line.text("peer", Some(&self.peer));
         let asked = self.asked.as_ref();
         let path = asked.map_or("", |asked| asked.uri.path());
-        let report_only = self.report_only();
-        Line {
-            time,
-            request_id: self.request_id().map(RequestId::as_str),
-            trace_id: self.trace.as_ref().map(TraceId::as_str),
-            peer: &self.peer,
-            method: asked.map_or("", |asked| asked.method.as_str()),
-            path: path.get(..path.len().min(MAX_PATH)).unwrap_or_default(),
-            organization: self.organization(),
-            project: self.project(),
-            key: self.key(),
-            certificate: self.permit().map(|permit| permit.anchor().as_str()),
-            revision: self.revision(),
-            leaf_sha256: self.leaf_sha256(),
-            code: self.refused.as_ref().map(|(code, _)| code.as_str()),
-            report_code: report_only
-                .map(|verdict| verdict.code().map_or(PERMIT, ErrorCode::as_str)),
-            report_anchor: report_only.and_then(|verdict| Some(verdict.anchor()?.as_str())),
-            status: ended.status.as_u16(),
-            duration_us: u64::try_from(ended.duration.as_micros()).unwrap_or(u64::MAX),
-            bytes_received: ended.bytes_received,
-            bytes_sent: ended.bytes_sent,
+        let path = path.get(..path.len().min(MAX_PATH)).unwrap_or_default();
+        line.text(
+            "method",
+            Some(asked.map_or("", |asked| asked.method.as_str())),
+        );
+        line.text("path", Some(path));
+        line.text("organization", self.organization());
+        line.text("project", self.project());
+        line.text("key", self.key());
+        self.write_verdict(&mut line);
+        line.number("status", ended.status.as_u16());
+        let duration = u64::try_from(ended.duration.as_micros());
+        line.number("duration_us", duration.unwrap_or(u64::MAX));
+        line.number("bytes_received", ended.bytes_received);
+        line.number("bytes_sent", ended.bytes_sent);
+        line.end()
+    }
+
+    fn write_verdict(&self, line: &mut JsonLine) {
+        let anchor = self.permit().map(|permit| permit.anchor().as_str());
+        line.text("certificate", anchor);
+        match self.revision() {
+            Some(revision) => line.number("revision", revision),
+            None => line.text("revision", None),
+        }
+        let mut digits = [0; 64];
+        let leaf = self.leaf_sha256();
+        let leaf = leaf.map(|leaf| HEXLOWER.encode_mut_str(leaf.as_bytes(), &mut digits));
+        line.text("leaf_sha256", leaf);
+        let code = self.refused.as_ref().map(|(code, _)| code.as_str());
+        line.text("code", code);
+        if let Some(reported) = self.report_only() {
+            // The verdict if what is only reported were enforced: `permit` or a code.
+            let code = reported.code().map_or(PERMIT, ErrorCode::as_str);
+            line.text("report_code", Some(code));
+            if let Some(anchor) = reported.anchor() {
+                line.text("report_anchor", Some(anchor.as_str()));
+            }
         }
     }
 }
@@ -253,11 +249,7 @@ impl AccessLog {
     }
 
     pub(crate) fn write(&self, record: &Record, time: u64, ended: &Ended) {
-        let mut line = Vec::with_capacity(LINE_BYTES);
-        if serde_json::to_writer(&mut line, &record.line(time, ended)).is_err() {
-            return;
-        }
-        line.push(b'\n');
+        let line = record.line(time, ended);
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that cannot be written must not stop the traffic; the next flush reports it.
         let _ = log.write_all(&line);

@@ -14,6 +14,7 @@ mod contact;
 mod forwarding;
 mod frontend;
 mod identity_headers;
+mod json_line;
 mod live;
 mod observing;
 mod operating;

@@ -36,13 +36,12 @@ fn encode(prefix: &str, random: u128) -> Arc<str> {
         *digit = ALPHABET.get(place).copied().unwrap_or(b'0');
         left >>= 5;
     }
-    let digits = std::str::from_utf8(&digits).unwrap_or_default();
     // An id is made for each request, so its text is put together on the stack.
     let mut text = [0; MAX_ID_BYTES];
     let mut rest = &mut text[..];
-    for part in [prefix, digits] {
+    for part in [prefix.as_bytes(), &digits] {
         if let Some(place) = rest.split_off_mut(..part.len()) {
-            place.copy_from_slice(part.as_bytes());
+            place.copy_from_slice(part);
         }
     }
     let length = MAX_ID_BYTES - rest.len();
