@@ -36,6 +36,7 @@ mod countersign;
 mod error;
 mod page;
 mod projects;
+mod refusals;
 mod request;
 mod retry;
 mod rotations;

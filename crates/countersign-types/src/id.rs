@@ -171,6 +171,10 @@ id!(
     ObservationId, "observation", "obs_"
 );
 id!(
+    /// Refused requests of one caller with one leaf, `ref_…`.
+    RefusalId, "refusal", "ref_"
+);
+id!(
     /// A gateway, `gw_…`.
     GatewayId, "gateway", "gw_"
 );

@@ -20,6 +20,7 @@ pub mod organization;
 pub mod page;
 pub mod preview;
 pub mod project;
+pub mod refusal;
 pub mod request_ids;
 pub mod rotation;
 pub mod secret;

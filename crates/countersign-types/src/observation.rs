@@ -14,6 +14,7 @@ use crate::{
     error::ErrorCode,
     id::{CertificateId, GatewayId, OrganizationId},
     not_null::not_null,
+    refusal::RefusalSummary,
     workload::ObservedWorkload,
 };
 
@@ -55,6 +56,7 @@ impl<'de> Deserialize<'de> for Der {
 }
 
 /// What a gateway observed since its last batch: the body of `POST /v1/countersign/observations`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObservationBatch {
@@ -70,6 +72,11 @@ pub struct ObservationBatch {
     /// What was counted.
     #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub observations: Vec<Observation>,
+    /// What was refused, summed up; absent from a gateway that does not sum it up. These requests are
+    /// among the observations too, unless no preview needs their chain or new chains were too many.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000, nullable = false))]
+    pub refusals: Option<Vec<RefusalSummary>>,
 }
 
 /// A chain as it was presented. Its digest is not sent, since the receiver computes it.
@@ -155,6 +162,7 @@ pub struct ReportedOutcome {
 }
 
 /// The result of a batch.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObservationReceipt {
@@ -165,6 +173,10 @@ pub struct ObservationReceipt {
     /// Chains that the observations refer to and that were never sent. If there are any, nothing of
     /// the batch was applied: send it again with the same number and with these chains.
     pub unknown_chains: Vec<ChainDigest>,
+    /// How many of the `refusals` were kept; absent when none were sent, or the server keeps none.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub refusals: Option<u64>,
 }
 
 #[cfg(test)]

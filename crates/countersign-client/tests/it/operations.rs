@@ -826,10 +826,24 @@ async fn gateways_and_what_they_send() {
             certificates: vec![Der(vec![0x30, 0])],
         }],
         observations: Vec::new(),
+        refusals: Some(Vec::new()),
     };
     check(
+        "GET /v1/organization/refusals?limit=2",
+        Value::Null,
+        &json!({ "object": "list", "has_more": false, "data": [
+            { "object": "organization.refusal", "id": "ref_1", "project_id": null,
+              "api_key_id": null, "code": "certificate_required", "leaf": null,
+              "requests": 3, "first_seen": 1, "last_seen": 2 }] }),
+        calls![client => {
+            let params = ListParams { limit: Some(2), ..ListParams::default() };
+            client.refusals().list(&params).await
+        }],
+    )
+    .await;
+    check(
         "POST /v1/countersign/observations",
-        json!({ "gateway": "gw_a", "number": 1, "observations": [],
+        json!({ "gateway": "gw_a", "number": 1, "observations": [], "refusals": [],
             "chains": [{ "organization": "org-a", "certificates": ["MAA="] }] }),
         &json!({ "accepted": 0, "refused": 0, "unknown_chains": ["ab".repeat(32)] }),
         calls![client => client.countersign().record_observations(&batch()).await],

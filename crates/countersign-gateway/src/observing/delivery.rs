@@ -11,11 +11,15 @@ use countersign_types::{
 
 use super::{
     pending::{CountKey, Entry, Pending},
+    refusals::{Refusals, SUMMARY_BYTES, Waiting},
     tally::dropped,
 };
 
 /// The most chains that the control plane is remembered to have.
 const MAX_KNOWN: usize = 131_072;
+
+/// How many summaries of refused requests one batch has at most: a quarter of its bytes.
+const REFUSALS_OF_A_BATCH: usize = 100;
 
 /// Sends batches to the control plane, one after another.
 pub(crate) struct Delivery {
@@ -26,6 +30,7 @@ pub(crate) struct Delivery {
     /// What is in it. It does not change until it is acknowledged: the control plane may have
     /// applied it, and recognizes it only by its number.
     sending: Vec<(CountKey, Entry)>,
+    sending_refusals: Vec<Waiting>,
     /// Chains that the control plane has, as far as is known.
     known: HashSet<(OrganizationId, ChainDigest)>,
     failing: bool,
@@ -38,6 +43,7 @@ impl Delivery {
             gateway,
             number: 0,
             sending: Vec::new(),
+            sending_refusals: Vec::new(),
             known: HashSet::new(),
             failing: false,
         }
@@ -45,23 +51,30 @@ impl Delivery {
 
     /// Sends until nothing is left, or until it fails; the next call then sends the same batch
     /// again.
-    pub(crate) async fn deliver(&mut self, pending: &mut Pending) {
+    pub(crate) async fn deliver(&mut self, pending: &mut Pending, refusals: &mut Refusals) {
         loop {
-            if self.sending.is_empty() {
-                self.sending = pending.next();
-                if self.sending.is_empty() {
+            if self.is_empty() {
+                self.sending_refusals = refusals.next(REFUSALS_OF_A_BATCH);
+                self.sending = pending.next(self.sending_refusals.len() * SUMMARY_BYTES);
+                if self.is_empty() {
                     return;
                 }
                 self.number += 1;
             }
             let batch = self.batch();
             match self.client.countersign().record_observations(&batch).await {
-                Ok(receipt) if receipt.unknown_chains.is_empty() => self.acknowledged(),
+                Ok(receipt) if receipt.unknown_chains.is_empty() => {
+                    self.acknowledged(receipt.refusals.is_some());
+                }
                 Ok(receipt) => self.send_chains(&receipt.unknown_chains),
                 Err(error) if is_final(&error) => self.rejected(&error),
                 Err(error) => return self.failed(&error),
             }
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sending.is_empty() && self.sending_refusals.is_empty()
     }
 
     fn batch(&self) -> ObservationBatch {
@@ -81,18 +94,25 @@ impl Delivery {
                 certificates: certificates.iter().map(|der| Der(der.to_vec())).collect(),
             });
         }
+        let refusals = self.sending_refusals.iter();
         ObservationBatch {
             gateway: self.gateway.clone(),
             number: self.number,
             chains,
             observations: self.sending.iter().map(observation).collect(),
+            refusals: Some(refusals.map(|each| each.summary.clone()).collect()),
         }
     }
 
-    fn acknowledged(&mut self) {
+    fn acknowledged(&mut self, with_refusals: bool) {
         if std::mem::take(&mut self.failing) {
             tracing::info!("the control plane accepts observations again");
         }
+        if !with_refusals {
+            // A control plane of an earlier version passed over them.
+            dropped().increment(self.only_refusals());
+        }
+        self.sending_refusals.clear();
         if self.known.len() >= MAX_KNOWN {
             self.known.clear();
         }
@@ -125,6 +145,7 @@ impl Delivery {
     fn drop_batch(&mut self) {
         dropped().increment(self.requests());
         self.sending.clear();
+        self.sending_refusals.clear();
     }
 
     fn failed(&mut self, error: &Error) {
@@ -136,6 +157,11 @@ impl Delivery {
     /// How many requests the unacknowledged batch counts.
     pub(crate) fn requests(&self) -> u64 {
         let counts = self.sending.iter().map(|(_, entry)| entry.counts.requests);
+        counts.sum::<u64>() + self.only_refusals()
+    }
+
+    fn only_refusals(&self) -> u64 {
+        let counts = self.sending_refusals.iter().map(|each| each.only_here);
         counts.sum()
     }
 }
@@ -171,11 +197,13 @@ mod tests {
         verdict::{chain::Chain, outcome::Outcome},
     };
     use countersign_types::{
+        digest::Sha256,
         error::ErrorCode,
         id::{ApiKeyId, CertificateId, MAX_ID_BYTES, ProjectId},
         observation::{
             AnchorScope, MAX_BATCH_BYTES, MAX_CHAINS, MAX_OBSERVATIONS, ReportedOutcome,
         },
+        refusal::{MAX_REFUSALS, RefusalSummary, RefusedLeaf},
         workload::ObservedWorkload,
     };
     use countersign_verify::presented::{MAX_BYTES, MAX_CERTIFICATES, Presented};
@@ -225,6 +253,28 @@ mod tests {
         last_seen: u64::MAX,
     };
 
+    /// As many summaries as a batch has, as large as they can be.
+    fn summaries() -> Vec<RefusalSummary> {
+        let summary = RefusalSummary {
+            organization: id("org-", 0),
+            project: Some(id("proj_", 0)),
+            key: Some(id("key_", 0)),
+            leaf: Some(RefusedLeaf::new(Sha256::of("leaf"), &"\u{1}".repeat(300))),
+            code: ErrorCode::CertificateAttributeVerificationFailed,
+            requests: u64::MAX,
+            first_seen: u64::MAX,
+            last_seen: u64::MAX,
+        };
+        vec![summary; REFUSALS_OF_A_BATCH]
+    }
+
+    fn waiting(summary: &RefusalSummary) -> Waiting {
+        Waiting {
+            summary: summary.clone(),
+            only_here: 1,
+        }
+    }
+
     fn delivery(sending: Vec<(CountKey, Entry)>) -> Delivery {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::builder()
@@ -241,6 +291,7 @@ mod tests {
 
     #[test]
     fn a_batch_never_has_more_than_the_control_plane_takes() {
+        let refusals = summaries();
         for (certificates, bytes, number) in [
             (1, 1, 2_000),
             (3, 3_000, 400),
@@ -254,16 +305,19 @@ mod tests {
             }
             let mut rows = 0;
             loop {
-                let next = pending.next();
+                let next = pending.next(refusals.len() * SUMMARY_BYTES);
                 if next.is_empty() {
                     break;
                 }
                 rows += next.len();
-                let batch = delivery(next).batch();
+                let mut delivery = delivery(next);
+                delivery.sending_refusals = refusals.iter().map(waiting).collect();
+                let batch = delivery.batch();
                 let text = serde_json::to_vec(&batch).unwrap();
                 assert!(text.len() <= MAX_BATCH_BYTES, "{}", text.len());
                 assert!(batch.observations.len() <= MAX_OBSERVATIONS);
                 assert!(batch.chains.len() <= MAX_CHAINS);
+                assert!(batch.refusals.unwrap().len() <= MAX_REFUSALS);
                 assert_eq!(batch.chains.len(), batch.observations.len());
             }
             assert_eq!((rows, pending.chain_bytes), (number, 0));
@@ -307,7 +361,7 @@ mod tests {
         assert_eq!(pending.entries.len(), 3);
         pending.insert(day(2, 0, &small), COUNTS, &small);
         assert_eq!(pending.entries.len(), 4);
-        assert_eq!(pending.next().len(), 4);
+        assert_eq!(pending.next(0).len(), 4);
         pending.insert(day(1, 0, &small), COUNTS, &small);
         assert_eq!(pending.entries.len(), 1, "there is room again");
 

@@ -4,4 +4,5 @@ mod delivery;
 pub(crate) mod new_chains;
 pub(crate) mod observations;
 mod pending;
+mod refusals;
 pub(crate) mod tally;

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use countersign_client::Client;
-use countersign_types::id::GatewayId;
+use countersign_types::{error::ErrorCode, id::GatewayId};
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, timeout},
@@ -14,6 +14,7 @@ use super::{
     delivery::Delivery,
     new_chains::{NewChains, ReportLimits},
     pending::Pending,
+    refusals::Refusals,
     tally::{Tally, dropped},
 };
 
@@ -27,6 +28,7 @@ pub(crate) struct Observations {
     tallies: Vec<Arc<Tally>>,
     new_chains: NewChains,
     pending: Pending,
+    refusals: Refusals,
     delivery: Delivery,
 }
 
@@ -44,6 +46,7 @@ impl Observations {
             tallies: Vec::new(),
             new_chains: NewChains::new(limits),
             pending: Pending::new(limits.observations),
+            refusals: Refusals::default(),
             delivery: Delivery::new(client, gateway),
         }
     }
@@ -56,7 +59,7 @@ impl Observations {
             tokio::select! {
                 _ = ticks.tick() => {
                     self.collect();
-                    self.delivery.deliver(&mut self.pending).await;
+                    self.delivery.deliver(&mut self.pending, &mut self.refusals).await;
                 }
                 Some(tally) = self.started.recv() => self.tallies.push(tally),
             }
@@ -66,11 +69,12 @@ impl Observations {
     /// Sends the remaining counts, once, and gives up after a while.
     pub(crate) async fn finish(mut self) {
         self.collect();
-        let delivering = self.delivery.deliver(&mut self.pending);
+        let delivering = self.delivery.deliver(&mut self.pending, &mut self.refusals);
         if timeout(FINAL_DELIVERY, delivering).await.is_err() {
             tracing::warn!("the control plane takes too long; the latest observations are lost");
         }
-        let lost = self.pending.requests() + self.delivery.requests();
+        let waiting = self.pending.requests() + self.refusals.only_here();
+        let lost = waiting + self.delivery.requests();
         if lost > 0 {
             dropped().increment(lost);
             tracing::warn!(
@@ -86,17 +90,26 @@ impl Observations {
             self.tallies.push(tally);
         }
         let (pending, new_chains) = (&mut self.pending, &mut self.new_chains);
+        let refusals = &mut self.refusals;
         self.tallies.retain(|tally| {
             // Checked before the counts are taken: whoever counts after that still holds it here.
             let held = Arc::strong_count(tally) > 1;
             if let Some(counts) = tally.take() {
-                if new_chains.may_report(tally, counts.last_seen) {
+                let observed =
+                    is_for_previews(tally) && new_chains.may_report(tally, counts.last_seen);
+                if observed {
                     pending.add(tally, counts);
-                } else {
+                }
+                if !refusals.add(tally, counts, observed) && !observed {
                     dropped().increment(counts.requests);
                 }
             }
             held
         });
     }
+}
+
+/// Whether some trust could let the chain pass, so that a preview judges it.
+fn is_for_previews(tally: &Tally) -> bool {
+    tally.subject.outcome.code != Some(ErrorCode::InvalidCertificate)
 }

@@ -113,10 +113,11 @@ impl Pending {
         self.entries.insert(key, entry);
     }
 
-    /// Takes as much as fits in a batch even if all its chains must be sent with it.
-    pub(crate) fn next(&mut self) -> Vec<(CountKey, Entry)> {
+    /// Takes as much as fits in a batch even if all its chains must be sent with it, and so many
+    /// bytes of other things.
+    pub(crate) fn next(&mut self, others: usize) -> Vec<(CountKey, Entry)> {
         // One observation less leaves room for the rest of the batch.
-        let mut room = MAX_BATCH_BYTES - OBSERVATION_BYTES;
+        let mut room = MAX_BATCH_BYTES.saturating_sub(OBSERVATION_BYTES + others);
         let mut keys = Vec::new();
         for (key, entry) in self.entries.iter().take(MAX_OBSERVATIONS) {
             let Some(rest) = room.checked_sub(entry.bytes_in_batch()) else {

@@ -34,6 +34,7 @@ mod query;
 mod query_string;
 mod receive;
 mod record;
+mod refusals;
 mod request_metrics;
 mod rotations;
 mod router;

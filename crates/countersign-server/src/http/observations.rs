@@ -1,8 +1,11 @@
 //! What gateways observed: batches are applied whole, and once.
 
-use countersign_types::observation::{
-    MAX_BATCH_BYTES, MAX_CHAINS, MAX_OBSERVATIONS, ObservationBatch, ObservationReceipt,
-    ObservedChain,
+use countersign_types::{
+    observation::{
+        MAX_BATCH_BYTES, MAX_CHAINS, MAX_OBSERVATIONS, ObservationBatch, ObservationReceipt,
+        ObservedChain,
+    },
+    refusal::{MAX_REFUSALS, MAX_SUBJECT_BYTES, RefusalSummary},
 };
 use countersign_verify::presented;
 use serde_json::{Map, Value};
@@ -43,6 +46,7 @@ pub(super) async fn record(
         accepted: recorded.accepted,
         refused: recorded.refused.values().sum(),
         unknown_chains: recorded.unknown_chains,
+        refusals: batch.refusals.map(|_| recorded.refusals),
     })
 }
 
@@ -65,7 +69,11 @@ impl RequestBody for ObservationBatch {
 
     /// The number is checked first, so that a list that is too long is not read.
     fn prepare(properties: &mut Map<String, Value>) -> Result<(), ApiError> {
-        for (param, limit) in [("chains", MAX_CHAINS), ("observations", MAX_OBSERVATIONS)] {
+        for (param, limit) in [
+            ("chains", MAX_CHAINS),
+            ("observations", MAX_OBSERVATIONS),
+            ("refusals", MAX_REFUSALS),
+        ] {
             let Some(Value::Array(entries)) = properties.get(param) else {
                 continue;
             };
@@ -86,7 +94,9 @@ impl RequestBody for ObservationBatch {
             ));
         }
         let mut chains = self.chains.iter().enumerate();
-        chains.try_for_each(|(place, chain)| check_chain(place, chain))
+        chains.try_for_each(|(place, chain)| check_chain(place, chain))?;
+        let mut refusals = self.refusals.iter().flatten().enumerate();
+        refusals.try_for_each(|(place, refusal)| check_subject(place, refusal))
     }
 
     /// Names the entry and not its property: a gateway is a program, and sends such an entry only
@@ -106,6 +116,17 @@ impl RequestBody for ObservationBatch {
         };
         Unreadable::Other.at(list)
     }
+}
+
+/// A gateway sends no more of a subject than is kept.
+fn check_subject(place: usize, refusal: &RefusalSummary) -> Result<(), ApiError> {
+    let leaf = refusal.leaf.as_ref();
+    if leaf.is_none_or(|leaf| leaf.subject.len() <= MAX_SUBJECT_BYTES) {
+        return Ok(());
+    }
+    let param = format!("refusals[{place}].leaf.subject");
+    let message = format!("`{param}` must have at most {MAX_SUBJECT_BYTES} bytes.");
+    Err(ApiError::value(param, message))
 }
 
 /// A chain is no longer than what a handshake brings and a verdict takes into account.

@@ -13,7 +13,7 @@ use http::Method;
 use super::{
     active, admin_api_keys, audit_logs, certificates, expiring, gateways, health, observations,
     operation::{Operation, Route},
-    project_api_keys, projects, rotations, service_accounts, toggles, webhooks,
+    project_api_keys, projects, refusals, rotations, service_accounts, toggles, webhooks,
 };
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
@@ -27,6 +27,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     all.extend(audit_logs());
     all.extend(webhooks());
     all.push(expiring());
+    all.push(refusals());
     all.extend(countersign());
     all
 });
@@ -278,6 +279,13 @@ fn expiring() -> Operation {
     const PATH: &str = "/v1/organization/expiring";
     Operation::admin(MtlsRead, get(PATH, "listExpiring"), expiring::list)
         .summary("Certificates", "List active anchors and observed leaves that expire soon (an extension).")
+}
+
+#[rustfmt::skip]
+fn refusals() -> Operation {
+    const PATH: &str = "/v1/organization/refusals";
+    Operation::admin(MtlsRead, get(PATH, "listRefusals"), refusals::list)
+        .summary("Certificates", "List refused requests by caller, leaf and code (an extension).")
 }
 
 #[rustfmt::skip]

@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step::History(include_str!("migrations/0008_history.sql")),
     Step::Text(include_str!("migrations/0009_fairness.sql")),
     Step::Text(include_str!("migrations/0010_unverified_chains.sql")),
+    Step::Text(include_str!("migrations/0011_refusals.sql")),
 ];
 
 /// SQL, and what must be done after it that SQL cannot do.

@@ -18,10 +18,12 @@ use countersign_types::{
 
 use super::{
     Store, StoreError,
+    belonging::{Belonging, Owner},
     connection::Connection,
     day::{DAY, first_day},
     observed_chains::{self, Presented, ReceivedChain, Stored},
     plausible::is_plausible,
+    refusals::{self, Summed},
     refused_scopes::{self, Refused},
     unverified_chains::ChainScope,
     value::params,
@@ -41,6 +43,8 @@ pub struct RecordedBatch {
     pub refused: BTreeMap<NotKept, u64>,
     /// Chains that the batch names and nobody sent: then nothing of the batch was applied.
     pub unknown_chains: Vec<ChainDigest>,
+    /// How many summaries of refused requests were kept.
+    pub refusals: u64,
 }
 
 /// Why an observation is not kept.
@@ -89,19 +93,11 @@ impl Store {
             connection: &mut connection,
             now,
             first_day: first_day(now, keep_days),
-            callers: HashMap::new(),
-            anchors: HashMap::new(),
+            belonging: Belonging::default(),
         };
         let mut recorded = RecordedBatch::default();
-        let mut counts = Vec::new();
-        for observation in &batch.observations {
-            match checking.count(observation).await? {
-                Ok(count) => counts.push(count),
-                Err(reason) => *recorded.refused.entry(reason).or_default() += 1,
-            }
-        }
-        // Every node locks rows in the same order, so that no two nodes wait for each other.
-        counts.sort_by(|a, b| a.key().cmp(&b.key()));
+        let counts = checking.counts(batch, &mut recorded).await?;
+        let refusals = checking.refusals(batch).await?;
         let known = find_chains(&mut connection, &counts, chains).await?;
         recorded.unknown_chains.clone_from(&known.unknown);
         if !recorded.unknown_chains.is_empty() {
@@ -114,15 +110,33 @@ impl Store {
             recorded.requests += count.observation.requests;
         }
         add_to_anchors(&mut connection, &counts).await?;
-        let refused = counts.iter().filter_map(Count::refused);
+        let refused = refused_of(batch, &counts, &refusals);
         refused_scopes::note(&mut connection, &self.inner.sources, refused).await?;
+        let crowded = refusals::add(&mut connection, &refusals).await?;
+        recorded.refusals = u64::try_from(refusals.len()).unwrap_or(u64::MAX);
         connection.commit("COMMIT", || ()).await?;
         // The batch is kept. What this leaves too much is less than a batch, until the next one.
         if let Err(error) = self.trim_chains(known.places).await {
             tracing::warn!(%error, "cannot forget the oldest observed chains; will try again");
         }
+        if let Err(error) = self.trim_refusals(crowded).await {
+            tracing::warn!(%error, "cannot add up the oldest refusals; will try again");
+        }
         Ok(recorded)
     }
+}
+
+/// What was refused at each scope. A gateway that sums refusals up has all of them in its summaries,
+/// and some in its observations too.
+fn refused_of<'a>(
+    batch: &ObservationBatch,
+    counts: &[Count<'a>],
+    refusals: &[Summed<'a>],
+) -> Vec<Refused<'a>> {
+    if batch.refusals.is_some() {
+        return refusals.iter().filter_map(Summed::refused).collect();
+    }
+    counts.iter().filter_map(Count::refused).collect()
 }
 
 /// Takes the batch's number. Another copy of the batch then waits for this one.
@@ -224,31 +238,41 @@ fn id_or_empty(id: Option<&CertificateId>) -> &str {
     id.map_or("", CertificateId::as_str)
 }
 
-/// Whose an anchor is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    This,
-    Another,
-    /// It was deleted, or never existed.
-    Nobody,
-}
-
-type CallerKey<'a> = (
-    &'a OrganizationId,
-    Option<&'a ProjectId>,
-    Option<&'a ApiKeyId>,
-);
-
 /// Checks observations against the organizations, their projects, keys and anchors.
 struct Checking<'c, 'a> {
     connection: &'c mut Connection,
     now: UnixSeconds,
     first_day: u64,
-    callers: HashMap<CallerKey<'a>, bool>,
-    anchors: HashMap<(&'a OrganizationId, &'a CertificateId), Owner>,
+    belonging: Belonging<'a>,
 }
 
 impl<'a> Checking<'_, 'a> {
+    /// The observations that are kept. Every node locks their rows in the same order, so that no two
+    /// nodes wait for each other.
+    async fn counts(
+        &mut self,
+        batch: &'a ObservationBatch,
+        recorded: &mut RecordedBatch,
+    ) -> Result<Vec<Count<'a>>, StoreError> {
+        let mut counts = Vec::new();
+        for observation in &batch.observations {
+            match self.count(observation).await? {
+                Ok(count) => counts.push(count),
+                Err(reason) => *recorded.refused.entry(reason).or_default() += 1,
+            }
+        }
+        counts.sort_by(|a, b| a.key().cmp(&b.key()));
+        Ok(counts)
+    }
+
+    async fn refusals(
+        &mut self,
+        batch: &'a ObservationBatch,
+    ) -> Result<Vec<Summed<'a>>, StoreError> {
+        let times = [self.now, self.first_day];
+        refusals::check(self.connection, &mut self.belonging, batch, times).await
+    }
+
     async fn count(
         &mut self,
         observation: &'a Observation,
@@ -260,13 +284,18 @@ impl<'a> Checking<'_, 'a> {
         if count.day < self.first_day {
             return Ok(Err(NotKept::TooOld));
         }
-        if !self.is_caller(observation).await? {
+        let (organization, connection) = (&observation.organization, &mut *self.connection);
+        let ObservedWorkload { project, key, .. } = &observation.identity;
+        let caller = (organization, project.as_ref(), key.as_ref());
+        let belonging = &mut self.belonging;
+        if !belonging.is_caller(connection, caller).await? {
             return Ok(Err(NotKept::Foreign));
         }
+        let anchor = observation.anchor.as_ref();
+        let anchor = belonging.owner(connection, organization, anchor).await?;
         let reported = observation.reported.as_ref();
         let reported = reported.and_then(|it| it.anchor.as_ref());
-        let anchor = self.owner(observation, observation.anchor.as_ref()).await?;
-        let reported = self.owner(observation, reported).await?;
+        let reported = belonging.owner(connection, organization, reported).await?;
         if anchor == Owner::Another || reported == Owner::Another {
             return Ok(Err(NotKept::Foreign));
         }
@@ -278,63 +307,6 @@ impl<'a> Checking<'_, 'a> {
             count.reported_anchor = "";
         }
         Ok(Ok(count))
-    }
-
-    /// Whether project and key are the organization's, and belong together.
-    async fn is_caller(&mut self, observation: &'a Observation) -> Result<bool, StoreError> {
-        let ObservedWorkload { project, key, .. } = &observation.identity;
-        let (project, key) = (project.as_ref(), key.as_ref());
-        let caller = (&observation.organization, project, key);
-        if let Some(known) = self.callers.get(&caller) {
-            return Ok(*known);
-        }
-        let (sql, id) = match (key, project) {
-            (Some(key), _) => (
-                "SELECT coalesce(project_id, '') FROM api_keys WHERE organization_id = $1 \
-                 AND id = $2 AND kind IN ('admin', 'project')",
-                key.as_str(),
-            ),
-            (None, Some(project)) => (
-                "SELECT id FROM projects WHERE organization_id = $1 AND id = $2",
-                project.as_str(),
-            ),
-            (None, None) => return Ok(false),
-        };
-        let found: Option<String> = self
-            .connection
-            .find(sql, params![observation.organization, id])
-            .await?;
-        let is_caller = found.as_deref() == Some(project.map_or("", ProjectId::as_str));
-        self.callers.insert(caller, is_caller);
-        Ok(is_caller)
-    }
-
-    async fn owner(
-        &mut self,
-        observation: &'a Observation,
-        anchor: Option<&'a CertificateId>,
-    ) -> Result<Owner, StoreError> {
-        let Some(anchor) = anchor else {
-            return Ok(Owner::Nobody);
-        };
-        let organization = &observation.organization;
-        if let Some(known) = self.anchors.get(&(organization, anchor)) {
-            return Ok(*known);
-        }
-        let found: Option<OrganizationId> = self
-            .connection
-            .find(
-                "SELECT organization_id FROM certificates WHERE id = $1",
-                params![anchor],
-            )
-            .await?;
-        let owner = match found {
-            Some(found) if found == *organization => Owner::This,
-            Some(_) => Owner::Another,
-            None => Owner::Nobody,
-        };
-        self.anchors.insert((organization, anchor), owner);
-        Ok(owner)
     }
 }
 

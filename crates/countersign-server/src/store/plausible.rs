@@ -3,25 +3,31 @@
 use countersign_types::{
     error::ErrorCode,
     observation::{AnchorScope, Observation},
+    refusal::RefusalSummary,
 };
 
 /// More requests than one observation can have counted, far from where a sum would overflow.
 const MAX_REQUESTS: u64 = 1 << 40;
 
+/// Whether a gateway can have refused requests like this.
+pub(super) fn is_plausible_refusal(summary: &RefusalSummary) -> bool {
+    (1..=MAX_REQUESTS).contains(&summary.requests) && is_of_a_verdict(summary.code)
+}
+
+const fn is_of_a_verdict(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::CertificateRequired
+            | ErrorCode::InvalidCertificate
+            | ErrorCode::CertificateVerificationFailed
+            | ErrorCode::CertificateAttributeVerificationFailed
+            | ErrorCode::AuthenticationTemporarilyUnavailable
+    )
+}
+
 /// Whether a gateway can have made this observation.
 pub(super) fn is_plausible(observation: &Observation) -> bool {
-    let judged = |code: Option<ErrorCode>| {
-        code.is_none_or(|code| {
-            matches!(
-                code,
-                ErrorCode::CertificateRequired
-                    | ErrorCode::InvalidCertificate
-                    | ErrorCode::CertificateVerificationFailed
-                    | ErrorCode::CertificateAttributeVerificationFailed
-                    | ErrorCode::AuthenticationTemporarilyUnavailable
-            )
-        })
-    };
+    let judged = |code: Option<ErrorCode>| code.is_none_or(is_of_a_verdict);
     let reported = observation.reported.as_ref();
     let has_anchor = observation.anchor.is_some();
     let names_anchor = has_anchor || reported.is_some_and(|it| it.anchor.is_some());

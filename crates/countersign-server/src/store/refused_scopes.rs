@@ -7,6 +7,7 @@ use countersign_types::{
     UnixSeconds,
     id::{OrganizationId, ProjectId},
     observation::Observation,
+    refusal::RefusalSummary,
 };
 use serde_json::json;
 
@@ -35,7 +36,7 @@ pub(super) struct Refused<'a> {
 pub(super) async fn note<'a>(
     connection: &mut Connection,
     sources: &Sources,
-    refusals: impl Iterator<Item = Refused<'a>>,
+    refusals: impl IntoIterator<Item = Refused<'a>>,
 ) -> Result<(), StoreError> {
     let mut scopes: BTreeMap<_, Refused<'a>> = BTreeMap::new();
     for refused in refusals {
@@ -64,6 +65,19 @@ impl<'a> Refused<'a> {
             project: observation.identity.project.as_ref(),
             code,
             requests: observation.requests,
+            first_seen,
+            last_seen,
+        }
+    }
+
+    /// The same of a summary.
+    pub(super) fn of_summary(summary: &'a RefusalSummary, times: [UnixSeconds; 2]) -> Self {
+        let [first_seen, last_seen] = times;
+        Self {
+            organization: &summary.organization,
+            project: summary.project.as_ref(),
+            code: summary.code.as_str(),
+            requests: summary.requests,
             first_seen,
             last_seen,
         }

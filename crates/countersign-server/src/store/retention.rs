@@ -82,6 +82,12 @@ impl Store {
                 params![first_day],
             )
             .await?;
+        connection
+            .execute(
+                "DELETE FROM refusals WHERE last_seen < $1",
+                params![first_day * DAY],
+            )
+            .await?;
         // A gateway that was silent for so long has no batch left to send again.
         connection
             .execute(

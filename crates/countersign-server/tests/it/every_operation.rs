@@ -428,7 +428,7 @@ async fn every_list_holds_its_query_to_the_same_rules() {
             assert_eq!(page["last_id"], page["data"][0]["id"]);
             count += 1;
         }
-        assert_eq!(count, 11);
+        assert_eq!(count, 12);
     })
     .await;
 }

@@ -131,6 +131,7 @@ fn a_thousand_leaves_and_a_million_requests_take_what_is_said() {
                     .iter()
                     .map(|chain| caller.seen(*chain, now))
                     .collect(),
+                refusals: None,
             };
             let recorded = store
                 .record_observations(&batch, received, 90)

@@ -24,6 +24,7 @@ mod neighbours;
 mod observations;
 mod opening;
 mod quotas;
+mod refusals;
 mod setting;
 mod unverified;
 mod webhooks;

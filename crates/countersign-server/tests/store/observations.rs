@@ -99,6 +99,21 @@ impl Scene {
         chains: &[Chain],
         seen: &[Observation],
     ) -> RecordedBatch {
+        let batch = ObservationBatch {
+            gateway: gateway.clone(),
+            number,
+            chains: Vec::new(),
+            observations: seen.to_vec(),
+            refusals: None,
+        };
+        self.send_batch(&batch, chains).await
+    }
+
+    pub(crate) async fn send_batch(
+        &self,
+        batch: &ObservationBatch,
+        chains: &[Chain],
+    ) -> RecordedBatch {
         let chains: Vec<_> = chains
             .iter()
             .map(|chain| {
@@ -108,14 +123,8 @@ impl Scene {
                 })
             })
             .collect();
-        let batch = ObservationBatch {
-            gateway: gateway.clone(),
-            number,
-            chains: Vec::new(),
-            observations: seen.to_vec(),
-        };
         self.store
-            .record_observations(&batch, &chains, KEEP)
+            .record_observations(batch, &chains, KEEP)
             .await
             .unwrap()
     }

@@ -21,6 +21,7 @@ mod organization;
 mod parse;
 mod preview;
 mod project;
+mod refusal;
 mod rotation;
 mod scope;
 mod service_account;
@@ -87,6 +88,8 @@ enum Command {
     Export(declared::Export),
     /// List trust anchors and client certificates that expire soon
     Expiring(expiring::Expiring),
+    /// List the requests that gateways refused, by caller, client certificate and code
+    Refusal(Noun<refusal::RefusalVerb>),
     /// Manage projects
     Project(Noun<project::ProjectVerb>),
     /// Manage a project's service accounts and their keys
@@ -135,6 +138,7 @@ impl Cli {
             Command::Apply(apply) => apply.run(output),
             Command::Export(export) => export.run(),
             Command::Expiring(expiring) => expiring.run(output),
+            Command::Refusal(refusal) => refusal.run(output),
             Command::Project(noun) => noun.run(output),
             Command::ServiceAccount(noun) => noun.run(output),
             Command::ApiKey(noun) => noun.run(output),

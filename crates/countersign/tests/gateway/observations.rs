@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use countersign_client::ListParams;
 use countersign_server::store::{ObservedIdentity, Workload};
 use countersign_testca::{Minted, root};
 use countersign_types::{
@@ -16,6 +17,7 @@ use countersign_types::{
     id::ApiKeyId,
     observation::AnchorScope,
     project::ServiceAccountApiKeyCreateRequest,
+    refusal::Refusal,
 };
 use countersign_verify::presented::Presented;
 use http::Request;
@@ -337,4 +339,55 @@ async fn traffic_of_two_projects_is_counted_apart() {
         .collect();
     assert_eq!(by_project[&world.project], 2);
     assert_eq!(by_project[&other], 3);
+}
+
+/// The refused requests that the control plane lists, by leaf (empty for none) and code.
+async fn refusals(world: &World) -> BTreeMap<(String, ErrorCode), u64> {
+    let params = ListParams {
+        limit: Some(100),
+        ..ListParams::default()
+    };
+    let listed = world.api.refusals().list(&params).await.unwrap().value;
+    let one = |each: Refusal| {
+        let leaf = each.leaf.map(|leaf| leaf.subject).unwrap_or_default();
+        ((leaf, each.code), each.requests)
+    };
+    listed.data.into_iter().map(one).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_known_by_its_leaf_without_its_chain() {
+    let mut world = World::with(|options| {
+        options.observations = true;
+        options.observation_interval = NEVER;
+        options.limits.organization_refused_chains = 2;
+    })
+    .await;
+    let (_, good) = world.with_active_ca().await;
+    ask(&world, &world.tls(&[&good]), &world.key, 2).await;
+    ask(&world, &world.tls(&[]), &world.key, 3).await;
+    for number in 0..5 {
+        let leaf = root("Other CA")
+            .mint()
+            .leaf(&format!("flood {number}"))
+            .mint();
+        ask(&world, &world.tls(&[&leaf]), &world.key, 1).await;
+    }
+    let bare = world.ca.leaf("bare").no_aki().mint();
+    ask(&world, &world.tls(&[&bare]), &world.key, 4).await;
+    world.stop().await;
+    let mut refused = refusals(&world).await;
+    let mut taken = |leaf: &str, code| refused.remove(&(leaf.to_owned(), code));
+    assert_eq!(taken("", ErrorCode::CertificateRequired), Some(3));
+    assert_eq!(taken("CN=bare", ErrorCode::InvalidCertificate), Some(4));
+    for number in 0..5 {
+        let leaf = format!("CN=flood {number}");
+        let failed = ErrorCode::CertificateVerificationFailed;
+        assert_eq!(taken(&leaf, failed), Some(1), "{leaf}");
+    }
+    assert_eq!(refused, BTreeMap::new());
+    // Previews have as many of their chains as is allowed, and none that nothing can let pass.
+    let kept = chains(&world).await;
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    assert!(kept.values().all(|chain| !chain.certificates.is_empty()));
 }

@@ -131,3 +131,54 @@ async fn an_error_in_a_batch_names_its_place() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn refused_requests_are_listed_by_caller_leaf_and_code() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let gateway = server.gateway_key().await;
+        let leaf = json!({ "sha256": "ab".repeat(32), "subject": "CN=stranger" });
+        let refused = with(seen(server, &fixture), "code", json!("invalid_certificate"));
+        let refused = with(refused, "leaf", leaf.clone());
+        let post = |number: u64, refusals: Value| {
+            let body = with(batch(number, &[], &[]), "refusals", refusals);
+            server.post(PATH, body).key(&gateway)
+        };
+        // What else a gateway of a later version says is passed over.
+        let more = with(refused.clone(), "later", json!(1));
+        let answer = post(1, json!([more])).ok().await;
+        let done = json!({ "accepted": 0, "refused": 0, "unknown_chains": [], "refusals": 1 });
+        assert_eq!(answer, done);
+        let page = server.get("/v1/organization/refusals").ok().await;
+        let listed = json!([{
+            "object": "organization.refusal",
+            "id": page["data"][0]["id"],
+            "project_id": fixture.project,
+            "api_key_id": fixture.project_key,
+            "leaf": leaf,
+            "code": "invalid_certificate",
+            "requests": 3,
+            "first_seen": START,
+            "last_seen": START,
+        }]);
+        assert_eq!(page["data"], listed);
+        let long = json!({ "sha256": "ab".repeat(32), "subject": "a".repeat(257) });
+        for (refusals, param) in [
+            (json!(null), "refusals"),
+            (json!(vec![json!({}); 1001]), "refusals"),
+            (json!([refused, json!({})]), "refusals[1]"),
+            (
+                json!([with(refused.clone(), "leaf", json!(null))]),
+                "refusals[0]",
+            ),
+            (
+                json!([with(refused.clone(), "leaf", long)]),
+                "refusals[0].leaf.subject",
+            ),
+        ] {
+            let post = post(2, refusals);
+            post.refused("invalid_value", Some(param)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,57 @@
+//! `countersign refusal`: who is refused, and why.
+
+use clap::Subcommand;
+use countersign_client::Client;
+use countersign_types::refusal::Refusal;
+
+use super::{api::ListOptions, noun::Verb};
+use crate::{
+    failure::CommandResult,
+    output::{Output, Row, text_or_dash, timestamp},
+};
+
+#[derive(Subcommand)]
+pub(crate) enum RefusalVerb {
+    /// List refused requests by caller, client certificate and code
+    List {
+        #[command(flatten)]
+        list: ListOptions,
+    },
+}
+
+impl Verb<Client> for RefusalVerb {
+    async fn run(self, client: &Client, output: Output) -> CommandResult {
+        let Self::List { list } = self;
+        let entries = client.refusals().stream(&list.params());
+        output.list(&list.take(entries).await?)
+    }
+}
+
+impl Row for Refusal {
+    const HEAD: &'static [&'static str] = &[
+        "code",
+        "project",
+        "key",
+        "leaf",
+        "sha-256",
+        "requests",
+        "first seen",
+        "last seen",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let id = |id: Option<&str>| text_or_dash(id);
+        let leaf = self.leaf.as_ref();
+        let sha256 = leaf.map(|leaf| leaf.sha256.to_string());
+        vec![
+            self.code.as_str().to_owned(),
+            id(self.project_id.as_ref().map(AsRef::as_ref)),
+            id(self.api_key_id.as_ref().map(AsRef::as_ref)),
+            text_or_dash(leaf.map(|leaf| leaf.subject.as_str())),
+            text_or_dash(sha256.as_deref()),
+            self.requests.to_string(),
+            timestamp(self.first_seen),
+            timestamp(self.last_seen),
+        ]
+    }
+}
