@@ -25,7 +25,10 @@ mod unauthenticated;
 #[path = "../src/verdict/mod.rs"]
 mod verdict;
 
-use std::{hint::black_box, time::Duration};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 use caller::{credential::Credential, snapshot::Snapshot};
 use connection::{Arrival, Connection};
@@ -105,6 +108,7 @@ fn main() {
         observer: Some(&observer),
         shares: &Shares::new(limits, 1),
         thread: 0,
+        clock: &Instant::now,
     };
     let arrival = Some(&arrival);
     connection.authorize(identity, NOW, arrival).unwrap();

@@ -45,13 +45,15 @@ struct Remembered {
 }
 
 /// A request that just arrived: it is counted, and takes of its organization's share.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Arrival<'a> {
     /// None where nothing is observed.
     pub(crate) observer: Option<&'a Observer>,
     pub(crate) shares: &'a Shares,
     /// The thread that serves it.
     pub(crate) thread: usize,
+    /// Reads the time by which shares fill up, and by which verdicts are charged.
+    pub(crate) clock: &'a dyn Fn() -> Instant,
 }
 
 /// What a request passes with.
@@ -105,7 +107,7 @@ impl Remembered {
             Some(place) => place,
             none => {
                 let id = &identity.organization.id;
-                let share = arrival.shares.of(id, Instant::now());
+                let share = arrival.shares.of(id, (arrival.clock)());
                 none.insert(share.connection(arrival.thread)?)
             }
         };
@@ -277,12 +279,12 @@ impl Connection {
         let Some(arrival) = arrival else {
             return Ok(trust.judge(scope, &self.chain, now));
         };
-        let started = Instant::now();
+        let started = (arrival.clock)();
         let share = arrival.shares.of(&identity.organization.id, started);
         let here = share.on(arrival.thread).ok_or(Exceeded::Verification)?;
         here.may_verify(started, worked)?;
         let judged = trust.judge(scope, &self.chain, now);
-        here.charge(started.elapsed());
+        here.charge((arrival.clock)().saturating_duration_since(started));
         Ok(judged)
     }
 
@@ -449,6 +451,7 @@ mod tests {
             observer: None,
             shares: &shares,
             thread: 0,
+            clock: &Instant::now,
         };
         let credential = Credential::FixedProject(ProjectId::from_random(1));
         let arrives = |connection: &Connection, snapshot: &Snapshot| {

@@ -245,6 +245,7 @@ impl Frontend {
             observer: self.shared.observer.as_ref(),
             shares: &self.shared.shares,
             thread: self.thread,
+            clock: &Instant::now,
         };
         let credential = &stream.credential;
         let mut admission = admit(&self.shared, connection, credential, record, Some(&arrival))?;

@@ -30,7 +30,10 @@ mod verdict;
 
 pub use operating::{
     admin::Metrics,
-    driven::{DrivenConnection, DrivenGateway, DrivenStream, OnDisk},
+    driven::{
+        DrivenConnection, DrivenGateway, DrivenOutcome, DrivenRefusal, DrivenRequest, DrivenShare,
+        DrivenStream, OnDisk,
+    },
     gateway::{Gateway, StartError},
 };
 pub use shared::Clock;

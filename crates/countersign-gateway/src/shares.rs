@@ -162,13 +162,41 @@ impl ThreadShare {
         }
     }
 
-    /// Charges what judging a chain took.
+    /// Charges what judging a chain took to what allowed it. What is not there is owed: else whoever
+    /// asks all the time would pay for each verdict with what came together during the one before it.
     pub(crate) fn charge(&self, cost: Duration) {
         let cost = cost.min(MAX_CHARGE);
-        let beyond = lock(&self.verification).charge(cost);
-        if !beyond.is_zero() {
-            lock(&self.idle).charge(beyond);
+        let mut own = lock(&self.verification);
+        if own.balance.is_empty() {
+            lock(&self.idle).balance.charge(cost);
+        } else {
+            own.balance.charge(cost);
         }
+    }
+}
+
+/// Time that may be used, or that was used beyond what there was.
+#[derive(Debug, Default)]
+struct Balance {
+    left: Duration,
+    owed: Duration,
+}
+
+impl Balance {
+    const fn is_empty(&self) -> bool {
+        self.left.is_zero()
+    }
+
+    /// Adds to it; what is left is never more than this.
+    fn add(&mut self, gained: Duration, most: Duration) {
+        let beyond = gained.saturating_sub(self.owed);
+        self.owed = self.owed.saturating_sub(gained);
+        self.left = self.left.saturating_add(beyond).min(most);
+    }
+
+    fn charge(&mut self, cost: Duration) {
+        self.owed = self.owed.saturating_add(cost.saturating_sub(self.left));
+        self.left = self.left.saturating_sub(cost);
     }
 }
 
@@ -178,7 +206,7 @@ impl ThreadShare {
 struct Idle {
     /// When that was last looked at, and how long the thread had worked until then.
     looked: Option<(Instant, Duration)>,
-    left: Duration,
+    balance: Balance,
 }
 
 impl Idle {
@@ -191,14 +219,13 @@ impl Idle {
         let passed = now.saturating_duration_since(since);
         if passed >= LOOK_BACK {
             let idle = passed.saturating_sub(busy.saturating_sub(busy_before));
-            self.left = LOOK_BACK.mul_f64(idle.as_secs_f64() / passed.as_secs_f64() / 2.0);
+            let half = LOOK_BACK.mul_f64(idle.as_secs_f64() / passed.as_secs_f64() / 2.0);
+            // What was not used by now is gone.
+            self.balance.left = Duration::ZERO;
+            self.balance.add(half, LOOK_BACK);
             self.looked = Some((now, busy));
         }
-        !self.left.is_zero()
-    }
-
-    fn charge(&mut self, cost: Duration) {
-        self.left = self.left.saturating_sub(cost);
+        !self.balance.is_empty()
     }
 }
 
@@ -207,7 +234,7 @@ impl Idle {
 struct Verification {
     /// What it gets for each second.
     each_second: Duration,
-    saved: Duration,
+    balance: Balance,
     since: Instant,
 }
 
@@ -215,7 +242,10 @@ impl Verification {
     const fn full(each_second: Duration, now: Instant) -> Self {
         Self {
             each_second,
-            saved: each_second.saturating_mul(SAVED),
+            balance: Balance {
+                left: each_second.saturating_mul(SAVED),
+                owed: Duration::ZERO,
+            },
             since: now,
         }
     }
@@ -224,19 +254,12 @@ impl Verification {
     fn refill(&mut self, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.since);
         self.since = now;
-        // So long fills it anyway; and a product that is too large is none.
-        let passed = passed.min(Duration::from_secs(SAVED.into()));
-        let gained = self.each_second.mul_f64(passed.as_secs_f64());
+        let gained = self.each_second.as_secs_f64() * passed.as_secs_f64();
+        // What is too large for a duration fills it anyway.
+        let gained = Duration::try_from_secs_f64(gained).unwrap_or(Duration::MAX);
         let full = self.each_second.saturating_mul(SAVED);
-        self.saved = self.saved.saturating_add(gained).min(full);
-        !self.saved.is_zero()
-    }
-
-    /// What is not covered is left over.
-    fn charge(&mut self, cost: Duration) -> Duration {
-        let beyond = cost.saturating_sub(self.saved);
-        self.saved = self.saved.saturating_sub(cost);
-        beyond
+        self.balance.add(gained, full);
+        !self.balance.is_empty()
     }
 }
 
@@ -329,6 +352,34 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_all_the_time_gets_its_share_and_half_of_what_is_idle() {
+        const SECONDS: u32 = 20;
+        // Of each 100 ms, the thread works so many whatever this organization asks of it.
+        for (others, expected) in [(100, 5_500), (60, 6_500), (0, 10_500)] {
+            let begun = Instant::now();
+            let shares = shares(250, 1, 1);
+            let share = shares.of(&OrganizationId::from_random(1), begun);
+            let here = share.on(0).unwrap();
+            let (mut verdicts, mut own) = (0, Duration::ZERO);
+            let end = Duration::from_secs(SECONDS.into());
+            let mut passed = Duration::ZERO;
+            while passed < end {
+                let busy = (passed * others / 100 + own).min(passed);
+                if here.may_verify(begun + passed, || Some(busy)).is_ok() {
+                    here.charge(Duration::from_millis(1));
+                    (verdicts, own) = (verdicts + 1, own + Duration::from_millis(1));
+                }
+                passed += Duration::from_millis(1);
+            }
+            // Two seconds' worth was saved up.
+            assert!(
+                (expected - 300..=expected + 300).contains(&verdicts),
+                "{verdicts} where others take {others} %"
+            );
+        }
+    }
+
+    #[test]
     fn places_are_counted_and_given_back() {
         let now = Instant::now();
         let shares = shares(1, 2, 1);
@@ -367,15 +418,15 @@ mod tests {
         // Until there was a time to look at, nothing is known to be idle.
         assert_eq!(judged(one, begun, busy(0)), 20);
         assert_eq!(judged(one, at(50), busy(50)), 1);
-        // Of 100 ms it worked 60: of the 40, half; and 1 ms more of its own share came together.
-        assert_eq!(judged(one, at(100), busy(60)), 21);
+        // Of 100 ms it worked 60: of the 40, half. What came together of its own share it owed.
+        assert_eq!(judged(one, at(100), busy(60)), 20);
         assert_eq!(
             judged(one, at(110), busy(60)),
             1,
             "gone until the next look"
         );
         // What is idle is there once for all; another's own share is untouched by it.
-        assert_eq!(judged(one, at(200), busy(160)), 1, "busy all the time");
+        assert_eq!(judged(one, at(200), busy(160)), 0, "busy all the time");
         assert_eq!(judged(other, at(200), busy(160)), 20);
         assert_eq!(judged(one, at(300), busy(160)), 51);
         // However long it was idle, it is no more than half of the time that is looked at.

@@ -67,7 +67,7 @@ pub(crate) enum Event {
     /// A trouble is over.
     Over(Trouble),
     /// Something goes wrong, or changes, or is asked.
-    Weather,
+    Trouble,
     Change,
     Traffic,
     Status,

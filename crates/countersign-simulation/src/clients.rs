@@ -44,6 +44,15 @@ pub(crate) fn authorities() -> &'static [Authority] {
     })
 }
 
+/// A client certificate of an authority that nobody uploads.
+pub(crate) fn stranger() -> &'static CertificateDer<'static> {
+    static MINTED: OnceLock<CertificateDer<'static>> = OnceLock::new();
+    MINTED.get_or_init(|| {
+        let leaf = root("Another authority").mint().leaf("stranger").mint();
+        CertificateDer::from(leaf.der().to_vec())
+    })
+}
+
 /// A key that was handed out, whether or not it is valid still.
 #[derive(Debug, Clone)]
 pub(crate) struct KnownKey {

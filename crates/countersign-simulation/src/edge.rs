@@ -10,10 +10,17 @@ use std::{
     time::Duration,
 };
 
-use countersign_gateway::{DrivenConnection, DrivenGateway, DrivenStream, sync::disk::Job};
-use countersign_types::{history::HistoryPoint, id::GatewayId};
+use countersign_gateway::{DrivenGateway, DrivenStream, sync::disk::Job};
+use countersign_types::{
+    history::HistoryPoint,
+    id::{GatewayId, OrganizationId},
+};
 
-use crate::{agenda::Ask, clients::Caller};
+use crate::{
+    agenda::Ask,
+    clients::Caller,
+    shares::{Client, Taken},
+};
 
 /// How long trust may be in force after it was changed while the link works.
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
@@ -70,6 +77,8 @@ pub(crate) struct Outstanding {
 #[derive(Debug)]
 pub(crate) struct Traffic {
     pub(crate) caller: Caller,
+    /// The number of its connection.
+    pub(crate) connection: u64,
     pub(crate) thread: usize,
     /// What the gateway's clock said when it began.
     pub(crate) begun: u64,
@@ -102,7 +111,10 @@ pub(crate) struct Process {
     pub(crate) judged: Vec<u64>,
     pub(crate) traffic: Vec<Traffic>,
     /// Connections that clients keep open: one of each authority, and one without a certificate.
-    pub(crate) clients: Vec<DrivenConnection>,
+    pub(crate) clients: Vec<Client>,
+    /// How many connections clients made.
+    pub(crate) connections: u64,
+    pub(crate) taken: Taken,
     /// Whether a pull was answered.
     pub(crate) answered: bool,
 }
@@ -131,6 +143,9 @@ pub(crate) struct Edge {
     pub(crate) contacts: Vec<u64>,
     /// The same for each point that was answered.
     pub(crate) vouched: HashMap<HistoryPoint, Vec<u64>>,
+    /// Whether the next answer with a change leaves an organization out; and which one was.
+    pub(crate) loses: bool,
+    pub(crate) lost: Option<OrganizationId>,
     /// The point of the latest answer that was sent to it.
     pub(crate) last_sent: Option<HistoryPoint>,
     /// Trust that was superseded before this may not be in force.
@@ -170,6 +185,8 @@ impl Edge {
             damaged: false,
             contacts: Vec::new(),
             vouched: HashMap::new(),
+            loses: false,
+            lost: None,
             last_sent: None,
             floor: Duration::ZERO,
             good_since: None,

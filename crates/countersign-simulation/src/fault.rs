@@ -37,4 +37,14 @@ pub enum Fault {
     FreshAtStart,
     /// Contact in the future counts as just now.
     FutureIsNow,
+    /// The comparison by digests takes what a gateway has for right.
+    BlindComparison,
+    /// The comparison is answered with organizations as they were before.
+    OldComparison,
+    /// An organization may take as much of a gateway as it likes.
+    NoLimits,
+    /// Judging a chain is not charged.
+    FreeVerdicts,
+    /// What a request takes of its organization's share is never given back.
+    KeptPlaces,
 }

@@ -6,7 +6,7 @@
 //! Only time, network, crashes and chance are made up. While it goes on, everything is held against what
 //! the database held when ([`run`]).
 //!
-//! A run has storms, in which things go wrong, and quiet times, after which everything must agree. A
+//! A run has troubled times, in which things go wrong, and quiet ones, after which everything must agree. A
 //! planted [`Fault`] shows that it would be found.
 
 #![expect(
@@ -24,6 +24,7 @@ mod fault;
 mod images;
 mod plane;
 mod run;
+mod shares;
 mod state_edits;
 mod steps;
 mod truth;

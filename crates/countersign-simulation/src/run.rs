@@ -1,4 +1,4 @@
-//! One run: storms and quiet times, from one seed.
+//! One run: troubled times and quiet ones, from one seed.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use crate::{
     edge::Edge,
     fault::Fault,
     plane::{Node, Plane},
+    shares::ShareSize,
     truth::Truth,
     world::{Kind, World},
 };
@@ -18,6 +19,12 @@ use crate::{
 const QUIET: Duration = Duration::from_secs(150);
 /// In a quiet time changes go on until so long before its end.
 const STILL: Duration = Duration::from_secs(20);
+/// One run in so many ends with a change that is lost for up to an hour.
+const HOURS: u64 = 10;
+/// By when a gateway has compared what it enforces: an hour and a tenth, and until it asks again.
+const COMPARED: Duration = Duration::from_secs(67 * 60);
+/// How many changes are tried until one is lost: some are refused.
+const TRIES: usize = 20;
 
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +61,11 @@ pub fn run(seed: u64, fault: Option<Fault>, trace: bool) -> Outcome {
     let rounds = 1 + world.chance.below(3);
     for _ in 0..rounds {
         if world.found.is_none() {
-            storm_and_quiet(&mut world);
+            trouble_and_quiet(&mut world);
         }
+    }
+    if world.found.is_none() && world.chance.one_in(HOURS) {
+        lost_for_an_hour(&mut world);
     }
     Outcome {
         seed,
@@ -91,6 +101,11 @@ fn world(seed: u64, fault: Option<Fault>, trace: bool) -> World {
         Kind::ALL.into_iter().filter(|_| chance.one_in(3)).collect()
     };
     let max_age = *chance.pick(&[30, 90, 3_600]).unwrap_or(&3_600);
+    let share = if chance.one_in(2) {
+        ShareSize::SMALL
+    } else {
+        ShareSize::GENEROUS
+    };
     World {
         now: Duration::ZERO,
         agenda: Agenda::default(),
@@ -104,7 +119,8 @@ fn world(seed: u64, fault: Option<Fault>, trace: bool) -> World {
         database: DatabaseFile::new(scratch.path(), &runtime),
         runtime,
         max_age,
-        storm: false,
+        share,
+        troubled: false,
         kinds,
         found: None,
         trace: trace.then(Vec::new),
@@ -115,16 +131,44 @@ fn world(seed: u64, fault: Option<Fault>, trace: bool) -> World {
     }
 }
 
-fn storm_and_quiet(world: &mut World) {
-    world.storm = true;
-    for event in [Event::Weather, Event::Change, Event::Traffic, Event::Status] {
+fn trouble_and_quiet(world: &mut World) {
+    world.troubled = true;
+    for event in [Event::Trouble, Event::Change, Event::Traffic, Event::Status] {
         world.agenda.at(world.now, event);
     }
-    let storm = world.chance.millis(10_000..150_000);
-    advance(world, storm);
-    world.calm_down();
+    let troubled = world.chance.millis(10_000..150_000);
+    advance(world, troubled);
+    world.end_troubles();
     advance(world, QUIET - STILL);
     advance(world, STILL);
+    check_all(world);
+}
+
+/// A gateway misses a change as if it had never been: only the comparison by digests brings it, and
+/// until then the gateway does not know better.
+fn lost_for_an_hour(world: &mut World) {
+    let number = world.chance.below(world.edges.len());
+    if let Some(edge) = world.edge_mut(number) {
+        edge.loses = true;
+    }
+    for _ in 0..TRIES {
+        if world.edge(number).is_some_and(|edge| edge.loses) {
+            world.change();
+            advance(world, Duration::from_secs(2));
+        }
+    }
+    if let Some(edge) = world.edge_mut(number) {
+        edge.loses = false;
+    }
+    advance(world, COMPARED);
+    if let Some(edge) = world.edge_mut(number) {
+        edge.lost = None;
+    }
+    check_all(world);
+}
+
+/// What must hold after a quiet time.
+fn check_all(world: &mut World) {
     if world.found.is_none() {
         world.check_quiet();
     }
@@ -164,7 +208,7 @@ fn happen(world: &mut World, event: Event) {
         Event::Start(number) => world.start(number),
         Event::Open(node) => world.open(node),
         Event::Over(trouble) => world.over(trouble),
-        Event::Weather => world.weather(),
+        Event::Trouble => world.begin_trouble(),
         Event::Tick => {
             world.tick();
             world.after(Duration::from_secs(1), Event::Tick);
@@ -173,9 +217,9 @@ fn happen(world: &mut World, event: Event) {
     }
 }
 
-/// What goes on all the time while there is a storm.
+/// What goes on all the time while there is trouble.
 fn happen_often(world: &mut World, event: Event) {
-    if !world.storm {
+    if !world.troubled {
         return;
     }
     match event {

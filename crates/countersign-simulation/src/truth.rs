@@ -116,6 +116,17 @@ impl Truth {
         self.organizations.get(id).map_or(&[], Vec::as_slice)
     }
 
+    /// The organizations as they were before their latest change.
+    pub(crate) fn former(&self) -> Vec<Arc<OrganizationBundle>> {
+        let former = self.organizations.values().filter_map(|spans| {
+            let [.., before, latest] = spans.as_slice() else {
+                return None;
+            };
+            before.bundle.clone().or_else(|| latest.bundle.clone())
+        });
+        former.collect()
+    }
+
     /// The organizations as they are now.
     pub(crate) fn current(&self) -> Vec<Arc<OrganizationBundle>> {
         let spans = self.organizations.values().filter_map(|spans| spans.last());

@@ -12,6 +12,7 @@ use crate::{
     edge::{Edge, LinkState},
     fault::Fault,
     plane::Plane,
+    shares::ShareSize,
     truth::Truth,
 };
 
@@ -31,8 +32,10 @@ pub(crate) struct World {
     pub(crate) runtime: Runtime,
     /// How long a gateway may go without an answer.
     pub(crate) max_age: u64,
+    /// What each organization may take of a gateway.
+    pub(crate) share: ShareSize,
     /// Whether troubles begin.
-    pub(crate) storm: bool,
+    pub(crate) troubled: bool,
     /// Which kinds of trouble this run has.
     pub(crate) kinds: Vec<Kind>,
     pub(crate) found: Option<String>,
@@ -67,6 +70,8 @@ pub(crate) enum Kind {
     Backup,
     RestoreOffline,
     RestoreUnderWay,
+    /// Many new chains at once, all of one organization.
+    Flood,
 }
 
 impl Kind {
@@ -89,7 +94,7 @@ impl Kind {
             Self::RestoreOffline,
         ],
     ];
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Partition,
         Self::Refused,
         Self::SilentConnections,
@@ -110,6 +115,7 @@ impl Kind {
         Self::Backup,
         Self::RestoreOffline,
         Self::RestoreUnderWay,
+        Self::Flood,
     ];
 }
 

@@ -73,4 +73,9 @@ found! {
     contact_written_before_what_it_vouches_for_is_found: ContactFirst,
     a_start_that_takes_its_file_for_fresh_is_found: FreshAtStart,
     contact_in_the_future_taken_for_now_is_found: FutureIsNow,
+    a_comparison_that_takes_what_is_there_for_right_is_found: BlindComparison,
+    a_comparison_with_what_was_before_is_found: OldComparison,
+    an_organization_without_limits_is_found: NoLimits,
+    verdicts_that_are_not_charged_are_found: FreeVerdicts,
+    places_that_are_not_given_back_are_found: KeptPlaces,
 }

@@ -3,11 +3,12 @@
 //! simulation drives it.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     fs::File,
     path::Path,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use countersign_proxy::Exchange as _;
@@ -25,15 +26,17 @@ use rustls_pki_types::CertificateDer;
 use super::{data_dir::DataDir, gateway::shared, start_error::StartError};
 use crate::{
     access_log::Record,
-    admission::admit,
+    admission::{admit, must_judge},
     caller::credential::Credential,
-    connection::Connection,
+    connection::{Arrival, Connection},
     live::{
         recheck::Recheck,
         stream::{LiveStreams, Stream},
     },
     options::GatewayOptions,
+    refusal::refused::Refusal,
     shared::{Clock, Shared},
+    shares::Exceeded,
     sync::{
         disk::Job,
         follower::{Follower, Task},
@@ -51,6 +54,7 @@ pub struct DrivenGateway {
     follower: Follower,
     file: StateFile,
     threads: Vec<Thread>,
+    begun: Instant,
     _held: File,
 }
 
@@ -81,6 +85,64 @@ impl DrivenConnection {
     pub fn new(chain: Vec<CertificateDer<'static>>) -> Self {
         let connection = Connection::new(Presented::new(chain), NOWHERE.into(), None);
         Self(Arc::new(connection))
+    }
+}
+
+/// A request of a client.
+#[derive(Debug, Clone, Copy)]
+pub struct DrivenRequest<'a> {
+    /// The thread that serves its connection.
+    pub thread: usize,
+    /// The connection that it arrives on.
+    pub connection: &'a DrivenConnection,
+    /// The key that it carries.
+    pub key: &'a str,
+    /// When it arrives, counted from the gateway's start.
+    pub at: Duration,
+    /// What judging its chain takes, if it must be judged.
+    pub verdict: Duration,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct DrivenOutcome {
+    /// Whether its chain had to be judged: nothing that is remembered decided.
+    pub must_judge: bool,
+    /// The request under way, or why it was refused.
+    pub stream: Result<DrivenStream, DrivenRefusal>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrivenRefusal {
+    /// With this code.
+    Code(ErrorCode),
+    /// Its organization has used its share.
+    Share(DrivenShare),
+}
+
+/// What an organization may take only so much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrivenShare {
+    /// A thread's time for judging chains.
+    Verification,
+    /// Requests under way on a thread.
+    Streams,
+    /// Connections.
+    Connections,
+}
+
+impl From<Refusal> for DrivenRefusal {
+    fn from(refusal: Refusal) -> Self {
+        let shares = [
+            (Exceeded::Verification, DrivenShare::Verification),
+            (Exceeded::Streams, DrivenShare::Streams),
+            (Exceeded::Connections, DrivenShare::Connections),
+        ];
+        let mut shares = shares.into_iter();
+        // Clients are not told which it was, and a code stands for more than these.
+        let share = shares.find(|(exceeded, _)| refusal.reason == exceeded.to_string());
+        share.map_or(Self::Code(refusal.code), |(_, share)| Self::Share(share))
     }
 }
 
@@ -127,6 +189,7 @@ impl DrivenGateway {
         };
         Ok(Self {
             threads: (0..threads).map(thread).collect(),
+            begun: Instant::now(),
             shared,
             follower,
             file,
@@ -199,27 +262,46 @@ impl DrivenGateway {
     }
 
     /// A request, as a thread begins it: registered first, judged second.
-    ///
-    /// # Errors
-    /// The code that it is refused with.
-    pub fn request(
-        &self,
-        thread: usize,
-        connection: &DrivenConnection,
-        key: &str,
-    ) -> Result<DrivenStream, ErrorCode> {
-        let thread = self.threads.get(thread).ok_or(ErrorCode::ServerError)?;
-        let credential = Credential::KeyDigest(KeyDigest::of(key));
-        let stream = thread.live.register(
-            Arc::clone(&connection.0),
-            credential,
-            std::time::Instant::now(),
-        );
-        let mut record = Record::of_connection(&connection.0);
+    #[must_use]
+    pub fn request(&self, request: &DrivenRequest<'_>) -> DrivenOutcome {
+        let Some(thread) = self.threads.get(request.thread) else {
+            return DrivenOutcome {
+                must_judge: false,
+                stream: Err(DrivenRefusal::Code(ErrorCode::ServerError)),
+            };
+        };
+        let started = self.begun + request.at;
+        let credential = Credential::KeyDigest(KeyDigest::of(request.key));
+        let connection = Arc::clone(&request.connection.0);
+        let stream = thread.live.register(connection, credential, started);
         let (connection, credential) = (&stream.connection, &stream.credential);
-        admit(&self.shared, connection, credential, &mut record, None)
-            .map_err(|refusal| refusal.code)?;
-        Ok(DrivenStream(stream))
+        let must_judge = must_judge(&self.shared, connection, credential).is_some();
+        // It is read before and after a verdict.
+        let read = Cell::new(started);
+        let clock = || read.replace(read.get() + request.verdict);
+        let arrival = Arrival {
+            observer: None,
+            shares: &self.shared.shares,
+            thread: request.thread,
+            clock: &clock,
+        };
+        let mut record = Record::of_connection(connection);
+        let admitted = admit(
+            &self.shared,
+            connection,
+            credential,
+            &mut record,
+            Some(&arrival),
+        );
+        let admitted = admitted.map(|admission| {
+            if let Some(place) = admission.place {
+                stream.keep(place);
+            }
+        });
+        DrivenOutcome {
+            must_judge,
+            stream: admitted.map(|()| DrivenStream(stream)).map_err(Into::into),
+        }
     }
 
     /// The digests of the organizations in force.

@@ -37,7 +37,7 @@ impl World {
             return;
         };
         edge.raise_floor(now);
-        let Some(process) = &edge.process else {
+        let Some(process) = edge.process.as_ref().filter(|_| edge.lost.is_none()) else {
             return;
         };
         self.checks += 1;
@@ -72,6 +72,9 @@ impl World {
         let Some(edge) = self.edges.get_mut(number) else {
             return;
         };
+        if edge.lost.is_some() {
+            return;
+        }
         edge.raise_floor(now);
         let clock = clock.saturating_add_signed(edge.ahead);
         let fresh = is_fresh(edge, clock, self.max_age);
@@ -118,6 +121,9 @@ impl World {
         if durable {
             edge.durable = Some(point);
             edge.wrote_since = false;
+        }
+        if edge.lost.is_some() {
+            return;
         }
         let edge = &*edge;
         let behind = passing_otherwise(&self.truth, edge, |span| span.lasts_beyond(made));
@@ -234,6 +240,7 @@ impl World {
             .edges
             .iter()
             .find(|edge| edge.id.as_ref() == Some(&listed.id));
+        let edge = edge.filter(|edge| edge.lost.is_none());
         let Some((edge, process)) = edge.and_then(|edge| Some((edge, edge.process.as_ref()?)))
         else {
             // What a restart of it would begin with is checked when it starts.

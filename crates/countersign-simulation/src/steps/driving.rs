@@ -57,7 +57,14 @@ impl World {
             return;
         };
         let elapsed = now - process.begun;
+        let compared = matches!(input, Input::Fetched(_)).then(|| process.driven.digests());
         let tasks = process.driven.on(Moment { elapsed, clock }, input);
+        let differed = compared.is_some_and(|before| before != process.driven.digests());
+        if differed && edge.lost.take().is_none() {
+            self.wrong(format!(
+                "gateway {number} finds a difference by its digests where nothing was lost"
+            ));
+        }
         for task in tasks {
             self.perform(number, task);
         }

@@ -6,5 +6,6 @@ mod driving;
 mod network;
 mod restarting;
 mod serving;
+mod shares;
 mod traffic;
-mod weather;
+mod troubles;

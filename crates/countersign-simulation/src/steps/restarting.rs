@@ -2,17 +2,15 @@
 
 use std::{collections::VecDeque, fs, sync::Arc, sync::atomic::Ordering, time::Duration};
 
-use countersign_gateway::{
-    DrivenConnection, DrivenGateway, options::GatewayOptions, sync::messages::Input,
-};
+use countersign_gateway::{DrivenGateway, options::GatewayOptions, sync::messages::Input};
 use serde_json::json;
 
 use crate::{
     agenda::{Ask, Event, Trouble},
-    clients::authorities,
     edge::{DiskState, Edge, Process},
     fault::Fault,
     images::Image,
+    shares::{ShareSize, Taken},
     state_edits,
     world::World,
 };
@@ -27,6 +25,12 @@ impl World {
         let random = self.chance.wide();
         let fresh = self.has(Fault::FreshAtStart);
         let (now, max_age) = (self.now, self.max_age);
+        let unlimited = self.has(Fault::NoLimits);
+        let share = if unlimited {
+            ShareSize::GENEROUS
+        } else {
+            self.share
+        };
         let Some(edge) = self.edges.get_mut(number) else {
             return;
         };
@@ -43,7 +47,7 @@ impl World {
         let Some(edge) = self.edges.get_mut(number) else {
             return;
         };
-        let options = options(edge, max_age);
+        let options = options(edge, max_age, share);
         let read = Arc::clone(&edge.clock);
         let reads = Arc::new(move || read.load(Ordering::Relaxed));
         let started = DrivenGateway::start(options, reads, random, seed);
@@ -55,8 +59,6 @@ impl World {
             driven.limit_disk(NO_ROOM);
         }
         edge.id = Some(driven.id().clone());
-        let certified = authorities().iter().map(|each| each.chain.clone());
-        let clients = certified.chain([Vec::new()]).map(DrivenConnection::new);
         edge.process = Some(Process {
             driven,
             begun: now,
@@ -68,9 +70,12 @@ impl World {
             stuck: vec![false; edge.threads],
             judged: vec![clock; edge.threads],
             traffic: Vec::new(),
-            clients: clients.collect(),
+            clients: Vec::new(),
+            connections: 0,
+            taken: Taken::default(),
             answered: false,
         });
+        self.connect_clients(number);
         self.note(|| format!("gateway {number} starts"));
         self.check_start(number);
         self.look_at(number);
@@ -162,7 +167,7 @@ impl World {
 }
 
 /// A gateway's configuration. What it names of network and files besides its directory is never used.
-fn options(edge: &Edge, max_age: u64) -> GatewayOptions {
+fn options(edge: &Edge, max_age: u64, share: ShareSize) -> GatewayOptions {
     serde_json::from_value(json!({
         "listen": "127.0.0.1:0",
         "name": format!("gateway-{}", edge.number),
@@ -172,7 +177,12 @@ fn options(edge: &Edge, max_age: u64) -> GatewayOptions {
         "threads": edge.threads,
         "observations": false,
         "routes": [],
-        "limits": { "max_bundle_age": max_age },
+        "limits": {
+            "max_bundle_age": max_age,
+            "organization_verification": share.verification.as_secs_f64(),
+            "organization_streams": share.streams * edge.threads,
+            "organization_connections": share.connections,
+        },
     }))
     .expect("a configuration")
 }

@@ -2,7 +2,11 @@
 
 use countersign_gateway::sync::messages::{Failure, Input, Pull, Report};
 use countersign_server::store::{GatewayReport, StoreError};
-use countersign_types::{bundle::Bundle, history::HistoryPoint, id::GatewayId};
+use countersign_types::{
+    bundle::{Bundle, BundleDigests, OrganizationDigest},
+    history::HistoryPoint,
+    id::GatewayId,
+};
 
 use crate::{
     agenda::{Ask, Event, Sent, Ticket, Trouble},
@@ -43,7 +47,11 @@ impl World {
                     return;
                 };
                 match self.runtime.block_on(store.bundle_digests()) {
-                    Ok(digests) => self.answer(sent, Input::Digests((*digests).clone())),
+                    Ok(digests) => {
+                        let mut digests = (*digests).clone();
+                        self.plant_in_digests(sent.ticket.gateway, &mut digests);
+                        self.answer(sent, Input::Digests(digests));
+                    }
                     Err(error) => self.store_failed(&sent, &error),
                 }
             }
@@ -52,7 +60,10 @@ impl World {
                     return;
                 };
                 match self.runtime.block_on(store.organization_bundles(&ids)) {
-                    Ok(bundle) => self.answer(sent, Input::Fetched(carried(&bundle))),
+                    Ok(mut bundle) => {
+                        self.plant_in_fetched(&mut bundle);
+                        self.answer(sent, Input::Fetched(carried(&bundle)));
+                    }
                     Err(error) => self.store_failed(&sent, &error),
                 }
             }
@@ -128,12 +139,45 @@ impl World {
         let point = bundle.point();
         if let Some(edge) = self.edge_mut(number) {
             edge.last_sent = Some(point);
+            if edge.loses
+                && !bundle.complete
+                && let Some(lost) = bundle.organizations.pop()
+            {
+                (edge.loses, edge.lost) = (false, Some(lost.id));
+            }
         }
         // A failure of the store only means that nothing is planted.
         if self.has(Fault::AnswerIsReport) {
             let _ = self.record(node, number, point, true);
         }
         self.answer(held.sent, Input::Pulled(carried(&bundle)));
+    }
+
+    fn plant_in_digests(&self, number: usize, digests: &mut BundleDigests) {
+        let edge = self.edge(number).and_then(|edge| edge.process.as_ref());
+        let held = edge.map(|process| process.driven.digests());
+        let held = held.unwrap_or_default().into_iter();
+        if self.has(Fault::BlindComparison) {
+            let held = held
+                .filter_map(|(id, digest)| digest.map(|digest| OrganizationDigest { id, digest }));
+            digests.organizations = held.collect();
+        } else if self.has(Fault::OldComparison) {
+            for former in self.truth.former() {
+                let each = digests.organizations.iter_mut();
+                let of_it = each.filter(|each| each.id == former.id);
+                if let Some(digest) = former.digest {
+                    of_it.for_each(|each| each.digest = digest);
+                }
+            }
+        }
+    }
+
+    fn plant_in_fetched(&self, bundle: &mut Bundle) {
+        if self.has(Fault::OldComparison) {
+            let mut former = self.truth.former();
+            former.retain(|each| bundle.organizations.iter().any(|now| now.id == each.id));
+            bundle.organizations = former.iter().map(|each| (**each).clone()).collect();
+        }
     }
 
     pub(crate) fn record(

@@ -10,12 +10,12 @@ use crate::{
 
 impl World {
     /// One more trouble of a kind that this run has.
-    pub(crate) fn weather(&mut self) {
-        if !self.storm {
+    pub(crate) fn begin_trouble(&mut self) {
+        if !self.troubled {
             return;
         }
         let pause = self.chance.millis(200..6_000);
-        self.after(pause, Event::Weather);
+        self.after(pause, Event::Trouble);
         let Some(kind) = self.chance.pick(&self.kinds).copied() else {
             return;
         };
@@ -33,6 +33,7 @@ impl World {
             Kind::DiskSlow => self.break_disk(number, DiskState::Slow),
             Kind::StuckThread => self.stick(number),
             Kind::GatewayClock => self.turn_gateway_clock(number),
+            Kind::Flood => self.flood(number),
             Kind::NodeCrash | Kind::NodeClose => self.end_node(kind, node),
             Kind::NodeRefuses => {
                 if let Some(node) = self.plane.nodes.get_mut(node) {
@@ -195,8 +196,8 @@ impl World {
     }
 
     /// Every trouble ends, and whoever is not running starts.
-    pub(crate) fn calm_down(&mut self) {
-        self.storm = false;
+    pub(crate) fn end_troubles(&mut self) {
+        self.troubled = false;
         for node in 0..self.plane.nodes.len() {
             self.over(Trouble::Refusing(node));
             if let Some(node) = self.plane.nodes.get_mut(node) {
