@@ -3,19 +3,16 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http::{
-    HeaderMap, Request, StatusCode,
-    header::{CONTENT_LENGTH, EXPECT},
-};
+use http::{HeaderMap, Request, StatusCode, header::EXPECT};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::{error::BodyError, interim::Interims};
+use crate::{error::BodyError, interim::Interims, stream_body::StreamBody};
 
 /// The body of a client's request, in the version of HTTP that the client speaks.
 #[derive(Debug)]
@@ -29,28 +26,21 @@ pub enum ClientBody {
 /// The body of a client's request over HTTP/2.
 #[derive(Debug)]
 pub struct Http2Body {
-    stream: RecvStream,
-    /// How many bytes are to come, if that is known.
-    left: Option<u64>,
+    body: StreamBody,
     /// The client waits for a 100 before it sends anything.
     awaits_continue: bool,
-    /// All data has come, and only trailers may follow.
-    data_ended: bool,
     interims: Arc<Interims>,
 }
 
 impl Http2Body {
     /// The body of a request with these headers.
     pub(crate) fn new(stream: RecvStream, headers: &HeaderMap, interims: &Arc<Interims>) -> Self {
-        let length = headers.get(CONTENT_LENGTH);
         let expect = headers.get(EXPECT);
         Self {
-            left: length.and_then(|length| length.to_str().ok()?.parse().ok()),
             awaits_continue: expect
                 .is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
                 && !stream.is_end_stream(),
-            data_ended: false,
-            stream,
+            body: StreamBody::new(stream, headers),
             interims: Arc::clone(interims),
         }
     }
@@ -59,29 +49,12 @@ impl Http2Body {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        if !self.data_ended {
-            let polled = self.stream.poll_data(context);
-            // A client that did not wait need not be told.
-            if std::mem::take(&mut self.awaits_continue) && polled.is_pending() {
-                self.interims.push(StatusCode::CONTINUE, HeaderMap::new());
-            }
-            match ready!(polled) {
-                Some(Ok(bytes)) => return Poll::Ready(Some(Ok(self.data(bytes)))),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => self.data_ended = true,
-            }
+        let polled = self.body.poll_frame(context);
+        // A client that did not wait need not be told.
+        if std::mem::take(&mut self.awaits_continue) && polled.is_pending() {
+            self.interims.push(StatusCode::CONTINUE, HeaderMap::new());
         }
-        let trailers = ready!(self.stream.poll_trailers(context)).transpose();
-        Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)))
-    }
-
-    /// Takes bytes, and lets the client send as many more.
-    fn data(&mut self, bytes: Bytes) -> Frame<Bytes> {
-        let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.left = self.left.map(|left| left.saturating_sub(count));
-        // It fails only for more than was received.
-        let _ = self.stream.flow_control().release_capacity(bytes.len());
-        Frame::data(bytes)
+        polled
     }
 }
 
@@ -125,18 +98,14 @@ impl Body for ClientBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
-            Self::Http2(body) => body.stream.is_end_stream(),
+            Self::Http2(body) => body.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body) => body.size_hint(),
-            Self::Http2(body) => match body.left {
-                _ if body.stream.is_end_stream() => SizeHint::with_exact(0),
-                Some(left) => SizeHint::with_exact(left),
-                None => SizeHint::default(),
-            },
+            Self::Http2(body) => body.body.size_hint(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
@@ -17,24 +17,13 @@ use crate::{
     upstream_stream::{Transport, UpstreamStream},
 };
 
-/// How often an HTTP/2 upstream with requests under way is pinged.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-
 /// The most bytes that are read at once, and that a response's head may have. hyper would read up
 /// to 400 KiB, which has left the CPU's cache before it is encrypted.
-const READ_BYTES: usize = 64 * 1024;
+pub(crate) const READ_BYTES: usize = 64 * 1024;
 
 /// The most header lines of a response. hyper keeps their places on the heap for each head, for
 /// which it takes no longer than for its usual 100.
 const MAX_HEADERS: usize = 512;
-
-/// How much of one response an HTTP/2 upstream may send ahead, and so what a client that does not
-/// read costs. A gateway is near its upstreams: over a path of 1 ms that is 128 MiB each second.
-const STREAM_WINDOW: u32 = 128 * 1024;
-
-/// And of all together: as much as there can be, so that responses that are not read leave the
-/// others their whole windows.
-const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// Why there is no connection. Several requests may wait for the same one.
 #[derive(Debug, Clone)]
@@ -51,6 +40,12 @@ impl From<io::Error> for Unconnected {
 
 impl From<hyper::Error> for Unconnected {
     fn from(error: hyper::Error) -> Self {
+        io::Error::other(error).into()
+    }
+}
+
+impl From<h2::Error> for Unconnected {
+    fn from(error: h2::Error) -> Self {
         io::Error::other(error).into()
     }
 }
@@ -80,25 +75,6 @@ pub(crate) struct Http1<E: Exchange> {
     pub(crate) reused: bool,
 }
 
-/// An HTTP/2 connection, which any number of requests share.
-#[derive(Debug)]
-pub(crate) struct Http2<E: Exchange> {
-    pub(crate) sender: http2::SendRequest<RequestBody<E>>,
-    pub(crate) tls: Option<Arc<ClientConfig>>,
-    /// Tells it from the others to its address.
-    pub(crate) number: u64,
-}
-
-impl<E: Exchange> Clone for Http2<E> {
-    fn clone(&self) -> Self {
-        Self {
-            sender: self.sender.clone(),
-            tls: self.tls.clone(),
-            number: self.number,
-        }
-    }
-}
-
 pub(crate) async fn open_http1<E: Exchange>(
     target: &Target,
     address: SocketAddr,
@@ -120,30 +96,8 @@ pub(crate) async fn open_http1<E: Exchange>(
     })
 }
 
-pub(crate) async fn open_http2<E: Exchange>(
-    target: &Target,
-    address: SocketAddr,
-    number: u64,
-) -> Result<Http2<E>, Unconnected> {
-    let tls = target.tls_now();
-    let stream = connect(target, address, tls.as_ref()).await?;
-    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING_INTERVAL)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .handshake(TokioIo::new(stream))
-        .await?;
-    tokio::spawn(connection);
-    Ok(Http2 {
-        sender,
-        tls,
-        number,
-    })
-}
-
 /// A byte stream to an address. Whoever drops the future ends the attempt.
-async fn connect(
+pub(crate) async fn connect(
     target: &Target,
     address: SocketAddr,
     tls: Option<&Arc<ClientConfig>>,

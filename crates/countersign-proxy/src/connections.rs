@@ -14,9 +14,10 @@ use http::HeaderMap;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    connect::{Http1, Http2, Unconnected, open_http1, open_http2},
+    connect::{Http1, Unconnected, open_http1},
     exchange::Exchange,
     health::Health,
+    http2_upstream::{Http2, open_http2},
     last_use::LastUse,
     opening::Slot,
     target::Target,
@@ -32,7 +33,7 @@ pub(crate) struct Connections<E: Exchange> {
     address: SocketAddr,
     idle: Mutex<Idle<E>>,
     /// The one HTTP/2 connection, which all requests share.
-    shared: Mutex<Slot<E>>,
+    shared: Mutex<Slot>,
     /// How many HTTP/2 connections were begun.
     begun: AtomicU64,
     /// When a request on the shared one last began or ended.
@@ -60,22 +61,26 @@ struct Entry<E: Exchange> {
 #[derive(Debug)]
 pub(crate) struct Lease<E: Exchange> {
     connections: Arc<Connections<E>>,
+    of: Leased<E>,
+}
+
+#[derive(Debug)]
+enum Leased<E: Exchange> {
     /// The connection, and how long it may idle.
-    http1: Option<(Http1<E>, Duration)>,
+    Http1(Http1<E>, Duration),
+    /// A share of the connection.
+    Http2(#[expect(dead_code, reason = "it is held")] Arc<()>),
 }
 
 impl<E: Exchange> Lease<E> {
     /// Puts the connection among the idle ones: it idles since this time.
     pub(crate) fn give_back(self, since: Instant) {
-        match self.http1 {
-            Some((connection, idle_for)) => self.connections.keep(connection, since, idle_for),
-            None => self.connections.shared_use.note(since),
+        match self.of {
+            Leased::Http1(connection, idle_for) => {
+                self.connections.keep(connection, since, idle_for);
+            }
+            Leased::Http2(_) => self.connections.shared_use.note(since),
         }
-    }
-
-    /// Whether it is of an HTTP/2 connection.
-    pub(crate) const fn is_http2(&self) -> bool {
-        self.http1.is_none()
     }
 }
 
@@ -179,14 +184,14 @@ impl<E: Exchange> Connections<E> {
         let idle_for = self.target.options.limits.idle_for(answer);
         Lease {
             connections: Arc::clone(self),
-            http1: Some((of, idle_for)),
+            of: Leased::Http1(of, idle_for),
         }
     }
 
-    pub(crate) fn lease_http2(self: &Arc<Self>) -> Lease<E> {
+    pub(crate) fn lease_http2(self: &Arc<Self>, share: Arc<()>) -> Lease<E> {
         Lease {
             connections: Arc::clone(self),
-            http1: None,
+            of: Leased::Http2(share),
         }
     }
 
@@ -195,12 +200,12 @@ impl<E: Exchange> Connections<E> {
     pub(crate) async fn http2(
         self: &Arc<Self>,
         now: Instant,
-    ) -> Result<(Http2<E>, bool), Unconnected> {
+    ) -> Result<(Http2, bool), Unconnected> {
         self.shared_use.note(now);
         let opening = {
             let mut slot = lock(&self.shared);
             if let Some(known) = slot.open()
-                && !known.sender.is_closed()
+                && !known.is_ended()
                 && self.target.is_current(known.tls.as_ref())
             {
                 return Ok((known.clone(), true));
@@ -214,7 +219,7 @@ impl<E: Exchange> Connections<E> {
         Ok((opening.await?, false))
     }
 
-    async fn open_shared(self: Arc<Self>) -> Result<Http2<E>, Unconnected> {
+    async fn open_shared(self: Arc<Self>) -> Result<Http2, Unconnected> {
         let opened = self.open_http2().await;
         lock(&self.shared).end(opened.as_ref().ok());
         if let Ok(Http2 { number, .. }) = opened {
@@ -223,7 +228,7 @@ impl<E: Exchange> Connections<E> {
         opened
     }
 
-    pub(crate) async fn open_http2(&self) -> Result<Http2<E>, Unconnected> {
+    pub(crate) async fn open_http2(&self) -> Result<Http2, Unconnected> {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         open_http2(&self.target, self.address, number).await
     }
@@ -235,12 +240,11 @@ impl<E: Exchange> Connections<E> {
 
     /// Closes the shared HTTP/2 connection in order if it has idled long enough; when to look again,
     /// unless it is gone.
-    fn close_idle_shared(self: &Arc<Self>, number: u64) -> Option<Duration> {
+    fn close_idle_shared(&self, number: u64) -> Option<Duration> {
         let mut slot = lock(&self.shared);
-        slot.open().filter(|known| known.number == number)?;
+        let known = slot.open().filter(|known| known.number == number)?;
         let idle_for = self.target.options.limits.shared_idle_for();
-        // Each request under way holds these connections, beside their upstream and this task.
-        if Arc::strong_count(self) > 2 {
+        if known.is_used() {
             return Some(idle_for);
         }
         let idled = self.shared_last_used(Instant::now());

@@ -43,7 +43,7 @@ pub enum ForwardError {
     ResponseTimeout(Duration),
     /// The connection ended, or what came is not HTTP.
     #[error("upstream: broken response: {0}")]
-    Broken(#[from] hyper::Error),
+    Broken(#[from] Broken),
     /// It switched protocols without a request to.
     #[error("upstream: it changed protocols unasked")]
     UnaskedUpgrade,
@@ -52,10 +52,33 @@ pub enum ForwardError {
     UnknownCoding,
     /// The client's body is malformed, or breaks off.
     #[error("the client's body is malformed or incomplete: {0}")]
-    ClientBody(hyper::Error),
+    ClientBody(Broken),
     /// The client did not send its body.
     #[error("the client sent no more of its body in time, and the upstream awaits it")]
     ClientStalled,
+}
+
+/// How a connection to an upstream failed a request.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// Over HTTP/1.1.
+    #[error(transparent)]
+    Http1(#[from] hyper::Error),
+    /// Over HTTP/2.
+    #[error(transparent)]
+    Http2(#[from] h2::Error),
+}
+
+impl Broken {
+    /// Whether the request itself is why.
+    pub(crate) fn is_of_request(&self) -> bool {
+        matches!(self, Self::Http1(error) if error.is_user())
+    }
+
+    /// Whether an HTTP/2 connection ended without a word about it.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Http2(error) if error.is_io())
+    }
 }
 
 impl ForwardError {
@@ -82,9 +105,6 @@ pub enum BodyError {
     /// Nothing moved for too long.
     #[error("nothing moved for too long")]
     Idle,
-    /// The upstream reset its response before its end.
-    #[error("the upstream reset its response before its end")]
-    Broken,
     /// The other side failed.
     #[error(transparent)]
     Peer(#[from] hyper::Error),

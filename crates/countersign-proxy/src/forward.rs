@@ -18,8 +18,8 @@ use crate::{
     progress::Progress,
     request_body::RequestBody,
     request_target,
-    response_body::{ResponseBody, UpstreamBody},
-    sending::{Awaited, Head},
+    response_body::{Received, ResponseBody},
+    sending::{Answer, Awaited, Head},
     target::Target,
     upgrade,
     upstream::Upstream,
@@ -54,7 +54,10 @@ impl<E: Exchange> Forwarder<E> {
         set_headers: impl FnOnce(&mut HeaderMap),
     ) -> Result<AwaitedResponse<E>, ForwardError> {
         let version = request.version();
-        let protocol = upgrade::wanted(version, request.headers());
+        let http2 = self.upstream.options.http2;
+        // HTTP/2 has no upgrades.
+        let protocol = (!http2).then(|| upgrade::wanted(version, request.headers()));
+        let protocol = protocol.flatten();
         let client = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
         headers::to_upstream(request.headers_mut(), protocol, E::is_reserved);
         let chosen = self.upstream.choose(&[]);
@@ -67,8 +70,10 @@ impl<E: Exchange> Forwarder<E> {
             Version::HTTP_11 => Some(exchange.client().interims()),
             _ => None,
         };
-        if let Some(interims) = interims.cloned() {
-            interim::pass_on(&mut request, interims);
+        match interims.cloned() {
+            Some(interims) if http2 => drop(request.extensions_mut().insert(interims)),
+            Some(interims) => interim::pass_on(&mut request, interims),
+            None => {}
         }
         let now = exchange.progress().started();
         let limits = self.upstream.options.limits;
@@ -105,7 +110,7 @@ impl<E: Exchange> AwaitedResponse<E> {
 /// The head of a response, and what else ends with it.
 #[derive(Debug)]
 pub struct Forwarded<E: Exchange> {
-    response: Response<Incoming>,
+    answer: Answer,
     lease: Lease<E>,
     client: Option<OnUpgrade>,
     idle_timeout: Option<Duration>,
@@ -116,15 +121,17 @@ fn forwarded<E: Exchange>(
     client: Option<OnUpgrade>,
     idle_timeout: Option<Duration>,
 ) -> Result<Forwarded<E>, ForwardError> {
-    let (response, lease) = sent?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none() {
-        return Err(ForwardError::UnaskedUpgrade);
-    }
-    if has_unknown_coding(&response) {
-        return Err(ForwardError::UnknownCoding);
+    let (answer, lease) = sent?;
+    if let Answer::Http1(response) = &answer {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none() {
+            return Err(ForwardError::UnaskedUpgrade);
+        }
+        if has_unknown_coding(response) {
+            return Err(ForwardError::UnknownCoding);
+        }
     }
     Ok(Forwarded {
-        response,
+        answer,
         lease,
         client,
         idle_timeout,
@@ -146,32 +153,50 @@ fn has_unknown_coding(response: &Response<Incoming>) -> bool {
 impl<E: Exchange> Forwarded<E> {
     /// The response's status.
     pub fn status(&self) -> StatusCode {
-        self.response.status()
+        match &self.answer {
+            Answer::Http1(response) => response.status(),
+            Answer::Http2(response) => response.status(),
+        }
     }
 
     /// The response as it goes to the client. It holds the exchange until its last byte.
     pub fn into_response(self, exchange: Arc<E>) -> Response<ResponseBody<E>> {
         let Self {
-            mut response,
+            answer,
             lease,
             client,
             idle_timeout,
         } = self;
-        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let status = response.status();
-        headers::to_client(response.headers_mut(), status);
-        *response.version_mut() = Version::HTTP_11;
-        if switching {
-            let upstream = hyper::upgrade::on(&mut response);
-            exchange.client().upgrade();
-            if let Some(client) = client {
-                tokio::spawn(upgrade::tunnel(client, upstream, exchange, idle_timeout));
+        match answer {
+            Answer::Http1(mut response) => {
+                settle(&mut response);
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    let upstream = hyper::upgrade::on(&mut response);
+                    exchange.client().upgrade();
+                    if let Some(client) = client {
+                        tokio::spawn(upgrade::tunnel(client, upstream, exchange, idle_timeout));
+                    }
+                    return response.map(|_| ResponseBody::Own(Full::default()));
+                }
+                response.map(|body| {
+                    let body = Received::Http1(body);
+                    ResponseBody::upstream(body, exchange, lease, idle_timeout)
+                })
             }
-            return response.map(|_| ResponseBody::Own(Full::default()));
+            Answer::Http2(mut response) => {
+                settle(&mut response);
+                response.map(|body| {
+                    let body = Received::Http2(body);
+                    ResponseBody::upstream(body, exchange, lease, idle_timeout)
+                })
+            }
         }
-        response.map(|inner| {
-            let body = UpstreamBody::new(inner, exchange, Some(lease), idle_timeout);
-            ResponseBody::Upstream(Box::new(body))
-        })
     }
+}
+
+/// Turns the head of an upstream's response into that of the client's.
+fn settle<B>(response: &mut Response<B>) {
+    let status = response.status();
+    headers::to_client(response.headers_mut(), status);
+    *response.version_mut() = Version::HTTP_11;
 }

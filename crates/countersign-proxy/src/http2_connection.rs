@@ -14,15 +14,12 @@ use std::{
 
 use bytes::Bytes;
 use h2::{
-    Ping, PingPong, Reason, RecvStream,
+    Reason, RecvStream,
     server::{Builder, Connection, Handshake, SendResponse},
 };
 use http::{Request, Response};
 use http_body::Body;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{self, Sleep, sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     backlog::Piece,
@@ -32,6 +29,7 @@ use crate::{
     http2_io::{Http2Io, Traffic},
     http2_response::{Reset, Responses, send_body, send_head},
     interim::Interims,
+    keep_alive::KeepAlive,
 };
 
 /// How much of one request's body a client may send ahead. Over a path of 50 ms that is 5 MiB each
@@ -43,9 +41,6 @@ const MAX_WINDOW: u32 = (1 << 31) - 1;
 
 /// The most that one stream may have waiting in `h2`.
 const SEND_BUFFER: usize = 64 * 1024;
-
-/// How long the answer to a ping may take.
-const PONG_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A request that is reset within this time, and before its response, was work for nothing.
 const PREMATURE: Duration = Duration::from_secs(1);
@@ -201,12 +196,12 @@ where
                     if this.requests.closing {
                         connection.graceful_shutdown();
                     }
-                    let alive = KeepAlive::new(&mut connection, *ping_interval);
+                    let alive = KeepAlive::new(connection.ping_pong(), *ping_interval);
                     this.state = State::Open(connection, alive);
                 }
                 State::Open(connection, alive) => {
                     let traffic = &this.requests.responses.traffic;
-                    if alive.is_dead(traffic, context) {
+                    if alive.is_dead(|| traffic.is_silent(), context) {
                         return Poll::Ready(());
                     }
                     return this.requests.poll(connection, context);
@@ -340,58 +335,5 @@ impl Resets {
 
     fn are_too_many(&self) -> bool {
         self.beyond.load(Ordering::Relaxed) > 0
-    }
-}
-
-/// Pings a client that is silent, and finds out that it is gone.
-#[derive(Debug)]
-struct KeepAlive {
-    pings: Option<PingPong>,
-    interval: Duration,
-    timer: Pin<Box<Sleep>>,
-    /// What had arrived when the timer was set.
-    received: u64,
-    awaits_pong: bool,
-}
-
-impl KeepAlive {
-    fn new<S: AsyncRead + AsyncWrite + Unpin>(
-        connection: &mut Connection<Http2Io<S>, Piece>,
-        interval: Duration,
-    ) -> Self {
-        Self {
-            pings: connection.ping_pong(),
-            interval,
-            timer: Box::pin(sleep(interval)),
-            received: 0,
-            awaits_pong: false,
-        }
-    }
-
-    /// Whether the client has not answered a ping, nor sent anything else.
-    fn is_dead(&mut self, traffic: &Traffic, context: &mut Context<'_>) -> bool {
-        let Some(pings) = &mut self.pings else {
-            return false;
-        };
-        if self.awaits_pong && pings.poll_pong(context).is_ready() {
-            self.awaits_pong = false;
-        }
-        while self.timer.as_mut().poll(context).is_ready() {
-            let received = traffic.received.load(Ordering::Relaxed);
-            let silent = received == self.received;
-            self.received = received;
-            let next = match (silent, self.awaits_pong) {
-                (true, true) => return true,
-                (true, false) => {
-                    // It fails where a ping is under way, or the connection ends anyway.
-                    let _ = pings.send_ping(Ping::opaque());
-                    self.awaits_pong = true;
-                    PONG_TIMEOUT
-                }
-                (false, _) => self.interval,
-            };
-            self.timer.as_mut().reset(time::Instant::now() + next);
-        }
-        false
     }
 }

@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct Traffic {
     /// Bytes that arrived.
     pub(crate) received: AtomicU64,
+    /// How many that were when this was looked at last.
+    looked_at: AtomicU64,
     /// Heads of requests that arrived.
     pub(crate) arrived: AtomicU64,
     /// Those of them that were read too.
@@ -32,6 +34,14 @@ pub(crate) struct Traffic {
     pub(crate) earned: AtomicU32,
     /// More frames arrived than the client can have reason to send.
     pub(crate) flooded: AtomicBool,
+}
+
+impl Traffic {
+    /// Whether nothing arrived since this was asked last.
+    pub(crate) fn is_silent(&self) -> bool {
+        let received = self.received.load(Ordering::Relaxed);
+        self.looked_at.swap(received, Ordering::Relaxed) == received
+    }
 }
 
 /// The byte stream of a client's HTTP/2 connection.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use h2::{Reason, SendStream, server::SendResponse};
 use http::{
     HeaderMap, HeaderValue, Response,
@@ -223,8 +223,8 @@ async fn send_bytes(
 }
 
 /// How many bytes may be sent now.
-fn poll_capacity(
-    stream: &mut SendStream<Piece>,
+pub(crate) fn poll_capacity<B: Buf>(
+    stream: &mut SendStream<B>,
     context: &mut Context<'_>,
 ) -> Poll<Result<usize, Reset>> {
     loop {

@@ -36,6 +36,17 @@ impl Interims {
         }
     }
 
+    /// Sends one on that an upstream sent. `100` is not: it answers an `expect` that is answered here.
+    /// Nor is `101`, which is no interim response.
+    pub(crate) fn pass_on(&self, status: StatusCode, headers: &HeaderMap) {
+        if !matches!(
+            status,
+            StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS
+        ) {
+            self.push(status, headers.clone());
+        }
+    }
+
     /// The next one, if there is any; otherwise the task is woken when there is.
     pub(crate) fn next(&self, context: &Context<'_>) -> Option<Response<()>> {
         self.waker.register(context.waker());
@@ -55,17 +66,10 @@ impl Interims {
     }
 }
 
-/// Has an upstream's interim responses passed on. `100` is not: it answers an `expect` that is
-/// answered here. Nor is `101`, which is no interim response.
+/// Has the interim responses of an HTTP/1.1 upstream passed on.
 pub(crate) fn pass_on<B>(request: &mut http::Request<B>, interims: Arc<Interims>) {
     hyper::ext::on_informational(request, move |response| {
-        let status = response.status();
-        if !matches!(
-            status,
-            StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS
-        ) {
-            interims.push(status, response.headers().clone());
-        }
+        interims.pass_on(response.status(), response.headers());
     });
 }
 

@@ -2,43 +2,31 @@
 
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
-use crate::{
-    connect::{Http2, Unconnected},
-    exchange::Exchange,
-};
+use crate::{connect::Unconnected, http2_upstream::Http2};
 
-type Opened<E> = BoxFuture<'static, Result<Http2<E>, Unconnected>>;
+type Opened = BoxFuture<'static, Result<Http2, Unconnected>>;
 
 /// A connection that is being opened, for all who wait for it. When none is left, the attempt ends.
-pub(crate) type Opening<E> = Shared<Opened<E>>;
+pub(crate) type Opening = Shared<Opened>;
 
 /// What is known of the connection that requests share.
-#[derive(Debug)]
-pub(crate) struct Slot<E: Exchange> {
-    open: Option<Http2<E>>,
-    opening: Option<WeakShared<Opened<E>>>,
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    open: Option<Http2>,
+    opening: Option<WeakShared<Opened>>,
 }
 
-impl<E: Exchange> Default for Slot<E> {
-    fn default() -> Self {
-        Self {
-            open: None,
-            opening: None,
-        }
-    }
-}
-
-impl<E: Exchange> Slot<E> {
-    pub(crate) const fn open(&self) -> Option<&Http2<E>> {
+impl Slot {
+    pub(crate) const fn open(&self) -> Option<&Http2> {
         self.open.as_ref()
     }
 
     /// The attempt that is under way, if anybody still waits for it.
-    pub(crate) fn opening(&self) -> Option<Opening<E>> {
+    pub(crate) fn opening(&self) -> Option<Opening> {
         self.opening.as_ref()?.upgrade()
     }
 
-    pub(crate) fn begin(&mut self, opening: &Opening<E>) {
+    pub(crate) fn begin(&mut self, opening: &Opening) {
         self.opening = opening.downgrade();
     }
 
@@ -48,7 +36,7 @@ impl<E: Exchange> Slot<E> {
     }
 
     /// Ends an attempt.
-    pub(crate) fn end(&mut self, opened: Option<&Http2<E>>) {
+    pub(crate) fn end(&mut self, opened: Option<&Http2>) {
         self.open = opened.cloned();
         self.opening = None;
     }

@@ -1,7 +1,5 @@
 //! Sending a request once more: what that takes, and which failures allow it.
 
-use std::{error::Error, io};
-
 use h2::Reason;
 use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::Body as _;
@@ -77,16 +75,8 @@ impl<E: Exchange> Copied<E> {
 
 /// Whether an HTTP/2 upstream says that it has not processed a request, whatever its method: its
 /// stream was above the last one of a GOAWAY, or it was refused (RFC 9113 section 8.7).
-pub(crate) fn is_unprocessed(error: &hyper::Error) -> bool {
-    let said: Option<&h2::Error> = error.source().and_then(<dyn Error>::downcast_ref);
-    said.is_some_and(|error| {
-        error.is_remote()
-            && (error.is_go_away()
-                || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)))
-    })
-}
-
-/// Whether an HTTP/2 connection ended without a word about a request.
-pub(crate) fn is_lost(error: &hyper::Error) -> bool {
-    error.source().is_some_and(<dyn Error>::is::<io::Error>)
+pub(crate) fn is_unprocessed(error: &h2::Error) -> bool {
+    error.is_remote()
+        && (error.is_go_away()
+            || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)))
 }

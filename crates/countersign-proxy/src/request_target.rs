@@ -50,6 +50,9 @@ pub fn check_shape<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
     {
         return ambiguous("two different values of `content-length`");
     }
+    if request.uri().authority().is_some() && request.uri().scheme().is_none() {
+        return ambiguous("a target without a path");
+    }
     check_host(request)?;
     let path = request.uri().path();
     if path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
@@ -251,6 +254,7 @@ mod tests {
             get("https://a/").header(HOST, "b").version(Version::HTTP_2),
             Request::get("/").version(Version::HTTP_2),
             Request::get("http://user@a/"),
+            get("a:443"),
             Request::get("/"),
         ] {
             let refused = check(request);

@@ -13,7 +13,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::{connections::Lease, error::BodyError, exchange::Exchange, stall::Stall};
+use crate::{
+    connections::Lease, error::BodyError, exchange::Exchange, stall::Stall, stream_body::StreamBody,
+};
 
 /// What goes back to the client.
 #[derive(Debug)]
@@ -30,13 +32,63 @@ impl<E: Exchange> ResponseBody<E> {
     pub fn own(bytes: Bytes) -> Self {
         Self::Own(Full::new(bytes))
     }
+
+    /// The body of an upstream's response, which ends when nothing moves for as long as
+    /// `idle_timeout`, if there is one.
+    pub(crate) fn upstream(
+        body: Received,
+        exchange: Arc<E>,
+        lease: Lease<E>,
+        idle_timeout: Option<Duration>,
+    ) -> Self {
+        Self::Upstream(Box::new(UpstreamBody {
+            inner: body,
+            exchange,
+            lease: Some(lease),
+            ended: false,
+            idle: idle_timeout.map(Stall::new),
+        }))
+    }
+}
+
+/// What is received of an upstream's response.
+#[derive(Debug)]
+pub(crate) enum Received {
+    Http1(Incoming),
+    Http2(StreamBody),
+}
+
+impl Received {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Http1(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Self::Http2(body) => body.poll_frame(context).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
 }
 
 /// The body of an upstream's response. It holds its exchange, so that it can be cut, and gives
 /// the upstream connection back at its end.
 #[derive(Debug)]
 pub struct UpstreamBody<E: Exchange> {
-    inner: Incoming,
+    inner: Received,
     exchange: Arc<E>,
     lease: Option<Lease<E>>,
     /// Whether nothing more comes. A chunked body shows that only with its last frame.
@@ -46,27 +98,6 @@ pub struct UpstreamBody<E: Exchange> {
 }
 
 impl<E: Exchange> UpstreamBody<E> {
-    /// A body that ends when nothing moves for as long as `idle_timeout`, if there is one.
-    pub(crate) fn new(
-        inner: Incoming,
-        exchange: Arc<E>,
-        lease: Option<Lease<E>>,
-        idle_timeout: Option<Duration>,
-    ) -> Self {
-        Self {
-            inner,
-            exchange,
-            lease,
-            ended: false,
-            idle: idle_timeout.map(Stall::new),
-        }
-    }
-
-    /// Whether what looks like the end is a reset: hyper takes one for it whose code is `NO_ERROR`.
-    fn is_broken(&self) -> bool {
-        self.lease.as_ref().is_some_and(Lease::is_http2) && !self.inner.is_end_stream()
-    }
-
     fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
@@ -74,7 +105,7 @@ impl<E: Exchange> UpstreamBody<E> {
         if let Err(cut) = ready!(self.exchange.poll_response(context)) {
             return Poll::Ready(Some(Err(cut.into())));
         }
-        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        let polled = self.inner.poll_frame(context);
         let progress = self.exchange.progress();
         let frame = match &mut self.idle {
             None => ready!(polled),
@@ -86,16 +117,13 @@ impl<E: Exchange> UpstreamBody<E> {
                 frame
             }
         };
-        if frame.is_none() && self.is_broken() {
-            return Poll::Ready(Some(Err(BodyError::Broken)));
-        }
         self.ended = frame
             .as_ref()
             .is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
         if let Some(Ok(frame)) = &frame {
             progress.add_sent(frame.data_ref().map_or(0, Bytes::len));
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+        Poll::Ready(frame)
     }
 }
 

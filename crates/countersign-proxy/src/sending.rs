@@ -1,20 +1,23 @@
 //! Sending a request to an upstream until the head of its response, on a connection that idles or on
 //! a new one, and once more where that is right.
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::TrySendError};
 use tokio::{task::yield_now, time::Instant};
 
 use crate::{
-    connect::{Http1, Http2, no_address},
+    connect::{Http1, no_address},
     connections::{Connections, Lease},
-    error::ForwardError,
+    error::{Broken, ForwardError},
     exchange::Exchange,
-    repeat::{Copied, Spare, is_lost, is_unprocessed},
+    http2_request,
+    http2_upstream::Http2,
+    repeat::{Copied, Spare, is_unprocessed},
     request_body::RequestBody,
     request_target::readdress,
+    stream_body::StreamBody,
     upstream::Upstream,
 };
 
@@ -29,8 +32,15 @@ const SHARED_TRIES: u32 = 2;
 /// How often a request is sent at all that its HTTP/2 upstream says it did not process.
 const TRIES: u32 = 4;
 
+/// A response, in the version of HTTP that the upstream speaks.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Http1(Response<Incoming>),
+    Http2(Response<StreamBody>),
+}
+
 /// The head of a response, and the connection to give back after its body.
-pub(crate) type Head<E> = (Response<Incoming>, Lease<E>);
+pub(crate) type Head<E> = (Answer, Lease<E>);
 
 /// A future of the head of a response. Boxed: it is large, and would be copied with everything that
 /// holds it.
@@ -39,12 +49,12 @@ pub(crate) type Awaited<E> = Pin<Box<dyn Future<Output = Result<Head<E>, Forward
 /// Why there is no response.
 enum Failure<E: Exchange> {
     /// The upstream has processed nothing of the request, whatever its method is.
-    Unprocessed(Box<Request<RequestBody<E>>>, hyper::Error),
+    Unprocessed(Box<Request<RequestBody<E>>>, Broken),
     /// A connection that had served before ended without any answer, and the request can be sent
     /// once more: its method is idempotent (RFC 9110 section 9.2.2), and its body is still whole.
-    Unanswered(Box<Request<RequestBody<E>>>, hyper::Error),
+    Unanswered(Box<Request<RequestBody<E>>>, Broken),
     /// It cannot be sent once more.
-    Final(hyper::Error),
+    Final(Broken),
 }
 
 /// A request under way on an HTTP/1.1 connection.
@@ -64,7 +74,7 @@ impl<E: Exchange> Sent<E> {
             Ok(response) => {
                 connections.health.succeed();
                 let lease = connections.lease_http1(self.on, response.headers());
-                return Ok((response, lease));
+                return Ok((Answer::Http1(response), lease));
             }
             Err(failed) => Box::pin(why_unanswered(failed, self.on, self.spare)),
         };
@@ -78,7 +88,7 @@ async fn why_unanswered<E: Exchange>(
     spare: Option<Spare<E>>,
 ) -> Failure<E> {
     let unsent = failed.take_message();
-    let error = failed.into_error();
+    let error = failed.into_error().into();
     if let Some(unsent) = unsent {
         return Failure::Unprocessed(Box::new(unsent), error);
     }
@@ -109,26 +119,28 @@ impl<E: Exchange> Connections<E> {
 
     async fn send_http2(
         self: &Arc<Self>,
-        mut on: Http2<E>,
+        on: Http2,
         reused: bool,
         mut request: Request<RequestBody<E>>,
     ) -> Result<Head<E>, Failure<E>> {
+        let mut sender = on.sender.clone();
+        if let Err(error) = poll_fn(|context| sender.poll_ready(context)).await {
+            self.retire(on.number);
+            return Err(Failure::Unprocessed(Box::new(request), error.into()));
+        }
+        let share = on.begin_use();
         let repeatable = reused && request.method().is_idempotent();
         let spare = Copied::of(&mut request);
-        let mut failed = match on.sender.try_send_request(request).await {
+        let error = match http2_request::send(sender, request).await {
             Ok(response) => {
                 self.health.succeed();
-                return Ok((response, self.lease_http2()));
+                return Ok((Answer::Http2(response), self.lease_http2(share)));
             }
-            Err(failed) => failed,
+            Err(error) => error,
         };
-        let unsent = failed.take_message();
-        let error = failed.into_error();
-        if let Some(unsent) = unsent {
-            self.retire(on.number);
-            return Err(Failure::Unprocessed(Box::new(unsent), error));
-        }
-        let (unprocessed, lost) = (is_unprocessed(&error), is_lost(&error));
+        let unprocessed = is_unprocessed(&error);
+        let error = Broken::from(error);
+        let lost = error.is_lost();
         if unprocessed || lost {
             self.retire(on.number);
         }
@@ -268,7 +280,7 @@ impl<E: Exchange> Upstream<E> {
                         tried.add(address, error);
                     }
                     Err(Failure::Unanswered(_, error) | Failure::Final(error)) => {
-                        if !error.is_user() {
+                        if !error.is_of_request() {
                             self.end_silently(&connections);
                         }
                         return Err(error.into());
@@ -346,7 +358,7 @@ impl<E: Exchange> Upstream<E> {
                 (request, error)
             }
             Failure::Final(error) => {
-                if is_lost(&error) {
+                if error.is_lost() {
                     self.end_silently(connections);
                 }
                 return Err(error.into());

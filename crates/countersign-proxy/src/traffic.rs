@@ -42,6 +42,11 @@ impl Traffic {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// Whether anything came since this was asked last.
+    pub(crate) fn take_received(&self) -> bool {
+        self.received.swap(false, Ordering::Relaxed)
+    }
+
     /// Records what is about to be written: hyper hands over a whole head at first, however much of
     /// it is then taken.
     pub(crate) fn write(&self, parts: &[IoSlice<'_>]) {

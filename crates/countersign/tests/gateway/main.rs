@@ -20,6 +20,7 @@ mod floods;
 mod forwarding;
 mod going_away;
 mod http2_streams;
+mod http2_upstream;
 mod kills;
 mod model;
 mod observations;
