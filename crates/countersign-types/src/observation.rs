@@ -73,7 +73,7 @@ pub struct ObservationBatch {
     #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub observations: Vec<Observation>,
     /// What was refused, summed up; absent from a gateway that does not sum it up. These requests are
-    /// among the observations too, unless no preview needs their chain or new chains were too many.
+    /// among the observations too, unless new chains were too many.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(max_items = 1000, nullable = false))]
     pub refusals: Option<Vec<RefusalSummary>>,

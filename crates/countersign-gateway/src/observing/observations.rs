@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use countersign_client::Client;
-use countersign_types::{error::ErrorCode, id::GatewayId};
+use countersign_types::id::GatewayId;
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, timeout},
@@ -95,8 +95,7 @@ impl Observations {
             // Checked before the counts are taken: whoever counts after that still holds it here.
             let held = Arc::strong_count(tally) > 1;
             if let Some(counts) = tally.take() {
-                let observed =
-                    is_for_previews(tally) && new_chains.may_report(tally, counts.last_seen);
+                let observed = new_chains.may_report(tally, counts.last_seen);
                 if observed {
                     pending.add(tally, counts);
                 }
@@ -107,9 +106,4 @@ impl Observations {
             held
         });
     }
-}
-
-/// Whether some trust could let the chain pass, so that a preview judges it.
-fn is_for_previews(tally: &Tally) -> bool {
-    tally.subject.outcome.code != Some(ErrorCode::InvalidCertificate)
 }

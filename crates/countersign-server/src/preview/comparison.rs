@@ -1,8 +1,11 @@
 //! Compares two states of an organization: a pure function of the organization before and after,
 //! of who called with which chain, and of the time. Each chain is judged by the same `judge` as at
-//! a gateway. The traffic may come in parts, each chain with all who presented it in one of them.
+//! a gateway. The traffic may come in parts, if the workloads of one chain stand together.
 
-use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use countersign_types::{
     UnixSeconds,
@@ -67,8 +70,12 @@ pub fn compare(
     observed: &Observed,
     now: UnixSeconds,
 ) -> Comparison {
-    let mut comparing = Comparing::new([before, after], reach, &observed.workloads, now);
-    comparing.add(observed);
+    let mut comparing = Comparing::new([before, after], reach, now);
+    let mut workloads: Vec<_> = observed.workloads.iter().collect();
+    workloads.sort_by_key(|workload| workload.identity.chain);
+    for workload in workloads {
+        comparing.judge(workload, observed);
+    }
     comparing.finish()
 }
 
@@ -125,69 +132,56 @@ impl Callers {
     }
 }
 
-/// A comparison under way.
+/// A comparison under way. It keeps sums, and who starts to fail or to pass.
 pub(crate) struct Comparing {
     sides: Sides,
     callers: Callers,
     now: UnixSeconds,
     of_requests: HashMap<Option<ProjectId>, u64>,
+    /// The chain that was judged last, and the verdicts by what is active for the caller: each chain
+    /// is judged once for that.
+    chain: Option<ChainDigest>,
+    verdicts: HashMap<usize, Arc<[SideVerdict; 2]>>,
     found: Comparison,
 }
 
-/// The verdicts by what is active for the caller and by the chain: each is judged once.
-type Remembered = HashMap<(usize, Option<ChainDigest>), [SideVerdict; 2]>;
-
 impl Comparing {
-    /// Begins a comparison, as [`compare`] makes it. These are all workloads that will come.
+    /// Begins a comparison, as [`compare`] makes it.
     pub(crate) fn new(
         [before, after]: [&OrganizationBundle; 2],
         reach: &Scope,
-        workloads: &[Workload],
         now: UnixSeconds,
     ) -> Self {
-        let callers = Callers::new(after, reach, now);
-        let mut of_requests: HashMap<_, u64> = HashMap::new();
-        for workload in workloads.iter().filter(|workload| callers.call(workload)) {
-            let sum = of_requests
-                .entry(workload.identity.project.clone())
-                .or_default();
-            *sum += workload.requests;
-        }
         Self {
             sides: Sides::new(before, after),
-            callers,
+            callers: Callers::new(after, reach, now),
             now,
-            of_requests,
+            of_requests: HashMap::new(),
+            chain: None,
+            verdicts: HashMap::new(),
             found: Comparison::default(),
         }
     }
 
-    /// Judges a part of the traffic: workloads, and the chains that they present as far as these are
-    /// kept.
+    /// Judges a part of the traffic: workloads, of which those of one chain stand together, and the
+    /// chains that they present as far as these are kept.
     pub(crate) fn add(&mut self, part: &Observed) {
-        let mut remembered = Remembered::new();
         for workload in &part.workloads {
-            if self.callers.call(workload) {
-                self.judge(workload, part, &mut remembered);
-            }
+            self.judge(workload, part);
         }
-        let chains: HashSet<_> = remembered.keys().filter_map(|(_, chain)| *chain).collect();
-        self.found.identities += u64::try_from(chains.len()).unwrap_or(u64::MAX);
     }
 
-    fn judge(&mut self, workload: &Workload, part: &Observed, remembered: &mut Remembered) {
-        let scope = Scope::from(workload.identity.project.clone());
-        let key = (self.sides.class(&scope), workload.identity.chain);
-        let [before, after] = match remembered.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                let Some(presented) = presented(part, workload.identity.chain) else {
-                    self.found.unjudged += 1;
-                    return;
-                };
-                place.insert(self.sides.judge(&scope, &presented, self.now))
-            }
+    fn judge(&mut self, workload: &Workload, part: &Observed) {
+        if !self.callers.call(workload) {
+            return;
+        }
+        let sum = self.of_requests.entry(workload.identity.project.clone());
+        *sum.or_default() += workload.requests;
+        let Some(verdicts) = self.verdicts(workload, part) else {
+            self.found.unjudged += 1;
+            return;
         };
+        let [before, after] = &*verdicts;
         let found = &mut self.found;
         found.workloads += 1;
         found.requests += workload.requests;
@@ -196,14 +190,14 @@ impl Comparing {
         if before.rests_on(|anchor, scope| self.sides.loses(anchor, scope)) {
             found.last_used = found.last_used.max(Some(workload.last_seen));
         }
-        let of_requests = self.of_requests.get(&workload.identity.project).copied();
         let shown = |denied: &Denied| PreviewedWorkload {
             identity: identity(part, workload),
             code: denied.code,
             reason: denied.reason.clone(),
             last_seen: workload.last_seen,
             requests: workload.requests,
-            of_requests: of_requests.unwrap_or(workload.requests),
+            // Known at the end.
+            of_requests: 0,
         };
         match (before.denied(), after.denied()) {
             (None, Some(denied)) => found.starts_to_fail.push(shown(denied)),
@@ -213,11 +207,36 @@ impl Comparing {
         }
     }
 
+    /// The verdicts on a workload; `None` where its chain is not kept.
+    fn verdicts(&mut self, workload: &Workload, part: &Observed) -> Option<Arc<[SideVerdict; 2]>> {
+        let chain = workload.identity.chain;
+        if self.chain != chain {
+            self.chain = chain;
+            self.verdicts.clear();
+        }
+        let scope = Scope::from(workload.identity.project.clone());
+        let class = self.sides.class(&scope);
+        if let Some(known) = self.verdicts.get(&class) {
+            return Some(Arc::clone(known));
+        }
+        let presented = presented(part, chain)?;
+        if chain.is_some() && self.verdicts.is_empty() {
+            self.found.identities += 1;
+        }
+        let judged = Arc::new(self.sides.judge(&scope, &presented, self.now));
+        self.verdicts.insert(class, Arc::clone(&judged));
+        Some(judged)
+    }
+
     /// What was found in all parts.
     pub(crate) fn finish(self) -> Comparison {
         let mut found = self.found;
         found.unobserved_projects = self.callers.unobserved(&self.of_requests);
         for list in [&mut found.starts_to_fail, &mut found.starts_to_pass] {
+            for workload in &mut *list {
+                let of_requests = self.of_requests.get(&workload.identity.project);
+                workload.of_requests = of_requests.copied().unwrap_or(workload.requests);
+            }
             list.sort_by(|a, b| {
                 b.requests
                     .cmp(&a.requests)

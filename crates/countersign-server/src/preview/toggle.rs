@@ -80,8 +80,8 @@ impl ToggleTrial {
         object: CertificateToggleObject,
     ) -> Result<TogglePreview, TrialError> {
         judge
-            .judge(organization, 0, move |workloads, now| {
-                let comparing = |trial: &Trial| trial.comparing(&self.scope, workloads, now);
+            .judge(organization, 0, move |now| {
+                let comparing = |trial: &Trial| trial.comparing(&self.scope, now);
                 Judging {
                     object,
                     now,
@@ -106,10 +106,10 @@ struct Judging {
 impl Judgement for Judging {
     type Answer = TogglePreview;
 
-    fn add(&mut self, part: &Observed) {
-        self.found.add(part);
+    fn add(&mut self, part: Observed) {
+        self.found.add(&part);
         if let Some(once_enforced) = &mut self.once_enforced {
-            once_enforced.add(part);
+            once_enforced.add(&part);
         }
     }
 

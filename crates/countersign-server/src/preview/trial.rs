@@ -7,13 +7,12 @@ use std::{
 };
 
 use countersign_types::{
-    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, digest::ChainDigest,
-    id::OrganizationId,
+    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, id::OrganizationId,
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::comparison::{Comparing, Comparison, Observed};
-use crate::store::{Clock, Store, StoreError, Workload};
+use crate::store::{Clock, Store, StoreError};
 
 /// An organization before a change and after it. The transaction that the change was tried in was
 /// dropped. The bundles are shared, since a large organization's is megabytes.
@@ -24,24 +23,19 @@ pub(crate) struct Trial {
 
 impl Trial {
     /// Begins to compare what the change does to the observed callers that it reaches.
-    pub(crate) fn comparing(
-        &self,
-        reach: &Scope,
-        workloads: &[Workload],
-        now: UnixSeconds,
-    ) -> Comparing {
-        Comparing::new([&self.before, &self.after], reach, workloads, now)
+    pub(crate) fn comparing(&self, reach: &Scope, now: UnixSeconds) -> Comparing {
+        Comparing::new([&self.before, &self.after], reach, now)
     }
 }
 
-/// What is judged part by part: each part has chains and all workloads that present them, and the
-/// last one the workloads whose chain is not kept or who present none.
+/// What is judged part by part: each part is a page of workloads with the chains that they present as
+/// far as these are kept. The workloads of one chain stand together, over the parts too.
 pub(crate) trait Judgement: Send + 'static {
     /// What it comes to.
     type Answer: Send + 'static;
 
     /// Judges a part.
-    fn add(&mut self, part: &Observed);
+    fn add(&mut self, part: Observed);
 
     /// Ends, once all parts were judged.
     fn finish(self) -> Self::Answer;
@@ -50,8 +44,8 @@ pub(crate) trait Judgement: Send + 'static {
 impl Judgement for Comparing {
     type Answer = Comparison;
 
-    fn add(&mut self, part: &Observed) {
-        Self::add(self, part);
+    fn add(&mut self, part: Observed) {
+        Self::add(self, &part);
     }
 
     fn finish(self) -> Comparison {
@@ -98,55 +92,35 @@ impl TrialJudge {
     }
 
     /// Judges by what was observed of an organization since a time, part by part, on a thread where
-    /// that may take long. `begin` gets the workloads, of which it may leave some out, and the time
-    /// now.
+    /// that may take long. `begin` gets the time now.
+    ///
+    /// Whatever the number of workloads, one part of them is in memory at a time: 100 workloads and
+    /// their chains, of 64 KiB each at most.
     ///
     /// Hold no write while calling this: it waits for its turn and for the database.
     pub(crate) async fn judge<J: Judgement>(
         &self,
         organization: &OrganizationId,
         since: UnixSeconds,
-        begin: impl FnOnce(&mut Vec<Workload>, UnixSeconds) -> J + Send + 'static,
+        begin: impl FnOnce(UnixSeconds) -> J + Send + 'static,
     ) -> Result<J::Answer, TrialError> {
         let trial = self.trial_of(organization);
         let _trial = trial.acquire().await.map_err(incomplete)?;
-        let mut workloads = self.store.list_workloads(organization, since).await?;
         let now = self.now();
-        let begun = self.take_turn(move || {
-            let judgement = begin(&mut workloads, now);
-            (judgement, by_chain(workloads))
-        });
-        let (mut judgement, mut by_chain) = begun.await?;
-        let mut after = Some(0);
-        while let Some(place) = after {
-            let page = self
-                .store
-                .observed_chains(organization, since, place)
-                .await?;
-            after = page.next;
-            let presented = page.chains.keys().map(|chain| Some(*chain));
-            let workloads = presented
-                .filter_map(|chain| by_chain.remove(&chain))
-                .flatten();
+        let mut judgement = self.take_turn(move || begin(now)).await?;
+        let mut workloads = self.store.workloads(organization, since);
+        while let Some(page) = workloads.next().await? {
             let part = Observed {
-                workloads: workloads.collect(),
-                chains: page.chains,
+                chains: self.store.chains_of(organization, &page).await?,
+                workloads: page.workloads,
             };
             let judged = self.take_turn(move || {
-                judgement.add(&part);
+                judgement.add(part);
                 judgement
             });
             judgement = judged.await?;
         }
-        let rest = Observed {
-            workloads: by_chain.into_values().flatten().collect(),
-            chains: HashMap::new(),
-        };
-        self.take_turn(move || {
-            judgement.add(&rest);
-            judgement.finish()
-        })
-        .await
+        self.take_turn(move || judgement.finish()).await
     }
 
     /// Does some work when its turn comes.
@@ -178,13 +152,117 @@ fn incomplete(error: impl std::fmt::Display) -> TrialError {
     TrialError::Incomplete(error.to_string())
 }
 
-fn by_chain(workloads: Vec<Workload>) -> HashMap<Option<ChainDigest>, Vec<Workload>> {
-    let mut by_chain: HashMap<_, Vec<Workload>> = HashMap::new();
-    for workload in workloads {
-        by_chain
-            .entry(workload.identity.chain)
-            .or_default()
-            .push(workload);
+#[cfg(test)]
+mod tests {
+    use countersign_types::{
+        digest::ChainDigest,
+        error::ErrorCode,
+        id::GatewayId,
+        observation::{Der, Observation, ObservationBatch, ObservedChain},
+        workload::ObservedWorkload,
+    };
+    use countersign_verify::presented::Presented;
+
+    use super::*;
+    use crate::store::{Location, ReceivedChain, Sources, WORKLOADS_OF_A_PAGE};
+
+    /// What it was given, by its size.
+    #[derive(Default)]
+    struct Counting {
+        parts: Vec<usize>,
+        /// The chains in the order in which they came, of neighbours one.
+        chains: Vec<Option<ChainDigest>>,
+        requests: u64,
     }
-    by_chain
+
+    impl Judgement for Counting {
+        type Answer = Self;
+
+        fn add(&mut self, part: Observed) {
+            assert!(part.chains.len() <= WORKLOADS_OF_A_PAGE);
+            self.parts.push(part.workloads.len());
+            for workload in &part.workloads {
+                let chain = workload.identity.chain;
+                assert!(chain.is_none_or(|chain| part.chains.contains_key(&chain)));
+                self.requests += workload.requests;
+                self.chains.push(chain);
+            }
+            self.chains.dedup();
+        }
+
+        fn finish(self) -> Self {
+            self
+        }
+    }
+
+    const WORKLOADS: usize = 950;
+    /// Each is refused in one way and in another, and passes.
+    const CODES: [Option<ErrorCode>; 3] = [
+        Some(ErrorCode::CertificateVerificationFailed),
+        Some(ErrorCode::AuthenticationTemporarilyUnavailable),
+        None,
+    ];
+
+    #[tokio::test]
+    async fn a_page_of_the_workloads_is_in_memory_at_a_time_and_each_comes_once() {
+        let sources = Sources::system();
+        let now = sources.now();
+        let store = Store::open(&Location::Memory, sources.clone())
+            .await
+            .unwrap();
+        let made = store.create_organization("Acme").await.unwrap();
+        let organization = made.organization.id;
+        let seen = |chain, code| Observation {
+            organization: organization.clone(),
+            identity: ObservedWorkload {
+                project: None,
+                key: Some(made.key.id.clone()),
+                chain,
+            },
+            code,
+            anchor: None,
+            anchor_scope: None,
+            reported: None,
+            requests: 1,
+            first_seen: now,
+            last_seen: now,
+        };
+        let der = |number: usize| number.to_be_bytes().to_vec();
+        let digest = |number| Presented::new(vec![der(number).into()]).sha256();
+        for (number, code) in (1..).zip(CODES) {
+            let chains: Vec<_> = (0..WORKLOADS)
+                .map(|number| {
+                    ReceivedChain::new(&ObservedChain {
+                        organization: organization.clone(),
+                        certificates: vec![Der(der(number))],
+                    })
+                })
+                .collect();
+            let seen_with = (0..WORKLOADS).map(|number| seen(Some(digest(number)), code));
+            let batch = ObservationBatch {
+                gateway: GatewayId::from_random(1),
+                number,
+                chains: Vec::new(),
+                observations: seen_with.chain([seen(None, code)]).collect(),
+                refusals: None,
+            };
+            store
+                .record_observations(&batch, &chains, 90)
+                .await
+                .unwrap();
+        }
+        let judge = TrialJudge::new(store, sources.clock);
+        let judged = judge.judge(&organization, 0, |_| Counting::default());
+        let counted = judged.await.unwrap();
+        assert!(
+            counted
+                .parts
+                .iter()
+                .all(|part| *part <= WORKLOADS_OF_A_PAGE)
+        );
+        assert!(counted.parts.len() > 10, "{:?}", counted.parts);
+        assert_eq!(counted.parts.iter().sum::<usize>(), WORKLOADS + 1);
+        assert_eq!(counted.chains.len(), WORKLOADS + 1);
+        assert_eq!(counted.requests, 3 * (WORKLOADS as u64 + 1));
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
     preview::{Trial, TrialError, TrialJudge},
     store::{Change, NewRotation, RotationProblem, Store, StoreError, WriteTx},
 };
-use progress::{Judging, is_at};
+use progress::Judging;
 
 /// How often a step is judged again when the organization changed in between.
 const ATTEMPTS: usize = 5;
@@ -146,18 +146,11 @@ impl Rotations<'_> {
             refused,
         } = tried;
         let (rotation, revision) = (rotation.clone(), trial.before.revision);
-        let judged = self
-            .judge
-            .judge(self.organization, since, move |workloads, now| {
-                // Traffic is kept by the day, so the first day holds what is older than asked for.
-                workloads
-                    .retain(|workload| workload.last_seen >= since && is_at(&rotation, workload));
-                Judging::new(&rotation, &trial, workloads, now)
-            });
-        let mut progress = judged.await?;
-        progress.since = since;
+        let judged = self.judge.judge(self.organization, since, move |now| {
+            Judging::new(rotation, &trial, since, now)
+        });
         Ok(EndPreview {
-            progress,
+            progress: judged.await?,
             problems,
             refused,
             revision,
@@ -171,8 +164,8 @@ impl Rotations<'_> {
         let revision = trial.before.revision;
         let found = self
             .judge
-            .judge(self.organization, since, move |workloads, now| {
-                trial.comparing(&Scope::Organization, workloads, now)
+            .judge(self.organization, since, move |now| {
+                trial.comparing(&Scope::Organization, now)
             })
             .await?;
         let failing = found.starts_to_fail.len();

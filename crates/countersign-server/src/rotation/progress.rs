@@ -1,15 +1,14 @@
 //! Who has moved to a rotation's new certificate, and who would be refused without the old one.
 
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashMap, sync::Arc};
 
 use countersign_types::{
     UnixSeconds,
     bundle::OrganizationBundle,
     certificate::Scope,
-    digest::ChainDigest,
     id::{ApiKeyId, ProjectId},
     rotation::{MAX_NAMED_WORKLOADS, Rotation, RotationProgress, RotationWorkload},
-    workload::{WorkloadIdentity, WorkloadLeaf},
+    workload::WorkloadIdentity,
 };
 
 use crate::{
@@ -18,105 +17,127 @@ use crate::{
 };
 
 /// Whether a workload calls at one of the rotation's scopes.
-pub(super) fn is_at(rotation: &Rotation, workload: &Workload) -> bool {
+fn is_at(rotation: &Rotation, workload: &Workload) -> bool {
     rotation
         .scopes
         .iter()
         .any(|scope| scope.project_id.is_none() || scope.project_id == workload.identity.project)
 }
 
-/// A rotation's end that is being judged. It comes to the progress, without its start and its
-/// problems.
+/// A rotation's end that is being judged. It comes to the progress, without its problems.
 pub(super) struct Judging {
+    rotation: Rotation,
+    before: Arc<OrganizationBundle>,
+    /// The keys that there are, each with whether it was seen.
+    keys: HashMap<ApiKeyId, bool>,
+    since: UnixSeconds,
+    now: UnixSeconds,
     comparing: Comparing,
-    progress: RotationProgress,
-    /// The workloads that are named as remaining.
-    remaining: Vec<Workload>,
-    /// The leaves of those, as far as they came.
-    leaves: HashMap<ChainDigest, WorkloadLeaf>,
+    moved: u64,
+    remaining: u64,
+    /// Those that are named, each with when it was first seen: those that were seen first.
+    named: Vec<(UnixSeconds, RotationWorkload)>,
 }
 
 impl Judging {
     pub(super) fn new(
-        rotation: &Rotation,
+        rotation: Rotation,
         trial: &Trial,
-        workloads: &[Workload],
+        since: UnixSeconds,
         now: UnixSeconds,
     ) -> Self {
-        let before = &trial.before;
-        let keys: HashSet<&ApiKeyId> = before.keys.iter().map(|key| &key.id).collect();
-        let lives = |workload: &&Workload| {
-            workload
-                .identity
-                .key
-                .as_ref()
-                .is_none_or(|key| keys.contains(key))
-        };
-        let under = |anchor| {
-            let workloads = workloads.iter().filter(lives);
-            workloads.filter(move |workload| workload.anchor.as_ref() == Some(anchor))
-        };
-        let remaining = || under(&rotation.old_certificate_id);
+        let keys = trial.before.keys.iter();
         Self {
-            comparing: trial.comparing(&Scope::Organization, workloads, now),
-            progress: RotationProgress {
-                since: 0,
-                observed: 0,
-                moved_count: count(under(&rotation.new_certificate_id).count()),
-                remaining_count: count(remaining().count()),
-                failing_count: 0,
-                unjudged_count: 0,
-                remaining: Vec::new(),
-                failing: Vec::new(),
-                unseen: unseen(rotation, before, workloads, now),
-                problems: Vec::new(),
-            },
-            remaining: remaining().take(MAX_NAMED_WORKLOADS).cloned().collect(),
-            leaves: HashMap::new(),
+            rotation,
+            before: Arc::clone(&trial.before),
+            keys: keys.map(|key| (key.id.clone(), false)).collect(),
+            since,
+            now,
+            comparing: trial.comparing(&Scope::Organization, now),
+            moved: 0,
+            remaining: 0,
+            named: Vec::new(),
         }
+    }
+
+    fn count(&mut self, workload: &Workload, part: &Observed) {
+        if let Some(key) = &workload.identity.key {
+            match self.keys.get_mut(key) {
+                Some(seen) => *seen = true,
+                // It was deleted: whom it let in has neither moved nor remains.
+                None => return,
+            }
+        }
+        let anchor = workload.anchor.as_ref();
+        if anchor == Some(&self.rotation.new_certificate_id) {
+            self.moved += 1;
+        } else if anchor == Some(&self.rotation.old_certificate_id) {
+            self.remaining += 1;
+            self.named
+                .push((workload.first_seen, named(workload, part)));
+            if self.named.len() >= 2 * MAX_NAMED_WORKLOADS {
+                self.shorten();
+            }
+        }
+    }
+
+    fn shorten(&mut self) {
+        let order = |(first_seen, workload): &(u64, RotationWorkload)| {
+            (*first_seen, workload.identity.clone())
+        };
+        self.named.sort_by_cached_key(order);
+        self.named.truncate(MAX_NAMED_WORKLOADS);
     }
 }
 
 impl Judgement for Judging {
     type Answer = RotationProgress;
 
-    fn add(&mut self, part: &Observed) {
-        self.comparing.add(part);
-        for workload in &self.remaining {
-            if let Some(chain) = workload.identity.chain
-                && let Some(leaf) = leaf(part, chain)
-            {
-                self.leaves.insert(chain, leaf);
-            }
+    fn add(&mut self, mut part: Observed) {
+        // Traffic is kept by the day, so the first day holds what is older than asked for.
+        let (rotation, since) = (&self.rotation, self.since);
+        part.workloads
+            .retain(|workload| workload.last_seen >= since && is_at(rotation, workload));
+        for workload in &part.workloads {
+            self.count(workload, &part);
         }
+        self.comparing.add(&part);
     }
 
-    fn finish(self) -> RotationProgress {
+    fn finish(mut self) -> RotationProgress {
+        self.shorten();
+        let seen = |key: &ApiKeyId| self.keys.get(key).copied().unwrap_or_default();
+        let unseen = unseen(&self.rotation, &self.before, seen, self.now);
         let found = self.comparing.finish();
-        let leaves = self.leaves;
-        let remaining = self.remaining.into_iter().map(|workload| RotationWorkload {
-            identity: WorkloadIdentity {
-                leaf: workload
-                    .identity
-                    .chain
-                    .and_then(|chain| leaves.get(&chain).cloned()),
-                project: workload.identity.project,
-                key: workload.identity.key,
-            },
-            requests: workload.requests,
-            last_seen: workload.last_seen,
-        });
         let mut failing = found.starts_to_fail;
-        let failing_count = count(failing.len());
+        let failing_count = u64::try_from(failing.len()).unwrap_or(u64::MAX);
         failing.truncate(MAX_NAMED_WORKLOADS);
+        let remaining = self.named.into_iter().map(|(_, workload)| workload);
         RotationProgress {
+            since: self.since,
             observed: found.workloads + found.unjudged,
+            moved_count: self.moved,
+            remaining_count: self.remaining,
             failing_count,
             unjudged_count: found.unjudged,
             remaining: remaining.collect(),
             failing,
-            ..self.progress
+            unseen,
+            problems: Vec::new(),
         }
+    }
+}
+
+fn named(workload: &Workload, part: &Observed) -> RotationWorkload {
+    let chain = workload.identity.chain;
+    RotationWorkload {
+        identity: WorkloadIdentity {
+            leaf: chain.and_then(|chain| leaf(part, chain)),
+            project: workload.identity.project.clone(),
+            key: workload.identity.key.clone(),
+        },
+        requests: workload.requests,
+        last_seen: workload.last_seen,
     }
 }
 
@@ -124,11 +145,9 @@ impl Judgement for Judging {
 fn unseen(
     rotation: &Rotation,
     bundle: &OrganizationBundle,
-    workloads: &[Workload],
+    seen: impl Fn(&ApiKeyId) -> bool,
     now: UnixSeconds,
 ) -> Vec<ApiKeyId> {
-    let seen = workloads.iter().filter_map(|one| one.identity.key.as_ref());
-    let seen: HashSet<&ApiKeyId> = seen.collect();
     let everywhere = rotation
         .scopes
         .iter()
@@ -147,13 +166,9 @@ fn unseen(
                 .project
                 .as_ref()
                 .is_some_and(|project| here(project) && live(project))
-            && !seen.contains(&key.id)
+            && !seen(&key.id)
     });
     keys.map(|key| key.id.clone())
         .take(MAX_NAMED_WORKLOADS)
         .collect()
-}
-
-fn count(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }

@@ -1,21 +1,18 @@
-//! The chains that were presented, read a page at a time: an organization's may be many.
+//! The chains that the workloads of a page present.
 
 use std::collections::HashMap;
 
-use countersign_types::{UnixSeconds, digest::ChainDigest, id::OrganizationId};
+use countersign_types::{digest::ChainDigest, id::OrganizationId};
 use countersign_verify::certificate::LeafSummary;
 
 use super::{
     Store, StoreError,
     connection::Connection,
-    day::DAY,
     observed_chains::{DIGEST_BYTES, read_names, unpack},
     row::{FromRow, Row},
     value::params,
+    workloads::WorkloadPage,
 };
-
-/// The most chains of a page: some megabytes at the very most.
-const CHAINS_OF_A_PAGE: i64 = 100;
 
 /// A chain that was presented, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,17 +23,7 @@ pub struct ObservedIdentity {
     pub leaf: LeafSummary,
 }
 
-/// Some chains of an organization.
-#[derive(Debug)]
-pub struct ChainPage {
-    /// The chains, by their digest.
-    pub chains: HashMap<ChainDigest, ObservedIdentity>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<u64>,
-}
-
 struct ChainRow {
-    seq: u64,
     digest: ChainDigest,
     leaf: Option<Vec<u8>>,
     intermediates: Vec<u8>,
@@ -45,29 +32,32 @@ struct ChainRow {
 }
 
 impl Store {
-    /// Some chains that were presented to an organization on the day of a time (Unix seconds) or
-    /// later, those after a place; the first are after 0.
+    /// The chains that the workloads of a page present, by their digest: no more than there are
+    /// workloads, some megabytes at the very most.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn observed_chains(
+    pub async fn chains_of(
         &self,
         organization: &OrganizationId,
-        since: UnixSeconds,
-        after: u64,
-    ) -> Result<ChainPage, StoreError> {
+        page: &WorkloadPage,
+    ) -> Result<HashMap<ChainDigest, ObservedIdentity>, StoreError> {
+        let Some((first, last)) = page.chains else {
+            return Ok(HashMap::new());
+        };
+        let limit = u64::try_from(page.workloads.len()).unwrap_or(u64::MAX);
         let mut connection = self.inner.database.snapshot().await?;
         let rows: Vec<ChainRow> = connection
             .query(
-                "SELECT c.seq, c.sha256, k.der, c.intermediates, c.presented, c.subject, c.names, \
+                "SELECT c.sha256, k.der, c.intermediates, c.presented, c.subject, c.names, \
                  c.issuer, c.authority_key, c.not_after FROM observed_chains c \
                  LEFT JOIN observed_certificates k ON k.seq = c.leaf \
-                 WHERE c.organization_id = $1 AND c.last_day >= $2 AND c.seq > $3 \
-                 ORDER BY c.seq LIMIT $4",
-                params![organization, since / DAY, after, CHAINS_OF_A_PAGE],
+                 WHERE c.organization_id = $1 AND c.seq >= $2 AND c.seq <= $3 \
+                 AND EXISTS (SELECT 1 FROM observed_outcomes o WHERE o.organization_id = $1 \
+                 AND o.chain = c.seq AND o.last_day >= $4) ORDER BY c.seq LIMIT $5",
+                params![organization, first, last, page.first_day, limit],
             )
             .await?;
-        let next = rows.last().map(|last| last.seq);
         let mut intermediates = HashMap::new();
         let mut chains = HashMap::with_capacity(rows.len());
         for row in rows {
@@ -79,7 +69,7 @@ impl Store {
             }
             chains.insert(row.digest, row.identity(&intermediates)?);
         }
-        Ok(ChainPage { chains, next })
+        Ok(chains)
     }
 }
 
@@ -120,7 +110,6 @@ async fn intermediate(
 impl FromRow for ChainRow {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            seq: row.next()?,
             digest: row.next()?,
             leaf: row.next()?,
             intermediates: row.next()?,

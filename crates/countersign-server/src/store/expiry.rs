@@ -246,13 +246,19 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut leaves: HashMap<Sha256, Expiring> = HashMap::new();
-        for workload in self.list_workloads(organization, 0).await? {
-            let Some(leaf) = workload.identity.chain.and_then(|chain| chains.get(&chain)) else {
-                continue;
-            };
-            let leaf = leaves.entry(leaf.sha256).or_insert_with(|| leaf.clone());
-            leaf.last_seen = leaf.last_seen.max(Some(workload.last_seen));
-            leaf.requests = Some(leaf.requests.unwrap_or(0) + workload.requests);
+        let mut workloads = self.workloads(organization, 0);
+        while let Some(page) = workloads.next().await? {
+            for workload in page.workloads {
+                let Some(leaf) = workload.identity.chain.and_then(|chain| chains.get(&chain))
+                else {
+                    continue;
+                };
+                let leaf = leaves.entry(leaf.sha256).or_insert_with(|| leaf.clone());
+                leaf.last_seen = leaf.last_seen.max(Some(workload.last_seen));
+                leaf.requests = Some(leaf.requests.unwrap_or(0) + workload.requests);
+            }
+            // SQLite is read inline: let others run.
+            tokio::task::yield_now().await;
         }
         let matters = |leaf: &Expiring| {
             leaf.expires_at > now || leaf.last_seen.is_some_and(|seen| seen > leaf.expires_at)

@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0009_fairness.sql")),
     Step::Text(include_str!("migrations/0010_unverified_chains.sql")),
     Step::Text(include_str!("migrations/0011_refusals.sql")),
+    Step::Text(include_str!("migrations/0012_workload_pages.sql")),
 ];
 
 /// SQL, and what must be done after it that SQL cannot do.

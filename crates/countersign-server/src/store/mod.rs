@@ -64,7 +64,7 @@ pub use self::{
     audit_logs::{AuditFilter, AuditPage, AuditRange},
     bundle::ActiveAnchor,
     certificates::NewCertificate,
-    chain_pages::{ChainPage, ObservedIdentity},
+    chain_pages::ObservedIdentity,
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
     gateways::{FORGET_GATEWAYS_AFTER, GatewayFilter, GatewayReport},
@@ -81,7 +81,7 @@ pub use self::{
     sources::{Clock, Random, Sources},
     waiting::Waiting,
     webhooks::NewWebhook,
-    workloads::Workload,
+    workloads::{WORKLOADS_OF_A_PAGE, Workload, WorkloadPage, Workloads},
     write::{Change, WriteTx},
 };
 

@@ -202,8 +202,9 @@ pub(super) async fn insert(
     };
     let stored = row.insert(connection, chain, presented.day).await?;
     if let Some(replaced) = replaced {
-        let sql = "UPDATE observed_outcomes SET chain = $2 WHERE chain = $1";
-        let moved = params![replaced, stored.seq];
+        let sql =
+            "UPDATE observed_outcomes SET chain = $2 WHERE organization_id = $3 AND chain = $1";
+        let moved = params![replaced, stored.seq, chain.organization];
         connection.execute(sql, moved).await?;
     }
     Ok(stored)

@@ -56,7 +56,7 @@ async fn trim_organization(
     let sql = "SELECT sha256, seq FROM observed_chains WHERE organization_id = $1 AND seq <= $2";
     let values = params![organization, oldest];
     let chains = connection.query(sql, values).await?;
-    forget(connection, chains).await
+    forget(connection, organization, chains).await
 }
 
 async fn trim_scope(
@@ -91,12 +91,13 @@ async fn trim_scope(
     let chains = connection
         .query(sql, params![organization, project, oldest])
         .await?;
-    forget(connection, chains).await
+    forget(connection, organization, chains).await
 }
 
 /// Forgets chains and what was counted of them, in the order in which a batch takes chains.
 async fn forget(
     connection: &mut Connection,
+    organization: &OrganizationId,
     mut chains: Vec<(ChainDigest, u64)>,
 ) -> Result<(), StoreError> {
     chains.sort_unstable();
@@ -117,10 +118,10 @@ async fn forget(
     for (_, seq) in &chains {
         for sql in [
             "DELETE FROM observations WHERE outcome IN \
-             (SELECT seq FROM observed_outcomes WHERE chain = $1)",
-            "DELETE FROM observed_outcomes WHERE chain = $1",
+             (SELECT seq FROM observed_outcomes WHERE organization_id = $1 AND chain = $2)",
+            "DELETE FROM observed_outcomes WHERE organization_id = $1 AND chain = $2",
         ] {
-            connection.execute(sql, params![seq]).await?;
+            connection.execute(sql, params![organization, seq]).await?;
         }
     }
     Ok(())

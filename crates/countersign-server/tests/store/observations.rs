@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use countersign_server::store::{
     NewServiceAccount, NotKept, ObservedIdentity, ReceivedChain, RecordedBatch, Store,
+    WORKLOADS_OF_A_PAGE, Workload,
 };
 use countersign_testca::root;
 use countersign_types::{
@@ -130,22 +131,37 @@ impl Scene {
     }
 
     async fn requests(&self) -> u64 {
-        let workloads = self.store.list_workloads(&self.organization, 0).await;
-        workloads.unwrap().iter().map(|each| each.requests).sum()
+        let workloads = seen_workloads(&self.store, &self.organization, 0).await;
+        workloads.iter().map(|each| each.requests).sum()
     }
 }
 
-/// Every chain that is kept of an organization.
+/// Every chain that is kept of an organization's workloads.
 pub(crate) async fn kept_chains(
     store: &Store,
     organization: &OrganizationId,
 ) -> HashMap<ChainDigest, ObservedIdentity> {
     let mut all = HashMap::new();
-    let mut after = Some(0);
-    while let Some(place) = after {
-        let page = store.observed_chains(organization, 0, place).await.unwrap();
-        all.extend(page.chains);
-        after = page.next;
+    let mut pages = store.workloads(organization, 0);
+    while let Some(page) = pages.next().await.unwrap() {
+        let chains = store.chains_of(organization, &page).await.unwrap();
+        assert!(chains.len() <= WORKLOADS_OF_A_PAGE);
+        all.extend(chains);
+    }
+    all
+}
+
+/// The workloads of an organization that were seen since a time, in the order of their pages.
+pub(crate) async fn seen_workloads(
+    store: &Store,
+    organization: &OrganizationId,
+    since: u64,
+) -> Vec<Workload> {
+    let mut all = Vec::new();
+    let mut pages = store.workloads(organization, since);
+    while let Some(page) = pages.next().await.unwrap() {
+        assert!(page.workloads.len() <= WORKLOADS_OF_A_PAGE);
+        all.extend(page.workloads);
     }
     all
 }
@@ -235,7 +251,7 @@ fn what_is_seen_is_summed_up_by_who_called_with_which_chain() {
         assert_eq!(scene.send(2, &[], &[later]).await, kept(1));
 
         let organization = &scene.organization;
-        let workloads = store.list_workloads(organization, 0).await.unwrap();
+        let workloads = seen_workloads(&store, organization, 0).await;
         assert_eq!(workloads.len(), 2, "{workloads:?}");
         let of = |chain| {
             let mut listed = workloads.iter();
@@ -251,10 +267,7 @@ fn what_is_seen_is_summed_up_by_who_called_with_which_chain() {
         assert_eq!(of(None).code, Some(ErrorCode::CertificateRequired));
 
         // Since the second day, only who was seen then, and only those requests.
-        let workloads = store
-            .list_workloads(organization, START + DAY)
-            .await
-            .unwrap();
+        let workloads = seen_workloads(&store, organization, START + DAY).await;
         assert_eq!(workloads.len(), 1);
         assert_eq!(workloads[0].requests, 10);
 
@@ -435,7 +448,7 @@ fn an_anchor_that_was_deleted_meanwhile_takes_nothing_with_it() {
             ..scene.seen(Some(chain.digest))
         };
         assert_eq!(scene.send(1, &[chain], &[seen]).await, kept(1));
-        let workloads = store.list_workloads(&scene.organization, 0).await.unwrap();
+        let workloads = seen_workloads(&store, &scene.organization, 0).await;
         assert_eq!((workloads.len(), &workloads[0].anchor), (1, &None));
     });
 }
@@ -455,7 +468,7 @@ fn clocks_that_differ_neither_keep_the_future_nor_the_long_past() {
             seen(START, START - 9),
         ];
         assert_eq!(scene.send(1, &[], &future).await, kept(2));
-        let workloads = store.list_workloads(&scene.organization, 0).await.unwrap();
+        let workloads = seen_workloads(&store, &scene.organization, 0).await;
         assert_eq!(workloads[0].last_seen, START);
         assert_eq!(workloads[0].first_seen, START - 9);
         // The first day that is kept, and the last second before it.

@@ -14,7 +14,7 @@ use countersign_types::{
 use crate::{
     growth::bytes,
     observations::Scene,
-    setting::{START, on_each, on_each_shared, organization},
+    setting::{START, on_each, on_each_shared, organization, project},
 };
 
 const DAY: u64 = 24 * 60 * 60;
@@ -209,5 +209,39 @@ fn what_another_organizations_caller_did_is_not_kept() {
         assert_eq!(send(&scene, 2, vec![good, several]).await.refusals, 2);
         assert_eq!(requests(&listed(&store, &scene.organization).await), 6);
         assert_eq!(listed(&store, &other).await, []);
+    });
+}
+
+#[test]
+fn callers_of_an_organization_are_kept_apart_until_there_are_too_many() {
+    on_each_shared(async |setting| {
+        let store = setting.open().await;
+        let scene = Scene::new(&store).await;
+        let mut projects = Vec::new();
+        for number in 0..12 {
+            let made = project(&store, &scene.organization, &format!("{number}")).await;
+            projects.push(made.id);
+        }
+        let empty = bytes(&setting).await;
+        for (number, project) in (1..).zip(&projects) {
+            let of = |at| RefusalSummary {
+                project: Some(project.clone()),
+                key: None,
+                ..refused(&scene, Some(leaf(at)))
+            };
+            send(&scene, number, (0..250).map(of).collect()).await;
+        }
+        let grown = bytes(&setting).await.saturating_sub(empty);
+        println!("{:?}: {grown} bytes", setting.location);
+        assert!(grown <= MAX_BYTES, "{grown}");
+        let all = listed(&store, &scene.organization).await;
+        assert_eq!((all.len(), requests(&all)), (2_001, 3 * 12 * 250));
+        let nobody = all.iter().find(|each| each.project_id.is_none()).unwrap();
+        assert_eq!((&nobody.api_key_id, &nobody.leaf), (&None, &None));
+        // Who was refused last is named.
+        let last = all
+            .iter()
+            .filter(|each| each.project_id.as_ref() == projects.last());
+        assert_eq!(last.count(), 201);
     });
 }

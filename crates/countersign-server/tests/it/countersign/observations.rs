@@ -65,7 +65,8 @@ async fn a_batch_is_kept_once_and_changes_no_organization() {
         assert_eq!(post(whole).ok().await, nothing);
 
         let organization = server.organization.parse().unwrap();
-        let workloads = server.store.list_workloads(&organization, 0).await.unwrap();
+        let mut pages = server.store.workloads(&organization, 0);
+        let workloads = pages.next().await.unwrap().unwrap().workloads;
         let counted: u64 = workloads.iter().map(|each| each.requests).sum();
         assert_eq!((workloads.len(), counted), (2, 6));
         assert_eq!(server.store.revision().await.unwrap(), revision);
