@@ -136,6 +136,21 @@ impl Countersign {
             .send(Request::get(&["countersign", "gateways"]))
             .await
     }
+
+    /// The same, with whether a change is lost, where that can be told.
+    ///
+    /// # Errors
+    /// Those of every call: see [`Error`].
+    pub async fn gateways_and_whether_lost(
+        &self,
+        change: HistoryPoint,
+    ) -> Result<Response<Gateways>, Error> {
+        let token = Some(change.token).filter(|token| !token.is_none());
+        let request = Request::get(&["countersign", "gateways"])
+            .query("revision", token.map(|_| change.revision))
+            .query("token", token);
+        self.client.send(request).await
+    }
 }
 
 impl Client {

@@ -7,6 +7,7 @@ use std::{
 
 use backon::Retryable as _;
 use bytes::{Bytes, BytesMut};
+use countersign_types::history::{HistoryPoint, RevisionToken};
 use http::{HeaderMap, Method, StatusCode, header};
 use reqwest::Url;
 use serde::{Serialize, de::DeserializeOwned};
@@ -29,8 +30,21 @@ pub struct Response<T> {
     pub request_id: Option<String>,
     /// `countersign-revision`: the number of the change that a write made; only Countersign sends it.
     pub revision: Option<u64>,
+    /// `countersign-token`: the token of that change, which no other of any history has.
+    pub token: Option<RevisionToken>,
     /// `date`: the server's clock, to the second.
     pub date: Option<SystemTime>,
+}
+
+impl<T> Response<T> {
+    /// The change that a write made; without its token from a server that does not tell it.
+    #[must_use]
+    pub fn change(&self) -> Option<HistoryPoint> {
+        self.revision.map(|revision| HistoryPoint {
+            revision,
+            token: self.token.unwrap_or_default(),
+        })
+    }
 }
 
 impl<T> Deref for Response<T> {
@@ -250,6 +264,7 @@ impl Inner {
         Ok(Response {
             value,
             revision: text("countersign-revision").and_then(|number| number.parse().ok()),
+            token: text("countersign-token").and_then(|token| token.parse().ok()),
             date: text("date").and_then(|date| httpdate::parse_http_date(date).ok()),
             request_id,
         })

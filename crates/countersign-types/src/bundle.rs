@@ -196,6 +196,7 @@ pub enum GatewayState {
 }
 
 /// The gateways that are known, and the deployment's revision.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Gateways {
@@ -203,4 +204,10 @@ pub struct Gateways {
     pub revision: u64,
     /// The gateways that ask for bundles, and those that are missing.
     pub gateways: Vec<Gateway>,
+    /// Whether the change that was asked about is lost, as after a failover or a restored backup: its
+    /// revision is another change's now, or none's yet. Absent when none was asked about, and when the
+    /// history does not reach back to it.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub lost: Option<bool>,
 }

@@ -857,11 +857,30 @@ async fn gateways_and_what_they_send() {
         calls![client => client.countersign().gateways().await],
     )
     .await;
+    let change = HistoryPoint {
+        revision: 8,
+        token: "ab".repeat(16).parse().unwrap(),
+    };
+    check(
+        &format!(
+            "GET /v1/countersign/gateways?revision=8&token={}",
+            change.token
+        ),
+        Value::Null,
+        &json!({ "revision": 9, "gateways": [], "lost": true }),
+        calls![client => client.countersign().gateways_and_whether_lost(change).await],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn the_headers_of_a_request_and_what_stands_beside_an_answer() {
-    let headers = [("x-request-id", "req_9"), ("countersign-revision", "42")];
+    let token = "ab".repeat(16);
+    let headers = [
+        ("x-request-id", "req_9"),
+        ("countersign-revision", "42"),
+        ("countersign-token", &token),
+    ];
     let peer = Peer::start(vec![peer::json(200, &headers, &certificate())]).await;
     let client = peer
         .builder()
@@ -871,6 +890,7 @@ async fn the_headers_of_a_request_and_what_stands_beside_an_answer() {
         .unwrap();
     let answer = client.modify_certificate(&cert(), &rename()).await.unwrap();
     assert_eq!(answer.revision, Some(42));
+    assert_eq!(answer.change().unwrap().token.to_string(), token);
     assert_eq!(answer.request_id.as_deref(), Some("req_9"));
     assert_eq!(answer.value.id, cert());
 

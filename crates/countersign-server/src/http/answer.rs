@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use bytes::Bytes;
-use countersign_types::page::Page;
+use countersign_types::{history::HistoryPoint, page::Page};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,8 +16,8 @@ use crate::store::{Change, WriteTx};
 /// A success as it is sent. The status is always 200.
 pub(super) struct Reply {
     pub(super) body: Bytes,
-    /// The revision that a write made, for `countersign-revision`.
-    pub(super) revision: Option<u64>,
+    /// What a write made, for `countersign-revision` and `countersign-token`.
+    pub(super) change: Option<HistoryPoint>,
 }
 
 pub(super) type Answered = Result<Reply, ApiError>;
@@ -74,8 +74,8 @@ pub(super) fn page<T: Serialize>(page: &Page<T>) -> PageAnswer<T> {
 pub(super) async fn commit<T: Serialize>(tx: WriteTx, change: Change<T>) -> Answer<T> {
     // Written before the commit: a change whose answer cannot be written is not made.
     let body = write(&change.answer)?;
-    let revision = tx.commit(change.events).await?;
-    Ok(json(body, Some(revision)))
+    let made = tx.commit(change.events).await?;
+    Ok(json(body, Some(made)))
 }
 
 /// Answers with JSON that is already written.
@@ -83,9 +83,9 @@ pub(super) fn ready_made<T>(body: Bytes) -> Json<T> {
     json(body, None)
 }
 
-fn json<T>(body: Bytes, revision: Option<u64>) -> Json<T> {
+fn json<T>(body: Bytes, change: Option<HistoryPoint>) -> Json<T> {
     Json {
-        reply: Reply { body, revision },
+        reply: Reply { body, change },
         of: PhantomData,
     }
 }

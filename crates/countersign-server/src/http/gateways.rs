@@ -66,6 +66,19 @@ pub(super) struct BundleQuery {
     organizations: Vec<OrganizationId>,
 }
 
+/// Which change the caller waits for.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct ChangeQuery {
+    /// The revision of a change (`countersign-revision`): `lost` then says whether it is lost.
+    #[serde(default)]
+    #[param(inline)]
+    revision: Revision,
+    /// Its token (`countersign-token`).
+    #[serde(default)]
+    #[param(value_type = Option<String>, nullable = false, pattern = "^[0-9a-f]{32}$")]
+    token: RevisionToken,
+}
+
 /// A gateway that is not listed any more.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ForgottenGateway {
@@ -181,18 +194,30 @@ pub(super) async fn digests(_: Gateway, app: App) -> Answer<BundleDigests> {
 
 /// The gateways that are known: all of them to a gateway's key, and to an organization what
 /// concerns it.
-pub(super) async fn list(caller: AdminOrGateway, app: App) -> Answer<Gateways> {
+pub(super) async fn list(
+    caller: AdminOrGateway,
+    app: App,
+    Query(query): Query<ChangeQuery>,
+) -> Answer<Gateways> {
     let filter = GatewayFilter {
         kept_since: app.gateways_kept_since(),
         live_since: app.now().saturating_sub(GATEWAY_LIVE_SECONDS),
     };
-    let gateways = match caller {
+    let mut gateways = match caller {
         AdminOrGateway::Gateway(_) => app.store().list_gateways(filter).await?,
         AdminOrGateway::Admin(admin) => {
             let listed = app.store().list_gateways_of(&admin.organization, filter);
             listed.await?
         }
     };
+    // After the list: a database that is put back in between must not pass for the one before.
+    if !query.token.is_none() {
+        let change = HistoryPoint {
+            revision: query.revision.0,
+            token: query.token,
+        };
+        gateways.lost = app.store().has_lost(change).await?;
+    }
     answer::read(&gateways)
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use countersign_types::{
     error::ErrorCode,
+    history::HistoryPoint,
     id::{ApiKeyId, OrganizationId, RequestId},
 };
 use http::{
@@ -27,6 +28,7 @@ const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms"
 const VERSION: HeaderName = HeaderName::from_static("openai-version");
 const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 const REVISION: HeaderName = HeaderName::from_static("countersign-revision");
+const TOKEN: HeaderName = HeaderName::from_static("countersign-token");
 
 /// What is known of a request, for its response and its line in the log.
 pub(super) struct Record {
@@ -126,10 +128,13 @@ impl Record {
 
 fn success(reply: Reply) -> Response<Bytes> {
     let mut response = Response::new(reply.body);
-    if let Some(revision) = reply.revision {
-        response
-            .headers_mut()
-            .insert(REVISION, HeaderValue::from(revision));
+    let Some(HistoryPoint { revision, token }) = reply.change else {
+        return response;
+    };
+    let headers = response.headers_mut();
+    headers.insert(REVISION, HeaderValue::from(revision));
+    if let (false, Ok(token)) = (token.is_none(), HeaderValue::try_from(token.to_string())) {
+        headers.insert(TOKEN, token);
     }
     response
 }

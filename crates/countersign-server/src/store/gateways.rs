@@ -54,7 +54,11 @@ impl Store {
         let mut connection = self.inner.database.snapshot().await?;
         let revision = history::read(&mut connection).await?.revision;
         let gateways = read_list(&mut connection, filter).await?;
-        Ok(Gateways { revision, gateways })
+        Ok(Gateways {
+            revision,
+            gateways,
+            lost: None,
+        })
     }
 
     /// The same as an organization may see it: its own latest revision, no gateway's above that, and
@@ -89,7 +93,21 @@ impl Store {
             // The order of the names would tell something of them.
             gateways.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
         }
-        Ok(Gateways { revision, gateways })
+        Ok(Gateways {
+            revision,
+            gateways,
+            lost: None,
+        })
+    }
+
+    /// Whether a change is lost, as after a failover or a restored backup: its revision is another
+    /// change's now, or none's yet. `None` when the history does not reach back to it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn has_lost(&self, change: HistoryPoint) -> Result<Option<bool>, StoreError> {
+        let mut connection = self.inner.database.snapshot().await?;
+        history::lacks(&mut connection, change).await
     }
 
     /// Records what a gateway reports, and that it was seen now; and forgets those that were last

@@ -39,6 +39,21 @@ pub(super) async fn contains(
     Ok(found.is_some())
 }
 
+/// Whether a point was lost: its revision is another commit's now, or none's yet. `None` when it is
+/// too old to be known still.
+pub(super) async fn lacks(
+    connection: &mut Connection,
+    point: HistoryPoint,
+) -> Result<Option<bool>, StoreError> {
+    let sql = "SELECT token FROM history WHERE revision = $1";
+    let found: Option<RevisionToken> = connection.find(sql, params![point.revision]).await?;
+    if let Some(token) = found {
+        return Ok(Some(token != point.token));
+    }
+    let latest = read(connection).await?.revision;
+    Ok((point.revision > latest).then_some(true))
+}
+
 /// Takes the next revision. Every write of the deployment locks this row, so a commit does it last.
 pub(super) async fn advance(
     connection: &mut Connection,

@@ -65,7 +65,7 @@ impl Store {
                 permissions: Permission::ALL.to_vec(),
             })
             .await?;
-        organization.revision = tx.commit(key.events).await?;
+        organization.revision = tx.commit(key.events).await?.revision;
         Ok(CreatedOrganization {
             organization,
             key: key.answer,

@@ -3,6 +3,7 @@
 use countersign_types::{
     UnixSeconds,
     audit::{Actor, AuditEvent},
+    history::{HistoryPoint, RevisionToken},
     id::{ApiKeyId, OrganizationId},
 };
 
@@ -81,16 +82,17 @@ impl WriteTx {
     }
 
     /// Makes the change durable together with its audit events, and wakes everyone who waits for one.
-    /// Returns the deployment's revision of the change. Without events nothing changed: then nothing
-    /// is written, and it returns the revision of the organization's last change, which is what must
-    /// be enforced for the state that was asked for to be in force.
+    /// Returns the point of the history that the change made. Without events nothing changed: then
+    /// nothing is written, and it returns the point of the organization's last change, which is what
+    /// must be enforced for the state that was asked for to be in force; without its token if that is
+    /// long ago.
     ///
     /// # Errors
     /// Any; then nothing changed. Only if the connection was lost while committing
     /// ([`StoreError::Unavailable`]), the change may have been made.
-    pub async fn commit(mut self, events: Vec<AuditEvent>) -> Result<u64, StoreError> {
+    pub async fn commit(mut self, events: Vec<AuditEvent>) -> Result<HistoryPoint, StoreError> {
         if events.is_empty() {
-            return self.last_revision().await;
+            return self.last_point().await;
         }
         let mut written = Vec::new();
         for event in events {
@@ -121,15 +123,17 @@ impl WriteTx {
                 announce(&sender, point);
             })
             .await?;
-        Ok(point.revision)
+        Ok(point)
     }
 
-    async fn last_revision(&mut self) -> Result<u64, StoreError> {
-        let found: Option<u64> = self
+    async fn last_point(&mut self) -> Result<HistoryPoint, StoreError> {
+        let none = RevisionToken::NONE.to_string();
+        let found: Option<HistoryPoint> = self
             .connection
             .find(
-                "SELECT revision FROM organizations WHERE id = $1",
-                params![self.organization],
+                "SELECT o.revision, coalesce(h.token, $2) FROM organizations o \
+                 LEFT JOIN history h ON h.revision = o.revision WHERE o.id = $1",
+                params![self.organization, none],
             )
             .await?;
         found.ok_or_else(|| StoreError::not_found(Kind::Organization, self.organization.as_str()))

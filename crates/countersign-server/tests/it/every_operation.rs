@@ -262,7 +262,16 @@ async fn every_write_succeeds_with_200_a_revision_and_an_audit_record() {
             let before = newest(server).await;
             let answer = request(server, operation, &fixture).await;
             let revision = answer.header("countersign-revision").map(str::to_owned);
+            let token = answer.header("countersign-token").map(str::to_owned);
             let body = answer.expect_ok();
+            let change = format!(
+                "revision={}&token={}",
+                revision.clone().unwrap(),
+                token.unwrap()
+            );
+            let path = format!("/v1/countersign/gateways?{change}");
+            let listed = server.get(&path).ok().await;
+            assert_eq!(listed["lost"], false, "{}: {listed}", operation.id());
             let revision = revision.unwrap_or_else(|| panic!("{}: {body}", operation.id()));
             let revision: u64 = revision.parse().unwrap();
             assert_eq!(

@@ -19,7 +19,7 @@ use crate::setting::{
 async fn try_upload(store: &Store, organization: &OrganizationId) -> Result<u64, StoreError> {
     let mut tx = store.write(organization, Actor::Operator).await?;
     let change = tx.upload_certificate(anchor("c")).await?;
-    tx.commit(change.events).await
+    Ok(tx.commit(change.events).await?.revision)
 }
 
 async fn all(store: &Store, organization: &OrganizationId) -> Vec<(CertificateId, bool)> {

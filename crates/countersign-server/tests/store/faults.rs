@@ -60,7 +60,7 @@ fn a_write_that_is_dropped_leaves_all_or_nothing() {
                 Ok(None) => assert!(grew <= 1),
                 Ok(Some(revision)) => {
                     finished += 1;
-                    assert_eq!((grew, revision), (1, after.revision));
+                    assert_eq!((grew, revision), (1, after.point()));
                 }
                 Err(StoreError::CertificateLimit) => break,
                 Err(other) => panic!("{other}"),
@@ -100,7 +100,7 @@ fn a_refused_write_leaves_nothing_behind() {
         drop(tx);
         assert_eq!(change.events.len(), 1);
         let tx = write(&store, &organization).await;
-        assert_eq!(tx.commit(Vec::new()).await.unwrap(), before.revision);
+        assert_eq!(tx.commit(Vec::new()).await.unwrap(), before.point());
         assert_eq!(store.bundle(HistoryPoint::START).await.unwrap(), before);
         let gone = store
             .retrieve_certificate(&organization, &change.answer.id, false)

@@ -10,7 +10,9 @@ use countersign_types::{
 };
 use tokio::time::timeout;
 
-use crate::setting::{activate, latest, on_each, on_each_shared, organization, project, upload};
+use crate::setting::{
+    Setting, activate, latest, on_each, on_each_shared, organization, project, upload,
+};
 
 /// A gateway enforced an activation that the restored database knows nothing of, and other
 /// organizations bring the restored one past the gateway's revision.
@@ -45,6 +47,24 @@ fn a_restored_backup_that_is_overtaken_is_not_taken_for_the_same_history() {
             project(&store, &b, &format!("p{number}")).await;
         }
         assert!(store.revision().await.unwrap() > enforced.revision);
+        // Whoever waits for a change learns that it is lost, and of none that is kept.
+        assert_eq!(store.has_lost(enforced).await.unwrap(), Some(true));
+        for kept in [before, latest(&store).await] {
+            assert_eq!(store.has_lost(kept).await.unwrap(), Some(false));
+        }
+        let future = HistoryPoint {
+            revision: 1_000_000,
+            ..enforced
+        };
+        assert_eq!(store.has_lost(future).await.unwrap(), Some(true));
+        // Of what is older than the history, nobody can tell.
+        let forget = "DELETE FROM history WHERE revision < 3";
+        Setting::execute_on(&backup, forget).await;
+        let old = HistoryPoint {
+            revision: 2,
+            ..enforced
+        };
+        assert_eq!(store.has_lost(old).await.unwrap(), None);
     });
 }
 

@@ -64,7 +64,7 @@ async fn create(
             events(tx.create_webhook(new).await?)
         }
     };
-    tx.commit(events).await
+    Ok(tx.commit(events).await?.revision)
 }
 
 #[test]

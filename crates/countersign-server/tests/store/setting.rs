@@ -71,7 +71,11 @@ impl Setting {
 impl Setting {
     /// Runs SQL beside the stores, as a restore or an operator does.
     pub(crate) async fn execute(&self, sql: &str) {
-        match &self.location {
+        Self::execute_on(&self.location, sql).await;
+    }
+
+    pub(crate) async fn execute_on(location: &Location, sql: &str) {
+        match location {
             Location::Sqlite(path) => {
                 let file = rusqlite::Connection::open(path).unwrap();
                 file.busy_timeout(Duration::from_secs(5)).unwrap();
@@ -241,7 +245,7 @@ pub(crate) async fn activate_as(
 ) -> Result<u64, StoreError> {
     let mut tx = store.write(organization, Actor::Operator).await?;
     let change = tx.activate_certificates(scope, ids, enforcement).await?;
-    tx.commit(change.events).await
+    Ok(tx.commit(change.events).await?.revision)
 }
 
 pub(crate) async fn deactivate(
@@ -252,7 +256,7 @@ pub(crate) async fn deactivate(
 ) -> Result<u64, StoreError> {
     let mut tx = store.write(organization, Actor::Operator).await?;
     let change = tx.deactivate_certificates(scope, ids).await?;
-    tx.commit(change.events).await
+    Ok(tx.commit(change.events).await?.revision)
 }
 
 pub(crate) async fn delete(
@@ -262,7 +266,7 @@ pub(crate) async fn delete(
 ) -> Result<u64, StoreError> {
     let mut tx = store.write(organization, Actor::Operator).await?;
     let change = tx.delete_certificate(id).await?;
-    tx.commit(change.events).await
+    Ok(tx.commit(change.events).await?.revision)
 }
 
 pub(crate) fn at(project: &ProjectId) -> Scope {

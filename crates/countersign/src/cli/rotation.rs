@@ -115,7 +115,7 @@ impl Verb<Client> for RotationVerb {
                 let started = waiting.change(rotations.start(&request)).await?;
                 let started = started.map_err(not_ready)?;
                 output.one(&started.value)?;
-                waiting.for_gateways(client, started.revision).await
+                waiting.for_gateways(client, started.change()).await
             }
             Self::List { list } => {
                 let entries = rotations.stream(&list.params());
@@ -185,7 +185,7 @@ impl WhichRotation {
         match ended {
             Ok(ended) => {
                 output.one(&ended.value)?;
-                waiting.for_gateways(client, ended.revision).await
+                waiting.for_gateways(client, ended.change()).await
             }
             Err(error) if error.code() == Some(ErrorCode::RotationNotReady) => {
                 let rotations = client.rotations();

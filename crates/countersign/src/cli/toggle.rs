@@ -107,7 +107,7 @@ impl Toggle {
         };
         let done = waiting.change(changed).await??;
         output.list(&done.value.data)?;
-        waiting.for_gateways(client, done.revision).await
+        waiting.for_gateways(client, done.change()).await
     }
 }
 

@@ -4,7 +4,10 @@ use std::{pin::pin, time::Duration};
 
 use clap::Args;
 use countersign_client::Client;
-use countersign_types::bundle::{Gateway, GatewayState, Gateways};
+use countersign_types::{
+    bundle::{Gateway, GatewayState, Gateways},
+    history::HistoryPoint,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, sleep},
@@ -77,18 +80,18 @@ impl Waiting {
     pub(super) async fn for_gateways(
         self,
         client: &Client,
-        revision: Option<u64>,
+        change: Option<HistoryPoint>,
     ) -> CommandResult {
         let Some(mut interrupt) = self.interrupt else {
             return Ok(());
         };
-        let revision = revision.ok_or_else(|| {
+        let change = change.ok_or_else(|| {
             Failure::new("the change was made, but this server does not number its changes, so `--wait` cannot work")
                 .hint("`--wait` needs a Countersign server")
         })?;
         let mut pending = Pending::default();
         let outcome = {
-            let waiting = pin!(pending.end(client, revision, self.limit));
+            let waiting = pin!(pending.end(client, change, self.limit));
             tokio::select! {
                 done = waiting => Some(done),
                 _ = interrupt.recv() => None,
@@ -113,12 +116,20 @@ struct Pending {
 
 impl Pending {
     /// Returns when there are none, or fails after a time.
-    async fn end(&mut self, client: &Client, revision: u64, limit: Duration) -> CommandResult {
+    async fn end(
+        &mut self,
+        client: &Client,
+        change: HistoryPoint,
+        limit: Duration,
+    ) -> CommandResult {
+        let countersign = client.countersign();
+        let revision = change.revision;
         let begun = Instant::now();
         let mut named_last = String::new();
         // A gateway that connects meanwhile is waited for too: the list is read again each time.
         loop {
-            let listed = client.countersign().gateways().await.map_err(|error| {
+            let listed = countersign.gateways_and_whether_lost(change).await;
+            let listed = listed.map_err(|error| {
                 Failure::new(format_args!(
                     "the change was made, but who enforces it is not known: {error}"
                 ))
@@ -126,10 +137,11 @@ impl Pending {
             let Gateways {
                 revision: latest,
                 gateways,
+                lost,
             } = listed.value;
             // What is enforced under this number then would be another change.
-            if latest < revision {
-                return Err(lost(revision, latest));
+            if latest < revision || lost == Some(true) {
+                return Err(is_lost(revision, latest));
             }
             let count = gateways.len();
             self.gateways = gateways;
@@ -176,11 +188,17 @@ impl Pending {
     }
 }
 
-/// The server no longer has the change: its database is another one, or an earlier state of it.
-fn lost(revision: u64, latest: u64) -> Failure {
+/// The server no longer has the change: its database is another one, or an earlier state of it, and
+/// may have given the number to another change since.
+fn is_lost(revision: u64, latest: u64) -> Failure {
+    let now = if latest < revision {
+        format!("the server's database is back at revision {latest}")
+    } else {
+        format!("in the server's database, revision {revision} is another change")
+    };
     Failure::new(format_args!(
-        "the change was made as revision {revision}, and is lost: the server's database is back at \
-         revision {latest}, after a failover or a restored backup"
+        "the change was made as revision {revision}, and is lost: {now}, after a failover or a restored \
+         backup"
     ))
     .hint("look at what is active, and make the change again")
 }

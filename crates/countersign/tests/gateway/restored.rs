@@ -38,15 +38,27 @@ async fn assert_followed(changes: usize) {
     let proxy = proxy.unwrap();
     let id = world.upload(&world.ca, None).await;
     copy(kept.path(), backup.path());
-    world.activate(&world.scope(), &id).await;
+    let certificates = world.api.certificates();
+    let scope = world.scope();
+    let made = certificates.activate(&scope, std::slice::from_ref(&id));
+    let change = made.await.unwrap().change().unwrap();
+    world.enforced(change.revision).await;
     assert_eq!(world.code(&[], &world.key).await, "certificate_required");
+    let lost = async || {
+        let countersign = world.api.countersign();
+        let asked = countersign.gateways_and_whether_lost(change).await;
+        asked.unwrap().value.lost
+    };
+    assert_eq!(lost().await, Some(false));
 
     let restored = open(backup.path()).await;
     for number in 0..changes {
         let name = format!("other {number}");
         restored.create_organization(&name).await.unwrap();
     }
-    proxy.turn_to(start_plane(&restored).await);
+    let plane = start_plane(&restored).await;
+    assert_eq!(restored.has_lost(change).await.unwrap(), Some(true));
+    proxy.turn_to(plane);
     let opened = async { while !world.code(&[], &world.key).await.is_empty() {} };
     timeout(LIMIT, opened)
         .await

@@ -173,8 +173,8 @@ fn ctrl_c_after_the_change_was_sent_says_what_is_known_of_it() {
     assert!(said.contains(wanted), "{said}");
 }
 
-#[test]
-fn a_change_that_a_failover_lost_is_not_in_force() {
+/// What `activate --wait` says of its change, by what the server answers.
+fn waited(change: &str, asked: &str, gateways: &str) -> (Option<i32>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let mut command = countersign(&["certificate", "activate", "cert_a", "--yes", "--wait"]);
@@ -191,11 +191,40 @@ fn a_change_that_a_failover_lost_is_not_in_force() {
         write!(stream, "{head}content-length: {length}\r\n\r\n{body}").unwrap();
     };
     let activated = r#"{"object":"organization.certificate.activation","data":[]}"#;
-    answer("/activate", "countersign-revision: 7\r\n", activated);
-    // No gateway is behind: all of them follow the database that was put back.
-    answer("/gateways", "", r#"{"revision":5,"gateways":[]}"#);
+    answer("/activate", change, activated);
+    answer(asked, "", gateways);
     let output = program.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    (output.status.code(), said)
+}
+
+const CHANGE: &str =
+    "countersign-revision: 7\r\ncountersign-token: 000102030405060708090a0b0c0d0e0f\r\n";
+const ASKED: &str = "/gateways?revision=7&token=000102030405060708090a0b0c0d0e0f ";
+
+#[test]
+fn a_change_that_a_failover_lost_is_not_in_force() {
+    // No gateway is behind: all of them follow the database that was put back.
+    let behind = r#"{"revision":5,"gateways":[]}"#;
+    let (code, said) = waited("countersign-revision: 7\r\n", "/gateways ", behind);
+    assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("is lost"), "{said}");
+    assert!(said.contains("back at revision 5"), "{said}");
+}
+
+#[test]
+fn a_change_whose_history_was_lost_and_overtaken_is_not_in_force() {
+    let gateways =
+        r#"[{"id":"gw_a","name":"a","revision":9,"state":"live","durable":true,"seen_at":3}]"#;
+    let answer = |lost: &str| format!(r#"{{"revision":9,"gateways":{gateways}{lost}}}"#);
+    let (code, said) = waited(CHANGE, ASKED, &answer(r#","lost":true"#));
+    assert_eq!(code, Some(1), "{said}");
+    let wanted = "the change was made as revision 7, and is lost";
+    assert!(said.contains(wanted), "{said}");
+    assert!(said.contains("revision 7 is another change"), "{said}");
+    // In the same history, and where a server cannot tell.
+    for lost in [r#","lost":false"#, ""] {
+        let (code, said) = waited(CHANGE, ASKED, &answer(lost));
+        assert_eq!(code, Some(0), "{said}");
+    }
 }

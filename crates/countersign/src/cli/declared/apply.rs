@@ -8,6 +8,7 @@ use countersign_types::{
         UploadCertificateRequest,
     },
     error::ErrorCode,
+    history::HistoryPoint,
     id::CertificateId,
 };
 
@@ -28,23 +29,23 @@ pub(super) struct Applying<'a> {
     plan: &'a Plan,
     /// The ids of the file's certificates, as they become known.
     ids: Vec<Option<CertificateId>>,
-    /// The revision of the latest change, on servers that number them.
-    revision: Option<u64>,
+    /// The latest change, on servers that number them.
+    latest: Option<HistoryPoint>,
 }
 
-/// Applies the whole plan; gives the revision of the last change.
+/// Applies the whole plan; gives the last change.
 pub(super) async fn apply(
     client: &Client,
     declared: &Declared,
     plan: &Plan,
-) -> CommandResult<Option<u64>> {
+) -> CommandResult<Option<HistoryPoint>> {
     let known = |held: &Option<server::Known>| held.as_ref().map(|known| known.id.clone());
     let mut applying = Applying {
         client,
         declared,
         plan,
         ids: plan.held.iter().map(known).collect(),
-        revision: None,
+        latest: None,
     };
     let mut uploaded = false;
     for step in &plan.steps {
@@ -67,7 +68,7 @@ pub(super) async fn apply(
     if uploaded {
         applying.yield_to_an_earlier_upload().await?;
     }
-    Ok(applying.revision)
+    Ok(applying.latest)
 }
 
 impl Applying<'_> {
@@ -82,7 +83,7 @@ impl Applying<'_> {
                 };
                 let renamed = certificates.update(&id, &change).await?;
                 note(&format!("renamed {}", wanted.key));
-                self.made(renamed.revision);
+                self.made(renamed.change());
                 Ok(())
             }
             Step::Policy(index) => {
@@ -90,7 +91,7 @@ impl Applying<'_> {
                 let set = certificates.set_policy(&id, wanted.policy.as_deref());
                 let set = set.await?;
                 note(&format!("set the policy of {}", wanted.key));
-                self.made(set.revision);
+                self.made(set.change());
                 Ok(())
             }
             Step::Scope(index) => match self.plan.scopes.get(index) {
@@ -104,7 +105,7 @@ impl Applying<'_> {
                 };
                 let deleted = certificates.delete(&known.id).await?;
                 note(&format!("deleted {}", known.id));
-                self.made(deleted.revision);
+                self.made(deleted.change());
                 Ok(())
             }
         }
@@ -120,9 +121,9 @@ impl Applying<'_> {
             cel_policy: wanted.policy.clone(),
         };
         let uploaded = self.client.certificates().upload(&request).await?;
+        self.made(uploaded.change());
         let id = uploaded.value.id;
         note(&format!("uploaded {} as {id}", wanted.key));
-        self.made(uploaded.revision);
         if let Some(slot) = self.ids.get_mut(index) {
             *slot = Some(id);
         }
@@ -172,7 +173,7 @@ impl Applying<'_> {
         match set.await {
             Ok(set) => {
                 note(&format!("set the active certificates at {}", scope.shown));
-                self.made(set.revision);
+                self.made(set.change());
                 Ok(())
             }
             Err(error) if error.code() == Some(ErrorCode::ScopeChanged) => {
@@ -222,8 +223,8 @@ impl Applying<'_> {
             .ok_or_else(|| Failure::new("a certificate was not uploaded yet"))
     }
 
-    fn made(&mut self, revision: Option<u64>) {
-        self.revision = revision.or(self.revision);
+    fn made(&mut self, change: Option<HistoryPoint>) {
+        self.latest = change.or(self.latest);
     }
 }
 

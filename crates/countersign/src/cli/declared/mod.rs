@@ -133,9 +133,9 @@ impl Apply {
         }
         let mut waiting = self.wait.begin()?;
         let applied = apply::apply(client, declared, &plan);
-        let revision = waiting.change(applied).await??;
+        let change = waiting.change(applied).await??;
         note("done: the server matches the file");
-        waiting.for_gateways(client, revision).await
+        waiting.for_gateways(client, change).await
     }
 }
 

@@ -118,7 +118,9 @@ fn one() -> ListParams {
 async fn kind(client: &Client) -> Check {
     match client.countersign().gateways().await {
         Ok(answer) => {
-            let Gateways { revision, gateways } = answer.value;
+            let Gateways {
+                revision, gateways, ..
+            } = answer.value;
             let live = gateways
                 .iter()
                 .filter(|gateway| gateway.state == GatewayState::Live)
