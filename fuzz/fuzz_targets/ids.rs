@@ -1,4 +1,5 @@
-//! Any text is an id of a kind, byte for byte, or refused with what was wanted.
+//! Any text is an id of a kind, byte for byte, or refused with what was wanted; so is one that a
+//! person gives.
 #![no_main]
 
 use countersign_types::id::{
@@ -12,6 +13,9 @@ macro_rules! check {
         match $text.parse::<$id>() {
             Ok(id) => assert_eq!(id.as_str(), $text),
             Err(error) => assert!(!error.to_string().contains('\n')),
+        }
+        if let Ok(id) = <$id>::given($text) {
+            assert_eq!(id.as_str(), $text);
         }
     )*};
 }

@@ -6,7 +6,7 @@ use countersign_types::{
     page::Page,
 };
 
-use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+use crate::{Client, Error, ItemStream, ListParams, Received, Response, request::Request};
 
 const PATH: [&str; 2] = ["organization", "admin_api_keys"];
 
@@ -21,13 +21,16 @@ impl AdminApiKeys {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn list(&self, params: &ListParams) -> Result<Response<Page<AdminApiKey>>, Error> {
+    pub async fn list(
+        &self,
+        params: &ListParams,
+    ) -> Result<Response<Page<Received<AdminApiKey>>>, Error> {
         let request = params.apply(Request::get(&PATH));
         self.client.page(request, params.after.as_deref()).await
     }
 
     /// All admin keys.
-    pub fn stream(&self, params: &ListParams) -> ItemStream<AdminApiKey> {
+    pub fn stream(&self, params: &ListParams) -> ItemStream<Received<AdminApiKey>> {
         let request = params.apply(Request::get(&PATH));
         self.client.pages(request, params.after.clone())
     }
@@ -39,7 +42,7 @@ impl AdminApiKeys {
     pub async fn create(
         &self,
         key: &AdminApiKeyCreateRequest,
-    ) -> Result<Response<AdminApiKey>, Error> {
+    ) -> Result<Response<Received<AdminApiKey>>, Error> {
         self.client.send(Request::post(&PATH).json(key)?).await
     }
 
@@ -47,7 +50,7 @@ impl AdminApiKeys {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn retrieve(&self, id: &ApiKeyId) -> Result<Response<AdminApiKey>, Error> {
+    pub async fn retrieve(&self, id: &ApiKeyId) -> Result<Response<Received<AdminApiKey>>, Error> {
         self.client.send(Request::get(&one(id))).await
     }
 
@@ -55,7 +58,10 @@ impl AdminApiKeys {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn delete(&self, id: &ApiKeyId) -> Result<Response<DeletedAdminApiKey>, Error> {
+    pub async fn delete(
+        &self,
+        id: &ApiKeyId,
+    ) -> Result<Response<Received<DeletedAdminApiKey>>, Error> {
         self.client.send(Request::delete(&one(id))).await
     }
 }
@@ -84,7 +90,7 @@ impl Client {
     pub async fn admin_api_keys_list(
         &self,
         params: &ListParams,
-    ) -> Result<Response<Page<AdminApiKey>>, Error> {
+    ) -> Result<Response<Page<Received<AdminApiKey>>>, Error> {
         self.admin_api_keys().list(params).await
     }
 
@@ -95,7 +101,7 @@ impl Client {
     pub async fn admin_api_keys_create(
         &self,
         key: &AdminApiKeyCreateRequest,
-    ) -> Result<Response<AdminApiKey>, Error> {
+    ) -> Result<Response<Received<AdminApiKey>>, Error> {
         self.admin_api_keys().create(key).await
     }
 
@@ -103,7 +109,10 @@ impl Client {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn admin_api_keys_get(&self, id: &ApiKeyId) -> Result<Response<AdminApiKey>, Error> {
+    pub async fn admin_api_keys_get(
+        &self,
+        id: &ApiKeyId,
+    ) -> Result<Response<Received<AdminApiKey>>, Error> {
         self.admin_api_keys().retrieve(id).await
     }
 
@@ -114,7 +123,7 @@ impl Client {
     pub async fn admin_api_keys_delete(
         &self,
         id: &ApiKeyId,
-    ) -> Result<Response<DeletedAdminApiKey>, Error> {
+    ) -> Result<Response<Received<DeletedAdminApiKey>>, Error> {
         self.admin_api_keys().delete(id).await
     }
 }

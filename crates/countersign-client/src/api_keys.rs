@@ -6,7 +6,7 @@ use countersign_types::{
     page::Page,
 };
 
-use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+use crate::{Client, Error, ItemStream, ListParams, Received, Response, request::Request};
 
 /// The keys of a project: see [`Client::api_keys`].
 #[derive(Debug, Clone)]
@@ -20,13 +20,16 @@ impl ApiKeys {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn list(&self, params: &ListParams) -> Result<Response<Page<ProjectApiKey>>, Error> {
+    pub async fn list(
+        &self,
+        params: &ListParams,
+    ) -> Result<Response<Page<Received<ProjectApiKey>>>, Error> {
         let request = params.apply(Request::get(&self.all()));
         self.client.page(request, params.after.as_deref()).await
     }
 
     /// All of the project's keys.
-    pub fn stream(&self, params: &ListParams) -> ItemStream<ProjectApiKey> {
+    pub fn stream(&self, params: &ListParams) -> ItemStream<Received<ProjectApiKey>> {
         let request = params.apply(Request::get(&self.all()));
         self.client.pages(request, params.after.clone())
     }
@@ -35,7 +38,10 @@ impl ApiKeys {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn retrieve(&self, id: &ApiKeyId) -> Result<Response<ProjectApiKey>, Error> {
+    pub async fn retrieve(
+        &self,
+        id: &ApiKeyId,
+    ) -> Result<Response<Received<ProjectApiKey>>, Error> {
         self.client.send(Request::get(&self.one(id))).await
     }
 
@@ -43,7 +49,10 @@ impl ApiKeys {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn delete(&self, id: &ApiKeyId) -> Result<Response<DeletedProjectApiKey>, Error> {
+    pub async fn delete(
+        &self,
+        id: &ApiKeyId,
+    ) -> Result<Response<Received<DeletedProjectApiKey>>, Error> {
         self.client.send(Request::delete(&self.one(id))).await
     }
 
@@ -83,7 +92,7 @@ impl Client {
         &self,
         project: &ProjectId,
         params: &ListParams,
-    ) -> Result<Response<Page<ProjectApiKey>>, Error> {
+    ) -> Result<Response<Page<Received<ProjectApiKey>>>, Error> {
         self.api_keys(project).list(params).await
     }
 
@@ -95,7 +104,7 @@ impl Client {
         &self,
         project: &ProjectId,
         id: &ApiKeyId,
-    ) -> Result<Response<ProjectApiKey>, Error> {
+    ) -> Result<Response<Received<ProjectApiKey>>, Error> {
         self.api_keys(project).retrieve(id).await
     }
 
@@ -107,7 +116,7 @@ impl Client {
         &self,
         project: &ProjectId,
         id: &ApiKeyId,
-    ) -> Result<Response<DeletedProjectApiKey>, Error> {
+    ) -> Result<Response<Received<DeletedProjectApiKey>>, Error> {
         self.api_keys(project).delete(id).await
     }
 }

@@ -7,7 +7,7 @@ use countersign_types::{
     page::Page,
 };
 
-use crate::{Client, Error, ItemStream, Response, request::Request};
+use crate::{Client, Error, ItemStream, Received, Response, request::Request};
 
 /// The audit log of an organization: see [`Client::audit_logs`].
 #[derive(Debug, Clone)]
@@ -65,13 +65,16 @@ impl AuditLogs {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn list(&self, params: &AuditLogParams) -> Result<Response<Page<AuditLog>>, Error> {
+    pub async fn list(
+        &self,
+        params: &AuditLogParams,
+    ) -> Result<Response<Page<Received<AuditLog>>>, Error> {
         let after = params.after.as_deref();
         self.client.page(params.request(), after).await
     }
 
     /// All events that match, newest first.
-    pub fn stream(&self, params: &AuditLogParams) -> ItemStream<AuditLog> {
+    pub fn stream(&self, params: &AuditLogParams) -> ItemStream<Received<AuditLog>> {
         self.client.pages(params.request(), params.after.clone())
     }
 
@@ -84,7 +87,7 @@ impl AuditLogs {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn retrieve_head(&self) -> Result<Response<AuditHead>, Error> {
+    pub async fn retrieve_head(&self) -> Result<Response<Received<AuditHead>>, Error> {
         let path = &["organization", "audit_logs", "head"];
         self.client.send(Request::get(path)).await
     }
@@ -106,7 +109,7 @@ impl Client {
     pub async fn list_audit_logs(
         &self,
         params: &AuditLogParams,
-    ) -> Result<Response<Page<AuditLog>>, Error> {
+    ) -> Result<Response<Page<Received<AuditLog>>>, Error> {
         self.audit_logs().list(params).await
     }
 }

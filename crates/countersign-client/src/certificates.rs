@@ -7,7 +7,7 @@ use countersign_types::{
         SetActiveCertificatesRequest, ToggleCertificatesRequest, UpdatePolicyRequest,
         UploadCertificateRequest,
     },
-    expiry::ExpiringList,
+    expiry::{Expiring, ExpiringList},
     extension,
     id::{CertificateId, ProjectId},
     page::Page,
@@ -16,7 +16,7 @@ use countersign_types::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+use crate::{Client, Error, ItemStream, ListParams, Received, Response, request::Request};
 
 const PATH: [&str; 2] = ["organization", "certificates"];
 
@@ -34,7 +34,7 @@ impl Certificates {
     pub async fn list_expiring(
         &self,
         within_days: Option<u64>,
-    ) -> Result<Response<ExpiringList>, Error> {
+    ) -> Result<Response<ExpiringList<Received<Expiring>>>, Error> {
         let request = Request::get(&["organization", "expiring"]);
         let request = request.query("within_days", within_days);
         self.client.send(request).await
@@ -48,13 +48,17 @@ impl Certificates {
         &self,
         scope: &Scope,
         params: &ListParams,
-    ) -> Result<Response<Page<ScopedCertificate>>, Error> {
+    ) -> Result<Response<Page<Received<ScopedCertificate>>>, Error> {
         let request = params.apply(Request::get(&scope_path(scope)));
         self.client.page(request, params.after.as_deref()).await
     }
 
     /// All of the organization's certificates, each with whether it is active at `scope`.
-    pub fn stream(&self, scope: &Scope, params: &ListParams) -> ItemStream<ScopedCertificate> {
+    pub fn stream(
+        &self,
+        scope: &Scope,
+        params: &ListParams,
+    ) -> ItemStream<Received<ScopedCertificate>> {
         let request = params.apply(Request::get(&scope_path(scope)));
         self.client.pages(request, params.after.clone())
     }
@@ -63,7 +67,10 @@ impl Certificates {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn retrieve(&self, id: &CertificateId) -> Result<Response<Certificate>, Error> {
+    pub async fn retrieve(
+        &self,
+        id: &CertificateId,
+    ) -> Result<Response<Received<Certificate>>, Error> {
         self.client.send(Request::get(&one(id))).await
     }
 
@@ -74,7 +81,7 @@ impl Certificates {
     pub async fn retrieve_with_content(
         &self,
         id: &CertificateId,
-    ) -> Result<Response<Certificate>, Error> {
+    ) -> Result<Response<Received<Certificate>>, Error> {
         let request = Request::get(&one(id)).query("include[]", ["content"]);
         self.client.send(request).await
     }
@@ -86,7 +93,7 @@ impl Certificates {
     pub async fn retrieve_with_usage(
         &self,
         id: &CertificateId,
-    ) -> Result<Response<Certificate>, Error> {
+    ) -> Result<Response<Received<Certificate>>, Error> {
         let request = Request::get(&one(id)).query("include[]", ["usage"]);
         self.client.send(request).await
     }
@@ -96,7 +103,7 @@ impl Certificates {
         &self,
         scope: &Scope,
         params: &ListParams,
-    ) -> ItemStream<ScopedCertificate> {
+    ) -> ItemStream<Received<ScopedCertificate>> {
         let request = params.apply(Request::get(&scope_path(scope)));
         let request = request.query("include[]", ["usage"]);
         self.client.pages(request, params.after.clone())
@@ -108,7 +115,7 @@ impl Certificates {
         &self,
         id: &CertificateId,
         params: &ListParams,
-    ) -> ItemStream<CertificateUse> {
+    ) -> ItemStream<Received<CertificateUse>> {
         let [organization, certificates] = PATH;
         let path = [organization, certificates, id.as_str(), "usage"];
         let request = params.apply(Request::get(&path));
@@ -122,7 +129,7 @@ impl Certificates {
     pub async fn upload(
         &self,
         certificate: &UploadCertificateRequest,
-    ) -> Result<Response<Certificate>, Error> {
+    ) -> Result<Response<Received<Certificate>>, Error> {
         self.client
             .send(Request::post(&PATH).json(certificate)?)
             .await
@@ -136,7 +143,7 @@ impl Certificates {
         &self,
         id: &CertificateId,
         change: &ModifyCertificateRequest,
-    ) -> Result<Response<Certificate>, Error> {
+    ) -> Result<Response<Received<Certificate>>, Error> {
         self.client
             .send(Request::post(&one(id)).json(change)?)
             .await
@@ -150,7 +157,7 @@ impl Certificates {
         &self,
         id: &CertificateId,
         cel_policy: Option<&str>,
-    ) -> Result<Response<Certificate>, Error> {
+    ) -> Result<Response<Received<Certificate>>, Error> {
         let [organization, certificates] = PATH;
         let path = [organization, certificates, id.as_str(), "policy"];
         let body = UpdatePolicyRequest {
@@ -163,7 +170,10 @@ impl Certificates {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn delete(&self, id: &CertificateId) -> Result<Response<DeletedCertificate>, Error> {
+    pub async fn delete(
+        &self,
+        id: &CertificateId,
+    ) -> Result<Response<Received<DeletedCertificate>>, Error> {
         self.client.send(Request::delete(&one(id))).await
     }
 
@@ -175,7 +185,7 @@ impl Certificates {
         &self,
         scope: &Scope,
         ids: &[CertificateId],
-    ) -> Result<Response<CertificateToggle>, Error> {
+    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
         self.toggle(scope, "activate", &named(ids)).await
     }
 
@@ -191,7 +201,7 @@ impl Certificates {
         scope: &Scope,
         ids: &[CertificateId],
         enforcement: Enforcement,
-    ) -> Result<Response<CertificateToggle>, Error> {
+    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
         if enforcement == Enforcement::default() {
             return self.activate(scope, ids).await;
         }
@@ -212,7 +222,7 @@ impl Certificates {
         &self,
         scope: &Scope,
         ids: &[CertificateId],
-    ) -> Result<Response<CertificateToggle>, Error> {
+    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
         self.toggle(scope, "deactivate", &named(ids)).await
     }
 
@@ -248,7 +258,7 @@ impl Certificates {
         scope: &Scope,
         ids: &[CertificateId],
         enforcement: Enforcement,
-    ) -> Result<Response<TogglePreview>, Error> {
+    ) -> Result<Response<Received<TogglePreview>>, Error> {
         let is_default = enforcement == Enforcement::default();
         let body = ToggleCertificatesRequest {
             enforcement: (!is_default).then_some(enforcement),
@@ -266,7 +276,7 @@ impl Certificates {
         &self,
         scope: &Scope,
         ids: &[CertificateId],
-    ) -> Result<Response<TogglePreview>, Error> {
+    ) -> Result<Response<Received<TogglePreview>>, Error> {
         self.preview(scope, "deactivate", named(ids)).await
     }
 
@@ -275,7 +285,7 @@ impl Certificates {
         scope: &Scope,
         verb: &str,
         body: ToggleCertificatesRequest,
-    ) -> Result<Response<TogglePreview>, Error> {
+    ) -> Result<Response<Received<TogglePreview>>, Error> {
         let countersign = self.client.countersign();
         countersign.require(extension::PREVIEW).await?;
         let body = ToggleCertificatesRequest {
@@ -336,7 +346,7 @@ impl Client {
     pub async fn list_organization_certificates(
         &self,
         params: &ListParams,
-    ) -> Result<Response<Page<ScopedCertificate>>, Error> {
+    ) -> Result<Response<Page<Received<ScopedCertificate>>>, Error> {
         self.certificates().list(&Scope::Organization, params).await
     }
 
@@ -348,7 +358,7 @@ impl Client {
         &self,
         project: &ProjectId,
         params: &ListParams,
-    ) -> Result<Response<Page<ScopedCertificate>>, Error> {
+    ) -> Result<Response<Page<Received<ScopedCertificate>>>, Error> {
         let scope = Scope::Project(project.clone());
         self.certificates().list(&scope, params).await
     }
@@ -360,7 +370,7 @@ impl Client {
     pub async fn upload_certificate(
         &self,
         certificate: &UploadCertificateRequest,
-    ) -> Result<Response<Certificate>, Error> {
+    ) -> Result<Response<Received<Certificate>>, Error> {
         self.certificates().upload(certificate).await
     }
 
@@ -371,7 +381,7 @@ impl Client {
     pub async fn get_certificate(
         &self,
         id: &CertificateId,
-    ) -> Result<Response<Certificate>, Error> {
+    ) -> Result<Response<Received<Certificate>>, Error> {
         self.certificates().retrieve(id).await
     }
 
@@ -382,7 +392,7 @@ impl Client {
     pub async fn get_certificate_with_content(
         &self,
         id: &CertificateId,
-    ) -> Result<Response<Certificate>, Error> {
+    ) -> Result<Response<Received<Certificate>>, Error> {
         self.certificates().retrieve_with_content(id).await
     }
 
@@ -394,7 +404,7 @@ impl Client {
         &self,
         id: &CertificateId,
         change: &ModifyCertificateRequest,
-    ) -> Result<Response<Certificate>, Error> {
+    ) -> Result<Response<Received<Certificate>>, Error> {
         self.certificates().update(id, change).await
     }
 
@@ -405,7 +415,7 @@ impl Client {
     pub async fn delete_certificate(
         &self,
         id: &CertificateId,
-    ) -> Result<Response<DeletedCertificate>, Error> {
+    ) -> Result<Response<Received<DeletedCertificate>>, Error> {
         self.certificates().delete(id).await
     }
 
@@ -416,7 +426,7 @@ impl Client {
     pub async fn activate_organization_certificates(
         &self,
         ids: &[CertificateId],
-    ) -> Result<Response<CertificateToggle>, Error> {
+    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
         self.certificates()
             .activate(&Scope::Organization, ids)
             .await
@@ -429,7 +439,7 @@ impl Client {
     pub async fn deactivate_organization_certificates(
         &self,
         ids: &[CertificateId],
-    ) -> Result<Response<CertificateToggle>, Error> {
+    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
         self.certificates()
             .deactivate(&Scope::Organization, ids)
             .await
@@ -443,7 +453,7 @@ impl Client {
         &self,
         project: &ProjectId,
         ids: &[CertificateId],
-    ) -> Result<Response<CertificateToggle>, Error> {
+    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
         let scope = Scope::Project(project.clone());
         self.certificates().activate(&scope, ids).await
     }
@@ -456,7 +466,7 @@ impl Client {
         &self,
         project: &ProjectId,
         ids: &[CertificateId],
-    ) -> Result<Response<CertificateToggle>, Error> {
+    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
         let scope = Scope::Project(project.clone());
         self.certificates().deactivate(&scope, ids).await
     }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use countersign_types::{
-    bundle::{Bundle, BundleDigests, Gateways},
+    bundle::{Bundle, BundleDigests, Gateway, Gateways},
     extension::Extensions,
     history::HistoryPoint,
     id::{GatewayId, OrganizationId},
     observation::{ObservationBatch, ObservationReceipt},
 };
 
-use crate::{Client, Error, Response, request::Request};
+use crate::{Client, Error, Received, Response, request::Request};
 
 /// Who asks for bundles, and what it reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl Countersign {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn gateways(&self) -> Result<Response<Gateways>, Error> {
+    pub async fn gateways(&self) -> Result<Response<Gateways<Received<Gateway>>>, Error> {
         self.client
             .send(Request::get(&["countersign", "gateways"]))
             .await
@@ -144,7 +144,7 @@ impl Countersign {
     pub async fn gateways_and_whether_lost(
         &self,
         change: HistoryPoint,
-    ) -> Result<Response<Gateways>, Error> {
+    ) -> Result<Response<Gateways<Received<Gateway>>>, Error> {
         let token = Some(change.token).filter(|token| !token.is_none());
         let request = Request::get(&["countersign", "gateways"])
             .query("revision", token.map(|_| change.revision))

@@ -6,13 +6,18 @@
 //! one page at a time (`list`) or as a stream of all entries (`stream`). Failed calls are retried
 //! where that may help, as the official SDKs do: see [`ClientBuilder::max_retries`].
 //!
+//! Answers are read leniently, since servers change: ids may have any form, what the API makes
+//! optional may be absent, a value of a closed set may be one that is not known here
+//! ([`types::or_unknown::OrUnknown`]), and properties that are not known here are kept
+//! ([`Received`]). What is sent has the API's own form.
+//!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! use countersign_client::{Client, types::certificate::Scope};
 //!
 //! let client = Client::from_env()?;
 //! let certificate = client.get_certificate(&"cert_abc".parse()?).await?;
-//! println!("{} expires at {}", certificate.id, certificate.certificate_details.expires_at);
+//! println!("{} expires at {:?}", certificate.id, certificate.certificate_details.expires_at);
 //!
 //! let activated = client
 //!     .certificates()
@@ -36,6 +41,7 @@ mod countersign;
 mod error;
 mod page;
 mod projects;
+mod received;
 mod refusals;
 mod request;
 mod retry;
@@ -57,8 +63,14 @@ pub use crate::{
     error::{ApiError, Error},
     page::{ItemStream, ListParams},
     projects::{ProjectListParams, Projects},
+    received::Received,
     request::Response,
     rotations::Rotations,
     service_accounts::ServiceAccounts,
     webhooks::Webhooks,
 };
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,7 +6,7 @@ use countersign_types::{
     project::{Project, ProjectCreateRequest, ProjectUpdateRequest},
 };
 
-use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+use crate::{Client, Error, ItemStream, ListParams, Received, Response, request::Request};
 
 const PATH: [&str; 2] = ["organization", "projects"];
 
@@ -39,13 +39,16 @@ impl Projects {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn list(&self, params: &ProjectListParams) -> Result<Response<Page<Project>>, Error> {
+    pub async fn list(
+        &self,
+        params: &ProjectListParams,
+    ) -> Result<Response<Page<Received<Project>>>, Error> {
         let after = params.list.after.as_deref();
         self.client.page(params.request(), after).await
     }
 
     /// All projects.
-    pub fn stream(&self, params: &ProjectListParams) -> ItemStream<Project> {
+    pub fn stream(&self, params: &ProjectListParams) -> ItemStream<Received<Project>> {
         self.client
             .pages(params.request(), params.list.after.clone())
     }
@@ -54,7 +57,10 @@ impl Projects {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn create(&self, project: &ProjectCreateRequest) -> Result<Response<Project>, Error> {
+    pub async fn create(
+        &self,
+        project: &ProjectCreateRequest,
+    ) -> Result<Response<Received<Project>>, Error> {
         self.client.send(Request::post(&PATH).json(project)?).await
     }
 
@@ -62,7 +68,7 @@ impl Projects {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn retrieve(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
+    pub async fn retrieve(&self, id: &ProjectId) -> Result<Response<Received<Project>>, Error> {
         self.client.send(Request::get(&one(id))).await
     }
 
@@ -74,7 +80,7 @@ impl Projects {
         &self,
         id: &ProjectId,
         change: &ProjectUpdateRequest,
-    ) -> Result<Response<Project>, Error> {
+    ) -> Result<Response<Received<Project>>, Error> {
         self.client
             .send(Request::post(&one(id)).json(change)?)
             .await
@@ -84,7 +90,7 @@ impl Projects {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn archive(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
+    pub async fn archive(&self, id: &ProjectId) -> Result<Response<Received<Project>>, Error> {
         let [organization, projects] = PATH;
         let path = [organization, projects, id.as_str(), "archive"];
         self.client.send(Request::post(&path)).await
@@ -115,7 +121,7 @@ impl Client {
     pub async fn list_projects(
         &self,
         params: &ProjectListParams,
-    ) -> Result<Response<Page<Project>>, Error> {
+    ) -> Result<Response<Page<Received<Project>>>, Error> {
         self.projects().list(params).await
     }
 
@@ -126,7 +132,7 @@ impl Client {
     pub async fn create_project(
         &self,
         project: &ProjectCreateRequest,
-    ) -> Result<Response<Project>, Error> {
+    ) -> Result<Response<Received<Project>>, Error> {
         self.projects().create(project).await
     }
 
@@ -134,7 +140,10 @@ impl Client {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn retrieve_project(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
+    pub async fn retrieve_project(
+        &self,
+        id: &ProjectId,
+    ) -> Result<Response<Received<Project>>, Error> {
         self.projects().retrieve(id).await
     }
 
@@ -146,7 +155,7 @@ impl Client {
         &self,
         id: &ProjectId,
         change: &ProjectUpdateRequest,
-    ) -> Result<Response<Project>, Error> {
+    ) -> Result<Response<Received<Project>>, Error> {
         self.projects().update(id, change).await
     }
 
@@ -154,7 +163,10 @@ impl Client {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn archive_project(&self, id: &ProjectId) -> Result<Response<Project>, Error> {
+    pub async fn archive_project(
+        &self,
+        id: &ProjectId,
+    ) -> Result<Response<Received<Project>>, Error> {
         self.projects().archive(id).await
     }
 }

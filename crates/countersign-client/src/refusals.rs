@@ -2,7 +2,7 @@
 
 use countersign_types::{page::Page, refusal::Refusal};
 
-use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+use crate::{Client, Error, ItemStream, ListParams, Received, Response, request::Request};
 
 const PATH: [&str; 2] = ["organization", "refusals"];
 
@@ -17,13 +17,16 @@ impl Refusals {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn list(&self, params: &ListParams) -> Result<Response<Page<Refusal>>, Error> {
+    pub async fn list(
+        &self,
+        params: &ListParams,
+    ) -> Result<Response<Page<Received<Refusal>>>, Error> {
         let request = params.apply(Request::get(&PATH));
         self.client.page(request, params.after.as_deref()).await
     }
 
     /// All of them.
-    pub fn stream(&self, params: &ListParams) -> ItemStream<Refusal> {
+    pub fn stream(&self, params: &ListParams) -> ItemStream<Received<Refusal>> {
         let request = params.apply(Request::get(&PATH));
         self.client.pages(request, params.after.clone())
     }

@@ -113,6 +113,16 @@ impl Request {
         self
     }
 
+    /// An id from elsewhere may be a text that URLs have no segment for: it would be left out, and
+    /// the request would be another one.
+    fn check(&self) -> Result<(), Error> {
+        let lost = |segment: &&String| matches!(segment.as_str(), "" | "." | "..");
+        match self.path.iter().find(lost) {
+            Some(id) => Err(Error::Config(format!("`{id}` cannot be an id"))),
+            None => Ok(()),
+        }
+    }
+
     /// The URL below `base`; each segment and each query value is percent-encoded.
     fn url(&self, base: &Url) -> Url {
         let mut url = base.clone();
@@ -172,6 +182,7 @@ impl Client {
         &self,
         request: Request,
     ) -> Result<Response<T>, Error> {
+        request.check()?;
         let attempt = || async {
             let answer = self.attempt(&request).await.map_err(Failed::Unanswered)?;
             if retry::is_worthwhile(answer.status, &answer.headers) {

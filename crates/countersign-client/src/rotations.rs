@@ -8,7 +8,7 @@ use countersign_types::{
     rotation::{EndRotationRequest, Rotation, StartRotationRequest},
 };
 
-use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+use crate::{Client, Error, ItemStream, ListParams, Received, Response, request::Request};
 
 const PATH: [&str; 2] = ["organization", "rotations"];
 
@@ -23,13 +23,16 @@ impl Rotations {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn list(&self, params: &ListParams) -> Result<Response<Page<Rotation>>, Error> {
+    pub async fn list(
+        &self,
+        params: &ListParams,
+    ) -> Result<Response<Page<Received<Rotation>>>, Error> {
         let request = params.apply(Request::get(&PATH));
         self.client.page(request, params.after.as_deref()).await
     }
 
     /// All rotations.
-    pub fn stream(&self, params: &ListParams) -> ItemStream<Rotation> {
+    pub fn stream(&self, params: &ListParams) -> ItemStream<Received<Rotation>> {
         let request = params.apply(Request::get(&PATH));
         self.client.pages(request, params.after.clone())
     }
@@ -41,7 +44,7 @@ impl Rotations {
     pub async fn start(
         &self,
         rotation: &StartRotationRequest,
-    ) -> Result<Response<Rotation>, Error> {
+    ) -> Result<Response<Received<Rotation>>, Error> {
         self.client.send(Request::post(&PATH).json(rotation)?).await
     }
 
@@ -54,7 +57,7 @@ impl Rotations {
         &self,
         id: &RotationId,
         seen_within: Option<Duration>,
-    ) -> Result<Response<Rotation>, Error> {
+    ) -> Result<Response<Received<Rotation>>, Error> {
         let [organization, rotations] = PATH;
         let request = Request::get(&[organization, rotations, id.as_str()])
             .query("seen_within", seen_within.map(|within| within.as_secs()));
@@ -69,7 +72,7 @@ impl Rotations {
         &self,
         id: &RotationId,
         how: &EndRotationRequest,
-    ) -> Result<Response<Rotation>, Error> {
+    ) -> Result<Response<Received<Rotation>>, Error> {
         self.end(id, "finish", how).await
     }
 
@@ -81,7 +84,7 @@ impl Rotations {
         &self,
         id: &RotationId,
         how: &EndRotationRequest,
-    ) -> Result<Response<Rotation>, Error> {
+    ) -> Result<Response<Received<Rotation>>, Error> {
         self.end(id, "abort", how).await
     }
 
@@ -90,7 +93,7 @@ impl Rotations {
         id: &RotationId,
         verb: &str,
         how: &EndRotationRequest,
-    ) -> Result<Response<Rotation>, Error> {
+    ) -> Result<Response<Received<Rotation>>, Error> {
         let [organization, rotations] = PATH;
         let request = Request::post(&[organization, rotations, id.as_str(), verb]);
         self.client.send(request.json(how)?).await

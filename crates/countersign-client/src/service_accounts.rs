@@ -10,7 +10,7 @@ use countersign_types::{
     },
 };
 
-use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+use crate::{Client, Error, ItemStream, ListParams, Received, Response, request::Request};
 
 /// The service accounts of a project: see [`Client::service_accounts`].
 #[derive(Debug, Clone)]
@@ -24,13 +24,16 @@ impl ServiceAccounts {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn list(&self, params: &ListParams) -> Result<Response<Page<ServiceAccount>>, Error> {
+    pub async fn list(
+        &self,
+        params: &ListParams,
+    ) -> Result<Response<Page<Received<ServiceAccount>>>, Error> {
         let request = params.apply(Request::get(&self.all()));
         self.client.page(request, params.after.as_deref()).await
     }
 
     /// All of the project's service accounts.
-    pub fn stream(&self, params: &ListParams) -> ItemStream<ServiceAccount> {
+    pub fn stream(&self, params: &ListParams) -> ItemStream<Received<ServiceAccount>> {
         let request = params.apply(Request::get(&self.all()));
         self.client.pages(request, params.after.clone())
     }
@@ -43,7 +46,7 @@ impl ServiceAccounts {
     pub async fn create(
         &self,
         account: &ServiceAccountCreateRequest,
-    ) -> Result<Response<ServiceAccountCreated>, Error> {
+    ) -> Result<Response<Received<ServiceAccountCreated>>, Error> {
         let request = Request::post(&self.all()).json(account)?;
         self.client.send(request).await
     }
@@ -52,7 +55,10 @@ impl ServiceAccounts {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn retrieve(&self, id: &ServiceAccountId) -> Result<Response<ServiceAccount>, Error> {
+    pub async fn retrieve(
+        &self,
+        id: &ServiceAccountId,
+    ) -> Result<Response<Received<ServiceAccount>>, Error> {
         self.client.send(Request::get(&self.one(id))).await
     }
 
@@ -64,7 +70,7 @@ impl ServiceAccounts {
         &self,
         id: &ServiceAccountId,
         change: &ServiceAccountUpdateRequest,
-    ) -> Result<Response<ServiceAccount>, Error> {
+    ) -> Result<Response<Received<ServiceAccount>>, Error> {
         let request = Request::post(&self.one(id)).json(change)?;
         self.client.send(request).await
     }
@@ -76,7 +82,7 @@ impl ServiceAccounts {
     pub async fn delete(
         &self,
         id: &ServiceAccountId,
-    ) -> Result<Response<DeletedServiceAccount>, Error> {
+    ) -> Result<Response<Received<DeletedServiceAccount>>, Error> {
         self.client.send(Request::delete(&self.one(id))).await
     }
 
@@ -88,7 +94,7 @@ impl ServiceAccounts {
         &self,
         id: &ServiceAccountId,
         key: &ServiceAccountApiKeyCreateRequest,
-    ) -> Result<Response<ServiceAccountApiKey>, Error> {
+    ) -> Result<Response<Received<ServiceAccountApiKey>>, Error> {
         let mut path = self.one(id).to_vec();
         path.push("api_keys");
         self.client.send(Request::post(&path).json(key)?).await
@@ -130,7 +136,7 @@ impl Client {
         &self,
         project: &ProjectId,
         params: &ListParams,
-    ) -> Result<Response<Page<ServiceAccount>>, Error> {
+    ) -> Result<Response<Page<Received<ServiceAccount>>>, Error> {
         self.service_accounts(project).list(params).await
     }
 
@@ -142,7 +148,7 @@ impl Client {
         &self,
         project: &ProjectId,
         account: &ServiceAccountCreateRequest,
-    ) -> Result<Response<ServiceAccountCreated>, Error> {
+    ) -> Result<Response<Received<ServiceAccountCreated>>, Error> {
         self.service_accounts(project).create(account).await
     }
 
@@ -154,7 +160,7 @@ impl Client {
         &self,
         project: &ProjectId,
         id: &ServiceAccountId,
-    ) -> Result<Response<ServiceAccount>, Error> {
+    ) -> Result<Response<Received<ServiceAccount>>, Error> {
         self.service_accounts(project).retrieve(id).await
     }
 
@@ -167,7 +173,7 @@ impl Client {
         project: &ProjectId,
         id: &ServiceAccountId,
         change: &ServiceAccountUpdateRequest,
-    ) -> Result<Response<ServiceAccount>, Error> {
+    ) -> Result<Response<Received<ServiceAccount>>, Error> {
         self.service_accounts(project).update(id, change).await
     }
 
@@ -179,7 +185,7 @@ impl Client {
         &self,
         project: &ProjectId,
         id: &ServiceAccountId,
-    ) -> Result<Response<DeletedServiceAccount>, Error> {
+    ) -> Result<Response<Received<DeletedServiceAccount>>, Error> {
         self.service_accounts(project).delete(id).await
     }
 
@@ -192,7 +198,7 @@ impl Client {
         project: &ProjectId,
         id: &ServiceAccountId,
         key: &ServiceAccountApiKeyCreateRequest,
-    ) -> Result<Response<ServiceAccountApiKey>, Error> {
+    ) -> Result<Response<Received<ServiceAccountApiKey>>, Error> {
         self.service_accounts(project).create_api_key(id, key).await
     }
 }

@@ -6,7 +6,7 @@ use countersign_types::{
     webhook::{DeletedWebhook, Webhook, WebhookCreateRequest, WebhookDelivery},
 };
 
-use crate::{Client, Error, ItemStream, ListParams, Response, request::Request};
+use crate::{Client, Error, ItemStream, ListParams, Received, Response, request::Request};
 
 const PATH: [&str; 2] = ["organization", "webhooks"];
 
@@ -21,13 +21,16 @@ impl Webhooks {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn list(&self, params: &ListParams) -> Result<Response<Page<Webhook>>, Error> {
+    pub async fn list(
+        &self,
+        params: &ListParams,
+    ) -> Result<Response<Page<Received<Webhook>>>, Error> {
         let request = params.apply(Request::get(&PATH));
         self.client.page(request, params.after.as_deref()).await
     }
 
     /// All webhooks.
-    pub fn stream(&self, params: &ListParams) -> ItemStream<Webhook> {
+    pub fn stream(&self, params: &ListParams) -> ItemStream<Received<Webhook>> {
         let request = params.apply(Request::get(&PATH));
         self.client.pages(request, params.after.clone())
     }
@@ -36,7 +39,10 @@ impl Webhooks {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn create(&self, webhook: &WebhookCreateRequest) -> Result<Response<Webhook>, Error> {
+    pub async fn create(
+        &self,
+        webhook: &WebhookCreateRequest,
+    ) -> Result<Response<Received<Webhook>>, Error> {
         self.client.send(Request::post(&PATH).json(webhook)?).await
     }
 
@@ -44,7 +50,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn retrieve(&self, id: &WebhookId) -> Result<Response<Webhook>, Error> {
+    pub async fn retrieve(&self, id: &WebhookId) -> Result<Response<Received<Webhook>>, Error> {
         self.client.send(Request::get(&one(id))).await
     }
 
@@ -52,7 +58,10 @@ impl Webhooks {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn delete(&self, id: &WebhookId) -> Result<Response<DeletedWebhook>, Error> {
+    pub async fn delete(
+        &self,
+        id: &WebhookId,
+    ) -> Result<Response<Received<DeletedWebhook>>, Error> {
         self.client.send(Request::delete(&one(id))).await
     }
 
@@ -60,7 +69,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
-    pub async fn test(&self, id: &WebhookId) -> Result<Response<Webhook>, Error> {
+    pub async fn test(&self, id: &WebhookId) -> Result<Response<Received<Webhook>>, Error> {
         let [organization, webhooks] = PATH;
         let path = [organization, webhooks, id.as_str(), "test"];
         self.client.send(Request::post(&path)).await
@@ -71,7 +80,7 @@ impl Webhooks {
         &self,
         id: &WebhookId,
         params: &ListParams,
-    ) -> ItemStream<WebhookDelivery> {
+    ) -> ItemStream<Received<WebhookDelivery>> {
         let [organization, webhooks] = PATH;
         let path = [organization, webhooks, id.as_str(), "deliveries"];
         let request = params.apply(Request::get(&path));

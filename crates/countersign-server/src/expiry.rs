@@ -50,8 +50,8 @@ fn failed(error: &StoreError) {
 fn log(notice: &ExpiryNotice) {
     let (organization, expiring) = (&notice.organization, &notice.expiring);
     let (expires_at, within_days) = (expiring.expires_at, notice.within_days);
-    match (expiring.kind, &expiring.id) {
-        (ExpiringKind::Anchor, Some(certificate)) => tracing::warn!(
+    match (expiring.kind.known(), &expiring.id) {
+        (Some(ExpiringKind::Anchor), Some(certificate)) => tracing::warn!(
             %organization, %certificate, expires_at, within_days,
             "an active trust anchor expires soon"
         ),

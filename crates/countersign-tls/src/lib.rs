@@ -16,3 +16,8 @@ pub use provider::{aes128_first, standard};
 pub use reload::{Reloading, ReloadingClientConfig, ReloadingServerConfig};
 pub use roots::{add_roots, public_roots, roots_from_file};
 pub use server::server_config;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,6 +7,7 @@ use crate::{
     UnixSeconds,
     id::{ApiKeyId, ServiceAccountId},
     not_null::not_null,
+    or_unknown::OrUnknown,
     page::Listed,
     project::ServiceAccountRole,
     secret::Secret,
@@ -106,7 +107,8 @@ pub enum AdminApiKeyObject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AdminApiKey {
     /// Always `organization.admin_api_key`.
-    pub object: AdminApiKeyObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = AdminApiKeyObject))]
+    pub object: OrUnknown<AdminApiKeyObject>,
     /// Its id, `key_…`.
     pub id: ApiKeyId,
     /// Its name.
@@ -129,8 +131,8 @@ pub struct AdminApiKey {
     /// Its owner.
     pub owner: AdminApiKeyOwner,
     /// Countersign's extension: what it may do.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub scopes: Option<Vec<Permission>>,
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<Vec<Permission>>))]
+    pub scopes: Option<Vec<OrUnknown<Permission>>>,
 }
 
 impl Listed for AdminApiKey {
@@ -195,7 +197,8 @@ pub enum DeletedAdminApiKeyObject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedAdminApiKey {
     /// Always `organization.admin_api_key.deleted`.
-    pub object: DeletedAdminApiKeyObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = DeletedAdminApiKeyObject))]
+    pub object: OrUnknown<DeletedAdminApiKeyObject>,
     /// The id of what was deleted.
     pub id: ApiKeyId,
     /// Always true.
@@ -212,11 +215,13 @@ pub enum ProjectApiKeyObject {
 }
 
 /// A key of a project, without its value.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectApiKey {
     /// Always `organization.project.api_key`.
-    pub object: ProjectApiKeyObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = ProjectApiKeyObject))]
+    pub object: OrUnknown<ProjectApiKeyObject>,
     /// Its prefix and last four characters.
     pub redacted_value: String,
     /// Its name.
@@ -225,11 +230,13 @@ pub struct ProjectApiKey {
     pub created_at: UnixSeconds,
     /// When it was last used, in Unix seconds, or null when that is not known.
     #[cfg_attr(feature = "openapi", schema(required))]
+    #[serialize_always]
     pub last_used_at: Option<UnixSeconds>,
     /// Its id, `key_…`.
     pub id: ApiKeyId,
     /// `active` or `inactive`.
-    pub owner_project_access: String,
+    #[cfg_attr(feature = "openapi", schema(required, nullable = false))]
+    pub owner_project_access: Option<String>,
     /// Its owner.
     pub owner: ProjectApiKeyOwner,
 }
@@ -247,7 +254,8 @@ impl Listed for ProjectApiKey {
 pub struct ProjectApiKeyOwner {
     /// `service_account` on Countersign; `user` on other servers.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[cfg_attr(feature = "openapi", schema(required, nullable = false))]
+    pub kind: Option<String>,
     /// The service account.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub service_account: Option<ProjectApiKeyOwnerServiceAccount>,
@@ -264,7 +272,8 @@ pub struct ProjectApiKeyOwnerServiceAccount {
     /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
     /// Its role.
-    pub role: ServiceAccountRole,
+    #[cfg_attr(feature = "openapi", schema(value_type = ServiceAccountRole))]
+    pub role: OrUnknown<ServiceAccountRole>,
 }
 
 /// The object type `organization.project.api_key.deleted`.
@@ -281,7 +290,8 @@ pub enum DeletedProjectApiKeyObject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedProjectApiKey {
     /// Always `organization.project.api_key.deleted`.
-    pub object: DeletedProjectApiKeyObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = DeletedProjectApiKeyObject))]
+    pub object: OrUnknown<DeletedProjectApiKeyObject>,
     /// The id of what was deleted.
     pub id: ApiKeyId,
     /// Always true.

@@ -12,6 +12,7 @@ use crate::{
         ApiKeyId, AuditLogId, CertificateId, OrganizationId, ProjectId, RotationId,
         ServiceAccountId, WebhookId,
     },
+    or_unknown::OrUnknown,
     page::Listed,
     rotation::RotationStatus,
 };
@@ -30,7 +31,7 @@ pub struct AuditLog {
     pub effective_at: UnixSeconds,
     /// The project that it was about, for events of one project.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub project: Option<AuditProject>,
+    pub project: Option<AuditLogProject>,
     /// Who did it.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub actor: Option<AuditActor>,
@@ -79,7 +80,8 @@ pub struct AuditChain {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditHead {
     /// Always `audit_log.head`.
-    pub object: AuditHeadObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = AuditHeadObject))]
+    pub object: OrUnknown<AuditHeadObject>,
     /// The event's number, which is also the number of events.
     pub number: u64,
     /// SHA-256 of the event, in hexadecimal.
@@ -114,12 +116,32 @@ impl Listed for AuditDocument {
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = AuditProject))]
+pub struct AuditLogProject {
+    /// Its id.
+    #[cfg_attr(feature = "openapi", schema(required, nullable = false))]
+    pub id: Option<ProjectId>,
+    /// Its name at the time of the event.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub name: Option<String>,
+}
+
+/// The project that an event is about, where the event is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditProject {
     /// Its id.
     pub id: ProjectId,
     /// Its name at the time of the event.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub name: Option<String>,
+}
+
+impl From<AuditProject> for AuditLogProject {
+    fn from(project: AuditProject) -> Self {
+        Self {
+            id: Some(project.id),
+            name: project.name,
+        }
+    }
 }
 
 /// Who did it: a key, or the operator on the server's machine (a session).
@@ -129,7 +151,8 @@ pub struct AuditProject {
 pub struct AuditActor {
     /// `api_key`, or `session` for the operator.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[cfg_attr(feature = "openapi", schema(required, nullable = false))]
+    pub kind: Option<String>,
     /// The key.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub api_key: Option<AuditActorApiKey>,
@@ -139,11 +162,13 @@ pub struct AuditActor {
 }
 
 /// The key that did it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditActorApiKey {
     /// Its id.
-    pub id: ApiKeyId,
+    #[cfg_attr(feature = "openapi", schema(required, nullable = false))]
+    pub id: Option<ApiKeyId>,
 }
 
 /// Who makes a change: the source of `AuditLog::actor`.
@@ -161,12 +186,14 @@ impl Actor {
     pub fn to_audit(&self) -> AuditActor {
         match self {
             Self::ApiKey(id) => AuditActor {
-                kind: "api_key".to_owned(),
-                api_key: Some(AuditActorApiKey { id: id.clone() }),
+                kind: Some("api_key".to_owned()),
+                api_key: Some(AuditActorApiKey {
+                    id: Some(id.clone()),
+                }),
                 session: None,
             },
             Self::Operator => AuditActor {
-                kind: "session".to_owned(),
+                kind: Some("session".to_owned()),
                 api_key: None,
                 session: Some(json!({ "user": { "id": "operator" } })),
             },

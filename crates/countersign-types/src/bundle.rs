@@ -1,5 +1,6 @@
 //! What a gateway needs to judge requests: whole organizations, numbered by revision. This is the
-//! only contract between control plane and gateway (docs/specification.md, section 4).
+//! only contract between control plane and gateway (docs/specification.md, section 4). A gateway
+//! reads it strictly: what it judges by must be what Countersign writes.
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -9,7 +10,8 @@ use crate::{
     api_key::KeyKind,
     digest::{KeyDigest, Sha256},
     history::{HistoryPoint, RevisionToken},
-    id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
+    id::{self, ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
+    or_unknown::OrUnknown,
 };
 
 /// The response of `GET /v1/countersign/bundle?after=REVISION&token=TOKEN`.
@@ -59,6 +61,7 @@ pub struct BundleDigests {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrganizationDigest {
     /// The organization.
+    #[serde(deserialize_with = "id::checked")]
     pub id: OrganizationId,
     /// The digest of its bundle.
     pub digest: Sha256,
@@ -70,6 +73,7 @@ pub struct OrganizationDigest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrganizationBundle {
     /// Its id.
+    #[serde(deserialize_with = "id::checked")]
     pub id: OrganizationId,
     /// The deployment's revision at its latest change.
     pub revision: u64,
@@ -81,10 +85,15 @@ pub struct OrganizationBundle {
     /// The certificates that are active anywhere.
     pub certificates: Vec<BundleCertificate>,
     /// The anchors that are enforced for the organization, oldest activation first.
+    #[serde(deserialize_with = "id::checked")]
     pub active: Vec<CertificateId>,
     /// All anchors that are active for the organization, enforced or only reported, oldest
     /// activation first; empty when none is only reported.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "id::checked"
+    )]
     pub with_reported: Vec<CertificateId>,
     /// Its projects.
     pub projects: Vec<BundleProject>,
@@ -98,6 +107,7 @@ pub struct OrganizationBundle {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BundleCertificate {
     /// Its id.
+    #[serde(deserialize_with = "id::checked")]
     pub id: CertificateId,
     /// Its PEM as uploaded.
     pub pem: String,
@@ -118,14 +128,20 @@ impl std::fmt::Debug for BundleCertificate {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BundleProject {
     /// Its id.
+    #[serde(deserialize_with = "id::checked")]
     pub id: ProjectId,
     /// Whether it is archived: its keys are then refused.
     pub archived: bool,
     /// The anchors that are enforced for the project, oldest activation first.
+    #[serde(deserialize_with = "id::checked")]
     pub active: Vec<CertificateId>,
     /// All anchors that are active for the project, enforced or only reported, oldest activation
     /// first; empty when none is only reported.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "id::checked"
+    )]
     pub with_reported: Vec<CertificateId>,
 }
 
@@ -135,6 +151,7 @@ pub struct BundleProject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BundleKey {
     /// Its id.
+    #[serde(deserialize_with = "id::checked")]
     pub id: ApiKeyId,
     /// `admin` or `project`.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
@@ -142,6 +159,7 @@ pub struct BundleKey {
     /// SHA-256 of the key's value, 64 lower-case hexadecimal digits.
     pub sha256: KeyDigest,
     /// The project that it calls as; `None` for an admin key.
+    #[serde(default, deserialize_with = "id::checked")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<ProjectId>,
     /// When it stops working, in Unix seconds.
@@ -161,7 +179,8 @@ pub struct Gateway {
     pub revision: u64,
     /// Whether it still asks for bundles.
     #[serde(default)]
-    pub state: GatewayState,
+    #[cfg_attr(feature = "openapi", schema(value_type = GatewayState))]
+    pub state: OrUnknown<GatewayState>,
     /// Whether what it enforces would survive a restart. If not, it may enforce a later revision
     /// than `revision`.
     #[serde(default = "yes")]
@@ -199,11 +218,12 @@ pub enum GatewayState {
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Gateways {
+pub struct Gateways<T = Gateway> {
     /// The revision of the latest change.
     pub revision: u64,
     /// The gateways that ask for bundles, and those that are missing.
-    pub gateways: Vec<Gateway>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Gateway>))]
+    pub gateways: Vec<T>,
     /// Whether the change that was asked about is lost, as after a failover or a restored backup: its
     /// revision is another change's now, or none's yet. Absent when none was asked about, and when the
     /// history does not reach back to it.

@@ -7,8 +7,9 @@ use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
-    id::{CertificateId, ProjectId},
+    id::{self, CertificateId, ProjectId},
     not_null::not_null,
+    or_unknown::OrUnknown,
     page::Listed,
     usage::CertificateUsage,
 };
@@ -116,7 +117,8 @@ pub enum CertificateObject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Certificate {
     /// Always `certificate`.
-    pub object: CertificateObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = CertificateObject))]
+    pub object: OrUnknown<CertificateObject>,
     /// Its id, `cert_…`.
     pub id: CertificateId,
     /// Its name, or null.
@@ -137,13 +139,15 @@ pub struct Certificate {
 
 /// The validity of a certificate, and its PEM when asked for with `include[]=content`.
 #[skip_serializing_none]
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateDetails {
     /// `notBefore`, in Unix seconds; 0 for a time before 1970.
-    pub valid_at: UnixSeconds,
+    #[cfg_attr(feature = "openapi", schema(required, nullable = false))]
+    pub valid_at: Option<UnixSeconds>,
     /// `notAfter`, in Unix seconds.
-    pub expires_at: UnixSeconds,
+    #[cfg_attr(feature = "openapi", schema(required, nullable = false))]
+    pub expires_at: Option<UnixSeconds>,
     /// The PEM, byte for byte as it was uploaded.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub content: Option<String>,
@@ -189,7 +193,8 @@ impl ScopedCertificateObject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScopedCertificate {
     /// `organization.certificate` or `organization.project.certificate`.
-    pub object: ScopedCertificateObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = ScopedCertificateObject))]
+    pub object: OrUnknown<ScopedCertificateObject>,
     /// Its id, `cert_…`.
     pub id: CertificateId,
     /// Its name, or null.
@@ -203,8 +208,8 @@ pub struct ScopedCertificate {
     /// Whether it is active at the scope that was listed.
     pub active: bool,
     /// Countersign's extension: `report` if it is active and only reports; otherwise absent.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub enforcement: Option<Enforcement>,
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<Enforcement>))]
+    pub enforcement: Option<OrUnknown<Enforcement>>,
     /// Its CEL policy, if it has one.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
@@ -222,11 +227,13 @@ impl Listed for ScopedCertificate {
 /// The response to an activation or deactivation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct CertificateToggle {
+pub struct CertificateToggle<T = ScopedCertificate> {
     /// What was done, and at which scope.
-    pub object: CertificateToggleObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = CertificateToggleObject))]
+    pub object: OrUnknown<CertificateToggleObject>,
     /// The certificates, in the order of the request.
-    pub data: Vec<ScopedCertificate>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<ScopedCertificate>))]
+    pub data: Vec<T>,
 }
 
 /// What was done, and at which scope.
@@ -272,7 +279,8 @@ impl CertificateToggleObject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedCertificate {
     /// Always `certificate.deleted`.
-    pub object: DeletedCertificateObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = DeletedCertificateObject))]
+    pub object: OrUnknown<DeletedCertificateObject>,
     /// The id of what was deleted.
     pub id: CertificateId,
 }
@@ -348,6 +356,7 @@ pub struct UpdatePolicyRequest {
 pub struct ToggleCertificatesRequest {
     /// 1 to 10 distinct ids; duplicates are ignored.
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 10))]
+    #[serde(deserialize_with = "id::checked")]
     pub certificate_ids: Vec<CertificateId>,
     /// Countersign's extension: `report` refuses no request, and records what would have been
     /// refused. The default is `enforce`.
@@ -368,6 +377,7 @@ pub struct ToggleCertificatesRequest {
 pub struct DeactivateCertificatesRequest {
     /// 1 to 10 distinct ids; duplicates are ignored.
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 10))]
+    #[serde(deserialize_with = "id::checked")]
     pub certificate_ids: Vec<CertificateId>,
     /// Countersign's extension: if true, nothing changes, and the response says what would change.
     #[serde(default, deserialize_with = "not_null")]
@@ -380,6 +390,7 @@ pub struct DeactivateCertificatesRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ActiveCertificate {
     /// Its id.
+    #[serde(deserialize_with = "id::checked")]
     pub certificate_id: CertificateId,
     /// Whether it is enforced, which is the default, or only reported.
     #[serde(default)]
@@ -408,7 +419,8 @@ pub struct SetActiveCertificatesRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ActiveCertificates {
     /// The scope.
-    pub object: ActiveCertificatesObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = ActiveCertificatesObject))]
+    pub object: OrUnknown<ActiveCertificatesObject>,
     /// What is active there, in the order of the request.
     pub data: Vec<ScopedCertificate>,
 }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use crate::{UnixSeconds, digest::Sha256, id::CertificateId, page::ListObject};
+use crate::{
+    UnixSeconds, digest::Sha256, id::CertificateId, or_unknown::OrUnknown, page::ListObject,
+};
 
 /// How many days before something expires a warning is sent, one for each number.
 pub const THRESHOLD_DAYS: [u64; 5] = [1, 7, 30, 60, 90];
@@ -17,11 +19,13 @@ pub const MAX_EXPIRING: usize = 1000;
 /// What expires within a number of days, soonest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ExpiringList {
+pub struct ExpiringList<T = Expiring> {
     /// Always `list`.
-    pub object: ListObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = ListObject))]
+    pub object: OrUnknown<ListObject>,
     /// The entries.
-    pub data: Vec<Expiring>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Expiring>))]
+    pub data: Vec<T>,
     /// Whether there are more entries than fit in one response.
     pub has_more: bool,
 }
@@ -32,7 +36,8 @@ pub struct ExpiringList {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Expiring {
     /// Whether it is an anchor or a leaf.
-    pub kind: ExpiringKind,
+    #[cfg_attr(feature = "openapi", schema(value_type = ExpiringKind))]
+    pub kind: OrUnknown<ExpiringKind>,
     /// The anchor's id.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub id: Option<CertificateId>,

@@ -1,5 +1,21 @@
-//! One newtype for each kind of identifier. The prefix is checked, so that a [`ProjectId`] cannot
-//! be passed where a [`CertificateId`] is expected.
+//! One newtype for each kind of identifier, so that a [`ProjectId`] cannot be passed where a
+//! [`CertificateId`] is expected.
+//!
+//! Parsing a text checks that it is an id of Countersign's own: the kind's prefix, then letters,
+//! digits, `_` or `-`. Reading an *answer* checks nothing: other servers have ids of other forms,
+//! and whoever reads them needs no more of an id than to send it back. What a server or a gateway
+//! reads is parsed: its types say so with [`checked`].
+//!
+//! ```
+//! use countersign_types::id::CertificateId;
+//!
+//! assert!("cert_abc".parse::<CertificateId>().is_ok());
+//! assert!("proj_abc".parse::<CertificateId>().is_err());
+//!
+//! let answered: CertificateId = serde_json::from_str("\"4711/a\"")?;
+//! assert_eq!(answered, CertificateId::opaque("4711/a"));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -49,6 +65,32 @@ fn encode(prefix: &str, random: u128) -> Arc<str> {
     Arc::from(std::str::from_utf8(text).unwrap_or_default())
 }
 
+/// The prefixes of all kinds, by which an id of another kind is recognized.
+const PREFIXES: [&str; 14] = [
+    "org-",
+    "proj_",
+    "cert_",
+    "svc_acct_",
+    "user-",
+    "key_",
+    "audit_log-",
+    "req_",
+    "obs_",
+    "ref_",
+    "gw_",
+    "rot_",
+    "wh_",
+    "msg_",
+];
+
+/// Whether a text can be an id that another server made: it can be part of a URL, and is not
+/// evidently an id of another kind.
+fn is_conceivable(text: &str) -> bool {
+    let fits = !text.is_empty() && text.len() <= MAX_ID_BYTES && !matches!(text, "." | "..");
+    fits && !text.contains(|c: char| c.is_control() || c.is_whitespace())
+        && !PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+}
+
 fn parse(kind: &'static str, prefixes: &[&'static str], text: &str) -> Result<Arc<str>, InvalidId> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     let fits = text.len() <= MAX_ID_BYTES
@@ -68,6 +110,46 @@ fn parse(kind: &'static str, prefixes: &[&'static str], text: &str) -> Result<Ar
     })
 }
 
+/// For `deserialize_with`: reads ids that must have Countersign's own form. Where they are optional,
+/// they may be absent (with `default`) but not null.
+///
+/// # Errors
+/// When one has another form, or is missing.
+pub fn checked<'de, T: Checked<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::checked(deserializer)
+}
+
+/// What [`checked`] can read: an id, a list of ids, or an id that may be absent.
+pub trait Checked<'de>: Sized {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When an id has another form than Countersign's own, or is missing.
+    fn checked<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+}
+
+impl<'de, T: Checked<'de>> Checked<'de> for Option<T> {
+    fn checked<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::checked(deserializer).map(Some)
+    }
+}
+
+impl<'de, T: Checked<'de>> Checked<'de> for Vec<T> {
+    fn checked<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Each is checked where it is read, so that an error names its place.
+        struct Each<T>(T);
+
+        impl<'de, T: Checked<'de>> Deserialize<'de> for Each<T> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                T::checked(deserializer).map(Self)
+            }
+        }
+
+        let all = Vec::<Each<T>>::deserialize(deserializer)?;
+        Ok(all.into_iter().map(|Each(id)| id).collect())
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $first:literal $(, $other:literal)*) => {
         $(#[$doc])*
@@ -84,6 +166,22 @@ macro_rules! id {
             #[must_use]
             pub fn from_random(random: u128) -> Self {
                 Self(encode($first, random))
+            }
+
+            /// The id with any text, such as another server's. Its form is not checked.
+            #[must_use]
+            pub fn opaque(text: &str) -> Self {
+                Self(Arc::from(text))
+            }
+
+            /// The id that a person gives: Countersign's own, or one that another server may have
+            /// made.
+            ///
+            /// # Errors
+            /// When it is evidently something else, such as an id of another kind.
+            pub fn given(text: &str) -> Result<Self, InvalidId> {
+                let own = text.parse();
+                own.or_else(|wrong| is_conceivable(text).then(|| Self::opaque(text)).ok_or(wrong))
             }
 
             /// The id as text.
@@ -126,7 +224,14 @@ macro_rules! id {
         }
 
         impl<'de> Deserialize<'de> for $name {
+            /// Reads any text: see the module.
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(|text| Self(Arc::from(text)))
+            }
+        }
+
+        impl<'de> Checked<'de> for $name {
+            fn checked<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
                 // The kind in fixed words, which a reader that must not repeat the text can show.
                 text.parse().map_err(|_| {
@@ -213,6 +318,53 @@ mod tests {
                 .is_err()
         );
         assert!("user-abc".parse::<ServiceAccountId>().is_ok());
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Request {
+        #[serde(default, deserialize_with = "checked")]
+        project: Option<ProjectId>,
+        #[serde(deserialize_with = "checked")]
+        certificates: Vec<CertificateId>,
+    }
+
+    #[test]
+    fn an_answer_may_have_any_id_and_a_request_may_not() {
+        for other in ["", "4711", "cert_a b", "proj_a", "é", ".."] {
+            let text = serde_json::to_string(other).unwrap();
+            let answered: CertificateId = serde_json::from_str(&text).unwrap();
+            assert_eq!(answered, CertificateId::opaque(other));
+            assert_eq!(serde_json::to_string(&answered).unwrap(), text);
+            let request = format!("{{\"certificates\": [\"cert_a\", {text}]}}");
+            let refused = serde_json::from_str::<Request>(&request).unwrap_err();
+            let why = refused.to_string();
+            assert!(why.contains("a valid certificate id"), "{other}: {why}");
+        }
+        let read: Request = serde_json::from_str("{\"certificates\": [\"cert_a\"]}").unwrap();
+        assert_eq!(read.certificates, [CertificateId::opaque("cert_a")]);
+        assert_eq!(read.project, None);
+        let null = "{\"certificates\": [], \"project\": null}";
+        assert!(serde_json::from_str::<Request>(null).is_err());
+    }
+
+    #[test]
+    fn an_id_that_is_given_is_any_but_evident_mistakes() {
+        for right in ["cert_a", "4711", "01J9-abc", "a/b", "é"] {
+            assert_eq!(
+                CertificateId::given(right),
+                Ok(CertificateId::opaque(right))
+            );
+        }
+        for wrong in ["", ".", "..", "proj_a", "key_a", "cert_", "a b", "a\n"] {
+            assert!(CertificateId::given(wrong).is_err(), "{wrong}");
+        }
+        for prefix in [
+            CertificateId::PREFIX,
+            ServiceAccountId::PREFIX,
+            WebhookDeliveryId::PREFIX,
+        ] {
+            assert!(PREFIXES.contains(&prefix), "{prefix}");
+        }
     }
 
     proptest! {

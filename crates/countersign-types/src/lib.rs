@@ -1,5 +1,10 @@
 //! Every type that crosses a wire, shared by the control plane, the gateway and the client. Plain
 //! data with serde: no I/O, no clock, no HTTP framework.
+//!
+//! Answers are read from any server of the API, so their types are lenient: an id may have any form
+//! ([`id`]), what the API makes optional is an [`Option`] although Countersign always sends it, and
+//! a value of a closed set may be one that is not known here ([`or_unknown`]). Requests and bundles
+//! are read strictly.
 
 #![deny(missing_docs)]
 
@@ -16,6 +21,7 @@ pub mod history;
 pub mod id;
 mod not_null;
 pub mod observation;
+pub mod or_unknown;
 pub mod organization;
 pub mod page;
 pub mod preview;
@@ -30,3 +36,8 @@ pub mod workload;
 
 /// Seconds since 1970-01-01T00:00:00Z. The API has no negative times.
 pub type UnixSeconds = u64;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -12,7 +12,7 @@ use crate::{
     certificate::Scope,
     digest::ChainDigest,
     error::ErrorCode,
-    id::{CertificateId, GatewayId, OrganizationId},
+    id::{self, CertificateId, GatewayId, OrganizationId},
     not_null::not_null,
     refusal::RefusalSummary,
     workload::ObservedWorkload,
@@ -61,6 +61,7 @@ impl<'de> Deserialize<'de> for Der {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObservationBatch {
     /// The gateway's id.
+    #[serde(deserialize_with = "id::checked")]
     pub gateway: GatewayId,
     /// Numbers the batches of one gateway, from 1. A number that is not greater than the last
     /// means a batch that was applied already, and changes nothing.
@@ -84,6 +85,7 @@ pub struct ObservationBatch {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObservedChain {
     /// The organization that it was presented to.
+    #[serde(deserialize_with = "id::checked")]
     pub organization: OrganizationId,
     /// The certificates, leaf first.
     #[cfg_attr(feature = "openapi", schema(min_items = 1))]
@@ -96,6 +98,7 @@ pub struct ObservedChain {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Observation {
     /// The organization of the requests.
+    #[serde(deserialize_with = "id::checked")]
     pub organization: OrganizationId,
     /// Who called, and with which chain.
     #[serde(flatten)]
@@ -105,7 +108,7 @@ pub struct Observation {
     #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = String))]
     pub code: Option<ErrorCode>,
     /// The anchor that the chain verified under, if it did.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "id::checked")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub anchor: Option<CertificateId>,
     /// Where that anchor is active.
@@ -156,7 +159,7 @@ pub struct ReportedOutcome {
     #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = String))]
     pub code: Option<ErrorCode>,
     /// The anchor that the chain verifies under, if it does.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "id::checked")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub anchor: Option<CertificateId>,
 }

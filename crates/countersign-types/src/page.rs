@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::or_unknown::OrUnknown;
+
 /// The smallest page that can be requested.
 pub const MIN_LIMIT: u32 = 1;
 /// The largest page that can be requested.
@@ -26,7 +28,8 @@ pub enum Order {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// Always `list`.
-    pub object: ListObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = ListObject))]
+    pub object: OrUnknown<ListObject>,
     /// The entries.
     pub data: Vec<T>,
     /// The id of the first entry, or null when the page is empty.
@@ -62,7 +65,7 @@ impl<T: Listed> Page<T> {
     #[must_use]
     pub fn new(data: Vec<T>, has_more: bool) -> Self {
         Self {
-            object: ListObject::List,
+            object: ListObject::List.into(),
             first_id: data.first().map(|entry| entry.id().to_owned()),
             last_id: data.last().map(|entry| entry.id().to_owned()),
             data,

@@ -7,11 +7,12 @@ use crate::{
     certificate::{CertificateToggle, CertificateToggleObject, ScopedCertificate},
     error::ErrorCode,
     id::ProjectId,
+    or_unknown::OrUnknown,
     workload::WorkloadIdentity,
 };
 
 /// The response to an activation or a deactivation: that it was done, or what it would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum ToggleAnswer {
@@ -26,7 +27,8 @@ pub enum ToggleAnswer {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TogglePreview {
     /// What would be done, and at which scope.
-    pub object: TogglePreviewObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = TogglePreviewObject))]
+    pub object: OrUnknown<TogglePreviewObject>,
     /// The certificates as they would be, in the order of the request.
     pub data: Vec<ScopedCertificate>,
     /// Whether nothing was observed at the affected scopes. The rest then means nothing, and does
@@ -103,7 +105,7 @@ pub struct PreviewedWorkload {
     pub identity: WorkloadIdentity,
     /// Why it is refused, before or after the change.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub code: ErrorCode,
+    pub code: OrUnknown<ErrorCode>,
     /// The reason in words, for the operator.
     pub reason: String,
     /// When it was last seen, in Unix seconds.

@@ -7,6 +7,7 @@ use crate::{
     UnixSeconds,
     id::{ApiKeyId, ProjectId, ServiceAccountId},
     not_null::not_null,
+    or_unknown::OrUnknown,
     page::Listed,
     secret::Secret,
 };
@@ -28,7 +29,8 @@ pub struct Project {
     /// Its id, `proj_…`.
     pub id: ProjectId,
     /// Always `organization.project`.
-    pub object: ProjectObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = ProjectObject))]
+    pub object: OrUnknown<ProjectObject>,
     /// Its name.
     #[serialize_always]
     pub name: Option<String>,
@@ -43,8 +45,8 @@ pub struct Project {
     /// An id from another system.
     pub external_key_id: Option<String>,
     /// Where its data is stored, if that was chosen.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub residency: Option<Residency>,
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<Residency>))]
+    pub residency: Option<OrUnknown<Residency>>,
 }
 
 impl Listed for Project {
@@ -141,13 +143,15 @@ impl ServiceAccountRole {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccount {
     /// Always `organization.project.service_account`.
-    pub object: ServiceAccountObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = ServiceAccountObject))]
+    pub object: OrUnknown<ServiceAccountObject>,
     /// Its id, `svc_acct_…`.
     pub id: ServiceAccountId,
     /// Its name.
     pub name: String,
     /// Its role.
-    pub role: ServiceAccountRole,
+    #[cfg_attr(feature = "openapi", schema(value_type = ServiceAccountRole))]
+    pub role: OrUnknown<ServiceAccountRole>,
     /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
 }
@@ -175,13 +179,15 @@ pub struct ServiceAccountCreateRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccountCreated {
     /// Always `organization.project.service_account`.
-    pub object: ServiceAccountObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = ServiceAccountObject))]
+    pub object: OrUnknown<ServiceAccountObject>,
     /// Its id, `svc_acct_…`.
     pub id: ServiceAccountId,
     /// Its name.
     pub name: String,
     /// Its role.
-    pub role: ServiceAccountRole,
+    #[cfg_attr(feature = "openapi", schema(value_type = ServiceAccountRole))]
+    pub role: OrUnknown<ServiceAccountRole>,
     /// When it was created, in Unix seconds.
     pub created_at: UnixSeconds,
     /// Its first key, or null if none was requested.
@@ -257,7 +263,8 @@ pub enum ServiceAccountApiKeyObject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceAccountApiKey {
     /// Always `organization.project.service_account.api_key`.
-    pub object: ServiceAccountApiKeyObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = ServiceAccountApiKeyObject))]
+    pub object: OrUnknown<ServiceAccountApiKeyObject>,
     /// The key itself.
     pub value: Secret,
     /// Its name.
@@ -282,7 +289,8 @@ pub enum DeletedServiceAccountObject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedServiceAccount {
     /// Always `organization.project.service_account.deleted`.
-    pub object: DeletedServiceAccountObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = DeletedServiceAccountObject))]
+    pub object: OrUnknown<DeletedServiceAccountObject>,
     /// The id of what was deleted.
     pub id: ServiceAccountId,
     /// Always true.

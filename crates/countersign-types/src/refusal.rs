@@ -8,8 +8,9 @@ use crate::{
     UnixSeconds,
     digest::Sha256,
     error::ErrorCode,
-    id::{ApiKeyId, OrganizationId, ProjectId, RefusalId},
+    id::{self, ApiKeyId, OrganizationId, ProjectId, RefusalId},
     not_null::not_null,
+    or_unknown::OrUnknown,
     page::Listed,
 };
 
@@ -46,13 +47,14 @@ impl RefusedLeaf {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RefusalSummary {
     /// The organization of the requests.
+    #[serde(deserialize_with = "id::checked")]
     pub organization: OrganizationId,
     /// The project of the caller; absent for an admin key, and for several callers.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "id::checked")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<ProjectId>,
     /// The caller's key; absent when the gateway needs none, and for several callers.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "id::checked")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub key: Option<ApiKeyId>,
     /// The leaf; absent when none was presented, and for several leaves.
@@ -76,7 +78,8 @@ pub struct RefusalSummary {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Refusal {
     /// Always `organization.refusal`.
-    pub object: RefusalObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = RefusalObject))]
+    pub object: OrUnknown<RefusalObject>,
     /// Its id, `ref_…`.
     pub id: RefusalId,
     /// The project of the caller; null for an admin key. Null together with the key where callers
@@ -92,7 +95,7 @@ pub struct Refusal {
     pub leaf: Option<RefusedLeaf>,
     /// Why the requests were refused.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub code: ErrorCode,
+    pub code: OrUnknown<ErrorCode>,
     /// How many requests.
     pub requests: u64,
     /// When it was first seen, in Unix seconds.

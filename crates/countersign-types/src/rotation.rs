@@ -6,8 +6,9 @@ use serde_with::skip_serializing_none;
 use crate::{
     UnixSeconds,
     certificate::Enforcement,
-    id::{ApiKeyId, CertificateId, ProjectId, RotationId},
+    id::{self, ApiKeyId, CertificateId, ProjectId, RotationId},
     not_null::not_null,
+    or_unknown::OrUnknown,
     page::Listed,
     preview::PreviewedWorkload,
     workload::WorkloadIdentity,
@@ -46,7 +47,8 @@ pub enum RotationStatus {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Rotation {
     /// Always `organization.rotation`.
-    pub object: RotationObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = RotationObject))]
+    pub object: OrUnknown<RotationObject>,
     /// Its id, `rot_…`.
     pub id: RotationId,
     /// The anchor to replace.
@@ -54,9 +56,11 @@ pub struct Rotation {
     /// The anchor that replaces it.
     pub new_certificate_id: CertificateId,
     /// How the new anchor is activated.
-    pub enforcement: Enforcement,
+    #[cfg_attr(feature = "openapi", schema(value_type = Enforcement))]
+    pub enforcement: OrUnknown<Enforcement>,
     /// Its status.
-    pub status: RotationStatus,
+    #[cfg_attr(feature = "openapi", schema(value_type = RotationStatus))]
+    pub status: OrUnknown<RotationStatus>,
     /// When it was started, in Unix seconds.
     pub created_at: UnixSeconds,
     /// When it was finished or aborted, in Unix seconds; null before.
@@ -86,14 +90,14 @@ pub struct RotationScope {
     #[serialize_always]
     pub project_id: Option<ProjectId>,
     /// How the old anchor is active.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub old_enforcement: Option<Enforcement>,
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<Enforcement>))]
+    pub old_enforcement: Option<OrUnknown<Enforcement>>,
     /// How the new anchor is active.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub new_enforcement: Option<Enforcement>,
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<Enforcement>))]
+    pub new_enforcement: Option<OrUnknown<Enforcement>>,
     /// How the new anchor was active before the rotation; aborting restores this.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub new_enforcement_before: Option<Enforcement>,
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<Enforcement>))]
+    pub new_enforcement_before: Option<OrUnknown<Enforcement>>,
 }
 
 /// Which workloads have moved, as far as gateways observed. Each list has at most 1,000 entries;
@@ -142,12 +146,14 @@ pub struct RotationWorkload {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StartRotationRequest {
     /// The anchor to replace.
+    #[serde(deserialize_with = "id::checked")]
     pub old_certificate_id: CertificateId,
     /// The anchor that replaces it.
+    #[serde(deserialize_with = "id::checked")]
     pub new_certificate_id: CertificateId,
     /// Only these projects; by default every scope where the old anchor is active, except archived
     /// projects.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "id::checked")]
     #[cfg_attr(
         feature = "openapi",
         schema(nullable = false, min_items = 1, max_items = 100)

@@ -8,6 +8,7 @@ use crate::{
     UnixSeconds,
     digest::Sha256,
     id::{ApiKeyId, ObservationId, ProjectId},
+    or_unknown::OrUnknown,
     page::Listed,
 };
 
@@ -55,7 +56,8 @@ pub struct Windows {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateUse {
     /// Always `organization.certificate.use`.
-    pub object: CertificateUseObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = CertificateUseObject))]
+    pub object: OrUnknown<CertificateUseObject>,
     /// Its id, `obs_…`.
     pub id: ObservationId,
     /// The project where the certificate was active; null for the organization.

@@ -7,6 +7,7 @@ use serde_with::skip_serializing_none;
 use crate::{
     UnixSeconds,
     id::{WebhookDeliveryId, WebhookId},
+    or_unknown::OrUnknown,
     page::Listed,
     secret::Secret,
 };
@@ -22,7 +23,8 @@ pub const SECRET_PREFIX: &str = "whsec_";
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Webhook {
     /// Always `webhook`.
-    pub object: WebhookObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = WebhookObject))]
+    pub object: OrUnknown<WebhookObject>,
     /// Its id, `wh_…`.
     pub id: WebhookId,
     /// Where events are sent.
@@ -68,7 +70,8 @@ pub struct WebhookCreateRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeletedWebhook {
     /// Always `webhook.deleted`.
-    pub object: DeletedWebhookObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = DeletedWebhookObject))]
+    pub object: OrUnknown<DeletedWebhookObject>,
     /// Its id.
     pub id: WebhookId,
     /// Always true.
@@ -91,7 +94,8 @@ pub enum DeletedWebhookObject {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WebhookDelivery {
     /// Always `webhook.delivery`.
-    pub object: WebhookDeliveryObject,
+    #[cfg_attr(feature = "openapi", schema(value_type = WebhookDeliveryObject))]
+    pub object: OrUnknown<WebhookDeliveryObject>,
     /// Its id, `msg_…`: the header `webhook-id` of every attempt.
     pub id: WebhookDeliveryId,
     /// The type of the event.
@@ -100,7 +104,8 @@ pub struct WebhookDelivery {
     /// When the event happened, in Unix seconds.
     pub created_at: UnixSeconds,
     /// Its status.
-    pub status: WebhookDeliveryStatus,
+    #[cfg_attr(feature = "openapi", schema(value_type = WebhookDeliveryStatus))]
+    pub status: OrUnknown<WebhookDeliveryStatus>,
     /// How many attempts were made.
     pub attempts: u64,
     /// When the last attempt was made, in Unix seconds.

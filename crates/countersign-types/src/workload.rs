@@ -5,7 +5,7 @@ use serde_with::skip_serializing_none;
 
 use crate::{
     digest::{ChainDigest, Sha256},
-    id::{ApiKeyId, ProjectId},
+    id::{self, ApiKeyId, ProjectId},
     not_null::not_null,
 };
 
@@ -15,11 +15,11 @@ use crate::{
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObservedWorkload {
     /// The project of the caller; absent for an admin key.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "id::checked")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub project: Option<ProjectId>,
     /// The caller's key; absent when the gateway serves a single project and needs none.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "id::checked")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub key: Option<ApiKeyId>,
     /// The chain that was presented; absent when none was.

@@ -22,3 +22,8 @@ mod time;
 pub mod trust;
 pub mod unchanged;
 mod x509;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

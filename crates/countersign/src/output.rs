@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
+use countersign_client::Received;
 use serde::Serialize;
 
 use crate::failure::{CommandResult, Doing, Failure};
@@ -29,6 +30,14 @@ pub(crate) trait Row {
 
     /// The columns' values, as many as there are names.
     fn cells(&self) -> Vec<String>;
+}
+
+impl<T: Row> Row for Received<T> {
+    const HEAD: &'static [&'static str] = T::HEAD;
+
+    fn cells(&self) -> Vec<String> {
+        T::cells(self)
+    }
 }
 
 /// Standard output in the chosen format.
@@ -119,9 +128,11 @@ impl Output {
     }
 }
 
-/// Prints a message to standard error, beside the data. If that is closed, nobody is listening.
+/// Prints a message to standard error, beside the data. If that is closed, nobody is listening. What
+/// it repeats of a server's answer cannot steer the terminal.
 pub(crate) fn note(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "{message}");
+    let lines: Vec<String> = message.split('\n').map(printable).collect();
+    let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
 }
 
 /// Asks before something that cannot be undone, unless `yes`. Without a terminal, the command is

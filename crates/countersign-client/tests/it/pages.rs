@@ -1,6 +1,9 @@
 //! Streams over pages.
 
-use countersign_client::{ItemStream, ListParams, types::certificate::Scope};
+use countersign_client::{
+    ItemStream, ListParams, Received,
+    types::certificate::{Scope, ScopedCertificate},
+};
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
@@ -20,10 +23,7 @@ fn page(ids: &[&str], last_id: &Value, has_more: bool) -> crate::peer::Reply {
     answer(200, &[], &body)
 }
 
-fn certificates(
-    peer: &Peer,
-    params: &ListParams,
-) -> ItemStream<countersign_client::types::certificate::ScopedCertificate> {
+fn certificates(peer: &Peer, params: &ListParams) -> ItemStream<Received<ScopedCertificate>> {
     peer.client()
         .certificates()
         .stream(&Scope::Organization, params)

@@ -51,7 +51,7 @@ async fn set_at(
     let change = set.await.map_err(|error| with_param(error, &active))?;
     let change = Change {
         answer: ActiveCertificates {
-            object: ActiveCertificatesObject::at(&scope),
+            object: ActiveCertificatesObject::at(&scope).into(),
             data: change.answer,
         },
         events: change.events,

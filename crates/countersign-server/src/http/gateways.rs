@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_types::{
     bundle::{Bundle, BundleDigests, Gateways},
     history::{HistoryPoint, RevisionToken},
-    id::{GatewayId, OrganizationId},
+    id::{self, GatewayId, OrganizationId},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
@@ -51,6 +51,7 @@ pub(super) struct BundleQuery {
     #[param(inline)]
     wait: WaitSeconds,
     /// The gateway's own id: it is then listed as enforcing `after`.
+    #[serde(default, deserialize_with = "id::checked")]
     #[param(value_type = Option<String>, nullable = false, pattern = "^gw_[A-Za-z0-9_-]{1,125}$")]
     gateway: Option<GatewayId>,
     /// The gateway's name in the list.
@@ -61,7 +62,7 @@ pub(super) struct BundleQuery {
     #[param(nullable = false, default = json!(true))]
     durable: Option<bool>,
     /// Answer with these organizations as they are now instead, at once and whatever `after` is.
-    #[serde(default, rename = "organizations[]")]
+    #[serde(default, rename = "organizations[]", deserialize_with = "id::checked")]
     #[param(value_type = Vec<String>)]
     organizations: Vec<OrganizationId>,
 }

@@ -35,9 +35,10 @@ enum Access {
 
 impl Access {
     fn includes(self, key: &ProjectApiKey) -> bool {
+        let access = key.owner_project_access.as_deref();
         match self {
-            Self::Active => key.owner_project_access == "active",
-            Self::Inactive => key.owner_project_access == "inactive",
+            Self::Active => access == Some("active"),
+            Self::Inactive => access == Some("inactive"),
             Self::Any => true,
         }
     }

@@ -117,7 +117,7 @@ fn done(
 ) -> Change<ToggleAnswer> {
     Change {
         answer: ToggleAnswer::Done(CertificateToggle {
-            object,
+            object: object.into(),
             data: change.answer,
         }),
         events: change.events,

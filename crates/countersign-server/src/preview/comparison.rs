@@ -192,7 +192,7 @@ impl Comparing {
         }
         let shown = |denied: &Denied| PreviewedWorkload {
             identity: identity(part, workload),
-            code: denied.code,
+            code: denied.code.into(),
             reason: denied.reason.clone(),
             last_seen: workload.last_seen,
             requests: workload.requests,

@@ -6,7 +6,7 @@ use countersign_types::{
     UnixSeconds,
     certificate::{CertificateToggleObject, Enforcement, Scope, ScopedCertificate},
     id::{CertificateId, OrganizationId},
-    preview::TogglePreview,
+    preview::{TogglePreview, TogglePreviewObject},
 };
 
 use super::{
@@ -117,7 +117,7 @@ impl Judgement for Judging {
         let found = self.found.finish();
         let once_enforced = self.once_enforced.map(Comparing::finish);
         TogglePreview {
-            object: self.object.into(),
+            object: TogglePreviewObject::from(self.object).into(),
             data: self.data,
             knows_nothing: found.workloads == 0,
             unobserved_projects: found.unobserved_projects,

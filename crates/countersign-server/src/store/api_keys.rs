@@ -274,7 +274,7 @@ impl WriteTx {
         };
         Ok(Change {
             answer: DeletedAdminApiKey {
-                object: DeletedAdminApiKeyObject::Deleted,
+                object: DeletedAdminApiKeyObject::Deleted.into(),
                 id: id.clone(),
                 deleted: true,
             },
@@ -308,7 +308,7 @@ impl WriteTx {
         };
         Ok(Change {
             answer: DeletedProjectApiKey {
-                object: DeletedProjectApiKeyObject::Deleted,
+                object: DeletedProjectApiKeyObject::Deleted.into(),
                 id: id.clone(),
                 deleted: true,
             },
@@ -348,8 +348,9 @@ const fn admin_keys<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
 
 impl FromRow for AdminApiKey {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        let known = |scopes: Vec<Permission>| scopes.into_iter().map(Into::into).collect();
         Ok(Self {
-            object: AdminApiKeyObject::AdminApiKey,
+            object: AdminApiKeyObject::AdminApiKey.into(),
             id: row.next()?,
             name: Some(row.next()?),
             redacted_value: row.next()?,
@@ -365,7 +366,7 @@ impl FromRow for AdminApiKey {
                 created_at: row.next()?,
                 role: "owner".to_owned(),
             },
-            scopes: Some(row.next()?),
+            scopes: Some(known(row.next()?)),
         })
     }
 }
@@ -385,18 +386,18 @@ const fn project_keys<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
 impl FromRow for ProjectApiKey {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            object: ProjectApiKeyObject::ProjectApiKey,
+            object: ProjectApiKeyObject::ProjectApiKey.into(),
             id: row.next()?,
             name: row.next()?,
             redacted_value: row.next()?,
             created_at: row.next()?,
             last_used_at: None,
-            owner_project_access: match row.next::<Option<UnixSeconds>>()? {
+            owner_project_access: Some(match row.next::<Option<UnixSeconds>>()? {
                 Some(_) => "inactive".to_owned(),
                 None => "active".to_owned(),
-            },
+            }),
             owner: ProjectApiKeyOwner {
-                kind: "service_account".to_owned(),
+                kind: Some("service_account".to_owned()),
                 service_account: Some(ProjectApiKeyOwnerServiceAccount {
                     id: row.next()?,
                     name: row.next()?,

@@ -1,7 +1,7 @@
 //! The chain of an organization's audit events: each holds the hash of the one before it.
 
 use countersign_types::{
-    audit::{Actor, AuditChain, AuditLog, AuditProject},
+    audit::{Actor, AuditChain, AuditLog, AuditLogProject},
     digest::Sha256,
     id::ProjectId,
 };
@@ -100,7 +100,7 @@ impl FromRow for Unchained {
         Ok(Self(AuditLog {
             id,
             effective_at,
-            project: project.map(|id| AuditProject { id, name }),
+            project: project.map(|id| AuditLogProject { id: Some(id), name }),
             actor: Some(actor.to_audit()),
             chain: None,
             details: Map::from_iter([(event_type.clone(), details)]),

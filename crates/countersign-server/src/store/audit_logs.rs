@@ -136,7 +136,7 @@ impl WriteTx {
             id,
             event_type: event.event_type().to_owned(),
             effective_at: self.now,
-            project: project.cloned(),
+            project: project.cloned().map(Into::into),
             actor: Some(self.actor.to_audit()),
             chain: None,
             details: Map::from_iter([(event.event_type().to_owned(), about)]),
@@ -289,7 +289,7 @@ impl FromRow for AuditHead {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         let Head { number, sha256 } = row.several()?;
         Ok(Self {
-            object: AuditHeadObject::AuditLogHead,
+            object: AuditHeadObject::AuditLogHead.into(),
             number,
             sha256,
             effective_at: row.next()?,

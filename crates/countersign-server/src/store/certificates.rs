@@ -130,13 +130,13 @@ impl WriteTx {
         });
         Ok(Change {
             answer: Certificate {
-                object: CertificateObject::Certificate,
+                object: CertificateObject::Certificate.into(),
                 id,
                 name: new.name,
                 created_at: self.now,
                 certificate_details: CertificateDetails {
-                    valid_at: new.valid_at,
-                    expires_at: new.expires_at,
+                    valid_at: Some(new.valid_at),
+                    expires_at: Some(new.expires_at),
                     content: None,
                 },
                 cel_policy: new.cel_policy,
@@ -217,7 +217,7 @@ impl WriteTx {
         };
         Ok(Change {
             answer: DeletedCertificate {
-                object: DeletedCertificateObject::Deleted,
+                object: DeletedCertificateObject::Deleted.into(),
                 id: id.clone(),
             },
             events: vec![event],
@@ -323,13 +323,13 @@ pub(super) async fn find_scoped(
 impl FromRow for Certificate {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            object: CertificateObject::Certificate,
+            object: CertificateObject::Certificate.into(),
             id: row.next()?,
             name: row.next()?,
             created_at: row.next()?,
             certificate_details: CertificateDetails {
-                valid_at: row.next()?,
-                expires_at: row.next()?,
+                valid_at: Some(row.next()?),
+                expires_at: Some(row.next()?),
                 content: None,
             },
             cel_policy: row.next()?,
@@ -349,13 +349,15 @@ fn scoped(
     scope: &Scope,
 ) -> ScopedCertificate {
     ScopedCertificate {
-        object: ScopedCertificateObject::at(scope),
+        object: ScopedCertificateObject::at(scope).into(),
         id: certificate.id,
         name: certificate.name,
         created_at: certificate.created_at,
         certificate_details: certificate.certificate_details,
         active: enforcement.is_some(),
-        enforcement: enforcement.filter(|found| *found != Enforcement::default()),
+        enforcement: enforcement
+            .filter(|found| *found != Enforcement::default())
+            .map(Into::into),
         cel_policy: certificate.cel_policy,
         usage: None,
     }

@@ -222,12 +222,12 @@ impl Store {
             .await?;
         data.extend(anchors.into_iter().map(|Anchor(it)| it.expiring));
         data.sort_by(|a, b| {
-            (a.expires_at, a.kind, a.sha256).cmp(&(b.expires_at, b.kind, b.sha256))
+            (a.expires_at, &a.kind, a.sha256).cmp(&(b.expires_at, &b.kind, b.sha256))
         });
         let has_more = data.len() > MAX_EXPIRING;
         data.truncate(MAX_EXPIRING);
         Ok(ExpiringList {
-            object: ListObject::List,
+            object: ListObject::List.into(),
             data,
             has_more,
         })
@@ -286,7 +286,7 @@ async fn leaf_chains(
 
 fn leaf(sha256: Sha256, subject: &str, expires_at: UnixSeconds) -> Expiring {
     Expiring {
-        kind: ExpiringKind::Leaf,
+        kind: ExpiringKind::Leaf.into(),
         id: None,
         name: (!subject.is_empty()).then(|| subject.to_owned()),
         sha256,
@@ -309,7 +309,7 @@ impl FromRow for Anchor {
             organization,
             thing: id.as_str().to_owned(),
             expiring: Expiring {
-                kind: ExpiringKind::Anchor,
+                kind: ExpiringKind::Anchor.into(),
                 id: Some(id),
                 name,
                 sha256,

@@ -192,7 +192,7 @@ async fn read_list(
         .await?;
     for gateway in &mut gateways {
         if gateway.seen_at < filter.live_since {
-            gateway.state = GatewayState::Missing;
+            gateway.state = GatewayState::Missing.into();
         }
     }
     Ok(gateways)
@@ -246,7 +246,7 @@ impl FromRow for Gateway {
             id: row.next()?,
             name: row.next()?,
             revision: row.next()?,
-            state: GatewayState::Live,
+            state: GatewayState::Live.into(),
             durable: row.next::<u64>()? != 0,
             seen_at: row.next()?,
         })

@@ -199,7 +199,7 @@ impl FromRow for Project {
         let status = archived_at.map_or("active", |_| "archived");
         Ok(Self {
             id,
-            object: ProjectObject::Project,
+            object: ProjectObject::Project.into(),
             name,
             created_at,
             archived_at,

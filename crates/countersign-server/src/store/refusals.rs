@@ -317,14 +317,15 @@ impl FromRow for Refusal {
         let leaf: Option<Sha256> = row.next_unless_empty()?;
         let subject: String = row.next()?;
         let code: String = row.next()?;
+        let code = ErrorCode::from_code(&code)
+            .ok_or_else(|| StoreError::Corrupt("a code that does not exist".to_owned()))?;
         Ok(Self {
-            object: RefusalObject::Refusal,
+            object: RefusalObject::Refusal.into(),
             id,
             project_id,
             api_key_id,
             leaf: leaf.map(|sha256| RefusedLeaf { sha256, subject }),
-            code: ErrorCode::from_code(&code)
-                .ok_or_else(|| StoreError::Corrupt("a code that does not exist".to_owned()))?,
+            code: code.into(),
             requests: row.next()?,
             first_seen: row.next()?,
             last_seen: row.next()?,

@@ -26,10 +26,10 @@ impl WriteTx {
         force: bool,
     ) -> Result<Change<Rotation>, StoreError> {
         let rotation = self.find_rotation(id).await?;
-        match rotation.status {
-            RotationStatus::InProgress => {}
-            RotationStatus::Finished => return Ok(Change::none(rotation)),
-            RotationStatus::Aborted => return Err(StoreError::RotationEnded),
+        match rotation.status.known() {
+            Some(RotationStatus::InProgress) => {}
+            Some(RotationStatus::Finished) => return Ok(Change::none(rotation)),
+            Some(RotationStatus::Aborted) | None => return Err(StoreError::RotationEnded),
         }
         let mut problems = self.rotation_problems(&rotation).await?;
         if force {
@@ -73,10 +73,10 @@ impl WriteTx {
         force: bool,
     ) -> Result<Change<Rotation>, StoreError> {
         let rotation = self.find_rotation(id).await?;
-        match rotation.status {
-            RotationStatus::InProgress => {}
-            RotationStatus::Aborted => return Ok(Change::none(rotation)),
-            RotationStatus::Finished => return Err(StoreError::RotationEnded),
+        match rotation.status.known() {
+            Some(RotationStatus::InProgress) => {}
+            Some(RotationStatus::Aborted) => return Ok(Change::none(rotation)),
+            Some(RotationStatus::Finished) | None => return Err(StoreError::RotationEnded),
         }
         let new = rotation.new_certificate_id.clone();
         let mut events = Vec::new();
@@ -110,10 +110,12 @@ impl WriteTx {
         }
         match &new {
             None => problems.push(RotationProblem::NewDeleted),
-            Some(new) if new.certificate_details.expires_at <= self.now => {
-                problems.push(RotationProblem::NewExpired);
+            Some(new) => {
+                let end = new.certificate_details.expires_at;
+                if end.is_some_and(|end| end <= self.now) {
+                    problems.push(RotationProblem::NewExpired);
+                }
             }
-            Some(_) => {}
         }
         for at in self.rotation_scopes(rotation).await? {
             if old.is_some() && at.old.is_none() {

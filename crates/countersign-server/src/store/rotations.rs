@@ -86,7 +86,8 @@ impl WriteTx {
     ) -> Result<Change<Rotation>, StoreError> {
         let old = self.find_certificate(&new.old).await?;
         let certificate = self.find_certificate(&new.new).await?;
-        if certificate.certificate_details.expires_at <= self.now {
+        let end = certificate.certificate_details.expires_at;
+        if end.is_some_and(|end| end <= self.now) {
             return Err(StoreError::Expired { index: 0 });
         }
         self.refuse_second(&new).await?;
@@ -296,7 +297,7 @@ async fn find(
 impl FromRow for Rotation {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            object: RotationObject::Rotation,
+            object: RotationObject::Rotation.into(),
             id: row.next()?,
             old_certificate_id: row.next()?,
             new_certificate_id: row.next()?,
@@ -315,9 +316,9 @@ async fn fill(connection: &mut Connection, rotation: &mut Rotation) -> Result<()
     rotation.scopes = stored
         .map(|each| RotationScope {
             project_id: each.scope.project().cloned(),
-            old_enforcement: each.old,
-            new_enforcement: each.new,
-            new_enforcement_before: each.new_before,
+            old_enforcement: each.old.map(Into::into),
+            new_enforcement: each.new.map(Into::into),
+            new_enforcement_before: each.new_before.map(Into::into),
         })
         .collect();
     Ok(())

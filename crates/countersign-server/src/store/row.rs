@@ -11,6 +11,7 @@ use countersign_types::{
         ApiKeyId, AuditLogId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
         ServiceAccountId, WebhookDeliveryId, WebhookId,
     },
+    or_unknown::OrUnknown,
     project::{Residency, ServiceAccountRole},
     rotation::RotationStatus,
     secret::Secret,
@@ -138,6 +139,13 @@ impl<'a, T: FromValue<'a>> FromValue<'a> for Option<T> {
             Value::Null => Ok(None),
             other => T::from_value(other).map(Some),
         }
+    }
+}
+
+/// What the database holds is known: only other servers' answers have more.
+impl<'a, T: FromValue<'a>> FromValue<'a> for OrUnknown<T> {
+    fn from_value(value: Value<'a>) -> Result<Self, String> {
+        T::from_value(value).map(Self::Known)
     }
 }
 

@@ -4,6 +4,7 @@ use countersign_types::{
     api_key::KeyKind,
     audit::{AuditEvent, AuditProject},
     id::{ApiKeyId, OrganizationId, ProjectId, ServiceAccountId},
+    or_unknown::OrUnknown,
     page::Page,
     project::{
         DeletedServiceAccount, DeletedServiceAccountObject, ServiceAccount, ServiceAccountApiKey,
@@ -77,21 +78,21 @@ impl WriteTx {
         let audited = self.open_project(project, Archived::Refused).await?;
         self.check_quota(Quota::ServiceAccounts).await?;
         let account = ServiceAccount {
-            object: ServiceAccountObject::ServiceAccount,
+            object: ServiceAccountObject::ServiceAccount.into(),
             id: ServiceAccountId::from_random(self.sources().id()?),
             name: new.name,
-            role: if new.with_key {
+            role: OrUnknown::from(if new.with_key {
                 ServiceAccountRole::Member
             } else {
                 ServiceAccountRole::None
-            },
+            }),
             created_at: self.now,
         };
         self.insert_service_account(project, &account).await?;
         let mut events = vec![AuditEvent::ServiceAccountCreated {
             project: audited.clone(),
             id: account.id.clone(),
-            role: account.role.as_str().to_owned(),
+            role: account.role.to_string(),
         }];
         let mut api_key = None;
         if new.with_key {
@@ -130,11 +131,11 @@ impl WriteTx {
             return Ok(Change::none(account));
         }
         account.name = name.unwrap_or(account.name);
-        account.role = role.unwrap_or(account.role);
+        account.role = role.map_or(account.role, Into::into);
         self.connection
             .execute(
                 "UPDATE service_accounts SET name = $2, role = $3 WHERE id = $1",
-                params![id, account.name, account.role,],
+                params![id, account.name, account.role.to_string()],
             )
             .await?;
         let event = AuditEvent::ServiceAccountUpdated {
@@ -182,7 +183,7 @@ impl WriteTx {
         });
         Ok(Change {
             answer: DeletedServiceAccount {
-                object: DeletedServiceAccountObject::Deleted,
+                object: DeletedServiceAccountObject::Deleted.into(),
                 id: id.clone(),
                 deleted: true,
             },
@@ -229,7 +230,7 @@ impl WriteTx {
                     self.organization,
                     project,
                     account.name,
-                    account.role.as_str(),
+                    account.role.to_string(),
                     self.now,
                 ],
             )
@@ -261,7 +262,7 @@ impl WriteTx {
         };
         Ok(Change {
             answer: ServiceAccountApiKey {
-                object: ServiceAccountApiKeyObject::ApiKey,
+                object: ServiceAccountApiKeyObject::ApiKey.into(),
                 value,
                 name,
                 created_at: self.now,
@@ -296,7 +297,7 @@ async fn find(
 impl FromRow for ServiceAccount {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            object: ServiceAccountObject::ServiceAccount,
+            object: ServiceAccountObject::ServiceAccount.into(),
             id: row.next()?,
             name: row.next()?,
             role: row.next()?,

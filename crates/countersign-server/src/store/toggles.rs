@@ -27,19 +27,20 @@ impl WriteTx {
         let project = self.audit_project(scope, Archived::Refused).await?;
         let mut data = self.scoped_certificates(scope, ids).await?;
         let expired = |(_, certificate): &&(usize, ScopedCertificate)| {
-            certificate.certificate_details.expires_at <= self.now
+            let end = certificate.certificate_details.expires_at;
+            end.is_some_and(|end| end <= self.now)
         };
         if let Some((index, _)) = data.iter().find(expired) {
             return Err(StoreError::Expired { index: *index });
         }
-        let shown = (enforcement != Enforcement::default()).then_some(enforcement);
+        let shown = (enforcement != Enforcement::default()).then(|| enforcement.into());
         let is_so = |each: &ScopedCertificate| each.active && each.enforcement == shown;
         let mut certificates = Vec::new();
         for (_, certificate) in data.iter_mut().filter(|(_, each)| !is_so(each)) {
             self.upsert_activation(scope, &certificate.id, enforcement)
                 .await?;
             certificate.active = true;
-            certificate.enforcement = shown;
+            certificate.enforcement.clone_from(&shown);
             certificates.push(audited(certificate));
         }
         let event = AuditEvent::CertificatesActivated {

@@ -198,7 +198,7 @@ impl FromRow for CertificateUse {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         let id = format!("{}{}", ObservationId::PREFIX, row.next::<u64>()?);
         Ok(Self {
-            object: CertificateUseObject::Use,
+            object: CertificateUseObject::Use.into(),
             id: id
                 .parse()
                 .map_err(|_| StoreError::Internal("an observation without an id".to_owned()))?,

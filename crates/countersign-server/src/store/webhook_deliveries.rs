@@ -189,7 +189,7 @@ fn rfc3339(at: UnixSeconds) -> String {
 impl FromRow for WebhookDelivery {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            object: WebhookDeliveryObject::Delivery,
+            object: WebhookDeliveryObject::Delivery.into(),
             id: row.next()?,
             event_type: row.next()?,
             created_at: row.next()?,

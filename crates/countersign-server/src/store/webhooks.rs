@@ -102,7 +102,7 @@ impl WriteTx {
         let events = vec![self.webhook_changed(&id, created)];
         Ok(Change {
             answer: Webhook {
-                object: WebhookObject::Webhook,
+                object: WebhookObject::Webhook.into(),
                 id,
                 url: new.url,
                 created_at: self.now,
@@ -133,7 +133,7 @@ impl WriteTx {
         self.count_webhooks(self.webhooks.saturating_sub(1)).await?;
         Ok(Change {
             answer: DeletedWebhook {
-                object: DeletedWebhookObject::Deleted,
+                object: DeletedWebhookObject::Deleted.into(),
                 id: id.clone(),
                 deleted: true,
             },
@@ -195,7 +195,7 @@ const fn webhooks<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
 impl FromRow for Webhook {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            object: WebhookObject::Webhook,
+            object: WebhookObject::Webhook.into(),
             id: row.next()?,
             url: row.next()?,
             created_at: row.next()?,

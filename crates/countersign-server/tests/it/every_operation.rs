@@ -241,6 +241,58 @@ async fn another_organization_can_neither_see_nor_touch_anything() {
     .await;
 }
 
+/// Clients read ids of any form in answers. What the server reads has its own form.
+#[tokio::test]
+async fn an_id_of_another_form_is_refused_wherever_one_is_read() {
+    on_each_store(async |server| {
+        let mut fixture = server.fixture().await;
+        server.start_rotation(&mut fixture).await;
+        let gateway = server.gateway_key().await;
+        let revision = server.store.revision().await.unwrap();
+        for form in ["4711", "01J9ZC.x-y", "user_abc", "cert-abc"] {
+            for id in [
+                &mut fixture.certificate,
+                &mut fixture.successor,
+                &mut fixture.project,
+                &mut fixture.service_account,
+                &mut fixture.project_key,
+                &mut fixture.rotation,
+                &mut fixture.admin_key,
+                &mut fixture.webhook,
+            ] {
+                form.clone_into(id);
+            }
+            let named = |operation: &&Operation| {
+                let by_path = operation.path().contains('{') && operation.needs() != Needs::Gateway;
+                by_path
+                    || body(operation, &fixture).is_some_and(|body| body.to_string().contains(form))
+            };
+            for operation in operations().iter().filter(named) {
+                let answer = request(server, operation, &fixture).await;
+                let body = answer.body();
+                assert_eq!(
+                    body["error"]["code"],
+                    "not_found",
+                    "{}: {body}",
+                    operation.id()
+                );
+            }
+            let batch = json!({ "gateway": form, "number": 1, "chains": [], "observations": [] });
+            let of_gateways = [
+                server.post("/v1/countersign/observations", batch),
+                server.get(&format!("/v1/countersign/bundle?wait=0&gateway={form}")),
+                server.get(&format!("/v1/countersign/bundle?organizations[]={form}")),
+            ];
+            for request in of_gateways {
+                let answer = request.key(&gateway).await;
+                assert_eq!(answer.status, 400, "{form}: {}", answer.body());
+            }
+        }
+        assert_eq!(server.store.revision().await.unwrap(), revision);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn every_write_succeeds_with_200_a_revision_and_an_audit_record() {
     on_each_store(async |server| {

@@ -175,10 +175,10 @@ fn check(before: &Active, after: &Active, reach: Option<ProjectId>) {
     let mut changes = Changes::new();
     for one in &found.starts_to_fail {
         assert!(!one.reason.is_empty());
-        changes.insert(one.requests, (None, Some(one.code)));
+        changes.insert(one.requests, (None, one.code.known()));
     }
     for one in &found.starts_to_pass {
-        changes.insert(one.requests, (Some(one.code), None));
+        changes.insert(one.requests, (one.code.known(), None));
     }
     let still = [found.still_passing, found.still_failing];
     let (expected, expected_still, last_used) = expected(&old, &new, &reach);

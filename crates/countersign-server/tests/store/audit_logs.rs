@@ -60,7 +60,7 @@ fn every_change_is_logged_once_with_what_it_was_about() {
         assert_eq!(deleted["certificate"], json!(anchor("a").pem));
         let activated = &log.data[2];
         assert_eq!(
-            activated.project.as_ref().map(|project| &project.id),
+            activated.project.as_ref().unwrap().id.as_ref(),
             Some(&place.id)
         );
         assert_eq!(activated.effective_at, START);

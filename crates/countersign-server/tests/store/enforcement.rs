@@ -5,7 +5,7 @@ use std::slice::from_ref;
 use countersign_server::store::{AuditFilter, AuditPage, PageRequest, Store, StoreError};
 use countersign_types::{
     bundle::OrganizationBundle,
-    certificate::{Enforcement, Scope},
+    certificate::{Enforcement, Scope, ScopedCertificate},
     history::HistoryPoint,
     id::{CertificateId, OrganizationId},
 };
@@ -28,7 +28,8 @@ async fn listed(
         .await
         .unwrap();
     let found = page.data.iter().rev();
-    found.map(|each| (each.active, each.enforcement)).collect()
+    let known = |each: &ScopedCertificate| each.enforcement.as_ref()?.known();
+    found.map(|each| (each.active, known(each))).collect()
 }
 
 async fn bundle(store: &Store) -> OrganizationBundle {

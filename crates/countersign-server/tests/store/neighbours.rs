@@ -20,7 +20,7 @@ fn a_project_keeps_what_it_was_given() {
         };
         let change = tx.create_project(new).await.unwrap();
         let made = commit(tx, change).await;
-        assert_eq!(made.residency, Some(Residency::EuStorageProcessing));
+        assert_eq!(made.residency, Some(Residency::EuStorageProcessing.into()));
         let mut tx = write(&store, &organization).await;
         let update = ProjectUpdateRequest {
             name: Some("Lyon".to_owned()),

@@ -40,11 +40,13 @@ pub(crate) enum AdminKeyVerb {
     /// Show an admin key, without its value
     Retrieve {
         /// The key, `key_...`
+        #[arg(value_parser = ApiKeyId::given)]
         id: ApiKeyId,
     },
     /// Delete an admin key; it stops working at once
     Delete {
         /// The key, `key_...`
+        #[arg(value_parser = ApiKeyId::given)]
         id: ApiKeyId,
         /// Do not ask for confirmation
         #[arg(long)]
@@ -102,7 +104,7 @@ impl Row for AdminApiKey {
             .as_ref()
             .map(countersign_types::secret::Secret::reveal);
         let scopes = self.scopes.as_ref().map(|scopes| {
-            let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+            let names: Vec<_> = scopes.iter().map(ToString::to_string).collect();
             names.join(",")
         });
         vec![

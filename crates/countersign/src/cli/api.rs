@@ -214,8 +214,7 @@ pub(crate) fn needed_project(flag: Option<ProjectId>) -> CommandResult<ProjectId
         return Ok(project);
     }
     match process_env(VARIABLE) {
-        Some(text) => text
-            .parse()
+        Some(text) => ProjectId::given(&text)
             .map_err(|error| Failure::usage(format_args!("`{VARIABLE}`: {error}"))),
         None => Err(Failure::usage("no project given")
             .hint(format!("pass `--project proj_...`, or set `{VARIABLE}`"))),

@@ -25,11 +25,13 @@ pub(crate) enum ApiKeyVerb {
     /// Show a key, without its value
     Retrieve {
         /// The key, `key_...`
+        #[arg(value_parser = ApiKeyId::given)]
         id: ApiKeyId,
     },
     /// Delete a key; it stops working at once
     Delete {
         /// The key, `key_...`
+        #[arg(value_parser = ApiKeyId::given)]
         id: ApiKeyId,
         /// Do not ask for confirmation
         #[arg(long)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use countersign_client::Client;
+use countersign_client::{Client, Received};
 use countersign_types::{
     certificate::{
         Certificate, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     failure::{CommandResult, Failure},
-    output::{Output, Row, confirm, text_or_dash, timestamp},
+    output::{Output, Row, confirm, text_or_dash, timestamp, timestamp_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -43,6 +43,7 @@ pub(crate) enum CertificateVerb {
     /// List the leaves (client certificates) that passed under a certificate, with their callers
     Usage {
         /// The certificate, `cert_...`
+        #[arg(value_parser = CertificateId::given)]
         id: CertificateId,
         #[command(flatten)]
         list: ListOptions,
@@ -50,6 +51,7 @@ pub(crate) enum CertificateVerb {
     /// Show a certificate
     Retrieve {
         /// The certificate, `cert_...`
+        #[arg(value_parser = CertificateId::given)]
         id: CertificateId,
         /// Include its PEM
         #[arg(long)]
@@ -74,6 +76,7 @@ pub(crate) enum CertificateVerb {
     /// Rename a certificate
     Update {
         /// The certificate, `cert_...`
+        #[arg(value_parser = CertificateId::given)]
         id: CertificateId,
         /// The new name
         #[arg(long)]
@@ -82,6 +85,7 @@ pub(crate) enum CertificateVerb {
     /// Set or remove a certificate's CEL policy
     SetPolicy {
         /// The certificate, `cert_...`
+        #[arg(value_parser = CertificateId::given)]
         id: CertificateId,
         #[command(flatten)]
         policy: PolicyText,
@@ -92,7 +96,7 @@ pub(crate) enum CertificateVerb {
     /// Delete certificates that are active nowhere
     Delete {
         /// The certificates, `cert_...`
-        #[arg(required = true, value_name = "ID")]
+        #[arg(required = true, value_name = "ID", value_parser = CertificateId::given)]
         ids: Vec<CertificateId>,
         /// Do not ask for confirmation
         #[arg(long)]
@@ -224,7 +228,7 @@ async fn retrieve(
     client: &Client,
     id: &CertificateId,
     content: bool,
-) -> CommandResult<Certificate> {
+) -> CommandResult<Received<Certificate>> {
     let certificates = client.certificates();
     let anchor = if content {
         certificates.retrieve_with_content(id).await?
@@ -234,7 +238,7 @@ async fn retrieve(
     Ok(anchor.value)
 }
 
-fn show(anchor: &Certificate, content: bool, pem: bool, output: Output) -> CommandResult {
+fn show(anchor: &Received<Certificate>, content: bool, pem: bool, output: Output) -> CommandResult {
     let text = anchor.certificate_details.content.as_deref();
     if pem {
         return match text {
@@ -280,13 +284,17 @@ impl Row for ScopedCertificate {
         vec![
             self.id.to_string(),
             text_or_dash(self.name.as_deref()),
-            match (self.active, self.enforcement.unwrap_or_default()) {
-                (true, Enforcement::Enforce) => "yes",
-                (true, Enforcement::Report) => "report only",
-                (false, _) => "no",
-            }
-            .to_owned(),
-            timestamp(self.certificate_details.expires_at),
+            if self.active {
+                let how = self.enforcement.clone().unwrap_or_default();
+                let how = how.called(|known| match known {
+                    Enforcement::Enforce => "yes",
+                    Enforcement::Report => "report only",
+                });
+                how.into_owned()
+            } else {
+                "no".to_owned()
+            },
+            timestamp_or_dash(self.certificate_details.expires_at),
             timestamp(self.created_at),
         ]
     }
@@ -300,8 +308,8 @@ impl Row for Certificate {
         vec![
             self.id.to_string(),
             text_or_dash(self.name.as_deref()),
-            timestamp(self.certificate_details.valid_at),
-            timestamp(self.certificate_details.expires_at),
+            timestamp_or_dash(self.certificate_details.valid_at),
+            timestamp_or_dash(self.certificate_details.expires_at),
             timestamp(self.created_at),
             text_or_dash(self.cel_policy.as_deref()),
         ]

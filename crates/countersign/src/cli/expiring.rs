@@ -70,7 +70,7 @@ impl Row for ExpiringCertificate {
         let id = self.id.as_ref().map(ToString::to_string);
         let requests = self.requests.map(|requests| requests.to_string());
         vec![
-            self.kind.as_str().to_owned(),
+            self.kind.to_string(),
             id.unwrap_or_else(|| self.sha256.to_string()),
             text_or_dash(self.name.as_deref()),
             timestamp(self.expires_at),

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use countersign_client::Client;
+use countersign_client::{Client, Received};
 use countersign_types::{
     bundle::{self, GatewayState},
     error::ErrorCode,
@@ -65,7 +65,7 @@ enum Command {
 #[derive(Serialize)]
 struct Listed {
     #[serde(flatten)]
-    gateway: bundle::Gateway,
+    gateway: Received<bundle::Gateway>,
     /// Whether it enforces the latest change, durably.
     current: bool,
 }
@@ -83,11 +83,7 @@ impl Row for Listed {
             gateway.name.clone(),
             gateway.revision.to_string(),
             yes_or_no(*current),
-            match gateway.state {
-                GatewayState::Live => "live",
-                GatewayState::Missing => "missing",
-            }
-            .to_owned(),
+            gateway.state.to_string(),
             yes_or_no(gateway.durable),
             timestamp(gateway.seen_at),
         ]

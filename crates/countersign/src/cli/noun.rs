@@ -48,7 +48,7 @@ pub(crate) trait OperatorVerb: Verb<Store> {
 #[derive(Args)]
 pub(crate) struct ProjectOptions {
     /// The project, `proj_...` [env: OPENAI_PROJECT_ID]
-    #[arg(long, global = true, value_name = "ID")]
+    #[arg(long, global = true, value_name = "ID", value_parser = ProjectId::given)]
     project: Option<ProjectId>,
     #[command(flatten)]
     api: ApiOptions,

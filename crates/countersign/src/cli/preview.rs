@@ -1,5 +1,6 @@
 //! A preview as people read it: which workloads would be refused or would pass, and how much is known.
 
+use countersign_client::Received;
 use countersign_types::{
     UnixSeconds,
     preview::{PreviewedWorkload, TogglePreview},
@@ -15,7 +16,7 @@ use crate::{
 const WOULD_REFUSE: u8 = 3;
 
 /// Shows a preview; exit code 3 when a workload would be refused.
-pub(super) fn show(found: &TogglePreview, output: Output) -> CommandResult {
+pub(super) fn show(found: &Received<TogglePreview>, output: Output) -> CommandResult {
     if output.is_table() {
         tell(found, output)?;
     } else {
@@ -72,7 +73,7 @@ fn summary(found: &TogglePreview) -> String {
         let ids: Vec<_> = found
             .unobserved_projects
             .iter()
-            .map(AsRef::as_ref)
+            .map(|id| printable(id.as_str()))
             .collect();
         text += &format!("no traffic was observed in: {}\n", ids.join(", "));
     }
@@ -90,7 +91,7 @@ pub(super) fn warning(found: &TogglePreview, recent_use: Option<UnixSeconds>) ->
             "pass now, would be refused: {}; first {} ({}, requests: {}, last seen {})",
             workloads(found.starts_to_fail.len()),
             printable(&caller(first)),
-            first.code.as_str(),
+            first.code,
             first.requests,
             timestamp(first.last_seen),
         ));
@@ -143,7 +144,7 @@ impl Row for PreviewedWorkload {
             text_or_dash(project.as_ref().map(AsRef::as_ref)),
             text_or_dash(key.as_ref().map(AsRef::as_ref)),
             text_or_dash(leaf.as_ref().map(name_of).as_deref()),
-            self.code.as_str().to_owned(),
+            self.code.to_string(),
             timestamp(self.last_seen),
             self.requests.to_string(),
             format!("{share} %"),

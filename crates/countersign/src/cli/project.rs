@@ -32,11 +32,13 @@ pub(crate) enum ProjectVerb {
     /// Show a project
     Retrieve {
         /// The project, `proj_...`
+        #[arg(value_parser = ProjectId::given)]
         id: ProjectId,
     },
     /// Rename a project
     Update {
         /// The project, `proj_...`
+        #[arg(value_parser = ProjectId::given)]
         id: ProjectId,
         /// The new name
         #[arg(long)]
@@ -45,6 +47,7 @@ pub(crate) enum ProjectVerb {
     /// Archive a project; its keys stop working for good
     Archive {
         /// The project, `proj_...`
+        #[arg(value_parser = ProjectId::given)]
         id: ProjectId,
         /// Do not ask for confirmation
         #[arg(long)]

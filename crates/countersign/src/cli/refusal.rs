@@ -44,7 +44,7 @@ impl Row for Refusal {
         let leaf = self.leaf.as_ref();
         let sha256 = leaf.map(|leaf| leaf.sha256.to_string());
         vec![
-            self.code.as_str().to_owned(),
+            self.code.to_string(),
             id(self.project_id.as_ref().map(AsRef::as_ref)),
             id(self.api_key_id.as_ref().map(AsRef::as_ref)),
             text_or_dash(leaf.map(|leaf| leaf.subject.as_str())),

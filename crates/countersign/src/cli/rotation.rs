@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use countersign_client::{Client, Error, ListParams};
+use countersign_client::{Client, Error, ListParams, Received, Response};
 use countersign_types::{
     certificate::Enforcement,
     error::ErrorCode,
@@ -36,11 +36,13 @@ pub(crate) enum RotationVerb {
     /// Activate a new trust anchor beside an old one, wherever the old one is active
     Start {
         /// The certificate to replace, `cert_...`
+        #[arg(value_parser = CertificateId::given)]
         old: CertificateId,
         /// The new certificate, `cert_...`
+        #[arg(value_parser = CertificateId::given)]
         new: CertificateId,
         /// Only at this project, `proj_...`; may be repeated
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = ProjectId::given)]
         project: Vec<ProjectId>,
         /// Keep the new one report-only until the rotation is finished
         #[arg(long)]
@@ -148,7 +150,7 @@ impl WhichRotation {
         if let Some(id) = &self.id {
             return Ok(id.clone());
         }
-        let all: Vec<Rotation> = client
+        let all: Vec<Received<Rotation>> = client
             .rotations()
             .stream(&ListParams::default())
             .try_collect()
@@ -158,7 +160,7 @@ impl WhichRotation {
             .into_iter()
             .filter(|each| each.status == RotationStatus::InProgress);
         match (open.next(), open.next()) {
-            (Some(one), None) => Ok(one.id),
+            (Some(one), None) => Ok(one.id.clone()),
             (None, _) => Err(Failure::usage("no rotation is in progress")
                 .hint("run `countersign rotation list` to see past ones")),
             (Some(_), Some(_)) => Err(Failure::usage("several rotations are in progress")
@@ -178,7 +180,7 @@ impl WhichRotation {
         &self,
         client: &Client,
         id: &RotationId,
-        ended: Result<countersign_client::Response<Rotation>, Error>,
+        ended: Result<Response<Received<Rotation>>, Error>,
         output: Output,
         waiting: Waiting,
     ) -> CommandResult {
@@ -210,7 +212,7 @@ fn not_ready(error: Error) -> Failure {
 }
 
 /// Shows a rotation; a table is followed by its progress in words.
-fn show(rotation: &Rotation, output: Output) -> CommandResult {
+fn show(rotation: &Received<Rotation>, output: Output) -> CommandResult {
     output.one(rotation)?;
     let Some(progress) = rotation.progress.as_ref().filter(|_| output.is_table()) else {
         return Ok(());
@@ -243,7 +245,7 @@ fn progress_text(progress: &RotationProgress) -> String {
     for one in progress.failing.iter().take(MOST_SHOWN) {
         lines.push(format!(
             "would be refused ({}): {}, {} requests, last {}",
-            one.code.as_str(),
+            printable(&one.code.to_string()),
             who(&one.identity),
             one.requests,
             timestamp(one.last_seen)
@@ -258,7 +260,7 @@ fn progress_text(progress: &RotationProgress) -> String {
         ));
     }
     for key in progress.unseen.iter().take(MOST_SHOWN) {
-        lines.push(format!("not seen: {key}"));
+        lines.push(format!("not seen: {}", printable(key.as_str())));
     }
     lines.extend(progress.problems.iter().map(|problem| printable(problem)));
     lines.join("\n") + "\n"
@@ -270,24 +272,25 @@ fn who(WorkloadIdentity { project, key, leaf }: &WorkloadIdentity) -> String {
         None => "the organization",
     };
     let leaf = match leaf {
-        Some(leaf) => printable(&leaf.subject),
-        None => "no certificate".to_owned(),
+        Some(leaf) => leaf.subject.as_str(),
+        None => "no certificate",
     };
-    match key {
+    let who = match key {
         Some(key) => format!("{project} {key}, {leaf}"),
         None => format!("{project}, {leaf}"),
-    }
+    };
+    printable(&who)
 }
 
 impl Row for Rotation {
     const HEAD: &'static [&'static str] = &["id", "old", "new", "status", "at", "started", "ended"];
 
     fn cells(&self) -> Vec<String> {
-        let status = match self.status {
+        let status = self.status.called(|status| match status {
             RotationStatus::InProgress => "in progress",
             RotationStatus::Finished => "finished",
             RotationStatus::Aborted => "aborted",
-        };
+        });
         let scopes: Vec<String> = self
             .scopes
             .iter()
@@ -300,7 +303,7 @@ impl Row for Rotation {
             self.id.to_string(),
             self.old_certificate_id.to_string(),
             self.new_certificate_id.to_string(),
-            status.to_owned(),
+            status.into_owned(),
             scopes.join(", "),
             timestamp(self.created_at),
             timestamp_or_dash(self.ended_at),

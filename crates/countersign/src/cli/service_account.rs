@@ -40,12 +40,14 @@ pub(crate) enum ServiceAccountVerb {
     /// Show a service account
     Retrieve {
         /// The service account, `svc_acct_...`
+        #[arg(value_parser = ServiceAccountId::given)]
         id: ServiceAccountId,
     },
     /// Change a service account
     #[command(group(clap::ArgGroup::new("change").required(true).multiple(true).args(["name", "role"])))]
     Update {
         /// The service account, `svc_acct_...`
+        #[arg(value_parser = ServiceAccountId::given)]
         id: ServiceAccountId,
         /// The new name
         #[arg(long)]
@@ -57,6 +59,7 @@ pub(crate) enum ServiceAccountVerb {
     /// Delete a service account and its keys
     Delete {
         /// The service account, `svc_acct_...`
+        #[arg(value_parser = ServiceAccountId::given)]
         id: ServiceAccountId,
         /// Do not ask for confirmation
         #[arg(long)]
@@ -65,6 +68,7 @@ pub(crate) enum ServiceAccountVerb {
     /// Create another key; it is shown only once
     CreateKey {
         /// The service account, `svc_acct_...`
+        #[arg(value_parser = ServiceAccountId::given)]
         id: ServiceAccountId,
         /// The key's name [default: the service account's]
         #[arg(long)]
@@ -133,7 +137,7 @@ impl Row for ServiceAccount {
         vec![
             self.id.to_string(),
             self.name.clone(),
-            self.role.as_str().to_owned(),
+            self.role.to_string(),
             timestamp(self.created_at),
         ]
     }
@@ -147,7 +151,7 @@ impl Row for ServiceAccountCreated {
         vec![
             self.id.to_string(),
             self.name.clone(),
-            self.role.as_str().to_owned(),
+            self.role.to_string(),
             timestamp(self.created_at),
             text_or_dash(key.map(|key| key.id.as_str())),
             text_or_dash(key.map(|key| key.value.reveal())),

@@ -38,7 +38,7 @@ pub(super) struct Deactivate {
 #[derive(Debug, Args)]
 struct Toggle {
     /// The certificates, `cert_...`
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", value_parser = CertificateId::given)]
     ids: Vec<CertificateId>,
     #[command(flatten)]
     scope: AtScope,

@@ -1,5 +1,6 @@
 //! Certificate usage as tables show it: a line for each scope at which a certificate was used.
 
+use countersign_client::Received;
 use countersign_types::{
     certificate::ScopedCertificate,
     id::{CertificateId, ProjectId},
@@ -36,8 +37,10 @@ pub(super) fn lines(
 }
 
 /// The lines of a list.
-pub(super) fn all_lines(certificates: &[ScopedCertificate]) -> Vec<UsageLine> {
-    let of = |each: &ScopedCertificate| lines(&each.id, each.name.as_deref(), each.usage.as_ref());
+pub(super) fn all_lines(certificates: &[Received<ScopedCertificate>]) -> Vec<UsageLine> {
+    let of = |each: &Received<ScopedCertificate>| {
+        lines(&each.id, each.name.as_deref(), each.usage.as_ref())
+    };
     certificates.iter().flat_map(of).collect()
 }
 

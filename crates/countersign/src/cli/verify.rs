@@ -8,7 +8,7 @@ use countersign_client::{Client, ListParams};
 use countersign_types::{
     UnixSeconds,
     bundle::{BundleCertificate, BundleProject, OrganizationBundle},
-    certificate::Scope,
+    certificate::{Enforcement, Scope},
     id::{CertificateId, OrganizationId, ProjectId},
 };
 use countersign_verify::{
@@ -27,6 +27,7 @@ use crate::{
         api::{ApiOptions, block_on},
         input::read_text,
         parse::time,
+        scope::active_as,
     },
     clock,
     failure::{CommandResult, Doing, Failure},
@@ -48,7 +49,7 @@ pub(crate) struct Verify {
     )]
     anchor: Vec<PathBuf>,
     /// Judge against the trust anchors active at this project and its organization
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = ProjectId::given)]
     project: Option<ProjectId>,
     /// CEL policy for every trust anchor from a file
     #[arg(long, value_name = "CEL", requires = "anchor")]
@@ -152,7 +153,8 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
         if certificates.iter().any(|known| known.id == *id) {
             continue;
         }
-        let found = client.certificates().retrieve_with_content(id).await?.value;
+        let found = client.certificates().retrieve_with_content(id).await?;
+        let found = found.value.into_inner();
         certificates.push(BundleCertificate {
             id: found.id,
             pem: found.certificate_details.content.unwrap_or_default(),
@@ -179,11 +181,14 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
 
 async fn enforced(client: &Client, scope: &Scope) -> CommandResult<Vec<CertificateId>> {
     let listed = client.certificates().stream(scope, &ListParams::default());
-    let enforced = listed.try_filter_map(|entry| async move {
-        let is_enforced = entry.active && entry.enforcement.is_none();
-        Ok(is_enforced.then_some(entry.id))
-    });
-    Ok(enforced.try_collect().await?)
+    let listed: Vec<_> = listed.try_collect().await?;
+    let mut enforced = Vec::new();
+    for entry in &listed {
+        if active_as(client, entry)? == Some(Enforcement::Enforce) {
+            enforced.push(entry.id.clone());
+        }
+    }
+    Ok(enforced)
 }
 
 fn report(verdict: &Verdict, trust: &Trust, output: Output) -> CommandResult {

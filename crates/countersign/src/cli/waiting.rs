@@ -3,7 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use clap::Args;
-use countersign_client::Client;
+use countersign_client::{Client, Received};
 use countersign_types::{
     bundle::{Gateway, GatewayState, Gateways},
     history::HistoryPoint,
@@ -109,7 +109,7 @@ impl Waiting {
 /// The gateways that a change is not enforced by yet, as far as is known.
 #[derive(Default)]
 struct Pending {
-    gateways: Vec<Gateway>,
+    gateways: Vec<Received<Gateway>>,
     /// Whether the list was read at all.
     known: bool,
 }
@@ -165,7 +165,7 @@ impl Pending {
 
     /// Names the gateways that are waited for, unless they were named last.
     fn name_pending(&self, named_last: &mut String) {
-        let key: Vec<_> = self.gateways.iter().map(name).collect();
+        let key: Vec<_> = self.gateways.iter().map(|each| name(each)).collect();
         let key = key.join(", ");
         if *named_last != key {
             note(&format!("waiting for {}", self.named()));
@@ -174,7 +174,7 @@ impl Pending {
     }
 
     fn named(&self) -> String {
-        let named: Vec<_> = self.gateways.iter().map(described).collect();
+        let named: Vec<_> = self.gateways.iter().map(|each| described(each)).collect();
         named.join(", ")
     }
 
@@ -205,11 +205,13 @@ fn is_lost(revision: u64, latest: u64) -> Failure {
 
 /// Which gateway it is, and in which state: what is worth saying again when it changes.
 fn name(gateway: &Gateway) -> String {
-    let state = match (gateway.state, gateway.durable) {
-        (GatewayState::Missing, _) => "missing",
-        (GatewayState::Live, false) => "cannot write its disk",
-        (GatewayState::Live, true) => "behind",
-    };
+    let state = gateway
+        .state
+        .called(|state| match (state, gateway.durable) {
+            (GatewayState::Missing, _) => "missing",
+            (GatewayState::Live, false) => "cannot write its disk",
+            (GatewayState::Live, true) => "behind",
+        });
     if gateway.name.is_empty() {
         return format!("{} ({state}", gateway.id);
     }

@@ -121,7 +121,7 @@ impl Row for WebhookDelivery {
             self.id.to_string(),
             self.event_type.clone(),
             timestamp(self.created_at),
-            self.status.as_str().to_owned(),
+            self.status.to_string(),
             self.attempts.to_string(),
             timestamp_or_dash(self.last_attempt_at),
             text_or_dash(self.last_result.as_deref()),

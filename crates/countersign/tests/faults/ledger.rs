@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use countersign_client::{
-    AuditLogParams, Client,
+    AuditLogParams, Client, Received,
     types::{audit::AuditLog, id::CertificateId},
 };
 use countersign_verify::audit_chain::{ChainWalk, KeptHead};
@@ -19,7 +19,7 @@ pub(crate) async fn assert_agrees(client: &Client) -> usize {
         limit: Some(100),
         ..AuditLogParams::default()
     };
-    let mut events: Vec<AuditLog> = client
+    let mut events: Vec<Received<AuditLog>> = client
         .audit_logs()
         .stream(&params)
         .try_collect()
@@ -41,7 +41,7 @@ pub(crate) async fn assert_agrees(client: &Client) -> usize {
 }
 
 /// Nobody else may be writing.
-async fn assert_whole(client: &Client, events: &[AuditLog]) {
+async fn assert_whole(client: &Client, events: &[Received<AuditLog>]) {
     let head = client.audit_logs().retrieve_head().await.unwrap().value;
     let mut walk = ChainWalk::new(vec![KeptHead {
         number: Some(head.number),

@@ -62,7 +62,7 @@ impl<'a> Log<'a> {
             name: Some("naïve \"quoted\" \\ \u{1f600}".to_owned()),
             cel_policy: None,
         };
-        let id = certificates.upload(&request).await.unwrap().value.id;
+        let id = certificates.upload(&request).await.unwrap().id.clone();
         for _ in 0..2 {
             let ids = [id.clone()];
             let scope = Scope::Organization;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_client::{AuditLogParams, Client, Error, ListParams};
+use countersign_client::{AuditLogParams, Client, Error, ListParams, Received};
 use countersign_testca::root;
 use countersign_types::{
     audit::AuditLog,
@@ -46,10 +46,10 @@ impl Pair {
             cel_policy: None,
         };
         let made = self.client(number).certificates().upload(&request).await?;
-        Ok((made.value.id, made.revision.unwrap()))
+        Ok((made.id.clone(), made.revision.unwrap()))
     }
 
-    async fn events(&self, event_type: &str) -> Vec<AuditLog> {
+    async fn events(&self, event_type: &str) -> Vec<Received<AuditLog>> {
         let wanted = AuditLogParams {
             event_types: vec![event_type.to_owned()],
             ..AuditLogParams::default()
@@ -157,9 +157,8 @@ async fn a_key_deleted_at_one_node_is_nothing_at_the_other() {
         .admin_api_keys()
         .create(&request)
         .await
-        .unwrap()
-        .value;
-    let other = pair.nodes[1].client(made.value.unwrap().reveal(), 0);
+        .unwrap();
+    let other = pair.nodes[1].client(made.value.value.clone().unwrap().reveal(), 0);
     other
         .certificates()
         .list(&Scope::Organization, &ListParams::default())

@@ -38,7 +38,8 @@ const SOON: Duration = Duration::from_secs(60);
 async fn webhook(client: &Client, url: &str) -> Webhook {
     let url = Secret::new(url);
     let request = WebhookCreateRequest { url };
-    client.webhooks().create(&request).await.unwrap().value
+    let made = client.webhooks().create(&request).await.unwrap();
+    made.value.into_inner()
 }
 
 async fn next(receiver: &mut Receiver) -> Got {
@@ -56,8 +57,8 @@ async fn delivery(
             let all = client.webhooks();
             let all = all.stream_deliveries(webhook, &ListParams::default());
             let all: Vec<_> = all.try_collect().await.unwrap();
-            if let Some(found) = all.into_iter().find(&wanted) {
-                return found;
+            if let Some(found) = all.into_iter().find(|each| wanted(each)) {
+                return found.into_inner();
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -73,7 +74,7 @@ async fn change(client: &Client, pem: &str) {
         name: Some("naïve".to_owned()),
         cel_policy: None,
     };
-    let ids = [certificates.upload(&request).await.unwrap().value.id];
+    let ids = [certificates.upload(&request).await.unwrap().id.clone()];
     let scope = Scope::Organization;
     certificates.activate(&scope, &ids).await.unwrap();
     certificates.deactivate(&scope, &ids).await.unwrap();

@@ -214,7 +214,8 @@ pub(crate) async fn seen(client: &Client) -> Seen {
         .await
         .unwrap();
     assert!(!page.has_more);
-    page.value.data.into_iter().map(entry).collect()
+    let data = page.value.data.into_iter();
+    data.map(|each| entry(each.into_inner())).collect()
 }
 
 fn entry(certificate: ScopedCertificate) -> (CertificateId, (String, bool)) {

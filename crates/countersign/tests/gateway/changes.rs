@@ -168,7 +168,8 @@ async fn a_key_is_refused_from_the_second_at_which_it_expires() {
     };
     let made = world.api.admin_api_keys().create(&request).await.unwrap();
     world.enforced(made.revision.unwrap()).await;
-    let (key, end) = (made.value.value.unwrap(), made.value.expires_at.unwrap());
+    let made = made.value.into_inner();
+    let (key, end) = (made.value.unwrap(), made.expires_at.unwrap());
     let ask = async || {
         let mut connection = world.tls(&[]).connect(world.address()).await;
         let path = "/v1/organization/certificates";

@@ -137,7 +137,7 @@ impl Scene {
                 cel_policy: None,
             };
             let uploaded = clients[0].certificates().upload(&request).await;
-            ids.push(uploaded.unwrap().value.id);
+            ids.push(uploaded.unwrap().id.clone());
         }
         let ca = &deployment.server_ca;
         let mut callers = vec![(None, Tls::new(ca, &[]))];

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use countersign_client::ListParams;
+use countersign_client::{ListParams, Received};
 use countersign_server::store::{ObservedIdentity, Workload};
 use countersign_testca::{Minted, root};
 use countersign_types::{
@@ -347,11 +347,12 @@ async fn refusals(world: &World) -> BTreeMap<(String, ErrorCode), u64> {
         ..ListParams::default()
     };
     let listed = world.api.refusals().list(&params).await.unwrap().value;
-    let one = |each: Refusal| {
-        let leaf = each.leaf.map(|leaf| leaf.subject).unwrap_or_default();
-        ((leaf, each.code), each.requests)
+    let one = |each: &Received<Refusal>| {
+        let leaf = each.leaf.as_ref().map(|leaf| leaf.subject.clone());
+        let code = each.code.known().unwrap();
+        ((leaf.unwrap_or_default(), code), each.requests)
     };
-    listed.data.into_iter().map(one).collect()
+    listed.data.iter().map(one).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -163,7 +163,7 @@ fn named(list: &[PreviewedWorkload]) -> Named {
         (
             one.identity.key.clone().unwrap(),
             leaf,
-            one.code.as_str().to_owned(),
+            one.code.to_string(),
         )
     };
     let mut named: Named = list.iter().map(name).collect();
@@ -290,7 +290,7 @@ impl Change {
                     .await
             }
         };
-        previewed.unwrap().value
+        previewed.unwrap().value.into_inner()
     }
 
     async fn make(&self, world: &World) {

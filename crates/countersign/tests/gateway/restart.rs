@@ -120,7 +120,13 @@ async fn a_full_disk_brings_back_nothing_that_was_taken_away() {
         name: None,
         cel_policy: None,
     };
-    let id = [api.certificates().upload(&request).await.unwrap().value.id];
+    let id = [api
+        .certificates()
+        .upload(&request)
+        .await
+        .unwrap()
+        .id
+        .clone()];
     let gateway = deployment.gateway(0);
     let anyone = Tls::new(&deployment.server_ca, &[]);
     let code = async || anyone.try_code(address, &key).await;

@@ -105,7 +105,13 @@ async fn activate(api: &Client, anchor: &Minted) {
         name: None,
         cel_policy: None,
     };
-    let id = api.certificates().upload(&request).await.unwrap().value.id;
+    let id = api
+        .certificates()
+        .upload(&request)
+        .await
+        .unwrap()
+        .id
+        .clone();
     let certificates = api.certificates();
     certificates
         .activate(&Scope::Organization, &[id])

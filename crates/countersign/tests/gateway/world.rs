@@ -163,8 +163,8 @@ impl World {
             .upload(&request)
             .await
             .unwrap()
-            .value
             .id
+            .clone()
     }
 
     /// Activates and waits until the gateway enforces it.
@@ -258,7 +258,7 @@ pub(crate) async fn make_project(api: &Client, name: &str) -> (ProjectId, String
         residency: None,
         external_key_id: None,
     };
-    let project = api.projects().create(&request).await.unwrap().value.id;
+    let project = api.projects().create(&request).await.unwrap().id.clone();
     let request = ServiceAccountCreateRequest {
         name: "robot".to_owned(),
         create_service_account_only: None,
@@ -268,7 +268,8 @@ pub(crate) async fn make_project(api: &Client, name: &str) -> (ProjectId, String
         .create(&request)
         .await
         .unwrap()
-        .value;
+        .value
+        .into_inner();
     (project, account.api_key.unwrap().value.reveal().to_owned())
 }
 

@@ -17,6 +17,7 @@ mod inspect;
 mod lifecycle;
 mod mistakes;
 mod operator;
+mod other_servers;
 mod preview;
 mod readme;
 mod refused;

@@ -6,7 +6,7 @@ mod verify;
 use std::{collections::HashSet, ops::ControlFlow, time::Duration};
 
 use clap::{Args, Subcommand};
-use countersign_client::{AuditLogParams, Client};
+use countersign_client::{AuditLogParams, Client, Received};
 use countersign_types::{
     UnixSeconds,
     audit::{AuditHead, AuditLog as Event},
@@ -51,7 +51,7 @@ pub(crate) struct List {
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<UnixSeconds>,
     /// Only events of this project; may be repeated
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = ProjectId::given)]
     project: Vec<ProjectId>,
     /// Only events of this type, such as `certificate.deleted`; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
@@ -103,7 +103,7 @@ impl List {
         client: &Client,
         since: Option<UnixSeconds>,
         limit: Option<u32>,
-    ) -> CommandResult<Vec<Event>> {
+    ) -> CommandResult<Vec<Received<Event>>> {
         let params = AuditLogParams {
             effective_from: since,
             effective_before: self.until,
@@ -144,13 +144,17 @@ impl List {
                 output.entry(event)?;
                 newest = newest.max(event.effective_at);
             }
-            seen = events.into_iter().map(|event| event.id).collect();
+            seen = events.iter().map(|event| event.id.clone()).collect();
             ticks.tick().await;
             events = self.recent(client, newest).await?;
         }
     }
 
-    async fn recent(&self, client: &Client, newest: UnixSeconds) -> CommandResult<Vec<Event>> {
+    async fn recent(
+        &self,
+        client: &Client,
+        newest: UnixSeconds,
+    ) -> CommandResult<Vec<Received<Event>>> {
         let since = newest.saturating_sub(OVERLAP).max(self.since.unwrap_or(0));
         self.fetch(client, Some(since), None).await
     }
@@ -169,10 +173,11 @@ impl Row for Event {
     const HEAD: &'static [&'static str] = &["at", "type", "actor", "about"];
 
     fn cells(&self) -> Vec<String> {
-        let key = self.actor.as_ref().and_then(|actor| actor.api_key.as_ref());
+        let actor = self.actor.as_ref();
+        let key = actor.and_then(|actor| actor.api_key.as_ref()?.id.as_ref());
         let actor = match key {
-            Some(key) => key.id.to_string(),
-            None => text_or_dash(self.actor.as_ref().map(|actor| actor.kind.as_str())),
+            Some(key) => key.to_string(),
+            None => text_or_dash(actor.and_then(|actor| actor.kind.as_deref())),
         };
         vec![
             timestamp(self.effective_at),
@@ -197,7 +202,11 @@ fn about(event: &Event) -> String {
         Some(list) => list.iter().filter_map(ids).collect(),
         None => ids(details).into_iter().collect(),
     };
-    let project = event.project.as_ref().map(|project| project.id.to_string());
+    let project = event
+        .project
+        .as_ref()
+        .and_then(|project| project.id.as_ref());
+    let project = project.map(ToString::to_string);
     ids.extend(project.filter(|project| !ids.contains(project)));
     ids.join(" ")
 }

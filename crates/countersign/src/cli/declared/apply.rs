@@ -122,7 +122,7 @@ impl Applying<'_> {
         };
         let uploaded = self.client.certificates().upload(&request).await?;
         self.made(uploaded.change());
-        let id = uploaded.value.id;
+        let id = uploaded.value.id.clone();
         note(&format!("uploaded {} as {id}", wanted.key));
         if let Some(slot) = self.ids.get_mut(index) {
             *slot = Some(id);

@@ -165,7 +165,7 @@ async fn project_ids(
         };
         let named = projects
             .iter()
-            .filter(|each| each.name.as_ref() == Some(name));
+            .filter(|each| each.name.as_ref() == Some(name) || each.id.as_str() == name);
         let found: Vec<&ProjectId> = named.map(|each| &each.id).collect();
         let line = &scope.line;
         match found.as_slice() {
@@ -238,7 +238,9 @@ fn check_anchors(
     for (index, (wanted, held)) in declared.certificates.iter().zip(held).enumerate() {
         let why = match held {
             None => wanted.reasons.first().map(|reason| reason.message.clone()),
-            Some(known) if activated.contains(&index) && known.expires_at <= now => {
+            Some(known)
+                if activated.contains(&index) && known.expires_at.is_some_and(|end| end <= now) =>
+            {
                 Some("It is expired, and an expired certificate cannot be activated.".to_owned())
             }
             Some(_) => None,
@@ -276,7 +278,7 @@ async fn check_deletions(
     scopes: &[PlannedScope],
 ) -> CommandResult {
     let projects = server::projects(client, true).await?;
-    let all = projects.into_iter().map(|each| Scope::Project(each.id));
+    let all = projects.iter().map(|each| Scope::Project(each.id.clone()));
     for scope in [Scope::Organization].into_iter().chain(all) {
         if scopes.iter().any(|planned| planned.scope == scope) {
             continue;

@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_client::Client;
+use countersign_client::{Client, Received};
 use countersign_types::{
     certificate::{ActiveCertificate, Enforcement, Scope},
+    id::ProjectId,
     project::Project,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -42,7 +43,7 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResul
     let entries = entries(server::certificates(client).await?)?;
     let projects = server::projects(client, true).await?;
     let organization = server::active(client, &Scope::Organization).await?;
-    let read = |project: Project| async move {
+    let read = |project: Received<Project>| async move {
         let scope = Scope::Project(project.id.clone());
         let active = server::active(client, &scope).await?;
         Ok::<_, countersign_client::Error>((project, active))
@@ -58,7 +59,7 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResul
     text += &lists(&entries, &organization)?;
     for (project, active) in scopes.iter().filter(|(_, active)| !active.is_empty()) {
         let name = project.name.as_deref().map(printable).unwrap_or_default();
-        let _ = writeln!(text, "\n[projects.{}] # {name}", project.id);
+        let _ = writeln!(text, "\n[projects.{}] # {name}", project_key(&project.id));
         text += &lists(&entries, active)?;
     }
     target.write(&entries, &text)
@@ -187,6 +188,14 @@ fn lists(entries: &[Entry], active: &[ActiveCertificate]) -> CommandResult<Strin
         let _ = writeln!(text, "report = [{}]", report.join(", "));
     }
     Ok(text)
+}
+
+/// A project's id as a TOML key.
+fn project_key(id: &ProjectId) -> String {
+    match id.as_str().parse::<ProjectId>() {
+        Ok(own) => own.to_string(),
+        Err(_) => quoted(id.as_str()),
+    }
 }
 
 /// A TOML string.

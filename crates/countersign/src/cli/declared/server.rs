@@ -1,6 +1,6 @@
 //! Reads the parts of a server's state that a file can declare.
 
-use countersign_client::{Client, Error, ListParams, ProjectListParams};
+use countersign_client::{Client, Error, ListParams, ProjectListParams, Received};
 use countersign_types::{
     UnixSeconds,
     certificate::{ActiveCertificate, Scope, ScopedCertificate},
@@ -13,7 +13,7 @@ use countersign_types::{
 use countersign_verify::certificate::inspect;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::failure::CommandResult;
+use crate::{cli::scope::active_as, failure::CommandResult};
 
 /// How many certificates are read concurrently.
 const CONCURRENCY: usize = 8;
@@ -24,7 +24,7 @@ pub(super) struct Known {
     pub(super) id: CertificateId,
     pub(super) name: Option<String>,
     pub(super) policy: Option<String>,
-    pub(super) expires_at: UnixSeconds,
+    pub(super) expires_at: Option<UnixSeconds>,
     /// Its PEM as uploaded; empty if the server returns none.
     pub(super) pem: String,
     /// SHA-256 of its DER, if the PEM can be read.
@@ -59,21 +59,24 @@ pub(super) async fn active(
     client: &Client,
     scope: &Scope,
 ) -> Result<Vec<ActiveCertificate>, Error> {
-    let listed = list(client, scope).await?.into_iter();
-    let active = listed.filter(|each| each.active);
-    Ok(active
-        .map(|each| ActiveCertificate {
-            certificate_id: each.id,
-            enforcement: each.enforcement.unwrap_or_default(),
-        })
-        .collect())
+    let listed = list(client, scope).await?;
+    let mut active = Vec::new();
+    for each in &listed {
+        if let Some(enforcement) = active_as(client, each)? {
+            active.push(ActiveCertificate {
+                certificate_id: each.id.clone(),
+                enforcement,
+            });
+        }
+    }
+    Ok(active)
 }
 
 /// The organization's projects.
 pub(super) async fn projects(
     client: &Client,
     include_archived: bool,
-) -> CommandResult<Vec<Project>> {
+) -> CommandResult<Vec<Received<Project>>> {
     let params = ProjectListParams {
         list: whole(),
         include_archived,
@@ -82,15 +85,18 @@ pub(super) async fn projects(
 }
 
 /// The organization's certificates with their state at a scope, oldest first.
-pub(super) async fn list(client: &Client, scope: &Scope) -> Result<Vec<ScopedCertificate>, Error> {
+pub(super) async fn list(
+    client: &Client,
+    scope: &Scope,
+) -> Result<Vec<Received<ScopedCertificate>>, Error> {
     let stream = client.certificates().stream(scope, &whole());
     stream.try_collect().await
 }
 
-async fn known(client: &Client, listed: ScopedCertificate) -> Result<Known, Error> {
+async fn known(client: &Client, listed: Received<ScopedCertificate>) -> Result<Known, Error> {
     let certificates = client.certificates();
     let read = certificates.retrieve_with_content(&listed.id).await?;
-    let certificate = read.value;
+    let certificate = read.value.into_inner();
     let details = certificate.certificate_details;
     let pem = details.content.unwrap_or_default();
     Ok(Known {

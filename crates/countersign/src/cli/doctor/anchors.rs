@@ -24,11 +24,14 @@ pub(super) async fn check(client: &Client) -> Option<Check> {
 async fn uploaded(client: &Client) -> Result<Vec<Certificate>, Error> {
     let certificates = client.certificates();
     let listed = certificates.stream(&Scope::Organization, &ListParams::default());
-    let ids: Vec<_> = listed.map_ok(|entry| entry.id).try_collect().await?;
+    let ids: Vec<_> = listed
+        .map_ok(|entry| entry.id.clone())
+        .try_collect()
+        .await?;
     let mut found = Vec::with_capacity(ids.len());
     for id in &ids {
         match certificates.retrieve_with_content(id).await {
-            Ok(answer) => found.push(answer.value),
+            Ok(answer) => found.push(answer.value.into_inner()),
             // Deleted meanwhile.
             Err(error) if error.status() == Some(404) => {}
             Err(error) => return Err(error),

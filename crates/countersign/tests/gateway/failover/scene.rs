@@ -123,7 +123,7 @@ impl Scene {
         };
         let accounts = self.client.service_accounts(&self.project);
         let made = acknowledged(async || accounts.create(&request).await).await;
-        let key = made.api_key.unwrap().value.reveal().to_owned();
+        let key = made.into_inner().api_key.unwrap().value.reveal().to_owned();
         lock(&self.load.keys)[2] = key;
     }
 
@@ -188,8 +188,8 @@ async fn upload(client: &Client, anchor: &Minted) -> CertificateId {
         .upload(&request)
         .await
         .unwrap()
-        .value
         .id
+        .clone()
 }
 
 /// Tries until it is acknowledged.
