@@ -488,6 +488,50 @@ mod tests {
         assert!(arrives(&other, &open).is_ok());
     }
 
+    #[test]
+    fn a_request_takes_of_its_own_organization_whoever_else_is_on_the_connection() {
+        let organization = |number| OrganizationBundle {
+            id: OrganizationId::from_random(number),
+            revision: 7,
+            digest: None,
+            certificates: Vec::new(),
+            active: Vec::new(),
+            with_reported: Vec::new(),
+            projects: vec![project(number, Vec::new())],
+            keys: Vec::new(),
+        };
+        let both = [1, 2].map(organization);
+        let snapshot = Snapshot::default().after(7, true, both.into(), &[]);
+        let limits = ShareLimits {
+            verification: Duration::from_secs(1),
+            streams: 1,
+            connections: 1,
+        };
+        let shares = Shares::new(limits, 1);
+        let arrival = Arrival {
+            observer: None,
+            shares: &shares,
+            thread: 0,
+            clock: &Instant::now,
+        };
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let connection = Connection::new(Presented::default(), peer, None);
+        let arrives = |number| {
+            let credential = Credential::FixedProject(ProjectId::from_random(number));
+            let identity = snapshot.identity(&credential, 0).unwrap();
+            connection.authorize(identity, 0, Some(&arrival))
+        };
+        let under_way = [1, 2].map(|number| arrives(number).unwrap());
+        assert!(arrives(1).is_err() && arrives(2).is_err());
+        let [first, _second] = under_way;
+        drop(first);
+        assert!(
+            arrives(2).is_err(),
+            "the other's request is still under way"
+        );
+        assert!(arrives(1).is_ok());
+    }
+
     #[tokio::test]
     async fn a_thread_that_works_all_the_time_is_known_to() {
         let before = worked().unwrap();

@@ -396,6 +396,33 @@ mod tests {
         assert!(other.connection(0).is_ok());
     }
 
+    #[test]
+    fn what_an_organization_took_is_known_until_too_many_are_and_then_while_it_is_connected() {
+        let now = Instant::now();
+        let shares = shares(1, 1, 1);
+        let of = |number| shares.of(&OrganizationId::from_random(number), now);
+        let used_up = |number| of(number).on(0).unwrap().may_verify(now, || None).is_err();
+        let connected = of(1).connection(0).unwrap();
+        for number in [1, 2] {
+            of(number).on(0).unwrap().charge(Duration::from_secs(1));
+        }
+        let most = u128::try_from(MAX_KNOWN).unwrap();
+        for number in 3..=most {
+            drop(of(number));
+        }
+        assert_eq!(lock(&shares.known).len(), MAX_KNOWN);
+        assert!(used_up(1) && used_up(2), "whoever comes besides");
+        drop(of(most + 1));
+        assert_eq!(
+            lock(&shares.known).len(),
+            2,
+            "the one that is connected, and the last"
+        );
+        assert!(used_up(1) && !used_up(2));
+        assert_eq!(of(1).connection(0).unwrap_err(), Exceeded::Connections);
+        drop(connected);
+    }
+
     /// How many chains of a millisecond each may be judged now.
     fn judged(share: &ThreadShare, now: Instant, busy: Duration) -> u32 {
         let mut verdicts = 0;

@@ -233,8 +233,69 @@ fn comparison_failed(error: &Error) -> Input {
 fn failure(error: &Error) -> Failure {
     match error {
         Error::Timeout { .. } => Failure::Silence,
-        // What stands before the control plane answers so when that is not there.
-        Error::Api(error) if error.status < 500 => Failure::Refused,
+        Error::Api(error) => answered(error.status),
         _ => Failure::Unreachable,
+    }
+}
+
+/// What an error that was answered is taken for.
+const fn answered(status: u16) -> Failure {
+    if status < 500 {
+        Failure::Refused
+    } else {
+        // What stands before the control plane answers so when that is not there.
+        Failure::Unreachable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::snapshot::Snapshot;
+
+    #[test]
+    fn a_change_counts_as_enforced_when_every_thread_enforces_it_or_a_later_one() {
+        let mut shared = Shared::of(Snapshot::default());
+        let threads = &mut Arc::get_mut(&mut shared).unwrap().enforced;
+        threads.push(AtomicU64::new(0));
+        for (threads, expected) in [
+            ([0, 0], None),
+            ([2, 0], None),
+            ([1, 2], None),
+            ([2, 2], Some(2)),
+            ([3, 1], None),
+            ([3, 2], Some(2)),
+            ([4, 3], Some(2)),
+        ] {
+            for (thread, change) in shared.enforced.iter().zip(threads) {
+                thread.store(change, Ordering::Release);
+            }
+            let ready = enforced(&shared, Some(2)).now_or_never();
+            assert_eq!(ready, expected, "{threads:?}");
+            assert_eq!(enforced(&shared, None).now_or_never(), None);
+        }
+    }
+
+    #[test]
+    fn silence_calls_for_patience_and_what_stands_before_the_control_plane_for_new_connections() {
+        let origin = "https://plane.example".to_owned();
+        let timeout = Error::Timeout {
+            origin: origin.clone(),
+            after: Duration::from_secs(8),
+        };
+        let connection = Error::Connection {
+            origin,
+            reason: String::new(),
+        };
+        assert_eq!(failure(&timeout), Failure::Silence);
+        assert_eq!(failure(&connection), Failure::Unreachable);
+        for (status, expected) in [
+            (401, Failure::Refused),
+            (499, Failure::Refused),
+            (500, Failure::Unreachable),
+            (503, Failure::Unreachable),
+        ] {
+            assert_eq!(answered(status), expected, "{status}");
+        }
     }
 }

@@ -98,7 +98,8 @@ fn wrong_place(
     let organization = &caller.key.organization;
     let one = (organization.clone(), caller.key.value.clone());
     let clients = process.clients.iter().map(|each| each.number);
-    let streams = process.traffic.iter().map(|each| each.connection);
+    let streams = process.traffic.iter().filter(|each| each.stream.is_some());
+    let streams = streams.map(|each| each.connection);
     let open: BTreeSet<u64> = clients.chain(streams).chain([client.number]).collect();
     process.taken.keep_only(&open);
     if !process.taken.has_passed(client.number, &one) {

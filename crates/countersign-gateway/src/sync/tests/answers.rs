@@ -1,8 +1,8 @@
 //! What an answer does when it names no organization, or comes to what was found on disk.
 
-use countersign_types::{bundle::Bundle, digest::Sha256, history::RevisionToken};
+use countersign_types::{bundle::Bundle, history::RevisionToken};
 
-use super::{Gateway, SECOND, Server, id, server};
+use super::{Gateway, SECOND, Server, server};
 use crate::sync::messages::{Event, Input};
 
 /// Another history, at the same revision.
@@ -85,15 +85,4 @@ fn what_is_found_on_disk_has_no_contact_until_an_answer_confirms_it() {
     again.run(&server, 5 * SECOND);
     assert!(again.contact > 0 && again.events.contains(&Event::Started));
     assert_eq!(again.generation, 0, "nothing new was put in force");
-}
-
-#[test]
-fn an_organization_that_is_no_more_is_given_up_by_a_comparison() {
-    let server = server(&["a"]);
-    let mut wrong = server.state();
-    wrong.insert(id("stray"), Some(Sha256::of("of nobody")));
-    let mut gateway = Gateway::start(Some((server.point(), wrong)));
-    gateway.run(&server, 15 * SECOND);
-    gateway.assert_follows(&server);
-    assert_eq!(gateway.reconciled(), [id("stray")]);
 }

@@ -1,17 +1,16 @@
 //! What a gateway does when the control plane, the network, its threads or its disk fail it.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use countersign_types::{
     bundle::Bundle,
-    digest::Sha256,
     history::{HistoryPoint, RevisionToken},
 };
 
-use super::{CLOCK, Gateway, SECOND, STEP, Server, id, server};
+use super::{CLOCK, Gateway, SECOND, STEP, Server, server};
 use crate::sync::{
     machine::WAIT,
-    messages::{Event, Failure, Input, Report, Rows},
+    messages::{Event, Input, Report, Rows},
 };
 
 #[test]
@@ -220,6 +219,22 @@ fn a_disk_that_hangs_holds_up_no_change() {
 }
 
 #[test]
+fn a_write_that_hangs_is_not_done_when_the_time_of_contact_is_due() {
+    let mut server = server(&["a"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    gateway.disk_stuck = true;
+    server.commit("a");
+    gateway.run(&server, 70 * SECOND);
+    let written = gateway.writing.as_ref().map(|write| write.rows.clone());
+    assert!(matches!(written, Some(Rows::Some { .. })), "{written:?}");
+    assert_eq!(gateway.reported(), Some((server.point(), Report::Enforced)));
+    gateway.disk_stuck = false;
+    gateway.run(&server, SECOND);
+    gateway.assert_follows(&server);
+}
+
+#[test]
 fn contact_alone_is_written_once_a_minute() {
     let server = server(&["a"]);
     let mut gateway = Gateway::start(None);
@@ -233,62 +248,6 @@ fn contact_alone_is_written_once_a_minute() {
     assert!(written.contact >= CLOCK + 60);
     // It is still true that a restart would begin with what is in force.
     assert_eq!(gateway.reported(), Some((server.point(), Report::Durable)));
-}
-
-#[test]
-fn a_difference_without_a_change_is_found_fetched_and_reported() {
-    let mut names: Vec<String> = (0..120).map(|number| format!("n{number:03}")).collect();
-    names.push("right".to_owned());
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let server = server(&names);
-    let mut wrong = server.state();
-    wrong.insert(id("n000"), Some(Sha256::of("of old")));
-    wrong.insert(id("stray"), Some(Sha256::of("of nobody")));
-    for name in &names[1..120] {
-        wrong.remove(&id(name));
-    }
-    let mut gateway = Gateway::start(Some((server.point(), wrong)));
-    gateway.run(&server, 15 * SECOND);
-    gateway.assert_follows(&server);
-    assert!(!gateway.events.contains(&Event::ThreadLate(true)));
-    let reconciled: HashSet<_> = gateway.reconciled().into_iter().collect();
-    assert_eq!(reconciled.len(), 121);
-    assert!(reconciled.contains(&id("stray")) && !reconciled.contains(&id("right")));
-    // Within the hour or so it looks again, and finds nothing.
-    let events = gateway.events.len();
-    gateway.run(&server, 70 * 60 * SECOND);
-    assert_eq!(gateway.events.len(), events);
-}
-
-#[test]
-fn what_changes_during_a_comparison_is_not_taken_for_wrong() {
-    let mut server = server(&["a", "b"]);
-    let mut gateway = Gateway::start(None);
-    for _ in 0..400 {
-        gateway.step(&server);
-        server.commit("a");
-        if server.drawn.is_multiple_of(7) {
-            server.commit("b");
-        }
-    }
-    gateway.run(&server, SECOND);
-    gateway.assert_follows(&server);
-    assert!(gateway.reconciled().is_empty());
-}
-
-#[test]
-fn a_comparison_that_fails_is_made_again() {
-    let server = server(&["a"]);
-    let mut wrong = server.state();
-    wrong.clear();
-    let mut gateway = Gateway::start(Some((server.point(), wrong)));
-    gateway.step(&server);
-    gateway.comparison = None;
-    gateway.on(Input::ComparisonFailed(Failure::Silence));
-    gateway.run(&server, 60 * SECOND);
-    assert!(gateway.in_force.is_empty());
-    gateway.run(&server, 5 * 60 * SECOND);
-    gateway.assert_follows(&server);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The state machine against a made-up control plane, network and disk.
 
 mod answers;
+mod comparing;
 mod following;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -135,6 +136,8 @@ struct Gateway {
     pull: Option<Sent<Pull>>,
     pulls: Vec<Pull>,
     comparison: Option<Sent<Comparison>>,
+    /// How many times it asked for digests.
+    compared: usize,
     connection: usize,
     events: Vec<Event>,
     contact: u64,
@@ -162,6 +165,7 @@ impl Gateway {
             pull: None,
             pulls: Vec::new(),
             comparison: None,
+            compared: 0,
             connection: 0,
             events: Vec::new(),
             contact: 0,
@@ -198,6 +202,7 @@ impl Gateway {
                 });
             }
             Output::AskDigests => {
+                self.compared += 1;
                 let what = Comparison::Digests;
                 self.comparison = Some(Sent {
                     at,
