@@ -27,6 +27,9 @@ use crate::{
     stall::Stall,
 };
 
+/// How an HTTP/2 connection begins (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+
 /// How many bytes are discarded at once.
 const DISCARD_AT_ONCE: usize = 16 * 1024;
 
@@ -228,6 +231,16 @@ impl Lingering {
     }
 }
 
+/// Has the beginning of an HTTP/2 connection refused like any head that is none: hyper would end the
+/// connection without a word.
+fn disguise_preface(bytes: &mut [u8]) {
+    if bytes.starts_with(PREFACE)
+        && let Some(first) = bytes.first_mut()
+    {
+        *first = b'X';
+    }
+}
+
 impl<S: OverSocket, R: RefuseHead + Unpin> AsyncRead for ClientStream<S, R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -243,6 +256,9 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncRead for ClientStream<S, R> {
             buffer.put_slice(&[byte]);
         }
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if self.heads.is_untouched() {
+            disguise_preface(buffer.filled_mut().get_mut(before..).unwrap_or_default());
+        }
         self.note(buffer.filled().get(before..).unwrap_or_default());
         if ahead.is_some() && read.is_pending() {
             return Poll::Ready(Ok(()));

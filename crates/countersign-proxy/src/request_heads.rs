@@ -61,6 +61,11 @@ impl RequestHeads {
         }
     }
 
+    /// Whether nothing was read yet.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.begun == 0 && self.length == 0
+    }
+
     /// Takes note of bytes; which head has both lengths, counted from one, if one ends in them.
     pub(crate) fn read(&mut self, mut bytes: &[u8]) -> Option<u64> {
         let mut ambiguous = None;

@@ -146,7 +146,7 @@ pub(crate) fn server_config(
         oversized: counter!("countersign_gateway_oversized_chains_total"),
     });
     let mut config = countersign_tls::server_config(provider, files, Some(verifier))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     config.ignore_client_order = true;
     config.session_storage = Arc::new(Sessions(ServerSessionMemoryCache::new(MAX_SESSIONS)));
     config.send_tls13_tickets = 1;

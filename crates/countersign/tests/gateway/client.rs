@@ -75,6 +75,11 @@ impl Tls {
         Connection(self.stream(gateway, b"http/1.1").await)
     }
 
+    /// A connection of a client that knows HTTP/1.0 only.
+    pub(crate) async fn connect_http10(&self, gateway: SocketAddr) -> Connection {
+        Connection(self.stream(gateway, b"http/1.0").await)
+    }
+
     /// Whether the handshake succeeds, which a TLS 1.3 client learns only from what follows.
     pub(crate) async fn answers(&self, gateway: SocketAddr, key: &str) -> bool {
         self.try_code(gateway, key).await.is_some()

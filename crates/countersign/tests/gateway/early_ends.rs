@@ -222,12 +222,16 @@ async fn a_head_that_cannot_be_read_gets_an_envelope_and_a_line() {
         );
         assert!(answer.header("x-request-id").is_some(), "{line}");
     }
+    // HTTP/2 where HTTP/1.1 was agreed.
+    let mut connection = world.tls(&[]).connect(world.address()).await;
+    connection.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert_eq!(connection.answer().await.unwrap().code(), "bad_request");
     let log = world.log().await;
     let codes: Vec<_> = log
         .iter()
         .filter_map(|line| line["code"].as_str())
         .collect();
-    assert_eq!(codes.len(), 4);
+    assert_eq!(codes.len(), 5);
 }
 
 #[tokio::test]

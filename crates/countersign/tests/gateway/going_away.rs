@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use countersign_gateway::options::GatewayOptions;
+use http::Request;
 
 use crate::{
     client::Connection,
-    raw_upstream::{DATA, END, GOAWAY, HEADERS, Raw, RawUpstream},
+    raw_upstream::{DATA, END, GOAWAY, HEADERS, RST_STREAM, Raw, RawUpstream},
     world::World,
 };
 
@@ -263,4 +264,40 @@ async fn a_response_that_is_reset_is_no_whole_one() {
     connection.frame(DATA, 0, stream, b"the beginning").await;
     connection.reset_stream(stream, NO_ERROR).await;
     assert!(client.answer().await.is_none(), "it looks whole");
+}
+
+#[tokio::test]
+async fn what_comes_late_for_requests_that_were_given_up_leaves_the_others_alone() {
+    let (upstream, world) = start().await;
+    let mut waiting = send(&world, "POST", BODY).await;
+    let mut connection = accept(&upstream).await;
+    let waits = connection.next(HEADERS).await.stream;
+    assert_eq!(body(&mut connection).await, BODY);
+    let builder = h2::client::Builder::new();
+    let tls = world.tls(&[]);
+    let mut sender = tls.http2_streams(world.address(), &builder).await;
+    let (mut responses, mut streams) = (Vec::new(), Vec::new());
+    for _ in 0..100 {
+        let request = Request::get("https://localhost/v1/a")
+            .header("authorization", format!("Bearer {}", world.key));
+        sender = sender.ready().await.unwrap();
+        let (response, _) = sender
+            .send_request(request.body(()).unwrap(), true)
+            .unwrap();
+        let stream = connection.next(HEADERS).await.stream;
+        connection.begin_answer(stream).await;
+        responses.push(response.await.unwrap());
+        streams.push(stream);
+    }
+    drop(responses);
+    for _ in &streams {
+        connection.next(RST_STREAM).await;
+    }
+    for stream in streams {
+        for _ in 0..30 {
+            connection.frame(DATA, 0, stream, b"late").await;
+        }
+    }
+    connection.answer_stream(waits).await;
+    assert_eq!(waiting.head().await.unwrap().status, 200);
 }

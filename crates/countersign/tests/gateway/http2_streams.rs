@@ -89,7 +89,7 @@ async fn interim_responses_reach_clients_that_can_take_them() {
     assert_eq!(response.await.unwrap().status(), 200);
 
     // A client of HTTP/1.0 knows none.
-    let mut connection = tls.connect(world.address()).await;
+    let mut connection = tls.connect_http10(world.address()).await;
     connection
         .write(&format!("GET /v1/c HTTP/1.0\r\n{line}"))
         .await;
