@@ -94,6 +94,9 @@ pub(crate) async fn open_http2(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(list)
         .max_send_buffer_size(SEND_BUFFER)
+        // What still comes for responses that were given up counts as the upstream's errors, of which
+        // `h2` takes 1,024: with enough of them, one client could end the requests of all others.
+        .max_local_error_reset_streams(None)
         .handshake(stream);
     let handshake = timeout(limit, handshake).await;
     let (sender, connection) = handshake.map_err(|_| Unconnected::TimedOut(limit))??;

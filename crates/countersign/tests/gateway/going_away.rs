@@ -7,7 +7,7 @@ use http::Request;
 
 use crate::{
     client::Connection,
-    raw_upstream::{DATA, END, GOAWAY, HEADERS, RST_STREAM, Raw, RawUpstream},
+    raw_upstream::{DATA, END, GOAWAY, HEADERS, PING, RST_STREAM, Raw, RawUpstream},
     world::World,
 };
 
@@ -293,10 +293,13 @@ async fn what_comes_late_for_requests_that_were_given_up_leaves_the_others_alone
     for _ in &streams {
         connection.next(RST_STREAM).await;
     }
-    for stream in streams {
-        for _ in 0..30 {
-            connection.frame(DATA, 0, stream, b"late").await;
+    for _ in 0..30 {
+        for stream in &streams {
+            connection.frame(DATA, 0, *stream, b"late").await;
         }
+        // So that it does not all arrive at once.
+        connection.frame(PING, 0, 0, &[0; 8]).await;
+        connection.next(PING).await;
     }
     connection.answer_stream(waits).await;
     assert_eq!(waiting.head().await.unwrap().status, 200);
