@@ -34,6 +34,7 @@ mod admin_api_keys;
 mod api_keys;
 mod audit_logs;
 mod certificates;
+mod changes;
 mod client;
 mod config;
 mod connections;

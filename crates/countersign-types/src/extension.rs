@@ -12,6 +12,8 @@ pub const CEL_POLICY: &str = "cel_policy";
 
 /// `preview` in an activation or a deactivation: its effect is computed, and nothing changes.
 pub const PREVIEW: &str = "preview";
+/// `POST /v1/organization/changes/preview`: the effect of any changes of trust together.
+pub const PREVIEW_CHANGES: &str = "preview_changes";
 /// `/v1/organization/rotations`: one anchor replaces another.
 pub const ROTATIONS: &str = "rotations";
 

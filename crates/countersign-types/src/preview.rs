@@ -1,12 +1,17 @@
 //! What an activation or a deactivation would do to the traffic that was observed.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
-    certificate::{CertificateToggle, CertificateToggleObject, ScopedCertificate},
+    certificate::{
+        CertificateToggle, CertificateToggleObject, Enforcement, ScopedCertificate,
+        UploadCertificateRequest,
+    },
     error::ErrorCode,
-    id::ProjectId,
+    id::{ApiKeyId, CertificateId, ProjectId, ServiceAccountId},
+    not_null::not_null,
     or_unknown::OrUnknown,
     workload::WorkloadIdentity,
 };
@@ -31,6 +36,18 @@ pub struct TogglePreview {
     pub object: OrUnknown<TogglePreviewObject>,
     /// The certificates as they would be, in the order of the request.
     pub data: Vec<ScopedCertificate>,
+    /// What it would do to the traffic.
+    #[serde(flatten)]
+    pub effect: Effect,
+    /// Workloads that would still pass, but would be refused if the change enforced what it only
+    /// reports; those with the most requests first.
+    pub would_fail_once_enforced: Vec<PreviewedWorkload>,
+}
+
+/// What a change would do to the traffic that was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Effect {
     /// Whether nothing was observed at the affected scopes. The rest then means nothing, and does
     /// not say that the change is safe.
     pub knows_nothing: bool,
@@ -41,8 +58,8 @@ pub struct TogglePreview {
     pub since: Option<UnixSeconds>,
     /// The time for which certificates were judged, in Unix seconds.
     pub judged_at: UnixSeconds,
-    /// How many workloads were judged. A workload is a project, a key and a chain; those of deleted
-    /// keys and projects are left out.
+    /// How many workloads were judged. A workload is a project, a key and a chain; those of keys and
+    /// projects that are deleted already are left out.
     pub workloads: u64,
     /// How many different chains they present.
     pub identities: u64,
@@ -52,19 +69,124 @@ pub struct TogglePreview {
     pub starts_to_fail: Vec<PreviewedWorkload>,
     /// Workloads that are refused now and would pass, those with the most requests first.
     pub starts_to_pass: Vec<PreviewedWorkload>,
-    /// Workloads that would still pass, but would be refused if the change enforced what it only
-    /// reports; those with the most requests first.
-    pub would_fail_once_enforced: Vec<PreviewedWorkload>,
     /// How many workloads pass now and would still pass.
     pub still_passing: u64,
     /// How many workloads are refused now and would still be refused.
     pub still_failing: u64,
     /// How many workloads could not be judged because their chain is not kept.
     pub unjudged: u64,
-    /// When a workload was last seen that verifies under one of these certificates and no longer
-    /// would, in Unix seconds; null for never.
+    /// When a workload was last seen that passes under an anchor, or with a key, that would be gone,
+    /// in Unix seconds; null for never.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub last_used: Option<UnixSeconds>,
+}
+
+/// Changes whose effect together is asked for. Nothing of them is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PreviewChangesRequest {
+    /// The changes, in the order in which they would be made.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 200))]
+    pub changes: Vec<TrustChange>,
+}
+
+/// The most changes in one preview.
+pub const MAX_PREVIEWED_CHANGES: usize = 200;
+
+/// A change of what is let through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TrustChange {
+    /// A certificate is uploaded. Those after it refer to it by its place among the uploads.
+    UploadCertificate(UploadCertificateRequest),
+    /// Everything that is active at a scope is set.
+    SetActiveCertificates(ActiveAfterwards),
+    /// A certificate's policy is set or removed.
+    SetCertificatePolicy {
+        /// The certificate.
+        certificate_id: CertificateId,
+        /// The policy, or null for none.
+        #[serde(deserialize_with = "Option::deserialize")]
+        #[cfg_attr(feature = "openapi", schema(required))]
+        cel_policy: Option<String>,
+    },
+    /// A project is archived; its keys stop working.
+    ArchiveProject {
+        /// The project.
+        project_id: ProjectId,
+    },
+    /// A project's key is deleted.
+    DeleteProjectApiKey {
+        /// The project.
+        project_id: ProjectId,
+        /// The key.
+        key_id: ApiKeyId,
+    },
+    /// A service account and its keys are deleted.
+    DeleteServiceAccount {
+        /// The project.
+        project_id: ProjectId,
+        /// The service account.
+        service_account_id: ServiceAccountId,
+    },
+    /// An admin key is deleted.
+    DeleteAdminApiKey {
+        /// The key.
+        key_id: ApiKeyId,
+    },
+}
+
+/// Everything that is active at a scope after a change.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ActiveAfterwards {
+    /// The project; without it, the organization.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub project_id: Option<ProjectId>,
+    /// The distinct certificates.
+    #[cfg_attr(feature = "openapi", schema(max_items = 50))]
+    pub active: Vec<AfterwardsActive>,
+}
+
+/// A certificate that is active after a change.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AfterwardsActive {
+    /// A certificate that the server has; exactly one of this and `upload` is given.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub certificate_id: Option<CertificateId>,
+    /// A certificate that an earlier of the changes uploads: 0 for the first upload.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub upload: Option<usize>,
+    /// Whether it is enforced or only reported.
+    #[serde(default)]
+    pub enforcement: Enforcement,
+}
+
+/// What changes would do. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangesPreview {
+    /// Always `organization.changes.preview`.
+    pub object: ChangesPreviewObject,
+    /// What all of them together would do to the traffic.
+    #[serde(flatten)]
+    pub effect: Effect,
+}
+
+/// The object type `organization.changes.preview`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ChangesPreviewObject {
+    /// `organization.changes.preview`
+    #[serde(rename = "organization.changes.preview")]
+    ChangesPreview,
 }
 
 /// What would be done, and at which scope.

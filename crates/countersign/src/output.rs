@@ -144,10 +144,15 @@ pub(crate) fn confirm(question: &str, yes: bool) -> CommandResult {
     ask(question, "this cannot be undone")
 }
 
+/// Whether there is somebody to ask.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Asks, and returns only if the answer is yes. Without a terminal, the command is refused, with
 /// the reason for asking.
 pub(crate) fn ask(question: &str, reason: &str) -> CommandResult {
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !can_ask() {
         let what = format!("{reason}, and there is no terminal to ask for confirmation");
         return Err(Failure::usage(what).hint("pass `--yes` to confirm"));
     }

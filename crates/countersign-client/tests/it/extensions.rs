@@ -53,7 +53,7 @@ async fn a_preview_says_that_it_is_one() {
     let scope = Scope::Project("proj_a".parse().unwrap());
     let client = peer.client();
     let found = client.certificates().preview_deactivate(&scope, &ids).await;
-    assert!(found.unwrap().knows_nothing);
+    assert!(found.unwrap().value.effect.knows_nothing);
     let seen = peer.seen();
     let path = "POST /v1/organization/projects/proj_a/certificates/deactivate";
     assert_eq!(seen[1].line, path);

@@ -32,6 +32,15 @@ impl ApiError {
         self
     }
 
+    /// Puts the parameter at fault into what it is a part of.
+    pub(super) fn within(mut self, whole: &str) -> Self {
+        self.param = Some(match self.param {
+            Some(param) => format!("{whole}.{param}").into(),
+            None => whole.to_owned().into(),
+        });
+        self
+    }
+
     /// Adds what the caller can do.
     pub(super) fn advise(mut self, advice: &str) -> Self {
         self.message = format!("{} {advice}", self.message).into();

@@ -82,6 +82,7 @@ pub(super) async fn extensions(_: Anyone) -> Answer<Extensions> {
             extension::SET_ACTIVE,
             extension::CEL_POLICY,
             extension::PREVIEW,
+            extension::PREVIEW_CHANGES,
             extension::ROTATIONS,
         ]
         .map(str::to_owned)

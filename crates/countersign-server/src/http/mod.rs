@@ -12,6 +12,7 @@ mod body;
 mod call;
 mod caller;
 mod certificates;
+mod change_preview;
 mod contract;
 mod error;
 mod event_types;

@@ -11,7 +11,8 @@ use countersign_types::{
 use http::Method;
 
 use super::{
-    active, admin_api_keys, audit_logs, certificates, expiring, gateways, health, observations,
+    active, admin_api_keys, audit_logs, certificates, change_preview, expiring, gateways, health,
+    observations,
     operation::{Operation, Route},
     project_api_keys, projects, refusals, rotations, service_accounts, toggles, webhooks,
 };
@@ -26,6 +27,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     all.extend(admin_api_keys());
     all.extend(audit_logs());
     all.extend(webhooks());
+    all.push(change_preview());
     all.push(expiring());
     all.push(refusals());
     all.extend(countersign());
@@ -272,6 +274,17 @@ fn audit_logs() -> Vec<Operation> {
         Operation::admin(AuditRead, get(HEAD, "getAuditLogHead"), audit_logs::retrieve_head)
             .summary(TAG, "Get the number and the hash of the newest event (an extension)."),
     ]
+}
+
+#[rustfmt::skip]
+fn change_preview() -> Operation {
+    const PATH: &str = "/v1/organization/changes/preview";
+    Operation::admin(MtlsRead, post(PATH, "previewChanges"), change_preview::preview)
+        .summary("Certificates", "Say what changes of trust would do together to observed traffic, and make none (an extension).")
+        .refuses(&[
+            Code::MissingRequiredParameter, Code::NotFound, Code::ExpiredCertificate, Code::ProjectArchived,
+            Code::LimitExceeded, Code::MtlsCelPolicyInvalid,
+        ])
 }
 
 #[rustfmt::skip]

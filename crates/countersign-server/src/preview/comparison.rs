@@ -13,8 +13,9 @@ use countersign_types::{
     bundle::OrganizationBundle,
     certificate::Scope,
     digest::{ChainDigest, Sha256},
+    error::ErrorCode,
     id::{ApiKeyId, ProjectId},
-    preview::PreviewedWorkload,
+    preview::{Effect, PreviewedWorkload},
     workload::{WorkloadIdentity, WorkloadLeaf},
 };
 use countersign_verify::presented::Presented;
@@ -60,8 +61,8 @@ pub struct Comparison {
 }
 
 /// Compares two states of an organization for what `reach` reaches: the organization's change
-/// reaches everyone, a project's its own callers. Callers whose key or project is gone are refused
-/// either way, and left out.
+/// reaches everyone, a project's its own callers. Callers whose key or project is gone before are
+/// refused either way, and left out; those that lose it are refused after.
 #[must_use]
 pub fn compare(
     before: &OrganizationBundle,
@@ -132,10 +133,32 @@ impl Callers {
     }
 }
 
+impl Comparison {
+    /// What was found, as the API shows it.
+    pub(super) fn into_effect(self, judged_at: UnixSeconds) -> Effect {
+        Effect {
+            knows_nothing: self.workloads == 0,
+            unobserved_projects: self.unobserved_projects,
+            since: self.since,
+            judged_at,
+            workloads: self.workloads,
+            identities: self.identities,
+            requests: self.requests,
+            starts_to_fail: self.starts_to_fail,
+            starts_to_pass: self.starts_to_pass,
+            still_passing: self.still_passing,
+            still_failing: self.still_failing,
+            unjudged: self.unjudged,
+            last_used: self.last_used,
+        }
+    }
+}
+
 /// A comparison under way. It keeps sums, and who starts to fail or to pass.
 pub(crate) struct Comparing {
     sides: Sides,
-    callers: Callers,
+    /// Who can call before, and after.
+    callers: [Callers; 2],
     now: UnixSeconds,
     of_requests: HashMap<Option<ProjectId>, u64>,
     /// The chain that was judged last, and the verdicts by what is active for the caller: each chain
@@ -154,7 +177,7 @@ impl Comparing {
     ) -> Self {
         Self {
             sides: Sides::new(before, after),
-            callers: Callers::new(after, reach, now),
+            callers: [before, after].map(|bundle| Callers::new(bundle, reach, now)),
             now,
             of_requests: HashMap::new(),
             chain: None,
@@ -172,16 +195,42 @@ impl Comparing {
     }
 
     fn judge(&mut self, workload: &Workload, part: &Observed) {
-        if !self.callers.call(workload) {
+        let [before, after] = &self.callers;
+        let (could_call, can_call) = (before.call(workload), after.call(workload));
+        if !could_call && !can_call {
             return;
         }
         let sum = self.of_requests.entry(workload.identity.project.clone());
         *sum.or_default() += workload.requests;
-        let Some(verdicts) = self.verdicts(workload, part) else {
-            self.found.unjudged += 1;
-            return;
-        };
-        let [before, after] = &*verdicts;
+        match self.verdicts(workload, part) {
+            verdicts if !can_call => self.count_gone(workload, part, verdicts.as_deref()),
+            None => self.found.unjudged += 1,
+            Some(verdicts) => {
+                let [before, after] = &*verdicts;
+                self.count(workload, part, [before, after]);
+            }
+        }
+    }
+
+    /// Counts a workload whose key or project goes. It is refused afterwards, whatever it presents.
+    fn count_gone(
+        &mut self,
+        workload: &Workload,
+        part: &Observed,
+        verdicts: Option<&[SideVerdict; 2]>,
+    ) {
+        let before = verdicts.map_or(&SideVerdict::Open, |[before, _]| before);
+        if before.denied().is_none() {
+            self.found.last_used = self.found.last_used.max(Some(workload.last_seen));
+        }
+        let gone = SideVerdict::Denied(Denied {
+            code: ErrorCode::InvalidApiKey,
+            reason: "its key is deleted, or its project archived".to_owned(),
+        });
+        self.count(workload, part, [before, &gone]);
+    }
+
+    fn count(&mut self, workload: &Workload, part: &Observed, [before, after]: [&SideVerdict; 2]) {
         let found = &mut self.found;
         found.workloads += 1;
         found.requests += workload.requests;
@@ -231,7 +280,8 @@ impl Comparing {
     /// What was found in all parts.
     pub(crate) fn finish(self) -> Comparison {
         let mut found = self.found;
-        found.unobserved_projects = self.callers.unobserved(&self.of_requests);
+        let [before, _] = &self.callers;
+        found.unobserved_projects = before.unobserved(&self.of_requests);
         for list in [&mut found.starts_to_fail, &mut found.starts_to_pass] {
             for workload in &mut *list {
                 let of_requests = self.of_requests.get(&workload.identity.project);

@@ -114,27 +114,14 @@ impl Judgement for Judging {
     }
 
     fn finish(self) -> TogglePreview {
-        let found = self.found.finish();
         let once_enforced = self.once_enforced.map(Comparing::finish);
         TogglePreview {
             object: TogglePreviewObject::from(self.object).into(),
             data: self.data,
-            knows_nothing: found.workloads == 0,
-            unobserved_projects: found.unobserved_projects,
-            since: found.since,
-            judged_at: self.now,
-            workloads: found.workloads,
-            identities: found.identities,
-            requests: found.requests,
-            starts_to_fail: found.starts_to_fail,
-            starts_to_pass: found.starts_to_pass,
+            effect: self.found.finish().into_effect(self.now),
             would_fail_once_enforced: once_enforced
                 .map(|found| found.starts_to_fail)
                 .unwrap_or_default(),
-            still_passing: found.still_passing,
-            still_failing: found.still_failing,
-            unjudged: found.unjudged,
-            last_used: found.last_used,
         }
     }
 }

@@ -19,6 +19,9 @@ fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
         "setActiveOrganizationCertificates" | "setActiveProjectCertificates" => {
             json!({ "active": [{ "certificate_id": fixture.certificate }] })
         }
+        "previewChanges" => json!({ "changes": [{
+            "type": "set_certificate_policy", "certificate_id": fixture.certificate, "cel_policy": null,
+        }] }),
         "startRotation" => json!({
             "old_certificate_id": fixture.certificate,
             "new_certificate_id": fixture.successor,
@@ -77,7 +80,8 @@ fn permission(operation: &Operation) -> Option<Permission> {
 
 /// What gateways do writes, but changes no organization.
 fn writes(operation: &Operation) -> bool {
-    operation.method() != "GET" && operation.needs() != Needs::Gateway
+    let only_says = operation.id() == "previewChanges";
+    operation.method() != "GET" && operation.needs() != Needs::Gateway && !only_says
 }
 
 fn reads(operation: &Operation) -> bool {
@@ -221,7 +225,7 @@ async fn another_organization_can_neither_see_nor_touch_anything() {
             let names_ids = operation.path().contains('{')
                 || operation.id().ends_with("activateOrganizationCertificates")
                 || operation.id() == "setActiveOrganizationCertificates"
-                || operation.id() == "startRotation";
+                || ["startRotation", "previewChanges"].contains(&operation.id());
             let answer = if names_ids || !writes(operation) {
                 request(server, operation, &fixture).key(&other).await
             } else {
@@ -426,8 +430,8 @@ async fn what_no_operation_can_read_is_refused_by_each_and_changes_nothing() {
             if !optional {
                 request().body(b"", "").refused("invalid_json", None).await;
             }
-            let limit = match operation.needs() {
-                Needs::Gateway => 1024 * 1024,
+            let limit = match (operation.needs(), operation.id()) {
+                (Needs::Gateway, _) | (_, "previewChanges") => 1024 * 1024,
                 _ => 64 * 1024,
             };
             let big = format!("{{\"name\":\"{}\"}}", "x".repeat(limit));

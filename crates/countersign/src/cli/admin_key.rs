@@ -5,17 +5,19 @@ use countersign_client::{AdminApiKeys, Client};
 use countersign_types::{
     api_key::{AdminApiKey, AdminApiKeyCreateRequest, DeletedAdminApiKey, Permission},
     id::ApiKeyId,
+    preview::TrustChange,
 };
 
 use super::{
     api::ListOptions,
+    guard::{Ask, Guard},
     noun::Verb,
     parse::{expires_in, permission},
     shown_once::note_shown_once,
 };
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, confirm, text_or_dash, timestamp, timestamp_or_dash},
+    output::{Output, Row, text_or_dash, timestamp, timestamp_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -48,9 +50,8 @@ pub(crate) enum AdminKeyVerb {
         /// The key, `key_...`
         #[arg(value_parser = ApiKeyId::given)]
         id: ApiKeyId,
-        /// Do not ask for confirmation
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        guard: Guard,
     },
 }
 
@@ -75,8 +76,13 @@ impl Verb<Client> for AdminKeyVerb {
                 create(&keys, &request, output).await
             }
             Self::Retrieve { id } => output.one(&keys.retrieve(&id).await?.value),
-            Self::Delete { id, yes } => {
-                confirm(&format!("delete {id}? it stops working at once"), yes)?;
+            Self::Delete { id, guard } => {
+                let question = format!("delete {id}? it stops working at once");
+                let change = TrustChange::DeleteAdminApiKey { key_id: id.clone() };
+                let asked = (question.as_str(), Ask::Always);
+                if !guard.before(client, change, asked, output).await? {
+                    return Ok(());
+                }
                 output.one(&keys.delete(&id).await?.value)
             }
         }

@@ -4,15 +4,17 @@ use clap::Subcommand;
 use countersign_types::{
     api_key::{DeletedProjectApiKey, ProjectApiKey},
     id::ApiKeyId,
+    preview::TrustChange,
 };
 
 use super::{
     api::ListOptions,
+    guard::{Ask, Guard},
     noun::{ProjectClient, Verb},
 };
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, confirm, text_or_dash, timestamp, timestamp_or_dash},
+    output::{Output, Row, text_or_dash, timestamp, timestamp_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -33,9 +35,8 @@ pub(crate) enum ApiKeyVerb {
         /// The key, `key_...`
         #[arg(value_parser = ApiKeyId::given)]
         id: ApiKeyId,
-        /// Do not ask for confirmation
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        guard: Guard,
     },
 }
 
@@ -48,8 +49,16 @@ impl Verb<ProjectClient> for ApiKeyVerb {
                 output.list(&list.take(entries).await?)
             }
             Self::Retrieve { id } => output.one(&keys.retrieve(&id).await?.value),
-            Self::Delete { id, yes } => {
-                confirm(&format!("delete {id}? it stops working at once"), yes)?;
+            Self::Delete { id, guard } => {
+                let question = format!("delete {id}? it stops working at once");
+                let change = TrustChange::DeleteProjectApiKey {
+                    project_id: on.project.clone(),
+                    key_id: id.clone(),
+                };
+                let asked = (question.as_str(), Ask::Always);
+                if !guard.before(&on.client, change, asked, output).await? {
+                    return Ok(());
+                }
                 output.one(&keys.delete(&id).await?.value)
             }
         }

@@ -13,15 +13,18 @@ use countersign_types::{
         ScopedCertificate, UploadCertificateRequest,
     },
     id::CertificateId,
+    preview::TrustChange,
 };
 
 use super::{
     api::ListOptions,
+    guard::{Ask, Guard},
     input::{read_anchor, read_text},
     inspect,
     noun::Verb,
     scope::AtScope,
     toggle, usage,
+    waiting::Wait,
 };
 use crate::{
     failure::{CommandResult, Failure},
@@ -92,6 +95,10 @@ pub(crate) enum CertificateVerb {
         /// Remove the policy
         #[arg(long, required_unless_present_any = ["policy", "policy_file"], conflicts_with_all = ["policy", "policy_file"])]
         none: bool,
+        #[command(flatten)]
+        guard: Guard,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Delete certificates that are active nowhere
     Delete {
@@ -164,10 +171,28 @@ impl Verb<Client> for CertificateVerb {
                 let change = ModifyCertificateRequest { name: Some(name) };
                 output.one(&certificates.update(&id, &change).await?.value)
             }
-            Self::SetPolicy { id, policy, .. } => {
+            Self::SetPolicy {
+                id,
+                policy,
+                guard,
+                wait,
+                ..
+            } => {
                 let policy = policy.read()?;
-                let set = certificates.set_policy(&id, policy.as_deref()).await?;
-                output.one(&set.value)
+                let change = TrustChange::SetCertificatePolicy {
+                    certificate_id: id.clone(),
+                    cel_policy: policy.clone(),
+                };
+                let question = format!("set the policy of {id}?");
+                let asked = (question.as_str(), Ask::IfUsed);
+                if !guard.before(client, change, asked, output).await? {
+                    return Ok(());
+                }
+                let mut waiting = wait.begin()?;
+                let set = certificates.set_policy(&id, policy.as_deref());
+                let set = waiting.change(set).await??;
+                output.one(&set.value)?;
+                waiting.for_gateways(client, set.change()).await
             }
             Self::Delete { ids, yes } => delete(client, &ids, yes, output).await,
             Self::Activate(activate) => activate.run(client, output).await,

@@ -13,6 +13,7 @@ mod expiring;
 mod explain;
 mod gateway;
 mod gateway_key;
+mod guard;
 mod input;
 mod inspect;
 mod key_file;

@@ -1,11 +1,13 @@
 //! A preview as people read it: which workloads would be refused or would pass, and how much is known.
 
-use countersign_client::Received;
+use std::collections::BTreeMap;
+
 use countersign_types::{
     UnixSeconds,
-    preview::{PreviewedWorkload, TogglePreview},
+    preview::{Effect, PreviewedWorkload},
     workload::{WorkloadIdentity, WorkloadLeaf},
 };
+use serde::Serialize;
 
 use crate::{
     failure::{CommandResult, Failure},
@@ -13,29 +15,31 @@ use crate::{
 };
 
 /// The exit code when a workload would be refused.
-const WOULD_REFUSE: u8 = 3;
+pub(super) const WOULD_REFUSE: u8 = 3;
 
 /// Shows a preview; exit code 3 when a workload would be refused.
-pub(super) fn show(found: &Received<TogglePreview>, output: Output) -> CommandResult {
+pub(super) fn show(
+    preview: &impl Serialize,
+    effect: &Effect,
+    once_enforced: &[PreviewedWorkload],
+    output: Output,
+) -> CommandResult {
     if output.is_table() {
-        tell(found, output)?;
+        tell(effect, once_enforced, output)?;
     } else {
-        output.value(found)?;
+        output.value(preview)?;
     }
-    if found.starts_to_fail.is_empty() {
+    if effect.starts_to_fail.is_empty() {
         return Ok(());
     }
     Err(Failure::quiet(WOULD_REFUSE))
 }
 
-fn tell(found: &TogglePreview, output: Output) -> CommandResult {
+fn tell(found: &Effect, once_enforced: &[PreviewedWorkload], output: Output) -> CommandResult {
     for (heading, list) in [
-        ("pass now, would be refused", &found.starts_to_fail),
+        ("pass now, would be refused", &found.starts_to_fail[..]),
         ("refused now, would pass", &found.starts_to_pass),
-        (
-            "would be refused once enforced",
-            &found.would_fail_once_enforced,
-        ),
+        ("would be refused once enforced", once_enforced),
     ] {
         if !list.is_empty() {
             output.text(&format!("{heading}: {}\n", workloads(list.len())))?;
@@ -47,7 +51,7 @@ fn tell(found: &TogglePreview, output: Output) -> CommandResult {
 }
 
 /// How much was checked, and what is unknown.
-fn summary(found: &TogglePreview) -> String {
+fn summary(found: &Effect) -> String {
     let mut text = match found.since {
         Some(since) => format!(
             "checked {} (requests: {}, certificate chains: {}) seen since {}\nstill passing: {}, still refused: {}\n",
@@ -84,26 +88,47 @@ fn summary(found: &TogglePreview) -> String {
 }
 
 /// What to know before confirming, in a few lines.
-pub(super) fn warning(found: &TogglePreview, recent_use: Option<UnixSeconds>) -> String {
+pub(super) fn warning(found: &Effect, recent_use: Option<UnixSeconds>) -> String {
     let mut lines = Vec::new();
     if let Some(first) = found.starts_to_fail.first() {
-        lines.push(format!(
-            "pass now, would be refused: {}; first {} ({}, requests: {}, last seen {})",
-            workloads(found.starts_to_fail.len()),
-            printable(&caller(first)),
-            first.code,
-            first.requests,
-            timestamp(first.last_seen),
-        ));
+        lines.push(refused(first, found.starts_to_fail.len()));
     }
     if let Some(last) = recent_use {
         lines.push(format!("last used {}", timestamp(last)));
     }
-    lines.push("run it with `--preview` for the full list".to_owned());
     lines.join("\n")
 }
 
-fn workloads(count: impl TryInto<u64>) -> String {
+/// How many would be refused, and the one with the most requests.
+fn refused(first: &PreviewedWorkload, count: usize) -> String {
+    format!(
+        "pass now, would be refused: {}; first {} ({}, requests: {}, last seen {})",
+        workloads(count),
+        printable(&caller(first)),
+        first.code,
+        first.requests,
+        timestamp(first.last_seen),
+    )
+}
+
+/// What changes would do at each scope where something would, and what is unknown.
+pub(super) fn by_scope(found: &Effect) -> String {
+    let mut scopes: BTreeMap<&str, Vec<&PreviewedWorkload>> = BTreeMap::new();
+    for one in &found.starts_to_fail {
+        let project = one.identity.project.as_ref();
+        let scope = project.map_or("organization", AsRef::as_ref);
+        scopes.entry(scope).or_default().push(one);
+    }
+    let mut text = String::new();
+    for (scope, workloads) in scopes {
+        if let Some(first) = workloads.first() {
+            text += &format!("! {scope}: {}\n", refused(first, workloads.len()));
+        }
+    }
+    text + &summary(found)
+}
+
+pub(super) fn workloads(count: impl TryInto<u64>) -> String {
     match count.try_into().unwrap_or(u64::MAX) {
         1 => "1 workload".to_owned(),
         count => format!("{count} workloads"),

@@ -4,13 +4,18 @@ use clap::Subcommand;
 use countersign_client::{Client, ProjectListParams};
 use countersign_types::{
     id::ProjectId,
+    preview::TrustChange,
     project::{Project, ProjectCreateRequest, ProjectUpdateRequest},
 };
 
-use super::{api::ListOptions, noun::Verb};
+use super::{
+    api::ListOptions,
+    guard::{Ask, Guard},
+    noun::Verb,
+};
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, confirm, text_or_dash, timestamp, timestamp_or_dash},
+    output::{Output, Row, text_or_dash, timestamp, timestamp_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -49,9 +54,8 @@ pub(crate) enum ProjectVerb {
         /// The project, `proj_...`
         #[arg(value_parser = ProjectId::given)]
         id: ProjectId,
-        /// Do not ask for confirmation
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        guard: Guard,
     },
 }
 
@@ -85,8 +89,15 @@ impl Verb<Client> for ProjectVerb {
                 };
                 projects.update(&id, &change).await?
             }
-            Self::Archive { id, yes } => {
-                confirm(&format!("archive {id}? its keys stop working at once"), yes)?;
+            Self::Archive { id, guard } => {
+                let question = format!("archive {id}? its keys stop working at once");
+                let change = TrustChange::ArchiveProject {
+                    project_id: id.clone(),
+                };
+                let asked = (question.as_str(), Ask::Always);
+                if !guard.before(client, change, asked, output).await? {
+                    return Ok(());
+                }
                 projects.archive(&id).await?
             }
         };

@@ -48,8 +48,8 @@ pub(crate) enum RotationVerb {
         #[arg(long)]
         report: bool,
         /// Proceed even if workloads will be refused at once
-        #[arg(long)]
-        force: bool,
+        #[arg(long, alias = "force")]
+        allow_refusals: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -68,8 +68,8 @@ pub(crate) enum RotationVerb {
         #[command(flatten)]
         which: WhichRotation,
         /// Proceed even if workloads will be refused, or nothing is known about them
-        #[arg(long)]
-        force: bool,
+        #[arg(long, alias = "force")]
+        allow_refusals: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -78,8 +78,8 @@ pub(crate) enum RotationVerb {
         #[command(flatten)]
         which: WhichRotation,
         /// Proceed even if workloads will be refused, or a scope is left with nothing enforced
-        #[arg(long)]
-        force: bool,
+        #[arg(long, alias = "force")]
+        allow_refusals: bool,
         #[command(flatten)]
         wait: Wait,
     },
@@ -103,7 +103,7 @@ impl Verb<Client> for RotationVerb {
                 new,
                 project,
                 report,
-                force,
+                allow_refusals,
                 wait,
             } => {
                 let request = StartRotationRequest {
@@ -111,7 +111,7 @@ impl Verb<Client> for RotationVerb {
                     new_certificate_id: new,
                     project_ids: (!project.is_empty()).then_some(project),
                     enforcement: report.then_some(Enforcement::Report),
-                    force: force.then_some(true),
+                    force: allow_refusals.then_some(true),
                 };
                 let mut waiting = wait.begin()?;
                 let started = waiting.change(rotations.start(&request)).await?;
@@ -128,15 +128,23 @@ impl Verb<Client> for RotationVerb {
                 let shown = rotations.retrieve(&id, Some(which.seen_within)).await?;
                 show(&shown.value, output)
             }
-            Self::Finish { which, force, wait } => {
+            Self::Finish {
+                which,
+                allow_refusals,
+                wait,
+            } => {
                 let id = which.find(client).await?;
-                let (request, mut waiting) = (which.end(force), wait.begin()?);
+                let (request, mut waiting) = (which.end(allow_refusals), wait.begin()?);
                 let ended = waiting.change(rotations.finish(&id, &request)).await?;
                 which.ended(client, &id, ended, output, waiting).await
             }
-            Self::Abort { which, force, wait } => {
+            Self::Abort {
+                which,
+                allow_refusals,
+                wait,
+            } => {
                 let id = which.find(client).await?;
-                let (request, mut waiting) = (which.end(force), wait.begin()?);
+                let (request, mut waiting) = (which.end(allow_refusals), wait.begin()?);
                 let ended = waiting.change(rotations.abort(&id, &request)).await?;
                 which.ended(client, &id, ended, output, waiting).await
             }
@@ -193,7 +201,7 @@ impl WhichRotation {
                 let rotations = client.rotations();
                 let shown = rotations.retrieve(id, Some(self.seen_within)).await?;
                 show(&shown.value, output)?;
-                let hint = "the blocking workloads are listed above; `--force` proceeds even if workloads will be refused";
+                let hint = "the blocking workloads are listed above; `--allow-refusals` proceeds even if workloads will be refused";
                 Err(Failure::from(error).hint(hint).with_exit(NOT_READY))
             }
             Err(error) => Err(error.into()),
@@ -207,7 +215,7 @@ fn not_ready(error: Error) -> Failure {
         return error.into();
     }
     Failure::from(error)
-        .hint("`countersign certificate activate NEW --preview` lists them; `--force` proceeds even if workloads will be refused")
+        .hint("`countersign certificate activate NEW --preview` lists them; `--allow-refusals` proceeds even if workloads will be refused")
         .with_exit(NOT_READY)
 }
 

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use countersign_client::ServiceAccounts;
 use countersign_types::{
     id::ServiceAccountId,
+    preview::TrustChange,
     project::{
         DeletedServiceAccount, ServiceAccount, ServiceAccountApiKey,
         ServiceAccountApiKeyCreateRequest, ServiceAccountCreateRequest, ServiceAccountCreated,
@@ -13,12 +14,13 @@ use countersign_types::{
 
 use super::{
     api::ListOptions,
+    guard::{Ask, Guard},
     noun::{ProjectClient, Verb},
     shown_once::note_shown_once,
 };
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, confirm, text_or_dash, timestamp},
+    output::{Output, Row, text_or_dash, timestamp},
 };
 
 #[derive(Subcommand)]
@@ -61,9 +63,8 @@ pub(crate) enum ServiceAccountVerb {
         /// The service account, `svc_acct_...`
         #[arg(value_parser = ServiceAccountId::given)]
         id: ServiceAccountId,
-        /// Do not ask for confirmation
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        guard: Guard,
     },
     /// Create another key; it is shown only once
     CreateKey {
@@ -98,8 +99,16 @@ impl Verb<ProjectClient> for ServiceAccountVerb {
                 let change = ServiceAccountUpdateRequest { name, role };
                 output.one(&accounts.update(&id, &change).await?.value)
             }
-            Self::Delete { id, yes } => {
-                confirm(&format!("delete {id} and its keys?"), yes)?;
+            Self::Delete { id, guard } => {
+                let question = format!("delete {id} and its keys?");
+                let change = TrustChange::DeleteServiceAccount {
+                    project_id: on.project.clone(),
+                    service_account_id: id.clone(),
+                };
+                let asked = (question.as_str(), Ask::Always);
+                if !guard.before(&on.client, change, asked, output).await? {
+                    return Ok(());
+                }
                 output.one(&accounts.delete(&id).await?.value)
             }
             Self::CreateKey { id, name } => {

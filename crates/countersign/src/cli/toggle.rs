@@ -4,21 +4,18 @@
 use clap::Args;
 use countersign_client::Client;
 use countersign_types::{
-    UnixSeconds,
     certificate::{Enforcement, Scope},
     extension,
     id::CertificateId,
-    preview::TogglePreview,
 };
 
-use super::{preview, scope::AtScope, waiting::Wait};
-use crate::{
-    failure::CommandResult,
-    output::{Output, ask, note},
+use super::{
+    guard::{Ask, Guard, supports},
+    preview,
+    scope::AtScope,
+    waiting::Wait,
 };
-
-/// Deactivating a trust anchor that was used within this many seconds needs confirmation: 7 days.
-const RECENTLY: UnixSeconds = 7 * 24 * 60 * 60;
+use crate::{failure::CommandResult, output::Output};
 
 #[derive(Debug, Args)]
 pub(super) struct Activate {
@@ -42,12 +39,8 @@ struct Toggle {
     ids: Vec<CertificateId>,
     #[command(flatten)]
     scope: AtScope,
-    /// Change nothing; show which workloads would be refused or would pass. Exit code 3 if any would be refused
-    #[arg(long, conflicts_with_all = ["wait", "yes"])]
-    preview: bool,
-    /// Do not ask for confirmation
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    guard: Guard,
     #[command(flatten)]
     wait: Wait,
 }
@@ -87,13 +80,19 @@ impl Toggle {
             }
             Change::Deactivate => certificates.preview_deactivate(&scope, &self.ids).await,
         };
-        if self.preview {
-            return preview::show(&preview().await?.value, output);
+        if self.guard.is_preview() {
+            let found = preview().await?.value;
+            let once_enforced = &found.would_fail_once_enforced;
+            return preview::show(&found, &found.effect, once_enforced, output);
         }
         // `--report` is previewed too: a trust anchor that was enforced and becomes report-only no longer
         // lets anyone in.
-        if !self.yes && supports_previews(client).await? {
-            confirm_if_used(&preview().await?.value, change.verb(), &self.ids)?;
+        if !self.guard.answers().are_complete() && supports(client, extension::PREVIEW).await? {
+            let names: Vec<&str> = self.ids.iter().map(CertificateId::as_str).collect();
+            let question = format!("{} {}?", change.verb(), names.join(", "));
+            let effect = preview().await?.value.into_inner().effect;
+            let answers = self.guard.answers();
+            answers.permit(Some(&effect), &question, Ask::IfUsed)?;
         }
         let mut waiting = self.wait.begin()?;
         let changed = async {
@@ -118,28 +117,4 @@ impl Change {
             Self::Deactivate => "deactivate",
         }
     }
-}
-
-/// Whether the server can preview. One that is not Countersign answers this question with an error,
-/// and is then used without a preview.
-async fn supports_previews(client: &Client) -> CommandResult<bool> {
-    match client.countersign().extensions().await {
-        Ok(known) => Ok(known.iter().any(|one| one == extension::PREVIEW)),
-        Err(error) if matches!(error.status(), Some(400..=499)) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Asks for confirmation when observed workloads would be refused, or the anchor was used recently.
-fn confirm_if_used(found: &TogglePreview, verb: &str, ids: &[CertificateId]) -> CommandResult {
-    let recent_use = found
-        .last_used
-        .filter(|last| found.judged_at.saturating_sub(*last) <= RECENTLY);
-    if found.starts_to_fail.is_empty() && recent_use.is_none() {
-        return Ok(());
-    }
-    note(&preview::warning(found, recent_use));
-    let names: Vec<&str> = ids.iter().map(CertificateId::as_str).collect();
-    let question = format!("{verb} {}?", names.join(", "));
-    ask(&question, "this affects observed traffic")
 }

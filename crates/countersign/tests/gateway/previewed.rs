@@ -318,16 +318,26 @@ async fn check(scene: &mut Scene, change: &Change, before: &Codes) -> (Codes, To
         "{:?} {:?} at {:?}",
         change.activate, change.ids, change.scope
     );
-    assert_eq!(named(&preview.starts_to_fail), failing, "{said}: refused");
     assert_eq!(
-        named(&preview.starts_to_pass),
+        named(&preview.effect.starts_to_fail),
+        failing,
+        "{said}: refused"
+    );
+    assert_eq!(
+        named(&preview.effect.starts_to_pass),
         passing,
         "{said}: let through"
     );
-    let touched = preview.starts_to_fail.len() + preview.starts_to_pass.len();
-    let whole = u64::try_from(touched).unwrap() + preview.still_passing + preview.still_failing;
-    assert_eq!((preview.workloads, preview.unjudged), (whole, 0), "{said}");
-    assert!(!preview.knows_nothing);
+    let touched = preview.effect.starts_to_fail.len() + preview.effect.starts_to_pass.len();
+    let whole = u64::try_from(touched).unwrap()
+        + preview.effect.still_passing
+        + preview.effect.still_failing;
+    assert_eq!(
+        (preview.effect.workloads, preview.effect.unjudged),
+        (whole, 0),
+        "{said}"
+    );
+    assert!(!preview.effect.knows_nothing);
     (after, preview)
 }
 
@@ -348,8 +358,8 @@ async fn a_preview_shows_what_the_change_does() {
         let change = Change::roll(&scene, &mut dice);
         let (after, preview) = check(&mut scene, &change, &codes).await;
         codes = after;
-        failed += preview.starts_to_fail.len();
-        passed += preview.starts_to_pass.len();
+        failed += preview.effect.starts_to_fail.len();
+        passed += preview.effect.starts_to_pass.len();
         if change.activate == Some(Enforcement::Report) {
             let promotion = Change {
                 activate: Some(Enforcement::Enforce),
@@ -358,7 +368,7 @@ async fn a_preview_shows_what_the_change_does() {
             let (after, promoted) = check(&mut scene, &promotion, &codes).await;
             codes = after;
             let foretold = named(&preview.would_fail_once_enforced);
-            assert_eq!(foretold, named(&promoted.starts_to_fail));
+            assert_eq!(foretold, named(&promoted.effect.starts_to_fail));
         }
     }
     println!(

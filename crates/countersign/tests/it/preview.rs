@@ -140,7 +140,13 @@ fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
             .starts_with("exit 0")
     );
     assert!(!scene.is_active());
-    let done = scene.transcript("activate", &id, &["--yes", "--wait"]);
+    let refused = scene.transcript("activate", &id, &["--yes", "--wait"]);
+    assert!(
+        refused.starts_with("exit 3") && refused.contains("--allow-refusals"),
+        "{refused}"
+    );
+    assert!(!scene.is_active(), "a script that did not allow it");
+    let done = scene.transcript("activate", &id, &["--yes", "--allow-refusals", "--wait"]);
     assert!(done.starts_with("exit 0"), "{done}");
     assert_eq!(scene.call(&[]), "certificate_required");
 
@@ -171,6 +177,108 @@ fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
             .transcript("deactivate", &id, &["--yes"])
             .starts_with("exit 0")
     );
+}
+
+/// A script must say that it allows refusals, and that it need not be asked.
+fn is_guarded(scene: &Scene, change: &[&str], preview: Option<&str>) {
+    let refused = seen(scene.dev.command(&[change, &["--yes"]].concat()));
+    assert!(refused.starts_with("exit 3"), "{change:?}: {refused}");
+    for part in [
+        "pass now, would be refused: 1 workload; first ",
+        "1 workload would be refused; nothing was changed",
+        "hint: pass `--yes --allow-refusals`",
+    ] {
+        assert!(refused.contains(part), "{change:?}: {refused}");
+    }
+    let unasked = seen(scene.dev.command(change));
+    assert!(unasked.starts_with("exit 3"), "{change:?}: {unasked}");
+    let allowed = [change, &["--allow-refusals"]].concat();
+    let unasked = seen(scene.dev.command(&allowed));
+    assert!(
+        unasked.starts_with("exit 2") && unasked.contains("pass `--yes` to confirm"),
+        "{change:?}: {unasked}"
+    );
+    if let Some(flag) = preview {
+        let preview = seen(scene.dev.command(&[change, &[flag]].concat()));
+        assert!(
+            preview.starts_with("exit 3") && preview.contains("starts_to_fail"),
+            "{change:?}: {preview}"
+        );
+    }
+}
+
+fn a_plan_says_it(scene: &Scene) {
+    let plan = seen(scene.dev.command(&["plan", "trust.toml", "-o", "table"]));
+    let line = "! proj_[id]: pass now, would be refused: 1 workload; first ";
+    assert!(plan.contains(line), "{plan}");
+    let plan = scene
+        .dev
+        .command(&["plan", "trust.toml", "-o", "json"])
+        .output();
+    let plan: Value = serde_json::from_slice(&plan.unwrap().stdout).unwrap();
+    let refused = &plan["preview"]["starts_to_fail"][0];
+    assert_eq!(refused["code"], "certificate_verification_failed");
+}
+
+#[test]
+fn no_change_that_refuses_observed_traffic_goes_unseen() {
+    let scene = Scene::new();
+    let env = scene.dev.env.clone();
+    let id = scene.dev.upload("in-use");
+    let project = env["OPENAI_PROJECT_ID"].as_str();
+    let first = |noun: &str| {
+        let listed = scene.dev.json(&[noun, "list", "--project", project]);
+        listed[0]["id"].as_str().unwrap().to_owned()
+    };
+    let (key, account) = (first("api-key"), first("service-account"));
+    let done = scene.transcript("activate", &id, &["--wait"]);
+    assert!(done.starts_with("exit 0"), "{done}");
+    let certificate = [
+        "--cert",
+        &env["OPENAI_MTLS_CLIENT_CERT_FILE"],
+        "--key",
+        &env["OPENAI_MTLS_CLIENT_KEY_FILE"],
+    ];
+    assert_eq!(scene.call(&certificate), Value::Null);
+    scene.observed(&id, 1);
+
+    let other = root("Another CA").mint();
+    std::fs::write(scene.dev.directory.join("other.pem"), other.pem()).unwrap();
+    let file = format!(
+        "[certificates.other]\nfile = \"other.pem\"\n\n[projects.{project}]\nenforce = [\"other\"]\n"
+    );
+    std::fs::write(scene.dev.directory.join("trust.toml"), file).unwrap();
+    let policy = "subject.common_name == \"nobody\"";
+    let changes: [&[&str]; 5] = [
+        &["certificate", "set-policy", &id, "--policy", policy],
+        &["project", "archive", project],
+        &["api-key", "delete", &key, "--project", project],
+        &["service-account", "delete", &account, "--project", project],
+        &["apply", "trust.toml"],
+    ];
+    for change in changes {
+        let preview = if change[0] == "apply" {
+            None
+        } else {
+            Some("--preview")
+        };
+        is_guarded(&scene, change, preview);
+        assert_eq!(scene.call(&certificate), Value::Null, "{change:?}");
+    }
+    a_plan_says_it(&scene);
+
+    let allowed = ["--yes", "--allow-refusals", "--wait"];
+    let change = [changes[0], &allowed].concat();
+    let done = seen(scene.dev.command(&change));
+    assert!(done.starts_with("exit 0"), "{done}");
+    assert_eq!(
+        scene.call(&certificate),
+        "certificate_attribute_verification_failed"
+    );
+    // Nobody passes any more, so nobody is refused by this.
+    let change = [changes[1], &["--yes"]].concat();
+    let done = seen(scene.dev.command(&change));
+    assert!(done.starts_with("exit 0"), "{done}");
 }
 
 #[test]

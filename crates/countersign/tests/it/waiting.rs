@@ -133,7 +133,14 @@ fn ctrl_c_after_the_change_was_sent_says_what_is_known_of_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let ask = || {
-        let command = ["certificate", "activate", "cert_a", "--yes", "--wait"];
+        let command = [
+            "certificate",
+            "activate",
+            "cert_a",
+            "--yes",
+            "--allow-refusals",
+            "--wait",
+        ];
         let mut command = countersign(&command);
         command.args(["-o", "json", "--base-url", &url]);
         command.env("OPENAI_ADMIN_KEY", "sk-admin-a");
@@ -177,7 +184,14 @@ fn ctrl_c_after_the_change_was_sent_says_what_is_known_of_it() {
 fn waited(change: &str, asked: &str, gateways: &str) -> (Option<i32>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    let mut command = countersign(&["certificate", "activate", "cert_a", "--yes", "--wait"]);
+    let mut command = countersign(&[
+        "certificate",
+        "activate",
+        "cert_a",
+        "--yes",
+        "--allow-refusals",
+        "--wait",
+    ]);
     command.args(["-o", "json", "--base-url", &url]);
     command.env("OPENAI_ADMIN_KEY", "sk-admin-a");
     command.stdout(Stdio::null()).stderr(Stdio::piped());

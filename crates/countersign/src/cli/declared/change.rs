@@ -1,6 +1,8 @@
 //! A plan as it is shown to people and programs.
 
-use countersign_types::{UnixSeconds, certificate::Enforcement, digest::Sha256, id::CertificateId};
+use countersign_types::{
+    UnixSeconds, certificate::Enforcement, digest::Sha256, id::CertificateId, preview::Effect,
+};
 use serde::Serialize;
 
 use super::{
@@ -8,6 +10,7 @@ use super::{
     plan::{Move, Plan, PlannedScope, Step, called},
 };
 use crate::{
+    cli::preview,
     failure::CommandResult,
     output::{Output, printable, timestamp},
 };
@@ -76,6 +79,15 @@ pub(super) struct PlanReport {
     pub(super) left_alone: Vec<NamedCertificate>,
 }
 
+/// A plan and its effect, as a document.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    plan: &'a PlanReport,
+    /// Null when it is not known, or nothing changes that could refuse or admit somebody.
+    preview: Option<&'a Effect>,
+}
+
 /// A certificate of the server.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct NamedCertificate {
@@ -102,10 +114,14 @@ impl PlanReport {
         }
     }
 
-    /// Writes the plan: lines for people, one document for programs.
-    pub(super) fn show(&self, output: Output) -> CommandResult {
+    /// Writes the plan, and what it would do to observed traffic where that is known: lines for
+    /// people, one document for programs.
+    pub(super) fn show(&self, preview: Option<&Effect>, output: Output) -> CommandResult {
         if !output.is_table() {
-            return output.value(self);
+            return output.value(&Document {
+                plan: self,
+                preview,
+            });
         }
         let mut text: String = self.changes.iter().map(line).collect();
         for scope in &self.disarmed {
@@ -118,6 +134,9 @@ impl PlanReport {
                 .map(NamedCertificate::shown)
                 .collect();
             text += &format!("not in the file, kept: {}\n", left.join(", "));
+        }
+        if let Some(effect) = preview {
+            text += &preview::by_scope(effect);
         }
         output.text(&(text + &self.summary() + "\n"))
     }

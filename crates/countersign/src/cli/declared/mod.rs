@@ -8,20 +8,23 @@ mod file;
 mod order;
 mod plan;
 mod server;
+mod trial;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use countersign_client::Client;
+use countersign_types::preview::Effect;
 
 use self::{change::PlanReport, export::Target, file::Declared};
 use super::{
     api::{ApiOptions, block_on},
+    guard::{self, Answers, Ask},
     waiting::Wait,
 };
 use crate::{
     failure::{CommandResult, Failure},
-    output::{Output, confirm, note},
+    output::{Output, note},
 };
 
 /// The exit code of `plan` when the server differs from the file.
@@ -39,9 +42,8 @@ pub(crate) struct Plan {
 pub(crate) struct Apply {
     #[command(flatten)]
     state: DeclaredState,
-    /// Do not ask for confirmation
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    answers: Answers,
     /// Allow a scope that enforces trust anchors now to be left enforcing none
     #[arg(long)]
     allow_disarm: bool,
@@ -84,14 +86,25 @@ impl DeclaredState {
         let report = PlanReport::of(&plan, declared);
         Ok((plan, report))
     }
+
+    /// The same, with what the plan would do to observed traffic.
+    async fn considered(
+        &self,
+        client: &Client,
+        declared: &Declared,
+    ) -> CommandResult<(plan::Plan, PlanReport, Option<Effect>)> {
+        let (plan, report) = self.plan(client, declared).await?;
+        let effect = guard::effect(client, &trial::changes(&plan, declared)).await?;
+        Ok((plan, report, effect))
+    }
 }
 
 impl Plan {
     pub(crate) fn run(self, output: Output) -> CommandResult {
         let declared = file::read(&self.state.file)?;
         let client = self.api.client()?;
-        let (_, report) = block_on(self.state.plan(&client, &declared))?;
-        report.show(output)?;
+        let (_, report, effect) = block_on(self.state.considered(&client, &declared))?;
+        report.show(effect.as_ref(), output)?;
         if report.changes.is_empty() {
             return Ok(());
         }
@@ -107,8 +120,8 @@ impl Apply {
     }
 
     async fn apply(&self, client: &Client, declared: &Declared, output: Output) -> CommandResult {
-        let (mut plan, report) = self.state.plan(client, declared).await?;
-        report.show(output)?;
+        let (mut plan, report, effect) = self.state.considered(client, declared).await?;
+        report.show(effect.as_ref(), output)?;
         if report.changes.is_empty() {
             return Ok(());
         }
@@ -119,8 +132,9 @@ impl Apply {
             ))
             .hint("pass `--allow-disarm` to allow it"));
         }
-        if !self.yes {
-            confirm("make these changes?", false)?;
+        self.answers
+            .permit(effect.as_ref(), "make these changes?", Ask::Always)?;
+        if !self.answers.yes() {
             // Reading a plan takes time, and what was confirmed is this plan and no other.
             let (again, now) = self.state.plan(client, declared).await?;
             if now != report {

@@ -274,3 +274,95 @@ async fn it_is_refused_for_what_the_change_itself_is_refused_for() {
     })
     .await;
 }
+
+const CHANGES: &str = "/v1/organization/changes/preview";
+
+#[tokio::test]
+async fn whatever_takes_a_key_or_a_policy_away_is_previewed_together() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let (old, new) = (root("Old").mint(), root("New").mint());
+        let id = upload(server, &old).await;
+        let (project, key) = (&fixture.project, &fixture.project_key);
+        server.toggle("activate", Some(project), &[&id]).await;
+        observe(server, &fixture, 1, Some(&old.leaf("a").mint())).await;
+        observe(server, &fixture, 2, Some(&new.leaf("b").mint())).await;
+        let log = server.get("/v1/organization/audit_logs").ok().await;
+        let preview = async |changes: Value| {
+            let answer = server.post(CHANGES, json!({ "changes": changes })).send();
+            let answer = answer.await;
+            assert_eq!(answer.header("countersign-revision"), None);
+            let preview = answer.expect_ok();
+            assert_eq!(preview["object"], "organization.changes.preview");
+            let codes = |list| codes(&preview[list]).join(",");
+            (codes("starts_to_fail"), codes("starts_to_pass"), preview["last_used"].clone())
+        };
+        let policy = |text: Value| {
+            json!({ "type": "set_certificate_policy", "certificate_id": id, "cel_policy": text })
+        };
+        let nobody = json!("subject.common_name == \"nobody\"");
+        let none = (String::new(), String::new(), Value::Null);
+        let failed = "certificate_verification_failed".to_owned();
+        let refused = (
+            "certificate_attribute_verification_failed".to_owned(),
+            String::new(),
+            Value::Null,
+        );
+        assert_eq!(preview(json!([policy(nobody.clone())])).await, refused);
+        assert_eq!(preview(json!([policy(nobody), policy(Value::Null)])).await, none);
+        let gone = ("invalid_api_key".to_owned(), String::new(), json!(START));
+        let archive = json!({ "type": "archive_project", "project_id": project });
+        assert_eq!(preview(json!([archive])).await, gone);
+        let delete = json!({ "type": "delete_project_api_key", "project_id": project, "key_id": key });
+        assert_eq!(preview(json!([delete])).await, gone);
+        let uploaded = json!({ "type": "upload_certificate", "certificate": new.pem() });
+        let set = json!({
+            "type": "set_active_certificates", "project_id": project, "active": [{ "upload": 0 }],
+        });
+        let replaced = (failed.clone(), failed, json!(START));
+        assert_eq!(preview(json!([uploaded, set])).await, replaced);
+        let both = json!({
+            "type": "set_active_certificates", "project_id": project,
+            "active": [{ "certificate_id": id }, { "upload": 0 }],
+        });
+        let uploaded = json!({ "type": "upload_certificate", "certificate": new.pem() });
+        let admitted = (String::new(), "certificate_verification_failed".to_owned(), Value::Null);
+        assert_eq!(preview(json!([uploaded, both])).await, admitted);
+        assert_eq!(server.get("/v1/organization/audit_logs").ok().await, log);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_preview_of_changes_is_refused_for_what_the_change_is_and_names_it() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let refused = async |changes: Value, code: &str, param: &str| {
+            let body = json!({ "changes": changes });
+            server.post(CHANGES, body).refused(code, Some(param)).await;
+        };
+        refused(json!([]), "invalid_value", "changes").await;
+        refused(json!(vec![json!({ "type": "archive_project", "project_id": fixture.project }); 201]),
+            "invalid_value", "changes").await;
+        let unknown = json!({ "type": "grant_everything" });
+        refused(json!([unknown]), "invalid_value", "changes[0].type").await;
+        let good = json!({ "type": "archive_project", "project_id": fixture.project });
+        let leaf = json!({ "type": "upload_certificate", "certificate": "no PEM" });
+        refused(json!([good, leaf]), "mtls_certificate_invalid", "changes[1].certificate").await;
+        let policy = json!({
+            "type": "set_certificate_policy", "certificate_id": fixture.certificate, "cel_policy": "(",
+        });
+        refused(json!([policy]), "mtls_cel_policy_invalid", "changes[0].cel_policy").await;
+        for active in [json!({}), json!({ "upload": 0, "certificate_id": fixture.certificate })] {
+            let set = json!({ "type": "set_active_certificates", "active": [active] });
+            refused(json!([set]), "invalid_value", "changes[0].active[0]").await;
+        }
+        let set = json!({ "type": "set_active_certificates", "active": [{ "upload": 0 }] });
+        refused(json!([set]), "invalid_value", "changes[0].active[0].upload").await;
+        let foreign = server.other_organization().await;
+        let archive = json!({ "changes": [{ "type": "archive_project", "project_id": fixture.project }] });
+        let theirs = server.post(CHANGES, archive).key(&foreign).send().await;
+        assert_eq!(theirs.status, 404);
+    })
+    .await;
+}

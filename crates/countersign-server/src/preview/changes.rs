@@ -1,0 +1,69 @@
+//! The preview of any changes of trust, made one after another in one transaction.
+
+use std::sync::Arc;
+
+use countersign_types::{
+    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, id::OrganizationId,
+    preview::Effect,
+};
+
+use super::{
+    comparison::{Comparing, Observed},
+    trial::{Judgement, Trial, TrialError, TrialJudge},
+};
+use crate::store::{StoreError, WriteTx};
+
+/// Changes that are being tried. Whatever is done in the transaction is rolled back.
+pub(crate) struct ChangesTrial {
+    pub(crate) tx: WriteTx,
+    before: Arc<OrganizationBundle>,
+}
+
+impl ChangesTrial {
+    /// Begins with the organization as it is.
+    pub(crate) async fn begin(mut tx: WriteTx) -> Result<Self, StoreError> {
+        let before = Arc::new(tx.bundle().await?);
+        Ok(Self { tx, before })
+    }
+
+    /// What has been done in the transaction; it is rolled back.
+    pub(crate) async fn end(mut self) -> Result<Trial, StoreError> {
+        Ok(Trial {
+            before: self.before,
+            after: Arc::new(self.tx.bundle().await?),
+        })
+    }
+}
+
+/// Judges changes on everything that is kept of the organization's traffic.
+pub(crate) async fn judge(
+    trial: Trial,
+    reach: Scope,
+    judge: &TrialJudge,
+    organization: &OrganizationId,
+) -> Result<Effect, TrialError> {
+    judge
+        .judge(organization, 0, move |now| Judging {
+            found: trial.comparing(&reach, now),
+            now,
+        })
+        .await
+}
+
+/// Changes that are being judged.
+struct Judging {
+    found: Comparing,
+    now: UnixSeconds,
+}
+
+impl Judgement for Judging {
+    type Answer = Effect;
+
+    fn add(&mut self, part: Observed) {
+        self.found.add(&part);
+    }
+
+    fn finish(self) -> Effect {
+        self.found.finish().into_effect(self.now)
+    }
+}

@@ -1,0 +1,171 @@
+//! The guard before every change that can refuse observed traffic: it says who would be refused, and
+//! asks. In a script, where nobody can be asked, flags answer.
+
+use clap::Args;
+use countersign_client::Client;
+use countersign_types::{
+    UnixSeconds, extension,
+    preview::{Effect, TrustChange},
+};
+
+use super::preview::{self, WOULD_REFUSE};
+use crate::{
+    failure::{CommandResult, Failure},
+    output::{Output, ask, can_ask, note},
+};
+
+/// What was used within this many seconds is not taken away without asking: 7 days.
+const RECENTLY: UnixSeconds = 7 * 24 * 60 * 60;
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Guard {
+    /// Change nothing; show which workloads would be refused or would pass. Exit code 3 if any would be refused
+    #[arg(long, conflicts_with_all = ["yes", "allow_refusals"])]
+    preview: bool,
+    #[command(flatten)]
+    answers: Answers,
+}
+
+/// What is answered before it is asked.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Answers {
+    /// Do not ask for confirmation
+    #[arg(long)]
+    yes: bool,
+    /// Proceed even if observed workloads will be refused; exit code 3 without it
+    #[arg(long)]
+    allow_refusals: bool,
+}
+
+/// When to ask although nobody is known to be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Always: the change cannot be undone.
+    Always,
+    /// If what it takes away was used recently.
+    IfUsed,
+}
+
+impl Guard {
+    /// Whether nothing is to be changed.
+    pub(super) const fn is_preview(&self) -> bool {
+        self.preview
+    }
+
+    pub(super) const fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// Looks at a change before it is made; whether it is to be made.
+    pub(super) async fn before(
+        &self,
+        client: &Client,
+        change: TrustChange,
+        (question, when): (&str, Ask),
+        output: Output,
+    ) -> CommandResult<bool> {
+        if self.preview {
+            let found = client.preview_changes(&[change]).await?.value;
+            preview::show(&found, &found.effect, &[], output)?;
+            return Ok(false);
+        }
+        if self.answers.are_complete() {
+            return Ok(true);
+        }
+        let effect = effect(client, &[change]).await?;
+        self.answers.permit(effect.as_ref(), question, when)?;
+        Ok(true)
+    }
+}
+
+impl Answers {
+    /// Whether nothing will be asked.
+    pub(super) const fn yes(&self) -> bool {
+        self.yes
+    }
+
+    /// Whether the change is made whatever it does, so that nothing need be known of it.
+    pub(super) const fn are_complete(&self) -> bool {
+        self.yes && self.allow_refusals
+    }
+
+    /// Lets a change be made whose effect is known, or is not.
+    pub(super) fn permit(
+        &self,
+        effect: Option<&Effect>,
+        question: &str,
+        when: Ask,
+    ) -> CommandResult {
+        let used = effect.and_then(|effect| {
+            let is_recent = |last: &UnixSeconds| effect.judged_at.saturating_sub(*last) <= RECENTLY;
+            effect.last_used.filter(is_recent)
+        });
+        let refuses = effect.filter(|effect| !effect.starts_to_fail.is_empty());
+        if let Some(effect) = refuses {
+            note(&preview::warning(effect, used));
+            self.permit_refusals(effect)?;
+            return self.ask(question, "this refuses observed traffic");
+        }
+        match (effect, used) {
+            (Some(effect), Some(_)) => {
+                if !self.yes {
+                    note(&preview::warning(effect, used));
+                }
+                self.ask(question, "this affects observed traffic")
+            }
+            _ if when == Ask::Always => self.ask(question, "this cannot be undone"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Someone who is asked may allow it; a script must have said so.
+    fn permit_refusals(&self, effect: &Effect) -> CommandResult {
+        if self.allow_refusals || (!self.yes && can_ask()) {
+            return Ok(());
+        }
+        let count = preview::workloads(effect.starts_to_fail.len());
+        let message = format!("{count} would be refused; nothing was changed");
+        Err(Failure::new(message)
+            .hint("pass `--yes --allow-refusals` to refuse them")
+            .with_exit(WOULD_REFUSE))
+    }
+
+    fn ask(&self, question: &str, reason: &str) -> CommandResult {
+        if self.yes {
+            return Ok(());
+        }
+        ask(question, reason)
+    }
+}
+
+/// What changes would do, as far as the server can say: another server than Countersign cannot, nor
+/// may every key ask.
+pub(super) async fn effect(
+    client: &Client,
+    changes: &[TrustChange],
+) -> CommandResult<Option<Effect>> {
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    if !supports(client, extension::PREVIEW_CHANGES).await? {
+        return Ok(None);
+    }
+    match client.preview_changes(changes).await {
+        Ok(found) => Ok(Some(found.value.effect)),
+        Err(error) if error.status() == Some(403) => {
+            note("it is unknown who would be refused: this key may not read observed traffic");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the server has an extension. One that is not Countersign answers this question with an
+/// error, and is then used without a preview.
+pub(super) async fn supports(client: &Client, extension: &str) -> CommandResult<bool> {
+    match client.countersign().extensions().await {
+        Ok(known) => Ok(known.iter().any(|one| one == extension)),
+        Err(error) if matches!(error.status(), Some(400..=499)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
