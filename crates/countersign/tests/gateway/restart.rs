@@ -106,11 +106,8 @@ async fn a_full_disk_brings_back_nothing_that_was_taken_away() {
     let admin_key = deployment.prepare(upstream::start().await, &[(plane_address, address)]);
     let configuration = directory.path().join("gateway-0.toml");
     let text = std::fs::read_to_string(&configuration).unwrap();
-    std::fs::write(
-        &configuration,
-        format!("admin_listen = \"{admin}\"\n{text}"),
-    )
-    .unwrap();
+    let text = format!("admin_listen = \"{admin}\"\n{text}");
+    std::fs::write(&configuration, text).unwrap();
     let plane = deployment.plane(plane_address);
     let api = patient_client(plane_address, &admin_key);
     let (_, key) = make_project(&api, "alpha").await;
