@@ -143,9 +143,11 @@ pub(crate) struct Edge {
     pub(crate) contacts: Vec<u64>,
     /// The same for each point that was answered.
     pub(crate) vouched: HashMap<HistoryPoint, Vec<u64>>,
-    /// Whether the next answer with a change leaves an organization out; and which one was.
+    /// Whether the next answer with a change leaves an organization out; which one was, until every
+    /// thread enforces what the comparison found; and whether that was found.
     pub(crate) loses: bool,
     pub(crate) lost: Option<OrganizationId>,
+    pub(crate) mended: bool,
     /// The point of the latest answer that was sent to it.
     pub(crate) last_sent: Option<HistoryPoint>,
     /// Trust that was superseded before this may not be in force.
@@ -187,6 +189,7 @@ impl Edge {
             vouched: HashMap::new(),
             loses: false,
             lost: None,
+            mended: false,
             last_sent: None,
             floor: Duration::ZERO,
             good_since: None,

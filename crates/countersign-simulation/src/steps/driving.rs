@@ -60,7 +60,8 @@ impl World {
         let compared = matches!(input, Input::Fetched(_)).then(|| process.driven.digests());
         let tasks = process.driven.on(Moment { elapsed, clock }, input);
         let differed = compared.is_some_and(|before| before != process.driven.digests());
-        if differed && edge.lost.take().is_none() {
+        edge.mended |= differed;
+        if differed && edge.lost.is_none() {
             self.wrong(format!(
                 "gateway {number} finds a difference by its digests where nothing was lost"
             ));
@@ -227,6 +228,9 @@ impl World {
         }
         process.traffic.retain(|each| !each.is_cut());
         if let Some(enforced) = process.driven.enforced() {
+            if std::mem::take(&mut edge.mended) {
+                edge.lost = None;
+            }
             self.tell(number, enforced);
         }
     }
