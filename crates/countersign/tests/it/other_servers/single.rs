@@ -128,8 +128,11 @@ async fn each_command_shows_what_it_was_answered_whatever_that_is() {
         let answer = Value::Object(strange(shape));
         server.answer(answer.clone());
         assert_eq!(printed(&server, &words(line)).await, answer, "{line}");
-        let asked = request.replacen(" /", " /v1/", 1);
-        assert_eq!(server.take_asked(), [asked], "{line}");
+        let wanted = request.replacen(" /", " /v1/", 1);
+        let mut asked = server.take_asked();
+        // Before a change, what the server can preview.
+        asked.retain(|each| each != "GET /v1/countersign/extensions");
+        assert_eq!(asked, [wanted], "{line}");
         let table = [words(line), words("-o table")].concat();
         run(&server, &table).await;
         server.take_asked();
