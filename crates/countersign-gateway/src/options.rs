@@ -405,7 +405,7 @@ impl Default for Limits {
             connections: 65_536,
             concurrent_streams: 128,
             chain_certificates: 32,
-            chain_bytes: 8 * 1024,
+            chain_bytes: 16 * 1024,
             organization_connections: None,
             organization_streams: 65_536,
             organization_verification: Duration::from_millis(250),

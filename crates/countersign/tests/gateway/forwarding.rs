@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use countersign_gateway::options::{Authorization, IdentitySource};
+use countersign_testca::{General, root};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
@@ -340,8 +341,13 @@ async fn only_the_verified_path_goes_upstream_as_the_clients_chain() {
     world.with_active_ca().await;
     let between = world.ca.intermediate("Between").mint();
     let leaf = between.leaf("billing").mint();
-    let untrusted = countersign_testca::root("Untrusted").mint();
-    let chain = [&leaf, &untrusted, &between, &untrusted];
+    // What nobody asked for may be large, and is no reason to refuse what is right.
+    let untrusted = (0..140).fold(root("Untrusted"), |ca, number| {
+        ca.san(General::dns(&format!("{number:060}.example.com")))
+    });
+    let untrusted = untrusted.mint();
+    assert!(untrusted.der().len() > 10_000);
+    let chain = [&leaf, &untrusted, &between];
     let mut connection = world.tls(&chain).connect(world.address()).await;
     let echo = connection.get("/v1/echo", &world.key, "").await.json();
     let item = |der: &[u8]| format!(":{}:", data_encoding::BASE64.encode(der));
