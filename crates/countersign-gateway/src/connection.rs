@@ -381,22 +381,31 @@ mod tests {
         }
     }
 
+    fn organization(
+        number: u128,
+        certificates: Vec<BundleCertificate>,
+        active: Vec<CertificateId>,
+        projects: Vec<BundleProject>,
+    ) -> OrganizationBundle {
+        OrganizationBundle {
+            id: OrganizationId::from_random(number),
+            revision: 7,
+            digest: None,
+            certificates,
+            active,
+            with_reported: Vec::new(),
+            projects,
+            keys: Vec::new(),
+        }
+    }
+
     fn snapshot_of(active: Vec<CertificateId>, projects: Vec<BundleProject>) -> Snapshot {
         let certificate = BundleCertificate {
             id: CertificateId::from_random(ANCHOR),
             pem: root("Client CA").mint().pem(),
             cel_policy: None,
         };
-        let bundle = OrganizationBundle {
-            id: OrganizationId::from_random(1),
-            revision: 7,
-            digest: None,
-            certificates: vec![certificate],
-            active,
-            with_reported: Vec::new(),
-            projects,
-            keys: Vec::new(),
-        };
+        let bundle = organization(1, vec![certificate], active, projects);
         Snapshot::default().after(7, true, vec![bundle], &[])
     }
 
@@ -490,17 +499,10 @@ mod tests {
 
     #[test]
     fn a_request_takes_of_its_own_organization_whoever_else_is_on_the_connection() {
-        let organization = |number| OrganizationBundle {
-            id: OrganizationId::from_random(number),
-            revision: 7,
-            digest: None,
-            certificates: Vec::new(),
-            active: Vec::new(),
-            with_reported: Vec::new(),
-            projects: vec![project(number, Vec::new())],
-            keys: Vec::new(),
-        };
-        let both = [1, 2].map(organization);
+        let both = [1, 2].map(|number| {
+            let projects = vec![project(number, Vec::new())];
+            organization(number, Vec::new(), Vec::new(), projects)
+        });
         let snapshot = Snapshot::default().after(7, true, both.into(), &[]);
         let limits = ShareLimits {
             verification: Duration::from_secs(1),

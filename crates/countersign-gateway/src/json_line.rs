@@ -11,7 +11,9 @@ pub(crate) struct JsonLine(Vec<u8>);
 impl JsonLine {
     /// An object without fields, with room for so many bytes.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes))
+        let mut line = Vec::with_capacity(bytes);
+        line.push(b'{');
+        Self(line)
     }
 
     /// Adds a text, or `null`.
@@ -37,16 +39,15 @@ impl JsonLine {
 
     /// The line, with its line break.
     pub(crate) fn end(mut self) -> Vec<u8> {
-        if self.0.is_empty() {
-            self.0.push(b'{');
-        }
         self.0.extend_from_slice(b"}\n");
         self.0
     }
 
     fn name(&mut self, name: &'static str) {
-        let before = if self.0.is_empty() { b"{\"" } else { b",\"" };
-        self.0.extend_from_slice(before);
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        self.0.push(b'"');
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b"\":");
     }

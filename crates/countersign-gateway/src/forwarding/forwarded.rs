@@ -61,16 +61,7 @@ impl FromClient {
         for (name, value) in self.trusted {
             headers.append(name, value);
         }
-        if settings.x_forwarded == ForwardedAction::Set {
-            headers.insert(FOR, connection.address_header().clone());
-            headers.insert(PROTO, HeaderValue::from_static("https"));
-            headers.extend(
-                self.host
-                    .as_ref()
-                    .map(|host| (FORWARDED_HOST, host.clone())),
-            );
-        }
-        if settings.x_forwarded == ForwardedAction::Append {
+        if settings.x_forwarded != ForwardedAction::Remove {
             add_last(headers, FOR, connection.address_header().clone());
             // Those before it saw how the client really came.
             let mut add = |name, value| {

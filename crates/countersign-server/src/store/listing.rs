@@ -30,6 +30,36 @@ impl Default for PageRequest {
     }
 }
 
+/// Where a page starts in a list whose ids end with the numbers of their rows.
+pub(super) enum Start {
+    /// Before the first entry: beyond this number.
+    Beyond(i64),
+    /// After the row of this number, if the list has it.
+    After(i64),
+}
+
+impl PageRequest {
+    /// Where the page starts, by ids of this prefix.
+    pub(super) fn start(&self, prefix: &str) -> Result<Start, StoreError> {
+        let Some(after) = &self.after else {
+            return Ok(Start::Beyond(match self.order {
+                Order::Asc => 0,
+                Order::Desc => i64::MAX,
+            }));
+        };
+        let digits = after.strip_prefix(prefix);
+        let number = digits.and_then(|digits| digits.parse().ok());
+        number
+            .map(Start::After)
+            .ok_or_else(|| self.unknown_cursor())
+    }
+
+    /// The refusal of an entry that the list does not have.
+    pub(super) fn unknown_cursor(&self) -> StoreError {
+        StoreError::UnknownCursor(self.after.clone().unwrap_or_default())
+    }
+}
+
 /// What a resource's list and retrieve verbs read.
 pub(super) struct Listing<'a> {
     /// The columns, as `SELECT` takes them.

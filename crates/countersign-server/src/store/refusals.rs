@@ -20,6 +20,7 @@ use super::{
     belonging::Belonging,
     connection::Connection,
     day::DAY,
+    listing::Start,
     plausible::is_plausible_refusal,
     refused_scopes::Refused,
     row::{FromRow, Row},
@@ -293,18 +294,13 @@ async fn sort_key(
     organization: &OrganizationId,
     request: &PageRequest,
 ) -> Result<i64, StoreError> {
-    let Some(after) = &request.after else {
-        return Ok(match request.order {
-            Order::Asc => 0,
-            Order::Desc => i64::MAX,
-        });
+    let seq = match request.start(RefusalId::PREFIX)? {
+        Start::Beyond(seq) => return Ok(seq),
+        Start::After(seq) => seq,
     };
-    let unknown = || StoreError::UnknownCursor(after.clone());
-    let digits = after.strip_prefix(RefusalId::PREFIX).ok_or_else(unknown)?;
-    let seq: i64 = digits.parse().map_err(|_| unknown())?;
     let sql = "SELECT seq FROM refusals WHERE organization_id = $1 AND seq = $2";
     let found = connection.find(sql, params![organization, seq]).await?;
-    found.ok_or_else(unknown)
+    found.ok_or_else(|| request.unknown_cursor())
 }
 
 impl FromRow for Refusal {

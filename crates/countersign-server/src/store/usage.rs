@@ -17,6 +17,7 @@ use super::{
     PageRequest, Store, StoreError, certificates,
     connection::Connection,
     day::DAY,
+    listing::Start,
     observed_chains::read_names,
     row::{FromRow, Row},
     value::params,
@@ -166,22 +167,15 @@ async fn sort_key(
     anchor: &CertificateId,
     request: &PageRequest,
 ) -> Result<i64, StoreError> {
-    let Some(after) = &request.after else {
-        return Ok(match request.order {
-            Order::Asc => 0,
-            Order::Desc => i64::MAX,
-        });
+    let seq = match request.start(ObservationId::PREFIX)? {
+        Start::Beyond(seq) => return Ok(seq),
+        Start::After(seq) => seq,
     };
-    let unknown = || StoreError::UnknownCursor(after.clone());
-    let digits = after
-        .strip_prefix(ObservationId::PREFIX)
-        .ok_or_else(unknown)?;
-    let seq: i64 = digits.parse().map_err(|_| unknown())?;
     let sql = format!("SELECT o.seq FROM observed_outcomes o WHERE {USE} AND o.seq = $2");
     connection
         .find(&sql, params![anchor, seq])
         .await?
-        .ok_or_else(unknown)
+        .ok_or_else(|| request.unknown_cursor())
 }
 
 impl FromRow for Windows {

@@ -48,6 +48,16 @@ impl Scene {
         answer["error"]["code"].clone()
     }
 
+    /// The arguments to curl that present dev's client certificate.
+    fn certificate(&self) -> [&str; 4] {
+        let env = |name| self.dev.env[name].as_str();
+        let (certificate, key) = (
+            env("OPENAI_MTLS_CLIENT_CERT_FILE"),
+            env("OPENAI_MTLS_CLIENT_KEY_FILE"),
+        );
+        ["--cert", certificate, "--key", key]
+    }
+
     /// Waits until so many requests of the project are known.
     fn observed(&self, id: &str, requests: u64) {
         loop {
@@ -150,13 +160,7 @@ fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
     assert!(done.starts_with("exit 0"), "{done}");
     assert_eq!(scene.call(&[]), "certificate_required");
 
-    let env = scene.dev.env.clone();
-    let certificate = [
-        "--cert",
-        &env["OPENAI_MTLS_CLIENT_CERT_FILE"],
-        "--key",
-        &env["OPENAI_MTLS_CLIENT_KEY_FILE"],
-    ];
+    let certificate = scene.certificate();
     assert_eq!(scene.call(&certificate), Value::Null);
     scene.observed(&id, 3);
     let asked = scene.transcript("deactivate", &id, &[]);
@@ -233,12 +237,7 @@ fn no_change_that_refuses_observed_traffic_goes_unseen() {
     let (key, account) = (first("api-key"), first("service-account"));
     let done = scene.transcript("activate", &id, &["--wait"]);
     assert!(done.starts_with("exit 0"), "{done}");
-    let certificate = [
-        "--cert",
-        &env["OPENAI_MTLS_CLIENT_CERT_FILE"],
-        "--key",
-        &env["OPENAI_MTLS_CLIENT_KEY_FILE"],
-    ];
+    let certificate = scene.certificate();
     assert_eq!(scene.call(&certificate), Value::Null);
     scene.observed(&id, 1);
 
@@ -279,6 +278,27 @@ fn no_change_that_refuses_observed_traffic_goes_unseen() {
     let change = [changes[1], &["--yes"]].concat();
     let done = seen(scene.dev.command(&change));
     assert!(done.starts_with("exit 0"), "{done}");
+}
+
+#[test]
+fn a_key_that_may_not_see_traffic_is_told_that_nobody_looked() {
+    let scene = Scene::new();
+    let made = scene.dev.json(&[
+        "admin-key",
+        "create",
+        "--name",
+        "projects-only",
+        "--scopes",
+        "api.management",
+    ]);
+    let project = scene.dev.env["OPENAI_PROJECT_ID"].as_str();
+    let mut archive = scene.dev.command(&["project", "archive", project, "--yes"]);
+    archive.env("OPENAI_ADMIN_KEY", made["value"].as_str().unwrap());
+    let said = seen(archive);
+    assert!(
+        said.contains("it is unknown who would be refused"),
+        "{said}"
+    );
 }
 
 #[test]

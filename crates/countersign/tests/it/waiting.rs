@@ -128,23 +128,23 @@ fn read_request(stream: &TcpStream) -> String {
     head
 }
 
+/// An activation at a stand-in, which waits for its gateways.
+fn activate_at(url: &str) -> Command {
+    let answers = ["--yes", "--allow-refusals", "--wait"];
+    let what = ["certificate", "activate", "cert_a"];
+    let mut command = countersign(&[&what[..], &answers].concat());
+    command.args(["-o", "json", "--base-url", url]);
+    command.env("OPENAI_ADMIN_KEY", "sk-admin-a");
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
 #[test]
 fn ctrl_c_after_the_change_was_sent_says_what_is_known_of_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     let ask = || {
-        let command = [
-            "certificate",
-            "activate",
-            "cert_a",
-            "--yes",
-            "--allow-refusals",
-            "--wait",
-        ];
-        let mut command = countersign(&command);
-        command.args(["-o", "json", "--base-url", &url]);
-        command.env("OPENAI_ADMIN_KEY", "sk-admin-a");
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut command = activate_at(&url);
         let program = command.spawn().unwrap();
         let (stream, _) = listener.accept().unwrap();
         let head = read_request(&stream);
@@ -184,17 +184,7 @@ fn ctrl_c_after_the_change_was_sent_says_what_is_known_of_it() {
 fn waited(change: &str, asked: &str, gateways: &str) -> (Option<i32>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    let mut command = countersign(&[
-        "certificate",
-        "activate",
-        "cert_a",
-        "--yes",
-        "--allow-refusals",
-        "--wait",
-    ]);
-    command.args(["-o", "json", "--base-url", &url]);
-    command.env("OPENAI_ADMIN_KEY", "sk-admin-a");
-    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut command = activate_at(&url);
     let program = command.spawn().unwrap();
     let (mut stream, _) = listener.accept().unwrap();
     let mut answer = |path: &str, head: &str, body: &str| {
