@@ -13,11 +13,12 @@ use super::{
     guard::{Ask, Guard},
     noun::Verb,
     parse::{expires_in, permission},
+    reference::Reference,
     shown_once::note_shown_once,
 };
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, text_or_dash, timestamp, timestamp_or_dash},
+    output::{Cell, Output, Row, expiry, moment, row, text_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -41,15 +42,15 @@ pub(crate) enum AdminKeyVerb {
     },
     /// Show an admin key, without its value
     Retrieve {
-        /// The key, `key_...`
-        #[arg(value_parser = ApiKeyId::given)]
-        id: ApiKeyId,
+        /// The key: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ApiKeyId>,
     },
     /// Delete an admin key; it stops working at once
     Delete {
-        /// The key, `key_...`
-        #[arg(value_parser = ApiKeyId::given)]
-        id: ApiKeyId,
+        /// The key: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ApiKeyId>,
         #[command(flatten)]
         guard: Guard,
     },
@@ -75,9 +76,12 @@ impl Verb<Client> for AdminKeyVerb {
                 };
                 create(&keys, &request, output).await
             }
-            Self::Retrieve { id } => output.one(&keys.retrieve(&id).await?.value),
+            Self::Retrieve { id } => {
+                output.one(&keys.retrieve(&id.resolve(client).await?).await?.value)
+            }
             Self::Delete { id, guard } => {
                 let question = format!("delete {id}? it stops working at once");
+                let id = id.resolve(client).await?;
                 let change = TrustChange::DeleteAdminApiKey { key_id: id.clone() };
                 let asked = (question.as_str(), Ask::Always);
                 if !guard.before(client, change, asked, output).await? {
@@ -102,9 +106,9 @@ async fn create(
 
 impl Row for AdminApiKey {
     const HEAD: &'static [&'static str] =
-        &["id", "name", "key", "permissions", "created", "expires"];
+        &["name", "id", "key", "permissions", "created", "expires"];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let shown = self
             .value
             .as_ref()
@@ -113,13 +117,13 @@ impl Row for AdminApiKey {
             let names: Vec<_> = scopes.iter().map(ToString::to_string).collect();
             names.join(",")
         });
-        vec![
-            self.id.to_string(),
+        row![
             text_or_dash(self.name.as_deref()),
+            self.id.to_string(),
             shown.unwrap_or(&self.redacted_value).to_owned(),
             text_or_dash(scopes.as_deref()),
-            timestamp(self.created_at),
-            timestamp_or_dash(self.expires_at),
+            moment(self.created_at),
+            expiry(self.expires_at),
         ]
     }
 }
@@ -127,7 +131,7 @@ impl Row for AdminApiKey {
 impl Row for DeletedAdminApiKey {
     const HEAD: &'static [&'static str] = &["deleted"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.id.to_string()]
+    fn cells(&self) -> Vec<Cell> {
+        row![self.id.to_string()]
     }
 }

@@ -11,7 +11,7 @@ use countersign_client::{Client, ClientBuilder, Error, ItemStream, ListParams};
 use countersign_types::{error::ErrorCode, id::ProjectId, page::Order};
 use futures_util::TryStreamExt;
 
-use super::parse::duration;
+use super::{parse::duration, reference::Reference};
 use crate::{
     config::{process_env, secret_file},
     failure::{CommandResult, Doing, Failure},
@@ -208,15 +208,18 @@ fn hint(code: ErrorCode) -> Option<&'static str> {
 }
 
 /// The project of a command that needs one: from its flag, or from the environment.
-pub(crate) fn needed_project(flag: Option<ProjectId>) -> CommandResult<ProjectId> {
+pub(crate) fn needed_project(
+    flag: Option<Reference<ProjectId>>,
+) -> CommandResult<Reference<ProjectId>> {
     const VARIABLE: &str = "OPENAI_PROJECT_ID";
     if let Some(project) = flag {
         return Ok(project);
     }
     match process_env(VARIABLE) {
-        Some(text) => ProjectId::given(&text)
+        Some(text) => text
+            .parse()
             .map_err(|error| Failure::usage(format_args!("`{VARIABLE}`: {error}"))),
         None => Err(Failure::usage("no project given")
-            .hint(format!("pass `--project proj_...`, or set `{VARIABLE}`"))),
+            .hint(format!("pass `--project ID|NAME`, or set `{VARIABLE}`"))),
     }
 }

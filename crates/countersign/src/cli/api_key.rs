@@ -11,10 +11,11 @@ use super::{
     api::ListOptions,
     guard::{Ask, Guard},
     noun::{ProjectClient, Verb},
+    reference::Reference,
 };
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, text_or_dash, timestamp, timestamp_or_dash},
+    output::{Cell, Output, Row, moment, row, text_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -26,15 +27,15 @@ pub(crate) enum ApiKeyVerb {
     },
     /// Show a key, without its value
     Retrieve {
-        /// The key, `key_...`
-        #[arg(value_parser = ApiKeyId::given)]
-        id: ApiKeyId,
+        /// The key: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ApiKeyId>,
     },
     /// Delete a key; it stops working at once
     Delete {
-        /// The key, `key_...`
-        #[arg(value_parser = ApiKeyId::given)]
-        id: ApiKeyId,
+        /// The key: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ApiKeyId>,
         #[command(flatten)]
         guard: Guard,
     },
@@ -48,9 +49,12 @@ impl Verb<ProjectClient> for ApiKeyVerb {
                 let entries = keys.stream(&list.params());
                 output.list(&list.take(entries).await?)
             }
-            Self::Retrieve { id } => output.one(&keys.retrieve(&id).await?.value),
+            Self::Retrieve { id } => {
+                output.one(&keys.retrieve(&id.resolve(on).await?).await?.value)
+            }
             Self::Delete { id, guard } => {
                 let question = format!("delete {id}? it stops working at once");
+                let id = id.resolve(on).await?;
                 let change = TrustChange::DeleteProjectApiKey {
                     project_id: on.project.clone(),
                     key_id: id.clone(),
@@ -66,17 +70,17 @@ impl Verb<ProjectClient> for ApiKeyVerb {
 }
 
 impl Row for ProjectApiKey {
-    const HEAD: &'static [&'static str] = &["id", "name", "key", "owner", "created", "last used"];
+    const HEAD: &'static [&'static str] = &["name", "id", "key", "owner", "created", "last used"];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let owner = self.owner.service_account.as_ref();
-        vec![
-            self.id.to_string(),
+        row![
             self.name.clone(),
+            self.id.to_string(),
             self.redacted_value.clone(),
             text_or_dash(owner.map(|account| account.id.as_str())),
-            timestamp(self.created_at),
-            timestamp_or_dash(self.last_used_at),
+            moment(self.created_at),
+            moment(self.last_used_at),
         ]
     }
 }
@@ -84,7 +88,7 @@ impl Row for ProjectApiKey {
 impl Row for DeletedProjectApiKey {
     const HEAD: &'static [&'static str] = &["deleted"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.id.to_string()]
+    fn cells(&self) -> Vec<Cell> {
+        row![self.id.to_string()]
     }
 }

@@ -22,13 +22,14 @@ use super::{
     input::{read_anchor, read_text},
     inspect,
     noun::Verb,
+    reference::{Reference, resolve_all},
     scope::AtScope,
     toggle, usage,
     waiting::Wait,
 };
 use crate::{
     failure::{CommandResult, Failure},
-    output::{Output, Row, confirm, text_or_dash, timestamp, timestamp_or_dash},
+    output::{Cell, Output, Row, Tone, confirm, expiry, moment, row, text_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -45,17 +46,17 @@ pub(crate) enum CertificateVerb {
     },
     /// List the leaves (client certificates) that passed under a certificate, with their callers
     Usage {
-        /// The certificate, `cert_...`
-        #[arg(value_parser = CertificateId::given)]
-        id: CertificateId,
+        /// The certificate: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<CertificateId>,
         #[command(flatten)]
         list: ListOptions,
     },
     /// Show a certificate
     Retrieve {
-        /// The certificate, `cert_...`
-        #[arg(value_parser = CertificateId::given)]
-        id: CertificateId,
+        /// The certificate: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<CertificateId>,
         /// Include its PEM
         #[arg(long)]
         content: bool,
@@ -78,18 +79,18 @@ pub(crate) enum CertificateVerb {
     },
     /// Rename a certificate
     Update {
-        /// The certificate, `cert_...`
-        #[arg(value_parser = CertificateId::given)]
-        id: CertificateId,
+        /// The certificate: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<CertificateId>,
         /// The new name
         #[arg(long)]
         name: String,
     },
     /// Set or remove a certificate's CEL policy
     SetPolicy {
-        /// The certificate, `cert_...`
-        #[arg(value_parser = CertificateId::given)]
-        id: CertificateId,
+        /// The certificate: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<CertificateId>,
         #[command(flatten)]
         policy: PolicyText,
         /// Remove the policy
@@ -102,9 +103,9 @@ pub(crate) enum CertificateVerb {
     },
     /// Delete certificates that are active nowhere
     Delete {
-        /// The certificates, `cert_...`
-        #[arg(required = true, value_name = "ID", value_parser = CertificateId::given)]
-        ids: Vec<CertificateId>,
+        /// The certificates: id or name
+        #[arg(required = true, value_name = "ID|NAME")]
+        ids: Vec<Reference<CertificateId>>,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
@@ -149,18 +150,20 @@ impl Verb<Client> for CertificateVerb {
         let certificates = client.certificates();
         match self {
             Self::List { scope, usage, list } => {
-                list_at(client, &scope.into(), usage, list, output).await
+                list_at(client, &scope.resolve(client).await?, usage, list, output).await
             }
             Self::Usage { id, list } => {
+                let id = id.resolve(client).await?;
                 let entries = certificates.stream_uses(&id, &list.params());
                 output.list(&list.take(entries).await?)
             }
             Self::Retrieve {
                 id, usage: true, ..
-            } => show_usage(client, &id, output).await,
+            } => show_usage(client, &id.resolve(client).await?, output).await,
             Self::Retrieve {
                 id, content, pem, ..
             } => {
+                let id = id.resolve(client).await?;
                 let anchor = retrieve(client, &id, content || pem).await?;
                 show(&anchor, content, pem, output)
             }
@@ -168,6 +171,7 @@ impl Verb<Client> for CertificateVerb {
                 upload(client, &file, name, policy, output).await
             }
             Self::Update { id, name } => {
+                let id = id.resolve(client).await?;
                 let change = ModifyCertificateRequest { name: Some(name) };
                 output.one(&certificates.update(&id, &change).await?.value)
             }
@@ -178,12 +182,13 @@ impl Verb<Client> for CertificateVerb {
                 wait,
                 ..
             } => {
-                let policy = policy.read()?;
+                let (policy, named) = (policy.read()?, id.to_string());
+                let id = id.resolve(client).await?;
                 let change = TrustChange::SetCertificatePolicy {
                     certificate_id: id.clone(),
                     cel_policy: policy.clone(),
                 };
-                let question = format!("set the policy of {id}?");
+                let question = format!("set the policy of {named}?");
                 let asked = (question.as_str(), Ask::IfUsed);
                 if !guard.before(client, change, asked, output).await? {
                     return Ok(());
@@ -281,15 +286,15 @@ fn show(anchor: &Received<Certificate>, content: bool, pem: bool, output: Output
 /// Deletes one after another. Those deleted before an error are still listed.
 async fn delete(
     client: &Client,
-    ids: &[CertificateId],
+    given: &[Reference<CertificateId>],
     yes: bool,
     output: Output,
 ) -> CommandResult {
-    let names: Vec<&str> = ids.iter().map(CertificateId::as_str).collect();
+    let names: Vec<String> = given.iter().map(ToString::to_string).collect();
     confirm(&format!("delete {}?", names.join(", ")), yes)?;
     let mut deleted = Vec::new();
-    for id in ids {
-        match client.certificates().delete(id).await {
+    for id in resolve_all(given, client).await? {
+        match client.certificates().delete(&id).await {
             Ok(answer) => deleted.push(answer.value),
             Err(error) => {
                 if !deleted.is_empty() {
@@ -302,40 +307,47 @@ async fn delete(
     output.list(&deleted)
 }
 
-impl Row for ScopedCertificate {
-    const HEAD: &'static [&'static str] = &["id", "name", "active", "expires", "created"];
+/// Whether it is active at the scope that it was listed for, and how.
+fn activity(certificate: &ScopedCertificate) -> Cell {
+    if !certificate.active {
+        return "no".into();
+    }
+    let how = certificate.enforcement.clone().unwrap_or_default();
+    let tone = match how.known() {
+        Some(Enforcement::Enforce) => Tone::Good,
+        _ => Tone::Warning,
+    };
+    let how = how.called(|known| match known {
+        Enforcement::Enforce => "yes",
+        Enforcement::Report => "report only",
+    });
+    Cell::State(tone, how.into_owned())
+}
 
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
+impl Row for ScopedCertificate {
+    const HEAD: &'static [&'static str] = &["name", "id", "active", "expires"];
+
+    fn cells(&self) -> Vec<Cell> {
+        row![
             text_or_dash(self.name.as_deref()),
-            if self.active {
-                let how = self.enforcement.clone().unwrap_or_default();
-                let how = how.called(|known| match known {
-                    Enforcement::Enforce => "yes",
-                    Enforcement::Report => "report only",
-                });
-                how.into_owned()
-            } else {
-                "no".to_owned()
-            },
-            timestamp_or_dash(self.certificate_details.expires_at),
-            timestamp(self.created_at),
+            self.id.to_string(),
+            activity(self),
+            expiry(self.certificate_details.expires_at),
         ]
     }
 }
 
 impl Row for Certificate {
     const HEAD: &'static [&'static str] =
-        &["id", "name", "valid from", "expires", "created", "policy"];
+        &["name", "id", "valid from", "expires", "created", "policy"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
+    fn cells(&self) -> Vec<Cell> {
+        row![
             text_or_dash(self.name.as_deref()),
-            timestamp_or_dash(self.certificate_details.valid_at),
-            timestamp_or_dash(self.certificate_details.expires_at),
-            timestamp(self.created_at),
+            self.id.to_string(),
+            moment(self.certificate_details.valid_at),
+            expiry(self.certificate_details.expires_at),
+            moment(self.created_at),
             text_or_dash(self.cel_policy.as_deref()),
         ]
     }
@@ -344,7 +356,7 @@ impl Row for Certificate {
 impl Row for DeletedCertificate {
     const HEAD: &'static [&'static str] = &["deleted"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.id.to_string()]
+    fn cells(&self) -> Vec<Cell> {
+        row![self.id.to_string()]
     }
 }

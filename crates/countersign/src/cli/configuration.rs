@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     config::{Configuration, Kind, SETTINGS, Setting, Sources, likely, process_env},
     failure::CommandResult,
-    output::{Output, Row, note},
+    output::{Cell, Output, Row, note, row},
 };
 
 /// Variables that begin like a setting's but are not one.
@@ -125,7 +125,7 @@ fn unknown_variables() {
 impl Row for Shown {
     const HEAD: &'static [&'static str] = &["setting", "value", "from"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.key.to_owned(), self.value.clone(), self.source.clone()]
+    fn cells(&self) -> Vec<Cell> {
+        row![self.key.to_owned(), self.value.clone(), self.source.clone()]
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     failure::{CommandResult, Failure},
-    output::{Output, Row, note, text_or_dash, timestamp, timestamp_or_dash},
+    output::{Cell, Output, Row, expiry, moment, note, row, text_or_dash},
 };
 
 /// The exit code when something expires.
@@ -58,23 +58,23 @@ impl Expiring {
 
 impl Row for ExpiringCertificate {
     const HEAD: &'static [&'static str] = &[
-        "kind",
-        "certificate",
         "name",
+        "certificate",
+        "kind",
         "expires",
         "last seen",
         "requests",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let id = self.id.as_ref().map(ToString::to_string);
         let requests = self.requests.map(|requests| requests.to_string());
-        vec![
-            self.kind.to_string(),
-            id.unwrap_or_else(|| self.sha256.to_string()),
+        row![
             text_or_dash(self.name.as_deref()),
-            timestamp(self.expires_at),
-            timestamp_or_dash(self.last_seen),
+            id.unwrap_or_else(|| self.sha256.to_string()),
+            self.kind.to_string(),
+            expiry(self.expires_at),
+            moment(self.last_seen),
             text_or_dash(requests.as_deref()),
         ]
     }

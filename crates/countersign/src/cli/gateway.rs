@@ -13,10 +13,13 @@ use countersign_types::{
 use serde::Serialize;
 
 use crate::{
-    cli::api::{ApiOptions, block_on},
+    cli::{
+        api::{ApiOptions, block_on},
+        reference::{Entry, Reference},
+    },
     failure::{CommandResult, Failure},
     gateway,
-    output::{Output, Row, note, timestamp},
+    output::{Cell, Output, Row, Tone, moment, note, row},
 };
 
 /// Run a gateway, or list the gateways and what they enforce
@@ -52,7 +55,7 @@ enum Command {
     Forget {
         /// The gateway's id or its name
         #[arg(value_name = "ID|NAME")]
-        gateway: String,
+        gateway: Reference<GatewayId>,
         /// File that holds a gateway key
         #[arg(long, value_name = "FILE")]
         key_file: PathBuf,
@@ -70,22 +73,38 @@ struct Listed {
     current: bool,
 }
 
+fn state(gateway: &bundle::Gateway) -> Cell {
+    let tone = match gateway.state.known() {
+        Some(GatewayState::Live) => Tone::Good,
+        Some(GatewayState::Missing) => Tone::Bad,
+        None => Tone::Warning,
+    };
+    Cell::State(tone, gateway.state.to_string())
+}
+
 impl Row for Listed {
     const HEAD: &'static [&'static str] = &[
-        "id", "name", "revision", "current", "state", "durable", "seen",
+        "name", "id", "revision", "current", "state", "durable", "seen",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let Self { gateway, current } = self;
-        let yes_or_no = |truth| if truth { "yes" } else { "no" }.to_owned();
-        vec![
-            gateway.id.to_string(),
+        let yes_or_no = |truth| {
+            let (tone, word) = if truth {
+                (Tone::Good, "yes")
+            } else {
+                (Tone::Warning, "no")
+            };
+            Cell::State(tone, word.to_owned())
+        };
+        row![
             gateway.name.clone(),
+            gateway.id.to_string(),
             gateway.revision.to_string(),
             yes_or_no(*current),
-            gateway.state.to_string(),
+            state(gateway),
             yes_or_no(gateway.durable),
-            timestamp(gateway.seen_at),
+            moment(gateway.seen_at),
         ]
     }
 }
@@ -100,8 +119,8 @@ struct Forgotten {
 impl Row for Forgotten {
     const HEAD: &'static [&'static str] = &["deleted"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.id.to_string()]
+    fn cells(&self) -> Vec<Cell> {
+        row![self.id.to_string()]
     }
 }
 
@@ -142,26 +161,17 @@ fn status(client: &Client, output: Output) -> CommandResult {
     output.list(&listed)
 }
 
-async fn forget(client: &Client, named: &str) -> CommandResult<Forgotten> {
+async fn forget(client: &Client, named: &Reference<GatewayId>) -> CommandResult<Forgotten> {
     let known = client.countersign().gateways().await?.value.gateways;
-    let found: Vec<_> = known
-        .into_iter()
-        .filter(|gateway| gateway.id.as_str() == named || gateway.name == named)
+    let entries: Vec<_> = known
+        .iter()
+        .map(|each| Entry::new(each.id.clone(), Some(each.name.clone())))
         .collect();
-    let gateway = match found.as_slice() {
-        [one] => one,
-        [] => {
-            return Err(Failure::new(format_args!("no gateway `{named}` is listed"))
-                .hint("run `countersign gateway status` to see those that are"));
-        }
-        several => {
-            let ids: Vec<_> = several.iter().map(|each| each.id.as_str()).collect();
-            return Err(
-                Failure::new(format_args!("several gateways are called `{named}`"))
-                    .hint(format!("give the id of one: {}", ids.join(", "))),
-            );
-        }
-    };
+    let id = named.among(Some(&entries))?;
+    let gateway = known.iter().find(|each| each.id == id).ok_or_else(|| {
+        Failure::new(format_args!("no gateway `{named}` is listed"))
+            .hint("run `countersign gateway status` to see those that are")
+    })?;
     let forgotten = client.countersign().forget_gateway(&gateway.id).await;
     forgotten.map_err(|error| match error.code() {
         Some(ErrorCode::InvalidApiKey) => Failure::new(&error)

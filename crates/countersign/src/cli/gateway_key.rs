@@ -10,10 +10,11 @@ use super::{
     key_file::KeyFile,
     noun::{OperatorVerb, Verb},
     parse::name,
+    reference::Reference,
 };
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, confirm, timestamp},
+    output::{Cell, Output, Row, confirm, moment, row},
 };
 
 #[derive(Subcommand)]
@@ -30,8 +31,9 @@ pub(crate) enum GatewayKeyVerb {
     List,
     /// Delete a gateway key; gateways that use it get no more bundles
     Delete {
-        /// The key, `key_...`
-        id: ApiKeyId,
+        /// The key: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ApiKeyId>,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
@@ -73,7 +75,9 @@ impl Verb<Store> for GatewayKeyVerb {
                 output.list(&shown.collect::<Vec<_>>())
             }
             Self::Delete { id, yes } => {
-                confirm(&format!("delete {id}? it stops working at once"), yes)?;
+                let question = format!("delete {id}? it stops working at once");
+                let id = id.resolve(store).await?;
+                confirm(&question, yes)?;
                 store.delete_gateway_key(&id).await?;
                 output.one(&Deleted { id, deleted: true })
             }
@@ -96,15 +100,15 @@ impl ShownKey {
 }
 
 impl Row for ShownKey {
-    const HEAD: &'static [&'static str] = &["id", "name", "key", "created"];
+    const HEAD: &'static [&'static str] = &["name", "id", "key", "created"];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let shown = self.value.as_ref().map(Secret::reveal);
-        vec![
-            self.id.to_string(),
+        row![
             self.name.clone(),
+            self.id.to_string(),
             shown.unwrap_or(&self.redacted_value).to_owned(),
-            timestamp(self.created_at),
+            moment(self.created_at),
         ]
     }
 }
@@ -112,7 +116,7 @@ impl Row for ShownKey {
 impl Row for Deleted {
     const HEAD: &'static [&'static str] = &["deleted"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.id.to_string()]
+    fn cells(&self) -> Vec<Cell> {
+        row![self.id.to_string()]
     }
 }

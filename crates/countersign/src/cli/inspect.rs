@@ -13,7 +13,7 @@ use super::input::read_bytes;
 use crate::{
     clock,
     failure::{CommandResult, Failure},
-    output::{Output, Row, text_or_dash},
+    output::{Cell, Output, Row, row, text_or_dash},
 };
 
 #[derive(Args)]
@@ -138,7 +138,7 @@ impl Row for CertificateReport {
         "extended key usage",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let ca = match (self.ca, self.path_length) {
             (true, Some(most)) => format!("yes, with at most {most} intermediates below it"),
             (true, None) => "yes".to_owned(),
@@ -146,7 +146,7 @@ impl Row for CertificateReport {
         };
         let usage = self.key_usage.as_ref().map(|usage| usage.join(", "));
         let purposes = self.extended_key_usage.as_ref().map(|list| list.join(", "));
-        vec![
+        row![
             self.subject.clone(),
             self.issuer.clone(),
             self.serial.clone(),

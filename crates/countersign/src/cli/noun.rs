@@ -7,7 +7,10 @@ use countersign_client::Client;
 use countersign_server::store::Store;
 use countersign_types::id::ProjectId;
 
-use super::api::{ApiOptions, block_on, needed_project};
+use super::{
+    api::{ApiOptions, block_on, needed_project},
+    reference::Reference,
+};
 use crate::{
     config::Database,
     database::{self, DatabaseOptions},
@@ -47,9 +50,9 @@ pub(crate) trait OperatorVerb: Verb<Store> {
 /// The options of a noun that belongs to a project.
 #[derive(Args)]
 pub(crate) struct ProjectOptions {
-    /// The project, `proj_...` [env: OPENAI_PROJECT_ID]
-    #[arg(long, global = true, value_name = "ID", value_parser = ProjectId::given)]
-    project: Option<ProjectId>,
+    /// The project: id or name [env: OPENAI_PROJECT_ID]
+    #[arg(long, global = true, value_name = "ID|NAME")]
+    project: Option<Reference<ProjectId>>,
     #[command(flatten)]
     api: ApiOptions,
 }
@@ -75,11 +78,14 @@ impl<V: Verb<Client>> Noun<V> {
 
 impl<V: Verb<ProjectClient>> Noun<V, ProjectOptions> {
     pub(crate) fn run(self, output: Output) -> CommandResult {
-        let on = ProjectClient {
-            project: needed_project(self.options.project)?,
-            client: self.options.api.client()?,
-        };
-        block_on(self.verb.run(&on, output))
+        let project = needed_project(self.options.project)?;
+        let client = self.options.api.client()?;
+        block_on(async {
+            let project = project.resolve(&client).await?;
+            self.verb
+                .run(&ProjectClient { client, project }, output)
+                .await
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use countersign_types::{
     api_key::{AdminApiKey, Permission},
     id::OrganizationId,
     organization::Organization,
+    secret::Secret,
 };
 use serde::Serialize;
 
@@ -13,12 +14,13 @@ use super::{
     key_file::KeyFile,
     noun::{OperatorVerb, Verb},
     parse::{expires_in, name, permission},
+    reference::Reference,
     shown_once::note_shown_once,
 };
 use crate::{
     database::create_admin_key,
     failure::CommandResult,
-    output::{Output, Row, timestamp},
+    output::{Cell, Output, Row, moment, row},
 };
 
 #[derive(Subcommand)]
@@ -35,8 +37,9 @@ pub(crate) enum OrganizationVerb {
     List,
     /// Create another admin key for an organization, to get back in after losing every key
     CreateKey {
-        /// The organization, `org-...`
-        id: OrganizationId,
+        /// The organization: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<OrganizationId>,
         /// The key's name
         #[arg(long, value_parser = name)]
         name: String,
@@ -88,6 +91,7 @@ impl Verb<Store> for OrganizationVerb {
                     expires_in_seconds: expires_in,
                     permissions: scopes.unwrap_or_else(|| Permission::ALL.to_vec()),
                 };
+                let id = id.resolve(store).await?;
                 output.one(&create_admin_key(store, &id, new).await?)?;
                 note_shown_once();
                 Ok(())
@@ -103,25 +107,25 @@ impl OperatorVerb for OrganizationVerb {
 }
 
 impl Row for Organization {
-    const HEAD: &'static [&'static str] = &["id", "name", "created"];
+    const HEAD: &'static [&'static str] = &["name", "id", "created"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
+    fn cells(&self) -> Vec<Cell> {
+        row![
             self.name.clone(),
-            timestamp(self.created_at),
+            self.id.to_string(),
+            moment(self.created_at),
         ]
     }
 }
 
 impl Row for Created {
-    const HEAD: &'static [&'static str] = &["id", "name", "created", "key id", "admin key"];
+    const HEAD: &'static [&'static str] = &["name", "id", "created", "key id", "admin key"];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let mut cells = self.organization.cells();
-        cells.push(self.admin_key.id.to_string());
+        cells.push(self.admin_key.id.to_string().into());
         let value = self.admin_key.value.as_ref();
-        cells.push(value.map_or_else(String::new, |value| value.reveal().to_owned()));
+        cells.push(value.map_or("", Secret::reveal).into());
         cells
     }
 }

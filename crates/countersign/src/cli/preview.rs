@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{
     failure::{CommandResult, Failure},
-    output::{Output, Row, printable, text_or_dash, timestamp},
+    output::{Cell, Output, Row, moment, printable, row, text_or_dash, timestamp},
 };
 
 /// The exit code when a workload would be refused.
@@ -162,15 +162,15 @@ impl Row for PreviewedWorkload {
         "reason",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let WorkloadIdentity { project, key, leaf } = &self.identity;
         let share = 100 * self.requests / self.of_requests.max(1);
-        vec![
+        row![
             text_or_dash(project.as_ref().map(AsRef::as_ref)),
             text_or_dash(key.as_ref().map(AsRef::as_ref)),
             text_or_dash(leaf.as_ref().map(name_of).as_deref()),
             self.code.to_string(),
-            timestamp(self.last_seen),
+            moment(self.last_seen),
             self.requests.to_string(),
             format!("{share} %"),
             self.reason.clone(),

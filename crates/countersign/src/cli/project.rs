@@ -12,10 +12,11 @@ use super::{
     api::ListOptions,
     guard::{Ask, Guard},
     noun::Verb,
+    reference::Reference,
 };
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, text_or_dash, timestamp, timestamp_or_dash},
+    output::{Cell, Output, Row, moment, row, text_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -36,24 +37,24 @@ pub(crate) enum ProjectVerb {
     },
     /// Show a project
     Retrieve {
-        /// The project, `proj_...`
-        #[arg(value_parser = ProjectId::given)]
-        id: ProjectId,
+        /// The project: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ProjectId>,
     },
     /// Rename a project
     Update {
-        /// The project, `proj_...`
-        #[arg(value_parser = ProjectId::given)]
-        id: ProjectId,
+        /// The project: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ProjectId>,
         /// The new name
         #[arg(long)]
         name: String,
     },
     /// Archive a project; its keys stop working for good
     Archive {
-        /// The project, `proj_...`
-        #[arg(value_parser = ProjectId::given)]
-        id: ProjectId,
+        /// The project: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ProjectId>,
         #[command(flatten)]
         guard: Guard,
     },
@@ -81,16 +82,17 @@ impl Verb<Client> for ProjectVerb {
                 };
                 projects.create(&request).await?
             }
-            Self::Retrieve { id } => projects.retrieve(&id).await?,
+            Self::Retrieve { id } => projects.retrieve(&id.resolve(client).await?).await?,
             Self::Update { id, name } => {
                 let change = ProjectUpdateRequest {
                     name: Some(name),
                     external_key_id: None,
                 };
-                projects.update(&id, &change).await?
+                projects.update(&id.resolve(client).await?, &change).await?
             }
             Self::Archive { id, guard } => {
                 let question = format!("archive {id}? its keys stop working at once");
+                let id = id.resolve(client).await?;
                 let change = TrustChange::ArchiveProject {
                     project_id: id.clone(),
                 };
@@ -106,15 +108,15 @@ impl Verb<Client> for ProjectVerb {
 }
 
 impl Row for Project {
-    const HEAD: &'static [&'static str] = &["id", "name", "status", "created", "archived"];
+    const HEAD: &'static [&'static str] = &["name", "id", "status", "created", "archived"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
+    fn cells(&self) -> Vec<Cell> {
+        row![
             text_or_dash(self.name.as_deref()),
+            self.id.to_string(),
             text_or_dash(self.status.as_deref()),
-            timestamp(self.created_at),
-            timestamp_or_dash(self.archived_at),
+            moment(self.created_at),
+            moment(self.archived_at),
         ]
     }
 }

@@ -7,7 +7,7 @@ use countersign_types::refusal::Refusal;
 use super::{api::ListOptions, noun::Verb};
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, text_or_dash, timestamp},
+    output::{Cell, Output, Row, moment, row, text_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -39,19 +39,19 @@ impl Row for Refusal {
         "last seen",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let id = |id: Option<&str>| text_or_dash(id);
         let leaf = self.leaf.as_ref();
         let sha256 = leaf.map(|leaf| leaf.sha256.to_string());
-        vec![
+        row![
             self.code.to_string(),
             id(self.project_id.as_ref().map(AsRef::as_ref)),
             id(self.api_key_id.as_ref().map(AsRef::as_ref)),
             text_or_dash(leaf.map(|leaf| leaf.subject.as_str())),
             text_or_dash(sha256.as_deref()),
             self.requests.to_string(),
-            timestamp(self.first_seen),
-            timestamp(self.last_seen),
+            moment(self.first_seen),
+            moment(self.last_seen),
         ]
     }
 }

@@ -19,11 +19,12 @@ use super::{
     api::ListOptions,
     noun::Verb,
     parse::duration,
+    reference::{Reference, resolve_all},
     waiting::{Wait, Waiting},
 };
 use crate::{
     failure::{CommandResult, Failure},
-    output::{Output, Row, printable, timestamp, timestamp_or_dash},
+    output::{Cell, Output, Row, moment, printable, row, timestamp},
 };
 
 /// The exit code when a rotation cannot go on because workloads would be refused.
@@ -35,15 +36,15 @@ const MOST_SHOWN: usize = 20;
 pub(crate) enum RotationVerb {
     /// Activate a new trust anchor beside an old one, wherever the old one is active
     Start {
-        /// The certificate to replace, `cert_...`
-        #[arg(value_parser = CertificateId::given)]
-        old: CertificateId,
-        /// The new certificate, `cert_...`
-        #[arg(value_parser = CertificateId::given)]
-        new: CertificateId,
-        /// Only at this project, `proj_...`; may be repeated
-        #[arg(long, value_name = "ID", value_parser = ProjectId::given)]
-        project: Vec<ProjectId>,
+        /// The certificate to replace: id or name
+        #[arg(value_name = "OLD")]
+        old: Reference<CertificateId>,
+        /// The new certificate: id or name
+        #[arg(value_name = "NEW")]
+        new: Reference<CertificateId>,
+        /// Only at this project: id or name; may be repeated
+        #[arg(long, value_name = "ID|NAME")]
+        project: Vec<Reference<ProjectId>>,
         /// Keep the new one report-only until the rotation is finished
         #[arg(long)]
         report: bool,
@@ -87,8 +88,9 @@ pub(crate) enum RotationVerb {
 
 #[derive(Args)]
 pub(crate) struct WhichRotation {
-    /// The rotation, `rot_...` [default: the one in progress]
-    id: Option<RotationId>,
+    /// The rotation: id, or the name of its new certificate [default: the one in progress]
+    #[arg(value_name = "ID|NAME")]
+    id: Option<Reference<RotationId>>,
     /// Count only workloads that called within this time, such as `12h` or `7d`
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration)]
     seen_within: Duration,
@@ -106,9 +108,14 @@ impl Verb<Client> for RotationVerb {
                 allow_refusals,
                 wait,
             } => {
+                let ends = resolve_all(&[old, new], client).await?;
+                let [old_certificate_id, new_certificate_id] = ends.as_slice() else {
+                    return Err(Failure::usage("a rotation has two certificates"));
+                };
+                let project = resolve_all(&project, client).await?;
                 let request = StartRotationRequest {
-                    old_certificate_id: old,
-                    new_certificate_id: new,
+                    old_certificate_id: old_certificate_id.clone(),
+                    new_certificate_id: new_certificate_id.clone(),
                     project_ids: (!project.is_empty()).then_some(project),
                     enforcement: report.then_some(Enforcement::Report),
                     force: allow_refusals.then_some(true),
@@ -156,7 +163,7 @@ impl WhichRotation {
     /// The given rotation, or the only one in progress.
     async fn find(&self, client: &Client) -> CommandResult<RotationId> {
         if let Some(id) = &self.id {
-            return Ok(id.clone());
+            return id.resolve(client).await;
         }
         let all: Vec<Received<Rotation>> = client
             .rotations()
@@ -293,7 +300,7 @@ fn who(WorkloadIdentity { project, key, leaf }: &WorkloadIdentity) -> String {
 impl Row for Rotation {
     const HEAD: &'static [&'static str] = &["id", "old", "new", "status", "at", "started", "ended"];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let status = self.status.called(|status| match status {
             RotationStatus::InProgress => "in progress",
             RotationStatus::Finished => "finished",
@@ -307,14 +314,14 @@ impl Row for Rotation {
                 None => "organization".to_owned(),
             })
             .collect();
-        vec![
+        row![
             self.id.to_string(),
             self.old_certificate_id.to_string(),
             self.new_certificate_id.to_string(),
             status.into_owned(),
             scopes.join(", "),
-            timestamp(self.created_at),
-            timestamp_or_dash(self.ended_at),
+            moment(self.created_at),
+            moment(self.ended_at),
         ]
     }
 }

@@ -7,18 +7,25 @@ use countersign_types::{
     id::ProjectId,
 };
 
+use super::reference::Reference;
+use crate::failure::CommandResult;
+
 /// The scope of a command. It is never taken from the environment: an activation must not go to
 /// another scope because of a variable that nobody looked at.
 #[derive(Debug, Args)]
 pub(super) struct AtScope {
-    /// The project, `proj_...` [default: the organization]
-    #[arg(long, value_name = "ID", value_parser = ProjectId::given)]
-    project: Option<ProjectId>,
+    /// The project: id or name [default: the organization]
+    #[arg(long, value_name = "ID|NAME")]
+    project: Option<Reference<ProjectId>>,
 }
 
-impl From<AtScope> for Scope {
-    fn from(at: AtScope) -> Self {
-        at.project.map_or(Self::Organization, Self::Project)
+impl AtScope {
+    /// The scope that is meant.
+    pub(super) async fn resolve(&self, client: &Client) -> CommandResult<Scope> {
+        Ok(match &self.project {
+            Some(project) => Scope::Project(project.resolve(client).await?),
+            None => Scope::Organization,
+        })
     }
 }
 

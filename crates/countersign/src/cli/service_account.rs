@@ -16,11 +16,12 @@ use super::{
     api::ListOptions,
     guard::{Ask, Guard},
     noun::{ProjectClient, Verb},
+    reference::Reference,
     shown_once::note_shown_once,
 };
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, text_or_dash, timestamp},
+    output::{Cell, Output, Row, moment, row, text_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -41,16 +42,16 @@ pub(crate) enum ServiceAccountVerb {
     },
     /// Show a service account
     Retrieve {
-        /// The service account, `svc_acct_...`
-        #[arg(value_parser = ServiceAccountId::given)]
-        id: ServiceAccountId,
+        /// The service account: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ServiceAccountId>,
     },
     /// Change a service account
     #[command(group(clap::ArgGroup::new("change").required(true).multiple(true).args(["name", "role"])))]
     Update {
-        /// The service account, `svc_acct_...`
-        #[arg(value_parser = ServiceAccountId::given)]
-        id: ServiceAccountId,
+        /// The service account: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ServiceAccountId>,
         /// The new name
         #[arg(long)]
         name: Option<String>,
@@ -60,17 +61,17 @@ pub(crate) enum ServiceAccountVerb {
     },
     /// Delete a service account and its keys
     Delete {
-        /// The service account, `svc_acct_...`
-        #[arg(value_parser = ServiceAccountId::given)]
-        id: ServiceAccountId,
+        /// The service account: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ServiceAccountId>,
         #[command(flatten)]
         guard: Guard,
     },
     /// Create another key; it is shown only once
     CreateKey {
-        /// The service account, `svc_acct_...`
-        #[arg(value_parser = ServiceAccountId::given)]
-        id: ServiceAccountId,
+        /// The service account: id or name
+        #[arg(value_name = "ID|NAME")]
+        id: Reference<ServiceAccountId>,
         /// The key's name [default: the service account's]
         #[arg(long)]
         name: Option<String>,
@@ -94,13 +95,17 @@ impl Verb<ProjectClient> for ServiceAccountVerb {
                 output.list(&list.take(entries).await?)
             }
             Self::Create { name, no_key } => create(&accounts, name, no_key, output).await,
-            Self::Retrieve { id } => output.one(&accounts.retrieve(&id).await?.value),
+            Self::Retrieve { id } => {
+                output.one(&accounts.retrieve(&id.resolve(on).await?).await?.value)
+            }
             Self::Update { id, name, role } => {
+                let id = id.resolve(on).await?;
                 let change = ServiceAccountUpdateRequest { name, role };
                 output.one(&accounts.update(&id, &change).await?.value)
             }
             Self::Delete { id, guard } => {
                 let question = format!("delete {id} and its keys?");
+                let id = id.resolve(on).await?;
                 let change = TrustChange::DeleteServiceAccount {
                     project_id: on.project.clone(),
                     service_account_id: id.clone(),
@@ -112,6 +117,7 @@ impl Verb<ProjectClient> for ServiceAccountVerb {
                 output.one(&accounts.delete(&id).await?.value)
             }
             Self::CreateKey { id, name } => {
+                let id = id.resolve(on).await?;
                 let request = ServiceAccountApiKeyCreateRequest { name, scopes: None };
                 output.one(&accounts.create_api_key(&id, &request).await?.value)?;
                 note_shown_once();
@@ -140,28 +146,28 @@ async fn create(
 }
 
 impl Row for ServiceAccount {
-    const HEAD: &'static [&'static str] = &["id", "name", "role", "created"];
+    const HEAD: &'static [&'static str] = &["name", "id", "role", "created"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
+    fn cells(&self) -> Vec<Cell> {
+        row![
             self.name.clone(),
+            self.id.to_string(),
             self.role.to_string(),
-            timestamp(self.created_at),
+            moment(self.created_at),
         ]
     }
 }
 
 impl Row for ServiceAccountCreated {
-    const HEAD: &'static [&'static str] = &["id", "name", "role", "created", "key id", "key"];
+    const HEAD: &'static [&'static str] = &["name", "id", "role", "created", "key id", "key"];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let key = self.api_key.as_ref();
-        vec![
-            self.id.to_string(),
+        row![
             self.name.clone(),
+            self.id.to_string(),
             self.role.to_string(),
-            timestamp(self.created_at),
+            moment(self.created_at),
             text_or_dash(key.map(|key| key.id.as_str())),
             text_or_dash(key.map(|key| key.value.reveal())),
         ]
@@ -169,13 +175,13 @@ impl Row for ServiceAccountCreated {
 }
 
 impl Row for ServiceAccountApiKey {
-    const HEAD: &'static [&'static str] = &["key id", "name", "created", "key"];
+    const HEAD: &'static [&'static str] = &["name", "key id", "created", "key"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
+    fn cells(&self) -> Vec<Cell> {
+        row![
             self.name.clone(),
-            timestamp(self.created_at),
+            self.id.to_string(),
+            moment(self.created_at),
             self.value.reveal().to_owned(),
         ]
     }
@@ -184,7 +190,7 @@ impl Row for ServiceAccountApiKey {
 impl Row for DeletedServiceAccount {
     const HEAD: &'static [&'static str] = &["deleted"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.id.to_string()]
+    fn cells(&self) -> Vec<Cell> {
+        row![self.id.to_string()]
     }
 }

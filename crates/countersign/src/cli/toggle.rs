@@ -3,15 +3,12 @@
 
 use clap::Args;
 use countersign_client::Client;
-use countersign_types::{
-    certificate::{Enforcement, Scope},
-    extension,
-    id::CertificateId,
-};
+use countersign_types::{certificate::Enforcement, extension, id::CertificateId};
 
 use super::{
     guard::{Ask, Guard, supports},
     preview,
+    reference::{Reference, resolve_all},
     scope::AtScope,
     waiting::Wait,
 };
@@ -34,9 +31,9 @@ pub(super) struct Deactivate {
 
 #[derive(Debug, Args)]
 struct Toggle {
-    /// The certificates, `cert_...`
-    #[arg(required = true, value_name = "ID", value_parser = CertificateId::given)]
-    ids: Vec<CertificateId>,
+    /// The certificates: id or name
+    #[arg(required = true, value_name = "ID|NAME")]
+    ids: Vec<Reference<CertificateId>>,
     #[command(flatten)]
     scope: AtScope,
     #[command(flatten)]
@@ -72,13 +69,14 @@ impl Deactivate {
 
 impl Toggle {
     async fn run(self, change: Change, client: &Client, output: Output) -> CommandResult {
-        let (scope, certificates) = (Scope::from(self.scope), client.certificates());
+        let (scope, certificates) = (self.scope.resolve(client).await?, client.certificates());
+        let ids = resolve_all(&self.ids, client).await?;
         let preview = async || match change {
             Change::Activate(enforcement) => {
-                let found = certificates.preview_activate(&scope, &self.ids, enforcement);
+                let found = certificates.preview_activate(&scope, &ids, enforcement);
                 found.await
             }
-            Change::Deactivate => certificates.preview_deactivate(&scope, &self.ids).await,
+            Change::Deactivate => certificates.preview_deactivate(&scope, &ids).await,
         };
         if self.guard.is_preview() {
             let found = preview().await?.value;
@@ -88,7 +86,7 @@ impl Toggle {
         // `--report` is previewed too: a trust anchor that was enforced and becomes report-only no longer
         // lets anyone in.
         if !self.guard.answers().are_complete() && supports(client, extension::PREVIEW).await? {
-            let names: Vec<&str> = self.ids.iter().map(CertificateId::as_str).collect();
+            let names: Vec<String> = self.ids.iter().map(ToString::to_string).collect();
             let question = format!("{} {}?", change.verb(), names.join(", "));
             let effect = preview().await?.value.into_inner().effect;
             let answers = self.guard.answers();
@@ -98,10 +96,10 @@ impl Toggle {
         let changed = async {
             match change {
                 Change::Activate(enforcement) => {
-                    let done = certificates.activate_as(&scope, &self.ids, enforcement);
+                    let done = certificates.activate_as(&scope, &ids, enforcement);
                     done.await
                 }
-                Change::Deactivate => certificates.deactivate(&scope, &self.ids).await,
+                Change::Deactivate => certificates.deactivate(&scope, &ids).await,
             }
         };
         let done = waiting.change(changed).await??;

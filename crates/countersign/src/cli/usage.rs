@@ -8,7 +8,7 @@ use countersign_types::{
 };
 use serde::Serialize;
 
-use crate::output::{Row, text_or_dash, timestamp, timestamp_or_dash};
+use crate::output::{Cell, Row, expiry, moment, row, text_or_dash};
 
 /// A certificate's usage at one scope; without a scope, it was never used.
 #[derive(Serialize)]
@@ -60,21 +60,21 @@ fn windows(windows: Windows) -> String {
 
 impl Row for UsageLine {
     const HEAD: &'static [&'static str] = &[
-        "id",
         "name",
+        "id",
         "active at",
         "last used",
         "requests 1/7/30 d",
         "leaves 1/7/30 d",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let of = self.scope.as_ref();
-        vec![
-            self.id.to_string(),
+        row![
             text_or_dash(self.name.as_deref()),
+            self.id.to_string(),
             text_or_dash(of.map(|of| scope(of.project_id.as_ref())).as_deref()),
-            timestamp_or_dash(of.map(|of| of.last_used)),
+            moment(of.map(|of| of.last_used)),
             text_or_dash(of.map(|of| windows(of.requests)).as_deref()),
             text_or_dash(of.map(|of| windows(of.leaves)).as_deref()),
         ]
@@ -93,16 +93,16 @@ impl Row for CertificateUse {
         "requests 1/7/30 d",
     ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let id = |id: Option<&str>| text_or_dash(id);
-        vec![
+        row![
             self.leaf.subject.clone(),
             self.leaf.sha256.to_string(),
-            timestamp_or_dash(self.leaf.expires_at),
+            expiry(self.leaf.expires_at),
             id(self.project_id.as_ref().map(AsRef::as_ref)),
             id(self.api_key_id.as_ref().map(AsRef::as_ref)),
             scope(self.active_at_project_id.as_ref()),
-            timestamp(self.last_seen),
+            moment(self.last_seen),
             windows(self.requests),
         ]
     }

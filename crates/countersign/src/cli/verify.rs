@@ -27,6 +27,7 @@ use crate::{
         api::{ApiOptions, block_on},
         input::read_text,
         parse::time,
+        reference::Reference,
         scope::active_as,
     },
     clock,
@@ -49,8 +50,8 @@ pub(crate) struct Verify {
     )]
     anchor: Vec<PathBuf>,
     /// Judge against the trust anchors active at this project and its organization
-    #[arg(long, value_name = "ID", value_parser = ProjectId::given)]
-    project: Option<ProjectId>,
+    #[arg(long, value_name = "ID|NAME")]
+    project: Option<Reference<ProjectId>>,
     /// CEL policy for every trust anchor from a file
     #[arg(long, value_name = "CEL", requires = "anchor")]
     policy: Option<String>,
@@ -133,9 +134,13 @@ impl Verify {
         })
     }
 
-    fn trust_of_server(&self, project: &ProjectId) -> CommandResult<Trust> {
+    fn trust_of_server(&self, project: &Reference<ProjectId>) -> CommandResult<Trust> {
         let client = self.api.client()?;
-        let bundle = block_on(bundle(&client, project))?;
+        let (project, bundle) = block_on(async {
+            let project = project.resolve(&client).await?;
+            let bundle = bundle(&client, &project).await?;
+            Ok((project, bundle))
+        })?;
         Ok(Trust {
             set: TrustSet::compile(&bundle),
             scope: Scope::Project(project.clone()),

@@ -8,10 +8,10 @@ use countersign_types::{
     webhook::{DeletedWebhook, Webhook, WebhookCreateRequest, WebhookDelivery},
 };
 
-use super::{api::ListOptions, noun::Verb};
+use super::{api::ListOptions, noun::Verb, reference::Reference};
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, confirm, note, text_or_dash, timestamp, timestamp_or_dash},
+    output::{Cell, Output, Row, confirm, moment, note, row, text_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -28,26 +28,30 @@ pub(crate) enum WebhookVerb {
     },
     /// Show a webhook, without its secret
     Retrieve {
-        /// The webhook, `wh_...`
-        id: WebhookId,
+        /// The webhook: id or URL
+        #[arg(value_name = "ID|URL")]
+        id: Reference<WebhookId>,
     },
     /// Delete a webhook and its pending deliveries
     Delete {
-        /// The webhook, `wh_...`
-        id: WebhookId,
+        /// The webhook: id or URL
+        #[arg(value_name = "ID|URL")]
+        id: Reference<WebhookId>,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
     /// Send a webhook the event `webhook.tested`
     Test {
-        /// The webhook, `wh_...`
-        id: WebhookId,
+        /// The webhook: id or URL
+        #[arg(value_name = "ID|URL")]
+        id: Reference<WebhookId>,
     },
     /// List a webhook's past and pending deliveries
     Deliveries {
-        /// The webhook, `wh_...`
-        id: WebhookId,
+        /// The webhook: id or URL
+        #[arg(value_name = "ID|URL")]
+        id: Reference<WebhookId>,
         #[command(flatten)]
         list: ListOptions,
     },
@@ -68,13 +72,17 @@ impl Verb<Client> for WebhookVerb {
                 note("note: the secret is shown only once; keep it in a safe place");
                 Ok(())
             }
-            Self::Retrieve { id } => output.one(&webhooks.retrieve(&id).await?.value),
+            Self::Retrieve { id } => {
+                output.one(&webhooks.retrieve(&id.resolve(client).await?).await?.value)
+            }
             Self::Delete { id, yes } => {
                 let question = format!("delete {id} and its pending deliveries?");
+                let id = id.resolve(client).await?;
                 confirm(&question, yes)?;
                 output.one(&webhooks.delete(&id).await?.value)
             }
             Self::Test { id } => {
+                let id = id.resolve(client).await?;
                 output.one(&webhooks.test(&id).await?.value)?;
                 note(&format!(
                     "the test event was queued; `countersign webhook deliveries {id}` shows whether it arrived"
@@ -82,6 +90,7 @@ impl Verb<Client> for WebhookVerb {
                 Ok(())
             }
             Self::Deliveries { id, list } => {
+                let id = id.resolve(client).await?;
                 let entries = webhooks.stream_deliveries(&id, &list.params());
                 output.list(&list.take(entries).await?)
             }
@@ -90,14 +99,14 @@ impl Verb<Client> for WebhookVerb {
 }
 
 impl Row for Webhook {
-    const HEAD: &'static [&'static str] = &["id", "url", "created", "paused until", "secret"];
+    const HEAD: &'static [&'static str] = &["url", "id", "created", "paused until", "secret"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
+    fn cells(&self) -> Vec<Cell> {
+        row![
             self.url.reveal().to_owned(),
-            timestamp(self.created_at),
-            timestamp_or_dash(self.paused_until),
+            self.id.to_string(),
+            moment(self.created_at),
+            moment(self.paused_until),
             text_or_dash(self.secret.as_ref().map(Secret::reveal)),
         ]
     }
@@ -106,8 +115,8 @@ impl Row for Webhook {
 impl Row for DeletedWebhook {
     const HEAD: &'static [&'static str] = &["deleted"];
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.id.to_string()]
+    fn cells(&self) -> Vec<Cell> {
+        row![self.id.to_string()]
     }
 }
 
@@ -116,16 +125,16 @@ impl Row for WebhookDelivery {
         "id", "type", "at", "status", "attempts", "last", "result", "next",
     ];
 
-    fn cells(&self) -> Vec<String> {
-        vec![
+    fn cells(&self) -> Vec<Cell> {
+        row![
             self.id.to_string(),
             self.event_type.clone(),
-            timestamp(self.created_at),
+            moment(self.created_at),
             self.status.to_string(),
             self.attempts.to_string(),
-            timestamp_or_dash(self.last_attempt_at),
+            moment(self.last_attempt_at),
             text_or_dash(self.last_result.as_deref()),
-            timestamp_or_dash(self.next_attempt_at),
+            moment(self.next_attempt_at),
         ]
     }
 }

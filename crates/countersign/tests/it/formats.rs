@@ -34,7 +34,7 @@ fn an_empty_list_is_an_empty_list() {
         ("json", "[]\n"),
         ("jsonl", ""),
         ("yaml", "[]\n"),
-        ("table", "ID  NAME  ACTIVE  EXPIRES  CREATED\n"),
+        ("table", "NAME  ID  ACTIVE  EXPIRES\n"),
     ] {
         let ran = dev
             .command(&["certificate", "list", "-o", format])
@@ -82,7 +82,7 @@ fn on_a_terminal_it_is_a_table_and_deleting_asks() {
     };
     let (_, table) = at_terminal(&format!("{program} certificate list"), "");
     assert!(
-        table.contains("ID ") && table.contains("asked-about"),
+        table.contains("NAME ") && table.contains("asked-about"),
         "{table}"
     );
     let delete = format!("{program} certificate delete {id}");

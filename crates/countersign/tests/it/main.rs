@@ -16,6 +16,7 @@ mod help;
 mod inspect;
 mod lifecycle;
 mod mistakes;
+mod names;
 mod operator;
 mod other_servers;
 mod preview;

@@ -18,10 +18,11 @@ use super::{
     api::{page_size, take},
     noun,
     parse::{duration, time},
+    reference::{Reference, resolve_all},
 };
 use crate::{
     failure::CommandResult,
-    output::{Output, Row, text_or_dash, timestamp},
+    output::{Cell, Output, Row, moment, row, text_or_dash},
 };
 
 /// How many events are shown without `--limit`: a log may be long.
@@ -50,9 +51,9 @@ pub(crate) struct List {
     /// Only events before this time (RFC 3339 or Unix seconds)
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<UnixSeconds>,
-    /// Only events of this project; may be repeated
-    #[arg(long, value_name = "ID", value_parser = ProjectId::given)]
-    project: Vec<ProjectId>,
+    /// Only events of this project: id or name; may be repeated
+    #[arg(long, value_name = "ID|NAME")]
+    project: Vec<Reference<ProjectId>>,
     /// Only events of this type, such as `certificate.deleted`; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Vec<String>,
@@ -107,7 +108,7 @@ impl List {
         let params = AuditLogParams {
             effective_from: since,
             effective_before: self.until,
-            project_ids: self.project.clone(),
+            project_ids: resolve_all(&self.project, client).await?,
             event_types: self.event_type.clone(),
             actor_ids: self.actor.clone(),
             resource_ids: self.resource.clone(),
@@ -163,24 +164,24 @@ impl List {
 impl Row for AuditHead {
     const HEAD: &'static [&'static str] = &["number", "sha256", "at"];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let (number, sha256) = (self.number.to_string(), self.sha256.to_string());
-        vec![number, sha256, timestamp(self.effective_at)]
+        row![number, sha256, moment(self.effective_at)]
     }
 }
 
 impl Row for Event {
     const HEAD: &'static [&'static str] = &["at", "type", "actor", "about"];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         let actor = self.actor.as_ref();
         let key = actor.and_then(|actor| actor.api_key.as_ref()?.id.as_ref());
         let actor = match key {
             Some(key) => key.to_string(),
             None => text_or_dash(actor.and_then(|actor| actor.kind.as_deref())),
         };
-        vec![
-            timestamp(self.effective_at),
+        row![
+            moment(self.effective_at),
             self.event_type.clone(),
             actor,
             about(self),

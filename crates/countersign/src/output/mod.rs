@@ -1,12 +1,16 @@
 //! The only code that writes to standard output: data in the requested format. A closed pipe ends
 //! the command silently.
 
+mod table;
+
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
-use comfy_table::{Table, presets};
 use countersign_client::Received;
 use serde::Serialize;
+
+pub(crate) use self::table::{Cell, Row, Tone, expiry, moment, row};
+use self::table::{Paper, plain_text};
 
 use crate::failure::{CommandResult, Doing, Failure};
 
@@ -23,19 +27,10 @@ pub(crate) enum Format {
     Yaml,
 }
 
-/// Something that a table can show.
-pub(crate) trait Row {
-    /// The columns' names.
-    const HEAD: &'static [&'static str];
-
-    /// The columns' values, as many as there are names.
-    fn cells(&self) -> Vec<String>;
-}
-
 impl<T: Row> Row for Received<T> {
     const HEAD: &'static [&'static str] = T::HEAD;
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self) -> Vec<Cell> {
         T::cells(self)
     }
 }
@@ -67,7 +62,7 @@ impl Output {
     /// Writes a list.
     pub(crate) fn list<T: Serialize + Row>(self, entries: &[T]) -> CommandResult {
         match self.format {
-            Format::Table => self.text(&table(entries)),
+            Format::Table => self.text(&Paper::of_stdout().table(entries)),
             Format::Jsonl => entries.iter().try_for_each(|entry| self.line(entry)),
             Format::Json | Format::Yaml => self.value(&entries),
         }
@@ -76,7 +71,7 @@ impl Output {
     /// Writes one entry; a table then has a line for each column.
     pub(crate) fn one<T: Serialize + Row>(self, entry: &T) -> CommandResult {
         match self.format {
-            Format::Table => self.text(&card(entry)),
+            Format::Table => self.text(&Paper::of_stdout().card(entry)),
             _ => self.value(entry),
         }
     }
@@ -85,7 +80,7 @@ impl Output {
     pub(crate) fn entry<T: Serialize + Row>(self, entry: &T) -> CommandResult {
         match self.format {
             Format::Table => {
-                let cells: Vec<_> = entry.cells().iter().map(|cell| printable(cell)).collect();
+                let cells: Vec<_> = entry.cells().iter().map(plain_text).collect();
                 self.text(&format!("{}\n", cells.join("  ")))
             }
             // A list of one: together they are one YAML list.
@@ -170,36 +165,6 @@ pub(crate) fn ask(question: &str, reason: &str) -> CommandResult {
     Err(Failure::new("not confirmed; nothing was changed"))
 }
 
-fn table<T: Row>(entries: &[T]) -> String {
-    let mut table = plain_table();
-    table.set_header(T::HEAD.iter().map(|name| name.to_uppercase()));
-    for entry in entries {
-        table.add_row(entry.cells().iter().map(|cell| printable(cell)));
-    }
-    trimmed(&table)
-}
-
-fn card<T: Row>(entry: &T) -> String {
-    let mut table = plain_table();
-    for (name, cell) in T::HEAD.iter().zip(entry.cells()) {
-        table.add_row([(*name).to_owned(), printable(&cell)]);
-    }
-    trimmed(&table)
-}
-
-fn plain_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table
-}
-
-fn trimmed(table: &Table) -> String {
-    table
-        .lines()
-        .map(|line| format!("{}\n", line.trim()))
-        .collect()
-}
-
 /// A text from a server, safe on a terminal: what could move the cursor, hide or reorder text is
 /// replaced.
 pub(crate) fn printable(text: &str) -> String {
@@ -222,11 +187,6 @@ pub(crate) fn timestamp(unix_seconds: u64) -> String {
         .unwrap_or_else(|| unix_seconds.to_string())
 }
 
-/// A time in RFC 3339, or a dash for none.
-pub(crate) fn timestamp_or_dash(unix_seconds: Option<u64>) -> String {
-    unix_seconds.map_or_else(dash, timestamp)
-}
-
 /// A text, or a dash for none.
 pub(crate) fn text_or_dash(text: Option<&str>) -> String {
     text.map_or_else(dash, str::to_owned)
@@ -239,26 +199,6 @@ fn dash() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Serialize)]
-    struct Thing(&'static str, u64);
-
-    impl Row for Thing {
-        const HEAD: &'static [&'static str] = &["name", "at"];
-        fn cells(&self) -> Vec<String> {
-            vec![self.0.to_owned(), timestamp(self.1)]
-        }
-    }
-
-    #[test]
-    fn tables_line_up_and_end_without_blanks() {
-        let things = [Thing("a", 0), Thing("long name", 1_700_000_000)];
-        assert_eq!(
-            table(&things),
-            "NAME       AT\na          1970-01-01T00:00:00Z\nlong name  2023-11-14T22:13:20Z\n"
-        );
-        assert_eq!(card(&things[0]), "name  a\nat    1970-01-01T00:00:00Z\n");
-    }
 
     #[test]
     fn a_name_cannot_steer_the_terminal() {

@@ -1,0 +1,160 @@
+//! Where the things are that a command may name: on a server, in one of its projects, in the
+//! database of this machine.
+
+use std::collections::HashMap;
+
+use countersign_client::{Client, Error, ItemStream, ListParams, ProjectListParams};
+use countersign_server::store::Store;
+use countersign_types::{
+    certificate::Scope,
+    id::{
+        ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
+        ServiceAccountId, WebhookId,
+    },
+    page::MAX_LIMIT,
+    rotation::RotationStatus,
+};
+use futures_util::TryStreamExt;
+
+use super::{
+    noun::ProjectClient,
+    reference::{Directory, Entry},
+};
+use crate::failure::CommandResult;
+
+type Entries<I> = CommandResult<Option<Vec<Entry<I>>>>;
+
+/// Every entry of a list, in as few requests as there can be.
+fn whole() -> ListParams {
+    ListParams {
+        limit: Some(MAX_LIMIT),
+        ..ListParams::default()
+    }
+}
+
+/// Reads a list to its end. A server that has no such list, a key that may not read it and an answer
+/// in another form leave only ids.
+async fn read<T, I>(listed: ItemStream<T>, entry: impl Fn(T) -> Entry<I>) -> Entries<I> {
+    let listed: Result<Vec<T>, Error> = listed.try_collect().await;
+    match listed {
+        Ok(all) => Ok(Some(all.into_iter().map(entry).collect())),
+        Err(Error::Decode { .. }) => Ok(None),
+        Err(error) if matches!(error.status(), Some(403 | 404)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Directory<CertificateId> for Client {
+    async fn entries(&self) -> Entries<CertificateId> {
+        let listed = self.certificates().stream(&Scope::Organization, &whole());
+        read(listed, |each| {
+            Entry::new(each.id.clone(), each.name.clone())
+        })
+        .await
+    }
+}
+
+impl Directory<ProjectId> for Client {
+    async fn entries(&self) -> Entries<ProjectId> {
+        let params = ProjectListParams {
+            list: whole(),
+            include_archived: true,
+        };
+        let listed = self.projects().stream(&params);
+        read(listed, |each| Entry {
+            id: each.id.clone(),
+            name: each.name.clone(),
+            retired: each.archived_at.is_some(),
+        })
+        .await
+    }
+}
+
+/// Admin keys.
+impl Directory<ApiKeyId> for Client {
+    async fn entries(&self) -> Entries<ApiKeyId> {
+        let listed = self.admin_api_keys().stream(&whole());
+        read(listed, |each| {
+            Entry::new(each.id.clone(), each.name.clone())
+        })
+        .await
+    }
+}
+
+impl Directory<WebhookId> for Client {
+    async fn entries(&self) -> Entries<WebhookId> {
+        let listed = self.webhooks().stream(&whole());
+        read(listed, |each| {
+            Entry::new(each.id.clone(), Some(each.url.reveal().to_owned()))
+        })
+        .await
+    }
+}
+
+impl Directory<GatewayId> for Client {
+    async fn entries(&self) -> Entries<GatewayId> {
+        let known = self.countersign().gateways().await?.value.gateways;
+        let entry = |each: &countersign_types::bundle::Gateway| {
+            Entry::new(each.id.clone(), Some(each.name.clone()))
+        };
+        Ok(Some(known.iter().map(|each| entry(each)).collect()))
+    }
+}
+
+/// A rotation is called as the certificate that it brings in.
+impl Directory<RotationId> for Client {
+    async fn entries(&self) -> Entries<RotationId> {
+        let certificates = Directory::<CertificateId>::entries(self).await?;
+        let named = certificates.into_iter().flatten();
+        let names: HashMap<CertificateId, String> = named
+            .filter_map(|each| Some((each.id, each.name?)))
+            .collect();
+        read(self.rotations().stream(&whole()), |each| Entry {
+            id: each.id.clone(),
+            name: names.get(&each.new_certificate_id).cloned(),
+            retired: each.status != RotationStatus::InProgress,
+        })
+        .await
+    }
+}
+
+impl Directory<ApiKeyId> for ProjectClient {
+    async fn entries(&self) -> Entries<ApiKeyId> {
+        let listed = self.client.api_keys(&self.project).stream(&whole());
+        read(listed, |each| {
+            Entry::new(each.id.clone(), Some(each.name.clone()))
+        })
+        .await
+    }
+}
+
+impl Directory<ServiceAccountId> for ProjectClient {
+    async fn entries(&self) -> Entries<ServiceAccountId> {
+        let listed = self.client.service_accounts(&self.project).stream(&whole());
+        read(listed, |each| {
+            Entry::new(each.id.clone(), Some(each.name.clone()))
+        })
+        .await
+    }
+}
+
+impl Directory<OrganizationId> for Store {
+    async fn entries(&self) -> Entries<OrganizationId> {
+        let all = self.list_organizations().await?.into_iter();
+        Ok(Some(
+            all.map(|each| Entry::new(each.id, Some(each.name)))
+                .collect(),
+        ))
+    }
+}
+
+/// Gateway keys.
+impl Directory<ApiKeyId> for Store {
+    async fn entries(&self) -> Entries<ApiKeyId> {
+        let all = self.list_gateway_keys().await?.into_iter();
+        Ok(Some(
+            all.map(|each| Entry::new(each.id, Some(each.name)))
+                .collect(),
+        ))
+    }
+}

@@ -1,0 +1,302 @@
+//! What a command takes wherever it takes an id: the id itself, or the name of the one thing that
+//! has it. An id of Countersign's own form is used as it is; any other text is looked for in the
+//! list of all that there are.
+
+use std::{fmt, str::FromStr};
+
+use countersign_types::id::{
+    ApiKeyId, CertificateId, GatewayId, InvalidId, MAX_ID_BYTES, OrganizationId, ProjectId,
+    RotationId, ServiceAccountId, WebhookId,
+};
+
+use crate::{
+    failure::{CommandResult, Failure},
+    output::printable,
+};
+
+/// How many names or ids a message lists.
+const MOST_NAMED: usize = 5;
+/// How alike two names must be for one to be suggested for the other: 1 is the same.
+const ALIKE: f64 = 0.7;
+
+/// A kind of thing that has ids, and may have names.
+pub(super) trait Identifier:
+    FromStr<Err = InvalidId> + AsRef<str> + Clone + PartialEq
+{
+    /// The kind, in words.
+    const KIND: &'static str;
+    /// Its command, which lists them.
+    const COMMAND: &'static str;
+
+    /// The id that a person gives, on whatever server.
+    fn given(text: &str) -> Result<Self, InvalidId>;
+}
+
+macro_rules! identifier {
+    ($($id:ident: $kind:literal, $command:literal;)*) => {
+        $(impl Identifier for $id {
+            const KIND: &'static str = $kind;
+            const COMMAND: &'static str = $command;
+
+            fn given(text: &str) -> Result<Self, InvalidId> {
+                Self::given(text)
+            }
+        })*
+    };
+}
+
+identifier! {
+    ApiKeyId: "key", "list";
+    CertificateId: "certificate", "certificate list";
+    GatewayId: "gateway", "gateway status";
+    OrganizationId: "organization", "organization list";
+    ProjectId: "project", "project list";
+    RotationId: "rotation", "rotation list";
+    ServiceAccountId: "service account", "service-account list";
+    WebhookId: "webhook", "webhook list";
+}
+
+/// An id or a name, as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reference<I> {
+    given: String,
+    /// The id, if the text has the form of one.
+    id: Option<I>,
+}
+
+/// One of all things of a kind.
+pub(super) struct Entry<I> {
+    pub(super) id: I,
+    pub(super) name: Option<String>,
+    /// Whether it is in use no more: such a thing is found by its name only if nothing else has it.
+    pub(super) retired: bool,
+}
+
+impl<I> Entry<I> {
+    /// A thing that is in use.
+    pub(super) fn new(id: I, name: Option<String>) -> Self {
+        Self {
+            id,
+            name,
+            retired: false,
+        }
+    }
+}
+
+/// Where the things of a kind are.
+pub(super) trait Directory<I> {
+    /// All of them; `None` where they cannot be listed, though each may be known by its id.
+    async fn entries(&self) -> CommandResult<Option<Vec<Entry<I>>>>;
+}
+
+impl<I: Identifier> FromStr for Reference<I> {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let id = match text.parse() {
+            Ok(id) => Some(id),
+            // An id of another kind, or of none: nothing is looked for by such a name.
+            Err(_) if is_one_word(text) => I::given(text).map(|_| None)?,
+            Err(wrong) if text.trim().is_empty() => return Err(wrong),
+            Err(_) => None,
+        };
+        let given = text.to_owned();
+        Ok(Self { given, id })
+    }
+}
+
+fn is_one_word(text: &str) -> bool {
+    text.len() <= MAX_ID_BYTES && !text.contains(char::is_whitespace)
+}
+
+impl<I> From<I> for Reference<I>
+where
+    I: Identifier,
+{
+    fn from(id: I) -> Self {
+        Self {
+            given: id.as_ref().to_owned(),
+            id: Some(id),
+        }
+    }
+}
+
+impl<I> fmt::Display for Reference<I> {
+    /// As it was given.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.given))
+    }
+}
+
+impl<I: Identifier> Reference<I> {
+    /// The id of what is meant.
+    pub(super) async fn resolve(&self, on: &impl Directory<I>) -> CommandResult<I> {
+        if let Some(id) = &self.id {
+            return Ok(id.clone());
+        }
+        self.among(on.entries().await?.as_deref())
+    }
+
+    /// The id of what is meant, if these are all that there are.
+    pub(super) fn among(&self, entries: Option<&[Entry<I>]>) -> CommandResult<I> {
+        if let Some(id) = &self.id {
+            return Ok(id.clone());
+        }
+        let Some(entries) = entries else {
+            return I::given(&self.given).map_err(Failure::usage);
+        };
+        if let Some(same) = entries.iter().find(|each| each.id.as_ref() == self.given) {
+            return Ok(same.id.clone());
+        }
+        let named = |each: &&Entry<I>| each.name.as_deref() == Some(self.given.as_str());
+        let all: Vec<_> = entries.iter().filter(named).collect();
+        let in_use: Vec<_> = all.iter().copied().filter(|each| !each.retired).collect();
+        match if in_use.is_empty() { &all } else { &in_use }.as_slice() {
+            [one] => Ok(one.id.clone()),
+            [] => self.unknown(entries),
+            several => Err(self.ambiguous(several)),
+        }
+    }
+
+    fn ambiguous(&self, several: &[&Entry<I>]) -> Failure {
+        let ids = several.iter().map(|each| each.id.as_ref());
+        Failure::usage(format_args!("several {}s are called `{self}`", I::KIND))
+            .hint(format!("give the id of one: {}", some(ids)))
+    }
+
+    fn unknown(&self, entries: &[Entry<I>]) -> CommandResult<I> {
+        // A server whose ids have another form may know one that it does not list.
+        let foreign = |each: &Entry<I>| each.id.as_ref().parse::<I>().is_err();
+        if entries.iter().any(foreign)
+            && let Ok(id) = I::given(&self.given)
+        {
+            return Ok(id);
+        }
+        let failure = Failure::new(format_args!(
+            "there is no {} with the id or name `{self}`",
+            I::KIND
+        ));
+        let names: Vec<&str> = entries.iter().filter_map(|e| e.name.as_deref()).collect();
+        let nearest = nearest(&self.given, names.iter().copied());
+        Err(match nearest {
+            Some(name) => failure.hint(format!("did you mean `{}`?", printable(name))),
+            None if names.is_empty() && entries.is_empty() => {
+                failure.hint(format!("there are no {}s yet", I::KIND))
+            }
+            None if names.len() <= MOST_NAMED && !names.is_empty() => {
+                let named = names.iter().map(|name| printable(name));
+                failure.hint(format!("there are: {}", some(named)))
+            }
+            None => failure.hint(format!("`{}` shows those that there are", I::COMMAND)),
+        })
+    }
+}
+
+/// The ids of what is meant, in this order. What there is is listed once.
+pub(super) async fn resolve_all<I: Identifier>(
+    references: &[Reference<I>],
+    on: &impl Directory<I>,
+) -> CommandResult<Vec<I>> {
+    let entries = if references.iter().all(|each| each.id.is_some()) {
+        None
+    } else {
+        on.entries().await?
+    };
+    let mut ids = Vec::with_capacity(references.len());
+    for reference in references {
+        ids.push(reference.among(entries.as_deref())?);
+    }
+    Ok(ids)
+}
+
+/// The known word that is most like one that is not known, if one is like it.
+pub(super) fn nearest<'a>(
+    given: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    let scored = known.into_iter().map(|word| {
+        let lower = word.to_lowercase();
+        let begins = given.len() >= 3 && lower.starts_with(&given);
+        let alike = if begins {
+            0.99
+        } else {
+            strsim::jaro_winkler(&lower, &given)
+        };
+        (alike, word)
+    });
+    scored
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, word)| word)
+}
+
+/// The first of some texts, each as a literal.
+fn some<T: AsRef<str>>(texts: impl ExactSizeIterator<Item = T>) -> String {
+    let more = texts.len().saturating_sub(MOST_NAMED);
+    let shown: Vec<_> = texts
+        .take(MOST_NAMED)
+        .map(|text| format!("`{}`", text.as_ref()))
+        .collect();
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(id: &str, name: &str) -> Entry<CertificateId> {
+        Entry::new(CertificateId::opaque(id), Some(name.to_owned()))
+    }
+
+    fn found(given: &str, entries: Option<&[Entry<CertificateId>]>) -> Result<String, String> {
+        let reference: Reference<CertificateId> = given.parse().map_err(|e| format!("{e}"))?;
+        let id = reference.among(entries);
+        id.map(|id| id.to_string())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_name_is_as_good_as_an_id_if_it_is_the_only_one() {
+        let entries = [
+            entry("cert_1", "mesh-2027"),
+            entry("cert_2", "twice"),
+            entry("cert_3", "twice"),
+            entry("cert_4", "two words"),
+        ];
+        let found = |given| found(given, Some(&entries));
+        assert_eq!(found("mesh-2027").unwrap(), "cert_1");
+        assert_eq!(found("cert_unlisted").unwrap(), "cert_unlisted");
+        assert_eq!(found("two words").unwrap(), "cert_4");
+        let twice = found("twice").unwrap_err();
+        assert!(twice.contains("`cert_2`, `cert_3`"), "{twice}");
+        let typo = found("mesh-2072").unwrap_err();
+        assert!(typo.contains("did you mean `mesh-2027`?"), "{typo}");
+        let other = found("zzz").unwrap_err();
+        assert!(other.contains("there are: `mesh-2027`"), "{other}");
+        for wrong in ["", " ", "proj_a", "cert_", ".."] {
+            assert!(found(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_use_is_meant_before_what_is_not() {
+        let mut entries = [entry("cert_1", "blue"), entry("cert_2", "blue")];
+        entries[0].retired = true;
+        assert_eq!(found("blue", Some(&entries)).unwrap(), "cert_2");
+        let alone = std::slice::from_ref(&entries[0]);
+        assert_eq!(found("blue", Some(alone)).unwrap(), "cert_1");
+    }
+
+    #[test]
+    fn another_server_is_sent_its_own_ids() {
+        assert_eq!(found("4711", None).unwrap(), "4711");
+        let entries = [entry("4711", "blue"), entry("4712", "red")];
+        assert_eq!(found("4712", Some(&entries)).unwrap(), "4712");
+        assert_eq!(found("blue", Some(&entries)).unwrap(), "4711");
+        assert_eq!(found("4713", Some(&entries)).unwrap(), "4713");
+    }
+}
