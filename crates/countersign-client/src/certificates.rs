@@ -9,7 +9,7 @@ use countersign_types::{
     },
     expiry::{Expiring, ExpiringList},
     extension,
-    id::{CertificateId, ProjectId},
+    id::CertificateId,
     page::Page,
     preview::TogglePreview,
     usage::CertificateUse,
@@ -24,6 +24,28 @@ const PATH: [&str; 2] = ["organization", "certificates"];
 #[derive(Debug, Clone)]
 pub struct Certificates {
     client: Client,
+}
+
+/// What is told of a certificate only when it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Include {
+    /// Its PEM.
+    Content,
+    /// How it was used.
+    Usage,
+    /// Every scope where it is active.
+    ActiveAt,
+}
+
+impl Include {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Usage => "usage",
+            Self::ActiveAt => extension::ACTIVE_AT,
+        }
+    }
 }
 
 impl Certificates {
@@ -96,6 +118,32 @@ impl Certificates {
     ) -> Result<Response<Received<Certificate>>, Error> {
         let request = Request::get(&one(id)).query("include[]", ["usage"]);
         self.client.send(request).await
+    }
+
+    /// One certificate, with what is asked for: besides the content, Countersign's extensions.
+    ///
+    /// # Errors
+    /// Those of every call: see [`Error`].
+    pub async fn retrieve_including(
+        &self,
+        id: &CertificateId,
+        include: &[Include],
+    ) -> Result<Response<Received<Certificate>>, Error> {
+        let names = include.iter().map(|each| each.as_str());
+        let request = Request::get(&one(id)).query("include[]", names);
+        self.client.send(request).await
+    }
+
+    /// All of the organization's certificates, each with every scope where it is active:
+    /// Countersign's extension.
+    pub fn stream_with_active_at(
+        &self,
+        scope: &Scope,
+        params: &ListParams,
+    ) -> ItemStream<Received<ScopedCertificate>> {
+        let request = params.apply(Request::get(&scope_path(scope)));
+        let request = request.query("include[]", [Include::ActiveAt.as_str()]);
+        self.client.pages(request, params.after.clone())
     }
 
     /// All of the organization's certificates, each with how it was used: Countersign's extension.
@@ -334,140 +382,5 @@ impl Client {
         Certificates {
             client: self.clone(),
         }
-    }
-}
-
-/// The operations under the reference's names.
-impl Client {
-    /// [`Certificates::list`] for the organization.
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn list_organization_certificates(
-        &self,
-        params: &ListParams,
-    ) -> Result<Response<Page<Received<ScopedCertificate>>>, Error> {
-        self.certificates().list(&Scope::Organization, params).await
-    }
-
-    /// [`Certificates::list`] for a project.
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn list_project_certificates(
-        &self,
-        project: &ProjectId,
-        params: &ListParams,
-    ) -> Result<Response<Page<Received<ScopedCertificate>>>, Error> {
-        let scope = Scope::Project(project.clone());
-        self.certificates().list(&scope, params).await
-    }
-
-    /// [`Certificates::upload`].
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn upload_certificate(
-        &self,
-        certificate: &UploadCertificateRequest,
-    ) -> Result<Response<Received<Certificate>>, Error> {
-        self.certificates().upload(certificate).await
-    }
-
-    /// [`Certificates::retrieve`].
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn get_certificate(
-        &self,
-        id: &CertificateId,
-    ) -> Result<Response<Received<Certificate>>, Error> {
-        self.certificates().retrieve(id).await
-    }
-
-    /// [`Certificates::retrieve_with_content`].
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn get_certificate_with_content(
-        &self,
-        id: &CertificateId,
-    ) -> Result<Response<Received<Certificate>>, Error> {
-        self.certificates().retrieve_with_content(id).await
-    }
-
-    /// [`Certificates::update`].
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn modify_certificate(
-        &self,
-        id: &CertificateId,
-        change: &ModifyCertificateRequest,
-    ) -> Result<Response<Received<Certificate>>, Error> {
-        self.certificates().update(id, change).await
-    }
-
-    /// [`Certificates::delete`].
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn delete_certificate(
-        &self,
-        id: &CertificateId,
-    ) -> Result<Response<Received<DeletedCertificate>>, Error> {
-        self.certificates().delete(id).await
-    }
-
-    /// [`Certificates::activate`] for the organization.
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn activate_organization_certificates(
-        &self,
-        ids: &[CertificateId],
-    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
-        self.certificates()
-            .activate(&Scope::Organization, ids)
-            .await
-    }
-
-    /// [`Certificates::deactivate`] for the organization.
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn deactivate_organization_certificates(
-        &self,
-        ids: &[CertificateId],
-    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
-        self.certificates()
-            .deactivate(&Scope::Organization, ids)
-            .await
-    }
-
-    /// [`Certificates::activate`] for a project.
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn activate_project_certificates(
-        &self,
-        project: &ProjectId,
-        ids: &[CertificateId],
-    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
-        let scope = Scope::Project(project.clone());
-        self.certificates().activate(&scope, ids).await
-    }
-
-    /// [`Certificates::deactivate`] for a project.
-    ///
-    /// # Errors
-    /// Those of every call: see [`Error`].
-    pub async fn deactivate_project_certificates(
-        &self,
-        project: &ProjectId,
-        ids: &[CertificateId],
-    ) -> Result<Response<CertificateToggle<Received<ScopedCertificate>>>, Error> {
-        let scope = Scope::Project(project.clone());
-        self.certificates().deactivate(&scope, ids).await
     }
 }

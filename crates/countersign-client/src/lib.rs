@@ -34,6 +34,7 @@ mod admin_api_keys;
 mod api_keys;
 mod audit_logs;
 mod certificates;
+mod certificates_by_reference;
 mod changes;
 mod client;
 mod config;
@@ -57,7 +58,7 @@ pub use crate::{
     admin_api_keys::AdminApiKeys,
     api_keys::ApiKeys,
     audit_logs::{AuditLogParams, AuditLogs},
-    certificates::Certificates,
+    certificates::{Certificates, Include},
     client::Client,
     config::{ClientBuilder, DEFAULT_BASE_URL},
     countersign::{BundleReader, Countersign},

@@ -132,9 +132,25 @@ pub struct Certificate {
     /// Its CEL policy, if it has one.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
+    /// Where it is active, the organization first, when asked for with `include[]=active_at` (an
+    /// extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub active_at: Option<Vec<ActiveAt>>,
     /// How it was used, when asked for with `include[]=usage` (an extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub usage: Option<CertificateUsage>,
+}
+
+/// A scope where a certificate is active.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ActiveAt {
+    /// The project; null for the organization.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub project_id: Option<ProjectId>,
+    /// Whether it is enforced there or only reports.
+    #[cfg_attr(feature = "openapi", schema(value_type = Enforcement))]
+    pub enforcement: OrUnknown<Enforcement>,
 }
 
 /// The validity of a certificate, and its PEM when asked for with `include[]=content`.
@@ -213,6 +229,10 @@ pub struct ScopedCertificate {
     /// Its CEL policy, if it has one.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
+    /// Where it is active, the organization first, when asked for with `include[]=active_at` (an
+    /// extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub active_at: Option<Vec<ActiveAt>>,
     /// How it was used, when asked for with `include[]=usage` (an extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub usage: Option<CertificateUsage>,

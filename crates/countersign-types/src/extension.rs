@@ -10,6 +10,9 @@ pub const SET_ACTIVE: &str = "set_active";
 /// `cel_policy`: a policy for each anchor.
 pub const CEL_POLICY: &str = "cel_policy";
 
+/// `include[]=active_at` for a certificate: every scope where it is active.
+pub const ACTIVE_AT: &str = "active_at";
+
 /// `preview` in an activation or a deactivation: its effect is computed, and nothing changes.
 pub const PREVIEW: &str = "preview";
 /// `POST /v1/organization/changes/preview`: the effect of any changes of trust together.

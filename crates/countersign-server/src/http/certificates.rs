@@ -5,7 +5,7 @@ use countersign_types::{
         Certificate, DeletedCertificate, ModifyCertificateRequest, Scope, ScopedCertificate,
         UpdatePolicyRequest, UploadCertificateRequest,
     },
-    extension::{ENFORCEMENT, PREVIEW},
+    extension::{ACTIVE_AT, ENFORCEMENT, PREVIEW},
     id::{CertificateId, ObservationId, ProjectId},
     usage::{CertificateUsage, CertificateUse, ScopeUsage},
 };
@@ -27,10 +27,11 @@ use super::{
 use crate::store::PageRequest;
 
 /// Properties of certificates that a modification may not change.
-const NOT_MODIFIABLE: [&str; 14] = [
+const NOT_MODIFIABLE: [&str; 15] = [
     "certificate",
     "content",
     "active",
+    ACTIVE_AT,
     ENFORCEMENT,
     PREVIEW,
     "cel_policy",
@@ -47,33 +48,36 @@ const NOT_MODIFIABLE: [&str; 14] = [
 /// What a list adds to each certificate.
 #[derive(Deserialize, IntoParams)]
 pub(super) struct ListQuery {
-    /// `usage` adds how each certificate was used (an extension).
+    /// `usage` adds how each certificate was used, `active_at` every scope where it is active
+    /// (extensions).
     #[serde(default, rename = "include[]")]
     #[param(inline)]
     include: Vec<ListInclude>,
 }
 
 #[derive(PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 enum ListInclude {
     Usage,
+    ActiveAt,
 }
 
 /// What is added to a certificate.
 #[derive(Deserialize, IntoParams)]
 pub(super) struct RetrieveQuery {
-    /// `content` adds the PEM, `usage` how the certificate was used (an extension).
-    /// `include=content` is understood as well.
+    /// `content` adds the PEM, `usage` how the certificate was used, `active_at` every scope where it
+    /// is active (extensions). `include=content` is understood as well.
     #[serde(default, rename = "include[]")]
     #[param(inline)]
     include: Vec<Include>,
 }
 
 #[derive(PartialEq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 enum Include {
     Content,
     Usage,
+    ActiveAt,
 }
 
 pub(super) async fn list(
@@ -121,6 +125,12 @@ async fn list_at(
             certificate.usage = usage.map(|usage| at_scope(usage, scope));
         }
     }
+    if query.include.contains(&ListInclude::ActiveAt) {
+        for certificate in &mut page.data {
+            let scopes = store.active_at(organization, &certificate.id);
+            certificate.active_at = Some(scopes.await?);
+        }
+    }
     answer::page(&page)
 }
 
@@ -148,6 +158,9 @@ pub(super) async fn retrieve(
     if query.include.contains(&Include::Usage) {
         let known = store.certificate_usage(organization, std::slice::from_ref(&id));
         certificate.usage = known.await?.remove(&id);
+    }
+    if query.include.contains(&Include::ActiveAt) {
+        certificate.active_at = Some(store.active_at(organization, &id).await?);
     }
     answer::read(&certificate)
 }

@@ -81,6 +81,7 @@ pub(super) async fn extensions(_: Anyone) -> Answer<Extensions> {
             extension::ENFORCEMENT,
             extension::SET_ACTIVE,
             extension::CEL_POLICY,
+            extension::ACTIVE_AT,
             extension::PREVIEW,
             extension::PREVIEW_CHANGES,
             extension::ROTATIONS,

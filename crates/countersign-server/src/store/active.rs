@@ -1,17 +1,38 @@
 //! Sets everything that is active at a scope, in one step.
 
 use countersign_types::{
-    certificate::{ActiveCertificate, Enforcement, Scope, ScopedCertificate},
-    id::CertificateId,
+    certificate::{ActiveAt, ActiveCertificate, Enforcement, Scope, ScopedCertificate},
+    id::{CertificateId, OrganizationId},
 };
 
 use super::{
-    Change, StoreError, WriteTx,
+    Change, Store, StoreError, WriteTx,
     certificates::find_scoped,
     projects::Archived,
     row::{FromRow, Row},
     value::params,
 };
+
+impl Store {
+    /// Every scope where a certificate is active, the organization first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn active_at(
+        &self,
+        organization: &OrganizationId,
+        id: &CertificateId,
+    ) -> Result<Vec<ActiveAt>, StoreError> {
+        self.reader()
+            .await?
+            .query(
+                "SELECT project_id, enforcement FROM activations \
+                 WHERE organization_id = $1 AND certificate_id = $2 ORDER BY project_id",
+                params![organization, id],
+            )
+            .await
+    }
+}
 
 impl WriteTx {
     /// Makes exactly these certificates active at a scope, all or none. With `expected`, only if
@@ -92,6 +113,16 @@ impl FromRow for ActiveCertificate {
         Ok(Self {
             certificate_id: row.next()?,
             enforcement: row.next()?,
+        })
+    }
+}
+
+impl FromRow for ActiveAt {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        let scope: Scope = row.next()?;
+        Ok(Self {
+            project_id: scope.project().cloned(),
+            enforcement: row.next::<Enforcement>()?.into(),
         })
     }
 }

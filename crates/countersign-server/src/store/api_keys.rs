@@ -373,8 +373,13 @@ impl FromRow for AdminApiKey {
 
 const fn project_keys<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
     Listing {
-        columns: "t.id, t.name, t.redacted_value, t.created_at, p.archived_at, \
-                  s.id, s.name, s.created_at, s.role",
+        // Of each kind of use, the latest day alone is looked at.
+        columns: "t.id, t.name, t.redacted_value, t.created_at, \
+                  (SELECT max(d.last_seen) FROM observed_outcomes o JOIN observations d \
+                   ON d.outcome = o.seq AND d.day = o.last_day \
+                   WHERE o.organization_id = t.organization_id AND o.project_id = t.project_id \
+                   AND o.key_id = t.id), \
+                  p.archived_at, s.id, s.name, s.created_at, s.role",
         from: "FROM api_keys t JOIN service_accounts s ON s.id = t.service_account_id \
                JOIN projects p ON p.id = t.project_id \
                WHERE t.organization_id = $1 AND t.project_id = $2",
@@ -391,7 +396,7 @@ impl FromRow for ProjectApiKey {
             name: row.next()?,
             redacted_value: row.next()?,
             created_at: row.next()?,
-            last_used_at: None,
+            last_used_at: row.next()?,
             owner_project_access: Some(match row.next::<Option<UnixSeconds>>()? {
                 Some(_) => "inactive".to_owned(),
                 None => "active".to_owned(),

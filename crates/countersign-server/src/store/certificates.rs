@@ -140,6 +140,7 @@ impl WriteTx {
                     content: None,
                 },
                 cel_policy: new.cel_policy,
+                active_at: None,
                 usage: None,
             },
             events: vec![event],
@@ -333,6 +334,7 @@ impl FromRow for Certificate {
                 content: None,
             },
             cel_policy: row.next()?,
+            active_at: None,
             usage: None,
         })
     }
@@ -359,6 +361,7 @@ fn scoped(
             .filter(|found| *found != Enforcement::default())
             .map(Into::into),
         cel_policy: certificate.cel_policy,
+        active_at: None,
         usage: None,
     }
 }

@@ -139,6 +139,14 @@ impl ListOptions {
     }
 }
 
+/// Every entry of a list, in as few requests as there can be.
+pub(crate) fn whole() -> ListParams {
+    ListParams {
+        limit: Some(countersign_types::page::MAX_LIMIT),
+        ..ListParams::default()
+    }
+}
+
 /// The page size for a limit: no larger than needed.
 pub(crate) fn page_size(limit: Option<u32>) -> u32 {
     let most = countersign_types::page::MAX_LIMIT;

@@ -12,13 +12,15 @@ use countersign_types::{
         Certificate, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
         ScopedCertificate, UploadCertificateRequest,
     },
+    extension,
     id::CertificateId,
     preview::TrustChange,
 };
 
 use super::{
     api::ListOptions,
-    guard::{Ask, Guard},
+    card, find,
+    guard::{Ask, Guard, supports},
     input::{read_anchor, read_text},
     inspect,
     noun::Verb,
@@ -34,7 +36,7 @@ use crate::{
 
 #[derive(Subcommand)]
 pub(crate) enum CertificateVerb {
-    /// List the organization's certificates and whether each is active
+    /// List the organization's certificates and where each is active
     List {
         #[command(flatten)]
         scope: AtScope,
@@ -52,7 +54,9 @@ pub(crate) enum CertificateVerb {
         #[command(flatten)]
         list: ListOptions,
     },
-    /// Show a certificate
+    /// Find the certificate that is in a file, or that has a SHA-256
+    Find(find::Find),
+    /// Show a certificate: what is in it, where it is active, when it was last used
     Retrieve {
         /// The certificate: id or name
         #[arg(value_name = "ID|NAME")]
@@ -164,12 +168,16 @@ impl Verb<Client> for CertificateVerb {
                 id, content, pem, ..
             } => {
                 let id = id.resolve(client).await?;
+                if output.is_table() && !content && !pem {
+                    return card::show(client, &id, output).await;
+                }
                 let anchor = retrieve(client, &id, content || pem).await?;
                 show(&anchor, content, pem, output)
             }
             Self::Upload { file, name, policy } => {
                 upload(client, &file, name, policy, output).await
             }
+            Self::Find(find) => find.run(client, output).await,
             Self::Update { id, name } => {
                 let id = id.resolve(client).await?;
                 let change = ModifyCertificateRequest { name: Some(name) };
@@ -232,7 +240,15 @@ async fn list_at(
 ) -> CommandResult {
     let certificates = client.certificates();
     if !usage {
-        let entries = certificates.stream(scope, &list.params());
+        // Where each is active is for people, who look at all scopes together.
+        let everywhere = output.is_table()
+            && *scope == Scope::Organization
+            && supports(client, extension::ACTIVE_AT).await?;
+        let entries = if everywhere {
+            certificates.stream_with_active_at(scope, &list.params())
+        } else {
+            certificates.stream(scope, &list.params())
+        };
         return output.list(&list.take(entries).await?);
     }
     let entries = certificates.stream_with_usage(scope, &list.params());
@@ -307,8 +323,11 @@ async fn delete(
     output.list(&deleted)
 }
 
-/// Whether it is active at the scope that it was listed for, and how.
+/// Where it is active; else whether it is at the scope that it was listed for, and how.
 fn activity(certificate: &ScopedCertificate) -> Cell {
+    if let Some(scopes) = &certificate.active_at {
+        return card::summary(scopes);
+    }
     if !certificate.active {
         return "no".into();
     }

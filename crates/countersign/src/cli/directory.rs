@@ -1,9 +1,9 @@
 //! Where the things are that a command may name: on a server, in one of its projects, in the
 //! database of this machine.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
-use countersign_client::{Client, Error, ItemStream, ListParams, ProjectListParams};
+use countersign_client::{Client, Error, ItemStream, ProjectListParams};
 use countersign_server::store::Store;
 use countersign_types::{
     certificate::Scope,
@@ -11,26 +11,18 @@ use countersign_types::{
         ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
         ServiceAccountId, WebhookId,
     },
-    page::MAX_LIMIT,
     rotation::RotationStatus,
 };
 use futures_util::TryStreamExt;
 
 use super::{
+    api::whole,
     noun::ProjectClient,
     reference::{Directory, Entry},
 };
 use crate::failure::CommandResult;
 
 type Entries<I> = CommandResult<Option<Vec<Entry<I>>>>;
-
-/// Every entry of a list, in as few requests as there can be.
-fn whole() -> ListParams {
-    ListParams {
-        limit: Some(MAX_LIMIT),
-        ..ListParams::default()
-    }
-}
 
 /// Reads a list to its end. A server that has no such list, a key that may not read it and an answer
 /// in another form leave only ids.
@@ -42,6 +34,12 @@ async fn read<T, I>(listed: ItemStream<T>, entry: impl Fn(T) -> Entry<I>) -> Ent
         Err(error) if matches!(error.status(), Some(403 | 404)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The names of all things of a kind, as far as they have some and can be listed.
+pub(super) async fn names<I: Eq + Hash>(on: &impl Directory<I>) -> CommandResult<HashMap<I, String>> {
+    let all = on.entries().await?.into_iter().flatten();
+    Ok(all.filter_map(|each| Some((each.id, each.name?))).collect())
 }
 
 impl Directory<CertificateId> for Client {
@@ -104,11 +102,7 @@ impl Directory<GatewayId> for Client {
 /// A rotation is called as the certificate that it brings in.
 impl Directory<RotationId> for Client {
     async fn entries(&self) -> Entries<RotationId> {
-        let certificates = Directory::<CertificateId>::entries(self).await?;
-        let named = certificates.into_iter().flatten();
-        let names: HashMap<CertificateId, String> = named
-            .filter_map(|each| Some((each.id, each.name?)))
-            .collect();
+        let names = names::<CertificateId>(self).await?;
         read(self.rotations().stream(&whole()), |each| Entry {
             id: each.id.clone(),
             name: names.get(&each.new_certificate_id).cloned(),

@@ -97,6 +97,64 @@ async fn usage_is_counted_per_scope_in_windows_of_whole_days() {
 }
 
 #[tokio::test]
+async fn a_key_says_when_it_was_last_used() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let keys = format!("/v1/organization/projects/{}/api_keys", fixture.project);
+        let last_used = async || {
+            let listed = server.get(&keys).ok().await["data"][0]["last_used_at"].clone();
+            let one = format!("{keys}/{}", fixture.project_key);
+            assert_eq!(server.get(&one).ok().await["last_used_at"], listed);
+            listed
+        };
+        assert_eq!(last_used().await, Value::Null);
+        observe(server, &fixture, 1, "project", &["a", "b"]).await;
+        server.clock.advance(3 * DAY);
+        observe(server, &fixture, 2, "organization", &["c"]).await;
+        let last = server.now();
+        server.clock.advance(DAY);
+        assert_eq!(last_used().await, last);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_a_certificate_is_active_is_shown_on_request() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let shown = async || {
+            let query = "?include[]=active_at";
+            let one = server.get(&one(&fixture, query)).ok().await["active_at"].clone();
+            for scope in ["", &format!("/projects/{}", fixture.project)] {
+                let list = format!("/v1/organization{scope}/certificates{query}");
+                assert_eq!(server.get(&list).ok().await["data"][0]["active_at"], one);
+            }
+            one
+        };
+        let activate = async |scope: &str, body: Value| {
+            let path = format!("/v1/organization{scope}/certificates/activate");
+            server.post(&path, body).ok().await;
+        };
+        let plain = server.get(&one(&fixture, "")).ok().await;
+        assert_eq!(plain.get("active_at"), None);
+        let active = shown().await;
+        let ids = json!([fixture.certificate]);
+        activate("", json!({ "certificate_ids": ids })).await;
+        let project = format!("/projects/{}", fixture.project);
+        activate(&project, json!({ "certificate_ids": ids, "enforcement": "report" })).await;
+        assert_ne!(shown().await, active);
+        assert_eq!(
+            shown().await,
+            json!([
+                { "project_id": null, "enforcement": "enforce" },
+                { "project_id": fixture.project, "enforcement": "report" },
+            ])
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn usage_is_shown_only_on_request_and_says_when_there_is_none() {
     on_each_store(async |server| {
         let fixture = server.fixture().await;
