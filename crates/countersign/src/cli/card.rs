@@ -178,7 +178,11 @@ mod tests {
             (vec![at(None, Enforce)], "organization"),
             (vec![at(Some("a"), Enforce)], "1 project"),
             (
-                vec![at(Some("a"), Enforce), at(Some("b"), Enforce), at(Some("c"), Report)],
+                vec![
+                    at(Some("a"), Enforce),
+                    at(Some("b"), Enforce),
+                    at(Some("c"), Report),
+                ],
                 "2 projects, report: 1",
             ),
             (vec![at(None, Report)], "report: organization"),

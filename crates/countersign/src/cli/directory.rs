@@ -37,7 +37,9 @@ async fn read<T, I>(listed: ItemStream<T>, entry: impl Fn(T) -> Entry<I>) -> Ent
 }
 
 /// The names of all things of a kind, as far as they have some and can be listed.
-pub(super) async fn names<I: Eq + Hash>(on: &impl Directory<I>) -> CommandResult<HashMap<I, String>> {
+pub(super) async fn names<I: Eq + Hash>(
+    on: &impl Directory<I>,
+) -> CommandResult<HashMap<I, String>> {
     let all = on.entries().await?.into_iter().flatten();
     Ok(all.filter_map(|each| Some((each.id, each.name?))).collect())
 }

@@ -74,12 +74,18 @@ pub(super) async fn by_sha256(
     };
     let listed: Vec<Received<ScopedCertificate>> = listed.try_collect().await?;
     let read = listed.into_iter().map(|each| async {
-        let certificate = client.certificates().retrieve_with_content(&each.id).await?;
+        let certificate = client
+            .certificates()
+            .retrieve_with_content(&each.id)
+            .await?;
         let pem = certificate.value.certificate_details.content.as_deref();
         let facts = pem.and_then(|pem| inspect(pem, 0).facts);
         let same = facts.is_some_and(|facts| facts.sha256() == *sha256);
         Ok::<_, Error>(same.then_some(each))
     });
-    let found: Vec<_> = stream::iter(read).buffered(CONCURRENCY).try_collect().await?;
+    let found: Vec<_> = stream::iter(read)
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
     Ok(found.into_iter().flatten().collect())
 }

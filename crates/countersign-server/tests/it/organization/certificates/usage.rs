@@ -141,7 +141,11 @@ async fn where_a_certificate_is_active_is_shown_on_request() {
         let ids = json!([fixture.certificate]);
         activate("", json!({ "certificate_ids": ids })).await;
         let project = format!("/projects/{}", fixture.project);
-        activate(&project, json!({ "certificate_ids": ids, "enforcement": "report" })).await;
+        activate(
+            &project,
+            json!({ "certificate_ids": ids, "enforcement": "report" }),
+        )
+        .await;
         assert_ne!(shown().await, active);
         assert_eq!(
             shown().await,
