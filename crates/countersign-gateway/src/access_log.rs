@@ -21,7 +21,7 @@ use http::{Method, Request, StatusCode, Uri};
 use crate::{
     caller::identity::Identity,
     connection::Connection,
-    json_line::JsonLine,
+    json_line::{JsonLine, field},
     trace_context::TraceId,
     verdict::{authorization::Authorization, report_only::ReportOnlyVerdict},
 };
@@ -180,51 +180,54 @@ impl Record {
     /// The record as it is written. `revision` is the organization's that it was judged under.
     fn line(&self, time: u64, ended: &Ended) -> Vec<u8> {
         let mut line = JsonLine::with_capacity(LINE_BYTES);
-        line.number("time", time);
-        line.text("request_id", self.request_id().map(RequestId::as_str));
+        line.number(field!("time"), time);
+        line.text(
+            field!("request_id"),
+            self.request_id().map(RequestId::as_str),
+        );
         if let Some(trace) = &self.trace {
-            line.text("trace_id", Some(trace.as_str()));
+            line.text(field!("trace_id"), Some(trace.as_str()));
         }
-        line.text("peer", Some(&self.peer));
+        line.text(field!("peer"), Some(&self.peer));
         let asked = self.asked.as_ref();
         let path = asked.map_or("", |asked| asked.uri.path());
         let path = path.get(..path.len().min(MAX_PATH)).unwrap_or_default();
         line.text(
-            "method",
+            field!("method"),
             Some(asked.map_or("", |asked| asked.method.as_str())),
         );
-        line.text("path", Some(path));
-        line.text("organization", self.organization());
-        line.text("project", self.project());
-        line.text("key", self.key());
+        line.text(field!("path"), Some(path));
+        line.text(field!("organization"), self.organization());
+        line.text(field!("project"), self.project());
+        line.text(field!("key"), self.key());
         self.write_verdict(&mut line);
-        line.number("status", ended.status.as_u16());
+        line.number(field!("status"), ended.status.as_u16());
         let duration = u64::try_from(ended.duration.as_micros());
-        line.number("duration_us", duration.unwrap_or(u64::MAX));
-        line.number("bytes_received", ended.bytes_received);
-        line.number("bytes_sent", ended.bytes_sent);
+        line.number(field!("duration_us"), duration.unwrap_or(u64::MAX));
+        line.number(field!("bytes_received"), ended.bytes_received);
+        line.number(field!("bytes_sent"), ended.bytes_sent);
         line.end()
     }
 
     fn write_verdict(&self, line: &mut JsonLine) {
         let anchor = self.permit().map(|permit| permit.anchor().as_str());
-        line.text("certificate", anchor);
+        line.text(field!("certificate"), anchor);
         match self.revision() {
-            Some(revision) => line.number("revision", revision),
-            None => line.text("revision", None),
+            Some(revision) => line.number(field!("revision"), revision),
+            None => line.text(field!("revision"), None),
         }
         let mut digits = [0; 64];
         let leaf = self.leaf_sha256();
         let leaf = leaf.map(|leaf| HEXLOWER.encode_mut_str(leaf.as_bytes(), &mut digits));
-        line.text("leaf_sha256", leaf);
+        line.text(field!("leaf_sha256"), leaf);
         let code = self.refused.as_ref().map(|(code, _)| code.as_str());
-        line.text("code", code);
+        line.text(field!("code"), code);
         if let Some(reported) = self.report_only() {
             // The verdict if what is only reported were enforced: `permit` or a code.
             let code = reported.code().map_or(PERMIT, ErrorCode::as_str);
-            line.text("report_code", Some(code));
+            line.text(field!("report_code"), Some(code));
             if let Some(anchor) = reported.anchor() {
-                line.text("report_anchor", Some(anchor.as_str()));
+                line.text(field!("report_anchor"), Some(anchor.as_str()));
             }
         }
     }

@@ -64,7 +64,6 @@ impl Frontend {
         let mut record = Record::new(&id, trace, &request, connection);
         let started = Instant::now();
         let shape = self.check_head(&request, ambiguous);
-        let has_coding = request.headers().contains_key(TRANSFER_ENCODING);
         let arrived = Arrived {
             request,
             shape,
@@ -75,25 +74,28 @@ impl Frontend {
                 stream.begin(UnderWay::new(record, started));
                 Ok((stream, response))
             }
-            Err(refusal) => {
+            Err(NotSent {
+                refusal,
+                has_coding,
+            }) => {
                 connection.client.answer();
-                Err(self.refuse_at_once(&refusal, &id, &mut record, connection, started))
+                let mut response =
+                    self.refuse_at_once(&refusal, &id, &mut record, connection, started);
+                // Where such a request ends is a matter of opinion, and so is what follows it.
+                if has_coding && response.status() == StatusCode::BAD_REQUEST {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
+                Err(response)
             }
         };
         let frontend = Arc::clone(self);
         async move {
-            // Where such a request ends is a matter of opinion, and so is what follows it.
-            let close = has_coding
-                && matches!(&sent, Err(response) if response.status() == StatusCode::BAD_REQUEST);
             let mut response = match sent {
                 Err(response) => response.map(ResponseBody::own),
                 Ok((stream, awaited)) => frontend.answer(&id, stream, awaited).await,
             };
             response.headers_mut().insert(REQUEST_ID, id_header);
-            if close {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(CONNECTION, close);
-            }
             response
         }
     }
@@ -183,7 +185,7 @@ impl Frontend {
         connection: &Arc<Connection>,
         arrived: Arrived,
         record: &mut Record,
-    ) -> Result<(Arc<Stream>, AwaitedResponse<Stream>), Refusal> {
+    ) -> Result<(Arc<Stream>, AwaitedResponse<Stream>), NotSent> {
         let Arrived {
             mut request,
             shape,
@@ -199,13 +201,23 @@ impl Frontend {
                     stream: &stream,
                     request_id: id,
                 };
-                let response = route.forward(&permitted, request)?;
-                Ok((stream, response))
+                match route.forward(&permitted, request) {
+                    Ok(response) => Ok((stream, response)),
+                    Err(refusal) => Err(NotSent {
+                        refusal,
+                        // It is gone by now.
+                        has_coding: true,
+                    }),
+                }
             }
             Err(refusal) => {
                 let version = request.version();
+                let has_coding = request.headers().contains_key(TRANSFER_ENCODING);
                 leave_body(request.into_body(), version, &connection.client);
-                Err(refusal)
+                Err(NotSent {
+                    refusal,
+                    has_coding,
+                })
             }
         }
     }
@@ -313,10 +325,9 @@ impl Frontend {
             let reason = "an admin key is accepted only for paths under `/v1/organization`";
             return Err(Refusal::new(ErrorCode::InvalidApiKey, reason));
         }
-        let host = host_of(request);
         self.routes
             .iter()
-            .find(|route| route.serves(host, path))
+            .find(|route| route.serves(|| host_of(request), path))
             .ok_or_else(|| Refusal::new(ErrorCode::NotFound, "no route serves this host and path"))
     }
 }
@@ -327,6 +338,13 @@ struct Arrived {
     /// Whether its head may be forwarded.
     shape: Result<(), Refusal>,
     started: Instant,
+}
+
+/// Why a request was not sent.
+struct NotSent {
+    refusal: Refusal,
+    /// Whether its body has a transfer coding, or may have had one.
+    has_coding: bool,
 }
 
 /// The size of a header list, as HTTP/2 measures it.

@@ -2,6 +2,18 @@
 
 use itoa::Integer;
 
+/// The name of a field as it is written: a comma, the name in quotes, a colon.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field(#[doc(hidden)] pub(crate) &'static str);
+
+/// A [`Field`], put together when the program is compiled.
+macro_rules! field {
+    ($name:literal) => {
+        $crate::json_line::Field(concat!(",\"", $name, "\":"))
+    };
+}
+pub(crate) use field;
+
 /// A JSON object on one line. `serde_json` looks at each byte of each name and value, one by one:
 /// for the access log, that is a tenth of all that is done for a request. Here names are not looked
 /// at, since they stand in the program, and values at once.
@@ -11,14 +23,12 @@ pub(crate) struct JsonLine(Vec<u8>);
 impl JsonLine {
     /// An object without fields, with room for so many bytes.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        let mut line = Vec::with_capacity(bytes);
-        line.push(b'{');
-        Self(line)
+        Self(Vec::with_capacity(bytes))
     }
 
     /// Adds a text, or `null`.
-    pub(crate) fn text(&mut self, name: &'static str, value: Option<&str>) {
-        self.name(name);
+    pub(crate) fn text(&mut self, name: Field, value: Option<&str>) {
+        self.0.extend_from_slice(name.0.as_bytes());
         match value {
             None => self.0.extend_from_slice(b"null"),
             Some(text) if is_plain(text) => {
@@ -31,25 +41,21 @@ impl JsonLine {
     }
 
     /// Adds a number.
-    pub(crate) fn number(&mut self, name: &'static str, value: impl Integer) {
-        self.name(name);
+    pub(crate) fn number(&mut self, name: Field, value: impl Integer) {
+        self.0.extend_from_slice(name.0.as_bytes());
         let mut digits = itoa::Buffer::new();
         self.0.extend_from_slice(digits.format(value).as_bytes());
     }
 
     /// The line, with its line break.
     pub(crate) fn end(mut self) -> Vec<u8> {
+        match self.0.first_mut() {
+            // In place of the comma before the first field.
+            Some(first) => *first = b'{',
+            None => self.0.push(b'{'),
+        }
         self.0.extend_from_slice(b"}\n");
         self.0
-    }
-
-    fn name(&mut self, name: &'static str) {
-        if self.0.len() > 1 {
-            self.0.push(b',');
-        }
-        self.0.push(b'"');
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
     }
 
     fn escaped(&mut self, text: &str) {
@@ -86,9 +92,9 @@ mod tests {
             &every_character,
         ] {
             let mut line = JsonLine::with_capacity(0);
-            line.text("a", Some(text));
-            line.text("b", None);
-            line.number("c", 7_u64);
+            line.text(field!("a"), Some(text));
+            line.text(field!("b"), None);
+            line.number(field!("c"), 7_u64);
             let line = String::from_utf8(line.end()).unwrap();
             assert_eq!(line.lines().count(), 1, "{line:?}");
             let read: Value = serde_json::from_str(&line).unwrap();

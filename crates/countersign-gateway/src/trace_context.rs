@@ -82,11 +82,11 @@ fn is_hex(digits: &[u8]) -> bool {
 fn make(number: u128, flags: [u8; 2]) -> ([u8; LENGTH], TraceId) {
     /// An odd number: products with it differ as their factors do.
     const FACTOR: u128 = 0xda94_2042_e4dd_58b5_b492_66e9_2df2_3a4b;
-    let trace = hex(number.max(1));
-    let span = hex(number.wrapping_mul(FACTOR) | (1 << 64));
-    let parent = span.get(..16).unwrap_or_default();
+    let trace = hex(&number.max(1).to_be_bytes());
+    let span = u64::try_from(number.wrapping_mul(FACTOR) >> 64).unwrap_or_default();
+    let parent: [u8; 16] = hex(&(span | 1).to_be_bytes());
     let mut made = [b'-'; LENGTH];
-    let parts = [&b"00"[..], &trace, parent, &flags];
+    let parts = [&b"00"[..], &trace, &parent, &flags];
     let mut rest = &mut made[..];
     for part in parts {
         if let Some(place) = rest.split_off_mut(..part.len()) {
@@ -98,9 +98,10 @@ fn make(number: u128, flags: [u8; 2]) -> ([u8; LENGTH], TraceId) {
     (made, TraceId(trace))
 }
 
-fn hex(number: u128) -> [u8; 32] {
-    let mut digits = [0; 32];
-    let _ = data_encoding::HEXLOWER.encode_mut_str(&number.to_be_bytes(), &mut digits);
+/// `DIGITS` must be two for each byte.
+fn hex<const DIGITS: usize>(bytes: &[u8]) -> [u8; DIGITS] {
+    let mut digits = [b'0'; DIGITS];
+    let _ = data_encoding::HEXLOWER.encode_mut_str(bytes, &mut digits);
     digits
 }
 

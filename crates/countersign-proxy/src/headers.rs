@@ -3,7 +3,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, TE, UPGRADE},
 };
 
 /// Whether a header belongs to one hop, whatever `Connection` says (RFC 9110 section 7.6.1).
@@ -81,13 +81,49 @@ pub(crate) fn remove_all(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName)
     }
 }
 
-/// Removes what `Connection` names.
-fn remove_named(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONNECTION) {
-        return;
+/// What one pass over the names of headers finds, so that what is not there, which is most of it, is
+/// not looked up.
+#[derive(Debug, Default)]
+struct Found {
+    /// To be removed: what belongs to one hop, and what else is unwanted.
+    unwanted: Vec<HeaderName>,
+    connection: bool,
+    content_length: bool,
+    te: bool,
+    transfer_encoding: bool,
+}
+
+impl Found {
+    fn of(headers: &HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "connection" => found.connection = true,
+                "content-length" => found.content_length = true,
+                "te" => found.te = true,
+                "transfer-encoding" => found.transfer_encoding = true,
+                _ => {}
+            }
+            if is_hop_by_hop(name) || is_unwanted(name) {
+                found.unwanted.push(name.clone());
+            }
+        }
+        found
     }
-    // What is removed in any case need not be looked for, and is what most name.
-    let named: Vec<HeaderName> = headers
+
+    /// Removes what is unwanted, and what `Connection` names.
+    fn remove_unwanted(self, headers: &mut HeaderMap) {
+        let named = self.connection.then(|| named_by_connection(headers));
+        for name in named.into_iter().flatten().chain(self.unwanted) {
+            headers.remove(name);
+        }
+    }
+}
+
+/// What `Connection` names. What is removed in any case need not be looked for, and is what most
+/// name.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -95,10 +131,7 @@ fn remove_named(headers: &mut HeaderMap) {
         .map(str::trim)
         .filter(|token| !is_of_one_hop(token))
         .filter_map(|token| token.parse().ok())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
+        .collect()
 }
 
 /// Turns a client's headers into those for the upstream. An upgrade that the client asked for is
@@ -108,15 +141,17 @@ pub(crate) fn to_upstream(
     upgrade: Option<HeaderValue>,
     is_reserved: impl Fn(&HeaderName) -> bool,
 ) {
-    let accepts_trailers = headers
-        .get(TE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(',').any(|token| token.trim() == "trailers"));
-    remove_named(headers);
     // `expect` is answered here, when the body is read: the upstream need not answer it again.
-    let unwanted = |name: &HeaderName| is_hop_by_hop(name) || name == EXPECT || is_reserved(name);
-    remove_all(headers, unwanted);
-    settle_length(headers);
+    let found = Found::of(headers, |name| name == EXPECT || is_reserved(name));
+    let accepts_trailers = found.te
+        && headers
+            .get(TE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.split(',').any(|token| token.trim() == "trailers"));
+    if found.content_length {
+        settle_length(headers);
+    }
+    found.remove_unwanted(headers);
     if accepts_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -159,14 +194,17 @@ pub(crate) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
     } else {
         None
     };
-    // Beside a transfer coding, a length must be ignored (RFC 9112 section 6.3).
-    // A response without content has none (RFC 9110 section 8.6).
-    if headers.contains_key(TRANSFER_ENCODING) || status == StatusCode::NO_CONTENT {
-        headers.remove(CONTENT_LENGTH);
+    let found = Found::of(headers, |_| false);
+    if found.content_length {
+        // Beside a transfer coding, a length must be ignored (RFC 9112 section 6.3).
+        // A response without content has none (RFC 9110 section 8.6).
+        if found.transfer_encoding || status == StatusCode::NO_CONTENT {
+            headers.remove(CONTENT_LENGTH);
+        } else {
+            settle_length(headers);
+        }
     }
-    settle_length(headers);
-    remove_named(headers);
-    remove_all(headers, is_hop_by_hop);
+    found.remove_unwanted(headers);
     if let Some(protocol) = upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, protocol);

@@ -34,21 +34,29 @@ pub fn check_shape<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
         Method::TRACE => return Err(MalformedRequest::Method("TRACE")),
         _ => {}
     }
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+    // Most requests have neither, and what is there is seen in one pass.
+    let (mut has_coding, mut has_length) = (false, false);
+    for name in headers.keys() {
+        has_coding |= name == TRANSFER_ENCODING;
+        has_length |= name == CONTENT_LENGTH;
+    }
+    if has_coding {
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+        if !codings.next().is_some_and(is_chunked) || codings.next().is_some() {
             return ambiguous("a `transfer-encoding` other than `chunked`");
         }
         // The two are how requests are smuggled (RFC 9112 section 11.2).
-        if headers.contains_key(CONTENT_LENGTH) {
+        if has_length {
             return ambiguous("both `transfer-encoding` and `content-length`");
         }
     }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    if let Some(first) = lengths.next()
-        && lengths.any(|other| other != first)
-    {
-        return ambiguous("two different values of `content-length`");
+    if has_length {
+        let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+        let first = lengths.next();
+        if lengths.any(|other| Some(other) != first) {
+            return ambiguous("two different values of `content-length`");
+        }
     }
     if request.uri().authority().is_some() && request.uri().scheme().is_none() {
         return ambiguous("a target without a path");
@@ -121,24 +129,18 @@ fn is_host(text: &str) -> bool {
 /// Whether a byte may stand in a registered name. Percent-encodings may too by RFC 3986, and nobody
 /// resolves them.
 const fn is_of_a_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.'
-                | b'_'
-                | b'~'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'='
-        )
+    const MARKS: u128 = marks(b"-._~!$&'()*+,;=");
+    byte.is_ascii_alphanumeric() || (byte < 128 && MARKS >> byte & 1 == 1)
+}
+
+/// A bit for each of these bytes.
+const fn marks(mut bytes: &[u8]) -> u128 {
+    let mut marks = 0;
+    while let [byte, rest @ ..] = bytes {
+        marks |= 1 << *byte;
+        bytes = rest;
+    }
+    marks
 }
 
 /// The host that a request names: its authority in HTTP/2, its `Host` header otherwise.

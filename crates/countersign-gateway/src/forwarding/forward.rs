@@ -69,9 +69,9 @@ fn read_bearer(file: &Path) -> Result<HeaderValue, String> {
 
 impl Forwarder {
     /// Whether this route serves a request: its host, and its path by whole segments.
-    pub(crate) fn serves(&self, host: Option<&str>, path: &str) -> bool {
+    pub(crate) fn serves<'a>(&self, host: impl FnOnce() -> Option<&'a str>, path: &str) -> bool {
         let right_host = self.host.as_deref().is_none_or(|wanted| {
-            host.is_some_and(|given| {
+            host().is_some_and(|given| {
                 let name = given.rsplit_once(':').map_or(given, |(name, _)| name);
                 name.eq_ignore_ascii_case(wanted) || given.eq_ignore_ascii_case(wanted)
             })
