@@ -13,6 +13,7 @@ pub struct Client {
     pub(crate) inner: Arc<Inner>,
     pub(crate) http: reqwest::Client,
     pub(crate) patience: Option<Duration>,
+    pub(crate) breaks_assertions: bool,
 }
 
 pub(crate) struct Inner {
@@ -42,6 +43,16 @@ impl Client {
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self {
             patience: Some(patience),
+            ..self.clone()
+        }
+    }
+
+    /// The same client, whose changes are made although they break assertions (an extension). Every
+    /// write of it says so to the server; its audit log then names the assertions.
+    #[must_use]
+    pub fn allowing_broken_assertions(&self) -> Self {
+        Self {
+            breaks_assertions: true,
             ..self.clone()
         }
     }

@@ -32,6 +32,7 @@
 
 mod admin_api_keys;
 mod api_keys;
+mod assertions;
 mod audit_logs;
 mod certificates;
 mod certificates_by_reference;
@@ -57,6 +58,7 @@ pub use countersign_types as types;
 pub use crate::{
     admin_api_keys::AdminApiKeys,
     api_keys::ApiKeys,
+    assertions::Assertions,
     audit_logs::{AuditLogParams, AuditLogs},
     certificates::{Certificates, Include},
     client::Client,

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use serde_with::skip_serializing_none;
 
+pub use crate::organization_change::{AssertionChange, WebhookChange};
 use crate::{
     UnixSeconds,
     certificate::Enforcement,
     digest::Sha256,
     id::{
-        ApiKeyId, AuditLogId, CertificateId, OrganizationId, ProjectId, RotationId,
+        ApiKeyId, AssertionId, AuditLogId, CertificateId, OrganizationId, ProjectId, RotationId,
         ServiceAccountId, WebhookId,
     },
     or_unknown::OrUnknown,
@@ -305,37 +306,18 @@ pub enum AuditEvent {
         project: Option<AuditProject>,
         id: ApiKeyId,
     },
-    /// A webhook of the organization. It is an `organization.updated`, since strict clients know
-    /// only the event types of the reference.
+    /// A webhook of the organization, as an `organization.updated`.
     WebhookChanged {
         organization: OrganizationId,
         id: WebhookId,
         change: WebhookChange,
     },
-}
-
-/// What happened to a webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WebhookChange {
-    /// Created. Only the host of the URL is logged: the rest may contain a secret.
-    Created {
-        /// The host of its URL.
-        host: String,
+    /// An assertion of the organization, as an `organization.updated` too.
+    AssertionChanged {
+        organization: OrganizationId,
+        id: AssertionId,
+        change: AssertionChange,
     },
-    /// Deleted.
-    Deleted,
-    /// A test event was sent to it.
-    Tested,
-}
-
-impl WebhookChange {
-    fn details(&self, id: &WebhookId) -> Value {
-        match self {
-            Self::Created { host } => json!({ "webhook_created": { "id": id, "host": host } }),
-            Self::Deleted => json!({ "webhook_deleted": { "id": id } }),
-            Self::Tested => json!({ "webhook_tested": { "id": id } }),
-        }
-    }
 }
 
 impl std::fmt::Debug for AuditEvent {
@@ -363,7 +345,7 @@ impl AuditEvent {
             Self::ServiceAccountDeleted { .. } => "service_account.deleted",
             Self::ApiKeyCreated { .. } => "api_key.created",
             Self::ApiKeyDeleted { .. } => "api_key.deleted",
-            Self::WebhookChanged { .. } => "organization.updated",
+            Self::WebhookChanged { .. } | Self::AssertionChanged { .. } => "organization.updated",
         }
     }
 
@@ -385,7 +367,8 @@ impl AuditEvent {
             | Self::CertificateUpdated(_)
             | Self::CertificateRotated(_)
             | Self::CertificateDeleted { .. }
-            | Self::WebhookChanged { .. } => None,
+            | Self::WebhookChanged { .. }
+            | Self::AssertionChanged { .. } => None,
         }
     }
 
@@ -411,6 +394,7 @@ impl AuditEvent {
             | Self::ServiceAccountDeleted { id, .. } => vec![id.as_str()],
             Self::ApiKeyCreated { id, .. } | Self::ApiKeyDeleted { id, .. } => vec![id.as_str()],
             Self::WebhookChanged { id, .. } => vec![id.as_str()],
+            Self::AssertionChanged { id, .. } => vec![id.as_str()],
         }
     }
 
@@ -465,6 +449,11 @@ impl AuditEvent {
             }
             Self::ApiKeyDeleted { id, .. } => json!({ "id": id }),
             Self::WebhookChanged {
+                organization,
+                id,
+                change,
+            } => json!({ "id": organization, "changes_requested": change.details(id) }),
+            Self::AssertionChanged {
                 organization,
                 id,
                 change,

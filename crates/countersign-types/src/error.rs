@@ -59,6 +59,8 @@ codes! {
     RotationEnded = "rotation_ended", 400;
     /// Ending the rotation now would refuse workloads, or too little is known about them.
     RotationNotReady = "rotation_not_ready", 400;
+    /// The change would break an assertion that holds.
+    AssertionFailed = "assertion_failed", 400;
     /// An active anchor applies and no client certificate was presented.
     CertificateRequired = "certificate_required", 401;
     /// The leaf cannot be parsed, or has no Authority Key Identifier.

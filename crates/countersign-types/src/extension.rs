@@ -20,6 +20,9 @@ pub const PREVIEW_CHANGES: &str = "preview_changes";
 /// `/v1/organization/rotations`: one anchor replaces another.
 pub const ROTATIONS: &str = "rotations";
 
+/// `/v1/organization/assertions`: what must pass and what must be refused, whatever changes.
+pub const ASSERTIONS: &str = "assertions";
+
 /// The response of `GET /v1/countersign/extensions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -66,7 +66,7 @@ fn encode(prefix: &str, random: u128) -> Arc<str> {
 }
 
 /// The prefixes of all kinds, by which an id of another kind is recognized.
-const PREFIXES: [&str; 14] = [
+const PREFIXES: [&str; 15] = [
     "org-",
     "proj_",
     "cert_",
@@ -81,6 +81,7 @@ const PREFIXES: [&str; 14] = [
     "rot_",
     "wh_",
     "msg_",
+    "asrt_",
 ];
 
 /// Whether a text can be an id that another server made: it can be part of a URL, and is not
@@ -295,6 +296,10 @@ id!(
     /// The delivery of one event to one webhook, `msg_…`.
     WebhookDeliveryId, "webhook delivery", "msg_"
 );
+id!(
+    /// An assertion of an organization, `asrt_…`.
+    AssertionId, "assertion", "asrt_"
+);
 
 #[cfg(test)]
 mod tests {
@@ -362,6 +367,7 @@ mod tests {
             CertificateId::PREFIX,
             ServiceAccountId::PREFIX,
             WebhookDeliveryId::PREFIX,
+            AssertionId::PREFIX,
         ] {
             assert!(PREFIXES.contains(&prefix), "{prefix}");
         }

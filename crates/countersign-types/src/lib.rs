@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 pub mod api_key;
+pub mod assertion;
 pub mod audit;
 pub mod bearer;
 pub mod bundle;
@@ -23,6 +24,7 @@ mod not_null;
 pub mod observation;
 pub mod or_unknown;
 pub mod organization;
+mod organization_change;
 pub mod page;
 pub mod preview;
 pub mod project;

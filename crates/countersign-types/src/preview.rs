@@ -5,6 +5,7 @@ use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
+    assertion::AssertionResult,
     certificate::{
         CertificateToggle, CertificateToggleObject, Enforcement, ScopedCertificate,
         UploadCertificateRequest,
@@ -79,6 +80,10 @@ pub struct Effect {
     /// in Unix seconds; null for never.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub last_used: Option<UnixSeconds>,
+    /// Assertions that hold now and would not hold: the change is refused because of them. Absent when
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaks_assertions: Vec<AssertionResult>,
 }
 
 /// Changes whose effect together is asked for. Nothing of them is made.

@@ -10,12 +10,14 @@ use countersign_types::{
 use serde_json::{Map, Value};
 
 use super::{
-    answer::{self, Answer},
+    answer::Answer,
     app::App,
     body::{Body, RequestBody},
     caller::Admin,
     error::ApiError,
     path::Path,
+    query::Query,
+    trust_write::{self, Override},
 };
 use crate::store::{Change, Kind, StoreError};
 
@@ -25,38 +27,43 @@ const EXPECTED: &str = "expected";
 pub(super) async fn set(
     admin: Admin,
     app: App,
+    Query(allow): Query<Override>,
     Body(request): Body<SetActiveCertificatesRequest>,
 ) -> Answer<ActiveCertificates> {
-    set_at(admin, app, Scope::Organization, request).await
+    set_at((admin, app), Scope::Organization, &allow, request).await
 }
 
 pub(super) async fn set_in_project(
     admin: Admin,
     app: App,
     Path(project): Path<ProjectId>,
+    Query(allow): Query<Override>,
     Body(request): Body<SetActiveCertificatesRequest>,
 ) -> Answer<ActiveCertificates> {
-    set_at(admin, app, Scope::Project(project), request).await
+    set_at((admin, app), Scope::Project(project), &allow, request).await
 }
 
 async fn set_at(
-    admin: Admin,
-    app: App,
+    (admin, app): (Admin, App),
     scope: Scope,
+    allow: &Override,
     request: SetActiveCertificatesRequest,
 ) -> Answer<ActiveCertificates> {
     let SetActiveCertificatesRequest { active, expected } = request;
-    let mut tx = admin.write(&app).await?;
-    let set = tx.set_active_certificates(&scope, &active, expected.as_deref());
-    let change = set.await.map_err(|error| with_param(error, &active))?;
-    let change = Change {
-        answer: ActiveCertificates {
-            object: ActiveCertificatesObject::at(&scope).into(),
-            data: change.answer,
-        },
-        events: change.events,
+    let make = || async {
+        let mut tx = admin.write(&app).await?;
+        let set = tx.set_active_certificates(&scope, &active, expected.as_deref());
+        let change = set.await.map_err(|error| with_param(error, &active))?;
+        let change = Change {
+            answer: ActiveCertificates {
+                object: ActiveCertificatesObject::at(&scope).into(),
+                data: change.answer,
+            },
+            events: change.events,
+        };
+        Ok((tx, change))
     };
-    answer::commit(tx, change).await
+    trust_write::commit(&admin, &app, allow, make).await
 }
 
 /// Names the certificate that an error is about.

@@ -11,7 +11,7 @@ use super::{
     error::ApiError,
     schemas::{SchemaOf, Schemas},
 };
-use crate::store::{Change, WriteTx};
+use crate::store::{Change, StoreError, UnjudgedChange, WriteTx};
 
 /// A success as it is sent. The status is always 200.
 pub(super) struct Reply {
@@ -76,6 +76,27 @@ pub(super) async fn commit<T: Serialize>(tx: WriteTx, change: Change<T>) -> Answ
     let body = write(&change.answer)?;
     let made = tx.commit(change.events).await?;
     Ok(json(body, Some(made)))
+}
+
+/// What became of a change.
+pub(super) enum Committed<T> {
+    /// It was made.
+    Done(Json<T>),
+    /// It must be judged by the organization's assertions first.
+    Unjudged(Box<UnjudgedChange>),
+}
+
+/// As [`commit`], for a change of trust, which may have to be judged first.
+pub(super) async fn try_commit<T: Serialize>(
+    tx: WriteTx,
+    change: Change<T>,
+) -> Result<Committed<T>, ApiError> {
+    let body = write(&change.answer)?;
+    match tx.commit(change.events).await {
+        Ok(made) => Ok(Committed::Done(json(body, Some(made)))),
+        Err(StoreError::Unjudged(change)) => Ok(Committed::Unjudged(change)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Answers with JSON that is already written.

@@ -22,6 +22,7 @@ use super::{
     paging::Paging,
     path::Path,
     query::Query,
+    trust_write::{self, Override},
     upload,
 };
 use crate::store::PageRequest;
@@ -202,11 +203,15 @@ pub(super) async fn update_policy(
     admin: Admin,
     app: App,
     Path(id): Path<CertificateId>,
+    Query(allow): Query<Override>,
     Body(request): Body<UpdatePolicyRequest>,
 ) -> Answer<Certificate> {
-    let mut tx = admin.write(&app).await?;
-    let change = tx.update_policy(&id, request.cel_policy).await?;
-    answer::commit(tx, change).await
+    let make = || async {
+        let mut tx = admin.write(&app).await?;
+        let change = tx.update_policy(&id, request.cel_policy.clone()).await?;
+        Ok((tx, change))
+    };
+    trust_write::commit(&admin, &app, &allow, make).await
 }
 
 pub(super) async fn delete(

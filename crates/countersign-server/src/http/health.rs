@@ -85,6 +85,7 @@ pub(super) async fn extensions(_: Anyone) -> Answer<Extensions> {
             extension::PREVIEW,
             extension::PREVIEW_CHANGES,
             extension::ROTATIONS,
+            extension::ASSERTIONS,
         ]
         .map(str::to_owned)
         .to_vec(),

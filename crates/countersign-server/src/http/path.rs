@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use countersign_types::id::{
-    ApiKeyId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId, WebhookId,
+    ApiKeyId, AssertionId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId,
+    WebhookId,
 };
 
 use super::{call::Call, contract::Contract, error::ApiError, extract::Extract};
@@ -27,6 +28,7 @@ macro_rules! path_ids {
 
 path_ids! {
     ApiKeyId: "API key",
+    AssertionId: "assertion",
     CertificateId: "certificate",
     GatewayId: "gateway",
     ProjectId: "project",

@@ -17,6 +17,7 @@ use super::{
     paging::Paging,
     path::Path,
     query::Query,
+    trust_write::{self, Override},
 };
 use crate::store::NewProject;
 
@@ -82,10 +83,18 @@ pub(super) async fn update(
     answer::commit(tx, change).await
 }
 
-pub(super) async fn archive(admin: Admin, app: App, Path(id): Path<ProjectId>) -> Answer<Project> {
-    let mut tx = admin.write(&app).await?;
-    let change = tx.archive_project(&id).await?;
-    answer::commit(tx, change).await
+pub(super) async fn archive(
+    admin: Admin,
+    app: App,
+    Path(id): Path<ProjectId>,
+    Query(allow): Query<Override>,
+) -> Answer<Project> {
+    let make = || async {
+        let mut tx = admin.write(&app).await?;
+        let change = tx.archive_project(&id).await?;
+        Ok((tx, change))
+    };
+    trust_write::commit(&admin, &app, &allow, make).await
 }
 
 impl RequestBody for ProjectCreateRequest {

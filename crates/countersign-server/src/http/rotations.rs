@@ -22,6 +22,7 @@ use super::{
     path::Path,
     query::{Query, WholeOr},
     store_error::problem,
+    trust_write::{self, Override},
 };
 use crate::{
     rotation::{End, RotationError, Rotations},
@@ -57,6 +58,7 @@ pub(super) async fn list(admin: Admin, app: App, page: Paging<RotationId>) -> Pa
 pub(super) async fn start(
     admin: Admin,
     app: App,
+    Query(allow): Query<Override>,
     Body(request): Body<StartRotationRequest>,
 ) -> Answer<Rotation> {
     let force = request.force.unwrap_or_default();
@@ -66,12 +68,14 @@ pub(super) async fn start(
         projects: request.project_ids.map(distinct),
         enforcement: request.enforcement.unwrap_or_default(),
     };
-    let started = rotations(&app, &admin).start(&new, force).await;
-    let (tx, change) = started.map_err(|error| match error {
-        RotationError::Store(error) => with_param(error, &new),
-        other => other.into(),
-    })?;
-    answer::commit(tx, change).await
+    let make = || async {
+        let started = rotations(&app, &admin).start(&new, force).await;
+        started.map_err(|error| match error {
+            RotationError::Store(error) => with_param(error, &new),
+            other => other.into(),
+        })
+    };
+    trust_write::commit(&admin, &app, &allow, make).await
 }
 
 fn distinct(projects: Vec<ProjectId>) -> Vec<ProjectId> {
@@ -106,32 +110,36 @@ pub(super) async fn finish(
     admin: Admin,
     app: App,
     Path(id): Path<RotationId>,
+    Query(allow): Query<Override>,
     OptionalBody(request): OptionalBody<EndRotationRequest>,
 ) -> Answer<Rotation> {
-    end(admin, app, id, request, End::Finish).await
+    end((admin, app), &id, &allow, request, End::Finish).await
 }
 
 pub(super) async fn abort(
     admin: Admin,
     app: App,
     Path(id): Path<RotationId>,
+    Query(allow): Query<Override>,
     OptionalBody(request): OptionalBody<EndRotationRequest>,
 ) -> Answer<Rotation> {
-    end(admin, app, id, request, End::Abort).await
+    end((admin, app), &id, &allow, request, End::Abort).await
 }
 
 async fn end(
-    admin: Admin,
-    app: App,
-    id: RotationId,
+    (admin, app): (Admin, App),
+    id: &RotationId,
+    allow: &Override,
     request: EndRotationRequest,
     end: End,
 ) -> Answer<Rotation> {
     let force = request.force.unwrap_or_default();
     let within = request.seen_within.unwrap_or(DEFAULT_SEEN_WITHIN);
-    let rotations = rotations(&app, &admin);
-    let (tx, change) = rotations.end(&id, end, force, within).await?;
-    answer::commit(tx, change).await
+    let make = || async {
+        let ended = rotations(&app, &admin).end(id, end, force, within).await;
+        ended.map_err(ApiError::from)
+    };
+    trust_write::commit(&admin, &app, allow, make).await
 }
 
 fn rotations<'a>(app: &'a App, admin: &'a Admin) -> Rotations<'a> {

@@ -28,11 +28,14 @@ impl From<StoreError> for ApiError {
             StoreError::RotationBroken { problems } => rotation_broken(&problems),
             StoreError::WouldDisarm { scope } => would_disarm(&scope),
             StoreError::ProjectArchived => archived(),
+            StoreError::NameTaken => name_taken(),
             StoreError::KeyRevoked => Self::invalid_key(
                 "This API key was deleted or expired while the request was in progress.",
             ),
             StoreError::Unavailable(..) => Self::storage_unavailable(error.to_string()),
-            StoreError::Configuration(_)
+            // A handler that changes trust and does not have it judged.
+            StoreError::Unjudged(_)
+            | StoreError::Configuration(_)
             | StoreError::TooNew { .. }
             | StoreError::Corrupt(_)
             | StoreError::Internal(_) => Self::internal(error.to_string()),
@@ -59,6 +62,7 @@ fn noun(kind: Kind) -> &'static str {
         Kind::Rotation => "rotation",
         Kind::Webhook => "webhook",
         Kind::Gateway => "gateway",
+        Kind::Assertion => "assertion",
     }
 }
 
@@ -82,7 +86,7 @@ fn limit_reached() -> ApiError {
 fn quota_reached(quota: Quota, most: u32) -> ApiError {
     let advice = match quota {
         Quota::Projects => "Archived projects count too: use one that exists",
-        Quota::ApiKeys | Quota::ServiceAccounts | Quota::Webhooks => {
+        Quota::ApiKeys | Quota::ServiceAccounts | Quota::Webhooks | Quota::Assertions => {
             "Delete some that are not used"
         }
     };
@@ -182,6 +186,11 @@ pub(super) fn problem(problem: &RotationProblem) -> String {
             scope
         ),
     }
+}
+
+fn name_taken() -> ApiError {
+    let message = "Another assertion of the organization has this name. Give another name.";
+    ApiError::value("name", message)
 }
 
 fn archived() -> ApiError {

@@ -11,8 +11,8 @@ use countersign_types::{
 use http::Method;
 
 use super::{
-    active, admin_api_keys, audit_logs, certificates, change_preview, expiring, gateways, health,
-    observations,
+    active, admin_api_keys, assertions, audit_logs, certificates, change_preview, expiring,
+    gateways, health, observations,
     operation::{Operation, Route},
     project_api_keys, projects, refusals, rotations, service_accounts, toggles, webhooks,
 };
@@ -27,6 +27,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     all.extend(admin_api_keys());
     all.extend(audit_logs());
     all.extend(webhooks());
+    all.extend(assertions());
     all.push(change_preview());
     all.push(expiring());
     all.push(refusals());
@@ -56,17 +57,20 @@ const DEACTIVATE: &[Code] = &[
     Code::MissingRequiredParameter,
     Code::NotFound,
     Code::UnsupportedParameter,
+    Code::AssertionFailed,
 ];
 const ACTIVATE: &[Code] = &[
     Code::MissingRequiredParameter,
     Code::NotFound,
     Code::ExpiredCertificate,
+    Code::AssertionFailed,
 ];
 const ACTIVATE_IN_PROJECT: &[Code] = &[
     Code::MissingRequiredParameter,
     Code::NotFound,
     Code::ExpiredCertificate,
     Code::ProjectArchived,
+    Code::AssertionFailed,
 ];
 
 /// What an upload can be refused for.
@@ -84,6 +88,7 @@ const SET_ACTIVE: &[Code] = &[
     Code::NotFound,
     Code::ExpiredCertificate,
     Code::ScopeChanged,
+    Code::AssertionFailed,
 ];
 const SET_ACTIVE_IN_PROJECT: &[Code] = &[
     Code::MissingRequiredParameter,
@@ -91,6 +96,7 @@ const SET_ACTIVE_IN_PROJECT: &[Code] = &[
     Code::ExpiredCertificate,
     Code::ScopeChanged,
     Code::ProjectArchived,
+    Code::AssertionFailed,
 ];
 
 #[rustfmt::skip]
@@ -127,7 +133,7 @@ fn certificates() -> Vec<Operation> {
             .summary(TAG, "List the leaves that a certificate verified, and who called with them (an extension)."),
         Operation::admin(MtlsWrite, post(POLICY, "updateCertificatePolicy"), certificates::update_policy)
             .summary(TAG, "Set or, with null, remove a certificate's CEL policy (an extension).")
-            .refuses(&[Code::MtlsCelPolicyInvalid, Code::MissingRequiredParameter]),
+            .refuses(&[Code::MtlsCelPolicyInvalid, Code::MissingRequiredParameter, Code::AssertionFailed]),
         Operation::admin(MtlsWrite, post(ACTIVE, "setActiveOrganizationCertificates"), active::set)
             .summary(TAG, "Set all certificates that are active for the organization, in one step (an extension).")
             .refuses(SET_ACTIVE),
@@ -163,7 +169,7 @@ fn rotations() -> Vec<Operation> {
     const ONE: &str = "/v1/organization/rotations/{rotation_id}";
     const FINISH: &str = "/v1/organization/rotations/{rotation_id}/finish";
     const ABORT: &str = "/v1/organization/rotations/{rotation_id}/abort";
-    const ENDS: &[Code] = &[Code::RotationEnded, Code::RotationNotReady];
+    const ENDS: &[Code] = &[Code::RotationEnded, Code::RotationNotReady, Code::AssertionFailed];
     vec![
         Operation::admin(MtlsRead, get(ALL, "listRotations"), rotations::list)
             .summary(TAG, "List the rotations of trust anchors (an extension)."),
@@ -171,7 +177,7 @@ fn rotations() -> Vec<Operation> {
             .summary(TAG, "Start a rotation: activate the new anchor beside the old one.")
             .refuses(&[
                 Code::MissingRequiredParameter, Code::NotFound, Code::ExpiredCertificate,
-                Code::ProjectArchived, Code::RotationInProgress, Code::RotationNotReady,
+                Code::ProjectArchived, Code::RotationInProgress, Code::RotationNotReady, Code::AssertionFailed,
             ]),
         Operation::admin(MtlsRead, get(ONE, "getRotation"), rotations::retrieve)
             .summary(TAG, "Get a rotation, with the workloads that have moved and what finishing it would do."),
@@ -202,7 +208,8 @@ fn projects() -> Vec<Operation> {
             .summary(TAG, "Modify a project.")
             .refuses(&[Code::UnsupportedParameter]),
         Operation::admin(Management, post(ARCHIVE, "archive-project"), projects::archive)
-            .summary(TAG, "Archive a project. This cannot be undone."),
+            .summary(TAG, "Archive a project. This cannot be undone.")
+            .refuses(&[Code::AssertionFailed]),
     ]
 }
 
@@ -322,6 +329,32 @@ fn webhooks() -> Vec<Operation> {
             .summary(TAG, "Send a webhook the event `webhook.tested`."),
         Operation::admin(Management, get(DELIVERIES, "listWebhookDeliveries"), webhooks::list_deliveries)
             .summary(TAG, "List a webhook's deliveries of the last 30 days, pending ones included."),
+    ]
+}
+
+#[rustfmt::skip]
+fn assertions() -> Vec<Operation> {
+    const TAG: &str = "Assertions";
+    const ALL: &str = "/v1/organization/assertions";
+    const ONE: &str = "/v1/organization/assertions/{assertion_id}";
+    const RUN: &str = "/v1/organization/assertions/run";
+    vec![
+        Operation::admin(MtlsRead, get(ALL, "listAssertions"), assertions::list)
+            .summary(TAG, "List the organization's assertions (an extension)."),
+        Operation::admin(MtlsWrite, post(ALL, "createAssertion"), assertions::create)
+            .summary(TAG, "Create an assertion: a chain that must pass, or be refused, at a scope. It may be one that does not hold yet.")
+            .refuses(&[
+                Code::MissingRequiredParameter, Code::NotFound, Code::ProjectArchived, Code::LimitExceeded,
+            ]),
+        Operation::admin(MtlsRead, post(RUN, "runAssertions"), assertions::run)
+            .summary(TAG, "Say which assertions hold by what is in force now."),
+        Operation::admin(MtlsRead, get(ONE, "getAssertion"), assertions::retrieve)
+            .summary(TAG, "Get an assertion."),
+        Operation::admin(MtlsWrite, post(ONE, "updateAssertion"), assertions::update)
+            .summary(TAG, "Change the name or the reason of an assertion.")
+            .refuses(&[Code::UnsupportedParameter]),
+        Operation::admin(MtlsWrite, delete(ONE, "deleteAssertion"), assertions::delete)
+            .summary(TAG, "Delete an assertion."),
     ]
 }
 

@@ -20,6 +20,8 @@ use super::{
     caller::Admin,
     error::ApiError,
     path::Path,
+    query::Query,
+    trust_write::{self, Override},
 };
 use crate::{
     preview::ToggleTrial,
@@ -31,74 +33,86 @@ const IDS: &str = "certificate_ids";
 pub(super) async fn activate(
     admin: Admin,
     app: App,
+    Query(allow): Query<Override>,
     Body(request): Body<ToggleCertificatesRequest>,
 ) -> Answer<ToggleAnswer> {
-    activate_at(admin, app, Scope::Organization, request).await
+    activate_at((admin, app), Scope::Organization, &allow, request).await
 }
 
 pub(super) async fn activate_in_project(
     admin: Admin,
     app: App,
     Path(project): Path<ProjectId>,
+    Query(allow): Query<Override>,
     Body(request): Body<ToggleCertificatesRequest>,
 ) -> Answer<ToggleAnswer> {
-    activate_at(admin, app, Scope::Project(project), request).await
+    activate_at((admin, app), Scope::Project(project), &allow, request).await
 }
 
 async fn activate_at(
-    admin: Admin,
-    app: App,
+    (admin, app): (Admin, App),
     scope: Scope,
+    allow: &Override,
     request: ToggleCertificatesRequest,
 ) -> Answer<ToggleAnswer> {
     let ids = request.certificate_ids;
     let enforcement = request.enforcement.unwrap_or_default();
     let object = CertificateToggleObject::activation(&scope);
-    let mut tx = admin.write(&app).await?;
     if request.preview == Some(true) {
+        let tx = admin.write(&app).await?;
         let trial = ToggleTrial::activate(tx, &scope, &ids, enforcement).await;
         let trial = trial.map_err(|error| with_param(error, &ids))?;
         return preview(&admin, &app, trial, object).await;
     }
-    let changed = tx.activate_certificates(&scope, &ids, enforcement).await;
-    let change = changed.map_err(|error| with_param(error, &ids))?;
-    answer::commit(tx, done(object, change)).await
+    let make = || async {
+        let mut tx = admin.write(&app).await?;
+        let changed = tx.activate_certificates(&scope, &ids, enforcement).await;
+        let change = changed.map_err(|error| with_param(error, &ids))?;
+        Ok((tx, done(object, change)))
+    };
+    trust_write::commit(&admin, &app, allow, make).await
 }
 
 pub(super) async fn deactivate(
     admin: Admin,
     app: App,
+    Query(allow): Query<Override>,
     Body(request): Body<DeactivateCertificatesRequest>,
 ) -> Answer<ToggleAnswer> {
-    deactivate_at(admin, app, Scope::Organization, request).await
+    deactivate_at((admin, app), Scope::Organization, &allow, request).await
 }
 
 pub(super) async fn deactivate_in_project(
     admin: Admin,
     app: App,
     Path(project): Path<ProjectId>,
+    Query(allow): Query<Override>,
     Body(request): Body<DeactivateCertificatesRequest>,
 ) -> Answer<ToggleAnswer> {
-    deactivate_at(admin, app, Scope::Project(project), request).await
+    deactivate_at((admin, app), Scope::Project(project), &allow, request).await
 }
 
 async fn deactivate_at(
-    admin: Admin,
-    app: App,
+    (admin, app): (Admin, App),
     scope: Scope,
+    allow: &Override,
     request: DeactivateCertificatesRequest,
 ) -> Answer<ToggleAnswer> {
     let ids = request.certificate_ids;
     let object = CertificateToggleObject::deactivation(&scope);
-    let mut tx = admin.write(&app).await?;
     if request.preview == Some(true) {
+        let tx = admin.write(&app).await?;
         let trial = ToggleTrial::deactivate(tx, &scope, &ids).await;
         let trial = trial.map_err(|error| with_param(error, &ids))?;
         return preview(&admin, &app, trial, object).await;
     }
-    let changed = tx.deactivate_certificates(&scope, &ids).await;
-    let change = changed.map_err(|error| with_param(error, &ids))?;
-    answer::commit(tx, done(object, change)).await
+    let make = || async {
+        let mut tx = admin.write(&app).await?;
+        let changed = tx.deactivate_certificates(&scope, &ids).await;
+        let change = changed.map_err(|error| with_param(error, &ids))?;
+        Ok((tx, done(object, change)))
+    };
+    trust_write::commit(&admin, &app, allow, make).await
 }
 
 async fn preview(

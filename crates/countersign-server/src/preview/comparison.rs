@@ -150,6 +150,7 @@ impl Comparison {
             still_failing: self.still_failing,
             unjudged: self.unjudged,
             last_used: self.last_used,
+            breaks_assertions: Vec::new(),
         }
     }
 }

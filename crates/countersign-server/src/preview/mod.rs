@@ -1,5 +1,6 @@
 //! What a change of trust would do to the observed traffic.
 
+mod assertions;
 mod changes;
 mod comparison;
 mod sides;

@@ -9,13 +9,17 @@ use std::{
 use countersign_types::{
     UnixSeconds, bundle::OrganizationBundle, certificate::Scope, id::OrganizationId,
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+};
 
 use super::comparison::{Comparing, Comparison, Observed};
 use crate::store::{Clock, Store, StoreError};
 
 /// An organization before a change and after it. The transaction that the change was tried in was
 /// dropped. The bundles are shared, since a large organization's is megabytes.
+#[derive(Clone)]
 pub(crate) struct Trial {
     pub(crate) before: Arc<OrganizationBundle>,
     pub(crate) after: Arc<OrganizationBundle>,
@@ -104,8 +108,7 @@ impl TrialJudge {
         since: UnixSeconds,
         begin: impl FnOnce(UnixSeconds) -> J + Send + 'static,
     ) -> Result<J::Answer, TrialError> {
-        let trial = self.trial_of(organization);
-        let _trial = trial.acquire().await.map_err(incomplete)?;
+        let _trial = self.trial(organization).await?;
         let now = self.now();
         let mut judgement = self.take_turn(move || begin(now)).await?;
         let mut workloads = self.store.workloads(organization, since);
@@ -123,8 +126,17 @@ impl TrialJudge {
         self.take_turn(move || judgement.finish()).await
     }
 
+    /// Waits until no other trial of the organization is under way.
+    pub(super) async fn trial(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<OwnedSemaphorePermit, TrialError> {
+        let trial = self.trial_of(organization);
+        trial.acquire_owned().await.map_err(incomplete)
+    }
+
     /// Does some work when its turn comes.
-    async fn take_turn<T: Send + 'static>(
+    pub(super) async fn take_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, TrialError> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use countersign_types::{certificate::Scope, id::RotationId};
 
-use super::quotas::Quota;
+use super::{kept_assertion::UnjudgedChange, quotas::Quota};
 
 /// Which kind of thing an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Kind {
     Webhook,
     /// A gateway.
     Gateway,
+    /// An assertion.
+    Assertion,
 }
 
 impl fmt::Display for Kind {
@@ -38,6 +40,7 @@ impl fmt::Display for Kind {
             Self::Rotation => "rotation",
             Self::Webhook => "webhook",
             Self::Gateway => "gateway",
+            Self::Assertion => "assertion",
         })
     }
 }
@@ -165,6 +168,12 @@ pub enum StoreError {
     /// The project is archived, so nothing can be created or activated in it.
     #[error("the project is archived")]
     ProjectArchived,
+    /// Another assertion of the organization has the name.
+    #[error("another assertion has this name")]
+    NameTaken,
+    /// The change affects trust that assertions are about, and was not judged by them.
+    #[error("a change of trust was not judged by the organization's assertions")]
+    Unjudged(Box<UnjudgedChange>),
     /// The key of the request was deleted or expired after it was checked.
     #[error("the key of the request is no longer valid")]
     KeyRevoked,

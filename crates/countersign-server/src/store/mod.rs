@@ -5,6 +5,8 @@
 
 mod active;
 mod api_keys;
+mod asserted;
+mod assertions;
 mod audit_chain;
 mod audit_logs;
 mod belonging;
@@ -18,6 +20,7 @@ mod error;
 mod expiry;
 mod gateways;
 mod history;
+mod kept_assertion;
 mod listing;
 mod location;
 mod migrations;
@@ -68,6 +71,7 @@ pub use self::{
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
     gateways::{FORGET_GATEWAYS_AFTER, GatewayFilter, GatewayReport},
+    kept_assertion::{JudgedChange, KeptAssertion, NewAssertion, UnjudgedChange},
     listing::PageRequest,
     location::Location,
     observations::{NotKept, RecordedBatch},

@@ -330,7 +330,7 @@ fn short(text: &str) -> String {
 }
 
 /// Certificates as they stand in a chain's own row.
-fn pack(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
+pub(super) fn pack(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
     let mut packed = Vec::new();
     for der in certificates {
         let length = u32::try_from(der.len()).unwrap_or(u32::MAX);

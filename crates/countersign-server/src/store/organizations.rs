@@ -9,6 +9,7 @@ use countersign_types::{
 
 use super::{
     Kind, NewAdminApiKey, Store, StoreError, WriteTx,
+    asserted::Asserted,
     audit_chain::Head,
     row::{FromRow, Row},
     value::params,
@@ -57,6 +58,7 @@ impl Store {
             now: organization.created_at,
             head: Head::default(),
             webhooks: 0,
+            asserted: Asserted::default(),
         };
         let key = tx
             .create_admin_api_key(NewAdminApiKey {

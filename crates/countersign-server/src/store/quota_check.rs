@@ -21,6 +21,7 @@ const fn most(quota: Quota, quotas: Quotas) -> u32 {
         Quota::Projects => quotas.projects,
         Quota::ServiceAccounts => quotas.service_accounts,
         Quota::Webhooks => quotas.webhooks,
+        Quota::Assertions => quotas.assertions,
     }
 }
 
@@ -32,5 +33,6 @@ const fn count(quota: Quota) -> &'static str {
             "SELECT count(*) FROM service_accounts WHERE organization_id = $1"
         }
         Quota::Webhooks => "SELECT webhooks FROM organizations WHERE id = $1",
+        Quota::Assertions => "SELECT assertions FROM organizations WHERE id = $1",
     }
 }

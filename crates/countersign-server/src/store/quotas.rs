@@ -13,6 +13,8 @@ pub struct Quotas {
     pub service_accounts: u32,
     /// Webhooks.
     pub webhooks: u32,
+    /// Assertions. Each costs a verdict or two when trust changes at its scope.
+    pub assertions: u32,
 }
 
 impl Quotas {
@@ -22,6 +24,7 @@ impl Quotas {
         projects: 5_000,
         service_accounts: 20_000,
         webhooks: 10,
+        assertions: 200,
     };
 }
 
@@ -42,6 +45,8 @@ pub enum Quota {
     ServiceAccounts,
     /// Webhooks.
     Webhooks,
+    /// Assertions.
+    Assertions,
 }
 
 impl Quota {
@@ -53,6 +58,7 @@ impl Quota {
             Self::Projects => "limits.projects",
             Self::ServiceAccounts => "limits.service_accounts",
             Self::Webhooks => "limits.webhooks",
+            Self::Assertions => "limits.assertions",
         }
     }
 }
@@ -64,6 +70,7 @@ impl fmt::Display for Quota {
             Self::Projects => "projects",
             Self::ServiceAccounts => "service accounts",
             Self::Webhooks => "webhooks",
+            Self::Assertions => "assertions",
         })
     }
 }

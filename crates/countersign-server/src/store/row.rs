@@ -4,12 +4,13 @@ use std::str::FromStr;
 
 use countersign_types::{
     api_key::{KeyKind, Permission},
+    assertion::{AssertedCode, Expectation},
     certificate::{Enforcement, Scope},
     digest::{ChainDigest, KeyDigest, Sha256},
     history::RevisionToken,
     id::{
-        ApiKeyId, AuditLogId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
-        ServiceAccountId, WebhookDeliveryId, WebhookId,
+        ApiKeyId, AssertionId, AuditLogId, CertificateId, GatewayId, OrganizationId, ProjectId,
+        RotationId, ServiceAccountId, WebhookDeliveryId, WebhookId,
     },
     or_unknown::OrUnknown,
     project::{Residency, ServiceAccountRole},
@@ -287,9 +288,12 @@ macro_rules! parsed {
 
 parsed!(
     ApiKeyId,
+    AssertedCode,
+    AssertionId,
     AuditLogId,
     CertificateId,
     Enforcement,
+    Expectation,
     GatewayId,
     OrganizationId,
     ProjectId,

@@ -5,11 +5,12 @@ use std::error::Error;
 use bytes::BytesMut;
 use countersign_types::{
     api_key::KeyKind,
+    assertion::{AssertedCode, Expectation},
     certificate::{Enforcement, Scope},
     digest::{ChainDigest, KeyDigest, Sha256},
     id::{
-        ApiKeyId, AuditLogId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
-        ServiceAccountId, WebhookDeliveryId, WebhookId,
+        ApiKeyId, AssertionId, AuditLogId, CertificateId, GatewayId, OrganizationId, ProjectId,
+        RotationId, ServiceAccountId, WebhookDeliveryId, WebhookId,
     },
     project::ServiceAccountRole,
     webhook::WebhookDeliveryStatus,
@@ -143,9 +144,12 @@ macro_rules! stored_as_text {
 
 stored_as_text!(
     ApiKeyId,
+    AssertedCode,
+    AssertionId,
     AuditLogId,
     CertificateId,
     Enforcement,
+    Expectation,
     GatewayId,
     KeyKind,
     OrganizationId,

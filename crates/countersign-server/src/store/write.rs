@@ -8,8 +8,8 @@ use countersign_types::{
 };
 
 use super::{
-    Kind, Store, StoreError, audit_chain::Head, connection::Connection, history, signal::announce,
-    sources::Sources, value::params,
+    Kind, Store, StoreError, asserted::Asserted, audit_chain::Head, connection::Connection,
+    history, kept_assertion::JudgedChange, signal::announce, sources::Sources, value::params,
 };
 
 /// What a write did: its answer, and its events for the audit log.
@@ -33,6 +33,8 @@ pub struct WriteTx {
     pub(super) head: Head,
     /// How many webhooks the organization has.
     pub(super) webhooks: u64,
+    /// The trust that the organization's assertions are about, where it has any.
+    pub(super) asserted: Asserted,
 }
 
 impl<T> Change<T> {
@@ -57,10 +59,12 @@ impl Store {
     ) -> Result<WriteTx, StoreError> {
         let mut connection = self.inner.database.transaction().await?;
         let now = self.inner.sources.now();
-        let (now, head, webhooks) = advance_clock(&mut connection, organization, now).await?;
+        let begun = advance_clock(&mut connection, organization, now).await?;
+        let (now, head, (webhooks, assertions)) = begun;
         if let Actor::ApiKey(key) = &actor {
             check_actor(&mut connection, organization, key, now).await?;
         }
+        let asserted = Asserted::begin(&mut connection, organization, assertions).await?;
         Ok(WriteTx {
             connection,
             store: self.clone(),
@@ -69,6 +73,7 @@ impl Store {
             now,
             head,
             webhooks,
+            asserted,
         })
     }
 }
@@ -89,11 +94,14 @@ impl WriteTx {
     ///
     /// # Errors
     /// Any; then nothing changed. Only if the connection was lost while committing
-    /// ([`StoreError::Unavailable`]), the change may have been made.
-    pub async fn commit(mut self, events: Vec<AuditEvent>) -> Result<HistoryPoint, StoreError> {
+    /// ([`StoreError::Unavailable`]), the change may have been made. [`StoreError::Unjudged`] if trust
+    /// that assertions are about is another now, and [`Self::accept`] was not told of it.
+    pub async fn commit(mut self, mut events: Vec<AuditEvent>) -> Result<HistoryPoint, StoreError> {
         if events.is_empty() {
             return self.last_point().await;
         }
+        let (connection, organization) = (&mut self.connection, &self.organization);
+        events.extend(self.asserted.check(connection, organization).await?);
         let mut written = Vec::new();
         for event in events {
             let shown = self.record(&event).await?;
@@ -126,6 +134,11 @@ impl WriteTx {
         Ok(point)
     }
 
+    /// Lets [`Self::commit`] make a change of trust that was judged, and no other.
+    pub fn accept(&mut self, judged: JudgedChange) {
+        self.asserted.accept(judged);
+    }
+
     async fn last_point(&mut self) -> Result<HistoryPoint, StoreError> {
         let none = RevisionToken::NONE.to_string();
         let found: Option<HistoryPoint> = self
@@ -146,16 +159,16 @@ impl WriteTx {
 
 /// Locks the organization's row, so that other writers of it wait, and moves its clock to now, or
 /// leaves it where a node with a faster clock has put it. Returns the clock, the head of the audit
-/// log, which nobody else can move until the commit, and the number of webhooks.
+/// log, which nobody else can move until the commit, and the numbers of webhooks and of assertions.
 async fn advance_clock(
     connection: &mut Connection,
     organization: &OrganizationId,
     now: UnixSeconds,
-) -> Result<(UnixSeconds, Head, u64), StoreError> {
+) -> Result<(UnixSeconds, Head, (u64, u64)), StoreError> {
     connection
         .find(
             "UPDATE organizations SET clock = CASE WHEN clock < $2 THEN $2 ELSE clock END \
-             WHERE id = $1 RETURNING clock, audit_number, audit_sha256, webhooks",
+             WHERE id = $1 RETURNING clock, audit_number, audit_sha256, webhooks, assertions",
             params![organization, now],
         )
         .await?

@@ -35,6 +35,10 @@ fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
         | "create-project-service-account"
         | "admin-api-keys-create" => json!({ "name": "Renamed" }),
         "CreateanAPIkeyforaserviceaccount" => json!({}),
+        "createAssertion" => json!({
+            "name": "another", "project_id": fixture.project, "expect": "deny", "chain": [],
+        }),
+        "updateAssertion" => json!({ "reason": "why" }),
         "createWebhook" => json!({ "url": "https://example.com/hook" }),
         "recordObservations" => json!({
             "gateway": "gw_every", "number": 1, "chains": [], "observations": [],
@@ -53,6 +57,7 @@ fn path(operation: &Operation, fixture: &Fixture) -> String {
         .replace("{rotation_id}", &fixture.rotation)
         .replace("{key_id}", &fixture.admin_key)
         .replace("{webhook_id}", &fixture.webhook)
+        .replace("{assertion_id}", &fixture.assertion)
         .replace("{gateway_id}", "gw_every")
 }
 
@@ -80,7 +85,7 @@ fn permission(operation: &Operation) -> Option<Permission> {
 
 /// What gateways do writes, but changes no organization.
 fn writes(operation: &Operation) -> bool {
-    let only_says = operation.id() == "previewChanges";
+    let only_says = ["previewChanges", "runAssertions"].contains(&operation.id());
     operation.method() != "GET" && operation.needs() != Needs::Gateway && !only_says
 }
 
@@ -225,7 +230,7 @@ async fn another_organization_can_neither_see_nor_touch_anything() {
             let names_ids = operation.path().contains('{')
                 || operation.id().ends_with("activateOrganizationCertificates")
                 || operation.id() == "setActiveOrganizationCertificates"
-                || ["startRotation", "previewChanges"].contains(&operation.id());
+                || ["startRotation", "previewChanges", "createAssertion"].contains(&operation.id());
             let answer = if names_ids || !writes(operation) {
                 request(server, operation, &fixture).key(&other).await
             } else {
@@ -263,6 +268,7 @@ async fn an_id_of_another_form_is_refused_wherever_one_is_read() {
                 &mut fixture.rotation,
                 &mut fixture.admin_key,
                 &mut fixture.webhook,
+                &mut fixture.assertion,
             ] {
                 form.clone_into(id);
             }
@@ -493,7 +499,7 @@ async fn every_list_holds_its_query_to_the_same_rules() {
             assert_eq!(page["last_id"], page["data"][0]["id"]);
             count += 1;
         }
-        assert_eq!(count, 12);
+        assert_eq!(count, 13);
     })
     .await;
 }

@@ -1,14 +1,17 @@
 //! What an organization may have, exactly, from two stores on one database.
 
 use countersign_server::store::{
-    Change, NewAdminApiKey, NewProject, NewServiceAccount, NewWebhook, Quota, Quotas, Store,
-    StoreError, WriteTx,
+    Change, NewAdminApiKey, NewAssertion, NewProject, NewServiceAccount, NewWebhook, Quota, Quotas,
+    Store, StoreError, WriteTx,
 };
 use countersign_types::{
+    assertion::Expectation,
     audit::Actor,
+    certificate::Scope,
     id::{OrganizationId, ProjectId},
     secret::Secret,
 };
+use countersign_verify::presented::Presented;
 use tokio::task::JoinSet;
 
 use crate::setting::{on_each, on_each_shared, organization, project};
@@ -18,6 +21,7 @@ const FEW: Quotas = Quotas {
     projects: 3,
     service_accounts: 5,
     webhooks: 2,
+    assertions: 3,
 };
 
 /// Creates one more.
@@ -63,6 +67,18 @@ async fn create(
             };
             events(tx.create_webhook(new).await?)
         }
+        Quota::Assertions => {
+            let number = tx.organization_revision().await?;
+            let new = NewAssertion {
+                name: number.to_string(),
+                reason: None,
+                scope: Scope::Organization,
+                expect: Expectation::Permit,
+                code: None,
+                presented: Presented::default(),
+            };
+            events(tx.create_assertion(new).await?)
+        }
     };
     Ok(tx.commit(events).await?.revision)
 }
@@ -86,6 +102,7 @@ fn a_quota_is_exact_under_concurrency_and_each_organizations_own() {
             (Quota::Projects, 3, 2),
             (Quota::ServiceAccounts, 5, 5),
             (Quota::Webhooks, 2, 2),
+            (Quota::Assertions, 3, 3),
         ] {
             let mut writers = JoinSet::new();
             for number in 0..24 {

@@ -181,6 +181,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     )
     .or_number(Quotas::DEFAULT.webhooks),
     setting(
+        "limits.assertions",
+        Kind::Number,
+        "assertions that an organization may have",
+    )
+    .or_number(Quotas::DEFAULT.assertions),
+    setting(
         "observations.days",
         Kind::Number,
         "days that observations of gateways are kept, including today",

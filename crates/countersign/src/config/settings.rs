@@ -118,6 +118,7 @@ impl Settings {
                 projects: whole(values, "limits.projects")?,
                 service_accounts: whole(values, "limits.service_accounts")?,
                 webhooks: whole(values, "limits.webhooks")?,
+                assertions: whole(values, "limits.assertions")?,
             },
             observation_days: whole(values, "observations.days")?,
             webhooks: WebhookOptions {

@@ -24,6 +24,8 @@ pub(crate) struct Fixture {
     pub(crate) rotation: String,
     /// One that there is, or else a new one: there may not be many.
     pub(crate) webhook: String,
+    /// One about the project that never holds, so that it breaks by nothing.
+    pub(crate) assertion: String,
 }
 
 fn id(made: &Value) -> String {
@@ -45,6 +47,15 @@ impl Server {
         }
         let body = json!({ "url": "https://example.com/hook" });
         id(&self.post(path, body).ok().await)
+    }
+
+    /// An assertion about a project that no client without a certificate fulfils.
+    pub(crate) async fn assertion(&self, project: &str) -> String {
+        let body = json!({
+            "name": format!("never at {project}"), "project_id": project, "expect": "deny",
+            "code": "invalid_certificate", "chain": [],
+        });
+        id(&self.post("/v1/organization/assertions", body).ok().await)
     }
 
     pub(crate) async fn project(&self, name: &str) -> String {
@@ -88,6 +99,7 @@ impl Server {
             .await;
         Fixture {
             certificate: self.upload("Example Root").await,
+            assertion: self.assertion(&project).await,
             project,
             service_account: id(&account),
             project_key: id(&account["api_key"]),

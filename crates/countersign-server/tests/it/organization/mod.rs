@@ -1,4 +1,5 @@
 mod admin_api_keys;
+mod assertions;
 mod audit_logs;
 mod certificates;
 mod projects;

@@ -1,0 +1,173 @@
+//! Assertions of an organization: what must pass and what must be refused (an extension).
+
+use countersign_types::{
+    assertion::{
+        Assertion, AssertionCreateRequest, AssertionRun, AssertionUpdateRequest, DeletedAssertion,
+        Expectation, MAX_ASSERTED_BYTES, MAX_ASSERTED_CERTIFICATES, MAX_REASON_CHARACTERS,
+    },
+    certificate::Scope,
+    id::AssertionId,
+    observation::Der,
+};
+use countersign_verify::{certificate::leaf_validity, presented::Presented};
+use rustls_pki_types::CertificateDer;
+use serde_json::{Map, Value};
+
+use super::{
+    answer::{self, Answer, PageAnswer},
+    app::App,
+    body::{Body, RequestBody, check_name, check_optional_name, refuse_properties},
+    caller::Admin,
+    error::ApiError,
+    paging::Paging,
+    path::Path,
+};
+use crate::store::NewAssertion;
+
+/// What another expectation would be, and so another assertion.
+const NOT_MODIFIABLE: [&str; 7] = [
+    "project_id",
+    "expect",
+    "code",
+    "chain",
+    "id",
+    "object",
+    "created_at",
+];
+
+pub(super) async fn list(
+    admin: Admin,
+    app: App,
+    page: Paging<AssertionId>,
+) -> PageAnswer<Assertion> {
+    let assertions = app
+        .store()
+        .list_assertions(&admin.organization, &page.request);
+    answer::page(&assertions.await?)
+}
+
+pub(super) async fn create(
+    admin: Admin,
+    app: App,
+    Body(request): Body<AssertionCreateRequest>,
+) -> Answer<Assertion> {
+    let chain = request.chain.into_iter();
+    let chain = chain.map(|Der(der)| CertificateDer::from(der));
+    let new = NewAssertion {
+        name: request.name,
+        reason: request.reason,
+        scope: Scope::from(request.project_id),
+        expect: request.expect,
+        code: request.code,
+        presented: Presented::new(chain.collect()),
+    };
+    let mut tx = admin.write(&app).await?;
+    let change = tx.create_assertion(new).await?;
+    answer::commit(tx, change).await
+}
+
+pub(super) async fn retrieve(
+    admin: Admin,
+    app: App,
+    Path(id): Path<AssertionId>,
+) -> Answer<Assertion> {
+    let assertion = app.store().retrieve_assertion(&admin.organization, &id);
+    answer::read(&assertion.await?)
+}
+
+pub(super) async fn update(
+    admin: Admin,
+    app: App,
+    Path(id): Path<AssertionId>,
+    Body(request): Body<AssertionUpdateRequest>,
+) -> Answer<Assertion> {
+    let mut tx = admin.write(&app).await?;
+    let changed = tx.update_assertion(&id, request.name, request.reason);
+    let change = changed.await?;
+    answer::commit(tx, change).await
+}
+
+pub(super) async fn delete(
+    admin: Admin,
+    app: App,
+    Path(id): Path<AssertionId>,
+) -> Answer<DeletedAssertion> {
+    let mut tx = admin.write(&app).await?;
+    let change = tx.delete_assertion(&id).await?;
+    answer::commit(tx, change).await
+}
+
+/// Judges all of them by what is in force. Nothing is changed.
+pub(super) async fn run(admin: Admin, app: App) -> Answer<AssertionRun> {
+    let (trust, assertions) = app.store().asserted_trust(&admin.organization).await?;
+    let run = app.trials().run(&admin.organization, trust, assertions);
+    answer::read(&run.await?)
+}
+
+impl RequestBody for AssertionCreateRequest {
+    fn check(&mut self) -> Result<(), ApiError> {
+        check_name("name", &self.name)?;
+        if let Some(reason) = &self.reason {
+            check_reason(reason, 1)?;
+        }
+        if self.expect == Expectation::Permit && self.code.is_some() {
+            let message = "`code` goes with `\"expect\": \"deny\"`: a chain that passes has no code. \
+                           Leave it out.";
+            return Err(ApiError::value("code", message));
+        }
+        check_chain(&self.chain)
+    }
+}
+
+impl RequestBody for AssertionUpdateRequest {
+    fn prepare(properties: &mut Map<String, Value>) -> Result<(), ApiError> {
+        let why = "only `name` and `reason` of an assertion can be modified. Create another one, and \
+                   delete this.";
+        refuse_properties(properties, &NOT_MODIFIABLE, why)
+    }
+
+    fn check(&mut self) -> Result<(), ApiError> {
+        check_optional_name("name", self.name.as_ref())?;
+        self.reason
+            .as_ref()
+            .map_or(Ok(()), |reason| check_reason(reason, 0))
+    }
+}
+
+fn check_reason(reason: &str, least: usize) -> Result<(), ApiError> {
+    let length = reason.chars().count();
+    if !(least..=MAX_REASON_CHARACTERS).contains(&length) {
+        let message = format!(
+            "`reason` has {length} characters. Give {least} to {MAX_REASON_CHARACTERS} characters."
+        );
+        return Err(ApiError::value("reason", message));
+    }
+    if reason.chars().any(|c| c.is_control() && c != '\n') {
+        let message = "`reason` contains a control character. Leave it out.";
+        return Err(ApiError::value("reason", message));
+    }
+    Ok(())
+}
+
+/// A chain that could arrive at a gateway, of certificates only: a private key must never be kept.
+fn check_chain(chain: &[Der]) -> Result<(), ApiError> {
+    let bytes: usize = chain.iter().map(|Der(der)| der.len()).sum();
+    if chain.len() > MAX_ASSERTED_CERTIFICATES || bytes > MAX_ASSERTED_BYTES {
+        let message = format!(
+            "`chain` has {} certificates and {bytes} bytes. Gateways take {MAX_ASSERTED_CERTIFICATES} \
+             certificates and {MAX_ASSERTED_BYTES} bytes at most.",
+            chain.len()
+        );
+        return Err(ApiError::value("chain", message));
+    }
+    let unreadable = |Der(der): &Der| leaf_validity(der).is_none();
+    if let Some(place) = chain.iter().position(unreadable) {
+        let param = format!("chain[{place}]");
+        let message = format!(
+            "`{param}` is not a certificate that can be read. Send the base64 of its DER: its PEM \
+             without the first and the last line."
+        );
+        return Err(ApiError::value(param, message));
+    }
+    Ok(())
+}

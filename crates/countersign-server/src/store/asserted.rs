@@ -1,0 +1,237 @@
+//! The trust that an organization's assertions are about, before a write and after it. A write that
+//! changes it is committed only once it was judged: the commit compares, so that no write can forget to. The judging is done outside the write, since it would hold up others.
+
+use std::{collections::HashSet, sync::Arc};
+
+use countersign_types::{
+    audit::{AssertionChange, AuditEvent},
+    bundle::{BundleCertificate, BundleProject, OrganizationBundle},
+    certificate::Scope,
+    id::{CertificateId, OrganizationId, ProjectId},
+};
+
+use countersign_verify::presented::Presented;
+use rustls_pki_types::CertificateDer;
+
+use super::{
+    Store, StoreError,
+    connection::Connection,
+    kept_assertion::{JudgedChange, KeptAssertion, NewAssertion, UnjudgedChange},
+    observed_chains::unpack,
+    row::{FromRow, Row},
+    value::params,
+};
+
+/// What a write knows of it.
+#[derive(Default)]
+pub(super) struct Asserted {
+    /// As it was when the write began; `None` where there are no assertions.
+    before: Option<Arc<OrganizationBundle>>,
+    /// The change that was judged, if one was.
+    judged: Option<JudgedChange>,
+}
+
+impl Asserted {
+    /// Reads what is in force before a write, where there are assertions.
+    pub(super) async fn begin(
+        connection: &mut Connection,
+        organization: &OrganizationId,
+        assertions: u64,
+    ) -> Result<Self, StoreError> {
+        if assertions == 0 {
+            return Ok(Self::default());
+        }
+        let before = read(connection, organization).await?;
+        Ok(Self {
+            before: Some(Arc::new(before)),
+            judged: None,
+        })
+    }
+
+    /// Whether there are assertions.
+    pub(super) const fn is_any(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// Lets a change pass [`Self::check`] that was judged.
+    pub(super) fn accept(&mut self, judged: JudgedChange) {
+        self.judged = Some(judged);
+    }
+
+    /// Refuses a change of trust that was not judged; the events of what was overridden otherwise.
+    pub(super) async fn check(
+        &mut self,
+        connection: &mut Connection,
+        organization: &OrganizationId,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let Some(mut before) = self.before.clone() else {
+            return Ok(Vec::new());
+        };
+        let mut after = read(connection, organization).await?;
+        // Where this write creates or deletes an assertion, only what both times are about counts.
+        let (ids, then) = (project_ids(&before), project_ids(&after));
+        if ids != then {
+            let both = ids.intersection(&then).cloned().collect();
+            before = Arc::new(only(OrganizationBundle::clone(&before), &both));
+            after = only(after, &both);
+        }
+        if *before == after {
+            return Ok(Vec::new());
+        }
+        match self.judged.take() {
+            Some(judged) if judged.before == before && *judged.after == after => {
+                let overridden = judged.overridden.into_iter();
+                Ok(overridden
+                    .map(|(id, name)| AuditEvent::AssertionChanged {
+                        organization: organization.clone(),
+                        id,
+                        change: AssertionChange::Overridden { name },
+                    })
+                    .collect())
+            }
+            _ => Err(StoreError::Unjudged(Box::new(UnjudgedChange {
+                before,
+                after: Arc::new(after),
+                assertions: all(connection, organization).await?,
+            }))),
+        }
+    }
+}
+
+impl Store {
+    /// What is in force, as far as assertions are about it, and the assertions; nothing where there
+    /// are none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn asserted_trust(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<(OrganizationBundle, Vec<KeptAssertion>), StoreError> {
+        let mut connection = self.inner.database.snapshot().await?;
+        let trust = read(&mut connection, organization).await?;
+        let assertions = all(&mut connection, organization).await?;
+        Ok((trust, assertions))
+    }
+}
+
+/// What is enforced at the scopes that assertions are about, and for the organization. What is only
+/// reported, and what is enforced elsewhere, decides no assertion.
+async fn read(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+) -> Result<OrganizationBundle, StoreError> {
+    let revision = connection
+        .number(
+            "SELECT revision FROM organizations WHERE id = $1",
+            params![organization],
+        )
+        .await?;
+    let projects: Vec<BundleProject> = connection
+        .query(
+            "SELECT id, archived_at FROM projects WHERE organization_id = $1 AND id IN \
+             (SELECT project_id FROM assertions WHERE organization_id = $1) ORDER BY id",
+            params![organization],
+        )
+        .await?;
+    let enforced: Vec<(Scope, CertificateId)> = connection
+        .query(
+            "SELECT project_id, certificate_id FROM activations WHERE organization_id = $1 \
+             AND enforcement = 'enforce' AND (project_id = '' OR project_id IN \
+             (SELECT project_id FROM assertions WHERE organization_id = $1)) \
+             ORDER BY activated_at, seq",
+            params![organization],
+        )
+        .await?;
+    let certificates: Vec<BundleCertificate> = connection
+        .query(
+            "SELECT id, pem, cel_policy FROM certificates WHERE organization_id = $1 AND id IN \
+             (SELECT certificate_id FROM activations WHERE organization_id = $1 \
+             AND enforcement = 'enforce') ORDER BY created_at, seq",
+            params![organization],
+        )
+        .await?;
+    let mut trust = OrganizationBundle {
+        id: organization.clone(),
+        revision,
+        digest: None,
+        certificates,
+        active: Vec::new(),
+        with_reported: Vec::new(),
+        projects,
+        keys: Vec::new(),
+    };
+    for (scope, certificate) in enforced {
+        let active = match scope.project() {
+            None => Some(&mut trust.active),
+            Some(id) => {
+                let mut projects = trust.projects.iter_mut();
+                let found = projects.find(|project| project.id == *id);
+                found.map(|project| &mut project.active)
+            }
+        };
+        active
+            .into_iter()
+            .for_each(|active| active.push(certificate.clone()));
+    }
+    Ok(with_used_certificates(trust))
+}
+
+fn project_ids(trust: &OrganizationBundle) -> HashSet<ProjectId> {
+    let projects = trust.projects.iter();
+    projects.map(|project| project.id.clone()).collect()
+}
+
+fn only(mut trust: OrganizationBundle, projects: &HashSet<ProjectId>) -> OrganizationBundle {
+    trust
+        .projects
+        .retain(|project| projects.contains(&project.id));
+    with_used_certificates(trust)
+}
+
+/// Leaves out certificates that are enforced at none of the scopes.
+fn with_used_certificates(mut trust: OrganizationBundle) -> OrganizationBundle {
+    let projects = trust.projects.iter().flat_map(|project| &project.active);
+    let used: HashSet<CertificateId> = trust.active.iter().chain(projects).cloned().collect();
+    trust
+        .certificates
+        .retain(|certificate| used.contains(&certificate.id));
+    trust
+}
+
+pub(super) const COLUMNS: &str =
+    "t.id, t.created_at, t.name, t.reason, t.project_id, t.expect, t.code, t.chain";
+
+/// Every assertion of an organization, oldest first.
+pub(super) async fn all(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+) -> Result<Vec<KeptAssertion>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM assertions t WHERE t.organization_id = $1 \
+         ORDER BY t.created_at, t.seq"
+    );
+    connection.query(&sql, params![organization]).await
+}
+
+impl FromRow for KeptAssertion {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.next()?,
+            created_at: row.next()?,
+            says: NewAssertion {
+                name: row.next()?,
+                reason: row.next()?,
+                scope: row.next()?,
+                expect: row.next()?,
+                code: row.next()?,
+                presented: presented(row.next()?)?,
+            },
+        })
+    }
+}
+
+fn presented(packed: &[u8]) -> Result<Presented, StoreError> {
+    let chain = unpack(packed)?.into_iter().map(CertificateDer::from);
+    Ok(Presented::new(chain.collect()))
+}

@@ -1,0 +1,67 @@
+//! Changes that the reference has no type of event for. The audit log has them as
+//! `organization.updated`, since strict clients know only the types of the reference.
+
+use serde_json::{Value, json};
+
+use crate::id::{AssertionId, WebhookId};
+
+/// What happened to an assertion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AssertionChange {
+    /// Created.
+    Created {
+        /// Its name.
+        name: String,
+    },
+    /// Renamed, or given another reason.
+    Updated {
+        /// Its name now.
+        name: String,
+    },
+    /// Deleted.
+    Deleted {
+        /// Its name.
+        name: String,
+    },
+    /// A change of trust was made although it broke it; the events beside this one are that change.
+    Overridden {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl AssertionChange {
+    pub(crate) fn details(&self, id: &AssertionId) -> Value {
+        let (what, name) = match self {
+            Self::Created { name } => ("assertion_created", name),
+            Self::Updated { name } => ("assertion_updated", name),
+            Self::Deleted { name } => ("assertion_deleted", name),
+            Self::Overridden { name } => ("assertion_overridden", name),
+        };
+        json!({ what: { "id": id, "name": name } })
+    }
+}
+
+/// What happened to a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookChange {
+    /// Created. Only the host of the URL is logged: the rest may contain a secret.
+    Created {
+        /// The host of its URL.
+        host: String,
+    },
+    /// Deleted.
+    Deleted,
+    /// A test event was sent to it.
+    Tested,
+}
+
+impl WebhookChange {
+    pub(crate) fn details(&self, id: &WebhookId) -> Value {
+        match self {
+            Self::Created { host } => json!({ "webhook_created": { "id": id, "host": host } }),
+            Self::Deleted => json!({ "webhook_deleted": { "id": id } }),
+            Self::Tested => json!({ "webhook_tested": { "id": id } }),
+        }
+    }
+}
