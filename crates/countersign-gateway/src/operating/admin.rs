@@ -38,6 +38,7 @@ fn answer(shared: &Shared, metrics: &Metrics, path: &str) -> Response<Full<Bytes
         "/healthz" => json_response(StatusCode::OK, &json!({ "status": "ok" })),
         "/readyz" => ready(shared),
         "/metrics" => text_response(metrics()),
+        "/denials" => json_response(StatusCode::OK, &json!(shared.refusals.latest())),
         _ => match path
             .strip_prefix("/denials/")
             .and_then(|id| shared.refusals.explain(id))

@@ -48,6 +48,13 @@ impl Explanations {
         latest.push_back((explanation, denied));
     }
 
+    /// The newest ones, without their findings.
+    pub(crate) fn newest(&self, count: usize) -> Vec<Explanation> {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = latest.iter().rev().take(count);
+        newest.map(|(explanation, _)| explanation.clone()).collect()
+    }
+
     pub(crate) fn find(&self, id: &str) -> Option<Explanation> {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (explanation, denied) = latest

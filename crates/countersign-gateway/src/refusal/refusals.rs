@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{access_log::Record, verdict::report_only::ReportOnlyVerdict};
 
+/// How many refusals are listed for the operator.
+const MAX_LISTED: usize = 500;
+
 /// All refusals of a gateway.
 pub(crate) struct Refusals {
     enforced: VerdictCounters,
@@ -81,6 +84,11 @@ impl Refusals {
             self.report_only_explanations
                 .remember(explanation, Arc::clone(verdict));
         }
+    }
+
+    /// The latest requests that were refused, newest first.
+    pub(crate) fn latest(&self) -> Vec<Explanation> {
+        self.explanations.newest(MAX_LISTED)
     }
 
     /// Why a request was refused, or would be.

@@ -31,6 +31,7 @@ mod rotation;
 mod scope;
 mod service_account;
 mod shown_once;
+mod status;
 mod toggle;
 mod usage;
 mod verify;
@@ -77,9 +78,11 @@ enum Command {
     Dev(dev::Dev),
     /// Run a gateway, or list the gateways and what they enforce
     Gateway(gateway::Gateway),
+    /// Show what is enforced where, the gateways, rotations, what expires and what is refused
+    Status(status::Status),
     /// Judge a client's certificate chain as a gateway would, and explain the verdict
     Verify(verify::Verify),
-    /// Explain why a gateway refused a request
+    /// Explain why a gateway refused a request, or list the latest refusals
     Explain(explain::Explain),
     /// Manage trust anchors: upload, activate, inspect
     Certificate(Noun<certificate::CertificateVerb>),
@@ -135,6 +138,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Dev(dev) => dev.run(output),
             Command::Gateway(gateway) => gateway.run(output),
+            Command::Status(status) => status.run(output),
             Command::Verify(verify) => verify.run(output),
             Command::Explain(explain) => explain.run(output),
             Command::Certificate(noun) => noun.run(output),

@@ -1,0 +1,122 @@
+//! `status`, and the latest refusals.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use crate::running::Dev;
+
+/// Sends a request without a certificate; the id of its refusal.
+fn refused(dev: &Dev) -> String {
+    let url = format!("{}/hello", dev.env["COUNTERSIGN_GATEWAY_URL"]);
+    let key = format!("Authorization: Bearer {}", dev.env["OPENAI_API_KEY"]);
+    let ca = &dev.env["COUNTERSIGN_SERVER_CA"];
+    let args = [
+        "-s",
+        "--cacert",
+        ca,
+        "-H",
+        &key,
+        "-D",
+        "-",
+        "-o",
+        "/dev/null",
+        &url,
+    ];
+    let ran = Command::new("curl").args(args).output().unwrap();
+    let head = String::from_utf8(ran.stdout).unwrap();
+    let id = head
+        .lines()
+        .find_map(|line| line.strip_prefix("x-request-id: "));
+    id.unwrap_or_else(|| panic!("{head}")).trim().to_owned()
+}
+
+/// What a command prints as JSON, once it says so.
+fn until(dev: &Dev, args: &[&str], so: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let printed = dev.json(args);
+        if so(&printed) {
+            return printed;
+        }
+    }
+}
+
+#[test]
+fn refusals_are_listed_and_the_latest_explained_also_after_a_restart() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    dev.upload("mesh");
+    dev.json(&[
+        "certificate",
+        "activate",
+        "mesh",
+        "--project",
+        "dev",
+        "--wait",
+    ]);
+    let ids = [refused(&dev), refused(&dev)];
+    let listed = until(&dev, &["explain"], |list| list[0]["requests"] == 2);
+    assert_eq!(listed[0]["code"], "certificate_required");
+    assert_eq!(listed[0]["request_id"], ids[1].as_str());
+    let last = dev.json(&["explain", "--last"]);
+    assert_eq!(last["request_id"], ids[1].as_str());
+    assert_eq!(
+        last["trace"][0]["message"],
+        "the client presented no certificate"
+    );
+    assert_eq!(
+        dev.json(&["explain", &ids[0]])["code"],
+        "certificate_required"
+    );
+
+    dev.stop();
+    let dev = Dev::start(directory.path());
+    let listed = dev.json(&["explain"]);
+    assert_eq!(listed[0]["requests"], 2);
+    assert_eq!(listed[0].get("request_id"), None);
+    assert_eq!(
+        dev.json(&["explain", "--last"])["code"],
+        "certificate_required"
+    );
+}
+
+#[test]
+fn status_shows_what_is_active_where_and_what_is_refused() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let old = dev.upload("old");
+    dev.upload("new");
+    dev.json(&[
+        "certificate",
+        "activate",
+        "old",
+        "--project",
+        "dev",
+        "--wait",
+    ]);
+    dev.json(&["rotation", "start", "old", "new", "--report", "--wait"]);
+    refused(&dev);
+    let status = until(&dev, &["status"], |status| status["refusals"] != json!([]));
+    let active = status["active"].as_array().unwrap();
+    let shown: Vec<_> = active
+        .iter()
+        .map(|each| [&each["project"], &each["certificate"], &each["enforcement"]])
+        .collect();
+    assert_eq!(shown.len(), 2, "{status}");
+    assert!(shown.contains(&[&json!("dev"), &json!("new"), &json!("report")]));
+    assert_eq!(status["gateways"][0]["current"], true);
+    assert_eq!(status["rotations"][0]["new_certificate"], "new");
+    assert_eq!(status["rotations"][0]["old_certificate_id"], old.as_str());
+    assert_eq!(status["refusals"][0]["project"], "dev");
+    let table = dev.command(&["status", "-o", "table"]).output().unwrap();
+    let table = String::from_utf8(table.stdout).unwrap();
+    for said in [
+        "active: 2",
+        "up to date",
+        "rotations under way: 1",
+        "no certificate",
+    ] {
+        assert!(table.contains(said), "{said}: {table}");
+    }
+}
