@@ -151,9 +151,10 @@ impl Acceptor {
         let (unauthenticated, ended) = self.frontend.shared.unauthenticated.enter();
         let serving = async {
             let accepting = Box::pin(self.accept(stream, peer, slot, unauthenticated));
-            let Some((stream, connection)) = accepting.await else {
+            let Some((mut stream, connection)) = accepting.await else {
                 return;
             };
+            let limit = self.frontend.shared.options.limits.header_timeout;
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                 Box::pin(serving::http2(
                     &self.frontend,
@@ -162,7 +163,7 @@ impl Acceptor {
                     &self.stop,
                 ))
                 .await;
-            } else {
+            } else if serving::begins(&mut stream, limit, &self.stop).await {
                 Box::pin(serving::http1(
                     &self.frontend,
                     stream,

@@ -15,17 +15,41 @@ use http::{Request, Response, StatusCode};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics::counter;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{connection::Connection, frontend::Frontend, live::stream::Stream};
 
-/// How long an HTTP/2 connection that was told to close may stay open without a request under way.
+/// How long a connection that was told to close may stay open without a request under way.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// The least that is read of a head at once.
 const HEAD_BUFFER: usize = 8 * 1024;
+
+/// Whether a client of HTTP/1.1 begins to send within the limit. Until it does there is no server for
+/// it: hyper holds two buffers of 8 KiB from its beginning, which lie in the memory that the handshake
+/// of a client with a chain has just used. So an idle connection would cost what it holds unused.
+pub(super) async fn begins(
+    stream: &mut TlsStream<TcpStream>,
+    limit: Duration,
+    stop: &CancellationToken,
+) -> bool {
+    let sends = async {
+        let first = timeout(limit, stream.fill_buf()).await;
+        matches!(first, Ok(Ok(bytes)) if !bytes.is_empty())
+    };
+    if stop.run_until_cancelled(sends).await == Some(true) {
+        return true;
+    }
+    // Best effort, as where a connection ends between requests: its client may be gone.
+    let _ = timeout(CLOSING, stream.shutdown()).await;
+    false
+}
 
 /// Serves HTTP/1.1 until the connection ends; once told to stop, only the request under way.
 pub(super) fn http1(
