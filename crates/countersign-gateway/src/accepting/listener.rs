@@ -28,7 +28,6 @@ use super::{
 use crate::{
     connection::{Connection, ConnectionSlot},
     frontend::Frontend,
-    unauthenticated::UnauthenticatedConnection,
 };
 
 /// Connections that wait to be accepted.
@@ -54,9 +53,6 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
 
 /// Unauthenticated connections make room once less than this part of all slots is free.
 const RESERVED: usize = 16;
-
-/// A connection whose handshake is done.
-type Accepted = (TlsStream<TcpStream>, Arc<Connection>);
 
 /// Accepts connections on one thread.
 #[derive(Debug)]
@@ -150,27 +146,24 @@ impl Acceptor {
     ) {
         let (unauthenticated, ended) = self.frontend.shared.unauthenticated.enter();
         let serving = async {
-            let accepting = Box::pin(self.accept(stream, peer, slot, unauthenticated));
-            let Some((mut stream, connection)) = accepting.await else {
+            let Some((mut stream, peer)) = Box::pin(self.accept(stream, peer)).await else {
                 return;
             };
             let limit = self.frontend.shared.options.limits.header_timeout;
-            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                Box::pin(serving::http2(
-                    &self.frontend,
-                    stream,
-                    connection,
-                    &self.stop,
-                ))
-                .await;
-            } else if serving::begins(&mut stream, limit, &self.stop).await {
-                Box::pin(serving::http1(
-                    &self.frontend,
-                    stream,
-                    connection,
-                    &self.stop,
-                ))
-                .await;
+            if !serving::begins(&mut stream, limit, &self.stop).await {
+                return;
+            }
+            let tls = stream.get_ref().1;
+            let chain = tls.peer_certificates();
+            let presented = Presented::new(chain.unwrap_or_default().to_vec());
+            let is_http2 = tls.alpn_protocol() == Some(b"h2");
+            let connection =
+                Connection::new(presented, peer, slot).not_authenticated_yet(unauthenticated);
+            let (frontend, connection) = (&self.frontend, Arc::new(connection));
+            if is_http2 {
+                Box::pin(serving::http2(frontend, stream, connection, &self.stop)).await;
+            } else {
+                Box::pin(serving::http1(frontend, stream, connection, &self.stop)).await;
             }
         };
         tokio::select! {
@@ -180,31 +173,26 @@ impl Acceptor {
         }
     }
 
-    /// The handshake, within its time limit.
+    /// The handshake, within its time limit. Returns where the client really is, too.
     async fn accept(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        slot: ConnectionSlot,
-        unauthenticated: UnauthenticatedConnection,
-    ) -> Option<Accepted> {
+    ) -> Option<(TlsStream<TcpStream>, SocketAddr)> {
         let shared = &self.frontend.shared;
         let limit = shared.options.limits.handshake_timeout;
         let tls = TlsAcceptor::from(self.tls.current());
         let shaken = timeout(limit, shake_hands(stream, peer, &shared.options, tls)).await;
         let timed_out = |elapsed| Err(Failure::new(Reason::TimedOut, elapsed));
-        let (stream, peer) = match shaken.unwrap_or_else(timed_out) {
-            Ok(done) => done,
+        match shaken.unwrap_or_else(timed_out) {
+            Ok(done) => {
+                self.handshakes.done.increment(1);
+                Some(done)
+            }
             Err(failure) => {
                 self.handshakes.failed.note(&failure, peer, shared.now());
-                return None;
+                None
             }
-        };
-        self.handshakes.done.increment(1);
-        let chain = stream.get_ref().1.peer_certificates();
-        let presented = Presented::new(chain.unwrap_or_default().to_vec());
-        let connection =
-            Connection::new(presented, peer, slot).not_authenticated_yet(unauthenticated);
-        Some((stream, Arc::new(connection)))
+        }
     }
 }

@@ -31,9 +31,8 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// The least that is read of a head at once.
 const HEAD_BUFFER: usize = 8 * 1024;
 
-/// Whether a client of HTTP/1.1 begins to send within the limit. Until it does there is no server for
-/// it: hyper holds two buffers of 8 KiB from its beginning, which lie in the memory that the handshake
-/// of a client with a chain has just used. So an idle connection would cost what it holds unused.
+/// Whether a client begins to send within the limit. Until it does there is neither a server for it
+/// nor a second copy of its chain: an idle connection holds what TLS holds, and nothing else.
 pub(super) async fn begins(
     stream: &mut TlsStream<TcpStream>,
     limit: Duration,
