@@ -17,6 +17,11 @@ use crate::{
     failure::{CommandResult, Doing, Failure},
 };
 
+/// The exit code of a change that assertions forbid.
+const ASSERTION_FAILED: u8 = 3;
+/// What to do about one.
+pub(super) const BREAK_ANYWAY: &str = "delete the assertion if it is no longer meant, or pass `--allow-broken-assertions`; the audit log then names it";
+
 /// The server, and the key and certificate that the client presents.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
@@ -188,6 +193,9 @@ impl From<Error> for Failure {
             Error::Connection { .. } => Self::new(&error).hint(
                 "is the server running? its URL comes from `OPENAI_BASE_URL` or `--base-url`; `countersign dev` starts one here",
             ),
+            _ if error.code() == Some(ErrorCode::AssertionFailed) => {
+                Self::new(&error).hint(BREAK_ANYWAY).with_exit(ASSERTION_FAILED)
+            }
             _ => match error.code().and_then(hint) {
                 Some(hint) => Self::new(&error).hint(hint),
                 None => Self::new(&error),

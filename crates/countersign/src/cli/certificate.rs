@@ -202,6 +202,7 @@ impl Verb<Client> for CertificateVerb {
                     return Ok(());
                 }
                 let mut waiting = wait.begin()?;
+                let certificates = guard.client(client).certificates();
                 let set = certificates.set_policy(&id, policy.as_deref());
                 let set = waiting.change(set).await??;
                 output.one(&set.value)?;

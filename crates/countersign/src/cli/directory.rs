@@ -8,7 +8,7 @@ use countersign_server::store::Store;
 use countersign_types::{
     certificate::Scope,
     id::{
-        ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
+        ApiKeyId, AssertionId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
         ServiceAccountId, WebhookId,
     },
     rotation::RotationStatus,
@@ -76,6 +76,16 @@ impl Directory<ApiKeyId> for Client {
         let listed = self.admin_api_keys().stream(&whole());
         read(listed, |each| {
             Entry::new(each.id.clone(), each.name.clone())
+        })
+        .await
+    }
+}
+
+impl Directory<AssertionId> for Client {
+    async fn entries(&self) -> Entries<AssertionId> {
+        let listed = self.assertions().stream(&whole());
+        read(listed, |each| {
+            Entry::new(each.id.clone(), Some(each.name.clone()))
         })
         .await
     }

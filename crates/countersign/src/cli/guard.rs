@@ -8,7 +8,10 @@ use countersign_types::{
     preview::{Effect, TrustChange},
 };
 
-use super::preview::{self, WOULD_REFUSE};
+use super::{
+    api::BREAK_ANYWAY,
+    preview::{self, WOULD_REFUSE},
+};
 use crate::{
     failure::{CommandResult, Failure},
     output::{Output, ask, can_ask, note},
@@ -20,7 +23,7 @@ const RECENTLY: UnixSeconds = 7 * 24 * 60 * 60;
 #[derive(Debug, Clone, Args)]
 pub(super) struct Guard {
     /// Change nothing; show which workloads would be refused or would pass. Exit code 3 if any would be refused
-    #[arg(long, conflicts_with_all = ["yes", "allow_refusals"])]
+    #[arg(long, conflicts_with_all = ["yes", "allow_refusals", "allow_broken_assertions"])]
     preview: bool,
     #[command(flatten)]
     answers: Answers,
@@ -35,6 +38,44 @@ pub(super) struct Answers {
     /// Proceed even if observed workloads will be refused; exit code 3 without it
     #[arg(long)]
     allow_refusals: bool,
+    #[command(flatten)]
+    broken: AllowBroken,
+}
+
+/// Whether a change may break assertions.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct AllowBroken {
+    /// Proceed even if assertions will no longer hold; exit code 3 without it
+    #[arg(long)]
+    allow_broken_assertions: bool,
+}
+
+impl AllowBroken {
+    /// The client that makes the change.
+    pub(super) fn client(self, client: &Client) -> Client {
+        if self.allow_broken_assertions {
+            return client.allowing_broken_assertions();
+        }
+        client.clone()
+    }
+
+    /// Names the assertions that a change would break, and refuses it unless that is allowed. Nobody
+    /// is asked: whoever added one said that it must hold.
+    fn permit(self, effect: &Effect) -> CommandResult {
+        let broken = &effect.breaks_assertions;
+        if broken.is_empty() {
+            return Ok(());
+        }
+        note(&preview::broken(broken));
+        if self.allow_broken_assertions {
+            return Ok(());
+        }
+        let count = preview::assertions(broken.len());
+        let message = format!("{count} would no longer hold; nothing was changed");
+        Err(Failure::new(message)
+            .hint(BREAK_ANYWAY)
+            .with_exit(WOULD_REFUSE))
+    }
 }
 
 /// When to ask although nobody is known to be refused.
@@ -54,6 +95,11 @@ impl Guard {
 
     pub(super) const fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    /// The client that makes the change.
+    pub(super) fn client(&self, client: &Client) -> Client {
+        self.answers.client(client)
     }
 
     /// Looks at a change before it is made; whether it is to be made.
@@ -79,6 +125,11 @@ impl Guard {
 }
 
 impl Answers {
+    /// The client that makes the change.
+    pub(super) fn client(&self, client: &Client) -> Client {
+        self.broken.client(client)
+    }
+
     /// Whether nothing will be asked.
     pub(super) const fn yes(&self) -> bool {
         self.yes
@@ -96,6 +147,9 @@ impl Answers {
         question: &str,
         when: Ask,
     ) -> CommandResult {
+        if let Some(effect) = effect {
+            self.broken.permit(effect)?;
+        }
         let used = effect.and_then(|effect| {
             let is_recent = |last: &UnixSeconds| effect.judged_at.saturating_sub(*last) <= RECENTLY;
             effect.last_used.filter(is_recent)

@@ -4,9 +4,11 @@ mod admin_key;
 mod admin_listener;
 mod api;
 mod api_key;
+mod assertion;
 mod audit_log;
 mod card;
 mod certificate;
+mod chain;
 mod configuration;
 mod declared;
 mod directory;
@@ -88,6 +90,8 @@ enum Command {
     Certificate(Noun<certificate::CertificateVerb>),
     /// Replace one trust anchor with another, step by step
     Rotation(Noun<rotation::RotationVerb>),
+    /// Say which clients must pass and which must be refused, whatever changes
+    Assertion(Noun<assertion::AssertionVerb>),
     /// Show the changes that bring the server in line with a file; exit code 3 if there are any
     Plan(declared::Plan),
     /// Bring the server in line with a file
@@ -143,6 +147,7 @@ impl Cli {
             Command::Explain(explain) => explain.run(output),
             Command::Certificate(noun) => noun.run(output),
             Command::Rotation(noun) => noun.run(output),
+            Command::Assertion(noun) => noun.run(output),
             Command::Plan(plan) => plan.run(output),
             Command::Apply(apply) => apply.run(output),
             Command::Export(export) => export.run(),

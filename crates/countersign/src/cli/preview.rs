@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use countersign_types::{
     UnixSeconds,
+    assertion::AssertionResult,
     preview::{Effect, PreviewedWorkload},
     workload::{WorkloadIdentity, WorkloadLeaf},
 };
 use serde::Serialize;
 
+use super::assertion;
 use crate::{
     failure::{CommandResult, Failure},
     output::{Cell, Output, Row, moment, printable, row, text_or_dash, timestamp},
@@ -17,7 +19,7 @@ use crate::{
 /// The exit code when a workload would be refused.
 pub(super) const WOULD_REFUSE: u8 = 3;
 
-/// Shows a preview; exit code 3 when a workload would be refused.
+/// Shows a preview; exit code 3 when a workload would be refused or an assertion would not hold.
 pub(super) fn show(
     preview: &impl Serialize,
     effect: &Effect,
@@ -29,7 +31,7 @@ pub(super) fn show(
     } else {
         output.value(preview)?;
     }
-    if effect.starts_to_fail.is_empty() {
+    if effect.starts_to_fail.is_empty() && effect.breaks_assertions.is_empty() {
         return Ok(());
     }
     Err(Failure::quiet(WOULD_REFUSE))
@@ -47,7 +49,24 @@ fn tell(found: &Effect, once_enforced: &[PreviewedWorkload], output: Output) -> 
             output.text("\n")?;
         }
     }
+    if !found.breaks_assertions.is_empty() {
+        output.text(&(broken(&found.breaks_assertions) + "\n"))?;
+    }
     output.text(&summary(found))
+}
+
+/// The assertions that a change would break, a line for each.
+pub(super) fn broken(results: &[AssertionResult]) -> String {
+    let mut lines = vec![format!(
+        "hold now, would no longer hold: {}",
+        assertions(results.len())
+    )];
+    lines.extend(
+        results
+            .iter()
+            .map(|one| format!("  {}", assertion::broken(one))),
+    );
+    lines.join("\n")
 }
 
 /// How much was checked, and what is unknown.
@@ -125,7 +144,17 @@ pub(super) fn by_scope(found: &Effect) -> String {
             text += &format!("! {scope}: {}\n", refused(first, workloads.len()));
         }
     }
+    for one in &found.breaks_assertions {
+        text += &format!("! would no longer hold: {}\n", assertion::broken(one));
+    }
     text + &summary(found)
+}
+
+pub(super) fn assertions(count: usize) -> String {
+    match count {
+        1 => "1 assertion".to_owned(),
+        count => format!("{count} assertions"),
+    }
 }
 
 pub(super) fn workloads(count: impl TryInto<u64>) -> String {

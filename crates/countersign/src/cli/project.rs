@@ -100,7 +100,7 @@ impl Verb<Client> for ProjectVerb {
                 if !guard.before(client, change, asked, output).await? {
                     return Ok(());
                 }
-                projects.archive(&id).await?
+                guard.client(client).projects().archive(&id).await?
             }
         };
         output.one(&project.value)

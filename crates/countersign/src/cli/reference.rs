@@ -5,8 +5,8 @@
 use std::{fmt, str::FromStr};
 
 use countersign_types::id::{
-    ApiKeyId, CertificateId, GatewayId, InvalidId, MAX_ID_BYTES, OrganizationId, ProjectId,
-    RotationId, ServiceAccountId, WebhookId,
+    ApiKeyId, AssertionId, CertificateId, GatewayId, InvalidId, MAX_ID_BYTES, OrganizationId,
+    ProjectId, RotationId, ServiceAccountId, WebhookId,
 };
 
 use crate::{
@@ -47,6 +47,7 @@ macro_rules! identifier {
 
 identifier! {
     ApiKeyId: "key", "list";
+    AssertionId: "assertion", "assertion list";
     CertificateId: "certificate", "certificate list";
     GatewayId: "gateway", "gateway status";
     OrganizationId: "organization", "organization list";

@@ -17,6 +17,7 @@ use futures_util::TryStreamExt;
 
 use super::{
     api::ListOptions,
+    guard::AllowBroken,
     noun::Verb,
     parse::duration,
     reference::{Reference, resolve_all},
@@ -52,6 +53,8 @@ pub(crate) enum RotationVerb {
         #[arg(long, alias = "force")]
         allow_refusals: bool,
         #[command(flatten)]
+        broken: AllowBroken,
+        #[command(flatten)]
         wait: Wait,
     },
     /// List rotations
@@ -72,6 +75,8 @@ pub(crate) enum RotationVerb {
         #[arg(long, alias = "force")]
         allow_refusals: bool,
         #[command(flatten)]
+        broken: AllowBroken,
+        #[command(flatten)]
         wait: Wait,
     },
     /// Undo what the rotation activated; exit code 3 if workloads would be refused
@@ -81,6 +86,8 @@ pub(crate) enum RotationVerb {
         /// Proceed even if workloads will be refused, or a scope is left with nothing enforced
         #[arg(long, alias = "force")]
         allow_refusals: bool,
+        #[command(flatten)]
+        broken: AllowBroken,
         #[command(flatten)]
         wait: Wait,
     },
@@ -106,6 +113,7 @@ impl Verb<Client> for RotationVerb {
                 project,
                 report,
                 allow_refusals,
+                broken,
                 wait,
             } => {
                 let ends = resolve_all(&[old, new], client).await?;
@@ -121,7 +129,9 @@ impl Verb<Client> for RotationVerb {
                     force: allow_refusals.then_some(true),
                 };
                 let mut waiting = wait.begin()?;
-                let started = waiting.change(rotations.start(&request)).await?;
+                let started = waiting
+                    .change(broken.client(client).rotations().start(&request))
+                    .await?;
                 let started = started.map_err(not_ready)?;
                 output.one(&started.value)?;
                 waiting.for_gateways(client, started.change()).await
@@ -138,21 +148,27 @@ impl Verb<Client> for RotationVerb {
             Self::Finish {
                 which,
                 allow_refusals,
+                broken,
                 wait,
             } => {
                 let id = which.find(client).await?;
                 let (request, mut waiting) = (which.end(allow_refusals), wait.begin()?);
-                let ended = waiting.change(rotations.finish(&id, &request)).await?;
+                let ended = waiting
+                    .change(broken.client(client).rotations().finish(&id, &request))
+                    .await?;
                 which.ended(client, &id, ended, output, waiting).await
             }
             Self::Abort {
                 which,
                 allow_refusals,
+                broken,
                 wait,
             } => {
                 let id = which.find(client).await?;
                 let (request, mut waiting) = (which.end(allow_refusals), wait.begin()?);
-                let ended = waiting.change(rotations.abort(&id, &request)).await?;
+                let ended = waiting
+                    .change(broken.client(client).rotations().abort(&id, &request))
+                    .await?;
                 which.ended(client, &id, ended, output, waiting).await
             }
         }

@@ -92,6 +92,7 @@ impl Toggle {
             let answers = self.guard.answers();
             answers.permit(Some(&effect), &question, Ask::IfUsed)?;
         }
+        let certificates = self.guard.client(client).certificates();
         let mut waiting = self.wait.begin()?;
         let changed = async {
             match change {

@@ -18,6 +18,7 @@ fn each_noun_says_what_it_does() {
         "plan",
         "apply",
         "export",
+        "assertion",
         "expiring",
         "project",
         "service-account",

@@ -7,6 +7,7 @@
     reason = "what goes wrong while a test sets its scene should stop it"
 )]
 
+mod assertion;
 mod at_a_glance;
 mod configuration;
 mod declared;

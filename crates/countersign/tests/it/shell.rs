@@ -28,7 +28,7 @@ pub(crate) fn steady(text: &str) -> String {
         (r"\b(sk-[a-z]+-)[0-9A-Za-z_-]{8,}", "${1}[key]"),
         (r"\b(sk-[a-z]+-)\*\*\*\w{4}", "${1}***[4]"),
         (
-            r"\b(cert|proj|key|req|rot|svc_acct)_[0-9a-z]{26}\b",
+            r"\b(cert|proj|key|req|rot|svc_acct|asrt)_[0-9a-z]{26}\b",
             "${1}_[id]",
         ),
         (r"\b(org|audit_log)-[0-9a-z]{26}\b", "${1}-[id]"),
