@@ -35,6 +35,11 @@ impl KeyFile {
         write_private(path, "")
     }
 
+    /// Whether there is a file.
+    pub(super) const fn is_given(&self) -> bool {
+        self.key_file.is_some()
+    }
+
     /// Writes the key to the file, if there is one; else gives it back to be printed.
     pub(super) fn keep(&self, key: Secret) -> CommandResult<Option<Secret>> {
         let Some(path) = &self.key_file else {

@@ -21,6 +21,7 @@ mod gateway_key;
 mod guard;
 mod input;
 mod inspect;
+mod kept;
 mod key_file;
 mod noun;
 mod organization;
@@ -35,6 +36,7 @@ mod service_account;
 mod shown_once;
 mod status;
 mod toggle;
+mod upload;
 mod usage;
 mod verify;
 mod waiting;
@@ -68,6 +70,9 @@ pub(crate) struct Cli {
         help = "Output format: table, json, jsonl or yaml [default: table on a terminal, json in a pipe]"
     )]
     output: Option<Format>,
+    /// Print ids alone, each on a line
+    #[arg(short, long, global = true, conflicts_with = "output")]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -137,7 +142,7 @@ enum Command {
 impl Cli {
     /// Does what the command line asks for.
     pub(crate) fn run(self) -> CommandResult {
-        let output = Output::new(self.output);
+        let output = Output::new(self.output.or(self.quiet.then_some(Format::Ids)));
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Dev(dev) => dev.run(output),
