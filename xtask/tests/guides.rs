@@ -162,3 +162,24 @@ fn links_lead_to_files_that_exist() {
     }
     assert!(links > 30, "only {links} links found");
 }
+
+#[test]
+fn the_page_of_deviations_names_every_path() {
+    let page = fs::read_to_string(root().join("docs/deviations.md")).unwrap();
+    let document = fs::read_to_string(root().join("openapi.json")).unwrap();
+    // A path is a key of four spaces.
+    let paths = document.lines().filter_map(|line| {
+        let (path, rest) = line.strip_prefix("    \"/")?.split_once('"')?;
+        rest.starts_with(": {").then(|| format!("`/{path}`"))
+    });
+    let mut compared = 0;
+    for path in paths {
+        assert!(page.contains(&path), "docs/deviations.md lacks {path}");
+        compared += 1;
+    }
+    assert!(compared > 40, "only {compared} paths found");
+    for path in quoted(&page).filter(|text| text.starts_with("/v1/")) {
+        let known = document.contains(&format!("\"{path}\": {{"));
+        assert!(known, "`{path}` is no path of openapi.json");
+    }
+}

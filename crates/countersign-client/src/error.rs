@@ -6,8 +6,7 @@ use std::{fmt, time::Duration};
 use countersign_types::{error::ErrorCode, secret::Secret};
 use serde::Deserialize;
 
-/// The most characters of a server's text that an error includes.
-const MAX_MESSAGE_CHARACTERS: usize = 2000;
+use crate::{presentable::presentable, unreachable::Unreachable};
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,20 +16,22 @@ pub enum Error {
     #[error(transparent)]
     Api(Box<ApiError>),
     /// The server could not be reached, or the connection broke.
-    #[error("cannot reach `{origin}`: {reason}")]
+    #[error("cannot reach `{origin}`: {cause}")]
     Connection {
         /// Scheme, host and port of the server.
         origin: String,
         /// The underlying cause.
-        reason: String,
+        cause: Unreachable,
     },
     /// The server did not answer in time.
-    #[error("no answer from `{origin}` within {} s", after.as_secs_f32())]
+    #[error("no answer from `{origin}` within {} s{}", after.as_secs_f32(), Attempts(*attempts))]
     Timeout {
         /// Scheme, host and port of the server.
         origin: String,
-        /// How long the client waited.
+        /// How long the client waited, each time.
         after: Duration,
+        /// How often it asked.
+        attempts: u32,
     },
     /// The server answered with success, but not with the body of the operation.
     #[error("cannot read the answer of `{origin}`: {reason}{}", Request(request_id.as_deref()))]
@@ -56,6 +57,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same after so many attempts.
+    pub(crate) fn after(mut self, times: u32) -> Self {
+        if let Self::Timeout { attempts, .. } = &mut self {
+            *attempts = times;
+        }
+        self
+    }
+
     /// The server's error, if the server refused.
     #[must_use]
     pub const fn api(&self) -> Option<&ApiError> {
@@ -104,6 +113,8 @@ pub struct ApiError {
     pub message: String,
     /// `x-request-id`: what to quote to the server's operator.
     pub request_id: Option<String>,
+    /// The base URL that was asked.
+    pub base_url: String,
 }
 
 impl ApiError {
@@ -127,6 +138,7 @@ impl ApiError {
             param: body.param.map(clean),
             message,
             request_id,
+            base_url: String::new(),
         }
     }
 }
@@ -145,6 +157,18 @@ impl fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+/// How often a server was asked, as it ends an error's text.
+struct Attempts(u32);
+
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 | 1 => Ok(()),
+            times => write!(f, ", asked {times} times"),
+        }
+    }
+}
 
 /// The request id, as it ends an error's text.
 struct Request<'a>(Option<&'a str>);
@@ -185,57 +209,5 @@ fn foreign(body: &[u8]) -> ErrorBody {
     ErrorBody {
         message: Some(message),
         ..ErrorBody::default()
-    }
-}
-
-/// A server's text, made safe for a terminal and a log: one line, without control characters,
-/// truncated, without the key and without anything after a PEM header.
-pub(crate) fn presentable(text: &str, key: &Secret) -> String {
-    let hidden = text.replace(key.reveal(), "[the key]");
-    let printable: String = without_pem(&hidden)
-        .chars()
-        .map(|each| if each.is_control() { ' ' } else { each })
-        .collect();
-    let words: Vec<&str> = printable.split_whitespace().collect();
-    words
-        .join(" ")
-        .chars()
-        .take(MAX_MESSAGE_CHARACTERS)
-        .collect()
-}
-
-/// A text up to its first PEM block. A header alone in backticks is advice, not a block.
-fn without_pem(text: &str) -> &str {
-    let is_block = |at: usize| {
-        let label = text
-            .get(at..)
-            .and_then(|rest| rest.strip_prefix("-----BEGIN"));
-        let after = label.and_then(|label| label.split_once("-----"));
-        !after.is_some_and(|(_, after)| after.starts_with('`'))
-    };
-    let mut headers = text.match_indices("-----BEGIN").map(|(at, _)| at);
-    let block = headers.find(|at| is_block(*at));
-    block.and_then(|at| text.get(..at)).unwrap_or(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_pem;
-
-    #[test]
-    fn advice_that_names_a_header_is_kept_and_a_block_is_not() {
-        let advice = "send the block from `-----BEGIN CERTIFICATE-----` on";
-        assert_eq!(without_pem(advice), advice);
-        for block in [
-            "-----BEGIN A-----\nMII",
-            "-----BEGIN A----- MII",
-            "-----BEGIN A",
-            "-----BEGIN",
-        ] {
-            assert_eq!(
-                without_pem(&format!("{advice}: {block}")),
-                format!("{advice}: ")
-            );
-        }
     }
 }

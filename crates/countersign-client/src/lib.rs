@@ -43,6 +43,7 @@ mod connections;
 mod countersign;
 mod error;
 mod page;
+mod presentable;
 mod projects;
 mod received;
 mod refusals;
@@ -51,6 +52,7 @@ mod retry;
 mod rotations;
 mod service_accounts;
 mod tls;
+mod unreachable;
 mod webhooks;
 
 pub use countersign_types as types;
@@ -71,6 +73,7 @@ pub use crate::{
     request::Response,
     rotations::Rotations,
     service_accounts::ServiceAccounts,
+    unreachable::Unreachable,
     webhooks::Webhooks,
 };
 

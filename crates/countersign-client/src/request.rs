@@ -19,8 +19,9 @@ use tokio::time::timeout;
 use crate::{
     ApiError, Error,
     client::{Client, Inner},
-    error::presentable,
+    presentable::presentable,
     retry,
+    unreachable::Unreachable,
 };
 
 /// What a call returned: the value, which this dereferences to, and what came with it in headers.
@@ -158,8 +159,8 @@ impl Failed {
     /// Whether another attempt may succeed.
     const fn is_transient(&self) -> bool {
         match self {
-            Self::Refused(_)
-            | Self::Unanswered(Error::Connection { .. } | Error::Timeout { .. }) => true,
+            Self::Refused(_) | Self::Unanswered(Error::Timeout { .. }) => true,
+            Self::Unanswered(Error::Connection { cause, .. }) => cause.is_transient(),
             Self::Unanswered(_) => false,
         }
     }
@@ -203,7 +204,9 @@ impl Client {
             .adjust(|failed, backoff| backoff.map(|backoff| failed.wait(backoff)));
         match attempts.await {
             Ok(answer) | Err(Failed::Refused(answer)) => self.inner.read(answer),
-            Err(Failed::Unanswered(error)) => Err(error),
+            Err(Failed::Unanswered(error)) => {
+                Err(error.after(self.inner.max_retries.saturating_add(1)))
+            }
         }
     }
 
@@ -253,6 +256,7 @@ impl Inner {
             Err(_) => Err(Error::Timeout {
                 origin: self.origin(),
                 after: limit,
+                attempts: 1,
             }),
         }
     }
@@ -267,6 +271,7 @@ impl Inner {
         let request_id = text("x-request-id").map(str::to_owned);
         if !status.is_success() {
             let mut error = ApiError::read(status.as_u16(), &body, request_id, &self.key);
+            error.base_url = self.base_url.to_string();
             if let (true, Some(to)) = (status.is_redirection(), text("location")) {
                 let to = presentable(to, &self.key);
                 error.message = format!("it redirects to `{to}`, which is not followed");
@@ -290,17 +295,17 @@ impl Inner {
     fn failure(&self, error: &reqwest::Error, after: Duration) -> Error {
         let origin = self.origin();
         if error.is_timeout() {
-            return Error::Timeout { origin, after };
+            return Error::Timeout {
+                origin,
+                after,
+                attempts: 1,
+            };
         }
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        let reason = presentable(&cause.to_string(), &self.key);
+        let cause = Unreachable::of(error, &self.key);
         if error.is_builder() {
-            return Error::Config(reason);
+            return Error::Config(cause.to_string());
         }
-        Error::Connection { origin, reason }
+        Error::Connection { origin, cause }
     }
 
     pub(crate) fn origin(&self) -> String {

@@ -188,6 +188,9 @@ impl ErrorResponse {
 }
 
 #[cfg(test)]
+mod page;
+
+#[cfg(test)]
 mod tests {
     use super::ErrorCode;
 

@@ -12,6 +12,10 @@ use crate::failure::{CommandResult, Doing, Failure};
 
 /// Creates a data directory that only its owner may enter. An existing one keeps its mode.
 pub(crate) fn private_directory(path: &Path) -> CommandResult<PathBuf> {
+    if path.is_file() {
+        let message = format!("the data directory `{}` is a file", path.display());
+        return Err(Failure::new(message).hint("choose a directory of your own with `--data-dir`"));
+    }
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -67,11 +71,22 @@ pub(crate) fn lock_directory(directory: &Path) -> CommandResult<DirectoryLock> {
     }
 }
 
-/// Writes a file of mode 0600. It gets its name only once it is complete.
-pub(crate) fn write_private(path: &Path, content: &str) -> CommandResult {
+fn partial(path: &Path) -> PathBuf {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
-    let partial = PathBuf::from(partial);
+    PathBuf::from(partial)
+}
+
+/// Whether as much could be written to a file as this: tries it beside the file, and leaves nothing.
+pub(crate) fn check_writable(path: &Path, content: &str) -> io::Result<()> {
+    let partial = partial(path);
+    let written = write_whole(&partial, content);
+    remove_if_exists(&partial).and(written)
+}
+
+/// Writes a file of mode 0600. It gets its name only once it is complete.
+pub(crate) fn write_private(path: &Path, content: &str) -> CommandResult {
+    let partial = partial(path);
     write_whole(&partial, content)
         .and_then(|()| fs::rename(&partial, path))
         .doing(format_args!("write `{}`", path.display()))

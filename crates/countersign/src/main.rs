@@ -6,8 +6,10 @@ mod config;
 mod database;
 mod dev;
 mod failure;
+mod file_kind;
 mod files;
 mod gateway;
+mod likely;
 mod logs;
 mod output;
 mod serve;
@@ -15,13 +17,11 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let Err(failure) = cli::Cli::parse().run() else {
+    let Err(failure) = cli::Cli::read().run() else {
         return ExitCode::SUCCESS;
     };
     if !failure.is_silent() {

@@ -1,6 +1,11 @@
 //! `countersign serve`: the control plane as a server.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use countersign_server::{
@@ -8,13 +13,15 @@ use countersign_server::{
     store::{Sources, Store},
     watch_expiry,
 };
-use countersign_tls::CertificateFiles;
+use countersign_tls::{CertificateFiles, Error as TlsError};
 use tokio::net::TcpListener;
 
 use crate::{
-    config::Settings,
+    config::{Settings, listen_address},
     database::{self, DatabaseOptions},
     failure::{CommandResult, Doing, Failure},
+    file_kind::{Wanted, compare_keys, unreadable, wrong_kind},
+    files::shell_quoted,
     logs,
     signals::Signals,
 };
@@ -22,16 +29,13 @@ use crate::{
 /// How often old observations are removed. Every node does it; whichever comes first does the work.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-const TLS_HINT: &str =
-    "`serve.tls_certificate` and `serve.tls_key` must be PEM files of the same key pair";
-
 #[derive(Args)]
 pub(crate) struct Serve {
     /// Address to listen on [default: 127.0.0.1:8085]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     listen: Option<SocketAddr>,
     /// Address to serve Prometheus metrics on [default: off]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     metrics_listen: Option<SocketAddr>,
     /// PEM certificate chain of the listener [default: plain HTTP]
     #[arg(long, value_name = "FILE")]
@@ -85,9 +89,13 @@ pub(crate) fn server_runtime() -> CommandResult<tokio::runtime::Runtime> {
 
 async fn start(settings: Settings) -> CommandResult {
     let signals = Signals::listen()?;
-    let listener = bind(settings.serve.listen).await?;
+    // Before anything listens: whoever waits for the port is answered, or not let in at all.
+    if let Some(files) = &settings.serve.tls {
+        files.check().map_err(|error| tls_failure(&error))?;
+    }
+    let listener = bind(settings.serve.listen, "--listen").await?;
     let metrics_listener = match settings.serve.metrics_listen {
-        Some(address) => Some(bind(address).await?),
+        Some(address) => Some(bind(address, "--metrics-listen").await?),
         None => None,
     };
     let plane = ControlPlane {
@@ -183,8 +191,7 @@ impl ControlPlane {
             ending,
         )
         .await
-        .doing("serve")
-        .map_err(|failure| failure.hint(TLS_HINT))?;
+        .doing("serve")?;
         webhooks.await.doing("stop sending webhooks")
     }
 }
@@ -212,17 +219,51 @@ impl Drop for ObservationCleanup {
     }
 }
 
-/// Binds a listener, or explains why it cannot.
-pub(crate) async fn bind(address: SocketAddr) -> CommandResult<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let failure = Failure::new(format_args!("cannot listen on {address}: {error}"));
-        match error.kind() {
-            std::io::ErrorKind::AddrInUse => failure
-                .hint("another process listens there; choose another address with `--listen`"),
-            std::io::ErrorKind::PermissionDenied => {
-                failure.hint("ports below 1024 need a privilege; choose a higher one")
-            }
-            _ => failure.hint("give an address of this machine with `--listen`"),
+/// Binds a listener, or explains why it cannot; `flag` is the one that gives its address.
+pub(crate) async fn bind(address: SocketAddr, flag: &str) -> CommandResult<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| cannot_listen(address, flag, &error))
+}
+
+/// Why nothing can listen on an address, and what to do.
+pub(crate) fn cannot_listen(address: SocketAddr, flag: &str, error: &io::Error) -> Failure {
+    let failure = Failure::new(format_args!("cannot listen on {address}: {error}"));
+    match error.kind() {
+        io::ErrorKind::AddrInUse => failure.hint(format!(
+            "another process listens there (`ss -ltnp 'sport = :{}'`); choose another address with `{flag}`",
+            address.port()
+        )),
+        io::ErrorKind::PermissionDenied => failure.hint(format!(
+            "ports below 1024 need a privilege; choose a higher one with `{flag}`"
+        )),
+        _ => failure.hint(format!("give an address of this machine with `{flag}`")),
+    }
+}
+
+/// Why TLS files cannot be used, and what to do: what each file is, where it is of another kind.
+pub(crate) fn tls_failure(error: &TlsError) -> Failure {
+    let of_kind = match error {
+        TlsError::Read { file, source } => Some(unreadable(file, source)),
+        TlsError::BrokenPem { file } | TlsError::NoCertificate { file } => {
+            wrong_kind(file, Wanted::Certificate)
         }
-    })
+        TlsError::NoPrivateKey { file } => wrong_kind(file, Wanted::PrivateKey),
+        _ => None,
+    };
+    if let Some(failure) = of_kind {
+        return failure;
+    }
+    let failure = Failure::new(error);
+    let quoted = |path: &Path| shell_quoted(&path.display().to_string());
+    match error {
+        TlsError::KeyMismatch { certificate, key } => failure.hint(compare_keys(certificate, key)),
+        TlsError::EncryptedKey { file } => failure.hint(format!(
+            "there is nobody to ask for its passphrase: `openssl pkey -in {0} -out {0}.plain`",
+            quoted(file)
+        )),
+        TlsError::Unusable { .. } => failure.hint(
+            "a server's certificate is X.509 version 3 with a key of RSA, P-256, P-384 or Ed25519",
+        ),
+        _ => failure,
+    }
 }

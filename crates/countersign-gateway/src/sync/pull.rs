@@ -250,6 +250,8 @@ const fn answered(status: u16) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use countersign_client::Unreachable;
+
     use super::*;
     use crate::caller::snapshot::Snapshot;
 
@@ -282,10 +284,11 @@ mod tests {
         let timeout = Error::Timeout {
             origin: origin.clone(),
             after: Duration::from_secs(8),
+            attempts: 1,
         };
         let connection = Error::Connection {
             origin,
-            reason: String::new(),
+            cause: Unreachable::Refused,
         };
         assert_eq!(failure(&timeout), Failure::Silence);
         assert_eq!(failure(&connection), Failure::Unreachable);

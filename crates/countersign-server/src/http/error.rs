@@ -7,6 +7,10 @@ use countersign_types::{
     error::{ErrorCode, ErrorResponse},
 };
 
+/// What a caller is told whose change was overtaken each time.
+pub(super) const CHANGED_EACH_TIME: &str =
+    "The organization changed each time that this was tried. Try again in a moment.";
+
 /// Why a request was refused. `message` and `param` go to the caller, `cause` to the log only.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -113,12 +117,11 @@ impl ApiError {
         .because(cause)
     }
 
-    pub(super) fn storage_unavailable(cause: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(
-            ErrorCode::StorageUnavailable,
-            "The database cannot be reached. Try again in a moment.",
-        )
-        .because(cause)
+    pub(super) fn storage_unavailable(
+        message: &'static str,
+        cause: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(ErrorCode::StorageUnavailable, message).because(cause)
     }
 
     pub(super) fn envelope(&self) -> ErrorResponse {

@@ -59,7 +59,8 @@ pub(super) async fn live(_: Anyone) -> Answer<Health> {
     })
 }
 
-/// The database can be read, and the process is not shutting down.
+/// The database can be read and, if the last write failed, written again; the process is not
+/// shutting down.
 pub(super) async fn ready(_: Anyone, app: App) -> Answer<Readiness> {
     if app.closing().is_cancelled() {
         return Err(ApiError::new(
@@ -67,6 +68,7 @@ pub(super) async fn ready(_: Anyone, app: App) -> Answer<Readiness> {
             "This process is shutting down. Ask another one.",
         ));
     }
+    app.store().check_writes().await?;
     answer::read(&Readiness {
         status: HealthStatus::Ok,
         revision: app.store().revision().await?,

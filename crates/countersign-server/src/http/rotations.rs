@@ -17,7 +17,7 @@ use super::{
     app::App,
     body::{Advice, Body, OptionalBody, RequestBody, TO_ENFORCE},
     caller::Admin,
-    error::ApiError,
+    error::{ApiError, CHANGED_EACH_TIME},
     paging::Paging,
     path::Path,
     query::{Query, WholeOr},
@@ -219,7 +219,9 @@ impl From<RotationError> for ApiError {
             RotationError::Unjudged { unjudged, observed } => unknown(format!(
                 "{unjudged} of {observed} workloads, whose chains are not kept"
             )),
-            RotationError::ChangedEachTime => Self::storage_unavailable(error.to_string()),
+            RotationError::ChangedEachTime => {
+                Self::storage_unavailable(CHANGED_EACH_TIME, error.to_string())
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use countersign_types::{
 use super::error::ApiError;
 use crate::{
     preview::TrialError,
-    store::{Kind, Quota, RotationProblem, StoreError},
+    store::{Kind, Outage, Quota, RotationProblem, StoreError},
 };
 
 impl From<StoreError> for ApiError {
@@ -32,7 +32,9 @@ impl From<StoreError> for ApiError {
             StoreError::KeyRevoked => Self::invalid_key(
                 "This API key was deleted or expired while the request was in progress.",
             ),
-            StoreError::Unavailable(..) => Self::storage_unavailable(error.to_string()),
+            StoreError::Unavailable(outage, _) => {
+                Self::storage_unavailable(outage_message(outage), error.to_string())
+            }
             // A handler that changes trust and does not have it judged.
             StoreError::Unjudged(_)
             | StoreError::Configuration(_)
@@ -63,6 +65,25 @@ fn noun(kind: Kind) -> &'static str {
         Kind::Webhook => "webhook",
         Kind::Gateway => "gateway",
         Kind::Assertion => "assertion",
+    }
+}
+
+/// What a caller is told of an outage: whether to try again, or whom to tell.
+pub(super) const fn outage_message(outage: Outage) -> &'static str {
+    match outage {
+        Outage::DiskFull => {
+            "The disk of the server's database is full, so nothing was changed. Tell the server's \
+             operator: it works again once there is space."
+        }
+        Outage::ReadOnly => {
+            "The server's database cannot be written, so nothing was changed. Tell the server's \
+             operator."
+        }
+        Outage::InputOutput => {
+            "The disk of the server's database failed, or is full. Tell the server's operator."
+        }
+        Outage::Busy => "The database is busy. Try again in a moment.",
+        Outage::Disconnected => "The database cannot be reached. Try again in a moment.",
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     answer::{self, Answer, Committed},
     app::App,
     caller::Admin,
-    error::ApiError,
+    error::{ApiError, CHANGED_EACH_TIME},
 };
 use crate::{
     preview::Trial,
@@ -60,7 +60,7 @@ where
         }
     }
     let why = "the organization changed each time that a change was judged";
-    Err(ApiError::storage_unavailable(why))
+    Err(ApiError::storage_unavailable(CHANGED_EACH_TIME, why))
 }
 
 /// Judges a change by the assertions.

@@ -37,6 +37,14 @@ impl Database {
         }
     }
 
+    /// Whether the last write failed for want of a disk. PostgreSQL keeps its own.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.is_in_trouble(),
+            Self::Postgres(_) => false,
+        }
+    }
+
     /// A connection for single reads.
     pub(super) async fn reader(&self) -> Result<Connection, StoreError> {
         Ok(Connection::new(match self {
@@ -179,7 +187,7 @@ impl Connection {
         }
         match self.driver {
             Driver::Sqlite(mut guard) => task::spawn_blocking(move || {
-                guard.batch(sql)?;
+                guard.commit(sql)?;
                 drop(guard);
                 then();
                 Ok(())

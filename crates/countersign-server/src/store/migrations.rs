@@ -80,6 +80,22 @@ async fn apply_steps(
     connection.commit("COMMIT", || ()).await
 }
 
+/// The schema version of a database as it is; 0 when it has none yet.
+pub(super) async fn look_at(database: &Database) -> Result<i64, StoreError> {
+    // A transaction that writes nothing shows whether one could.
+    let mut connection = database.transaction().await?;
+    let found = match version(&mut connection).await {
+        // There is no ledger.
+        Err(StoreError::Internal(_)) => 0,
+        read => read?,
+    };
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::TooNew { found, known });
+    }
+    Ok(found)
+}
+
 async fn version(connection: &mut Connection) -> Result<i64, StoreError> {
     let sql = "SELECT coalesce(max(version), 0) FROM schema_migrations";
     let found = connection.find(sql, &[]).await?;

@@ -158,6 +158,15 @@ impl Store {
         })
     }
 
+    /// Looks at a database as it is, without bringing its schema up to date: its schema version, 0
+    /// when it has none yet.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`StoreError::Corrupt`] when it is no database.
+    pub async fn look_at(location: &Location) -> Result<i64, StoreError> {
+        migrations::look_at(&Database::open(location)?).await
+    }
+
     /// The same store, which lets no organization have more than this.
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Self {
@@ -185,6 +194,20 @@ impl Store {
     pub async fn revision(&self) -> Result<u64, StoreError> {
         let point = signal::read_point(&self.inner.database).await?;
         Ok(point.revision)
+    }
+
+    /// Writes, if the last write failed for want of a disk: whether that is over.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it is not.
+    pub async fn check_writes(&self) -> Result<(), StoreError> {
+        if !self.inner.database.is_in_trouble() {
+            return Ok(());
+        }
+        let mut connection = self.inner.database.transaction().await?;
+        let same = "UPDATE deployment SET revision = revision WHERE id = 1";
+        connection.execute(same, &[]).await?;
+        connection.commit("COMMIT", || ()).await
     }
 
     async fn reader(&self) -> Result<Connection, StoreError> {

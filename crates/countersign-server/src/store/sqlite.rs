@@ -5,7 +5,10 @@ use std::{
     fs,
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,6 +43,8 @@ pub(super) struct Sqlite {
     /// `None` inside after a disk error: the next write reopens it.
     writer: Writer,
     readers: std::sync::Mutex<Vec<Connection>>,
+    /// Whether the last write failed for want of a disk.
+    in_trouble: AtomicBool,
 }
 
 /// The settings of every connection. It caches 64 MiB of pages, and maps the file up to SQLite's own
@@ -60,7 +65,12 @@ impl Sqlite {
             path,
             writer: Writer::default(),
             readers: std::sync::Mutex::default(),
+            in_trouble: AtomicBool::new(false),
         })
+    }
+
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.in_trouble.load(Ordering::Relaxed)
     }
 
     fn connect(&self, wait: Duration) -> Result<Connection, StoreError> {
@@ -100,7 +110,7 @@ impl Sqlite {
             *slot = Some(retry_while_busy(|| self.connect(Duration::ZERO)).await?);
         }
         Ok(Guard {
-            held: Held::Writer(slot, self.path.is_none()),
+            held: Held::Writer(slot, Arc::clone(self)),
             broken: false,
         })
     }
@@ -140,8 +150,7 @@ fn make_private(path: &PathBuf) -> Result<(), StoreError> {
 
 enum Held {
     Reader(Option<Connection>, Arc<Sqlite>),
-    /// The flag says whether it is in memory, where closing it would lose everything.
-    Writer(OwnedMutexGuard<Option<Connection>>, bool),
+    Writer(OwnedMutexGuard<Option<Connection>>, Arc<Sqlite>),
 }
 
 /// A connection in use. Dropped inside a transaction, it rolls back.
@@ -168,6 +177,15 @@ impl Guard {
         done.map_err(|error| self.failed(&error))
     }
 
+    /// Commits; a commit that succeeds shows that the disk can be written again.
+    pub(super) fn commit(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.batch(sql)?;
+        if let Held::Writer(_, home) = &self.held {
+            home.in_trouble.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     pub(super) fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let done = execute(self.connection()?, sql, values);
         let changed = done.map_err(|error| self.failed(&error))?;
@@ -186,10 +204,14 @@ impl Guard {
     /// After an error of the disk or the file, a new connection finds out whether it is over.
     fn failed(&mut self, error: &rusqlite::Error) -> StoreError {
         let failure = failure(error);
-        self.broken |= matches!(
+        let of_disk = matches!(
             failure,
             StoreError::Unavailable(Outage::DiskFull | Outage::ReadOnly | Outage::InputOutput, _)
         );
+        self.broken |= of_disk;
+        if let (true, Held::Writer(_, home)) = (of_disk, &self.held) {
+            home.in_trouble.store(true, Ordering::Relaxed);
+        }
         failure
     }
 }
@@ -209,8 +231,9 @@ impl Drop for Guard {
                     idle.extend(slot.take());
                 }
             }
-            Held::Writer(slot, in_memory) => {
-                if self.broken && !*in_memory {
+            // Closing one in memory would lose everything.
+            Held::Writer(slot, home) => {
+                if self.broken && home.path.is_some() {
                     slot.take();
                 }
             }

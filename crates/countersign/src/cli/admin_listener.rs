@@ -19,8 +19,12 @@ pub(crate) async fn get(base: &str, path: &str) -> CommandResult<Option<Value>> 
         .parse()
         .map_err(|_| Failure::usage(format_args!("`{base}` is not a URL")))?;
     let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        let host = base.split_once("://").map_or(base, |(_, host)| host);
         return Err(Failure::usage(format_args!(
             "`{base}` is not an `http://` URL"
+        ))
+        .hint(format!(
+            "the admin listener speaks plain HTTP, on a port of its own (`admin_listen`): `http://{host}`"
         )));
     };
     let address = (authority.host(), authority.port_u16().unwrap_or(80));

@@ -7,20 +7,20 @@ use std::{
 };
 
 use clap::Args;
-use countersign_client::{Client, ClientBuilder, Error, ItemStream, ListParams};
-use countersign_types::{error::ErrorCode, id::ProjectId, page::Order};
+use countersign_client::{Client, ClientBuilder, DEFAULT_BASE_URL, Error, ItemStream, ListParams};
+use countersign_types::{id::ProjectId, page::Order};
 use futures_util::TryStreamExt;
 
-use super::{parse::duration, reference::Reference};
+use super::{
+    api_failure::{export, likely_base_url},
+    parse::{count, duration},
+    reference::Reference,
+};
 use crate::{
     config::{process_env, secret_file},
     failure::{CommandResult, Doing, Failure},
+    file_kind::{Wanted, compare_keys, wrong_kind},
 };
-
-/// The exit code of a change that assertions forbid.
-const ASSERTION_FAILED: u8 = 3;
-/// What to do about one.
-pub(super) const BREAK_ANYWAY: &str = "delete the assertion if it is no longer meant, or pass `--allow-broken-assertions`; the audit log then names it";
 
 /// The server, and the key and certificate that the client presents.
 #[derive(Debug, Args)]
@@ -54,12 +54,90 @@ pub(crate) struct ApiOptions {
 impl ApiOptions {
     /// The client that these options and the environment describe.
     pub(crate) fn client(&self) -> CommandResult<Client> {
-        Ok(self.builder()?.build()?)
+        self.build(self.builder()?)
     }
 
     /// The same with the key in this file, of another kind than an admin's.
     pub(crate) fn client_with_key(&self, file: &Path) -> CommandResult<Client> {
-        Ok(self.builder()?.key(secret_file(file)?).build()?)
+        self.build(self.builder()?.key(secret_file(file)?))
+    }
+
+    /// The same for another base URL, and with one more CA to trust.
+    pub(crate) fn impatient_client_at(
+        &self,
+        base_url: &str,
+        ca: Option<&Path>,
+    ) -> CommandResult<Client> {
+        let mut builder = self.builder()?.base_url(base_url).max_retries(0);
+        if let Some(ca) = ca {
+            builder = builder.ca_file(ca);
+        }
+        self.build(builder)
+    }
+
+    fn build(&self, builder: ClientBuilder) -> CommandResult<Client> {
+        builder.build().map_err(|error| match error {
+            Error::Config(message) => self.misconfigured(&message),
+            other => other.into(),
+        })
+    }
+
+    /// What is wrong with the options or the environment, and what to do.
+    fn misconfigured(&self, message: &str) -> Failure {
+        let files = [
+            (self.server_ca(), Wanted::Certificate),
+            (
+                process_env("OPENAI_MTLS_CA_BUNDLE").map(PathBuf::from),
+                Wanted::Certificate,
+            ),
+            (
+                self.client_files().map(|files| files.0),
+                Wanted::Certificate,
+            ),
+            (self.client_files().map(|files| files.1), Wanted::PrivateKey),
+        ];
+        // The one that the message names, if it is of the wrong kind altogether.
+        let named = |path: &PathBuf| message.contains(&format!("`{}`", path.display()));
+        let of_a_file = files
+            .into_iter()
+            .filter_map(|(path, wanted)| Some((path.filter(named)?, wanted)))
+            .find_map(|(path, wanted)| wrong_kind(&path, wanted));
+        if let Some(failure) = of_a_file {
+            return failure.with_exit(2);
+        }
+        let failure = Failure::usage(message);
+        if message.starts_with("no key") {
+            return failure.hint(NO_KEY);
+        }
+        if message.starts_with("the base URL") {
+            return failure.hint(base_url_hint(&self.base_url()));
+        }
+        if let (Some((certificate, key)), true) =
+            (self.client_files(), message.contains("is not the key of"))
+        {
+            return failure.hint(compare_keys(&certificate, &key));
+        }
+        if message.starts_with("the key holds") {
+            return failure.hint(
+                "give the key alone, without quotes or `Bearer `, as it was shown when it was made",
+            );
+        }
+        failure.hint("run `countersign doctor` to check the set-up")
+    }
+
+    /// The base URL as it was given.
+    pub(crate) fn base_url(&self) -> String {
+        let given = self
+            .base_url
+            .clone()
+            .or_else(|| process_env("OPENAI_BASE_URL"));
+        given.unwrap_or_else(|| DEFAULT_BASE_URL.to_owned())
+    }
+
+    /// The file of roots to trust besides the public ones, if one is given.
+    pub(crate) fn server_ca(&self) -> Option<PathBuf> {
+        let given = process_env("COUNTERSIGN_SERVER_CA").map(PathBuf::from);
+        self.server_ca.clone().or(given)
     }
 
     /// Whether a flag gives the server's URL.
@@ -69,7 +147,7 @@ impl ApiOptions {
 
     /// A client that does not retry: what `doctor` reports should be the first failure.
     pub(crate) fn impatient_client(&self) -> CommandResult<Client> {
-        Ok(self.builder()?.max_retries(0).build()?)
+        self.build(self.builder()?.max_retries(0))
     }
 
     /// The files of the client certificate and its key, if they are given.
@@ -110,11 +188,43 @@ impl ApiOptions {
     }
 }
 
+/// Where the key comes from.
+const NO_KEY: &str = "with `countersign dev` running: `. countersign-data/dev.env`; otherwise `export OPENAI_ADMIN_KEY=sk-admin-...` or `--admin-key-file FILE`";
+
+/// What a base URL that is none should probably be.
+fn base_url_hint(given: &str) -> String {
+    let bare = given.trim().trim_matches(['"', '\'']);
+    let bare = bare.split(['?', '#']).next().unwrap_or_default();
+    let host = bare.split_once("://").map_or(bare, |(_, host)| host);
+    let host = host
+        .rsplit('@')
+        .next()
+        .unwrap_or_default()
+        .trim_matches('/');
+    if host.is_empty() || host.contains(char::is_whitespace) {
+        return "set it: `export OPENAI_BASE_URL=http://127.0.0.1:8085/v1`".to_owned();
+    }
+    let scheme = match bare.split_once("://") {
+        Some((scheme @ ("http" | "https"), _)) => scheme,
+        // Without TLS is what `dev` serves, on this machine.
+        _ if host.starts_with("127.") || host.starts_with("localhost") => "http",
+        _ => "https",
+    };
+    let is_bare_local = host == "localhost" || host == "127.0.0.1";
+    let port = if is_bare_local { ":8085" } else { "" };
+    let url = format!("{scheme}://{host}{port}");
+    let likely = likely_base_url(&url).unwrap_or(url);
+    format!(
+        "should it be this one? `{}`",
+        export("OPENAI_BASE_URL", &likely)
+    )
+}
+
 /// Which entries of a list to show.
 #[derive(Debug, Args)]
 pub(crate) struct ListOptions {
     /// Stop after this many entries [default: all]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     limit: Option<u32>,
     /// Order by creation time
     #[arg(long, value_name = "ORDER", value_parser = ["asc", "desc"], default_value = "desc")]
@@ -183,44 +293,6 @@ pub(crate) fn block_on<T>(work: impl Future<Output = CommandResult<T>>) -> Comma
         .build()
         .doing("start")?
         .block_on(work)
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match &error {
-            Error::Config(_) => Self::usage(&error)
-                .hint("run `countersign doctor` to check the set-up"),
-            Error::Connection { .. } => Self::new(&error).hint(
-                "is the server running? its URL comes from `OPENAI_BASE_URL` or `--base-url`; `countersign dev` starts one here",
-            ),
-            _ if error.code() == Some(ErrorCode::AssertionFailed) => {
-                Self::new(&error).hint(BREAK_ANYWAY).with_exit(ASSERTION_FAILED)
-            }
-            _ => match error.code().and_then(hint) {
-                Some(hint) => Self::new(&error).hint(hint),
-                None => Self::new(&error),
-            },
-        }
-    }
-}
-
-/// What to do about an error, where the server's message cannot know the command line.
-fn hint(code: ErrorCode) -> Option<&'static str> {
-    Some(match code {
-        ErrorCode::InvalidApiKey => {
-            "give an admin key of this server in `OPENAI_ADMIN_KEY` or with `--admin-key-file`"
-        }
-        ErrorCode::CertificateRequired => {
-            "give one with `--client-certificate` and `--client-key`, or in `OPENAI_MTLS_CLIENT_CERT_FILE` and `OPENAI_MTLS_CLIENT_KEY_FILE`"
-        }
-        ErrorCode::CertificateInUse => {
-            "deactivate it first: `countersign certificate deactivate ID`, with `--project` for a project"
-        }
-        ErrorCode::MtlsCertificateInvalid => {
-            "run `countersign certificate inspect FILE` to see what the file is"
-        }
-        _ => return None,
-    })
 }
 
 /// The project of a command that needs one: from its flag, or from the environment.

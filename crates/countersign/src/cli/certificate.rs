@@ -1,13 +1,16 @@
 //! `countersign certificate`: trust anchors.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use countersign_client::{Client, Received};
 use countersign_types::{
     certificate::{
         Certificate, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
-        ScopedCertificate,
+        ScopedCertificate, UploadCertificateRequest,
     },
     extension,
     id::CertificateId,
@@ -18,12 +21,12 @@ use super::{
     api::ListOptions,
     card, find,
     guard::{Ask, Guard, supports},
-    input::read_text,
+    input::{read_anchor, read_text},
     inspect,
     noun::Verb,
     reference::{Reference, resolve_all},
     scope::AtScope,
-    toggle, upload, usage,
+    toggle, usage,
     waiting::Wait,
 };
 use crate::{
@@ -68,18 +71,27 @@ pub(crate) enum CertificateVerb {
         #[arg(long, conflicts_with_all = ["content", "pem"])]
         usage: bool,
     },
-    /// Upload a CA certificate as a trust anchor; without `--activate` it is active nowhere
-    Upload(upload::Upload),
+    /// Upload a CA certificate as a trust anchor; this does not activate it
+    Upload {
+        /// PEM file of the CA, or `-` for standard input
+        file: PathBuf,
+        /// The trust anchor's name
+        #[arg(long, value_parser = super::parse::name)]
+        name: Option<String>,
+        #[command(flatten)]
+        policy: PolicyText,
+    },
     /// Rename a certificate
     Update {
         /// The certificate: id or name
         #[arg(value_name = "ID|NAME")]
         id: Reference<CertificateId>,
         /// The new name
-        #[arg(long)]
+        #[arg(long, value_parser = super::parse::name)]
         name: String,
     },
     /// Set or remove a certificate's CEL policy
+    #[command(group(ArgGroup::new("to").args(["policy", "policy_file", "none"]).required(true)))]
     SetPolicy {
         /// The certificate: id or name
         #[arg(value_name = "ID|NAME")]
@@ -87,7 +99,7 @@ pub(crate) enum CertificateVerb {
         #[command(flatten)]
         policy: PolicyText,
         /// Remove the policy
-        #[arg(long, required_unless_present_any = ["policy", "policy_file"], conflicts_with_all = ["policy", "policy_file"])]
+        #[arg(long)]
         none: bool,
         #[command(flatten)]
         guard: Guard,
@@ -111,7 +123,7 @@ pub(crate) enum CertificateVerb {
     Inspect(inspect::Inspect),
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 pub(crate) struct PolicyText {
     /// CEL policy that the verified client certificate must satisfy
     #[arg(long, value_name = "CEL", conflicts_with = "policy_file")]
@@ -122,12 +134,17 @@ pub(crate) struct PolicyText {
 }
 
 impl PolicyText {
-    pub(super) fn read(self) -> CommandResult<Option<String>> {
-        match (self.policy, self.policy_file) {
-            (Some(text), _) => Ok(Some(text)),
-            (None, Some(path)) => Ok(Some(read_text(&path)?.trim_end().to_owned())),
-            (None, None) => Ok(None),
+    fn read(self) -> CommandResult<Option<String>> {
+        let policy = match (self.policy, self.policy_file) {
+            (Some(text), _) => text,
+            (None, Some(path)) => read_text(&path)?.trim_end().to_owned(),
+            (None, None) => return Ok(None),
+        };
+        if policy.trim().is_empty() {
+            let none = "to have no policy: `countersign certificate set-policy ID --none`";
+            return Err(Failure::usage("the policy is empty").hint(none));
         }
+        Ok(Some(policy))
     }
 }
 
@@ -163,7 +180,9 @@ impl Verb<Client> for CertificateVerb {
                 let anchor = retrieve(client, &id, content || pem).await?;
                 show(&anchor, content, pem, output)
             }
-            Self::Upload(upload) => upload.run(client, output).await,
+            Self::Upload { file, name, policy } => {
+                upload(client, &file, name, policy, output).await
+            }
             Self::Find(find) => find.run(client, output).await,
             Self::Update { id, name } => {
                 let id = id.resolve(client).await?;
@@ -201,6 +220,22 @@ impl Verb<Client> for CertificateVerb {
             Self::Inspect(inspect) => inspect.run(output),
         }
     }
+}
+
+async fn upload(
+    client: &Client,
+    file: &Path,
+    name: Option<String>,
+    policy: PolicyText,
+    output: Output,
+) -> CommandResult {
+    let request = UploadCertificateRequest {
+        certificate: read_anchor(file)?,
+        name,
+        cel_policy: policy.read()?,
+    };
+    let uploaded = client.certificates().upload(&request).await?;
+    output.one(&uploaded.value)
 }
 
 async fn list_at(
@@ -288,7 +323,12 @@ async fn delete(
                 if !deleted.is_empty() {
                     output.list(&deleted)?;
                 }
-                return Err(error.into());
+                let refused = Failure::from(error);
+                let message = format!("cannot delete `{id}`: {}", refused.message());
+                return Err(match refused.advice() {
+                    Some(advice) => Failure::new(message).hint(advice),
+                    None => Failure::new(message),
+                });
             }
         }
     }

@@ -12,11 +12,14 @@ use crate::{
 };
 
 /// Variables that begin like a setting's but are not one.
-const OTHER_VARIABLES: [&str; 4] = [
+pub(super) const OTHER_VARIABLES: [&str; 7] = [
     "COUNTERSIGN_CONFIG",
     "COUNTERSIGN_CLIENT_CA",
-    "COUNTERSIGN_SERVER_CA",
     "COUNTERSIGN_CONFORMANCE_DIR",
+    "COUNTERSIGN_GATEWAY_ADMIN_URL",
+    "COUNTERSIGN_GATEWAY_CONFIG",
+    "COUNTERSIGN_GATEWAY_URL",
+    "COUNTERSIGN_SERVER_CA",
 ];
 
 #[derive(Args)]

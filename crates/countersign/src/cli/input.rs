@@ -8,7 +8,14 @@ use std::{
 
 use countersign_verify::certificate::holds_private_key;
 
-use crate::failure::{CommandResult, Doing, Failure};
+use crate::{
+    failure::{CommandResult, Failure},
+    file_kind::{
+        Kind, Wanted,
+        pem::{Block, blocks},
+        unreadable,
+    },
+};
 
 /// Far more than any PEM or policy may have: enough to be refused by its real reason.
 const MAX_INPUT_BYTES: u64 = 1024 * 1024;
@@ -21,46 +28,50 @@ pub(super) fn read_bytes(path: &Path) -> CommandResult<Vec<u8>> {
     } else {
         fs::File::open(path).and_then(|file| file.take(MAX_INPUT_BYTES).read_to_end(&mut bytes))
     };
-    read.doing(format_args!("read `{}`", path.display()))?;
+    read.map_err(|error| unreadable(path, &error))?;
     Ok(bytes)
 }
 
-/// Reads a file that must be text, such as PEM.
+/// Reads a file that must be text, such as a policy.
 pub(super) fn read_text(path: &Path) -> CommandResult<String> {
-    let bytes = read_bytes(path)?;
-    let shown = path.display();
-    // Also without the mark at its start, so that no key in it is taken for other text and sent.
-    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
-    if zeros * 3 > bytes.len() && bytes.windows(2).any(|pair| matches!(pair, b"-\0" | b"\0-")) {
-        return Err(Failure::new(format_args!("`{shown}` is UTF-16 text"))
-            .hint("save it as UTF-8: `iconv -f UTF-16 -t UTF-8 FILE > NEW`"));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let is_pem = error
-            .as_bytes()
-            .windows(10)
-            .any(|part| part == b"-----BEGIN");
-        if is_pem {
-            return Failure::new(format_args!("`{shown}` is PEM, but not UTF-8 text"))
-                .hint("save it as UTF-8, or remove what is not ASCII around its blocks");
-        }
-        Failure::new(format_args!("`{shown}` is not text"))
-            .hint("turn DER into PEM with `openssl x509 -inform der -in FILE -out FILE.pem`")
-    })
+    read_as(path, Wanted::Text)
 }
 
 /// Reads the PEM of a trust anchor that is to be uploaded. A private key must not leave the
 /// machine, even though the server would refuse it.
-pub(super) fn read_anchor(file: &Path) -> CommandResult<String> {
-    let text = read_text(file)?;
-    if holds_private_key(&text) {
+pub(super) fn read_anchor(path: &Path) -> CommandResult<String> {
+    let bytes = read_bytes(path)?;
+    if holds_private_key(&String::from_utf8_lossy(&bytes)) {
         return Err(Failure::new(format_args!(
             "`{}` holds a private key; nothing was sent",
-            file.display()
+            path.display()
         ))
         .hint("upload the CA's certificate alone, and keep its key where it was"));
     }
+    let text = as_wanted(path, bytes, Wanted::Certificate)?;
+    blocks(&text).map_err(|flaw| flaw.in_file(path))?;
     Ok(text)
+}
+
+/// Reads the certificates of a PEM file, at least one; what else is in it is left out.
+pub(super) fn read_certificates(path: &Path) -> CommandResult<Vec<Block>> {
+    let text = read_as(path, Wanted::Certificate)?;
+    let blocks = blocks(&text).map_err(|flaw| flaw.in_file(path))?;
+    let is_certificate = |block: &Block| block.label == "CERTIFICATE";
+    Ok(blocks.into_iter().filter(is_certificate).collect())
+}
+
+fn read_as(path: &Path, wanted: Wanted) -> CommandResult<String> {
+    as_wanted(path, read_bytes(path)?, wanted)
+}
+
+fn as_wanted(path: &Path, bytes: Vec<u8>, wanted: Wanted) -> CommandResult<String> {
+    let kind = Kind::of(&bytes);
+    let refused = || kind.instead_of(wanted, path);
+    if !kind.is(wanted) {
+        return Err(refused());
+    }
+    String::from_utf8(bytes).map_err(|_| refused())
 }
 
 #[cfg(test)]
@@ -68,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_that_is_not_utf_8_is_told_apart_from_der() {
+    fn a_private_key_is_found_whatever_it_is_written_in() {
         let directory = tempfile::tempdir().unwrap();
         let pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         let utf16: Vec<u8> = pem.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -76,12 +87,12 @@ mod tests {
         for (bytes, says) in [
             ([b"\xff\xfe".as_slice(), &utf16].concat(), "is UTF-16 text"),
             (utf16, "is UTF-16 text"),
-            (latin1, "is PEM, but not UTF-8 text"),
-            (b"\x30\x82\x01\x00\0\0\0\0\0\0\0".to_vec(), "is not text"),
+            (latin1, "holds a private key; nothing was sent"),
+            (pem.into(), "holds a private key; nothing was sent"),
         ] {
             let path = directory.path().join("file");
             fs::write(&path, bytes).unwrap();
-            let error = read_text(&path).unwrap_err().to_string();
+            let error = read_anchor(&path).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
     }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use countersign_types::{UnixSeconds, digest::Sha256};
+use countersign_types::{UnixSeconds, digest::Sha256, error::ErrorCode};
 use countersign_verify::certificate::{Facts, Rejection, inspect};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::input::read_bytes;
 use crate::{
     clock,
     failure::{CommandResult, Failure},
+    file_kind::{Kind, Wanted},
     output::{Cell, Output, Row, row, text_or_dash},
 };
 
@@ -63,9 +64,15 @@ impl Inspect {
         // A file that is not text is inspected too: the reason then says what it is, such as DER.
         let bytes = read_bytes(&self.file)?;
         let inspection = inspect(&String::from_utf8_lossy(&bytes), clock::unix_seconds());
+        let kind = Kind::of(&bytes);
+        let failure = (!kind.is(Wanted::Certificate))
+            .then(|| kind.instead_of(Wanted::Certificate, &self.file));
         let report = FileReport {
-            acceptable: inspection.reasons.is_empty(),
-            reasons: inspection.reasons.iter().map(Reason::from).collect(),
+            acceptable: inspection.reasons.is_empty() && failure.is_none(),
+            reasons: match &failure {
+                Some(failure) if !kind.is_pem() => vec![Reason::of_kind(failure)],
+                _ => inspection.reasons.iter().map(Reason::from).collect(),
+            },
             certificate: inspection.facts.as_ref().map(CertificateReport::from),
         };
         if output.is_table() {
@@ -82,9 +89,21 @@ impl Inspect {
             return Ok(());
         }
         let shown = self.file.display();
-        Err(Failure::new(format_args!(
-            "`{shown}` would be refused as a trust anchor"
-        )))
+        let refused = Failure::new(format_args!("`{shown}` would be refused as a trust anchor"));
+        Err(match failure.as_ref().and_then(Failure::advice) {
+            Some(advice) => refused.hint(advice),
+            None => refused,
+        })
+    }
+}
+
+impl Reason {
+    /// A file of a kind that the server, which is sent text, cannot tell.
+    fn of_kind(failure: &Failure) -> Self {
+        Self {
+            code: ErrorCode::MtlsCertificateInvalid.as_str(),
+            message: failure.message().to_owned(),
+        }
     }
 }
 

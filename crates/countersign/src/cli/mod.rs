@@ -3,6 +3,7 @@
 mod admin_key;
 mod admin_listener;
 mod api;
+mod api_failure;
 mod api_key;
 mod assertion;
 mod audit_log;
@@ -21,8 +22,8 @@ mod gateway_key;
 mod guard;
 mod input;
 mod inspect;
-mod kept;
 mod key_file;
+mod misplaced;
 mod noun;
 mod organization;
 mod parse;
@@ -36,7 +37,7 @@ mod service_account;
 mod shown_once;
 mod status;
 mod toggle;
-mod upload;
+mod unknown_ids;
 mod usage;
 mod verify;
 mod waiting;
@@ -64,15 +65,13 @@ pub(crate) struct Cli {
         long,
         global = true,
         value_name = "FORMAT",
+        ignore_case = true,
         hide_possible_values = true
     )]
     #[arg(
         help = "Output format: table, json, jsonl or yaml [default: table on a terminal, json in a pipe]"
     )]
     output: Option<Format>,
-    /// Print ids alone, each on a line
-    #[arg(short, long, global = true, conflicts_with = "output")]
-    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -142,7 +141,7 @@ enum Command {
 impl Cli {
     /// Does what the command line asks for.
     pub(crate) fn run(self) -> CommandResult {
-        let output = Output::new(self.output.or(self.quiet.then_some(Format::Ids)));
+        let output = Output::new(self.output);
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Dev(dev) => dev.run(output),

@@ -97,6 +97,13 @@ impl<V: OperatorVerb> Noun<V, DatabaseOptions> {
             && !self.verb.creates_database()
             && !database::exists_in(directory)
         {
+            if directory.is_file() {
+                return Err(Failure::new(format_args!(
+                    "`{}` is a file, not a data directory",
+                    directory.display()
+                ))
+                .hint("give the directory that it is in with `--data-dir`"));
+            }
             return Err(Failure::new(format_args!(
                 "there is no database in `{}`",
                 directory.display()

@@ -13,9 +13,12 @@ pub(super) fn permission(text: &str) -> Result<Permission, String> {
     })
 }
 
-/// Reads a name as the API takes it. The operator's commands check it here, because the database
-/// does not.
+/// Reads a name as the API takes it, but for one that nobody could see. The operator's commands
+/// check it here, because the database does not.
 pub(super) fn name(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.trim().is_empty() {
+        return Err("a name of spaces alone cannot be seen in a list".to_owned());
+    }
     let characters = text.chars().count();
     if (1..=MAX_NAME_CHARACTERS).contains(&characters) && !text.chars().any(char::is_control) {
         return Ok(text.to_owned());
@@ -23,6 +26,12 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     Err(format!(
         "a name has 1 to {MAX_NAME_CHARACTERS} characters and no control characters"
     ))
+}
+
+/// Reads how many entries to show.
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    let read = text.parse().ok().filter(|count| *count > 0);
+    read.ok_or_else(|| "write a whole number of at least 1".to_owned())
 }
 
 /// Reads a duration, such as `90s`, `12h` or `30d`. A plain number is in seconds, which is all that
@@ -33,8 +42,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         Err(_) => humantime::parse_duration(text).ok(),
     };
     // The API and the timers here count seconds: a fraction would be dropped without a word.
-    read.filter(|read| !read.is_zero() && read.subsec_nanos() == 0)
-        .ok_or_else(|| "write a duration such as `90s`, `12h` or `30d`".to_owned())
+    let read = read.ok_or_else(|| "write a duration such as `90s`, `12h` or `30d`".to_owned())?;
+    if read.is_zero() || read.subsec_nanos() != 0 {
+        return Err("write whole seconds, at least `1s`".to_owned());
+    }
+    Ok(read)
 }
 
 /// Reads the duration until a key expires, in seconds.
@@ -45,12 +57,30 @@ pub(super) fn expires_in(text: &str) -> Result<u32, String> {
 
 /// Reads a time, in RFC 3339 or in Unix seconds.
 pub(super) fn time(text: &str) -> Result<UnixSeconds, String> {
-    let wanted = || "write a time as `2026-01-31T12:00:00Z` or in Unix seconds".to_owned();
+    let wanted = || {
+        let wanted = "write a time as `2026-01-31T12:00:00Z` or in Unix seconds";
+        match likely_time(text) {
+            Some(likely) => format!("{wanted}; did you mean `{likely}`?"),
+            None => wanted.to_owned(),
+        }
+    };
     if let Ok(seconds) = text.parse() {
         return Ok(seconds);
     }
     let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wanted())?;
     u64::try_from(parsed.unix_timestamp()).map_err(|_| wanted())
+}
+
+/// A date, or a time without its zone, as RFC 3339 has it.
+fn likely_time(text: &str) -> Option<String> {
+    let text = text.trim().replace(' ', "T");
+    let candidates = [
+        format!("{text}T00:00:00Z"),
+        format!("{text}Z"),
+        format!("{text}:00Z"),
+    ];
+    let is_time = |text: &String| OffsetDateTime::parse(text, &Rfc3339).is_ok();
+    candidates.into_iter().find(is_time)
 }
 
 #[cfg(test)]
@@ -63,6 +93,17 @@ mod tests {
         assert_eq!(time("2023-11-14T22:13:20Z"), Ok(1_700_000_000));
         assert_eq!(time("2023-11-14T23:13:20+01:00"), Ok(1_700_000_000));
         assert!(time("yesterday").is_err());
+        for (text, likely) in [
+            ("2026-01-31", "2026-01-31T00:00:00Z"),
+            ("2026-01-31 12:00:00", "2026-01-31T12:00:00Z"),
+            ("2026-01-31T12:00", "2026-01-31T12:00:00Z"),
+        ] {
+            let error = time(text).unwrap_err();
+            assert!(
+                error.ends_with(&format!("did you mean `{likely}`?")),
+                "{error}"
+            );
+        }
         assert!(time("1969-12-31T23:59:59Z").is_err());
     }
 

@@ -32,7 +32,7 @@ pub(crate) enum ProjectVerb {
     /// Create a project
     Create {
         /// Its name
-        #[arg(long)]
+        #[arg(long, value_parser = super::parse::name)]
         name: String,
     },
     /// Show a project
@@ -47,7 +47,7 @@ pub(crate) enum ProjectVerb {
         #[arg(value_name = "ID|NAME")]
         id: Reference<ProjectId>,
         /// The new name
-        #[arg(long)]
+        #[arg(long, value_parser = super::parse::name)]
         name: String,
     },
     /// Archive a project; its keys stop working for good

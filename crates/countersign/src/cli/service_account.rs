@@ -15,9 +15,9 @@ use countersign_types::{
 use super::{
     api::ListOptions,
     guard::{Ask, Guard},
-    key_file::KeyFile,
     noun::{ProjectClient, Verb},
     reference::Reference,
+    shown_once::note_shown_once,
 };
 use crate::{
     failure::CommandResult,
@@ -34,13 +34,11 @@ pub(crate) enum ServiceAccountVerb {
     /// Create a service account and its first key, which is shown only once
     Create {
         /// Its name
-        #[arg(long)]
+        #[arg(long, value_parser = super::parse::name)]
         name: String,
         /// Create no key
-        #[arg(long, conflicts_with = "key_file")]
+        #[arg(long)]
         no_key: bool,
-        #[command(flatten)]
-        to: KeyFile,
     },
     /// Show a service account
     Retrieve {
@@ -55,7 +53,7 @@ pub(crate) enum ServiceAccountVerb {
         #[arg(value_name = "ID|NAME")]
         id: Reference<ServiceAccountId>,
         /// The new name
-        #[arg(long)]
+        #[arg(long, value_parser = super::parse::name)]
         name: Option<String>,
         /// The new role: owner, member or none
         #[arg(long, value_parser = role)]
@@ -75,10 +73,8 @@ pub(crate) enum ServiceAccountVerb {
         #[arg(value_name = "ID|NAME")]
         id: Reference<ServiceAccountId>,
         /// The key's name [default: the service account's]
-        #[arg(long)]
+        #[arg(long, value_parser = super::parse::name)]
         name: Option<String>,
-        #[command(flatten)]
-        to: KeyFile,
     },
 }
 
@@ -98,12 +94,7 @@ impl Verb<ProjectClient> for ServiceAccountVerb {
                 let entries = accounts.stream(&list.params());
                 output.list(&list.take(entries).await?)
             }
-            Self::Create { name, no_key, to } => {
-                if !no_key {
-                    to.prepare(output)?;
-                }
-                create(&accounts, name, no_key, &to, output).await
-            }
+            Self::Create { name, no_key } => create(&accounts, name, no_key, output).await,
             Self::Retrieve { id } => {
                 output.one(&accounts.retrieve(&id.resolve(on).await?).await?.value)
             }
@@ -125,13 +116,12 @@ impl Verb<ProjectClient> for ServiceAccountVerb {
                 }
                 output.one(&accounts.delete(&id).await?.value)
             }
-            Self::CreateKey { id, name, to } => {
-                to.prepare(output)?;
+            Self::CreateKey { id, name } => {
                 let id = id.resolve(on).await?;
                 let request = ServiceAccountApiKeyCreateRequest { name, scopes: None };
-                let created = accounts.create_api_key(&id, &request).await?.value;
-                let key = created.value.clone();
-                to.show(created, Some(key), output)
+                output.one(&accounts.create_api_key(&id, &request).await?.value)?;
+                note_shown_once();
+                Ok(())
             }
         }
     }
@@ -141,7 +131,6 @@ async fn create(
     accounts: &ServiceAccounts,
     name: String,
     no_key: bool,
-    to: &KeyFile,
     output: Output,
 ) -> CommandResult {
     let request = ServiceAccountCreateRequest {
@@ -149,8 +138,11 @@ async fn create(
         create_service_account_only: no_key.then_some(true),
     };
     let created = accounts.create(&request).await?.value;
-    let key = created.api_key.as_ref().map(|key| key.value.clone());
-    to.show(created, key, output)
+    output.one(&created)?;
+    if created.api_key.is_some() {
+        note_shown_once();
+    }
+    Ok(())
 }
 
 impl Row for ServiceAccount {

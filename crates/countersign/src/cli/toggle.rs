@@ -10,6 +10,7 @@ use super::{
     preview,
     reference::{Reference, resolve_all},
     scope::AtScope,
+    unknown_ids,
     waiting::Wait,
 };
 use crate::{failure::CommandResult, output::Output};
@@ -79,7 +80,10 @@ impl Toggle {
             Change::Deactivate => certificates.preview_deactivate(&scope, &ids).await,
         };
         if self.guard.is_preview() {
-            let found = preview().await?.value;
+            let found = match preview().await {
+                Ok(found) => found.value,
+                Err(error) => return Err(unknown_ids::failure(client, error, &ids).await),
+            };
             let once_enforced = &found.would_fail_once_enforced;
             return preview::show(&found, &found.effect, once_enforced, output);
         }
@@ -88,7 +92,10 @@ impl Toggle {
         if !self.guard.answers().are_complete() && supports(client, extension::PREVIEW).await? {
             let names: Vec<String> = self.ids.iter().map(ToString::to_string).collect();
             let question = format!("{} {}?", change.verb(), names.join(", "));
-            let effect = preview().await?.value.into_inner().effect;
+            let effect = match preview().await {
+                Ok(found) => found.value.into_inner().effect,
+                Err(error) => return Err(unknown_ids::failure(client, error, &ids).await),
+            };
             let answers = self.guard.answers();
             answers.permit(Some(&effect), &question, Ask::IfUsed)?;
         }
@@ -103,7 +110,10 @@ impl Toggle {
                 Change::Deactivate => certificates.deactivate(&scope, &ids).await,
             }
         };
-        let done = waiting.change(changed).await??;
+        let done = match waiting.change(changed).await? {
+            Ok(done) => done,
+            Err(error) => return Err(unknown_ids::failure(client, error, &ids).await),
+        };
         output.list(&done.value.data)?;
         waiting.for_gateways(client, done.change()).await
     }

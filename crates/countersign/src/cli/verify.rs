@@ -1,9 +1,9 @@
 //! `countersign verify`: checks a chain as a gateway would, without one: against trust anchors from
 //! files, or against those that are active at a project of a server.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use countersign_client::{Client, ListParams};
 use countersign_types::{
     UnixSeconds,
@@ -18,6 +18,7 @@ use countersign_verify::{
     presented::Presented,
     trust::TrustSet,
 };
+use data_encoding::BASE64;
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
@@ -25,29 +26,26 @@ use serde_with::skip_serializing_none;
 use crate::{
     cli::{
         api::{ApiOptions, block_on},
-        input::read_text,
+        input::read_certificates,
         parse::time,
         reference::Reference,
         scope::active_as,
     },
     clock,
-    failure::{CommandResult, Doing, Failure},
+    failure::{CommandResult, Failure},
+    file_kind::pem::Block,
     output::{Output, printable, timestamp},
 };
 
 /// Check a client's certificate chain as a gateway would, and explain the verdict
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("against").args(["anchor", "project"]).required(true)))]
 pub(crate) struct Verify {
     /// PEM file of the client's chain, leaf first, or `-` for standard input
     #[arg(long, value_name = "FILE")]
     chain: PathBuf,
     /// PEM file of trust anchors, one or more certificates; may be repeated
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "project",
-        conflicts_with = "project"
-    )]
+    #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
     /// Judge against the trust anchors active at this project and its organization
     #[arg(long, value_name = "ID|NAME")]
@@ -99,17 +97,11 @@ impl Verify {
         report(&verdict, &trust, output)
     }
 
-    /// The chain in the file. An empty file is a client that presents nothing.
+    /// The chain in the file.
     fn presented(&self) -> CommandResult<Presented> {
-        let text = read_text(&self.chain)?;
-        let text = text.trim_start_matches('\u{feff}');
-        let shown = self.chain.display();
-        let presented =
-            Presented::from_pem(text).doing(format_args!("read the chain in `{shown}`"))?;
-        if presented.leaf().is_none() && !text.trim().is_empty() {
-            return Err(no_certificate(&self.chain));
-        }
-        Ok(presented)
+        let blocks = read_certificates(&self.chain)?;
+        let chain = blocks.into_iter().map(|block| block.der.into()).collect();
+        Ok(Presented::new(chain))
     }
 
     fn trust_of_files(&self) -> CommandResult<Trust> {
@@ -119,13 +111,9 @@ impl Verify {
         let mut pems = Vec::new();
         let mut files = Vec::new();
         for path in &self.anchor {
-            let text = read_text(path)?;
-            let blocks = certificates(&text);
-            if blocks.is_empty() {
-                return Err(no_certificate(path));
-            }
+            let blocks = read_certificates(path)?;
             files.extend(std::iter::repeat_n(path.clone(), blocks.len()));
-            pems.extend(blocks);
+            pems.extend(blocks.iter().map(as_pem));
         }
         Ok(Trust {
             set: TrustSet::from_anchors(pems.iter().map(String::as_str), self.policy.as_deref()),
@@ -227,7 +215,13 @@ fn report(verdict: &Verdict, trust: &Trust, output: Output) -> CommandResult {
     }
     match report.code {
         None => Ok(()),
-        Some(code) => Err(Failure::new(format_args!("the chain is refused: `{code}`"))),
+        Some(code) => {
+            let failure = Failure::new(format_args!("the chain is refused: `{code}`"));
+            Err(match report.trace.first() {
+                Some(finding) => failure.hint(finding.reason.fix()),
+                None => failure,
+            })
+        }
     }
 }
 
@@ -266,20 +260,8 @@ impl Trust {
     }
 }
 
-/// The certificates of a PEM file, each as PEM of its own.
-fn certificates(text: &str) -> Vec<String> {
-    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-    const END: &str = "-----END CERTIFICATE-----";
-    text.split(BEGIN)
-        .skip(1)
-        .filter_map(|rest| Some(format!("{BEGIN}{}{END}\n", rest.split_once(END)?.0)))
-        .collect()
-}
-
-fn no_certificate(path: &Path) -> Failure {
-    Failure::new(format_args!(
-        "`{}` holds no PEM certificate",
-        path.display()
-    ))
-    .hint("run `countersign certificate inspect FILE` to see what the file is")
+/// A certificate as a PEM of its own.
+fn as_pem(block: &Block) -> String {
+    let base64 = BASE64.encode(&block.der);
+    format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
 }

@@ -2,18 +2,23 @@
 //! variables and flags, in rising order of precedence. The API commands do not read it: they
 //! take the variables that the official SDKs take.
 
+mod address;
 mod read;
 mod schema;
+mod secret;
 mod settings;
 mod source;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use address::listen_address;
 pub(crate) use schema::{Kind, SETTINGS, Setting};
-pub(crate) use settings::{Database, LogFormat, LogSettings, Settings, secret_file};
-pub(crate) use source::{Given, Layer, Source, likely};
+pub(crate) use secret::secret_file;
+pub(crate) use settings::{Database, LogFormat, LogSettings, Settings};
+pub(crate) use source::{Given, Layer, Source};
 
 use crate::failure::CommandResult;
+pub(crate) use crate::likely::likely;
 
 /// The file that is read from the working directory when none is named.
 const DEFAULT_FILE: &str = "countersign.toml";
@@ -147,8 +152,12 @@ mod tests {
                 "c.toml:1: `serve` is a section: write `[serve]` on its own line",
             ),
             (
+                "data_dir = 5",
+                "c.toml:1: `data_dir` is an integer; it must be a text, in quotes: `data_dir = \"5\"`",
+            ),
+            (
                 "data_dir = true",
-                "c.toml:1: `data_dir` is a boolean; it must be a string or a number",
+                "c.toml:1: `data_dir` is a boolean; it must be a text, in quotes",
             ),
         ] {
             assert_eq!(error(file), wanted);

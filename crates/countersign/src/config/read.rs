@@ -5,8 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use countersign_types::secret::Secret;
 use tracing::level_filters::LevelFilter;
 
-use super::{schema::SETTINGS, source::Layer};
-use crate::failure::{CommandResult, Failure};
+use super::{address::likely_address, schema::SETTINGS, source::Layer};
+use crate::{
+    failure::{CommandResult, Failure},
+    likely::likely,
+};
 
 /// A type that a setting has.
 pub(super) trait SettingValue: Sized {
@@ -15,6 +18,11 @@ pub(super) trait SettingValue: Sized {
 
     /// The value of a text; `None` when it does not fit.
     fn from_text(text: &str) -> Option<Self>;
+
+    /// What was probably meant by a text that does not fit.
+    fn likely(_text: &str) -> Option<String> {
+        None
+    }
 }
 
 /// A whole number greater than zero.
@@ -36,11 +44,15 @@ pub(super) fn read_optional<T: SettingValue>(
     let value = T::from_text(&given.value).ok_or_else(|| {
         let secret = SETTINGS.iter().any(|each| each.key == key && each.secret);
         let shown = if secret { "..." } else { &given.value };
-        Failure::usage(format_args!(
+        let failure = Failure::usage(format_args!(
             "`{key}` is `{shown}` (from {}); it must be {}",
             given.source,
             T::wanted()
-        ))
+        ));
+        match T::likely(&given.value) {
+            Some(likely) => failure.hint(format!("did you mean `{likely}`?")),
+            None => failure,
+        }
     })?;
     Ok(Some(value))
 }
@@ -81,6 +93,10 @@ impl SettingValue for SocketAddr {
 
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+
+    fn likely(text: &str) -> Option<String> {
+        likely_address(text).map(|address| address.to_string())
     }
 }
 
@@ -133,6 +149,14 @@ impl SettingValue for LevelFilter {
 
     fn from_text(text: &str) -> Option<Self> {
         meaning(LEVELS, text)
+    }
+
+    fn likely(text: &str) -> Option<String> {
+        likely(
+            &text.to_ascii_lowercase(),
+            LEVELS.iter().map(|(word, _)| *word),
+        )
+        .map(str::to_owned)
     }
 }
 

@@ -1,13 +1,7 @@
 //! The settings as types: built once from what the sources say, so that nothing below looks a
 //! setting up by its name or knows a default of its own.
 
-use std::{
-    cmp::Ordering,
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{cmp::Ordering, net::SocketAddr, path::PathBuf, time::Duration};
 
 use countersign_server::{WebhookOptions, store::Quotas};
 use countersign_tls::CertificateFiles;
@@ -16,6 +10,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{
     read::{NonZero, SettingValue, Words, meaning, one_of, read, read_optional},
+    secret::secret_file,
     source::Layer,
 };
 use crate::failure::{CommandResult, Failure};
@@ -203,17 +198,5 @@ impl DatabaseSetting {
             Failure::usage("the database URL does not start with `postgres://`")
                 .hint("leave it out to use SQLite in `data_dir`"),
         )
-    }
-}
-
-/// Reads a secret from a file: its first line, without the line's end.
-pub(crate) fn secret_file(path: &Path) -> CommandResult<Secret> {
-    let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| {
-        Failure::usage(format_args!("cannot read the secret in `{shown}`: {error}"))
-    })?;
-    match text.lines().next().map(str::trim) {
-        None | Some("") => Err(Failure::usage(format_args!("`{shown}` is empty"))),
-        Some(secret) => Ok(Secret::new(secret)),
     }
 }

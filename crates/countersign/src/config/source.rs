@@ -10,7 +10,11 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::schema::{Kind, SETTINGS, Setting};
-use crate::failure::{CommandResult, Failure};
+use crate::{
+    failure::{CommandResult, Failure},
+    file_kind,
+    likely::likely,
+};
 
 /// Where a value was given, from the weakest source to the strongest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,17 +122,10 @@ impl Reader<'_> {
     fn value(&mut self, setting: &Setting, value: &DeValue<'_>, line: usize) -> CommandResult {
         let text = match value {
             DeValue::String(text) => text.to_string(),
-            DeValue::Integer(number) => number.as_str().to_owned(),
+            DeValue::Integer(number) if setting.kind == Kind::Number => number.as_str().to_owned(),
             // A path or a text that happens to be `true` is more likely a mistake.
             DeValue::Boolean(truth) if setting.kind == Kind::Truth => truth.to_string(),
-            other => {
-                let message = format!(
-                    "`{}` is a {}; it must be a string or a number",
-                    setting.key,
-                    other.type_str()
-                );
-                return Err(at(self.path, line, &message));
-            }
+            other => return Err(at(self.path, line, &wrong_type(setting, other))),
         };
         let source = Source::File(self.path.to_owned(), line);
         self.layer.insert(setting.key, given(&text, source));
@@ -137,6 +134,15 @@ impl Reader<'_> {
 
     fn unknown(&self, key: &str, line: usize) -> Failure {
         let failure = at(self.path, line, &format!("unknown setting `{key}`"));
+        let in_a_section = SETTINGS.iter().find(|setting| {
+            setting
+                .key
+                .rsplit_once('.')
+                .is_some_and(|(_, last)| last == key)
+        });
+        if let Some(setting) = in_a_section {
+            return failure.hint(format!("did you mean `{}`?", setting.key));
+        }
         match likely(key, SETTINGS.iter().map(|setting| setting.key)) {
             Some(known) => failure.hint(format!("did you mean `{known}`?")),
             None => failure.hint("run `countersign config print` to see every setting"),
@@ -144,14 +150,32 @@ impl Reader<'_> {
     }
 }
 
-/// The known name that is most similar to an unknown one, if any is similar enough.
-pub(crate) fn likely<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    const ALIKE: f64 = 0.8;
-    known
-        .map(|name| (strsim::jaro_winkler(unknown, name), name))
-        .filter(|(likeness, _)| *likeness > ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+/// Says which type a setting has instead, and how it would be written.
+fn wrong_type(setting: &Setting, value: &DeValue<'_>) -> String {
+    let key = setting.key.rsplit('.').next().unwrap_or(setting.key);
+    let (is, wanted) = (value.type_str(), setting.kind);
+    let article = if is.starts_with(['a', 'i']) {
+        "an"
+    } else {
+        "a"
+    };
+    let example = match (value, wanted) {
+        (DeValue::Integer(number), Kind::Text) => {
+            format!(", in quotes: `{key} = \"{}\"`", number.as_str())
+        }
+        (_, Kind::Text) => ", in quotes".to_owned(),
+        (_, Kind::Number) => format!(": `{key} = 5`"),
+        (_, Kind::Truth) => format!(": `{key} = true`"),
+    };
+    let wanted = match wanted {
+        Kind::Text => "a text",
+        Kind::Number => "a number",
+        Kind::Truth => "`true` or `false`",
+    };
+    format!(
+        "`{}` is {article} {is}; it must be {wanted}{example}",
+        setting.key
+    )
 }
 
 fn given(value: &str, source: Source) -> Given {
@@ -171,9 +195,9 @@ fn at(path: &Path, line: usize, message: &str) -> Failure {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::usage(format_args!(
-        "cannot read the configuration `{}`: {error}",
-        path.display()
-    ))
-    .hint("give an existing file with `--config` or `COUNTERSIGN_CONFIG`")
+    let failure = file_kind::unreadable(path, error).with_exit(2);
+    match failure.advice() {
+        Some(_) => failure,
+        None => failure.hint("give an existing file with `--config` or `COUNTERSIGN_CONFIG`"),
+    }
 }

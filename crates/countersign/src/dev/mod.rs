@@ -19,7 +19,7 @@ use std::{
 use clap::Args;
 use countersign_server::{
     WebhookOptions,
-    store::{FORGET_GATEWAYS_AFTER, Location, OBSERVATION_DAYS, Store},
+    store::{FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, Store},
 };
 use tracing::level_filters::LevelFilter;
 
@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     clock,
-    config::Database,
+    config::{Database, listen_address},
     database,
     failure::{CommandResult, Doing, Failure},
     files, logs,
@@ -52,10 +52,10 @@ pub(crate) struct Dev {
     #[arg(long)]
     memory: bool,
     /// Loopback address of the control plane; port 0 picks a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8085")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8085", value_parser = listen_address)]
     listen: SocketAddr,
     /// Loopback address of the gateway [default: 127.0.0.1:8443, or a free port if `--listen` has port 0]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     gateway_listen: Option<SocketAddr>,
     /// URL of the upstream behind the gateway [default: a built-in echo server]
     #[arg(long, value_name = "URL")]
@@ -79,7 +79,7 @@ impl Dev {
     async fn start(&self, directory: &DevDirectory, output: Output) -> CommandResult {
         let signals = Signals::listen()?;
         let plane = ControlPlane {
-            listener: serve::bind(self.listen).await?,
+            listener: serve::bind(self.listen, "--listen").await?,
             store: self.open(&directory.path).await?,
             metrics_listener: None,
             tls: None,
@@ -162,7 +162,7 @@ impl Dev {
 
     async fn open(&self, directory: &Path) -> CommandResult<Store> {
         if self.memory {
-            return database::open_location(&Location::Memory).await;
+            return database::open_in_memory().await;
         }
         database::open(&Database::Sqlite(directory.to_owned())).await
     }

@@ -13,14 +13,14 @@ use tempfile::tempdir;
 use crate::{running::countersign, shell::seen};
 
 /// A `countersign serve` whose log tells where it listens.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     stderr: BufReader<ChildStderr>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Served {
-    fn start(data: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
         let mut command =
             countersign(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
         command.arg("--data-dir").arg(data).args(more);

@@ -35,6 +35,7 @@ pub(crate) fn steady(text: &str) -> String {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]"),
         (r#"(_at"?: ?)\d+"#, "${1}[time]"),
         (r"127\.0\.0\.1:\d{5}\b", "127.0.0.1:[port]"),
+        (r"sport = :\d+", "sport = :[port]"),
         (r"/\S*/\.tmp\w+", "[dir]"),
         (r"\b[0-9a-f]{64}\b", "[sha256]"),
         (r"\b[0-9a-f]{40}\b", "[key identifier]"),

@@ -17,7 +17,7 @@ use self::verify::Verify;
 use super::{
     api::{page_size, take},
     noun,
-    parse::{duration, time},
+    parse::{count, duration, time},
     reference::{Reference, resolve_all},
 };
 use crate::{
@@ -43,7 +43,7 @@ pub(crate) enum AuditLogVerb {
 #[derive(Args)]
 pub(crate) struct List {
     /// Stop after this many events
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, allow_negative_numbers = true, value_parser = count)]
     limit: u32,
     /// Only events at this time or later (RFC 3339 or Unix seconds)
     #[arg(long, value_name = "TIME", value_parser = time)]

@@ -2,8 +2,12 @@
 
 mod anchors;
 mod check;
+mod gateway;
+mod likely;
 mod machine;
 mod server;
+
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -21,20 +25,22 @@ pub(crate) struct Doctor {
     api: ApiOptions,
     #[command(flatten)]
     database: DatabaseOptions,
+    /// Check the gateway of this configuration file too [env: COUNTERSIGN_GATEWAY_CONFIG] [default: gateway.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    gateway_config: Option<PathBuf>,
 }
-
-/// How a client is configured.
-const CLIENT_HINT: &str =
-    "`OPENAI_BASE_URL` and `OPENAI_ADMIN_KEY` give the server's URL and the admin key";
 
 impl Doctor {
     pub(crate) fn run(self, output: Output) -> CommandResult {
         let mut checks = machine::checks(&self.database);
         checks.extend(machine::client_certificate(&self.api));
+        checks.extend(gateway::checks(self.gateway_config.as_deref()));
         checks.extend(server::environment(&self.api));
         match self.api.impatient_client() {
-            Ok(client) => checks.extend(block_on(async { Ok(server::checks(&client).await) })?),
-            Err(failure) => checks.push(Check::fail("client", failure.message(), CLIENT_HINT)),
+            Ok(client) => checks.extend(block_on(async {
+                Ok(server::checks(&self.api, &client).await)
+            })?),
+            Err(failure) => checks.push(Check::failed("client", &failure)),
         }
         if output.is_table() {
             let lines: String = checks.iter().map(Check::line).collect();

@@ -12,7 +12,7 @@ use countersign_types::{
 };
 use time::OffsetDateTime;
 
-use super::{anchors, check::Check};
+use super::{anchors, check::Check, likely};
 use crate::{cli::api::ApiOptions, clock, config::process_env, failure::Failure};
 
 /// Clocks that are further apart than this, in seconds, make valid certificates fail.
@@ -31,15 +31,20 @@ pub(super) fn environment(api: &ApiOptions) -> Option<Check> {
 }
 
 /// Everything that can be checked on the server without changing anything.
-pub(super) async fn checks(client: &Client) -> Vec<Check> {
+pub(super) async fn checks(api: &ApiOptions, client: &Client) -> Vec<Check> {
     let first = Read::certificates(client).await;
-    let mut checks = vec![match &first.error {
-        Some(error @ (Error::Connection { .. } | Error::Timeout { .. })) => {
-            return vec![Check::failed("server", &Failure::from(error.clone()))];
-        }
-        // Any response, even an error, shows that the server is there.
-        _ => Check::ok("server", format!("{} answers", client.base_url())),
-    }];
+    if let Some(error) = first.error.as_ref().filter(|error| !is_of_the_api(error)) {
+        let failure = Failure::from(error.clone());
+        let failure = match likely::fix(api, error).await {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        };
+        return vec![Check::failed("server", &failure)];
+    }
+    let mut checks = vec![Check::ok(
+        "server",
+        format!("{} answers", client.base_url()),
+    )];
     if let Some(error) = first
         .error
         .as_ref()
@@ -63,6 +68,16 @@ pub(super) async fn checks(client: &Client) -> Vec<Check> {
         checks.extend(anchors::check(client).await);
     }
     checks
+}
+
+/// Whether an error is an answer of the API, and not of something else at that URL.
+fn is_of_the_api(error: &Error) -> bool {
+    error
+        .status()
+        .is_some_and(|status| !matches!(status, 404 | 405))
+        && error
+            .code()
+            .is_some_and(|code| code != ErrorCode::BadRequest)
 }
 
 /// The result of reading a list.
@@ -137,7 +152,11 @@ async fn kind(client: &Client) -> Check {
             "kind",
             "another implementation of this API, without gateways",
         ),
-        Err(error) => Check::ok("kind", format!("unknown: {error}")),
+        Err(error) => Check::warn(
+            "kind",
+            format!("cannot be told: {error}"),
+            "ask the server's operator, with the request id",
+        ),
     }
 }
 
@@ -149,7 +168,7 @@ fn clocks(server: SystemTime) -> Check {
         return Check::warn(
             "clock",
             detail,
-            "synchronize both with NTP: certificate validity depends on the clock",
+            "set the one that is wrong, since validity depends on it: `sudo timedatectl set-ntp true`; this one says `date -u`",
         );
     }
     Check::ok("clock", detail)

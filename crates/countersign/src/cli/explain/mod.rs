@@ -11,6 +11,7 @@ use crate::{
     cli::{
         admin_listener,
         api::{ApiOptions, block_on},
+        parse::count,
     },
     failure::{CommandResult, Failure},
     output::{Output, note, printable},
@@ -28,7 +29,7 @@ pub(crate) struct Explain {
     #[arg(long, conflicts_with = "request_id")]
     follow: bool,
     /// How many refusals to list
-    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with_all = ["request_id", "last"], value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with_all = ["request_id", "last"], allow_negative_numbers = true, value_parser = count)]
     limit: u32,
     /// URL of a gateway's admin listener; may be repeated, or a list with commas
     #[arg(

@@ -1,40 +1,9 @@
-//! The page: every command in it is run, in its order, and its file is read.
-
-use countersign_testca::root;
+//! The page's file is read; its commands are run in `documents`.
 
 use super::Scene;
-use crate::{
-    readme::{blocks, run},
-    shell::seen,
-};
+use crate::shell::seen;
 
 const PAGE: &str = include_str!("../../../../../docs/declared-state.md");
-
-#[test]
-fn its_commands_work_as_they_stand() {
-    let blocks = blocks(PAGE);
-    let [export, change] = blocks.as_slice() else {
-        panic!(
-            "the page has {} shell blocks, this test knows two",
-            blocks.len()
-        );
-    };
-    let scene = Scene::new();
-    scene.dev.json(&["project", "create", "--name", "payments"]);
-    scene.write("mesh.pem", &root("Mesh").mint().pem());
-    let printed = run(
-        &format!(". ./dev.env\n{export}\n{change}"),
-        &scene.dev.directory,
-    );
-    for part in [
-        "+ upload      mesh: mesh.pem",
-        ": mesh\n",
-        "to do: 1 upload, 1 activate",
-        "\"changes\": []",
-    ] {
-        assert!(printed.contains(part), "{part}: {printed}");
-    }
-}
 
 #[test]
 fn its_file_is_one() {

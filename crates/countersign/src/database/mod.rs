@@ -1,5 +1,7 @@
 //! Opens the control plane's database, for `serve` and for the operator's commands.
 
+mod trouble;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,6 +15,8 @@ use crate::{
     failure::{CommandResult, Failure},
     files,
 };
+
+pub(crate) use self::trouble::no_space;
 
 /// The name of the database in the data directory.
 const DATABASE_FILE: &str = "countersign.db";
@@ -65,31 +69,42 @@ impl DatabaseOptions {
 
 /// Opens the database, and creates it if it does not exist.
 pub(crate) async fn open(database: &Database) -> CommandResult<Store> {
-    let (location, hint) = match database {
-        Database::Sqlite(directory) => {
-            files::private_directory(directory)?;
-            (
-                Location::Sqlite(directory.join(DATABASE_FILE)),
-                "the data directory must belong to this user; `--data-dir` chooses another",
-            )
-        }
-        Database::Postgres(url) => (
-            Location::Postgres(url.reveal().to_owned()),
-            "check the host, password and database name in the database URL",
-        ),
-    };
-    open_location(&location)
-        .await
-        .map_err(|failure| failure.hint(hint))
+    if let Database::Sqlite(directory) = database {
+        files::private_directory(directory)?;
+    }
+    let opened = Store::open(&location(database), StoreSources::system()).await;
+    opened.map_err(|error| why_not(database, &error))
 }
 
-/// Opens the database at a location.
-pub(crate) async fn open_location(location: &Location) -> CommandResult<Store> {
-    let opened = Store::open(location, StoreSources::system()).await;
-    opened.map_err(|error| match error {
-        StoreError::Configuration(_) => Failure::usage(error),
-        _ => Failure::new(format_args!("cannot open the database: {error}")),
-    })
+/// Opens a database in memory.
+pub(crate) async fn open_in_memory() -> CommandResult<Store> {
+    let opened = Store::open(&Location::Memory, StoreSources::system()).await;
+    opened.map_err(Failure::new)
+}
+
+/// Looks at a database as it is, and changes nothing: what can be said of it, or why it cannot be
+/// opened.
+pub(crate) async fn look_at(database: &Database) -> CommandResult<&'static str> {
+    let found = Store::look_at(&location(database)).await;
+    match found.map_err(|error| why_not(database, &error))? {
+        0 => Ok("there is nothing in it yet"),
+        _ => Ok("can be opened and written"),
+    }
+}
+
+fn location(database: &Database) -> Location {
+    match database {
+        Database::Sqlite(directory) => Location::Sqlite(directory.join(DATABASE_FILE)),
+        Database::Postgres(url) => Location::Postgres(url.reveal().to_owned()),
+    }
+}
+
+/// Why a database cannot be opened, and what to do.
+fn why_not(database: &Database, error: &StoreError) -> Failure {
+    match database {
+        Database::Sqlite(directory) => trouble::of_file(directory, DATABASE_FILE, error),
+        Database::Postgres(_) => trouble::of_server(error),
+    }
 }
 
 /// Whether there is a database in a data directory.

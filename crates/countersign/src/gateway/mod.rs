@@ -1,20 +1,27 @@
 //! The gateway as a role of this binary.
 
-use std::{fs, path::Path, sync::Arc};
+pub(crate) mod file;
 
-use countersign_gateway::{Gateway, options::GatewayOptions};
+use std::{path::Path, sync::Arc};
+
+use countersign_gateway::{Gateway, StartError, options::GatewayOptions};
 use countersign_server::{metrics, store::Sources};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
     clock,
+    config::secret_file,
     failure::{CommandResult, Doing, Failure},
-    logs, signals,
+    logs,
+    serve::{cannot_listen, tls_failure},
+    signals,
 };
 
 /// Runs a gateway until a signal stops it.
 pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
-    let options = read_options(config)?;
+    let options = file::read(config)?;
+    // For its message alone: the gateway reads it itself.
+    secret_file(&options.key_file)?;
     logs::start_with(LevelFilter::INFO, json_log)?;
     let gateway = start(options)?;
     tracing::info!(address = %gateway.address(), admin = ?gateway.admin_address(), "gateway listening");
@@ -22,21 +29,6 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
     tracing::info!("stopping; open requests may finish");
     gateway.stop();
     Ok(())
-}
-
-fn read_options(path: &Path) -> CommandResult<GatewayOptions> {
-    let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| {
-        Failure::usage(format_args!("cannot read `{shown}`: {error}")).hint(
-            "give the gateway's configuration file with `--config`; docs/gateway.md shows one",
-        )
-    })?;
-    toml::from_str(&text).map_err(|error| {
-        Failure::usage(format_args!(
-            "`{shown}` cannot be used: {}",
-            error.to_string().trim()
-        ))
-    })
 }
 
 /// Starts a gateway with this process's clock, randomness and metrics.
@@ -47,5 +39,22 @@ pub(crate) fn start(options: GatewayOptions) -> CommandResult<Gateway> {
     (Sources::system().random)(drawn.as_flattened_mut())?;
     let random = drawn.map(u128::from_le_bytes);
     let render = Arc::new(move || recorder.render());
-    Gateway::start(options, Arc::new(clock::unix_seconds), random, render).map_err(Failure::new)
+    let started = Gateway::start(options, Arc::new(clock::unix_seconds), random, render);
+    started.map_err(cannot_start)
+}
+
+/// Why a gateway does not start, and what to do.
+fn cannot_start(error: StartError) -> Failure {
+    match error {
+        StartError::Tls(error) => tls_failure(&error),
+        StartError::Listen { address, error } => cannot_listen(
+            address,
+            "listen` or `admin_listen` in `gateway.toml",
+            &error,
+        ),
+        StartError::Client(error) => error.into(),
+        StartError::Options(_) => Failure::usage(&error)
+            .hint("docs/gateway-settings.md describes every setting of `gateway.toml`"),
+        other => Failure::new(other),
+    }
 }

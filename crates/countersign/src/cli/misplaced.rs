@@ -1,0 +1,77 @@
+//! A verb where a noun belongs, as in `countersign activate`: says which nouns have it.
+
+use clap::{
+    Command, CommandFactory as _, Parser as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use super::Cli;
+use crate::output::note;
+
+impl Cli {
+    /// Reads the command line, or says what is wrong with it and ends the process.
+    pub(crate) fn read() -> Self {
+        let error = match Self::try_parse() {
+            Ok(cli) => return cli,
+            Err(error) => error,
+        };
+        let given: Vec<String> = std::env::args().skip(1).collect();
+        let hint = match error.get(ContextKind::InvalidSubcommand) {
+            Some(ContextValue::String(word)) if error.kind() == ErrorKind::InvalidSubcommand => {
+                hint(&Self::command(), word, &given)
+            }
+            _ => None,
+        };
+        let Some(hint) = hint else {
+            error.exit();
+        };
+        // As `clap` does, whatever becomes of what is printed.
+        let _ = error.print();
+        note(&format!("hint: {hint}"));
+        std::process::exit(error.exit_code());
+    }
+}
+
+/// What was meant by a word that is no noun, if it is a verb of some.
+fn hint(root: &Command, word: &str, given: &[String]) -> Option<String> {
+    let has = |noun: &&Command| noun.get_subcommands().any(|verb| verb.get_name() == word);
+    let nouns: Vec<&str> = root
+        .get_subcommands()
+        .filter(has)
+        .map(Command::get_name)
+        .collect();
+    let said = nouns
+        .iter()
+        .find(|noun| given.iter().any(|word| word == *noun));
+    let commands: Vec<String> = match said {
+        Some(noun) => vec![format!("`countersign {noun} {word}`")],
+        None => nouns
+            .iter()
+            .map(|noun| format!("`countersign {noun} {word}`"))
+            .collect(),
+    };
+    (!commands.is_empty()).then(|| format!("`{word}` comes after a noun: {}", commands.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verb_is_led_to_its_nouns() {
+        let root = Cli::command();
+        let told = |given: &[&str]| {
+            let given: Vec<String> = given.iter().map(|word| (*word).to_owned()).collect();
+            hint(&root, &given[0], &given)
+        };
+        assert_eq!(
+            told(&["upload", "ca.pem"]).as_deref(),
+            Some("`upload` comes after a noun: `countersign certificate upload`")
+        );
+        assert_eq!(
+            told(&["list", "certificate"]).as_deref(),
+            Some("`list` comes after a noun: `countersign certificate list`")
+        );
+        assert_eq!(told(&["frobnicate"]), None);
+    }
+}
