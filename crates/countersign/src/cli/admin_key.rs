@@ -1,7 +1,7 @@
 //! `countersign admin-key`: the keys that manage an organization.
 
 use clap::Subcommand;
-use countersign_client::{AdminApiKeys, Client};
+use countersign_client::Client;
 use countersign_types::{
     api_key::{AdminApiKey, AdminApiKeyCreateRequest, DeletedAdminApiKey, Permission},
     id::ApiKeyId,
@@ -11,10 +11,10 @@ use countersign_types::{
 use super::{
     api::ListOptions,
     guard::{Ask, Guard},
+    key_file::KeyFile,
     noun::Verb,
     parse::{expires_in, permission},
     reference::Reference,
-    shown_once::note_shown_once,
 };
 use crate::{
     failure::CommandResult,
@@ -39,6 +39,8 @@ pub(crate) enum AdminKeyVerb {
         /// How long the key is valid, such as `12h` or `30d` [default: for ever]
         #[arg(long, value_name = "DURATION", value_parser = expires_in)]
         expires_in: Option<u32>,
+        #[command(flatten)]
+        to: KeyFile,
     },
     /// Show an admin key, without its value
     Retrieve {
@@ -68,13 +70,17 @@ impl Verb<Client> for AdminKeyVerb {
                 name,
                 scopes,
                 expires_in,
+                to,
             } => {
+                to.prepare(output)?;
                 let request = AdminApiKeyCreateRequest {
                     name,
                     expires_in_seconds: expires_in,
                     scopes,
                 };
-                create(&keys, &request, output).await
+                let created = keys.create(&request).await?.value;
+                let key = created.value.clone();
+                to.show(created, key, output)
             }
             Self::Retrieve { id } => {
                 output.one(&keys.retrieve(&id.resolve(client).await?).await?.value)
@@ -91,17 +97,6 @@ impl Verb<Client> for AdminKeyVerb {
             }
         }
     }
-}
-
-async fn create(
-    keys: &AdminApiKeys,
-    request: &AdminApiKeyCreateRequest,
-    output: Output,
-) -> CommandResult {
-    let created = keys.create(request).await?.value;
-    output.one(&created)?;
-    note_shown_once();
-    Ok(())
 }
 
 impl Row for AdminApiKey {

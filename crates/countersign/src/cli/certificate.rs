@@ -1,16 +1,13 @@
 //! `countersign certificate`: trust anchors.
 
-use std::{
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-};
+use std::{ops::ControlFlow, path::PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand};
 use countersign_client::{Client, Received};
 use countersign_types::{
     certificate::{
         Certificate, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
-        ScopedCertificate, UploadCertificateRequest,
+        ScopedCertificate,
     },
     extension,
     id::CertificateId,
@@ -21,12 +18,12 @@ use super::{
     api::ListOptions,
     card, find,
     guard::{Ask, Guard, supports},
-    input::{read_anchor, read_text},
+    input::read_text,
     inspect,
     noun::Verb,
     reference::{Reference, resolve_all},
     scope::AtScope,
-    toggle, usage,
+    toggle, upload, usage,
     waiting::Wait,
 };
 use crate::{
@@ -71,16 +68,8 @@ pub(crate) enum CertificateVerb {
         #[arg(long, conflicts_with_all = ["content", "pem"])]
         usage: bool,
     },
-    /// Upload a CA certificate as a trust anchor; this does not activate it
-    Upload {
-        /// PEM file of the CA, or `-` for standard input
-        file: PathBuf,
-        /// The trust anchor's name
-        #[arg(long, value_parser = super::parse::name)]
-        name: Option<String>,
-        #[command(flatten)]
-        policy: PolicyText,
-    },
+    /// Upload a CA certificate as a trust anchor; without `--activate` it is active nowhere
+    Upload(upload::Upload),
     /// Rename a certificate
     Update {
         /// The certificate: id or name
@@ -123,7 +112,7 @@ pub(crate) enum CertificateVerb {
     Inspect(inspect::Inspect),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct PolicyText {
     /// CEL policy that the verified client certificate must satisfy
     #[arg(long, value_name = "CEL", conflicts_with = "policy_file")]
@@ -134,7 +123,7 @@ pub(crate) struct PolicyText {
 }
 
 impl PolicyText {
-    fn read(self) -> CommandResult<Option<String>> {
+    pub(super) fn read(self) -> CommandResult<Option<String>> {
         let policy = match (self.policy, self.policy_file) {
             (Some(text), _) => text,
             (None, Some(path)) => read_text(&path)?.trim_end().to_owned(),
@@ -180,9 +169,7 @@ impl Verb<Client> for CertificateVerb {
                 let anchor = retrieve(client, &id, content || pem).await?;
                 show(&anchor, content, pem, output)
             }
-            Self::Upload { file, name, policy } => {
-                upload(client, &file, name, policy, output).await
-            }
+            Self::Upload(upload) => upload.run(client, output).await,
             Self::Find(find) => find.run(client, output).await,
             Self::Update { id, name } => {
                 let id = id.resolve(client).await?;
@@ -220,22 +207,6 @@ impl Verb<Client> for CertificateVerb {
             Self::Inspect(inspect) => inspect.run(output),
         }
     }
-}
-
-async fn upload(
-    client: &Client,
-    file: &Path,
-    name: Option<String>,
-    policy: PolicyText,
-    output: Output,
-) -> CommandResult {
-    let request = UploadCertificateRequest {
-        certificate: read_anchor(file)?,
-        name,
-        cel_policy: policy.read()?,
-    };
-    let uploaded = client.certificates().upload(&request).await?;
-    output.one(&uploaded.value)
 }
 
 async fn list_at(

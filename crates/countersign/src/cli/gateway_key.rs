@@ -62,7 +62,7 @@ impl Verb<Store> for GatewayKeyVerb {
     async fn run(self, store: &Store, output: Output) -> CommandResult {
         match self {
             Self::Create { name, to } => {
-                to.reserve()?;
+                to.prepare(output)?;
                 let created = store.create_gateway_key(&name).await?;
                 let shown = to.keep(created.value)?;
                 output.one(&ShownKey::new(created.key, shown))?;

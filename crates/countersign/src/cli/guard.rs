@@ -110,15 +110,27 @@ impl Guard {
         (question, when): (&str, Ask),
         output: Output,
     ) -> CommandResult<bool> {
+        self.before_all(client, &[change], (question, when), output)
+            .await
+    }
+
+    /// Looks at changes that are made together.
+    pub(super) async fn before_all(
+        &self,
+        client: &Client,
+        changes: &[TrustChange],
+        (question, when): (&str, Ask),
+        output: Output,
+    ) -> CommandResult<bool> {
         if self.preview {
-            let found = client.preview_changes(&[change]).await?.value;
+            let found = client.preview_changes(changes).await?.value;
             preview::show(&found, &found.effect, &[], output)?;
             return Ok(false);
         }
         if self.answers.are_complete() {
             return Ok(true);
         }
-        let effect = effect(client, &[change]).await?;
+        let effect = effect(client, changes).await?;
         self.answers.permit(effect.as_ref(), question, when)?;
         Ok(true)
     }

@@ -47,6 +47,11 @@ impl KeyFile {
         check_writable(path, PLACEHOLDER).map_err(|error| no_place(path, &error))
     }
 
+    /// Whether there is a file.
+    pub(super) const fn is_given(&self) -> bool {
+        self.key_file.is_some()
+    }
+
     /// Writes the key to the file, if there is one; else gives it back to be printed. So it does
     /// where the file can no longer be written: the key exists by then, and is shown only once.
     pub(super) fn keep(&self, key: Secret) -> CommandResult<Option<Secret>> {

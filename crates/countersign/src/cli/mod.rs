@@ -22,6 +22,7 @@ mod gateway_key;
 mod guard;
 mod input;
 mod inspect;
+mod kept;
 mod key_file;
 mod misplaced;
 mod noun;
@@ -38,6 +39,7 @@ mod shown_once;
 mod status;
 mod toggle;
 mod unknown_ids;
+mod upload;
 mod usage;
 mod verify;
 mod waiting;
@@ -72,6 +74,9 @@ pub(crate) struct Cli {
         help = "Output format: table, json, jsonl or yaml [default: table on a terminal, json in a pipe]"
     )]
     output: Option<Format>,
+    /// Print ids alone, each on a line
+    #[arg(short, long, global = true, conflicts_with = "output")]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -141,7 +146,7 @@ enum Command {
 impl Cli {
     /// Does what the command line asks for.
     pub(crate) fn run(self) -> CommandResult {
-        let output = Output::new(self.output);
+        let output = Output::new(self.output.or(self.quiet.then_some(Format::Ids)));
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Dev(dev) => dev.run(output),

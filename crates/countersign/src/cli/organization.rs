@@ -15,7 +15,6 @@ use super::{
     noun::{OperatorVerb, Verb},
     parse::{expires_in, name, permission},
     reference::Reference,
-    shown_once::note_shown_once,
 };
 use crate::{
     database::create_admin_key,
@@ -49,6 +48,8 @@ pub(crate) enum OrganizationVerb {
         /// How long the key is valid, such as `12h` or `30d` [default: for ever]
         #[arg(long, value_name = "DURATION", value_parser = expires_in)]
         expires_in: Option<u32>,
+        #[command(flatten)]
+        to: KeyFile,
     },
 }
 
@@ -64,7 +65,7 @@ impl Verb<Store> for OrganizationVerb {
     async fn run(self, store: &Store, output: Output) -> CommandResult {
         match self {
             Self::Create { name, to } => {
-                to.reserve()?;
+                to.prepare(output)?;
                 let CreatedOrganization {
                     organization,
                     key: mut admin_key,
@@ -85,15 +86,21 @@ impl Verb<Store> for OrganizationVerb {
                 name,
                 scopes,
                 expires_in,
+                to,
             } => {
+                to.prepare(output)?;
                 let new = NewAdminApiKey {
                     name,
                     expires_in_seconds: expires_in,
                     permissions: scopes.unwrap_or_else(|| Permission::ALL.to_vec()),
                 };
                 let id = id.resolve(store).await?;
-                output.one(&create_admin_key(store, &id, new).await?)?;
-                note_shown_once();
+                let mut created = create_admin_key(store, &id, new).await?;
+                if let Some(value) = created.value.take() {
+                    created.value = to.keep(value)?;
+                }
+                output.one(&created)?;
+                to.remind();
                 Ok(())
             }
         }

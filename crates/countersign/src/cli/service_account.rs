@@ -15,9 +15,9 @@ use countersign_types::{
 use super::{
     api::ListOptions,
     guard::{Ask, Guard},
+    key_file::KeyFile,
     noun::{ProjectClient, Verb},
     reference::Reference,
-    shown_once::note_shown_once,
 };
 use crate::{
     failure::CommandResult,
@@ -37,8 +37,10 @@ pub(crate) enum ServiceAccountVerb {
         #[arg(long, value_parser = super::parse::name)]
         name: String,
         /// Create no key
-        #[arg(long)]
+        #[arg(long, conflicts_with = "key_file")]
         no_key: bool,
+        #[command(flatten)]
+        to: KeyFile,
     },
     /// Show a service account
     Retrieve {
@@ -75,6 +77,8 @@ pub(crate) enum ServiceAccountVerb {
         /// The key's name [default: the service account's]
         #[arg(long, value_parser = super::parse::name)]
         name: Option<String>,
+        #[command(flatten)]
+        to: KeyFile,
     },
 }
 
@@ -94,7 +98,12 @@ impl Verb<ProjectClient> for ServiceAccountVerb {
                 let entries = accounts.stream(&list.params());
                 output.list(&list.take(entries).await?)
             }
-            Self::Create { name, no_key } => create(&accounts, name, no_key, output).await,
+            Self::Create { name, no_key, to } => {
+                if !no_key {
+                    to.prepare(output)?;
+                }
+                create(&accounts, name, no_key, &to, output).await
+            }
             Self::Retrieve { id } => {
                 output.one(&accounts.retrieve(&id.resolve(on).await?).await?.value)
             }
@@ -116,12 +125,13 @@ impl Verb<ProjectClient> for ServiceAccountVerb {
                 }
                 output.one(&accounts.delete(&id).await?.value)
             }
-            Self::CreateKey { id, name } => {
+            Self::CreateKey { id, name, to } => {
+                to.prepare(output)?;
                 let id = id.resolve(on).await?;
                 let request = ServiceAccountApiKeyCreateRequest { name, scopes: None };
-                output.one(&accounts.create_api_key(&id, &request).await?.value)?;
-                note_shown_once();
-                Ok(())
+                let created = accounts.create_api_key(&id, &request).await?.value;
+                let key = created.value.clone();
+                to.show(created, Some(key), output)
             }
         }
     }
@@ -131,6 +141,7 @@ async fn create(
     accounts: &ServiceAccounts,
     name: String,
     no_key: bool,
+    to: &KeyFile,
     output: Output,
 ) -> CommandResult {
     let request = ServiceAccountCreateRequest {
@@ -138,11 +149,8 @@ async fn create(
         create_service_account_only: no_key.then_some(true),
     };
     let created = accounts.create(&request).await?.value;
-    output.one(&created)?;
-    if created.api_key.is_some() {
-        note_shown_once();
-    }
-    Ok(())
+    let key = created.api_key.as_ref().map(|key| key.value.clone());
+    to.show(created, key, output)
 }
 
 impl Row for ServiceAccount {

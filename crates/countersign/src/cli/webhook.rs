@@ -8,7 +8,7 @@ use countersign_types::{
     webhook::{DeletedWebhook, Webhook, WebhookCreateRequest, WebhookDelivery},
 };
 
-use super::{api::ListOptions, noun::Verb, reference::Reference};
+use super::{api::ListOptions, key_file::KeyFile, noun::Verb, reference::Reference};
 use crate::{
     failure::CommandResult,
     output::{Cell, Output, Row, confirm, moment, note, row, text_or_dash},
@@ -25,6 +25,8 @@ pub(crate) enum WebhookVerb {
     Create {
         /// The URL that events are sent to, `https://...`
         url: String,
+        #[command(flatten)]
+        to: KeyFile,
     },
     /// Show a webhook, without its secret
     Retrieve {
@@ -65,12 +67,12 @@ impl Verb<Client> for WebhookVerb {
                 let entries = webhooks.stream(&list.params());
                 output.list(&list.take(entries).await?)
             }
-            Self::Create { url } => {
+            Self::Create { url, to } => {
+                to.prepare(output)?;
                 let url = Secret::new(url);
                 let made = webhooks.create(&WebhookCreateRequest { url }).await?;
-                output.one(&made.value)?;
-                note("note: the secret is shown only once; keep it in a safe place");
-                Ok(())
+                let secret = made.value.secret.clone();
+                to.show(made.value, secret, output)
             }
             Self::Retrieve { id } => {
                 output.one(&webhooks.retrieve(&id.resolve(client).await?).await?.value)

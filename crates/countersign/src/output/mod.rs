@@ -25,6 +25,9 @@ pub(crate) enum Format {
     Jsonl,
     /// One YAML document
     Yaml,
+    /// The ids alone: what `--quiet` asks for
+    #[value(skip)]
+    Ids,
 }
 
 impl<T: Row> Row for Received<T> {
@@ -59,11 +62,17 @@ impl Output {
         self.format == Format::Table
     }
 
+    /// Whether ids alone are wanted.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.format == Format::Ids
+    }
+
     /// Writes a list.
     pub(crate) fn list<T: Serialize + Row>(self, entries: &[T]) -> CommandResult {
         match self.format {
             Format::Table => self.text(&Paper::of_stdout().table(entries)),
             Format::Jsonl => entries.iter().try_for_each(|entry| self.line(entry)),
+            Format::Ids => entries.iter().try_for_each(|entry| self.id(entry)),
             Format::Json | Format::Yaml => self.value(&entries),
         }
     }
@@ -86,6 +95,7 @@ impl Output {
             // A list of one: together they are one YAML list.
             Format::Yaml => self.value(&[entry]),
             Format::Json | Format::Jsonl => self.line(entry),
+            Format::Ids => self.id(entry),
         }
     }
 
@@ -104,6 +114,15 @@ impl Output {
         }
     }
 
+    /// Writes the id of one entry, if it has one.
+    fn id<T: Serialize>(self, entry: &T) -> CommandResult {
+        let entry = serde_json::to_value(entry).doing("write JSON")?;
+        match entry.get("id").and_then(serde_json::Value::as_str) {
+            Some(id) => self.text(&format!("{}\n", printable(id))),
+            None => Ok(()),
+        }
+    }
+
     fn line<T: Serialize>(self, entry: &T) -> CommandResult {
         let mut text = serde_json::to_string(entry).doing("write JSON")?;
         text.push('\n');
@@ -115,6 +134,7 @@ impl Output {
         let text = match self.format {
             Format::Yaml => serde_norway::to_string(value).doing("write YAML")?,
             Format::Jsonl => return self.line(value),
+            Format::Ids => return self.id(value),
             Format::Table | Format::Json => {
                 serde_json::to_string_pretty(value).doing("write JSON")? + "\n"
             }

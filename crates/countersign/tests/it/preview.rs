@@ -106,7 +106,7 @@ fn the_page_of_a_roll_out_works_as_it_stands() {
     let directory = tempdir().unwrap();
     let _dev = Dev::start(&directory.path().join("countersign-data"));
     // What the page only speaks of: the second that passes until what was seen has arrived.
-    let arrived = "until countersign certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" \
+    let arrived = "until countersign certificate deactivate new-ca --project dev \
         --preview -o json | grep -q '\"requests\": 2,'; do :; done";
     let walk = [report, look, tell, arrived, preview, enforce, back].map(|block| block.trim_end());
     let printed = run(&walk.join("\n"), directory.path());

@@ -62,7 +62,7 @@ fn its_commands_work_as_they_stand() {
     let directory = tempdir().unwrap();
     let _dev = Dev::start(&directory.path().join("countersign-data"));
     // The second that a reader takes, until what the gateway saw has arrived.
-    let arrived = "until countersign certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" \
+    let arrived = "until countersign certificate deactivate dev-ca --project dev \
         --preview -o json | grep -q '\"requests\": 1,'; do :; done";
     let walk = [report, arrived, enforce, commands].join("\n");
     let printed = run(&walk, directory.path());

@@ -3,6 +3,7 @@
 
 use countersign_client::Client;
 use countersign_types::{
+    assertion::AssertionUpdateRequest,
     certificate::{
         ActiveCertificate, MAX_CERTIFICATES_PER_TOGGLE, ModifyCertificateRequest,
         UploadCertificateRequest,
@@ -108,7 +109,50 @@ impl Applying<'_> {
                 self.made(deleted.change());
                 Ok(())
             }
+            Step::DeleteAssertion(_) | Step::Reason(_) | Step::CreateAssertion(_) => {
+                self.assertion(step).await
+            }
         }
+    }
+
+    async fn assertion(&mut self, step: Step) -> CommandResult {
+        let (assertions, plan) = (self.client.assertions(), &self.plan.assertions);
+        let made = match step {
+            Step::DeleteAssertion(index) => match plan.delete.get(index) {
+                Some((id, name)) => {
+                    let deleted = assertions.delete(id).await?;
+                    note(&format!("deleted the assertion {name}"));
+                    deleted.change()
+                }
+                None => None,
+            },
+            Step::Reason(index) => match plan.reasons.get(index) {
+                Some(reason) => {
+                    let change = AssertionUpdateRequest {
+                        name: None,
+                        reason: Some(reason.to.clone().unwrap_or_default()),
+                    };
+                    let updated = assertions.update(&reason.id, &change).await?;
+                    note(&format!(
+                        "changed the reason of the assertion {}",
+                        reason.name
+                    ));
+                    updated.change()
+                }
+                None => None,
+            },
+            Step::CreateAssertion(index) => match plan.create.get(index) {
+                Some(request) => {
+                    let created = assertions.create(request).await?;
+                    note(&format!("created the assertion {}", request.name));
+                    created.change()
+                }
+                None => None,
+            },
+            _ => None,
+        };
+        self.made(made);
+        Ok(())
     }
 
     async fn upload(&mut self, index: usize) -> CommandResult {

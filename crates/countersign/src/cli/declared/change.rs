@@ -1,16 +1,22 @@
 //! A plan as it is shown to people and programs.
 
 use countersign_types::{
-    UnixSeconds, certificate::Enforcement, digest::Sha256, id::CertificateId, preview::Effect,
+    UnixSeconds,
+    assertion::{AssertedCode, AssertionRun, Expectation},
+    certificate::Enforcement,
+    digest::Sha256,
+    id::{AssertionId, CertificateId},
+    preview::Effect,
 };
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 use super::{
     file::Declared,
     plan::{Move, Plan, PlannedScope, Step, called},
 };
 use crate::{
-    cli::preview,
+    cli::{assertion, preview},
     failure::CommandResult,
     output::{Output, printable, timestamp},
 };
@@ -66,6 +72,23 @@ pub(super) enum Change {
         id: CertificateId,
         name: Option<String>,
     },
+    DeleteAssertion {
+        assertion: String,
+        id: AssertionId,
+    },
+    /// Its reason changes.
+    UpdateAssertion {
+        assertion: String,
+        id: AssertionId,
+        from: Option<String>,
+        to: Option<String>,
+    },
+    CreateAssertion {
+        assertion: String,
+        scope: String,
+        expect: Expectation,
+        code: Option<AssertedCode>,
+    },
 }
 
 /// A plan as a document.
@@ -77,15 +100,31 @@ pub(super) struct PlanReport {
     pub(super) disarmed: Vec<String>,
     /// The server's certificates that the file does not name; they are kept.
     pub(super) left_alone: Vec<NamedCertificate>,
+    /// The server's assertions that the file does not name; they are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left_assertions: Vec<String>,
 }
 
 /// A plan and its effect, as a document.
+#[skip_serializing_none]
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(flatten)]
     plan: &'a PlanReport,
     /// Null when it is not known, or nothing changes that could refuse or admit somebody.
+    #[serialize_always]
     preview: Option<&'a Effect>,
+    /// Which assertions hold now; absent where there are none.
+    assertions: Option<&'a AssertionRun>,
+}
+
+/// What is known of a plan beside its changes.
+#[derive(Default)]
+pub(super) struct Consequences {
+    /// What it would do to observed traffic, and which assertions it would break.
+    pub(super) effect: Option<Effect>,
+    /// Which assertions hold now.
+    pub(super) assertions: Option<AssertionRun>,
 }
 
 /// A certificate of the server.
@@ -111,16 +150,19 @@ impl PlanReport {
                     name: known.name.clone(),
                 })
                 .collect(),
+            left_assertions: plan.assertions.left.clone(),
         }
     }
 
     /// Writes the plan, and what it would do to observed traffic where that is known: lines for
     /// people, one document for programs.
-    pub(super) fn show(&self, preview: Option<&Effect>, output: Output) -> CommandResult {
+    pub(super) fn show(&self, known: &Consequences, output: Output) -> CommandResult {
+        let preview = known.effect.as_ref();
         if !output.is_table() {
             return output.value(&Document {
                 plan: self,
                 preview,
+                assertions: known.assertions.as_ref(),
             });
         }
         let mut text: String = self.changes.iter().map(line).collect();
@@ -134,6 +176,19 @@ impl PlanReport {
                 .map(NamedCertificate::shown)
                 .collect();
             text += &format!("not in the file, kept: {}\n", left.join(", "));
+        }
+        if !self.left_assertions.is_empty() {
+            let left: Vec<_> = self
+                .left_assertions
+                .iter()
+                .map(|name| printable(name))
+                .collect();
+            text += &format!("assertions not in the file, kept: {}\n", left.join(", "));
+        }
+        for result in known.assertions.iter().flat_map(|run| &run.results) {
+            if !result.holds {
+                text += &format!("! does not hold now: {}\n", assertion::broken(result));
+            }
         }
         if let Some(effect) = preview {
             text += &preview::by_scope(effect);
@@ -213,8 +268,44 @@ fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
             id: known.id.clone(),
             name: known.name.clone(),
         }),
+        Step::DeleteAssertion(_) | Step::Reason(_) | Step::CreateAssertion(_) => {
+            of_assertion(step, plan)
+        }
     };
     change.into_iter().collect()
+}
+
+fn of_assertion(step: Step, plan: &Plan) -> Option<Change> {
+    let plan = &plan.assertions;
+    match step {
+        Step::DeleteAssertion(index) => {
+            let (id, name) = plan.delete.get(index)?;
+            Some(Change::DeleteAssertion {
+                assertion: name.clone(),
+                id: id.clone(),
+            })
+        }
+        Step::Reason(index) => {
+            let reason = plan.reasons.get(index)?;
+            Some(Change::UpdateAssertion {
+                assertion: reason.name.clone(),
+                id: reason.id.clone(),
+                from: reason.from.clone(),
+                to: reason.to.clone(),
+            })
+        }
+        Step::CreateAssertion(index) => {
+            let request = plan.create.get(index)?;
+            let project = request.project_id.as_ref();
+            Some(Change::CreateAssertion {
+                assertion: request.name.clone(),
+                scope: project.map_or("organization", AsRef::as_ref).to_owned(),
+                expect: request.expect,
+                code: request.code,
+            })
+        }
+        _ => None,
+    }
 }
 
 fn at_scope(scope: &PlannedScope, each: &Move, plan: &Plan, declared: &Declared) -> Option<Change> {
@@ -258,6 +349,9 @@ impl Change {
             Self::Demote { .. } => "demote",
             Self::Deactivate { .. } => "deactivate",
             Self::Delete { .. } => "delete",
+            Self::DeleteAssertion { .. } => "unassert",
+            Self::UpdateAssertion { .. } => "reason",
+            Self::CreateAssertion { .. } => "assert",
         }
     }
 }
@@ -303,6 +397,30 @@ fn of_certificate(change: &Change) -> Option<(char, String)> {
             ('~', format!("{certificate}: {from} -> {to}"))
         }
         Change::Delete { id, name } => ('-', format!("{id}: {}", or_none(name.as_ref()))),
+        Change::DeleteAssertion { assertion, .. } => ('-', printable(assertion)),
+        Change::UpdateAssertion {
+            assertion,
+            from,
+            to,
+            ..
+        } => {
+            let (from, to) = (or_none(from.as_ref()), or_none(to.as_ref()));
+            ('~', format!("{}: {from} -> {to}", printable(assertion)))
+        }
+        Change::CreateAssertion {
+            assertion,
+            scope,
+            expect,
+            code,
+        } => {
+            let code = code.map_or_else(String::new, |code| format!(" with {}", code.as_str()));
+            let what = format!(
+                "{}: {}{code} at {scope}",
+                printable(assertion),
+                expect.as_str()
+            );
+            ('+', what)
+        }
         _ => return None,
     })
 }

@@ -9,9 +9,11 @@ use countersign_types::{
 };
 
 use super::{
+    assertion_plan::AssertionPlan,
     file::{Declared, Owner, Wanted, WantedScope},
     order::in_order,
-    plan::{Move, Plan, PlannedScope, called},
+    plan::{Move, Plan, PlannedScope, Step, called},
+    projects::Projects,
     server::{self, Known},
 };
 use crate::failure::{CommandResult, Failure};
@@ -27,8 +29,12 @@ pub(super) async fn compare(
         refuse_extensions(declared)?;
     }
     let known = server::certificates(client).await?;
-    let held = matched(declared, &known)?;
-    let scopes = scopes(client, declared, &held).await?;
+    let mut projects = Projects::new(client);
+    let mut scopes = scopes(client, declared, &mut projects).await?;
+    let held = matched(declared, &known, &scopes);
+    for scope in &mut scopes {
+        scope.moves = moves(&scope.before, &scope.wanted, &held);
+    }
     check_anchors(declared, &held, &scopes)?;
     let (delete, left): (Vec<Known>, Vec<Known>) = known
         .iter()
@@ -40,7 +46,13 @@ pub(super) async fn compare(
     if !delete.is_empty() {
         check_deletions(client, &delete, &scopes).await?;
     }
-    let steps = in_order(declared, &held, &scopes, &delete)?;
+    let assertions = AssertionPlan::compare(client, declared, &mut projects, prune).await?;
+    let mut steps: Vec<Step> = (0..assertions.delete.len())
+        .map(Step::DeleteAssertion)
+        .collect();
+    steps.extend(in_order(declared, &held, &scopes, &delete)?);
+    steps.extend((0..assertions.reasons.len()).map(Step::Reason));
+    steps.extend((0..assertions.create.len()).map(Step::CreateAssertion));
     Ok(Plan {
         countersign,
         held,
@@ -48,6 +60,7 @@ pub(super) async fn compare(
         steps,
         delete,
         left,
+        assertions,
     })
 }
 
@@ -81,34 +94,45 @@ fn refuse_extensions(declared: &Declared) -> CommandResult {
     }
 }
 
-/// Finds the certificates of the file on the server, by the SHA-256 of their DER.
-fn matched(declared: &Declared, known: &[Known]) -> CommandResult<Vec<Option<Known>>> {
+/// Finds the certificates of the file on the server, by the SHA-256 of their DER. Of several that are
+/// the same, the one that is active at most of the file's scopes, or else is as the file says, or else
+/// is the oldest: so what is in force stays where it is.
+fn matched(declared: &Declared, known: &[Known], scopes: &[PlannedScope]) -> Vec<Option<Known>> {
+    let active = |known: &Known| {
+        let is_it = |scope: &&PlannedScope| {
+            let mut before = scope.before.iter();
+            before.any(|each| each.certificate_id == known.id)
+        };
+        scopes.iter().filter(is_it).count()
+    };
     let one = |wanted: &Wanted| {
-        let mut same = known
+        let same = known
             .iter()
             .filter(|each| each.sha256 == Some(wanted.facts.sha256()));
-        let first = same.next();
-        if let (Some(first), Some(second)) = (first, same.next()) {
-            return Err(Failure::new(format_args!(
-                "{}: the server holds `{}` twice, as `{}` and `{}`",
-                wanted.line, wanted.key, first.id, second.id
-            ))
-            .hint("delete the one that is not active: `countersign certificate delete ID`"));
-        }
-        Ok(first.cloned())
+        let fits = |known: &Known| {
+            let named = wanted.name.is_none() || wanted.name == known.name;
+            (named, wanted.policy == known.policy)
+        };
+        // The last of equals is the greatest, and the oldest is meant.
+        same.rev()
+            .max_by_key(|known| (active(known), fits(known)))
+            .cloned()
     };
     declared.certificates.iter().map(one).collect()
 }
 
-/// Reads each scope of the file and compares it.
+/// Reads each scope of the file, with what is active there.
 async fn scopes(
     client: &Client,
     declared: &Declared,
-    held: &[Option<Known>],
+    projects: &mut Projects<'_>,
 ) -> CommandResult<Vec<PlannedScope>> {
     let mut planned: Vec<PlannedScope> = Vec::new();
-    let ids = project_ids(client, declared).await?;
-    for (wanted, project) in declared.scopes.iter().zip(ids) {
+    for wanted in &declared.scopes {
+        let project = match &wanted.owner {
+            Owner::Organization => None,
+            Owner::Project(name) => Some(projects.id(&wanted.line, name).await?),
+        };
         let scope = Scope::from(project);
         if planned.iter().any(|each| each.scope == scope) {
             return Err(Failure::new(format_args!(
@@ -129,7 +153,7 @@ async fn scopes(
             Failure::from(error)
         })?;
         planned.push(PlannedScope {
-            moves: moves(&before, &wanted.active, held),
+            moves: Vec::new(),
             scope,
             shown,
             before,
@@ -137,58 +161,6 @@ async fn scopes(
         });
     }
     Ok(planned)
-}
-
-/// The project of each scope; `None` is the organization. Projects are listed only if the file has
-/// names: listing needs another permission.
-async fn project_ids(
-    client: &Client,
-    declared: &Declared,
-) -> CommandResult<Vec<Option<ProjectId>>> {
-    let mut listed = None;
-    let mut ids = Vec::new();
-    for scope in &declared.scopes {
-        let name = match &scope.owner {
-            Owner::Organization => {
-                ids.push(None);
-                continue;
-            }
-            Owner::Project(name) => name,
-        };
-        if let Ok(id) = name.parse() {
-            ids.push(Some(id));
-            continue;
-        }
-        let projects = match listed.take() {
-            Some(projects) => projects,
-            None => server::projects(client, false).await?,
-        };
-        let named = projects
-            .iter()
-            .filter(|each| each.name.as_ref() == Some(name) || each.id.as_str() == name);
-        let found: Vec<&ProjectId> = named.map(|each| &each.id).collect();
-        let line = &scope.line;
-        match found.as_slice() {
-            [id] => ids.push(Some((*id).clone())),
-            [] => {
-                let message = format!("{line}: no project is named `{name}`");
-                return Err(Failure::new(message).hint(
-                    "run `countersign project list` to see them; refer to an archived one by its id",
-                ));
-            }
-            several => {
-                let several: Vec<&str> = several.iter().map(|id| id.as_str()).collect();
-                let message = format!(
-                    "{line}: {} projects are named `{name}`: {}",
-                    several.len(),
-                    several.join(", ")
-                );
-                return Err(Failure::new(message).hint("refer to the project by its id"));
-            }
-        }
-        listed = Some(projects);
-    }
-    Ok(ids)
 }
 
 fn moves(

@@ -9,6 +9,7 @@ use std::{
 
 use countersign_client::{Client, Received};
 use countersign_types::{
+    assertion::Assertion,
     certificate::{ActiveCertificate, Enforcement, Scope},
     id::ProjectId,
     project::Project,
@@ -17,6 +18,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::server::{self, Known};
 use crate::{
+    cli::chain,
     failure::{CommandResult, Doing, Failure},
     file_kind::unreadable,
     output::{note, printable},
@@ -37,11 +39,13 @@ pub(super) struct Target<'a> {
 struct Entry {
     key: String,
     known: Known,
+    /// Its other copies on the server.
+    copies: Vec<Known>,
 }
 
 /// Reads the server's state and writes all files, the declared file last.
 pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResult {
-    let entries = entries(server::certificates(client).await?)?;
+    let certificates = server::certificates(client).await?;
     let projects = server::projects(client, true).await?;
     let organization = server::active(client, &Scope::Organization).await?;
     let read = |project: Received<Project>| async move {
@@ -52,6 +56,9 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResul
     let reads = stream::iter(projects.into_iter().map(read));
     let scopes: Vec<_> = reads.buffered(CONCURRENCY).try_collect().await?;
 
+    let mut active: Vec<&ActiveCertificate> = organization.iter().collect();
+    active.extend(scopes.iter().flat_map(|(_, active)| active));
+    let entries = entries(certificates, &active)?;
     let mut text = String::new();
     for entry in &entries {
         text += &certificate(entry, &target.directory.join(pem_name(entry)))?;
@@ -62,6 +69,11 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResul
         let name = project.name.as_deref().map(printable).unwrap_or_default();
         let _ = writeln!(text, "\n[projects.{}] # {name}", project_key(&project.id));
         text += &lists(&entries, active)?;
+    }
+    if server::has_assertions(client).await? {
+        for assertion in server::assertions(client).await? {
+            text += &assertion_section(&assertion);
+        }
     }
     target.write(&entries, &text)
 }
@@ -105,8 +117,12 @@ impl Target<'_> {
     }
 }
 
-/// The certificates, each with a key made from its name.
-fn entries(certificates: Vec<Known>) -> CommandResult<Vec<Entry>> {
+/// The certificates, each with a key made from its name. Several that are the same are one.
+fn entries(certificates: Vec<Known>, active: &[&ActiveCertificate]) -> CommandResult<Vec<Entry>> {
+    let scopes = |known: &Known| {
+        let is_it = |each: &&&ActiveCertificate| each.certificate_id == known.id;
+        active.iter().filter(is_it).count()
+    };
     let mut entries: Vec<Entry> = Vec::new();
     for known in certificates {
         if known.sha256.is_none() {
@@ -115,16 +131,34 @@ fn entries(certificates: Vec<Known>) -> CommandResult<Vec<Entry>> {
                 known.id
             )));
         }
-        let same = |each: &&Entry| each.known.sha256 == known.sha256;
-        if let Some(same) = entries.iter().find(same) {
+        let same = |each: &&mut Entry| each.known.sha256 == known.sha256;
+        let Some(same) = entries.iter_mut().find(same) else {
+            let key = key(&known, &entries);
+            entries.push(Entry {
+                key,
+                known,
+                copies: Vec::new(),
+            });
+            continue;
+        };
+        let both_active = scopes(&same.known) > 0 && scopes(&known) > 0;
+        if both_active && same.known.policy != known.policy {
             return Err(Failure::new(format_args!(
-                "the server holds the same certificate twice, as `{}` and `{}`",
+                "`{}` and `{}` are the same certificate with different policies, and both are active: a file cannot say that",
                 same.known.id, known.id
             ))
-            .hint("delete the one that is not active: `countersign certificate delete ID`"));
+            .hint("give both one policy, or deactivate one: `countersign certificate deactivate ID`"));
         }
-        let key = key(&known, &entries);
-        entries.push(Entry { key, known });
+        note(&format!(
+            "`{}` and `{}` are the same certificate; the file has it once",
+            same.known.id, known.id
+        ));
+        // As a plan of the file finds it: the copy that is active at most scopes.
+        if scopes(&known) > scopes(&same.known) {
+            same.copies.push(std::mem::replace(&mut same.known, known));
+        } else {
+            same.copies.push(known);
+        }
     }
     Ok(entries)
 }
@@ -171,25 +205,52 @@ fn certificate(entry: &Entry, file: &Path) -> CommandResult<String> {
 
 /// The lists of a scope.
 fn lists(entries: &[Entry], active: &[ActiveCertificate]) -> CommandResult<String> {
-    let mut lists = [Vec::new(), Vec::new()];
+    let mut lists: [Vec<String>; 2] = [Vec::new(), Vec::new()];
     let [enforce, report] = &mut lists;
     for each in active {
-        let entry = entries
-            .iter()
-            .find(|entry| entry.known.id == each.certificate_id);
+        let entry = entries.iter().find(|entry| {
+            let mut all = entry.copies.iter().chain([&entry.known]);
+            all.any(|known| known.id == each.certificate_id)
+        });
         let entry = entry.ok_or_else(|| {
             Failure::new("the certificates changed while they were being read").hint("export again")
         })?;
-        match each.enforcement {
-            Enforcement::Enforce => enforce.push(quoted(&entry.key)),
-            Enforcement::Report => report.push(quoted(&entry.key)),
+        let (list, key) = match each.enforcement {
+            Enforcement::Enforce => (&mut *enforce, quoted(&entry.key)),
+            Enforcement::Report => (&mut *report, quoted(&entry.key)),
+        };
+        // A copy may be active beside it.
+        if !list.contains(&key) {
+            list.push(key);
         }
     }
+    report.retain(|key| !enforce.contains(key));
     let mut text = format!("enforce = [{}]\n", enforce.join(", "));
     if !report.is_empty() {
         let _ = writeln!(text, "report = [{}]", report.join(", "));
     }
     Ok(text)
+}
+
+/// An assertion, with its chain in place.
+fn assertion_section(assertion: &Assertion) -> String {
+    let mut text = format!("\n[assertions.{}]\n", quoted(&assertion.name));
+    if let Some(project) = &assertion.project_id {
+        let _ = writeln!(text, "project = {}", quoted(project.as_str()));
+    }
+    let _ = writeln!(text, "expect = {}", quoted(&assertion.expect.to_string()));
+    if let Some(code) = &assertion.code {
+        let _ = writeln!(text, "code = {}", quoted(&code.to_string()));
+    }
+    if let Some(reason) = &assertion.reason {
+        let _ = writeln!(text, "reason = {}", quoted(reason));
+    }
+    if assertion.chain.is_empty() {
+        text += "no_certificate = true\n";
+    } else {
+        let _ = writeln!(text, "chain_pem = '''\n{}'''", chain::pem(&assertion.chain));
+    }
+    text
 }
 
 /// A project's id as a TOML key.

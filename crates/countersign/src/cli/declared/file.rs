@@ -5,18 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_types::certificate::{
-    Enforcement, MAX_CERTIFICATES_PER_ORGANIZATION, MAX_NAME_CHARACTERS,
-};
+use countersign_types::certificate::{Enforcement, MAX_CERTIFICATES_PER_ORGANIZATION};
 use countersign_verify::{
     certificate::{Facts, Rejection, inspect},
     policy::Policy,
 };
-use toml::{
-    Spanned,
-    de::{DeArray, DeTable, DeValue},
-};
+use toml::de::{DeArray, DeTable, DeValue};
 
+use super::{
+    reader::{Key, Reader, Value, entry},
+    wanted_assertions::{self, WantedAssertion},
+};
 use crate::{
     cli::input::{read_anchor, read_text},
     config::likely,
@@ -30,6 +29,8 @@ pub(super) struct Declared {
     pub(super) certificates: Vec<Wanted>,
     /// The scopes: the organization first, then the projects, ordered by their keys in the file.
     pub(super) scopes: Vec<WantedScope>,
+    /// The assertions, ordered by their names; `None` leaves those of the server alone.
+    pub(super) assertions: Option<Vec<WantedAssertion>>,
 }
 
 /// A certificate of the file.
@@ -75,7 +76,8 @@ pub(super) fn read(path: &Path) -> CommandResult<Declared> {
         reader.wrong(start, error.message())
     })?;
     let document = document.get_ref();
-    reader.known(document, "", &["certificates", "organization", "projects"])?;
+    let known = ["certificates", "organization", "projects", "assertions"];
+    reader.known(document, "", &known)?;
     let certificates = match reader.section(document, "certificates", "")? {
         Some(table) => reader.certificates(table)?,
         None => Vec::new(),
@@ -92,7 +94,11 @@ pub(super) fn read(path: &Path) -> CommandResult<Declared> {
             scopes.push(reader.scope(owner, &shown, name, value, &certificates)?);
         }
     }
-    if certificates.is_empty() && scopes.is_empty() {
+    let assertions = reader
+        .section(document, "assertions", "")?
+        .map(|table| wanted_assertions::read(&reader, table))
+        .transpose()?;
+    if certificates.is_empty() && scopes.is_empty() && assertions.is_none() {
         return Err(
             Failure::new(format_args!("`{}` declares nothing", path.display()))
                 .hint("`countersign export FILE` writes such a file from the server's state"),
@@ -101,19 +107,8 @@ pub(super) fn read(path: &Path) -> CommandResult<Declared> {
     Ok(Declared {
         certificates,
         scopes,
+        assertions,
     })
-}
-
-struct Reader<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
-type Key<'t> = Spanned<std::borrow::Cow<'t, str>>;
-type Value<'t> = Spanned<DeValue<'t>>;
-
-fn entry<'a, 't>(table: &'a DeTable<'t>, key: &str) -> Option<(&'a Key<'t>, &'a Value<'t>)> {
-    table.iter().find(|(name, _)| name.get_ref() == key)
 }
 
 impl Reader<'_> {
@@ -185,21 +180,6 @@ impl Reader<'_> {
         let message = format!("`{}` cannot be a trust anchor: {why}", file.display());
         self.wrong(start, &message)
             .hint("run `countersign certificate inspect FILE` to see what the file is")
-    }
-
-    fn name(&self, table: &DeTable<'_>, path: &str) -> CommandResult<Option<String>> {
-        let name = self.text_of(table, path, "name")?;
-        let fits = |name: &String| {
-            (1..=MAX_NAME_CHARACTERS).contains(&name.chars().count())
-                && !name.chars().any(char::is_control)
-        };
-        if name.as_ref().is_none_or(fits) {
-            return Ok(name);
-        }
-        let message = format!(
-            "`{path}.name` must have 1 to {MAX_NAME_CHARACTERS} characters and no control characters"
-        );
-        Err(self.wrong(self.start_of(table, "name"), &message))
     }
 
     fn policy(&self, table: &DeTable<'_>, path: &str) -> CommandResult<Option<String>> {
@@ -307,87 +287,5 @@ impl Reader<'_> {
                 )),
             }
         })
-    }
-
-    fn section<'a, 't>(
-        &self,
-        table: &'a DeTable<'t>,
-        key: &str,
-        prefix: &str,
-    ) -> CommandResult<Option<&'a DeTable<'t>>> {
-        entry(table, key)
-            .map(|(name, value)| self.table(&format!("{prefix}{key}"), name, value))
-            .transpose()
-    }
-
-    fn table<'a, 't>(
-        &self,
-        path: &str,
-        name: &Key<'_>,
-        value: &'a Value<'t>,
-    ) -> CommandResult<&'a DeTable<'t>> {
-        match value.get_ref() {
-            DeValue::Table(table) => Ok(table),
-            _ => Err(self.wrong(
-                name.span().start,
-                &format!("`{path}` is a section: write `[{path}]` on its own line"),
-            )),
-        }
-    }
-
-    fn text_of(&self, table: &DeTable<'_>, path: &str, key: &str) -> CommandResult<Option<String>> {
-        match entry(table, key) {
-            None => Ok(None),
-            Some((name, value)) => match value.get_ref() {
-                DeValue::String(text) => Ok(Some(text.to_string())),
-                other => {
-                    let kind = other.type_str();
-                    let message = format!("`{path}.{key}` must be a string; it is of type {kind}");
-                    Err(self.wrong(name.span().start, &message))
-                }
-            },
-        }
-    }
-
-    /// Refuses unknown settings: a misspelt one would cause a change that nobody wants.
-    fn known(&self, table: &DeTable<'_>, path: &str, known: &[&str]) -> CommandResult {
-        let unknown = |name: &&Key<'_>| !known.contains(&name.get_ref().as_ref());
-        let Some(name) = table.keys().find(unknown) else {
-            return Ok(());
-        };
-        let dot = if path.is_empty() { "" } else { "." };
-        let shown = format!("{path}{dot}{}", name.get_ref());
-        let failure = self.wrong(name.span().start, &format!("unknown setting `{shown}`"));
-        Err(match likely(name.get_ref(), known.iter().copied()) {
-            Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
-            None => failure.hint(format!("the settings here are `{}`", known.join("`, `"))),
-        })
-    }
-
-    fn start_of(&self, table: &DeTable<'_>, key: &str) -> usize {
-        entry(table, key).map_or(0, |(name, _)| name.span().start)
-    }
-
-    fn beside(&self, file: &Path) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("")).join(file)
-    }
-
-    fn line(&self, start: usize) -> String {
-        let before = self.text.as_bytes().get(..start).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("{}:{line}", self.path.display())
-    }
-
-    fn wrong(&self, start: usize, message: &str) -> Failure {
-        Failure::new(format_args!("{}: {message}", self.line(start)))
-    }
-
-    /// Another failure, preceded by the line that led to it.
-    fn at(&self, start: usize, failure: &Failure) -> Failure {
-        let at_line = self.wrong(start, failure.message());
-        match failure.advice() {
-            Some(hint) => at_line.hint(hint),
-            None => at_line,
-        }
     }
 }

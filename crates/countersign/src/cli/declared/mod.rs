@@ -1,22 +1,30 @@
 //! `countersign plan`, `apply` and `export`: the desired state of a server, declared in a file.
 
 mod apply;
+mod assertion_plan;
 mod change;
 mod compare;
 mod export;
 mod file;
 mod order;
 mod plan;
+mod projects;
+mod reader;
 mod server;
 mod trial;
+mod wanted_assertions;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use countersign_client::Client;
-use countersign_types::preview::Effect;
+use countersign_types::{assertion::AssertionRun, id::AssertionId};
 
-use self::{change::PlanReport, export::Target, file::Declared};
+use self::{
+    change::{Consequences, PlanReport},
+    export::Target,
+    file::Declared,
+};
 use super::{
     api::{ApiOptions, block_on},
     guard::{self, Answers, Ask},
@@ -71,7 +79,7 @@ pub(crate) struct Export {
 struct DeclaredState {
     /// The TOML file that declares the desired state
     file: PathBuf,
-    /// Delete certificates that the file does not name
+    /// Delete certificates that the file does not name, and assertions if it has an `[assertions]` section
     #[arg(long)]
     prune: bool,
 }
@@ -87,15 +95,34 @@ impl DeclaredState {
         Ok((plan, report))
     }
 
-    /// The same, with what the plan would do to observed traffic.
+    /// The same, with what the plan would do to observed traffic and to assertions.
     async fn considered(
         &self,
         client: &Client,
         declared: &Declared,
-    ) -> CommandResult<(plan::Plan, PlanReport, Option<Effect>)> {
+    ) -> CommandResult<(plan::Plan, PlanReport, Consequences)> {
         let (plan, report) = self.plan(client, declared).await?;
-        let effect = guard::effect(client, &trial::changes(&plan, declared)).await?;
-        Ok((plan, report, effect))
+        let mut effect = guard::effect(client, &trial::changes(&plan, declared)).await?;
+        if let Some(effect) = &mut effect {
+            // Those that the plan deletes are deleted first, so they are broken by nothing.
+            let goes = |id: &AssertionId| plan.assertions.delete.iter().any(|(gone, _)| gone == id);
+            let broken = &mut effect.breaks_assertions;
+            broken.retain(|result| !goes(&result.assertion_id));
+        }
+        let assertions = assertions(client).await?;
+        Ok((plan, report, Consequences { effect, assertions }))
+    }
+}
+
+/// Which assertions hold now, where there are any and the key may know.
+async fn assertions(client: &Client) -> CommandResult<Option<AssertionRun>> {
+    if !server::has_assertions(client).await? {
+        return Ok(None);
+    }
+    match client.assertions().run().await {
+        Ok(run) => Ok(Some(run.value.into_inner()).filter(|run| !run.results.is_empty())),
+        Err(error) if error.status() == Some(403) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -103,8 +130,8 @@ impl Plan {
     pub(crate) fn run(self, output: Output) -> CommandResult {
         let declared = file::read(&self.state.file)?;
         let client = self.api.client()?;
-        let (_, report, effect) = block_on(self.state.considered(&client, &declared))?;
-        report.show(effect.as_ref(), output)?;
+        let (_, report, known) = block_on(self.state.considered(&client, &declared))?;
+        report.show(&known, output)?;
         if report.changes.is_empty() {
             return Ok(());
         }
@@ -120,8 +147,8 @@ impl Apply {
     }
 
     async fn apply(&self, client: &Client, declared: &Declared, output: Output) -> CommandResult {
-        let (mut plan, report, effect) = self.state.considered(client, declared).await?;
-        report.show(effect.as_ref(), output)?;
+        let (mut plan, report, known) = self.state.considered(client, declared).await?;
+        report.show(&known, output)?;
         if report.changes.is_empty() {
             return Ok(());
         }
@@ -133,7 +160,7 @@ impl Apply {
             .hint("pass `--allow-disarm` to allow it"));
         }
         self.answers
-            .permit(effect.as_ref(), "make these changes?", Ask::Always)?;
+            .permit(known.effect.as_ref(), "make these changes?", Ask::Always)?;
         if !self.answers.yes() {
             // Reading a plan takes time, and what was confirmed is this plan and no other.
             let (again, now) = self.state.plan(client, declared).await?;
@@ -146,7 +173,8 @@ impl Apply {
             plan = again;
         }
         let mut waiting = self.wait.begin()?;
-        let applied = apply::apply(client, declared, &plan);
+        let changing = self.answers.client(client);
+        let applied = apply::apply(&changing, declared, &plan);
         let change = waiting.change(applied).await??;
         note("done: the server matches the file");
         waiting.for_gateways(client, change).await

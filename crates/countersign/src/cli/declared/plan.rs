@@ -5,7 +5,7 @@ use countersign_types::{
     id::CertificateId,
 };
 
-use super::server::Known;
+use super::{assertion_plan::AssertionPlan, server::Known};
 use crate::output::printable;
 
 /// The changes to make.
@@ -15,12 +15,15 @@ pub(super) struct Plan {
     /// The server's counterpart of each certificate in the file; `None` is to be uploaded.
     pub(super) held: Vec<Option<Known>>,
     pub(super) scopes: Vec<PlannedScope>,
-    /// Uploads and renames come first, deletions last.
+    /// Uploads and renames come first, deletions last. Assertions that go are deleted before all that,
+    /// and those that come are created after it.
     pub(super) steps: Vec<Step>,
     /// The certificates to delete.
     pub(super) delete: Vec<Known>,
     /// The certificates that the file does not name and that are kept.
     pub(super) left: Vec<Known>,
+    /// What changes of the assertions.
+    pub(super) assertions: AssertionPlan,
 }
 
 /// A scope of the file, with its present state.
@@ -46,7 +49,7 @@ pub(super) enum Move {
 }
 
 /// One call, or the calls for one scope. The numbers are indexes: of a certificate in the file, of a
-/// scope in the plan, of a certificate among those to delete.
+/// scope in the plan, of a certificate or an assertion among those to delete or to create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Upload(usize),
@@ -54,6 +57,9 @@ pub(super) enum Step {
     Policy(usize),
     Scope(usize),
     Delete(usize),
+    DeleteAssertion(usize),
+    Reason(usize),
+    CreateAssertion(usize),
 }
 
 impl Plan {

@@ -3,6 +3,7 @@
 use countersign_client::{Client, Error, ListParams, ProjectListParams, Received};
 use countersign_types::{
     UnixSeconds,
+    assertion::Assertion,
     certificate::{ActiveCertificate, Scope, ScopedCertificate},
     digest::Sha256,
     extension,
@@ -41,6 +42,18 @@ pub(super) async fn is_countersign(client: &Client) -> CommandResult<bool> {
         extension::CEL_POLICY,
     ];
     Ok(needed.iter().all(|one| has.iter().any(|each| each == one)))
+}
+
+/// Whether the server has assertions.
+pub(super) async fn has_assertions(client: &Client) -> CommandResult<bool> {
+    let has = client.countersign().extensions().await?;
+    Ok(has.iter().any(|each| each == extension::ASSERTIONS))
+}
+
+/// Every assertion of the organization, oldest first.
+pub(super) async fn assertions(client: &Client) -> Result<Vec<Received<Assertion>>, Error> {
+    let stream = client.assertions().stream(&whole());
+    stream.try_collect().await
 }
 
 /// Every certificate of the organization, oldest first.

@@ -24,7 +24,11 @@ pub(super) fn changes(plan: &Plan, declared: &Declared) -> Vec<TrustChange> {
         Step::Upload(index) => upload(declared, index),
         Step::Policy(index) => policy(plan, declared, index),
         Step::Scope(index) => Some(set_active(plan, plan.scopes.get(index)?, &uploads)),
-        Step::Rename(_) | Step::Delete(_) => None,
+        Step::Rename(_)
+        | Step::Delete(_)
+        | Step::DeleteAssertion(_)
+        | Step::Reason(_)
+        | Step::CreateAssertion(_) => None,
     };
     plan.steps.iter().filter_map(change).collect()
 }

@@ -1,7 +1,9 @@
 //! `plan`, `apply` and `export`: a file of what shall be, against a real server.
 
+mod assertions;
 pub(crate) mod between;
 mod changes;
+mod doubles;
 mod exported;
 mod mistakes;
 mod other_server;

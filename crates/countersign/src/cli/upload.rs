@@ -1,0 +1,149 @@
+//! `countersign certificate upload`: a trust anchor comes to the server, and with `--activate` is in
+//! use at once.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use countersign_client::{Client, Received};
+use countersign_types::{
+    certificate::{Certificate, Enforcement, Scope, ScopedCertificate, UploadCertificateRequest},
+    id::{CertificateId, ProjectId},
+    preview::{ActiveAfterwards, AfterwardsActive, TrustChange},
+};
+use futures_util::TryStreamExt;
+
+use super::{
+    api::whole,
+    certificate::PolicyText,
+    guard::{Ask, Guard},
+    input::read_anchor,
+    reference::Reference,
+    scope::active_as,
+    waiting::Wait,
+};
+use crate::{
+    failure::{CommandResult, Failure},
+    output::{Output, note},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Upload {
+    /// PEM file of the CA, or `-` for standard input
+    file: PathBuf,
+    /// The trust anchor's name
+    #[arg(long, value_parser = super::parse::name)]
+    name: Option<String>,
+    #[command(flatten)]
+    policy: PolicyText,
+    /// Activate it at once, for the organization or with `--project` for a project
+    #[arg(long)]
+    activate: bool,
+    /// The project to activate it for: id or name [default: the organization]
+    #[arg(long, value_name = "ID|NAME", requires = "activate")]
+    project: Option<Reference<ProjectId>>,
+    /// Report only: judge requests, count and log what would be refused, but refuse nothing
+    #[arg(long, requires = "activate")]
+    report: bool,
+    #[command(flatten)]
+    guard: Guard,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+impl Upload {
+    pub(super) async fn run(self, client: &Client, output: Output) -> CommandResult {
+        let request = UploadCertificateRequest {
+            certificate: read_anchor(&self.file)?,
+            name: self.name.clone(),
+            cel_policy: self.policy.clone().read()?,
+        };
+        if self.activate {
+            return self.and_activate(&request, client, output).await;
+        }
+        if self.guard.is_preview() {
+            return Err(
+                Failure::usage("an upload alone changes nothing that is let through")
+                    .hint("pass `--activate --preview` to see what activating it would do"),
+            );
+        }
+        output.one(&upload(client, &request).await?)
+    }
+
+    /// Looks at what both would do together, and does them one after the other.
+    async fn and_activate(
+        self,
+        request: &UploadCertificateRequest,
+        client: &Client,
+        output: Output,
+    ) -> CommandResult {
+        let scope = match &self.project {
+            Some(project) => Scope::Project(project.resolve(client).await?),
+            None => Scope::Organization,
+        };
+        let enforcement = if self.report {
+            Enforcement::Report
+        } else {
+            Enforcement::Enforce
+        };
+        let changes = [
+            TrustChange::UploadCertificate(request.clone()),
+            TrustChange::SetActiveCertificates(ActiveAfterwards {
+                project_id: scope.project().cloned(),
+                active: afterwards(client, &scope, enforcement).await?,
+            }),
+        ];
+        let question = format!("upload `{}` and activate it?", self.file.display());
+        let asked = (question.as_str(), Ask::IfUsed);
+        if !self
+            .guard
+            .before_all(client, &changes, asked, output)
+            .await?
+        {
+            return Ok(());
+        }
+        let id = upload(client, request).await?.id.clone();
+        let mut waiting = self.wait.begin()?;
+        let ids = std::slice::from_ref(&id);
+        let certificates = client.certificates();
+        let activated = waiting.change(certificates.activate_as(&scope, ids, enforcement));
+        let activated = match activated.await? {
+            Ok(activated) => activated,
+            Err(error) => {
+                note(&format!("it was uploaded as {id}, and is not active"));
+                return Err(error.into());
+            }
+        };
+        let shown: Option<&Received<ScopedCertificate>> = activated.value.data.first();
+        shown.map_or(Ok(()), |shown| output.one(shown))?;
+        waiting.for_gateways(client, activated.change()).await
+    }
+}
+
+async fn upload(
+    client: &Client,
+    request: &UploadCertificateRequest,
+) -> CommandResult<Received<Certificate>> {
+    Ok(client.certificates().upload(request).await?.value)
+}
+
+/// What would be active at a scope with the certificate that is uploaded.
+async fn afterwards(
+    client: &Client,
+    scope: &Scope,
+    enforcement: Enforcement,
+) -> CommandResult<Vec<AfterwardsActive>> {
+    let listed = client.certificates().stream(scope, &whole());
+    let listed: Vec<Received<ScopedCertificate>> = listed.try_collect().await?;
+    let entry = |certificate_id: Option<CertificateId>, enforcement| AfterwardsActive {
+        upload: certificate_id.is_none().then_some(0),
+        certificate_id,
+        enforcement,
+    };
+    let mut active = vec![entry(None, enforcement)];
+    for each in &listed {
+        if let Some(found) = active_as(client, each)? {
+            active.push(entry(Some(each.id.clone()), found));
+        }
+    }
+    Ok(active)
+}
