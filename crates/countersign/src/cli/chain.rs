@@ -6,7 +6,7 @@ use countersign_types::observation::Der;
 use countersign_verify::{certificate::holds_private_key, presented::Presented};
 use data_encoding::BASE64;
 
-use super::input::read_text;
+use super::input::read_pem;
 use crate::failure::{CommandResult, Doing, Failure};
 
 /// How many characters of base64 a line of PEM has (RFC 7468 section 2).
@@ -14,7 +14,7 @@ const LINE: usize = 64;
 
 /// The certificates of a PEM file, leaf first. A key beside them must not leave the machine.
 pub(super) fn read(file: &Path) -> CommandResult<Vec<Der>> {
-    parse(&read_text(file)?, &format!("`{}`", file.display()))
+    parse(&read_pem(file)?, &format!("`{}`", file.display()))
 }
 
 /// The same from text that stands somewhere else.

@@ -12,7 +12,7 @@ use countersign_types::{
 use countersign_verify::certificate::inspect;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{api::whole, guard::supports, input::read_text};
+use super::{api::whole, guard::supports, input::read_pem};
 use crate::{
     failure::{CommandResult, Failure},
     output::Output,
@@ -51,7 +51,7 @@ impl Find {
         {
             return Ok(sha256);
         }
-        let text = read_text(Path::new(&self.wanted))?;
+        let text = read_pem(Path::new(&self.wanted))?;
         let facts = inspect(&text, 0).facts.ok_or_else(|| {
             Failure::new(format_args!("there is no certificate in `{}`", self.wanted))
                 .hint("run `countersign certificate inspect FILE` to see what the file is")

@@ -53,6 +53,13 @@ pub(super) fn read_anchor(path: &Path) -> CommandResult<String> {
     Ok(text)
 }
 
+/// Reads PEM that holds at least one certificate.
+pub(super) fn read_pem(path: &Path) -> CommandResult<String> {
+    let text = read_as(path, Wanted::Certificate)?;
+    blocks(&text).map_err(|flaw| flaw.in_file(path))?;
+    Ok(text)
+}
+
 /// Reads the certificates of a PEM file, at least one; what else is in it is left out.
 pub(super) fn read_certificates(path: &Path) -> CommandResult<Vec<Block>> {
     let text = read_as(path, Wanted::Certificate)?;

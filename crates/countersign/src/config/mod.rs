@@ -218,6 +218,11 @@ mod tests {
                 Some(format!("{default} ").as_str()),
                 "{row}"
             );
+            // What it must be is what its type says of a value that it does not take.
+            let refused = load("", &[], &[(setting.key, "")]).unwrap_err();
+            let (_, wanted) = refused.message().split_once("it must be ").unwrap();
+            let column = row.split('|').nth(3).unwrap_or_default();
+            assert_eq!(column.trim(), wanted, "{row}");
         }
     }
 

@@ -124,7 +124,7 @@ impl SettingValue for Duration {
 
 impl SettingValue for PathBuf {
     fn wanted() -> String {
-        not_empty()
+        "a path".to_owned()
     }
 
     fn from_text(text: &str) -> Option<Self> {

@@ -53,8 +53,11 @@ fn told(scene: &Scene, line: &str) -> String {
     let usual = "\nFor more information, try '--help'.\n";
     let message = message.replace(usual, "");
     let exit = ran.status.code().unwrap();
-    let port = Regex::new(r"example:\d+").unwrap();
-    let message = port.replace_all(&message, "example:[port]");
+    let port = Regex::new(r"(example):\d+").unwrap();
+    let message = port.replace_all(&message, "$1:[port]");
+    // It grows with every migration.
+    let schema = Regex::new(r"this program's \d+").unwrap();
+    let message = schema.replace_all(&message, "this program's [version]");
     steady(&format!("$ {line}\nexit {exit}\n{}\n", message.trim_end()))
 }
 

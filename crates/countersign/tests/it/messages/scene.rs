@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -10,13 +11,18 @@ use std::{
 use countersign_testca::{General, oid, root};
 use tempfile::{TempDir, tempdir};
 
-use crate::{running::Dev, serve::Served};
+use crate::{
+    running::{Dev, countersign},
+    serve::Served,
+};
 
 pub(super) struct Scene {
     directory: TempDir,
     env: BTreeMap<String, String>,
     _dev: Option<Dev>,
     _servers: Vec<Served>,
+    /// It takes connections, and says nothing.
+    _silent: Option<TcpListener>,
 }
 
 impl Scene {
@@ -35,6 +41,7 @@ impl Scene {
             env: env.into(),
             _dev: None,
             _servers: Vec::new(),
+            _silent: None,
         }
     }
 
@@ -74,6 +81,10 @@ impl Scene {
             scene.env.insert(name.to_owned(), address);
             scene._servers.push(served);
         }
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap().to_string();
+        scene.env.insert("SILENT".to_owned(), address);
+        scene._silent = Some(silent);
         scene._dev = Some(dev);
         scene
     }
@@ -130,4 +141,14 @@ fn make_files(directory: &Path) {
         .unwrap();
     let stderr = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{stderr}");
+    make_newer_database(&directory.join("data/newer"));
+}
+
+/// A database that a later version of the program wrote.
+fn make_newer_database(directory: &Path) {
+    let mut create = countersign(&["organization", "create", "--name", "a", "--data-dir"]);
+    assert!(create.arg(directory).output().unwrap().status.success());
+    let database = rusqlite::Connection::open(directory.join("countersign.db")).unwrap();
+    let later = "INSERT INTO schema_migrations (version, applied_at) VALUES (1000, 0)";
+    database.execute(later, []).unwrap();
 }
