@@ -57,6 +57,21 @@ impl Client {
         }
     }
 
+    /// Whether a key that is shown in part, as lists show keys, can be the one that this client calls
+    /// with.
+    #[must_use]
+    pub fn may_use_key_shown_as(&self, redacted: &str) -> bool {
+        let hidden = |c: char| matches!(c, '*' | '.' | '…');
+        let (Some(head), Some(tail)) = (
+            redacted.split(hidden).next(),
+            redacted.rsplit(hidden).next(),
+        ) else {
+            return false;
+        };
+        let key = self.inner.key.reveal();
+        tail.len() >= 4 && tail != redacted && key.starts_with(head) && key.ends_with(tail)
+    }
+
     /// The base URL that requests go to.
     #[must_use]
     pub fn base_url(&self) -> &str {
@@ -70,5 +85,27 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("base_url", &self.base_url())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_by_the_ends_that_are_shown() {
+        let client = Client::builder().key(Secret::new("sk-admin-abcdefgh1234"));
+        let client = client.base_url("http://127.0.0.1:9/v1").build().unwrap();
+        for (shown, own) in [
+            ("sk-admin-***1234", true),
+            ("sk-admin...1234", true),
+            ("sk-admin-***1235", false),
+            ("sk-other-***1234", false),
+            ("sk-admin-***34", false),
+            ("sk-admin-abcdefgh1234", false),
+            ("", false),
+        ] {
+            assert_eq!(client.may_use_key_shown_as(shown), own, "{shown}");
+        }
     }
 }

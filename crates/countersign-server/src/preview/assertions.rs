@@ -122,6 +122,14 @@ impl Judging {
     }
 }
 
+/// What decides verdicts at a scope. Where it is the same before and after, so are they.
+#[derive(PartialEq)]
+struct Applicable<'a> {
+    archived: bool,
+    own: Vec<Option<&'a BundleCertificate>>,
+    of_organization: Vec<Option<&'a BundleCertificate>>,
+}
+
 /// What is in force, ready to judge by.
 struct Side {
     bundle: Arc<OrganizationBundle>,
@@ -148,16 +156,19 @@ impl Side {
         self.project(scope).is_some_and(|project| project.archived)
     }
 
-    /// What decides verdicts at a scope, in its order.
-    fn applicable(&self, scope: &Scope) -> (bool, Vec<Option<&BundleCertificate>>) {
-        let own = self.project(scope).map(|project| &project.active);
-        let own = own.filter(|active| !active.is_empty());
-        let active = own.unwrap_or(&self.bundle.active).iter();
+    /// What decides verdicts at a scope, in its order: a project's anchors, then the organization's.
+    fn applicable(&self, scope: &Scope) -> Applicable<'_> {
+        let own = self.project(scope).map(|project| &project.active[..]);
         let certificate = |id: &CertificateId| {
             let mut all = self.bundle.certificates.iter();
             all.find(|certificate| certificate.id == *id)
         };
-        (self.is_archived(scope), active.map(certificate).collect())
+        let all = |ids: &[CertificateId]| ids.iter().map(certificate).collect();
+        Applicable {
+            archived: self.is_archived(scope),
+            own: all(own.unwrap_or_default()),
+            of_organization: all(&self.bundle.active),
+        }
     }
 
     fn verdict(&self, says: &NewAssertion, now: UnixSeconds) -> SideVerdict {

@@ -90,6 +90,9 @@ impl Verb<Client> for AdminKeyVerb {
                 let id = id.resolve(client).await?;
                 let change = TrustChange::DeleteAdminApiKey { key_id: id.clone() };
                 let asked = (question.as_str(), Ask::Always);
+                if !guard.is_preview() {
+                    warn_of_own(client, &id, &guard).await?;
+                }
                 if !guard.before(client, change, asked, output).await? {
                     return Ok(());
                 }
@@ -97,6 +100,23 @@ impl Verb<Client> for AdminKeyVerb {
             }
         }
     }
+}
+
+/// Whoever deletes the key in use is shut out by it.
+async fn warn_of_own(client: &Client, id: &ApiKeyId, guard: &Guard) -> CommandResult {
+    let is_own = match client.admin_api_keys().retrieve(id).await {
+        Ok(key) => client.may_use_key_shown_as(&key.value.redacted_value),
+        // Deleting it says why it cannot be read.
+        Err(_) => false,
+    };
+    if !is_own {
+        return Ok(());
+    }
+    let what = format!("{id} is the key that this command uses: without it, it opens nothing");
+    guard.answers().permit_loss(
+        &what,
+        "make another with `countersign admin-key create`, and use that",
+    )
 }
 
 impl Row for AdminApiKey {

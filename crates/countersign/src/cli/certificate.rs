@@ -22,6 +22,7 @@ use super::{
     inspect,
     noun::Verb,
     reference::{Reference, resolve_all},
+    rotation,
     scope::AtScope,
     toggle, upload, usage,
     waiting::Wait,
@@ -285,9 +286,11 @@ async fn delete(
     output: Output,
 ) -> CommandResult {
     let names: Vec<String> = given.iter().map(ToString::to_string).collect();
+    let ids = resolve_all(given, client).await?;
+    rotation::refuse_parts(client, &ids).await?;
     confirm(&format!("delete {}?", names.join(", ")), yes)?;
     let mut deleted = Vec::new();
-    for id in resolve_all(given, client).await? {
+    for id in ids {
         match client.certificates().delete(&id).await {
             Ok(answer) => deleted.push(answer.value),
             Err(error) => {

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use clap::Args;
-use countersign_client::{Client, Error, Received};
+use countersign_client::{Client, Error, ListParams, Received};
 use countersign_types::{
-    certificate::{Scope, ScopedCertificate},
+    certificate::{Certificate, Scope, ScopedCertificate},
     digest::Sha256,
     extension,
+    page::Order,
 };
-use countersign_verify::certificate::inspect;
+use countersign_verify::certificate::{Facts, inspect};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{api::whole, guard::supports, input::read_pem};
@@ -88,4 +89,41 @@ pub(super) async fn by_sha256(
         .try_collect()
         .await?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// The certificates whose DER is the same, oldest first. Only those with the same validity are read.
+pub(super) async fn same(
+    client: &Client,
+    facts: &Facts,
+) -> CommandResult<Vec<Received<Certificate>>> {
+    let oldest_first = ListParams {
+        order: Some(Order::Asc),
+        ..whole()
+    };
+    let listed = client
+        .certificates()
+        .stream(&Scope::Organization, &oldest_first);
+    let listed: Vec<Received<ScopedCertificate>> = listed.try_collect().await?;
+    let end = facts.not_after().clamped();
+    let mut found = Vec::new();
+    for each in listed {
+        if each
+            .certificate_details
+            .expires_at
+            .is_some_and(|at| at != end)
+        {
+            continue;
+        }
+        let read = client
+            .certificates()
+            .retrieve_with_content(&each.id)
+            .await?;
+        let pem = read.value.certificate_details.content.as_deref();
+        let known = pem.and_then(|pem| inspect(pem, 0).facts);
+        if known.is_some_and(|known| known.sha256() == facts.sha256()) {
+            // As an upload answers it, without the PEM.
+            found.push(client.certificates().retrieve(&each.id).await?.value);
+        }
+    }
+    Ok(found)
 }

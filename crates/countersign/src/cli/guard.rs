@@ -78,6 +78,25 @@ impl AllowBroken {
     }
 }
 
+/// What is known of a change before it is made.
+pub(super) enum Foreseen {
+    /// What it would do to observed traffic and to assertions.
+    Effect(Box<Effect>),
+    /// Nothing: the server cannot say, or it does nothing to either.
+    Nothing,
+    /// The server could say, and this key may not know.
+    Hidden,
+}
+
+impl Foreseen {
+    pub(super) fn effect(&self) -> Option<&Effect> {
+        match self {
+            Self::Effect(effect) => Some(effect),
+            Self::Nothing | Self::Hidden => None,
+        }
+    }
+}
+
 /// When to ask although nobody is known to be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
@@ -130,8 +149,8 @@ impl Guard {
         if self.answers.are_complete() {
             return Ok(true);
         }
-        let effect = effect(client, changes).await?;
-        self.answers.permit(effect.as_ref(), question, when)?;
+        let foreseen = foresee(client, changes).await?;
+        self.answers.permit_foreseen(&foreseen, question, when)?;
         Ok(true)
     }
 }
@@ -152,7 +171,34 @@ impl Answers {
         self.yes && self.allow_refusals
     }
 
-    /// Lets a change be made whose effect is known, or is not.
+    /// Lets a change be made, as far as it is known what it does.
+    pub(super) fn permit_foreseen(
+        &self,
+        foreseen: &Foreseen,
+        question: &str,
+        when: Ask,
+    ) -> CommandResult {
+        if !matches!(foreseen, Foreseen::Hidden) {
+            return self.permit(foreseen.effect(), question, when);
+        }
+        let unknown = "it is unknown who would be refused: this key may not read observed traffic";
+        self.permit_loss(unknown, "use a key with the permission `api.mtls.read`")?;
+        self.ask(question, "it is unknown who would be refused")
+    }
+
+    /// Lets something be lost that no preview names. Someone who is asked may allow it; a script must
+    /// have said so.
+    pub(super) fn permit_loss(&self, what: &str, instead: &str) -> CommandResult {
+        if self.allow_refusals || (!self.yes && can_ask()) {
+            note(what);
+            return Ok(());
+        }
+        Err(Failure::new(format_args!("{what}; nothing was changed"))
+            .hint(format!("{instead}, or pass `--yes --allow-refusals`"))
+            .with_exit(WOULD_REFUSE))
+    }
+
+    /// Lets a change be made whose effect is known, or cannot be.
     pub(super) fn permit(
         &self,
         effect: Option<&Effect>,
@@ -206,22 +252,13 @@ impl Answers {
 
 /// What changes would do, as far as the server can say: another server than Countersign cannot, nor
 /// may every key ask.
-pub(super) async fn effect(
-    client: &Client,
-    changes: &[TrustChange],
-) -> CommandResult<Option<Effect>> {
-    if changes.is_empty() {
-        return Ok(None);
-    }
-    if !supports(client, extension::PREVIEW_CHANGES).await? {
-        return Ok(None);
+pub(super) async fn foresee(client: &Client, changes: &[TrustChange]) -> CommandResult<Foreseen> {
+    if changes.is_empty() || !supports(client, extension::PREVIEW_CHANGES).await? {
+        return Ok(Foreseen::Nothing);
     }
     match client.preview_changes(changes).await {
-        Ok(found) => Ok(Some(found.value.effect)),
-        Err(error) if error.status() == Some(403) => {
-            note("it is unknown who would be refused: this key may not read observed traffic");
-            Ok(None)
-        }
+        Ok(found) => Ok(Foreseen::Effect(Box::new(found.value.effect))),
+        Err(error) if error.status() == Some(403) => Ok(Foreseen::Hidden),
         Err(error) => Err(error.into()),
     }
 }

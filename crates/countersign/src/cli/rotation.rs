@@ -7,6 +7,7 @@ use countersign_client::{Client, Error, ListParams, Received, Response};
 use countersign_types::{
     certificate::Enforcement,
     error::ErrorCode,
+    extension,
     id::{CertificateId, ProjectId, RotationId},
     rotation::{
         EndRotationRequest, Rotation, RotationProgress, RotationStatus, StartRotationRequest,
@@ -17,7 +18,7 @@ use futures_util::TryStreamExt;
 
 use super::{
     api::ListOptions,
-    guard::AllowBroken,
+    guard::{AllowBroken, supports},
     noun::Verb,
     parse::duration,
     reference::{Reference, resolve_all},
@@ -173,6 +174,35 @@ impl Verb<Client> for RotationVerb {
             }
         }
     }
+}
+
+/// Refuses to take away a certificate that a rotation in progress needs.
+pub(super) async fn refuse_parts(client: &Client, ids: &[CertificateId]) -> CommandResult {
+    if !supports(client, extension::ROTATIONS).await? {
+        return Ok(());
+    }
+    let listed = client.rotations().stream(&ListParams::default());
+    let rotations: Vec<Received<Rotation>> = match listed.try_collect().await {
+        Ok(rotations) => rotations,
+        // A key that may write and not read; the server still refuses what is in use.
+        Err(error) if error.status() == Some(403) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for rotation in rotations {
+        let parts = [&rotation.old_certificate_id, &rotation.new_certificate_id];
+        let part = ids.iter().find(|id| parts.contains(id));
+        if let Some(part) = part.filter(|_| rotation.status == RotationStatus::InProgress) {
+            return Err(Failure::new(format_args!(
+                "{part} is part of the rotation {}, which is in progress; nothing was deleted",
+                rotation.id
+            ))
+            .hint(format!(
+                "end it first: `countersign rotation finish {0}` or `countersign rotation abort {0}`",
+                rotation.id
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl WhichRotation {

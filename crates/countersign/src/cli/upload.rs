@@ -10,11 +10,13 @@ use countersign_types::{
     id::{CertificateId, ProjectId},
     preview::{ActiveAfterwards, AfterwardsActive, TrustChange},
 };
+use countersign_verify::certificate::inspect;
 use futures_util::TryStreamExt;
 
 use super::{
     api::whole,
     certificate::PolicyText,
+    find,
     guard::{Ask, Guard},
     input::read_anchor,
     reference::Reference,
@@ -23,7 +25,7 @@ use super::{
 };
 use crate::{
     failure::{CommandResult, Failure},
-    output::{Output, note},
+    output::{Output, note, printable},
 };
 
 #[derive(Debug, Args)]
@@ -35,6 +37,9 @@ pub(crate) struct Upload {
     name: Option<String>,
     #[command(flatten)]
     policy: PolicyText,
+    /// Upload it again if it is already here
+    #[arg(long)]
+    allow_duplicate: bool,
     /// Activate it at once, for the organization or with `--project` for a project
     #[arg(long)]
     activate: bool,
@@ -66,7 +71,57 @@ impl Upload {
                     .hint("pass `--activate --preview` to see what activating it would do"),
             );
         }
-        output.one(&upload(client, &request).await?)
+        match self.already_here(&request, client).await? {
+            Some(known) => output.one(&known),
+            None => output.one(&upload(client, &request).await?),
+        }
+    }
+
+    /// The certificate, if it was uploaded before and nothing about it differs.
+    async fn already_here(
+        &self,
+        request: &UploadCertificateRequest,
+        client: &Client,
+    ) -> CommandResult<Option<Received<Certificate>>> {
+        if self.allow_duplicate {
+            return Ok(None);
+        }
+        // What cannot be read is refused by the server, with the reason.
+        let Some(facts) = inspect(&request.certificate, 0).facts else {
+            return Ok(None);
+        };
+        let here = find::same(client, &facts).await?;
+        let is_same = |each: &&Received<Certificate>| {
+            each.cel_policy == request.cel_policy
+                && (request.name.is_none() || each.name == request.name)
+        };
+        let Some(known) = here.iter().find(is_same).or_else(|| here.first()) else {
+            return Ok(None);
+        };
+        let name = known.name.as_deref().map(printable);
+        let called = name.map_or_else(String::new, |name| format!(" ({name})"));
+        if is_same(&known) {
+            note(&format!("already here as {}{called}", known.id));
+            return Ok(Some(known.clone()));
+        }
+        let (differs, how) = if known.cel_policy == request.cel_policy {
+            (
+                "name",
+                format!("certificate update {} --name NAME", known.id),
+            )
+        } else {
+            (
+                "policy",
+                format!("certificate set-policy {} --policy CEL", known.id),
+            )
+        };
+        Err(Failure::new(format_args!(
+            "already here as {}{called}, with another {differs}; nothing was uploaded",
+            known.id
+        ))
+        .hint(format!(
+            "change it with `countersign {how}`, or pass `--allow-duplicate` to upload it again"
+        )))
     }
 
     /// Looks at what both would do together, and does them one after the other.
@@ -85,13 +140,15 @@ impl Upload {
         } else {
             Enforcement::Enforce
         };
-        let changes = [
-            TrustChange::UploadCertificate(request.clone()),
-            TrustChange::SetActiveCertificates(ActiveAfterwards {
-                project_id: scope.project().cloned(),
-                active: afterwards(client, &scope, enforcement).await?,
-            }),
-        ];
+        let known = self.already_here(request, client).await?;
+        let known = known.map(|known| known.id.clone());
+        let mut changes = vec![TrustChange::SetActiveCertificates(ActiveAfterwards {
+            project_id: scope.project().cloned(),
+            active: afterwards(client, &scope, known.as_ref(), enforcement).await?,
+        })];
+        if known.is_none() {
+            changes.insert(0, TrustChange::UploadCertificate(request.clone()));
+        }
         let question = format!("upload `{}` and activate it?", self.file.display());
         let asked = (question.as_str(), Ask::IfUsed);
         if !self
@@ -101,15 +158,21 @@ impl Upload {
         {
             return Ok(());
         }
-        let id = upload(client, request).await?.id.clone();
+        let was_here = known.is_some();
+        let id = match known {
+            Some(id) => id,
+            None => upload(client, request).await?.id.clone(),
+        };
         let mut waiting = self.wait.begin()?;
         let ids = std::slice::from_ref(&id);
-        let certificates = client.certificates();
+        let certificates = self.guard.client(client).certificates();
         let activated = waiting.change(certificates.activate_as(&scope, ids, enforcement));
         let activated = match activated.await? {
             Ok(activated) => activated,
             Err(error) => {
-                note(&format!("it was uploaded as {id}, and is not active"));
+                if !was_here {
+                    note(&format!("it was uploaded as {id}, and is not active"));
+                }
                 return Err(error.into());
             }
         };
@@ -130,6 +193,7 @@ async fn upload(
 async fn afterwards(
     client: &Client,
     scope: &Scope,
+    known: Option<&CertificateId>,
     enforcement: Enforcement,
 ) -> CommandResult<Vec<AfterwardsActive>> {
     let listed = client.certificates().stream(scope, &whole());
@@ -139,8 +203,8 @@ async fn afterwards(
         certificate_id,
         enforcement,
     };
-    let mut active = vec![entry(None, enforcement)];
-    for each in &listed {
+    let mut active = vec![entry(known.cloned(), enforcement)];
+    for each in listed.iter().filter(|each| Some(&each.id) != known) {
         if let Some(found) = active_as(client, each)? {
             active.push(entry(Some(each.id.clone()), found));
         }

@@ -10,8 +10,8 @@ fn a_list_and_one_thing_in_each_format() {
     let directory = tempdir().unwrap();
     let dev = Dev::start(directory.path());
     let id = dev.upload("dev-ca");
-    let args = ["certificate", "upload", &dev.env["COUNTERSIGN_CLIENT_CA"]];
-    dev.json(&args);
+    let upload = ["certificate", "upload", "--allow-duplicate"];
+    dev.json(&[&upload[..], &[&dev.env["COUNTERSIGN_CLIENT_CA"]]].concat());
     for format in ["table", "json", "jsonl", "yaml"] {
         let list = dev.command(&["certificate", "list", "-o", format]);
         assert_snapshot!(format!("list_{format}"), seen(list));

@@ -18,6 +18,7 @@ mod formats;
 mod help;
 mod inspect;
 mod lifecycle;
+mod looked_first;
 mod messages;
 mod mistakes;
 mod names;

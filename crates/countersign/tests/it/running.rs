@@ -109,7 +109,14 @@ impl Dev {
     /// Uploads the dev CA and answers the certificate's id.
     pub(crate) fn upload(&self, name: &str) -> String {
         let ca = &self.env["COUNTERSIGN_CLIENT_CA"];
-        let uploaded = self.json(&["certificate", "upload", ca, "--name", name]);
+        let uploaded = self.json(&[
+            "certificate",
+            "upload",
+            ca,
+            "--name",
+            name,
+            "--allow-duplicate",
+        ]);
         uploaded["id"].as_str().unwrap().to_owned()
     }
 

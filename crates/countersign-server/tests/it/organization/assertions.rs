@@ -361,6 +361,28 @@ async fn one_that_is_broken_already_is_no_hindrance_and_what_is_overridden_is_lo
     .await;
 }
 
+/// The organization's anchors apply at a project too, beside its own.
+#[tokio::test]
+async fn a_change_for_the_organization_is_judged_at_every_project() {
+    on_each_store(async |server| {
+        let scene = Scene::new(server).await;
+        let everywhere = root("Everywhere").mint();
+        let id = upload(server, &everywhere).await;
+        server.toggle("activate", None, &[&id]).await;
+        let client = everywhere.leaf("roaming").mint();
+        let roaming = about("roaming passes", Some(&scene.project), "permit", &[&client]);
+        server.post(PATH, roaming).ok().await;
+        assert_eq!(results(server).await[1]["holds"], true);
+        let body = json!({ "certificate_ids": [id] });
+        let message = server
+            .post("/v1/organization/certificates/deactivate", body)
+            .refused("assertion_failed", None)
+            .await;
+        assert!(message.contains("`roaming passes`"), "{message}");
+    })
+    .await;
+}
+
 /// A preview says what the change would be refused for, and is not refused itself.
 #[tokio::test]
 async fn a_preview_shows_what_would_break() {

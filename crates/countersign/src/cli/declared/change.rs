@@ -16,7 +16,7 @@ use super::{
     plan::{Move, Plan, PlannedScope, Step, called},
 };
 use crate::{
-    cli::{assertion, preview},
+    cli::{assertion, guard::Foreseen, preview},
     failure::CommandResult,
     output::{Output, printable, timestamp},
 };
@@ -119,10 +119,9 @@ struct Document<'a> {
 }
 
 /// What is known of a plan beside its changes.
-#[derive(Default)]
 pub(super) struct Consequences {
     /// What it would do to observed traffic, and which assertions it would break.
-    pub(super) effect: Option<Effect>,
+    pub(super) foreseen: Foreseen,
     /// Which assertions hold now.
     pub(super) assertions: Option<AssertionRun>,
 }
@@ -157,7 +156,7 @@ impl PlanReport {
     /// Writes the plan, and what it would do to observed traffic where that is known: lines for
     /// people, one document for programs.
     pub(super) fn show(&self, known: &Consequences, output: Output) -> CommandResult {
-        let preview = known.effect.as_ref();
+        let preview = known.foreseen.effect();
         if !output.is_table() {
             return output.value(&Document {
                 plan: self,

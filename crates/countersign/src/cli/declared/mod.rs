@@ -27,7 +27,7 @@ use self::{
 };
 use super::{
     api::{ApiOptions, block_on},
-    guard::{self, Answers, Ask},
+    guard::{self, Answers, Ask, Foreseen},
     waiting::Wait,
 };
 use crate::{
@@ -102,15 +102,23 @@ impl DeclaredState {
         declared: &Declared,
     ) -> CommandResult<(plan::Plan, PlanReport, Consequences)> {
         let (plan, report) = self.plan(client, declared).await?;
-        let mut effect = guard::effect(client, &trial::changes(&plan, declared)).await?;
-        if let Some(effect) = &mut effect {
+        let changes = trial::changes(&plan, declared);
+        let mut foreseen = guard::foresee(client, &changes).await?;
+        if let Foreseen::Effect(effect) = &mut foreseen {
             // Those that the plan deletes are deleted first, so they are broken by nothing.
             let goes = |id: &AssertionId| plan.assertions.delete.iter().any(|(gone, _)| gone == id);
             let broken = &mut effect.breaks_assertions;
             broken.retain(|result| !goes(&result.assertion_id));
         }
         let assertions = assertions(client).await?;
-        Ok((plan, report, Consequences { effect, assertions }))
+        Ok((
+            plan,
+            report,
+            Consequences {
+                foreseen,
+                assertions,
+            },
+        ))
     }
 }
 
@@ -160,7 +168,7 @@ impl Apply {
             .hint("pass `--allow-disarm` to allow it"));
         }
         self.answers
-            .permit(known.effect.as_ref(), "make these changes?", Ask::Always)?;
+            .permit_foreseen(&known.foreseen, "make these changes?", Ask::Always)?;
         if !self.answers.yes() {
             // Reading a plan takes time, and what was confirmed is this plan and no other.
             let (again, now) = self.state.plan(client, declared).await?;

@@ -14,7 +14,9 @@ fn active(scene: &Scene, id: &str) -> bool {
 /// Uploads `a.pem` again.
 fn again(scene: &Scene, name: &str) -> String {
     let upload = ["certificate", "upload", "a.pem", "--name", name];
-    let made: Value = scene.dev.json(&upload);
+    let made: Value = scene
+        .dev
+        .json(&[&upload[..], &["--allow-duplicate"]].concat());
     made["id"].as_str().unwrap().to_owned()
 }
 

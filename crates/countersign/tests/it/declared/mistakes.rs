@@ -102,7 +102,10 @@ fn the_same_certificate_twice_on_the_server() {
     let scene = Scene::new();
     scene.cas(&["a"]);
     scene.upload("a");
-    scene.upload("a");
+    let again = ["certificate", "upload", "a.pem", "--name", "a"];
+    scene
+        .dev
+        .json(&[&again[..], &["--allow-duplicate"]].concat());
     scene.write("trust.toml", "[certificates.a]\nfile = \"a.pem\"\n");
     assert_snapshot!("twice_on_the_server", scene.plan());
 }
