@@ -1,5 +1,6 @@
 //! The `countersign` binary: the command line and the roles it starts.
 
+mod base_url;
 mod cli;
 mod clock;
 mod config;

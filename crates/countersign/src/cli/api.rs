@@ -12,11 +12,12 @@ use countersign_types::{id::ProjectId, page::Order};
 use futures_util::TryStreamExt;
 
 use super::{
-    api_failure::{export, likely_base_url},
+    api_failure::export,
     parse::{count, duration},
     reference::Reference,
 };
 use crate::{
+    base_url::likely_base_url,
     config::{process_env, secret_file},
     failure::{CommandResult, Doing, Failure},
     file_kind::{Wanted, compare_keys, wrong_kind},

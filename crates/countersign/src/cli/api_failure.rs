@@ -5,6 +5,7 @@ use countersign_client::{ApiError, Error, Unreachable};
 use countersign_types::error::ErrorCode;
 
 use crate::{
+    base_url::{likely_base_url, other_scheme},
     config::process_env,
     failure::Failure,
     files::{shell_exports, shell_quoted},
@@ -57,14 +58,6 @@ pub(super) fn export(variable: &str, value: &str) -> String {
     shell_exports(&[(variable, value.to_owned())])
         .trim_end()
         .to_owned()
-}
-
-/// The same URL with the other scheme.
-pub(super) fn other_scheme(url: &str) -> Option<String> {
-    let swapped = url
-        .strip_prefix("http://")
-        .map(|rest| format!("https://{rest}"));
-    swapped.or_else(|| Some(format!("http://{}", url.strip_prefix("https://")?)))
 }
 
 /// The base URL that a command was given, by its variable: a flag is not known here.
@@ -147,35 +140,6 @@ fn show_certificate(origin: &str, what: &str) -> String {
     format!("openssl s_client -connect {address} </dev/null | openssl x509 -noout {what}")
 }
 
-/// What a base URL lacks: every known server has its API under a version.
-pub(super) fn likely_base_url(url: &str) -> Option<String> {
-    let url = url.trim_end_matches('/');
-    let (origin, path) = split_origin(url)?;
-    let is_version = |segment: &&str| {
-        segment.strip_prefix('v').is_some_and(|number| {
-            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-        })
-    };
-    let segments: Vec<&str> = path
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-        .collect();
-    let likely = match segments.iter().position(|segment| is_version(&segment)) {
-        Some(at) => format!("{origin}/{}", segments.get(..=at)?.join("/")),
-        None => format!("{origin}/v1"),
-    };
-    (likely != url).then_some(likely)
-}
-
-fn split_origin(url: &str) -> Option<(&str, &str)> {
-    let start = url.find("://")? + 3;
-    let end = url
-        .get(start..)?
-        .find('/')
-        .map_or(url.len(), |at| start + at);
-    Some((url.get(..end)?, url.get(end..)?))
-}
-
 fn of_refusal(refused: &ApiError) -> Option<String> {
     let message = refused.message.as_str();
     if HTTP_TO_HTTPS.iter().any(|says| message.contains(says)) {
@@ -231,43 +195,4 @@ fn of_code(code: ErrorCode, message: &str) -> Option<&'static str> {
         }
         _ => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_base_url_ends_with_the_version() {
-        for (given, likely) in [
-            ("http://127.0.0.1:8085", Some("http://127.0.0.1:8085/v1")),
-            ("http://127.0.0.1:8085/", Some("http://127.0.0.1:8085/v1")),
-            (
-                "https://a.example/v1/organization",
-                Some("https://a.example/v1"),
-            ),
-            (
-                "https://a.example/api/v1/organization/certificates",
-                Some("https://a.example/api/v1"),
-            ),
-            ("https://a.example/v1/v1", Some("https://a.example/v1")),
-            (
-                "https://a.example/organization",
-                Some("https://a.example/v1"),
-            ),
-            ("https://a.example/v1", None),
-            ("https://a.example/v1/", None),
-            ("https://a.example/proxy/v2", None),
-        ] {
-            assert_eq!(likely_base_url(given).as_deref(), likely, "{given}");
-        }
-    }
-
-    #[test]
-    fn a_scheme_is_swapped_and_nothing_else() {
-        let swapped = |url| other_scheme(url).unwrap_or_default();
-        assert_eq!(swapped("http://a:1/v1"), "https://a:1/v1");
-        assert_eq!(swapped("https://a:1/v1"), "http://a:1/v1");
-        assert_eq!(swapped("ftp://a"), "");
-    }
 }

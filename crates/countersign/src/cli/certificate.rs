@@ -1,8 +1,8 @@
 //! `countersign certificate`: trust anchors.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::ops::ControlFlow;
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Subcommand};
 use countersign_client::{Client, Received};
 use countersign_types::{
     certificate::{
@@ -18,9 +18,9 @@ use super::{
     api::ListOptions,
     card, find,
     guard::{Ask, Guard, supports},
-    input::read_text,
     inspect,
     noun::Verb,
+    policy_text::PolicyText,
     reference::{Reference, resolve_all},
     rotation,
     scope::AtScope,
@@ -111,31 +111,6 @@ pub(crate) enum CertificateVerb {
     Deactivate(toggle::Deactivate),
     /// Show what a file is and whether the server would accept it, without contacting the server
     Inspect(inspect::Inspect),
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct PolicyText {
-    /// CEL policy that the verified client certificate must satisfy
-    #[arg(long, value_name = "CEL", conflicts_with = "policy_file")]
-    policy: Option<String>,
-    /// File that holds the CEL policy, or `-` for standard input
-    #[arg(long, value_name = "FILE")]
-    policy_file: Option<PathBuf>,
-}
-
-impl PolicyText {
-    pub(super) fn read(self) -> CommandResult<Option<String>> {
-        let policy = match (self.policy, self.policy_file) {
-            (Some(text), _) => text,
-            (None, Some(path)) => read_text(&path)?.trim_end().to_owned(),
-            (None, None) => return Ok(None),
-        };
-        if policy.trim().is_empty() {
-            let none = "to have no policy: `countersign certificate set-policy ID --none`";
-            return Err(Failure::usage("the policy is empty").hint(none));
-        }
-        Ok(Some(policy))
-    }
 }
 
 impl Verb<Client> for CertificateVerb {

@@ -28,6 +28,7 @@ mod misplaced;
 mod noun;
 mod organization;
 mod parse;
+mod policy_text;
 mod preview;
 mod project;
 mod reference;

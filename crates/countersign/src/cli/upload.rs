@@ -15,10 +15,10 @@ use futures_util::TryStreamExt;
 
 use super::{
     api::whole,
-    certificate::PolicyText,
     find,
     guard::{Ask, Guard},
     input::read_anchor,
+    policy_text::PolicyText,
     reference::Reference,
     scope::active_as,
     waiting::Wait,

@@ -28,6 +28,7 @@ use crate::{
         api::{ApiOptions, block_on},
         input::read_certificates,
         parse::time,
+        policy_text::refuse_file,
         reference::Reference,
         scope::active_as,
     },
@@ -36,6 +37,9 @@ use crate::{
     file_kind::pem::Block,
     output::{Output, printable, timestamp},
 };
+
+/// What to do with a policy's file: the flag takes the text.
+const READ_POLICY: &str = "pass its text: `--policy \"$(cat FILE)\"`";
 
 /// Check a client's certificate chain as a gateway would, and explain the verdict
 #[derive(Debug, Args)]
@@ -106,6 +110,7 @@ impl Verify {
 
     fn trust_of_files(&self) -> CommandResult<Trust> {
         if let Some(policy) = &self.policy {
+            refuse_file(policy.clone()).map_err(|failure| failure.hint(READ_POLICY))?;
             Policy::compile(policy).map_err(Failure::usage)?;
         }
         let mut pems = Vec::new();

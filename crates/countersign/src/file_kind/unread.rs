@@ -35,6 +35,9 @@ pub(crate) fn compare_keys(certificate: &Path, key: &Path) -> String {
 /// Why a file cannot be read, and what to do.
 pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let shown = path.display();
+    if let Some(failure) = no_path(&shown.to_string()) {
+        return failure;
+    }
     let quoted = shell_quoted(&shown.to_string());
     match error.kind() {
         io::ErrorKind::NotFound => {
@@ -57,6 +60,29 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
         }
         _ => Failure::new(format_args!("cannot read `{shown}`: {error}")),
     }
+}
+
+/// What was given where a file's name was wanted, if it is plainly something else. What may be a
+/// key is not repeated.
+fn no_path(given: &str) -> Option<Failure> {
+    if given.contains("-----BEGIN") {
+        let what = "a file's name was wanted, and what was given is the text of a PEM file";
+        return Some(
+            Failure::new(what).hint("give the file's name, or `-` to read standard input"),
+        );
+    }
+    if given.starts_with("sk-") {
+        let what = "a file's name was wanted, and what was given looks like a key";
+        return Some(Failure::new(what).hint("put it in a file, and give the file's name"));
+    }
+    let is_url = given.starts_with("https://") || given.starts_with("http://");
+    is_url.then(|| {
+        let hint = format!(
+            "download it first: `curl -fsSLo ca.pem {}`",
+            shell_quoted(given)
+        );
+        Failure::new(format_args!("`{given}` is a URL, not a file")).hint(hint)
+    })
 }
 
 fn parent(path: &Path) -> String {

@@ -9,10 +9,12 @@ use countersign_server::{metrics, store::Sources};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
+    base_url::likely_base_url,
     clock,
     config::secret_file,
     failure::{CommandResult, Doing, Failure},
     logs,
+    output::note,
     serve::{cannot_listen, tls_failure},
     signals,
 };
@@ -22,6 +24,12 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
     let options = file::read(config)?;
     // For its message alone: the gateway reads it itself.
     secret_file(&options.key_file)?;
+    if let Some(likely) = likely_base_url(&options.control_plane) {
+        note(&format!(
+            "warning: `control_plane` is `{}`; should it be `{likely}`?",
+            options.control_plane
+        ));
+    }
     logs::start_with(LevelFilter::INFO, json_log)?;
     let gateway = start(options)?;
     tracing::info!(address = %gateway.address(), admin = ?gateway.admin_address(), "gateway listening");

@@ -2,6 +2,7 @@
 //! the command silently.
 
 mod table;
+mod text;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 pub(crate) use self::table::{Cell, Row, Tone, expiry, moment, row};
 use self::table::{Paper, plain_text};
+pub(crate) use self::text::{printable, timestamp};
 
 use crate::failure::{CommandResult, Doing, Failure};
 
@@ -183,28 +185,6 @@ pub(crate) fn ask(question: &str, reason: &str) -> CommandResult {
         return Ok(());
     }
     Err(Failure::new("not confirmed; nothing was changed"))
-}
-
-/// A text from a server, safe on a terminal: what could move the cursor, hide or reorder text is
-/// replaced.
-pub(crate) fn printable(text: &str) -> String {
-    let unsafe_to_show = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.replace(unsafe_to_show, "\u{fffd}")
-}
-
-/// A time in RFC 3339, UTC.
-pub(crate) fn timestamp(unix_seconds: u64) -> String {
-    i64::try_from(unix_seconds)
-        .ok()
-        .and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .and_then(|at| {
-            at.format(&time::format_description::well_known::Rfc3339)
-                .ok()
-        })
-        .unwrap_or_else(|| unix_seconds.to_string())
 }
 
 /// A text, or a dash for none.

@@ -6,7 +6,7 @@ use comfy_table::{Color, ContentArrangement, Table, presets};
 use countersign_types::UnixSeconds;
 use unicode_width::UnicodeWidthStr;
 
-use super::{printable, timestamp};
+use super::text::{printable, timestamp};
 use crate::clock;
 
 /// How soon an expiry is shown as a warning, in seconds: 30 days.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use countersign_client::{Client, Error, ListParams, Unreachable};
 use countersign_types::{certificate::Scope, error::ErrorCode};
 
-use crate::cli::{
-    api::ApiOptions,
-    api_failure::{export, likely_base_url, other_scheme},
+use crate::{
+    base_url::{likely_base_url, other_scheme},
+    cli::{api::ApiOptions, api_failure::export},
 };
 
 /// Where `dev` keeps its files unless told otherwise.

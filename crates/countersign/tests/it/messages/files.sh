@@ -37,6 +37,7 @@ printf 'sk-admin-aaaaaaaaaaaaaaaa' | iconv -t UTF-16 > utf16.key
 echo '{"value": "sk-admin-aaaaaaaaaaaaaaaa"}' > object.key
 echo 'export OPENAI_ADMIN_KEY=sk-admin-aaaaaaaaaaaaaaaa' > shell.key
 : > empty.key
+echo sk-gateway-aaaaaaaaaaaaaaaa > gateway.key
 
 # Data directories.
 mkdir -p data/{garbage,directory,empty,none}
