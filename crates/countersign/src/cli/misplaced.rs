@@ -8,6 +8,10 @@ use clap::{
 use super::Cli;
 use crate::output::note;
 
+/// What is said where the content of a file was given for its name.
+const PEM_GIVEN: &str = "error: an argument is the text of a PEM file, where a file's name belongs\n\
+     hint: give the file's name, or `-` to read standard input";
+
 impl Cli {
     /// Reads the command line, or says what is wrong with it and ends the process.
     pub(crate) fn read() -> Self {
@@ -16,6 +20,11 @@ impl Cli {
             Err(error) => error,
         };
         let given: Vec<String> = std::env::args().skip(1).collect();
+        // What is repeated here could be a key.
+        if given.iter().any(|text| text.contains("-----BEGIN")) {
+            note(PEM_GIVEN);
+            std::process::exit(error.exit_code());
+        }
         let hint = match error.get(ContextKind::InvalidSubcommand) {
             Some(ContextValue::String(word)) if error.kind() == ErrorKind::InvalidSubcommand => {
                 hint(&Self::command(), word, &given)

@@ -20,7 +20,7 @@ pub(crate) fn read(path: &Path) -> CommandResult<GatewayOptions> {
         let asked =
             "give the gateway's configuration file with `--config`; docs/gateway.md shows one";
         match failure.advice() {
-            Some(advice) if advice.starts_with("did you mean") => failure,
+            Some(advice) if advice.ends_with(".toml`?") => failure,
             _ => failure.hint(asked),
         }
     })?;

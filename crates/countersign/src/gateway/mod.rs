@@ -61,6 +61,8 @@ fn cannot_start(error: StartError) -> Failure {
             &error,
         ),
         StartError::Client(error) => error.into(),
+        StartError::Options(ref why) if why.contains("relative URL") => Failure::usage(&error)
+            .hint("write the URL with its scheme, such as `http://127.0.0.1:8000`"),
         StartError::Options(_) => Failure::usage(&error)
             .hint("docs/gateway-settings.md describes every setting of `gateway.toml`"),
         other => Failure::new(other),
