@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use clap::Args;
 use countersign_verify::certificate::holds_private_key;
 
 use crate::{
@@ -15,8 +16,11 @@ use crate::{
         pem::{Block, blocks},
         unreadable,
     },
+    output::note,
 };
 
+/// The end of a certificate in PEM.
+const END: &str = "-----END CERTIFICATE-----";
 /// Far more than any PEM or policy may have: enough to be refused by its real reason.
 const MAX_INPUT_BYTES: u64 = 1024 * 1024;
 
@@ -39,7 +43,7 @@ pub(super) fn read_text(path: &Path) -> CommandResult<String> {
 
 /// Reads the PEM of a trust anchor that is to be uploaded. A private key must not leave the
 /// machine, even though the server would refuse it.
-pub(super) fn read_anchor(path: &Path) -> CommandResult<String> {
+pub(super) fn read_anchor(path: &Path, first: First) -> CommandResult<String> {
     let bytes = read_bytes(path)?;
     if holds_private_key(&String::from_utf8_lossy(&bytes)) {
         return Err(Failure::new(format_args!(
@@ -50,7 +54,54 @@ pub(super) fn read_anchor(path: &Path) -> CommandResult<String> {
     }
     let text = as_wanted(path, bytes, Wanted::Certificate)?;
     blocks(&text).map_err(|flaw| flaw.in_file(path))?;
-    Ok(text)
+    first.of(path, text)
+}
+
+/// What to do where a file holds several certificates: a trust anchor is the first of its file.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(super) struct First {
+    /// Go on with the first certificate of a file that holds several
+    #[arg(long)]
+    first: bool,
+}
+
+impl First {
+    /// The same, or as a file says it for one certificate.
+    pub(super) const fn or(self, first: bool) -> Self {
+        Self {
+            first: self.first || first,
+        }
+    }
+
+    /// The text up to the end of its first certificate, if there are more and that is accepted.
+    pub(super) fn of(self, path: &Path, text: String) -> CommandResult<String> {
+        let count = certificates(&text);
+        if count <= 1 {
+            return Ok(text);
+        }
+        let message = format!(
+            "`{}` holds {count} certificates; only the first counts",
+            path.display()
+        );
+        if !self.first {
+            return Err(Failure::usage(message)
+                .hint("pass `--first` to go on with it, or give each CA a file of its own"));
+        }
+        note(&message);
+        let end = text.find(END).map_or(text.len(), |at| at + END.len());
+        let end = end
+            + text
+                .get(end..)
+                .map_or(0, |rest| usize::from(rest.starts_with('\n')));
+        Ok(text.get(..end).unwrap_or_default().to_owned())
+    }
+}
+
+/// How many certificates a PEM text holds; none where it cannot be read.
+pub(super) fn certificates(text: &str) -> usize {
+    let blocks = blocks(text).unwrap_or_default();
+    let is_certificate = |block: &&Block| block.label == "CERTIFICATE";
+    blocks.iter().filter(is_certificate).count()
 }
 
 /// Reads PEM that holds at least one certificate.
@@ -99,7 +150,9 @@ mod tests {
         ] {
             let path = directory.path().join("file");
             fs::write(&path, bytes).unwrap();
-            let error = read_anchor(&path).unwrap_err().to_string();
+            let error = read_anchor(&path, First::default())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(says), "{error}");
         }
     }

@@ -9,7 +9,7 @@ use countersign_verify::certificate::{Facts, Rejection, inspect};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use super::input::read_bytes;
+use super::input::{First, read_bytes};
 use crate::{
     clock,
     failure::{CommandResult, Failure},
@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct Inspect {
     /// The file, or `-` for standard input
     file: PathBuf,
+    #[command(flatten)]
+    first: First,
 }
 
 /// What is reported about a file.
@@ -63,7 +65,9 @@ impl Inspect {
     pub(crate) fn run(self, output: Output) -> CommandResult {
         // A file that is not text is inspected too: the reason then says what it is, such as DER.
         let bytes = read_bytes(&self.file)?;
-        let inspection = inspect(&String::from_utf8_lossy(&bytes), clock::unix_seconds());
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = self.first.of(&self.file, text)?;
+        let inspection = inspect(&text, clock::unix_seconds());
         let kind = Kind::of(&bytes);
         let failure = (!kind.is(Wanted::Certificate))
             .then(|| kind.instead_of(Wanted::Certificate, &self.file));

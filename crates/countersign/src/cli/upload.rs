@@ -17,7 +17,7 @@ use super::{
     api::whole,
     find,
     guard::{Ask, Guard},
-    input::read_anchor,
+    input::{First, read_anchor},
     policy_text::PolicyText,
     reference::Reference,
     scope::active_as,
@@ -37,6 +37,8 @@ pub(crate) struct Upload {
     name: Option<String>,
     #[command(flatten)]
     policy: PolicyText,
+    #[command(flatten)]
+    first: First,
     /// Upload it again if it is already here
     #[arg(long)]
     allow_duplicate: bool,
@@ -58,7 +60,7 @@ pub(crate) struct Upload {
 impl Upload {
     pub(super) async fn run(self, client: &Client, output: Output) -> CommandResult {
         let request = UploadCertificateRequest {
-            certificate: read_anchor(&self.file)?,
+            certificate: read_anchor(&self.file, self.first)?,
             name: self.name.clone(),
             cel_policy: self.policy.clone().read()?,
         };

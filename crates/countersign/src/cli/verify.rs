@@ -18,7 +18,6 @@ use countersign_verify::{
     presented::Presented,
     trust::TrustSet,
 };
-use data_encoding::BASE64;
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
@@ -26,7 +25,7 @@ use serde_with::skip_serializing_none;
 use crate::{
     cli::{
         api::{ApiOptions, block_on},
-        input::read_certificates,
+        input::{First, read_certificates, read_pem},
         parse::time,
         policy_text::refuse_file,
         reference::Reference,
@@ -34,7 +33,6 @@ use crate::{
     },
     clock,
     failure::{CommandResult, Failure},
-    file_kind::pem::Block,
     output::{Output, printable, timestamp},
 };
 
@@ -48,9 +46,11 @@ pub(crate) struct Verify {
     /// PEM file of the client's chain, leaf first, or `-` for standard input
     #[arg(long, value_name = "FILE")]
     chain: PathBuf,
-    /// PEM file of trust anchors, one or more certificates; may be repeated
+    /// PEM file of a trust anchor; may be repeated
     #[arg(long, value_name = "FILE")]
     anchor: Vec<PathBuf>,
+    #[command(flatten)]
+    first: First,
     /// Judge against the trust anchors active at this project and its organization
     #[arg(long, value_name = "ID|NAME")]
     project: Option<Reference<ProjectId>>,
@@ -114,16 +114,13 @@ impl Verify {
             Policy::compile(policy).map_err(Failure::usage)?;
         }
         let mut pems = Vec::new();
-        let mut files = Vec::new();
         for path in &self.anchor {
-            let blocks = read_certificates(path)?;
-            files.extend(std::iter::repeat_n(path.clone(), blocks.len()));
-            pems.extend(blocks.iter().map(as_pem));
+            pems.push(self.first.of(path, read_pem(path)?)?);
         }
         Ok(Trust {
             set: TrustSet::from_anchors(pems.iter().map(String::as_str), self.policy.as_deref()),
             scope: Scope::Organization,
-            files,
+            files: self.anchor.clone(),
         })
     }
 
@@ -263,10 +260,4 @@ impl Trust {
         }
         text
     }
-}
-
-/// A certificate as a PEM of its own.
-fn as_pem(block: &Block) -> String {
-    let base64 = BASE64.encode(&block.der);
-    format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
 }

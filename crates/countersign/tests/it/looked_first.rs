@@ -123,3 +123,47 @@ fn what_a_key_may_not_look_at_is_not_taken_for_harmless() {
     let archived = archive(&["--yes", "--allow-refusals"]);
     assert!(archived.starts_with("exit 0"), "{archived}");
 }
+
+/// Each command says the same of such a file, and goes on with its first certificate only.
+#[test]
+fn of_a_file_with_two_cas_only_the_first_counts() {
+    let scene = Scene::new();
+    let [one, two] = ["One", "Two"].map(|name| root(name).mint());
+    let write = |file: &str, text: String| fs::write(scene.dev.directory.join(file), text).unwrap();
+    write("two.pem", one.pem() + &two.pem());
+    write("of-one.pem", one.leaf("a").mint().pem());
+    write("of-two.pem", two.leaf("b").mint().pem());
+    write(
+        "trust.toml",
+        "[certificates.two]\nfile = \"two.pem\"\n".to_owned(),
+    );
+    let verify = ["verify", "--chain", "of-one.pem", "--anchor", "two.pem"];
+    let mut all = String::new();
+    for args in [
+        &["certificate", "inspect", "two.pem"][..],
+        &["certificate", "upload", "two.pem"],
+        &verify,
+        &["plan", "trust.toml"],
+    ] {
+        let (line, refused) = (args.join(" "), scene.seen(args));
+        all += &format!("{line}\n{refused}\n");
+        let accepted = scene.seen(&[args, &["--first"]].concat());
+        let says = "holds 2 certificates; only the first counts";
+        assert!(accepted.contains(says), "{line}: {accepted}");
+        assert!(!accepted.contains("error:"), "{line}: {accepted}");
+    }
+    assert_snapshot!("two_cas", all);
+    let of_two = ["verify", "--chain", "of-two.pem", "--anchor", "two.pem"];
+    let refused = scene.seen(&[&of_two[..], &["--first"]].concat());
+    assert!(refused.contains("denial"), "{refused}");
+    // The upload has the first alone, and a file may say for itself that this is meant.
+    let pem = scene.certificates()[0]["id"].as_str().unwrap().to_owned();
+    let pem = scene.seen(&["certificate", "retrieve", &pem, "--pem"]);
+    assert_eq!(pem.matches("BEGIN CERTIFICATE").count(), 1, "{pem}");
+    write(
+        "trust.toml",
+        "[certificates.two]\nfile = \"two.pem\"\nfirst = true\n".to_owned(),
+    );
+    let planned = scene.seen(&["plan", "trust.toml", "-o", "table"]);
+    assert!(planned.starts_with("exit 0"), "{planned}");
+}

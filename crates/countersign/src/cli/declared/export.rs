@@ -18,7 +18,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::server::{self, Known};
 use crate::{
-    cli::chain,
+    cli::{chain, input::certificates},
     failure::{CommandResult, Doing, Failure},
     file_kind::unreadable,
     output::{note, printable},
@@ -45,7 +45,7 @@ struct Entry {
 
 /// Reads the server's state and writes all files, the declared file last.
 pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResult {
-    let certificates = server::certificates(client).await?;
+    let known = server::certificates(client).await?;
     let projects = server::projects(client, true).await?;
     let organization = server::active(client, &Scope::Organization).await?;
     let read = |project: Received<Project>| async move {
@@ -58,7 +58,7 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResul
 
     let mut active: Vec<&ActiveCertificate> = organization.iter().collect();
     active.extend(scopes.iter().flat_map(|(_, active)| active));
-    let entries = entries(certificates, &active)?;
+    let entries = entries(known, &active)?;
     let mut text = String::new();
     for entry in &entries {
         text += &certificate(entry, &target.directory.join(pem_name(entry)))?;
@@ -194,6 +194,9 @@ fn certificate(entry: &Entry, file: &Path) -> CommandResult<String> {
         .to_str()
         .ok_or_else(|| Failure::new("the path of the PEM files is not UTF-8"))?;
     let mut text = format!("[certificates.{}]\nfile = {}\n", entry.key, quoted(file));
+    if certificates(&entry.known.pem) > 1 {
+        text += "first = true\n";
+    }
     for (setting, value) in [("name", &entry.known.name), ("policy", &entry.known.policy)] {
         if let Some(value) = value {
             let _ = writeln!(text, "{setting} = {}", quoted(value));

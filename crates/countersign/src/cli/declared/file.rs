@@ -17,7 +17,7 @@ use super::{
     wanted_assertions::{self, WantedAssertion},
 };
 use crate::{
-    cli::input::{read_anchor, read_text},
+    cli::input::{First, read_anchor, read_text},
     config::likely,
     failure::{CommandResult, Failure},
     file_kind::unreadable,
@@ -68,9 +68,13 @@ pub(super) enum Owner {
 }
 
 /// Reads a file and the PEM and policy files that it names.
-pub(super) fn read(path: &Path) -> CommandResult<Declared> {
+pub(super) fn read(path: &Path, first: First) -> CommandResult<Declared> {
     let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-    let reader = Reader { path, text: &text };
+    let reader = Reader {
+        path,
+        text: &text,
+        first,
+    };
     let document = DeTable::parse(&text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         reader.wrong(start, error.message())
@@ -147,13 +151,18 @@ impl Reader<'_> {
         let (key, start) = (name.get_ref().to_string(), name.span().start);
         let path = format!("certificates.{key}");
         let table = self.table(&path, name, value)?;
-        self.known(table, &path, &["file", "name", "policy", "policy_file"])?;
+        self.known(
+            table,
+            &path,
+            &["file", "first", "name", "policy", "policy_file"],
+        )?;
         let file = self.text_of(table, &path, "file")?.ok_or_else(|| {
             self.wrong(start, &format!("`{path}` has no `file`"))
                 .hint("add its PEM file, relative to this file: `file = \"ca.pem\"`")
         })?;
         let file = PathBuf::from(file);
-        let read = read_anchor(&self.beside(&file));
+        let first = self.first.or(self.truth_of(table, &path, "first")?);
+        let read = read_anchor(&self.beside(&file), first);
         let pem = read.map_err(|failure| self.at(start, &failure))?;
         let inspection = inspect(&pem, crate::clock::unix_seconds());
         let facts = inspection.facts.ok_or_else(|| {

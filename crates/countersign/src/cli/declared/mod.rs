@@ -28,6 +28,7 @@ use self::{
 use super::{
     api::{ApiOptions, block_on},
     guard::{self, Answers, Ask, Foreseen},
+    input::First,
     waiting::Wait,
 };
 use crate::{
@@ -82,6 +83,8 @@ struct DeclaredState {
     /// Delete certificates that the file does not name, and assertions if it has an `[assertions]` section
     #[arg(long)]
     prune: bool,
+    #[command(flatten)]
+    first: First,
 }
 
 impl DeclaredState {
@@ -136,7 +139,7 @@ async fn assertions(client: &Client) -> CommandResult<Option<AssertionRun>> {
 
 impl Plan {
     pub(crate) fn run(self, output: Output) -> CommandResult {
-        let declared = file::read(&self.state.file)?;
+        let declared = file::read(&self.state.file, self.state.first)?;
         let client = self.api.client()?;
         let (_, report, known) = block_on(self.state.considered(&client, &declared))?;
         report.show(&known, output)?;
@@ -149,7 +152,7 @@ impl Plan {
 
 impl Apply {
     pub(crate) fn run(self, output: Output) -> CommandResult {
-        let declared = file::read(&self.state.file)?;
+        let declared = file::read(&self.state.file, self.state.first)?;
         let client = self.api.client()?;
         block_on(self.apply(&client, &declared, output))
     }

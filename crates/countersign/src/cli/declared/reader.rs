@@ -9,6 +9,7 @@ use toml::{
 };
 
 use crate::{
+    cli::input::First,
     config::likely,
     failure::{CommandResult, Failure},
 };
@@ -17,6 +18,8 @@ use crate::{
 pub(super) struct Reader<'a> {
     pub(super) path: &'a Path,
     pub(super) text: &'a str,
+    /// What to do about PEM files that hold several certificates.
+    pub(super) first: First,
 }
 
 pub(super) type Key<'t> = Spanned<std::borrow::Cow<'t, str>>;
@@ -88,6 +91,23 @@ impl Reader<'_> {
                     Err(self.wrong(name.span().start, &message))
                 }
             },
+        }
+    }
+
+    /// A setting that is true or false; false where it is absent.
+    pub(super) fn truth_of(
+        &self,
+        table: &DeTable<'_>,
+        path: &str,
+        key: &str,
+    ) -> CommandResult<bool> {
+        match entry(table, key).map(|(_, value)| value.get_ref()) {
+            None => Ok(false),
+            Some(DeValue::Boolean(truth)) => Ok(*truth),
+            Some(_) => {
+                let message = format!("`{path}.{key}` must be `true` or `false`");
+                Err(self.wrong(self.start_of(table, key), &message))
+            }
         }
     }
 
