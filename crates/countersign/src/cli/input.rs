@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use countersign_verify::certificate::holds_private_key;
+use countersign_verify::certificate::{holds_private_key, inspect};
 
 use crate::{
     failure::{CommandResult, Failure},
@@ -76,7 +76,12 @@ impl First {
     /// The text up to the end of its first certificate, if there are more and that is accepted.
     pub(super) fn of(self, path: &Path, text: String) -> CommandResult<String> {
         let count = certificates(&text);
-        if count <= 1 {
+        let is_leaf = || {
+            let facts = inspect(&text, 0).facts;
+            facts.is_some_and(|facts| !facts.is_ca())
+        };
+        // That a client's chain is no anchor is what matters about it.
+        if count <= 1 || is_leaf() {
             return Ok(text);
         }
         let message = format!(
