@@ -27,7 +27,8 @@ pub const MAX_ID_BYTES: usize = 128;
 /// Why a text is not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{given}` is not a {kind} id: it must start with `{prefix}`, then letters, digits, `_` or `-`"
+    "`{given}` is not {} {kind} id: it must start with `{prefix}`, then letters, digits, `_` or `-`",
+    article(kind)
 )]
 pub struct InvalidId {
     /// The expected kind: `certificate`, `project`, ...
@@ -36,6 +37,14 @@ pub struct InvalidId {
     pub prefix: &'static str,
     /// The text, shortened and made printable.
     pub given: String,
+}
+
+/// The article that goes before a kind's name.
+fn article(kind: &str) -> &'static str {
+    match kind.chars().next() {
+        Some('a' | 'e' | 'i' | 'o' | 'A') => "an",
+        _ => "a",
+    }
 }
 
 /// Lower-case Crockford base 32: no `i`, `l`, `o`, `u`, so an id survives being read aloud.

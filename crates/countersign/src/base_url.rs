@@ -21,7 +21,7 @@ pub(crate) fn likely_base_url(url: &str) -> Option<String> {
         .split('/')
         .filter(|segment| !segment.is_empty())
         .collect();
-    let likely = match segments.iter().position(|segment| is_version(&segment)) {
+    let likely = match segments.iter().position(is_version) {
         Some(at) => format!("{origin}/{}", segments.get(..=at)?.join("/")),
         None => format!("{origin}/v1"),
     };

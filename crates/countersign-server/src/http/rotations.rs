@@ -200,9 +200,14 @@ impl From<RotationError> for ApiError {
             RotationError::Store(error) => error.into(),
             RotationError::Trial(error) => error.into(),
             RotationError::StartRefuses { failing } => not_ready(format!(
-                "{failing} workloads that pass now would be refused as soon as the new certificate \
+                "{failing} {} now would be refused as soon as the new certificate \
                  is active: its policy denies them. Preview its activation to see which. Change \
-                 the policy, start with `\"enforcement\": \"report\"`, or send `\"force\": true`."
+                 the policy, start with `\"enforcement\": \"report\"`, or send `\"force\": true`.",
+                if failing == 1 {
+                    "workload that passes"
+                } else {
+                    "workloads that pass"
+                }
             )),
             RotationError::EndRefuses {
                 rotation,

@@ -80,8 +80,9 @@ impl Facts {
         if !rest.is_empty() {
             return Err(Rejection::invalid(
                 format!(
-                    "There are {} bytes after the certificate, inside its PEM block.",
-                    rest.len()
+                    "The PEM block goes on after the certificate, for {} more byte{}.",
+                    rest.len(),
+                    if rest.len() == 1 { "" } else { "s" }
                 ),
                 "Export the CA certificate again, alone.",
             ));

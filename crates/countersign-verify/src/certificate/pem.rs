@@ -119,6 +119,14 @@ fn body<'a>(
             if rest.trim() == "CERTIFICATE-----" {
                 return Ok(body);
             }
+            if rest.contains(BEGIN) {
+                return Err(Rejection::invalid(
+                    format!(
+                        "Line {number} is two lines: one PEM block ends there and another begins."
+                    ),
+                    "Put a line break between them.",
+                ));
+            }
             return Err(Rejection::invalid(
                 format!("Line {number} ends the PEM block but is not `-----END CERTIFICATE-----`."),
                 "Copy the line again from the original file, alone on its line.",

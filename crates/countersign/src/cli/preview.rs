@@ -157,6 +157,13 @@ pub(super) fn assertions(count: usize) -> String {
     }
 }
 
+pub(super) fn requests(count: u64) -> String {
+    match count {
+        1 => "1 request".to_owned(),
+        count => format!("{count} requests"),
+    }
+}
+
 pub(super) fn workloads(count: impl TryInto<u64>) -> String {
     match count.try_into().unwrap_or(u64::MAX) {
         1 => "1 workload".to_owned(),

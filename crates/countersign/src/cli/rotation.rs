@@ -21,6 +21,7 @@ use super::{
     guard::{AllowBroken, supports},
     noun::Verb,
     parse::duration,
+    preview::{requests, workloads},
     reference::{Reference, resolve_all},
     waiting::{Wait, Waiting},
 };
@@ -295,8 +296,9 @@ fn progress_text(progress: &RotationProgress) -> String {
         lines.push("no workloads were observed here".to_owned());
     } else {
         lines.push(format!(
-            "{observed} workloads seen since {}: {moved_count} moved, {remaining_count} not yet, \
+            "{} seen since {}: {moved_count} moved, {remaining_count} not yet, \
              {failing_count} would be refused after `finish`",
+            workloads(*observed),
             timestamp(progress.since)
         ));
     }
@@ -305,18 +307,18 @@ fn progress_text(progress: &RotationProgress) -> String {
     }
     for one in progress.failing.iter().take(MOST_SHOWN) {
         lines.push(format!(
-            "would be refused ({}): {}, {} requests, last {}",
+            "would be refused ({}): {}, {}, last {}",
             printable(&one.code.to_string()),
             who(&one.identity),
-            one.requests,
+            requests(one.requests),
             timestamp(one.last_seen)
         ));
     }
     for one in progress.remaining.iter().take(MOST_SHOWN) {
         lines.push(format!(
-            "not moved: {}, {} requests, last {}",
+            "not moved: {}, {}, last {}",
             who(&one.identity),
-            one.requests,
+            requests(one.requests),
             timestamp(one.last_seen)
         ));
     }

@@ -557,7 +557,7 @@ async fn a_start_that_breaks_somebody_is_refused() {
         request["new_certificate_id"] = json!(under.id);
         let refused = server.post(PATH, request.clone());
         let message = refused.refused("rotation_not_ready", None).await;
-        assert!(message.starts_with("1 workloads"), "{message}");
+        assert!(message.starts_with("1 workload that passes"), "{message}");
         assert_eq!(scene.active().await, ["Old enforce"]);
         request["enforcement"] = json!("report");
         let started = server.post(PATH, request.clone()).ok().await;
