@@ -13,7 +13,7 @@ use utoipa::openapi::{
 
 /// Every type of the reference. This server writes some of them; asking for another is no mistake,
 /// but finds nothing.
-const ALL: [&str; 145] = [
+pub const EVENT_TYPES: [&str; 145] = [
     "api_key.created",
     "api_key.updated",
     "api_key.deleted",
@@ -188,17 +188,17 @@ impl Visitor<'_> for Known {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<EventType, E> {
-        let known = ALL.into_iter().find(|known| *known == text);
+        let known = EVENT_TYPES.into_iter().find(|known| *known == text);
         known
             .map(EventType)
-            .ok_or_else(|| E::unknown_variant(text, &ALL))
+            .ok_or_else(|| E::unknown_variant(text, &EVENT_TYPES))
     }
 }
 
 impl utoipa::PartialSchema for EventType {
     fn schema() -> RefOr<Schema> {
         let schema = ObjectBuilder::new().schema_type(Type::String);
-        RefOr::from(schema.enum_values(Some(ALL)).build())
+        RefOr::from(schema.enum_values(Some(EVENT_TYPES)).build())
     }
 }
 
@@ -206,13 +206,13 @@ impl utoipa::ToSchema for EventType {}
 
 #[cfg(test)]
 mod tests {
-    use super::ALL;
+    use super::EVENT_TYPES;
 
     #[test]
     fn they_are_named_once() {
-        let mut distinct = ALL.to_vec();
+        let mut distinct = EVENT_TYPES.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
-        assert_eq!(distinct.len(), ALL.len());
+        assert_eq!(distinct.len(), EVENT_TYPES.len());
     }
 }

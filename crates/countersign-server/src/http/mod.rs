@@ -53,6 +53,7 @@ mod webhooks;
 
 pub use app::{App, AppOptions};
 pub use caller::Needs;
+pub use event_types::EVENT_TYPES;
 pub use gateways::GATEWAY_LIVE_SECONDS;
 pub use openapi::document;
 pub use operation::Operation;

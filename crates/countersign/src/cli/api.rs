@@ -21,6 +21,7 @@ use crate::{
     config::{process_env, secret_file},
     failure::{CommandResult, Doing, Failure},
     file_kind::{Wanted, compare_keys, wrong_kind},
+    output::note,
 };
 
 /// The server, and the key and certificate that the client presents.
@@ -247,11 +248,22 @@ impl ListOptions {
 
     /// The entries up to the limit.
     pub(crate) async fn take<T>(&self, entries: ItemStream<T>) -> CommandResult<Vec<T>> {
-        take(entries, self.limit).await
+        let mut taken = take(entries, self.one_more()).await?;
+        let limit = self.limit.and_then(|limit| usize::try_from(limit).ok());
+        if let Some(limit) = limit.filter(|limit| taken.len() > *limit) {
+            taken.truncate(limit);
+            note(&format!("{limit} shown; there are more"));
+        }
+        Ok(taken)
+    }
+
+    /// The limit and one more, which tells whether the list ends there.
+    fn one_more(&self) -> Option<u32> {
+        self.limit.map(|limit| limit.saturating_add(1))
     }
 
     fn page_size(&self) -> u32 {
-        page_size(self.limit)
+        page_size(self.one_more())
     }
 }
 
@@ -273,7 +285,7 @@ pub(crate) fn page_size(limit: Option<u32>) -> u32 {
 pub(crate) async fn take<T>(
     mut entries: ItemStream<T>,
     limit: Option<u32>,
-) -> CommandResult<Vec<T>> {
+) -> Result<Vec<T>, Error> {
     let limit = limit.map_or(usize::MAX, |limit| {
         usize::try_from(limit).unwrap_or(usize::MAX)
     });

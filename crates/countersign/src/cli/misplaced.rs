@@ -1,11 +1,11 @@
 //! A verb where a noun belongs, as in `countersign activate`: says which nouns have it.
 
 use clap::{
-    Command, CommandFactory as _, Parser as _,
+    Command, FromArgMatches as _,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::Cli;
+use super::{Cli, command, complete};
 use crate::output::note;
 
 /// What is said where the content of a file was given for its name.
@@ -15,7 +15,9 @@ const PEM_GIVEN: &str = "error: an argument is the text of a PEM file, where a f
 impl Cli {
     /// Reads the command line, or says what is wrong with it and ends the process.
     pub(crate) fn read() -> Self {
-        let error = match Self::try_parse() {
+        complete::if_asked(command::root);
+        let matches = command::root().try_get_matches();
+        let error = match matches.and_then(|matches| Self::from_arg_matches(&matches)) {
             Ok(cli) => return cli,
             Err(error) => error,
         };
@@ -27,7 +29,7 @@ impl Cli {
         }
         let hint = match error.get(ContextKind::InvalidSubcommand) {
             Some(ContextValue::String(word)) if error.kind() == ErrorKind::InvalidSubcommand => {
-                hint(&Self::command(), word, &given)
+                hint(&command::root(), word, &given)
             }
             _ => None,
         };
@@ -68,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_verb_is_led_to_its_nouns() {
-        let root = Cli::command();
+        let root = command::root();
         let told = |given: &[&str]| {
             let given: Vec<String> = given.iter().map(|word| (*word).to_owned()).collect();
             hint(&root, &given[0], &given)

@@ -57,6 +57,17 @@ pub(crate) struct ProjectOptions {
     api: ApiOptions,
 }
 
+impl ProjectOptions {
+    /// The client that these options and the environment describe.
+    pub(super) fn client(&self) -> CommandResult<Client> {
+        self.api.client()
+    }
+
+    pub(super) fn into_project(self) -> Option<Reference<ProjectId>> {
+        self.project
+    }
+}
+
 /// A project of a server.
 pub(crate) struct ProjectClient {
     pub(crate) client: Client,

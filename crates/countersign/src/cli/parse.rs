@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock;
 use countersign_types::{UnixSeconds, api_key::Permission, certificate::MAX_NAME_CHARACTERS};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -81,6 +82,14 @@ fn likely_time(text: &str) -> Option<String> {
     ];
     let is_time = |text: &String| OffsetDateTime::parse(text, &Rfc3339).is_ok();
     candidates.into_iter().find(is_time)
+}
+
+/// Reads a time, also as how long ago it was.
+pub(super) fn time_or_ago(text: &str) -> Result<UnixSeconds, String> {
+    match (time(text), duration(text)) {
+        (Err(_), Ok(ago)) => Ok(clock::unix_seconds().saturating_sub(ago.as_secs())),
+        (read, _) => read,
+    }
 }
 
 #[cfg(test)]

@@ -339,7 +339,12 @@ async fn an_export_is_checked_too(storage: &Storage) {
     assert_eq!(log.verify(&["--file", path, "--head", &head]).0, 0);
     written(&lines[2..5]);
     assert_eq!(log.verify(&["--file", path, "--from", "3"]).0, 0);
-    log.assert_broken("a part", &["--file", path], &[("missing", 1)]);
+    assert_eq!(log.verify(&["--file", path]).0, 0, "a tail");
+    log.assert_broken(
+        "a part",
+        &["--file", path, "--from", "1"],
+        &[("missing", 1)],
+    );
 
     let kept = format!("7:{head}");
     for (what, lines, fault) in changed_exports(&lines) {

@@ -57,8 +57,28 @@ fn each_shell_gets_its_completions_and_the_manual_has_pages() {
     for shell in ["bash", "zsh", "fish"] {
         let script = countersign(&["completions", shell]).output().unwrap();
         let text = String::from_utf8(script.stdout).unwrap();
-        assert!(text.contains("service-account"), "{shell}");
+        assert!(text.contains("COUNTERSIGN_COMPLETE"), "{shell}");
     }
+    let mut asked = countersign(&["--", "countersign", "ser"]);
+    let said = asked.env("COUNTERSIGN_COMPLETE", "fish").output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(
+        said.contains("service-account") && said.contains("serve"),
+        "{said}"
+    );
+    for help in [
+        &["help", "certificate", "upload"][..],
+        &["certificate", "upload", "--help"],
+    ] {
+        let text = countersign(help).output().unwrap().stdout;
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains("Examples:"), "{text}");
+    }
+    let version = countersign(&["version"]).output().unwrap().stdout;
+    assert_eq!(
+        version,
+        countersign(&["--version"]).output().unwrap().stdout
+    );
     let page = countersign(&["man", "certificate", "upload"])
         .output()
         .unwrap();

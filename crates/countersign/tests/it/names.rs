@@ -57,3 +57,76 @@ fn a_name_that_is_not_clear_changes_nothing() {
         insta::assert_snapshot!(format!("name_{name}"), seen(dev.command(&args)));
     }
 }
+
+#[test]
+fn a_shell_is_offered_the_names_that_there_are() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let id = dev.upload("mesh-2027");
+    let offered = |line: &[&str]| {
+        let mut asked = dev.command(&[&["--", "countersign"], line].concat());
+        let said = asked.env("COUNTERSIGN_COMPLETE", "fish").output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        let values = said.lines().filter_map(|line| line.split('\t').next());
+        values.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(offered(&["certificate", "retrieve", "m"]), ["mesh-2027"]);
+    assert_eq!(offered(&["certificate", "activate", "cert_"]), [id]);
+    assert_eq!(
+        offered(&["certificate", "activate", "x", "--project", "d"]),
+        ["dev"]
+    );
+    assert_eq!(
+        offered(&["api-key", "retrieve", "--project", "dev", "d"]),
+        ["dev"]
+    );
+    let types = offered(&["audit-log", "list", "--type", "certificates."]);
+    assert_eq!(
+        types,
+        ["certificates.activated", "certificates.deactivated"]
+    );
+    // A server that does not answer offers nothing, and does not hold up the shell.
+    let mut asked = dev.command(&["--", "countersign", "certificate", "retrieve", "m"]);
+    asked
+        .env("COUNTERSIGN_COMPLETE", "fish")
+        .env("OPENAI_BASE_URL", "http://127.0.0.1:9/v1");
+    let said = asked.output().unwrap();
+    assert_eq!(String::from_utf8(said.stdout).unwrap().trim(), "");
+}
+
+#[test]
+fn a_list_that_is_cut_off_says_so() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    dev.upload("one");
+    dev.upload("two");
+    for (name, args) in [
+        ("cut", &["certificate", "list", "--limit", "1", "-q"][..]),
+        ("whole", &["certificate", "list", "--limit", "2", "-q"]),
+        (
+            "log_cut",
+            &[
+                "audit-log",
+                "list",
+                "--limit",
+                "2",
+                "--order",
+                "asc",
+                "-o",
+                "table",
+            ],
+        ),
+        (
+            "log_type",
+            &["audit-log", "list", "--type", "certificate.activated"],
+        ),
+        (
+            "log_since",
+            &["audit-log", "list", "--until", "1h", "-o", "json"],
+        ),
+    ] {
+        insta::assert_snapshot!(format!("list_{name}"), seen(dev.command(args)));
+    }
+    let all = dev.json(&["audit-log", "list", "--all", "--since", "1h"]);
+    assert_eq!(all.as_array().unwrap().len(), 6);
+}

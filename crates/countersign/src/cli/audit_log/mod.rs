@@ -1,35 +1,34 @@
 //! `countersign audit-log`: every change, when, and by which key.
 
 mod chain_file;
+mod follow;
 mod verify;
 
-use std::{collections::HashSet, ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
-use countersign_client::{AuditLogParams, Client, Received};
+use countersign_client::{AuditLogParams, Client, Error, Received};
+use countersign_server::EVENT_TYPES;
 use countersign_types::{
     UnixSeconds,
     audit::{AuditHead, AuditLog as Event},
-    id::{AuditLogId, ProjectId},
+    id::ProjectId,
 };
 
-use self::verify::Verify;
+use self::{follow::Follow, verify::Verify};
 use super::{
     api::{page_size, take},
     noun,
-    parse::{count, duration, time},
-    reference::{Reference, resolve_all},
+    parse::{count, duration, time_or_ago},
+    reference::{Reference, nearest, resolve_all},
 };
 use crate::{
     failure::CommandResult,
-    output::{Cell, Output, Row, moment, row, text_or_dash},
+    output::{Cell, Output, Row, moment, note, row, text_or_dash},
 };
 
 /// How many events are shown without `--limit`: a log may be long.
 const DEFAULT_LIMIT: u32 = 100;
-/// How far `--follow` looks back each time, in seconds: another node's clock may be behind.
-const OVERLAP: UnixSeconds = 60;
-
 #[derive(Subcommand)]
 pub(crate) enum AuditLogVerb {
     /// List events, newest first
@@ -45,18 +44,24 @@ pub(crate) struct List {
     /// Stop after this many events
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, allow_negative_numbers = true, value_parser = count)]
     limit: u32,
-    /// Only events at this time or later (RFC 3339 or Unix seconds)
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Show every event
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Which comes first: the oldest (asc) of the events that are shown, or the newest
+    #[arg(long, value_name = "ORDER", value_parser = ["asc", "desc"], default_value = "desc", conflicts_with = "follow")]
+    order: String,
+    /// Only events at this time or later: RFC 3339, Unix seconds, or how long ago, such as `1h`
+    #[arg(long, value_name = "TIME", value_parser = time_or_ago)]
     since: Option<UnixSeconds>,
-    /// Only events before this time (RFC 3339 or Unix seconds)
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Only events before this time: RFC 3339, Unix seconds, or how long ago, such as `1h`
+    #[arg(long, value_name = "TIME", value_parser = time_or_ago)]
     until: Option<UnixSeconds>,
     /// Only events of this project: id or name; may be repeated
     #[arg(long, value_name = "ID|NAME")]
     project: Vec<Reference<ProjectId>>,
     /// Only events of this type, such as `certificate.deleted`; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
-    event_type: Vec<String>,
+    event_type: Vec<EventType>,
     /// Only events caused by this key; may be repeated
     #[arg(long, value_name = "ID")]
     actor: Vec<String>,
@@ -69,6 +74,31 @@ pub(crate) struct List {
     /// How often `--follow` asks for new events
     #[arg(long, value_name = "DURATION", default_value = "2s", requires = "follow", value_parser = duration)]
     interval: Duration,
+}
+
+/// A type of event that there is.
+#[derive(Debug, Clone)]
+pub(crate) struct EventType(String);
+
+impl EventType {
+    /// The names of all types.
+    pub(super) fn all() -> impl Iterator<Item = &'static str> {
+        EVENT_TYPES.into_iter()
+    }
+}
+
+impl FromStr for EventType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if Self::all().any(|known| known == text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(match nearest(text, Self::all()) {
+            Some(known) => format!("there is no such type; did you mean `{known}`?"),
+            None => "there is no such type; `certificate.created` is one".to_owned(),
+        })
+    }
 }
 
 impl noun::Verb<Client> for AuditLogVerb {
@@ -93,72 +123,53 @@ impl noun::Verb<Client> for AuditLogVerb {
 
 impl List {
     async fn run(&self, client: &Client, output: Output) -> CommandResult {
+        let filter = self.filter(client).await?;
+        let limit = (!self.all).then_some(self.limit);
         if self.follow {
-            return self.follow(client, output).await;
+            return Follow::new(client, filter, self.interval)
+                .run(limit, output)
+                .await;
         }
-        output.list(&self.fetch(client, self.since, Some(self.limit)).await?)
+        let mut events = fetch(client, &filter, limit.map(|limit| limit.saturating_add(1))).await?;
+        let most = limit.map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        });
+        let more = events.len() > most;
+        events.truncate(most);
+        if self.order == "asc" {
+            events.reverse();
+        }
+        output.list(&events)?;
+        if more {
+            note(&format!("{most} shown; `--all` shows the rest"));
+        }
+        Ok(())
     }
 
-    async fn fetch(
-        &self,
-        client: &Client,
-        since: Option<UnixSeconds>,
-        limit: Option<u32>,
-    ) -> CommandResult<Vec<Received<Event>>> {
-        let params = AuditLogParams {
-            effective_from: since,
+    async fn filter(&self, client: &Client) -> CommandResult<AuditLogParams> {
+        Ok(AuditLogParams {
+            effective_from: self.since,
             effective_before: self.until,
             project_ids: resolve_all(&self.project, client).await?,
-            event_types: self.event_type.clone(),
+            event_types: self.event_type.iter().map(|each| each.0.clone()).collect(),
             actor_ids: self.actor.clone(),
             resource_ids: self.resource.clone(),
-            limit: Some(page_size(limit)),
             ..AuditLogParams::default()
-        };
-        take(client.audit_logs().stream(&params), limit).await
+        })
     }
+}
 
-    /// Shows the latest events, then keeps asking for events since a minute before the newest one
-    /// and shows those that are new.
-    async fn follow(&self, client: &Client, output: Output) -> CommandResult {
-        let history = self.fetch(client, self.since, Some(self.limit)).await?;
-        history
-            .iter()
-            .rev()
-            .try_for_each(|event| output.entry(event))?;
-        let mut newest = history.first().map_or(0, |event| event.effective_at);
-        let mut events = self.recent(client, newest).await?;
-        // Events that the limit cut off are old, though they were not shown.
-        let known = events
-            .iter()
-            .position(|event| Some(event) == history.first());
-        let known = events.iter().skip(known.unwrap_or(events.len()));
-        let mut seen: HashSet<AuditLogId> = known.map(|event| event.id.clone()).collect();
-        let mut ticks = tokio::time::interval(self.interval);
-        ticks.tick().await;
-        loop {
-            for event in events
-                .iter()
-                .rev()
-                .filter(|event| !seen.contains(&event.id))
-            {
-                output.entry(event)?;
-                newest = newest.max(event.effective_at);
-            }
-            seen = events.iter().map(|event| event.id.clone()).collect();
-            ticks.tick().await;
-            events = self.recent(client, newest).await?;
-        }
-    }
-
-    async fn recent(
-        &self,
-        client: &Client,
-        newest: UnixSeconds,
-    ) -> CommandResult<Vec<Received<Event>>> {
-        let since = newest.saturating_sub(OVERLAP).max(self.since.unwrap_or(0));
-        self.fetch(client, Some(since), None).await
-    }
+/// The latest events that match, newest first.
+async fn fetch(
+    client: &Client,
+    filter: &AuditLogParams,
+    limit: Option<u32>,
+) -> Result<Vec<Received<Event>>, Error> {
+    let params = AuditLogParams {
+        limit: Some(page_size(limit)),
+        ..filter.clone()
+    };
+    take(client.audit_logs().stream(&params), limit).await
 }
 
 impl Row for AuditHead {

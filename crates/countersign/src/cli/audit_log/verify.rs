@@ -110,7 +110,14 @@ impl Verify {
     fn run_on_file(&self, path: &Path, output: Output) -> CommandResult {
         let events = chain_file::read(path)?;
         let events = stream::iter(events.into_iter().map(Ok));
-        block_on(self.check(events, Vec::new()))?.show(output)?;
+        let report = block_on(self.check(events, Vec::new()))?;
+        report.show(output)?;
+        let begins = report.from.as_ref().map_or(1, |place| place.number);
+        if self.from.is_none() && begins > 1 {
+            note(&format!(
+                "note: the file is a tail: it begins with event {begins}, and nothing is known of those before it; `--from 1` requires them",
+            ));
+        }
         if self.head.is_empty() {
             note(
                 "note: this cannot show whether newer events were cut off; to check that, pass a head that you kept with `--head`",
@@ -182,6 +189,8 @@ impl Verify {
             return Err(no_event(id));
         }
         let first = match &self.from {
+            // An export may be a part of the log; the log that a server has must be whole.
+            None if self.file.is_some() => walk.lowest().map_or(1, |place| place.number),
             None => 1,
             Some(RangeEnd::Number(from)) => *from,
             Some(RangeEnd::Id(_)) => walk.lowest().map_or(1, |place| place.number),
