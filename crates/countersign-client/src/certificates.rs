@@ -210,6 +210,29 @@ impl Certificates {
         let path = [organization, certificates, id.as_str(), "policy"];
         let body = UpdatePolicyRequest {
             cel_policy: cel_policy.map(str::to_owned),
+            enforcement: None,
+        };
+        self.client.send(Request::post(&path).json(&body)?).await
+    }
+
+    /// Countersign's extension: sets or removes a CEL policy that is only reported; the one that is
+    /// enforced stays. A server that does not support it would enforce the policy, so the client asks
+    /// first, and sends such a server nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the server does not support it; those of every call: see [`Error`].
+    pub async fn report_policy(
+        &self,
+        id: &CertificateId,
+        cel_policy: Option<&str>,
+    ) -> Result<Response<Received<Certificate>>, Error> {
+        let countersign = self.client.countersign();
+        countersign.require(extension::REPORTED_POLICY).await?;
+        let [organization, certificates] = PATH;
+        let path = [organization, certificates, id.as_str(), "policy"];
+        let body = UpdatePolicyRequest {
+            cel_policy: cel_policy.map(str::to_owned),
+            enforcement: Some(Enforcement::Report),
         };
         self.client.send(Request::post(&path).json(&body)?).await
     }

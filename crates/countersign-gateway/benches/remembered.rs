@@ -60,6 +60,7 @@ fn organization(pem: String) -> OrganizationBundle {
             id: certificate.clone(),
             pem,
             cel_policy: None,
+            reported_policy: None,
         }],
         active: vec![certificate],
         with_reported: Vec::new(),

@@ -404,6 +404,7 @@ mod tests {
             id: CertificateId::from_random(ANCHOR),
             pem: root("Client CA").mint().pem(),
             cel_policy: None,
+            reported_policy: None,
         };
         let bundle = organization(1, vec![certificate], active, projects);
         Snapshot::default().after(7, true, vec![bundle], &[])

@@ -114,6 +114,10 @@ pub struct BundleCertificate {
     /// Its CEL policy, if it has one.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
+    /// The policy that is only reported in its place, if there is one.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub reported_policy: Option<String>,
 }
 
 impl std::fmt::Debug for BundleCertificate {

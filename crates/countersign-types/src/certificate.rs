@@ -132,6 +132,10 @@ pub struct Certificate {
     /// Its CEL policy, if it has one.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
+    /// A CEL policy that is only reported: what would be refused under it in place of its policy is
+    /// counted and logged (an extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub reported_policy: Option<String>,
     /// Where it is active, the organization first, when asked for with `include[]=active_at` (an
     /// extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -229,6 +233,10 @@ pub struct ScopedCertificate {
     /// Its CEL policy, if it has one.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cel_policy: Option<String>,
+    /// A CEL policy that is only reported: what would be refused under it in place of its policy is
+    /// counted and logged (an extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub reported_policy: Option<String>,
     /// Where it is active, the organization first, when asked for with `include[]=active_at` (an
     /// extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -359,6 +367,7 @@ pub struct ModifyCertificateRequest {
 }
 
 /// Countersign's extension: sets or, with null, removes a certificate's CEL policy.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdatePolicyRequest {
@@ -366,7 +375,13 @@ pub struct UpdatePolicyRequest {
     /// null.
     #[serde(deserialize_with = "Option::deserialize")]
     #[cfg_attr(feature = "openapi", schema(required, max_length = 4096))]
+    #[serialize_always]
     pub cel_policy: Option<String>,
+    /// With `report`, the policy is only reported, and the one that is enforced stays; null then removes
+    /// the reported one. By default it is enforced, and a reported one is removed.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub enforcement: Option<Enforcement>,
 }
 
 /// Names 1 to 10 certificates to activate together.

@@ -13,6 +13,8 @@ pub const CEL_POLICY: &str = "cel_policy";
 /// `include[]=active_at` for a certificate: every scope where it is active.
 pub const ACTIVE_AT: &str = "active_at";
 
+/// `enforcement` with a policy: one that is only reported.
+pub const REPORTED_POLICY: &str = "reported_policy";
 /// `preview` in an activation or a deactivation: its effect is computed, and nothing changes.
 pub const PREVIEW: &str = "preview";
 /// `POST /v1/organization/changes/preview`: the effect of any changes of trust together.

@@ -1,7 +1,10 @@
 //! What is trusted: an organization's anchors by scope and key identifier, compiled once from its
 //! bundle, immutable, shared behind an `Arc`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use countersign_types::{
     UnixSeconds,
@@ -55,38 +58,50 @@ impl TrustSet {
     /// nothing.
     #[must_use]
     pub fn compile(bundle: &OrganizationBundle) -> Self {
-        Self::compile_active(bundle, |active, _| (active, false))
+        Self::compile_active(bundle, Active::compile, |active, _| (active, false))
     }
 
-    /// The same with the anchors that are only reported counted as enforced: what would be judged
-    /// by once they are. `None` when nothing is only reported, at no scope.
+    /// The same with the anchors and the policies that are only reported counted as enforced: what would
+    /// be judged by once they are. `None` when nothing is only reported, at no scope.
     #[must_use]
     pub fn compile_reported(bundle: &OrganizationBundle) -> Option<Self> {
         let mut projects = bundle.projects.iter();
-        if bundle.with_reported.is_empty()
+        let certificates = bundle.certificates.iter();
+        let with_policy: HashSet<&CertificateId> = certificates
+            .filter(|certificate| certificate.reported_policy.is_some())
+            .map(|certificate| &certificate.id)
+            .collect();
+        if with_policy.is_empty()
+            && bundle.with_reported.is_empty()
             && projects.all(|project| project.with_reported.is_empty())
         {
             return None;
         }
-        Some(Self::compile_active(bundle, |active, with_reported| {
-            if with_reported.is_empty() {
-                (active, false)
-            } else {
-                (with_reported, true)
-            }
-        }))
+        let compile = Active::compile_reported;
+        Some(Self::compile_active(
+            bundle,
+            compile,
+            |active, with_reported| {
+                if with_reported.is_empty() {
+                    (active, active.iter().any(|id| with_policy.contains(id)))
+                } else {
+                    (with_reported, true)
+                }
+            },
+        ))
     }
 
     /// Compiles what `pick` takes of a scope's anchors: those enforced, or those that are active
     /// at all; and whether it took any that are only reported.
     fn compile_active<'b>(
         bundle: &'b OrganizationBundle,
+        compile: impl Fn(&'b BundleCertificate) -> Active,
         pick: impl Fn(&'b [CertificateId], &'b [CertificateId]) -> (&'b [CertificateId], bool),
     ) -> Self {
         let compiled: HashMap<&CertificateId, Arc<Active>> = bundle
             .certificates
             .iter()
-            .map(|certificate| (&certificate.id, Arc::new(Active::compile(certificate))))
+            .map(|certificate| (&certificate.id, Arc::new(compile(certificate))))
             .collect();
         let projects = bundle.projects.iter().map(|project| {
             let scope = Scope::Project(project.id.clone());
@@ -113,6 +128,7 @@ impl TrustSet {
                     id: format!("{}{number}", CertificateId::PREFIX).parse().ok()?,
                     pem: pem.to_owned(),
                     cel_policy: policy.map(str::to_owned),
+                    reported_policy: None,
                 })
             })
             .collect();
@@ -158,13 +174,23 @@ impl Active {
     fn compile(certificate: &BundleCertificate) -> Self {
         Self {
             id: certificate.id.clone(),
-            anchor: TrustedAnchor::compile(certificate),
+            anchor: TrustedAnchor::compile(certificate, certificate.cel_policy.as_deref()),
+        }
+    }
+
+    /// The same with the policy that is only reported, if there is one.
+    fn compile_reported(certificate: &BundleCertificate) -> Self {
+        let reported = certificate.reported_policy.as_deref();
+        let policy = reported.or(certificate.cel_policy.as_deref());
+        Self {
+            id: certificate.id.clone(),
+            anchor: TrustedAnchor::compile(certificate, policy),
         }
     }
 }
 
 impl TrustedAnchor {
-    fn compile(certificate: &BundleCertificate) -> Result<Self, String> {
+    fn compile(certificate: &BundleCertificate, policy: Option<&str>) -> Result<Self, String> {
         // Among the rules of an upload are those of a CA on a path, so that an anchor which an older
         // version let in and this one cannot judge by is active and permits nothing.
         let anchor = Anchor::from_pem(&certificate.pem).map_err(|error| error.to_string())?;
@@ -174,7 +200,7 @@ impl TrustedAnchor {
             .extensions
             .subject_key
             .ok_or("it has no subject key identifier")?;
-        let policy = certificate.cel_policy.as_deref().map(Policy::compile);
+        let policy = policy.map(Policy::compile);
         Ok(Self {
             key: TrustedKey::read(&der).map_err(|what| what.to_string())?,
             subject_key: subject_key.into(),

@@ -201,6 +201,7 @@ mod tests {
             id: id.clone(),
             pem: pem.to_owned(),
             cel_policy: None,
+            reported_policy: None,
         };
         OrganizationBundle {
             id: OrganizationId::from_random(number),

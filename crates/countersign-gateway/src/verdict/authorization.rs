@@ -196,6 +196,7 @@ mod tests {
                 id: id.clone(),
                 pem: anchor.pem(),
                 cel_policy: None,
+                reported_policy: None,
             }],
             active: vec![id],
             with_reported: Vec::new(),

@@ -2,8 +2,8 @@
 
 use countersign_types::{
     certificate::{
-        Certificate, DeletedCertificate, ModifyCertificateRequest, Scope, ScopedCertificate,
-        UpdatePolicyRequest, UploadCertificateRequest,
+        Certificate, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
+        ScopedCertificate, UpdatePolicyRequest, UploadCertificateRequest,
     },
     extension::{ACTIVE_AT, ENFORCEMENT, PREVIEW},
     id::{CertificateId, ObservationId, ProjectId},
@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     answer::{self, Answer, PageAnswer},
     app::App,
-    body::{Body, RequestBody, check_optional_name, refuse_properties},
+    body::{Advice, Body, RequestBody, TO_ENFORCE, check_optional_name, refuse_properties},
     caller::Admin,
     error::ApiError,
     paging::Paging,
@@ -28,7 +28,7 @@ use super::{
 use crate::store::PageRequest;
 
 /// Properties of certificates that a modification may not change.
-const NOT_MODIFIABLE: [&str; 15] = [
+const NOT_MODIFIABLE: [&str; 16] = [
     "certificate",
     "content",
     "active",
@@ -36,6 +36,7 @@ const NOT_MODIFIABLE: [&str; 15] = [
     ENFORCEMENT,
     PREVIEW,
     "cel_policy",
+    "reported_policy",
     "id",
     "object",
     "created_at",
@@ -208,7 +209,11 @@ pub(super) async fn update_policy(
 ) -> Answer<Certificate> {
     let make = || async {
         let mut tx = admin.write(&app).await?;
-        let change = tx.update_policy(&id, request.cel_policy.clone()).await?;
+        let policy = request.cel_policy.clone();
+        let change = match request.enforcement.unwrap_or_default() {
+            Enforcement::Enforce => tx.update_policy(&id, policy).await?,
+            Enforcement::Report => tx.report_policy(&id, policy).await?,
+        };
         Ok((tx, change))
     };
     trust_write::commit(&admin, &app, &allow, make).await
@@ -236,6 +241,8 @@ impl RequestBody for ModifyCertificateRequest {
 }
 
 impl RequestBody for UpdatePolicyRequest {
+    const ADVICE: Advice = &[(ENFORCEMENT, TO_ENFORCE)];
+
     fn check(&mut self) -> Result<(), ApiError> {
         upload::check_policy(self.cel_policy.as_deref())
     }

@@ -88,6 +88,7 @@ pub(super) async fn extensions(_: Anyone) -> Answer<Extensions> {
             extension::PREVIEW_CHANGES,
             extension::ROTATIONS,
             extension::ASSERTIONS,
+            extension::REPORTED_POLICY,
         ]
         .map(str::to_owned)
         .to_vec(),

@@ -132,7 +132,7 @@ fn certificates() -> Vec<Operation> {
         Operation::admin(MtlsRead, get(USAGE, "listCertificateUses"), certificates::list_uses)
             .summary(TAG, "List the leaves that a certificate verified, and who called with them (an extension)."),
         Operation::admin(MtlsWrite, post(POLICY, "updateCertificatePolicy"), certificates::update_policy)
-            .summary(TAG, "Set or, with null, remove a certificate's CEL policy (an extension).")
+            .summary(TAG, "Set or, with null, remove a certificate's CEL policy, enforced or only reported (an extension).")
             .refuses(&[Code::MtlsCelPolicyInvalid, Code::MissingRequiredParameter, Code::AssertionFailed]),
         Operation::admin(MtlsWrite, post(ACTIVE, "setActiveOrganizationCertificates"), active::set)
             .summary(TAG, "Set all certificates that are active for the organization, in one step (an extension).")

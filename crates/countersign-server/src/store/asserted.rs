@@ -145,7 +145,7 @@ async fn read(
         .await?;
     let certificates: Vec<BundleCertificate> = connection
         .query(
-            "SELECT id, pem, cel_policy FROM certificates WHERE organization_id = $1 AND id IN \
+            "SELECT id, pem, cel_policy, CAST(NULL AS TEXT) FROM certificates WHERE organization_id = $1 AND id IN \
              (SELECT certificate_id FROM activations WHERE organization_id = $1 \
              AND enforcement = 'enforce') ORDER BY created_at, seq",
             params![organization],

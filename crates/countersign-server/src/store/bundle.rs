@@ -305,7 +305,7 @@ impl Parts<'_> {
 
     async fn certificates(&mut self) -> Result<ByOrganization<BundleCertificate>, StoreError> {
         self.read(
-            "SELECT c.organization_id, c.id, c.pem, c.cel_policy \
+            "SELECT c.organization_id, c.id, c.pem, c.cel_policy, c.reported_policy \
              FROM organizations o JOIN certificates c ON c.organization_id = o.id \
              WHERE o.revision >= $1 AND o.revision <= $2 \
              AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
@@ -349,6 +349,7 @@ impl FromRow for BundleCertificate {
             id: row.next()?,
             pem: certificates::pem(row.next()?)?,
             cel_policy: row.next()?,
+            reported_policy: row.next()?,
         })
     }
 }

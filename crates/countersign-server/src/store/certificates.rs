@@ -26,12 +26,13 @@ use super::{
 
 const LIMIT: u64 = MAX_CERTIFICATES_PER_ORGANIZATION as u64;
 
-const COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy";
+const COLUMNS: &str =
+    "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy";
 const COLUMNS_AND_PEM: &str =
-    "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.pem";
+    "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, t.pem";
 const FROM: &str = "FROM certificates t WHERE t.organization_id = $1";
 
-const SCOPED_COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, \
+const SCOPED_COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, \
      a.enforcement";
 const SCOPED_FROM: &str = "FROM certificates t LEFT JOIN activations a \
      ON a.certificate_id = t.id AND a.project_id = $2 WHERE t.organization_id = $1";
@@ -140,6 +141,7 @@ impl WriteTx {
                     content: None,
                 },
                 cel_policy: new.cel_policy,
+                reported_policy: None,
                 active_at: None,
                 usage: None,
             },
@@ -170,7 +172,8 @@ impl WriteTx {
         Ok(updated(certificate))
     }
 
-    /// Sets or removes a certificate's CEL policy, which the caller has checked.
+    /// Sets or removes a certificate's CEL policy, which the caller has checked. One that was only
+    /// reported is removed.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -180,16 +183,40 @@ impl WriteTx {
         policy: Option<String>,
     ) -> Result<Change<Certificate>, StoreError> {
         let mut certificate = self.find_certificate(id).await?;
-        if certificate.cel_policy == policy {
+        if certificate.cel_policy == policy && certificate.reported_policy.is_none() {
             return Ok(Change::none(certificate));
         }
         self.connection
             .execute(
-                "UPDATE certificates SET cel_policy = $2 WHERE id = $1",
+                "UPDATE certificates SET cel_policy = $2, reported_policy = NULL WHERE id = $1",
                 params![id, policy],
             )
             .await?;
         certificate.cel_policy = policy;
+        certificate.reported_policy = None;
+        Ok(updated(certificate))
+    }
+
+    /// Sets or removes the CEL policy that is only reported, which the caller has checked.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn report_policy(
+        &mut self,
+        id: &CertificateId,
+        policy: Option<String>,
+    ) -> Result<Change<Certificate>, StoreError> {
+        let mut certificate = self.find_certificate(id).await?;
+        if certificate.reported_policy == policy {
+            return Ok(Change::none(certificate));
+        }
+        self.connection
+            .execute(
+                "UPDATE certificates SET reported_policy = $2 WHERE id = $1",
+                params![id, policy],
+            )
+            .await?;
+        certificate.reported_policy = policy;
         Ok(updated(certificate))
     }
 
@@ -334,6 +361,7 @@ impl FromRow for Certificate {
                 content: None,
             },
             cel_policy: row.next()?,
+            reported_policy: row.next()?,
             active_at: None,
             usage: None,
         })
@@ -361,6 +389,7 @@ fn scoped(
             .filter(|found| *found != Enforcement::default())
             .map(Into::into),
         cel_policy: certificate.cel_policy,
+        reported_policy: certificate.reported_policy,
         active_at: None,
         usage: None,
     }

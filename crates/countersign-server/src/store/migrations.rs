@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0011_refusals.sql")),
     Step::Text(include_str!("migrations/0012_workload_pages.sql")),
     Step::Text(include_str!("migrations/0013_assertions.sql")),
+    Step::Text(include_str!("migrations/0014_reported_policy.sql")),
 ];
 
 /// SQL, and what must be done after it that SQL cannot do.

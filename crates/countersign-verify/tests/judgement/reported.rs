@@ -76,3 +76,22 @@ fn without_report_only_anchors_there_is_no_second_verdict() {
     let trust = organization(&[&root("CA").mint()]).project("proj_a", &["cert_1"]);
     assert!(trust.compile_reported().is_none());
 }
+
+#[test]
+fn a_reported_policy_stands_in_for_the_one_that_is_enforced() {
+    let ca = root("CA").mint();
+    let trust = organization(&[&ca])
+        .policy("subject.common_name == \"a\"")
+        .reported_policy("subject.common_name == \"b\"")
+        .project("proj_a", &[]);
+    let reported = trust.compile_reported().unwrap();
+    for (name, enforced, would) in [("a", true, false), ("b", false, true)] {
+        let chain = present(&[&ca.leaf(name).mint()]);
+        let is_permit = |verdict: &str| verdict.starts_with("permit");
+        assert_eq!(is_permit(&words(&trust.judge(&chain))), enforced, "{name}");
+        let scope = Scope::Project("proj_a".parse().unwrap());
+        assert!(reported.reports_at(&scope));
+        let verdict = words(&judge(&reported, &scope, &chain, NOW));
+        assert_eq!(is_permit(&verdict), would, "{name}: {verdict}");
+    }
+}

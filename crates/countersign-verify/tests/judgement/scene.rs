@@ -50,6 +50,7 @@ impl Trust {
             id: id.parse().unwrap(),
             pem: pem.to_owned(),
             cel_policy: None,
+            reported_policy: None,
         });
         self
     }
@@ -89,6 +90,14 @@ impl Trust {
     /// What would be judged by once everything that is reported is enforced.
     pub(crate) fn compile_reported(&self) -> Option<TrustSet> {
         TrustSet::compile_reported(&self.0)
+    }
+
+    /// With this policy only reported on every certificate so far.
+    pub(crate) fn reported_policy(mut self, policy: &str) -> Self {
+        for certificate in &mut self.0.certificates {
+            certificate.reported_policy = Some(policy.to_owned());
+        }
+        self
     }
 
     /// With this policy on every certificate so far.

@@ -127,6 +127,7 @@ impl Row for Card {
         "active",
         "last used",
         "policy",
+        "reported policy",
         "created",
     ];
 
@@ -136,6 +137,7 @@ impl Row for Card {
             name,
             certificate_details: details,
             cel_policy,
+            reported_policy,
             usage,
             created_at,
             ..
@@ -157,6 +159,7 @@ impl Row for Card {
                 None => Cell::from("-"),
             },
             text_or_dash(cel_policy.as_deref()),
+            text_or_dash(reported_policy.as_deref()),
             moment(*created_at),
         ]
     }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use clap::{ArgGroup, Subcommand};
+use clap::Subcommand;
 use countersign_client::{Client, Received};
 use countersign_types::{
     certificate::{
@@ -11,21 +11,18 @@ use countersign_types::{
     },
     extension,
     id::CertificateId,
-    preview::TrustChange,
 };
 
 use super::{
     api::ListOptions,
     card, find,
-    guard::{Ask, Guard, supports},
+    guard::supports,
     inspect,
     noun::Verb,
-    policy_text::PolicyText,
     reference::{Reference, resolve_all},
     rotation,
     scope::AtScope,
-    toggle, upload, usage,
-    waiting::Wait,
+    set_policy, toggle, upload, usage,
 };
 use crate::{
     failure::{CommandResult, Failure},
@@ -81,21 +78,7 @@ pub(crate) enum CertificateVerb {
         name: String,
     },
     /// Set or remove a certificate's CEL policy
-    #[command(group(ArgGroup::new("to").args(["policy", "policy_file", "none"]).required(true)))]
-    SetPolicy {
-        /// The certificate: id or name
-        #[arg(value_name = "ID|NAME")]
-        id: Reference<CertificateId>,
-        #[command(flatten)]
-        policy: PolicyText,
-        /// Remove the policy
-        #[arg(long)]
-        none: bool,
-        #[command(flatten)]
-        guard: Guard,
-        #[command(flatten)]
-        wait: Wait,
-    },
+    SetPolicy(set_policy::SetPolicy),
     /// Delete certificates that are active nowhere
     Delete {
         /// The certificates: id or name
@@ -152,31 +135,7 @@ impl Verb<Client> for CertificateVerb {
                 let change = ModifyCertificateRequest { name: Some(name) };
                 output.one(&certificates.update(&id, &change).await?.value)
             }
-            Self::SetPolicy {
-                id,
-                policy,
-                guard,
-                wait,
-                ..
-            } => {
-                let (policy, named) = (policy.read()?, id.to_string());
-                let id = id.resolve(client).await?;
-                let change = TrustChange::SetCertificatePolicy {
-                    certificate_id: id.clone(),
-                    cel_policy: policy.clone(),
-                };
-                let question = format!("set the policy of {named}?");
-                let asked = (question.as_str(), Ask::IfUsed);
-                if !guard.before(client, change, asked, output).await? {
-                    return Ok(());
-                }
-                let mut waiting = wait.begin()?;
-                let certificates = guard.client(client).certificates();
-                let set = certificates.set_policy(&id, policy.as_deref());
-                let set = waiting.change(set).await??;
-                output.one(&set.value)?;
-                waiting.for_gateways(client, set.change()).await
-            }
+            Self::SetPolicy(set) => set.run(client, output).await,
             Self::Delete { ids, yes } => delete(client, &ids, yes, output).await,
             Self::Activate(activate) => activate.run(client, output).await,
             Self::Deactivate(deactivate) => deactivate.run(client, output).await,

@@ -39,6 +39,7 @@ mod refusal;
 mod rotation;
 mod scope;
 mod service_account;
+mod set_policy;
 mod shown_once;
 mod status;
 mod toggle;

@@ -154,6 +154,7 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
             id: found.id,
             pem: found.certificate_details.content.unwrap_or_default(),
             cel_policy: found.cel_policy,
+            reported_policy: None,
         });
     }
     Ok(OrganizationBundle {

@@ -242,3 +242,23 @@ async fn a_report_is_not_remembered_past_the_validity_of_its_certificates() {
     ];
     assert_eq!(reports(&world.log().await), expected);
 }
+
+#[tokio::test]
+async fn a_reported_policy_refuses_nobody_and_names_who_it_would_refuse() {
+    let mut world = World::new().await;
+    let id = world.upload(&world.ca, None).await;
+    world.activate(&world.scope(), &id).await;
+    let certificates = world.api.certificates();
+    let policy = Some("subject.common_name == \"a\"");
+    let set = certificates.report_policy(&id, policy).await.unwrap();
+    world.enforced(set.revision.unwrap()).await;
+    let [fits, other] = ["a", "b"].map(|name| world.ca.leaf(name).mint());
+    assert_eq!(world.code(&[&fits], &world.key).await, "");
+    assert_eq!(world.code(&[&other], &world.key).await, "");
+    let codes: Vec<_> = reports(&world.log().await)
+        .into_iter()
+        .map(|(code, _)| code.map(str::to_owned))
+        .collect();
+    let denied = "certificate_attribute_verification_failed";
+    assert_eq!(codes, [PERMIT.map(str::to_owned), Some(denied.to_owned())]);
+}

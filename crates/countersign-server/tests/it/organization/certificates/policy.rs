@@ -82,3 +82,43 @@ async fn what_does_not_compile_is_refused_with_its_place() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn one_that_is_only_reported_stands_beside_the_one_that_is_enforced() {
+    on_each_store(async |server| {
+        let id = server.upload("Client CA").await;
+        server.toggle("activate", None, &[&id]).await;
+        let policy = format!("{}/policy", path(&id));
+        let set = async |policy_text: Value, enforcement: Option<&str>| {
+            let mut body = json!({ "cel_policy": policy_text });
+            if let Some(enforcement) = enforcement {
+                body["enforcement"] = json!(enforcement);
+            }
+            let set = server.post(&policy, body).ok().await;
+            let of = |name: &str| set[name].as_str().map(str::to_owned);
+            (of("cel_policy"), of("reported_policy"))
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(set(json!("true"), None).await, (text("true"), None));
+        let reported = set(json!("false"), Some("report")).await;
+        assert_eq!(reported, (text("true"), text("false")));
+        let gateway = server.gateway_key().await;
+        let bundle = server.get("/v1/countersign/bundle?wait=0").key(&gateway);
+        let certificate = &bundle.ok().await["organizations"][0]["certificates"][0];
+        assert_eq!(certificate["cel_policy"], "true");
+        assert_eq!(certificate["reported_policy"], "false");
+        let listed = server.get(super::PATH).ok().await;
+        assert_eq!(listed["data"][0]["reported_policy"], "false");
+        let gone = set(Value::Null, Some("report")).await;
+        assert_eq!(gone, (text("true"), None));
+        // One that is enforced ends the trial.
+        set(json!("false"), Some("report")).await;
+        assert_eq!(set(json!("false"), None).await, (text("false"), None));
+        let wrong = json!({ "cel_policy": "nonsense", "enforcement": "report" });
+        server
+            .post(&policy, wrong)
+            .refused("mtls_cel_policy_invalid", Some("cel_policy"))
+            .await;
+    })
+    .await;
+}
