@@ -87,6 +87,16 @@ impl Countersign {
         Ok(())
     }
 
+    /// Whether the server can answer and write (`GET /readyz`, beside the base URL).
+    ///
+    /// # Errors
+    /// [`Error::Api`] that says why it cannot, and whatever a call may fail with.
+    pub async fn readiness(&self) -> Result<(), Error> {
+        let request = Request::get(&["readyz"]).at_root();
+        self.client.send::<serde_json::Value>(request).await?;
+        Ok(())
+    }
+
     /// The extensions that the server supports; none for a server other than Countersign.
     ///
     /// # Errors

@@ -64,6 +64,8 @@ impl<T> Deref for Response<T> {
 pub(crate) struct Request {
     method: Method,
     path: Vec<String>,
+    /// Whether the path is the server's own and not below the base URL.
+    at_root: bool,
     query: Vec<(&'static str, String)>,
     body: Option<Bytes>,
     held_open: Duration,
@@ -86,10 +88,17 @@ impl Request {
         Self {
             method,
             path: path.iter().map(|&segment| segment.to_owned()).collect(),
+            at_root: false,
             query: Vec::new(),
             body: None,
             held_open: Duration::ZERO,
         }
+    }
+
+    /// Takes the path from the server's root instead of the base URL.
+    pub(crate) const fn at_root(mut self) -> Self {
+        self.at_root = true;
+        self
     }
 
     /// Adds a query parameter once for each value.
@@ -130,6 +139,9 @@ impl Request {
     /// The URL below `base`; each segment and each query value is percent-encoded.
     fn url(&self, base: &Url) -> Url {
         let mut url = base.clone();
+        if self.at_root {
+            url.set_path("/");
+        }
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(&self.path);
         }

@@ -37,11 +37,17 @@ impl Database {
         }
     }
 
-    /// Whether the last write failed for want of a disk. PostgreSQL keeps its own.
-    pub(super) fn is_in_trouble(&self) -> bool {
+    /// Whether the disk can be written again, if the last write failed for want of it. PostgreSQL
+    /// keeps its own.
+    pub(super) async fn check_writes(&self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(sqlite) => sqlite.is_in_trouble(),
-            Self::Postgres(_) => false,
+            Self::Sqlite(sqlite) => {
+                let sqlite = Arc::clone(sqlite);
+                task::spawn_blocking(move || sqlite.check_writes())
+                    .await
+                    .unwrap_or_else(|error| Err(StoreError::Internal(error.to_string())))
+            }
+            Self::Postgres(_) => Ok(()),
         }
     }
 

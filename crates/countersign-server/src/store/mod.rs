@@ -201,13 +201,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when it is not.
     pub async fn check_writes(&self) -> Result<(), StoreError> {
-        if !self.inner.database.is_in_trouble() {
-            return Ok(());
-        }
-        let mut connection = self.inner.database.transaction().await?;
-        let same = "UPDATE deployment SET revision = revision WHERE id = 1";
-        connection.execute(same, &[]).await?;
-        connection.commit("COMMIT", || ()).await
+        self.inner.database.check_writes().await
     }
 
     async fn reader(&self) -> Result<Connection, StoreError> {

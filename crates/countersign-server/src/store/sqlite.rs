@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     sync::{
@@ -33,6 +34,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 const IDLE_READERS: usize = 16;
 /// More statements than there are in this folder.
 const CACHED_STATEMENTS: usize = 128;
+
+/// More than a change writes.
+const PROBE_BYTES: usize = 128 * 1024;
 
 type Writer = Arc<tokio::sync::Mutex<Option<Connection>>>;
 
@@ -69,8 +73,24 @@ impl Sqlite {
         })
     }
 
-    pub(super) fn is_in_trouble(&self) -> bool {
-        self.in_trouble.load(Ordering::Relaxed)
+    /// After a write that failed for want of a disk, writes a file beside the database: a statement
+    /// could find room in a file that is there while the next real change does not.
+    pub(super) fn check_writes(&self) -> Result<(), StoreError> {
+        if let (true, Some(path)) = (self.in_trouble.load(Ordering::Relaxed), &self.path) {
+            let probe = path.with_extension("probe");
+            let written = fs::write(&probe, vec![0; PROBE_BYTES]);
+            let removed = fs::remove_file(&probe);
+            written.and(removed).map_err(|error| {
+                let outage = match error.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Outage::DiskFull,
+                    ErrorKind::ReadOnlyFilesystem => Outage::ReadOnly,
+                    _ => Outage::InputOutput,
+                };
+                StoreError::Unavailable(outage, error.to_string())
+            })?;
+            self.in_trouble.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn connect(&self, wait: Duration) -> Result<Connection, StoreError> {

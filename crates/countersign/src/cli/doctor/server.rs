@@ -12,7 +12,11 @@ use countersign_types::{
 };
 use time::OffsetDateTime;
 
-use super::{anchors, check::Check, likely};
+use super::{
+    anchors,
+    check::{Check, Status},
+    likely,
+};
 use crate::{cli::api::ApiOptions, clock, config::process_env, failure::Failure};
 
 /// Clocks that are further apart than this, in seconds, make valid certificates fail.
@@ -53,7 +57,11 @@ pub(super) async fn checks(api: &ApiOptions, client: &Client) -> Vec<Check> {
         checks.push(Check::failed("key", &Failure::from(error.clone())));
         return checks;
     }
-    checks.push(kind(client).await);
+    let kind = kind(client).await;
+    if kind.status == Status::Ok {
+        checks.extend(readiness(client).await);
+    }
+    checks.push(kind);
     checks.extend(first.date.map(clocks));
     let reads = [
         (Permission::MtlsRead, first),
@@ -126,6 +134,17 @@ fn one() -> ListParams {
     ListParams {
         limit: Some(1),
         ..ListParams::default()
+    }
+}
+
+/// Why the server is not ready, if it says so: its disk may be full. Nothing where it is, or where
+/// there is no such path.
+async fn readiness(client: &Client) -> Option<Check> {
+    match client.countersign().readiness().await {
+        Err(error) if error.status() == Some(503) => {
+            Some(Check::failed("readiness", &Failure::from(error)))
+        }
+        _ => None,
     }
 }
 

@@ -29,7 +29,7 @@ echo hello > hello.txt
 gzip -k -c ca.pem > ca.pem.gz
 mkdir directory
 cat ca.pem ca.key > with-key.pem
-{ cat ca.pem; head -c 20000 /dev/zero | tr '\0' '#'; } > long.pem
+{ cat ca.pem; head -c 20000 /dev/zero | tr '\0' '#'; } | head -c 20000 > long.pem
 ln -s nowhere.pem dangling.pem
 
 # Files of keys.
