@@ -9,6 +9,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
+    calm::Calm,
     config::{LogFormat, LogSettings},
     failure::{CommandResult, Doing},
 };
@@ -23,11 +24,21 @@ pub(crate) fn start(settings: LogSettings) -> CommandResult {
     start_with(settings.level, json)
 }
 
+/// Starts the log of `dev`: a line for each request, and warnings.
+pub(crate) fn start_calm() -> CommandResult {
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let format = fmt::format().with_target(false).with_ansi(colours);
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
+        .event_format(Calm(format));
+    tracing_subscriber::registry()
+        .with(lines.with_filter(targets(LevelFilter::INFO)))
+        .try_init()
+        .doing("start the log")
+}
+
 /// Starts the log.
 pub(crate) fn start_with(level: LevelFilter, json: bool) -> CommandResult {
-    let filter = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("countersign", level);
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = if json {
         lines.json().flatten_event(true).boxed()
@@ -36,7 +47,13 @@ pub(crate) fn start_with(level: LevelFilter, json: bool) -> CommandResult {
         lines.with_ansi(colours).with_target(false).boxed()
     };
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(lines.with_filter(targets(level)))
         .try_init()
         .doing("start the log")
+}
+
+fn targets(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("countersign", level)
 }

@@ -1,6 +1,7 @@
 //! The `countersign` binary: the command line and the roles it starts.
 
 mod base_url;
+mod calm;
 mod cli;
 mod clock;
 mod config;

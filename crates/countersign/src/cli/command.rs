@@ -12,9 +12,11 @@ const OTHER_NAMES: [(&str, &[&str]); 3] = [
     ("delete", &["rm"]),
 ];
 
-/// The root of the command line.
-pub(crate) fn root() -> Command {
-    complete(Cli::command(), &mut Vec::new())
+impl Cli {
+    /// The root of the command line.
+    pub(crate) fn root() -> Command {
+        complete(Self::command(), &mut Vec::new())
+    }
 }
 
 fn complete(mut command: Command, path: &mut Vec<String>) -> Command {
@@ -96,7 +98,7 @@ mod tests {
     #[test]
     fn every_command_has_examples_and_they_can_be_run() {
         let mut found = Vec::new();
-        leaves(&root(), "", &mut found);
+        leaves(&Cli::root(), "", &mut found);
         assert!(found.len() > 60, "{found:?}");
         for path in &found {
             let examples = EXAMPLES.iter().find(|(of, _)| of == path);
@@ -104,7 +106,7 @@ mod tests {
             assert!(!examples.is_empty(), "{path}");
             for line in *examples {
                 assert!(line.starts_with(path.as_str()), "{path}: {line}");
-                let read = root().try_get_matches_from(words(line));
+                let read = Cli::root().try_get_matches_from(words(line));
                 assert!(read.is_ok(), "{line}: {}", read.unwrap_err());
             }
         }
@@ -126,7 +128,7 @@ mod tests {
             "webhook ls",
             "audit-log ls",
         ] {
-            let read = root().try_get_matches_from(words(line));
+            let read = Cli::root().try_get_matches_from(words(line));
             assert!(read.is_ok(), "{line}: {}", read.unwrap_err());
         }
     }

@@ -5,7 +5,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, command, complete};
+use super::{Cli, complete};
 use crate::output::note;
 
 /// What is said where the content of a file was given for its name.
@@ -15,8 +15,8 @@ const PEM_GIVEN: &str = "error: an argument is the text of a PEM file, where a f
 impl Cli {
     /// Reads the command line, or says what is wrong with it and ends the process.
     pub(crate) fn read() -> Self {
-        complete::if_asked(command::root);
-        let matches = command::root().try_get_matches();
+        complete::if_asked(Cli::root);
+        let matches = Cli::root().try_get_matches();
         let error = match matches.and_then(|matches| Self::from_arg_matches(&matches)) {
             Ok(cli) => return cli,
             Err(error) => error,
@@ -29,7 +29,7 @@ impl Cli {
         }
         let hint = match error.get(ContextKind::InvalidSubcommand) {
             Some(ContextValue::String(word)) if error.kind() == ErrorKind::InvalidSubcommand => {
-                hint(&command::root(), word, &given)
+                hint(&Cli::root(), word, &given)
             }
             _ => None,
         };
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_verb_is_led_to_its_nouns() {
-        let root = command::root();
+        let root = Cli::root();
         let told = |given: &[&str]| {
             let given: Vec<String> = given.iter().map(|word| (*word).to_owned()).collect();
             hint(&root, &given[0], &given)

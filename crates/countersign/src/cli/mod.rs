@@ -27,6 +27,7 @@ mod input;
 mod inspect;
 mod kept;
 mod key_file;
+mod live;
 mod misplaced;
 mod noun;
 mod organization;
@@ -195,7 +196,7 @@ fn version(output: Output) -> CommandResult {
 }
 
 fn man(path: &[String], output: Output) -> CommandResult {
-    let mut root = command::root();
+    let mut root = Cli::root();
     root.build();
     let mut command = &root;
     for name in path {
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound_and_its_page_names_every_command() {
-        let mut root = command::root();
+        let mut root = Cli::root();
         root.build();
         root.clone().debug_assert();
         let page = include_str!("../../../../docs/cli.md");
@@ -248,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_help_of_serve_gives_the_defaults_of_the_settings() {
-        let root = command::root();
+        let root = Cli::root();
         let serve = root.find_subcommand("serve").unwrap();
         let mut compared = 0;
         for setting in SETTINGS {

@@ -13,16 +13,19 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::parse::duration;
+use super::{live::Live, parse::duration};
 use crate::{
+    clock,
     failure::{CommandResult, Doing, Failure},
-    output::{note, timestamp},
+    output::{note, relative, timestamp},
 };
 
 /// How often the gateways' state is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// How long to wait before naming the gateways that are waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait before the list of gateways is shown on a terminal: most changes are quicker.
+const LIVE_AFTER: Duration = Duration::from_millis(300);
 /// The exit code of a program that was interrupted: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
@@ -126,6 +129,7 @@ impl Pending {
         let revision = change.revision;
         let begun = Instant::now();
         let mut named_last = String::new();
+        let mut live = Live::is_possible().then(Live::default);
         // A gateway that connects meanwhile is waited for too: the list is read again each time.
         loop {
             let listed = countersign.gateways_and_whether_lost(change).await;
@@ -144,10 +148,14 @@ impl Pending {
                 return Err(is_lost(revision, latest));
             }
             let count = gateways.len();
+            if let Some(live) = live.as_mut().filter(|_| begun.elapsed() >= LIVE_AFTER) {
+                live.show(&lines(&gateways, revision));
+            }
             self.gateways = gateways;
             self.gateways.retain(|gateway| gateway.is_pending(revision));
             self.known = true;
             if self.gateways.is_empty() {
+                drop(live);
                 note(&format!(
                     "revision {revision} is in force; gateways: {count}"
                 ));
@@ -156,7 +164,7 @@ impl Pending {
             if begun.elapsed() >= limit {
                 return Err(self.failure("is not enforced yet by"));
             }
-            if begun.elapsed() >= PATIENCE {
+            if begun.elapsed() >= PATIENCE && live.is_none() {
                 self.name_pending(&mut named_last);
             }
             sleep(POLL_INTERVAL).await;
@@ -186,6 +194,26 @@ impl Pending {
         };
         Failure::new(format_args!("the change was made, but {what}: {named}")).hint(HINT)
     }
+}
+
+/// A line for each gateway, those that are waited for first.
+fn lines(gateways: &[Received<Gateway>], revision: u64) -> Vec<String> {
+    let (pending, done): (Vec<_>, Vec<_>) = gateways
+        .iter()
+        .partition(|gateway| gateway.is_pending(revision));
+    let now = clock::unix_seconds();
+    let waited = pending.into_iter().map(|gateway| {
+        let seen = relative(gateway.seen_at, now);
+        format!("waiting   {}), last seen {seen}", name(gateway))
+    });
+    let done = done.into_iter().map(|gateway| {
+        let name = match gateway.name.as_str() {
+            "" => gateway.id.as_str(),
+            name => name,
+        };
+        format!("enforces  {name}")
+    });
+    waited.chain(done).collect()
 }
 
 /// The server no longer has the change: its database is another one, or an earlier state of it, and

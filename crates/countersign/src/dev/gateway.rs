@@ -41,6 +41,7 @@ pub(super) struct GatewayFiles {
 /// What varies from one `dev` to another.
 pub(super) struct Setup {
     pub(super) listen: SocketAddr,
+    pub(super) operator: SocketAddr,
     pub(super) control_plane: String,
     pub(super) upstream: String,
     /// How long open requests may take once the end has begun.
@@ -106,10 +107,16 @@ async fn gateway_key(file: &Path, store: &Store) -> CommandResult {
     write_private(file, &format!("{}\n", created.value.reveal()))
 }
 
+/// The gateway's access log.
+pub(super) fn access_log(directory: &Path) -> PathBuf {
+    directory.join("access.log")
+}
+
 /// The options of the gateway of `dev`.
 pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> GatewayOptions {
     let Setup {
         listen,
+        operator,
         control_plane,
         upstream,
         drain,
@@ -150,9 +157,9 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         forwarded_headers: ForwardedHeaders::default(),
         traceparent: Traceparent::default(),
         paths: Paths::default(),
-        access_log: Some(directory.join("access.log")),
+        access_log: Some(access_log(directory)),
         access_log_group_readable: false,
-        admin_listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        admin_listen: Some(operator),
         observations: true,
         observation_interval: OBSERVE_EVERY,
         threads: None,

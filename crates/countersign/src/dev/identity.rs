@@ -18,7 +18,7 @@ use crate::{
 };
 
 const CA_DAYS: i64 = 3650;
-const CLIENT_DAYS: i64 = 90;
+const CLIENT_DAYS: i64 = 365;
 
 /// The files, as absolute paths.
 pub(crate) struct Identity {

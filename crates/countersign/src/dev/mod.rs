@@ -8,6 +8,7 @@ mod gateway;
 mod identity;
 mod keys;
 mod ready;
+mod requests;
 mod welcome;
 
 use std::{
@@ -21,7 +22,6 @@ use countersign_server::{
     WebhookOptions,
     store::{FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, Store},
 };
-use tracing::level_filters::LevelFilter;
 
 use self::{
     directory::DevDirectory,
@@ -42,6 +42,8 @@ use crate::{
 /// How long open requests may take at the end; a developer's own tools need no longer.
 const DRAIN: Duration = Duration::from_secs(5);
 const GATEWAY_PORT: u16 = 8443;
+/// Where `countersign explain` looks by itself.
+const OPERATOR_PORT: u16 = 9090;
 
 #[derive(Args)]
 pub(crate) struct Dev {
@@ -57,6 +59,9 @@ pub(crate) struct Dev {
     /// Loopback address of the gateway [default: 127.0.0.1:8443, or a free port if `--listen` has port 0]
     #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
     gateway_listen: Option<SocketAddr>,
+    /// Loopback address where the gateway answers its operator: health, metrics, `explain` [default: 127.0.0.1:9090, or a free port if `--listen` has port 0]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
+    operator_listen: Option<SocketAddr>,
     /// URL of the upstream behind the gateway [default: a built-in echo server]
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
@@ -64,13 +69,15 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) fn run(self, output: Output) -> CommandResult {
-        if !(self.listen.ip().is_loopback() && self.gateway_listen().ip().is_loopback()) {
+        let (gateway, operator) = (self.gateway_listen(), self.operator_listen());
+        let all = [self.listen, gateway, operator];
+        if !all.iter().all(|address| address.ip().is_loopback()) {
             return Err(Failure::usage(
                 "`dev` uses throw-away keys, so it listens on loopback addresses only",
             )
             .hint("use `countersign serve --listen` to serve other machines"));
         }
-        logs::start_with(LevelFilter::INFO, false)?;
+        logs::start_calm()?;
         let directory = DevDirectory::take(self.data_dir.as_deref(), self.memory)?;
         let served = serve::server_runtime()?.block_on(self.start(&directory, output));
         served.and(directory.release())
@@ -101,8 +108,12 @@ impl Dev {
             Some(url) => url.clone(),
             None => echo::start().await?,
         };
+        // For their messages alone: the gateway listens by itself.
+        drop(serve::bind(self.gateway_listen(), "--gateway-listen").await?);
+        drop(serve::bind(self.operator_listen(), "--operator-listen").await?);
         let setup = gateway::Setup {
             listen: self.gateway_listen(),
+            operator: self.operator_listen(),
             control_plane: base_url("http", address),
             upstream,
             drain: DRAIN,
@@ -131,6 +142,8 @@ impl Dev {
                 &files::shell_exports(&ready.variables()),
             )?;
             output.text(&welcome::text(directory, &ready))?;
+            let access_log = gateway::access_log(&directory.path);
+            tokio::spawn(requests::tell(access_log, welcome::program()));
             serving.await
         };
         let served = serving.await;
@@ -142,13 +155,19 @@ impl Dev {
     }
 
     fn gateway_listen(&self) -> SocketAddr {
-        let port = if self.listen.port() == 0 {
-            0
-        } else {
-            GATEWAY_PORT
-        };
         self.gateway_listen
-            .unwrap_or_else(|| SocketAddr::new(self.listen.ip(), port))
+            .unwrap_or_else(|| self.beside(GATEWAY_PORT))
+    }
+
+    fn operator_listen(&self) -> SocketAddr {
+        self.operator_listen
+            .unwrap_or_else(|| self.beside(OPERATOR_PORT))
+    }
+
+    /// The address with this port, or a free one where the control plane has a free one.
+    fn beside(&self, port: u16) -> SocketAddr {
+        let port = if self.listen.port() == 0 { 0 } else { port };
+        SocketAddr::new(self.listen.ip(), port)
     }
 
     /// The keys of an in-memory database are useless afterwards: they are not saved, and do not

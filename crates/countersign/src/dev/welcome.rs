@@ -34,14 +34,17 @@ call
 
 # activate the dev CA for the project: a call without a certificate is refused, one with the right
 # certificate is accepted, one with a certificate from another CA is refused
-CERT=$({program} certificate list -o jsonl | grep -o 'cert_[a-z0-9]*' | head -n 1)
-{program} certificate activate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait --yes
+{program} certificate activate dev-ca --project dev --wait --yes
 call
 call --cert \"$OPENAI_MTLS_CLIENT_CERT_FILE\" --key \"$OPENAI_MTLS_CLIENT_KEY_FILE\"
 call --cert {untrusted} --key {untrusted_key}
 
+# why was it refused? and what is enforced now?
+{program} explain --last -o table
+{program} status -o table
+
 # deactivate it again: the key is enough
-{program} certificate deactivate \"$CERT\" --project \"$OPENAI_PROJECT_ID\" --wait --yes
+{program} certificate deactivate dev-ca --project dev --wait --yes
 call
 
 # stop with Ctrl-C
@@ -55,7 +58,7 @@ call
 }
 
 /// The command that runs this program: its name if the shell finds it, else its path.
-fn program() -> String {
+pub(super) fn program() -> String {
     const NAME: &str = "countersign";
     // Another program of that name may come first in the path.
     let own = env::current_exe().unwrap_or_else(|_| NAME.into());

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use countersign_client::Received;
 use serde::Serialize;
 
-pub(crate) use self::table::{Cell, Row, Tone, expiry, moment, row};
+pub(crate) use self::table::{Cell, Row, Tone, expiry, moment, relative, row};
 use self::table::{Paper, plain_text};
 pub(crate) use self::text::{printable, timestamp};
 

@@ -120,3 +120,58 @@ fn status_shows_what_is_active_where_and_what_is_refused() {
         assert!(table.contains(said), "{said}: {table}");
     }
 }
+
+#[test]
+fn dev_says_each_request_in_a_line_and_how_to_explain_a_refusal() {
+    let directory = tempdir().unwrap();
+    let log = std::fs::File::create(directory.path().join("log")).unwrap();
+    let mut dev = crate::running::countersign(&["dev", "--listen", "127.0.0.1:0", "--memory"]);
+    dev.args(["--data-dir", directory.path().to_str().unwrap()]);
+    dev.stderr(log);
+    let dev = Dev::started(dev, directory.path());
+    dev.upload("mesh");
+    dev.json(&[
+        "certificate",
+        "activate",
+        "mesh",
+        "--project",
+        "dev",
+        "--wait",
+    ]);
+    let id = refused(&dev);
+    let wanted = "GET /v1/hello  401 certificate_required   ";
+    loop {
+        let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+        if let Some(line) = log.lines().find(|line| line.contains(wanted)) {
+            assert!(line.ends_with(&format!("explain {id}")), "{line}");
+            assert!(
+                log.contains("POST /v1/organization/certificates  200"),
+                "{log}"
+            );
+            assert!(!log.contains("/v1/countersign/"), "{log}");
+            assert!(!log.contains("expires soon"), "{log}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_its_flag() {
+    let directory = tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let data = directory.path().to_str().unwrap();
+    let args = [
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--operator-listen",
+        &address,
+        "--data-dir",
+        data,
+    ];
+    let said = crate::running::countersign(&args).output().unwrap();
+    assert_eq!(said.status.code(), Some(1));
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("`--operator-listen`"), "{said}");
+}

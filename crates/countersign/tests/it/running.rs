@@ -81,7 +81,12 @@ impl Dev {
     pub(crate) fn start_with(args: &[&str], directory: &Path) -> Self {
         let mut all = vec!["dev", "--listen", "127.0.0.1:0"];
         all.extend(args);
-        let mut process = Running::start(countersign(&all));
+        Self::started(countersign(&all), directory)
+    }
+
+    /// Starts it as it is given, with its files in this directory.
+    pub(crate) fn started(command: Command, directory: &Path) -> Self {
+        let mut process = Running::start(command);
         let welcome = process.wait_for(|line| line == "# stop with Ctrl-C");
         Self {
             process,

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use countersign_client::{AuditLogParams, Client, Error, Received};
 use countersign_types::{UnixSeconds, audit::AuditLog as Event, id::AuditLogId};
 
-use super::fetch;
+use super::events::fetch;
 use crate::{
     failure::CommandResult,
     output::{Output, note},

@@ -1,13 +1,14 @@
 //! `countersign audit-log`: every change, when, and by which key.
 
 mod chain_file;
+mod events;
 mod follow;
 mod verify;
 
 use std::{ops::ControlFlow, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
-use countersign_client::{AuditLogParams, Client, Error, Received};
+use countersign_client::{AuditLogParams, Client};
 use countersign_server::EVENT_TYPES;
 use countersign_types::{
     UnixSeconds,
@@ -15,9 +16,8 @@ use countersign_types::{
     id::ProjectId,
 };
 
-use self::{follow::Follow, verify::Verify};
+use self::{events::fetch, follow::Follow, verify::Verify};
 use super::{
-    api::{page_size, take},
     noun,
     parse::{count, duration, time_or_ago},
     reference::{Reference, nearest, resolve_all},
@@ -157,19 +157,6 @@ impl List {
             ..AuditLogParams::default()
         })
     }
-}
-
-/// The latest events that match, newest first.
-async fn fetch(
-    client: &Client,
-    filter: &AuditLogParams,
-    limit: Option<u32>,
-) -> Result<Vec<Received<Event>>, Error> {
-    let params = AuditLogParams {
-        limit: Some(page_size(limit)),
-        ..filter.clone()
-    };
-    take(client.audit_logs().stream(&params), limit).await
 }
 
 impl Row for AuditHead {
