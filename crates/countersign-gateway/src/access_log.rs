@@ -4,8 +4,8 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -28,6 +28,9 @@ use crate::{
 
 /// What is set aside for a line. Most are shorter.
 const LINE_BYTES: usize = 1024;
+
+/// How many bytes of lines wait for the next flush.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The longest path that is logged, in bytes.
 const MAX_PATH: usize = 512;
@@ -235,36 +238,80 @@ impl Record {
 
 /// The file that records are appended to.
 #[derive(Debug)]
-pub(crate) struct AccessLog(Mutex<io::BufWriter<File>>);
+pub(crate) struct AccessLog {
+    path: PathBuf,
+    group_readable: bool,
+    lines: Mutex<Lines>,
+}
+
+#[derive(Debug)]
+struct Lines {
+    file: io::BufWriter<File>,
+    /// How many found no room since the last flush.
+    lost: u64,
+}
+
+/// What a flush came to.
+#[derive(Debug)]
+pub(crate) struct Flushed {
+    /// How many lines found no room since the one before.
+    pub(crate) lost: u64,
+    pub(crate) written: io::Result<()>,
+}
 
 impl AccessLog {
     /// Opens the file, or creates it for its owner and, if wanted, for its group to read.
     pub(crate) fn open(path: &Path, group_readable: bool) -> io::Result<Arc<Self>> {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(if group_readable { 0o640 } else { 0o600 })
-            .open(path)?;
-        Ok(Arc::new(Self(Mutex::new(io::BufWriter::with_capacity(
-            64 * 1024,
-            file,
-        )))))
+        let file = open(path, group_readable)?;
+        Ok(Arc::new(Self {
+            path: path.to_owned(),
+            group_readable,
+            lines: Mutex::new(Lines { file, lost: 0 }),
+        }))
+    }
+
+    /// Opens the file again by its name, for whoever moved it away. If that fails, the old one stays
+    /// in use.
+    pub(crate) fn reopen(&self) -> io::Result<()> {
+        let file = open(&self.path, self.group_readable)?;
+        let mut lines = self.lines();
+        // What the old file does not take goes into the new one.
+        let _ = lines.file.flush();
+        let old = std::mem::replace(&mut lines.file, file);
+        let (_, left) = old.into_parts();
+        lines.file.write_all(&left.unwrap_or_default())
     }
 
     pub(crate) fn write(&self, record: &Record, time: u64, ended: &Ended) {
         let line = record.line(time, ended);
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A log that cannot be written must not stop the traffic; the next flush reports it.
-        let _ = log.write_all(&line);
+        let mut lines = self.lines();
+        // A log that cannot be written must not stop the traffic: the next flush says so.
+        if lines.file.write_all(&line).is_err() {
+            lines.lost += 1;
+        }
     }
 
     /// Writes the buffered lines to the file.
-    pub(crate) fn flush(&self) -> io::Result<()> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .flush()
+    pub(crate) fn flush(&self) -> Flushed {
+        let mut lines = self.lines();
+        Flushed {
+            lost: std::mem::take(&mut lines.lost),
+            written: lines.file.flush(),
+        }
     }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open(path: &Path, group_readable: bool) -> io::Result<io::BufWriter<File>> {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(if group_readable { 0o640 } else { 0o600 })
+        .open(path)?;
+    Ok(io::BufWriter::with_capacity(BUFFER_BYTES, file))
 }
 
 #[cfg(test)]

@@ -388,7 +388,11 @@ pub struct Limits {
     pub response_timeout: Duration,
     /// Idle connections kept to each upstream, on each thread.
     pub idle_upstream_connections: usize,
-    /// Seconds for requests under way to end when the gateway stops.
+    /// Seconds from when `/readyz` says that the gateway stops until it accepts no new connection:
+    /// as long as what sends clients here takes to notice.
+    #[serde(deserialize_with = "seconds")]
+    pub drain_delay: Duration,
+    /// Seconds for requests under way to end after that.
     #[serde(deserialize_with = "seconds")]
     pub drain_timeout: Duration,
     /// Seconds without an answer from the control plane after which everything is refused.
@@ -421,6 +425,7 @@ impl Default for Limits {
             stream_idle_timeout: Some(Duration::from_secs(300)),
             response_timeout: Duration::from_secs(300),
             idle_upstream_connections: 64,
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             max_bundle_age: Duration::from_secs(24 * 60 * 60),
         }

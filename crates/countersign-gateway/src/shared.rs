@@ -11,6 +11,7 @@ use crate::{
     caller::snapshot::Snapshot,
     contact::Contact,
     observing::tally::Observer,
+    operating::health::Health,
     options::GatewayOptions,
     refusal::refusals::Refusals,
     shares::Shares,
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) id: GatewayId,
     pub(crate) clock: Clock,
     pub(crate) snapshot: ArcSwap<Snapshot>,
+    /// Whether this process serves as it should.
+    pub(crate) health: Health,
     /// When the control plane last said that the snapshot is right.
     pub(crate) contact: Contact,
     /// The change up to which each thread has judged its live streams, counted by `sync`.
@@ -97,6 +100,7 @@ impl Shared {
             id: GatewayId::from_random(0),
             clock: Arc::new(|| 1_800_000_000),
             snapshot: ArcSwap::from_pointee(snapshot),
+            health: Health::new(1),
             contact,
             enforced: vec![AtomicU64::new(0)],
             enforced_changed: Notify::new(),

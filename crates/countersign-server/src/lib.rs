@@ -11,8 +11,8 @@ mod webhooks;
 
 pub use expiry::watch_expiry;
 pub use http::{
-    App, AppOptions, EVENT_TYPES, GATEWAY_LIVE_SECONDS, Needs, Operation, document, operations,
-    router,
+    App, AppOptions, EVENT_TYPES, GATEWAY_LIVE_SECONDS, Needs, Operation, Warning, document,
+    operations, router,
 };
-pub use serve::{Limits, Routes, serve};
+pub use serve::{Limits, Routes, listener_tls, serve};
 pub use webhooks::{WebhookOptions, Webhooks};

@@ -22,6 +22,7 @@ pub(crate) const STORE_ERRORS: &str = "countersign_store_errors_total";
 pub(crate) const OBSERVED_REQUESTS: &str = "countersign_observed_requests_total";
 pub(crate) const OBSERVATIONS_REFUSED: &str = "countersign_observations_refused_total";
 pub(crate) const WEBHOOK_ATTEMPTS: &str = "countersign_webhook_attempts_total";
+pub(crate) const WARNING: &str = "countersign_warning";
 const NOT_AFTER: &str = "countersign_certificate_not_after_seconds";
 const EXPIRING: &str = "countersign_expiring";
 const REVISION: &str = "countersign_revision";
@@ -52,6 +53,10 @@ fn describe() {
         "time to answer a request, by route and method"
     );
     describe_gauge!(IN_FLIGHT, "requests being answered");
+    describe_gauge!(
+        WARNING,
+        "1 while something is wrong that `/readyz` names, by its name"
+    );
     describe_counter!(
         WEBHOOK_ATTEMPTS,
         "attempts to deliver a webhook, by the status of the delivery afterwards"

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
 use crate::{
@@ -14,8 +14,20 @@ use crate::{
     failure::{CommandResult, Doing},
 };
 
+/// Which events are logged, while the log runs.
+pub(crate) struct Level(reload::Handle<Targets, Registry>);
+
+impl Level {
+    /// Logs these events from now on.
+    pub(crate) fn set(&self, level: LevelFilter) {
+        if let Err(error) = self.0.reload(targets(level)) {
+            tracing::error!(%error, "cannot change the log level");
+        }
+    }
+}
+
 /// Starts the log as it is configured.
-pub(crate) fn start(settings: LogSettings) -> CommandResult {
+pub(crate) fn start(settings: LogSettings) -> CommandResult<Level> {
     let json = match settings.format {
         LogFormat::Json => true,
         LogFormat::Human => false,
@@ -38,7 +50,8 @@ pub(crate) fn start_calm() -> CommandResult {
 }
 
 /// Starts the log.
-pub(crate) fn start_with(level: LevelFilter, json: bool) -> CommandResult {
+pub(crate) fn start_with(level: LevelFilter, json: bool) -> CommandResult<Level> {
+    let (filter, handle) = reload::Layer::new(targets(level));
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = if json {
         lines.json().flatten_event(true).boxed()
@@ -47,9 +60,10 @@ pub(crate) fn start_with(level: LevelFilter, json: bool) -> CommandResult {
         lines.with_ansi(colours).with_target(false).boxed()
     };
     tracing_subscriber::registry()
-        .with(lines.with_filter(targets(level)))
+        .with(lines.with_filter(filter))
         .try_init()
-        .doing("start the log")
+        .doing("start the log")?;
+    Ok(Level(handle))
 }
 
 fn targets(level: LevelFilter) -> Targets {

@@ -13,6 +13,7 @@ mod files;
 mod gateway;
 mod likely;
 mod logs;
+mod operator;
 mod output;
 mod serve;
 mod signals;

@@ -4,26 +4,28 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
 use countersign_server::{
-    App, AppOptions, Limits, WebhookOptions, Webhooks, metrics, router, serve,
+    App, AppOptions, Limits, WebhookOptions, Webhooks, listener_tls, metrics, router, serve,
     store::{Sources, Store},
     watch_expiry,
 };
-use countersign_tls::{CertificateFiles, Error as TlsError};
+use countersign_tls::{Error as TlsError, ReloadingServerConfig};
 use tokio::net::TcpListener;
 
 use crate::{
-    config::{Settings, listen_address},
+    config::{Configuration, listen_address},
     database::{self, DatabaseOptions},
     failure::{CommandResult, Doing, Failure},
     file_kind::{Wanted, compare_keys, unreadable, wrong_kind},
     files::shell_quoted,
     logs,
-    signals::Signals,
+    operator::{Operator, follow_certificate},
+    signals::{Requests, Signals},
 };
 
 /// How often old observations are removed. Every node does it; whichever comes first does the work.
@@ -58,24 +60,28 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self) -> CommandResult {
+        let configuration = self.configuration()?;
+        configuration.settings.serve.check_cleartext()?;
+        let level = logs::start(configuration.settings.log)?;
+        server_runtime()?.block_on(start(self, configuration, level))
+    }
+
+    /// What file, variables and flags come to now.
+    fn configuration(&self) -> CommandResult<Configuration> {
         let text = |value: Option<SocketAddr>| value.map(|value| value.to_string());
-        let path = |path: Option<PathBuf>| path.map(|path| path.display().to_string());
-        let configuration = self.database.configuration(vec![
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        self.database.configuration(vec![
             ("serve.listen", text(self.listen)),
             ("serve.metrics_listen", text(self.metrics_listen)),
-            ("serve.tls_certificate", path(self.tls_certificate)),
-            ("serve.tls_key", path(self.tls_key)),
+            ("serve.tls_certificate", path(&self.tls_certificate)),
+            ("serve.tls_key", path(&self.tls_key)),
             (
                 "serve.allow_cleartext",
                 self.allow_cleartext.then(|| true.to_string()),
             ),
-            ("log.format", self.log_format),
-            ("log.level", self.log_level),
-        ])?;
-        let settings = configuration.settings;
-        settings.serve.check_cleartext()?;
-        logs::start(settings.log)?;
-        server_runtime()?.block_on(start(settings))
+            ("log.format", self.log_format.clone()),
+            ("log.level", self.log_level.clone()),
+        ])
     }
 }
 
@@ -87,12 +93,12 @@ pub(crate) fn server_runtime() -> CommandResult<tokio::runtime::Runtime> {
         .doing("start")
 }
 
-async fn start(settings: Settings) -> CommandResult {
-    let signals = Signals::listen()?;
+async fn start(given: Serve, configuration: Configuration, level: logs::Level) -> CommandResult {
+    let (signals, requests) = (Signals::listen()?, Requests::listen()?);
+    let (settings, used) = (configuration.settings, configuration.values);
     // Before anything listens: whoever waits for the port is answered, or not let in at all.
-    if let Some(files) = &settings.serve.tls {
-        files.check().map_err(|error| tls_failure(&error))?;
-    }
+    let tls = settings.serve.tls.map(listener_tls).transpose();
+    let tls = tls.map_err(|error| tls_failure(&error))?;
     let listener = bind(settings.serve.listen, "--listen").await?;
     let metrics_listener = match settings.serve.metrics_listen {
         Some(address) => Some(bind(address, "--metrics-listen").await?),
@@ -104,15 +110,22 @@ async fn start(settings: Settings) -> CommandResult {
             .with_quotas(settings.quotas),
         listener,
         metrics_listener,
-        tls: settings.serve.tls,
+        tls,
         webhooks: settings.webhooks,
+        drain_delay: settings.serve.drain_delay,
         drain: settings.serve.drain,
         forget_gateways_after: settings.forget_gateways_after,
         observation_days: settings.observation_days,
     };
     let address = plane.address()?;
     tracing::info!(%address, tls = plane.tls.is_some(), "control plane listening");
-    plane.run(signals).await?;
+    let operator = Operator {
+        requests,
+        reread: Box::new(move || given.configuration()),
+        used,
+        level,
+    };
+    plane.run(signals, Some(operator)).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -122,9 +135,11 @@ pub(crate) struct ControlPlane {
     pub(crate) store: Store,
     pub(crate) listener: TcpListener,
     pub(crate) metrics_listener: Option<TcpListener>,
-    pub(crate) tls: Option<CertificateFiles>,
+    pub(crate) tls: Option<Arc<ReloadingServerConfig>>,
     pub(crate) webhooks: WebhookOptions,
-    /// How long open requests may take once the end has begun.
+    /// How long it says that it is not ready before the listener closes.
+    pub(crate) drain_delay: Duration,
+    /// How long open requests may take once the listener is closed.
     pub(crate) drain: Duration,
     /// How long a gateway that vanished is listed as missing.
     pub(crate) forget_gateways_after: Duration,
@@ -140,8 +155,8 @@ impl ControlPlane {
             .doing("read the listener's address")
     }
 
-    /// Serves until the first signal, then drains.
-    pub(crate) async fn run(self, signals: Signals) -> CommandResult {
+    /// Serves until the first signal, then drains. Until then it does what an operator asks for.
+    pub(crate) async fn run(self, signals: Signals, operator: Option<Operator>) -> CommandResult {
         let limits = Limits {
             grace: self.drain,
             ..Limits::default()
@@ -173,25 +188,25 @@ impl ControlPlane {
                 signals.ended(),
             ));
         }
+        if let Some(tls) = self.tls.clone() {
+            tokio::spawn(follow_certificate(tls, app.clone()));
+        }
+        if let Some(operator) = operator {
+            tokio::spawn(operator.obey(signals.clone(), app.clone()));
+        }
         let ending = {
             let app = app.clone();
-            let ended = signals.ended();
+            let (ended, drain_delay) = (signals.ended(), self.drain_delay);
             async move {
                 ended.await;
                 tracing::info!("stopping; open requests may finish, a second signal stops at once");
+                app.leave();
+                tokio::time::sleep(drain_delay).await;
                 // Waiting bundle requests return now, or they would hold up the drain.
                 app.close();
             }
         };
-        serve(
-            self.listener,
-            router(app),
-            self.tls.as_ref(),
-            limits,
-            ending,
-        )
-        .await
-        .doing("serve")?;
+        serve(self.listener, router(app), self.tls, limits, ending).await;
         webhooks.await.doing("stop sending webhooks")
     }
 }

@@ -1,6 +1,10 @@
-//! SIGTERM and SIGINT: the first starts a clean shutdown, the second ends the process at once.
+//! Signals of the long-running roles. SIGTERM and SIGINT: the first starts a clean shutdown, the second
+//! ends the process at once. SIGHUP reloads, SIGUSR1 opens the access log again.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    io::{self, IsTerminal as _},
+};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -12,9 +16,19 @@ use crate::failure::{CommandResult, Doing};
 /// Exit code of a process that a second signal ended during the shutdown.
 const CUT_SHORT: i32 = 1;
 
+/// What an operator asks a running process for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Read configuration and certificates again, and open the logs again.
+    Reload,
+    /// Open the logs again.
+    Reopen,
+}
+
 /// Tells when a shutdown was requested.
 #[derive(Clone)]
 pub(crate) struct Signals {
+    end: watch::Sender<bool>,
     ended: watch::Receiver<bool>,
 }
 
@@ -24,13 +38,14 @@ impl Signals {
         let mut terminate = signal(SignalKind::terminate()).doing("listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).doing("listen for SIGINT")?;
         let (end, ended) = watch::channel(false);
+        let first = end.clone();
         tokio::spawn(async move {
             either(&mut terminate, &mut interrupt).await;
-            end.send_replace(true);
+            first.send_replace(true);
             either(&mut terminate, &mut interrupt).await;
             std::process::exit(CUT_SHORT);
         });
-        Ok(Self { ended })
+        Ok(Self { end, ended })
     }
 
     /// Waits for the first signal.
@@ -41,18 +56,63 @@ impl Signals {
             let _ = ended.wait_for(|ended| *ended).await;
         }
     }
+
+    /// Does what the operator asks for, until the shutdown, which begins as well when the terminal is
+    /// gone that this was run in.
+    pub(crate) async fn obey(&self, mut requests: Requests, mut act: impl FnMut(Asked)) {
+        let ended = self.ended();
+        tokio::pin!(ended);
+        loop {
+            tokio::select! {
+                () = &mut ended => return,
+                asked = requests.next() => match asked {
+                    Some(asked) => act(asked),
+                    None => {
+                        self.end.send_replace(true);
+                        return;
+                    }
+                },
+            }
+        }
+    }
 }
 
-/// Blocks this thread until the first signal, for a role that runs on threads of its own.
-pub(crate) fn wait_for_end() -> CommandResult {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .doing("start")?
-        .block_on(async {
-            Signals::listen()?.ended().await;
-            Ok(())
+/// What an operator asks a running process for by signals. A process that does not listen for them is
+/// ended by them.
+pub(crate) struct Requests {
+    hangup: Signal,
+    reopen: Signal,
+    unused: Signal,
+    /// A terminal that is closed sends SIGHUP, too, and whoever ran this in it wants it to end.
+    had_terminal: bool,
+}
+
+impl Requests {
+    /// Listens from now on. Call it within the runtime.
+    pub(crate) fn listen() -> CommandResult<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup()).doing("listen for SIGHUP")?,
+            reopen: signal(SignalKind::user_defined1()).doing("listen for SIGUSR1")?,
+            unused: signal(SignalKind::user_defined2()).doing("listen for SIGUSR2")?,
+            had_terminal: io::stdin().is_terminal(),
         })
+    }
+
+    /// The next; none once the terminal is gone that this was run in.
+    async fn next(&mut self) -> Option<Asked> {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => {
+                    let terminal_is_gone = self.had_terminal && !io::stdin().is_terminal();
+                    return (!terminal_is_gone).then_some(Asked::Reload);
+                }
+                _ = self.reopen.recv() => return Some(Asked::Reopen),
+                _ = self.unused.recv() => {
+                    tracing::warn!("SIGUSR2 has no meaning here; SIGHUP reloads, SIGUSR1 opens the logs again");
+                }
+            }
+        }
+    }
 }
 
 async fn either(one: &mut Signal, other: &mut Signal) {

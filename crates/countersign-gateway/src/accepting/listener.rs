@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use countersign_tls::ReloadingServerConfig;
 use countersign_verify::presented::Presented;
 use metrics::{Counter, counter};
@@ -28,6 +29,7 @@ use super::{
 use crate::{
     connection::{Connection, ConnectionSlot},
     frontend::Frontend,
+    shared::Shared,
 };
 
 /// Connections that wait to be accepted.
@@ -57,13 +59,22 @@ const RESERVED: usize = 16;
 /// Accepts connections on one thread.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
-    frontend: Arc<Frontend>,
+    shared: Arc<Shared>,
+    serving: ArcSwap<Serving>,
     tls: Arc<ReloadingServerConfig>,
     /// Over all threads.
     slots: Arc<Semaphore>,
     stop: CancellationToken,
     connections: TaskTracker,
     handshakes: Handshakes,
+}
+
+/// What serves the connections that are accepted now.
+#[derive(Debug)]
+struct Serving {
+    frontend: Arc<Frontend>,
+    /// Ends them: when the gateway stops, or when something else serves from then on.
+    stop: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -80,7 +91,11 @@ impl Acceptor {
         stop: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
-            frontend,
+            shared: Arc::clone(&frontend.shared),
+            serving: ArcSwap::from_pointee(Serving {
+                frontend,
+                stop: stop.child_token(),
+            }),
             tls,
             slots,
             stop,
@@ -90,6 +105,14 @@ impl Acceptor {
                 failed: Failures::new(),
             },
         })
+    }
+
+    /// Serves what is accepted from now on with other routes. Connections that are open end as they do
+    /// when the gateway stops: after the requests under way, which keep their routes.
+    pub(crate) fn replace(&self, frontend: Arc<Frontend>) {
+        let stop = self.stop.child_token();
+        let old = self.serving.swap(Arc::new(Serving { frontend, stop }));
+        old.stop.cancel();
     }
 
     /// Accepts connections until told to stop, then waits for those under way to end.
@@ -117,7 +140,7 @@ impl Acceptor {
         };
         self.stop.run_until_cancelled(accepting).await;
         self.connections.close();
-        let grace = self.frontend.shared.options.limits.drain_timeout;
+        let grace = self.shared.options.limits.drain_timeout;
         if timeout(grace, self.connections.wait()).await.is_err() {
             tracing::warn!(
                 left = self.connections.len(),
@@ -129,9 +152,9 @@ impl Acceptor {
     /// Waits for a slot. Near the limit, each new connection is one more than there should be, and an
     /// unauthenticated one makes room for it.
     async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        let reserve = self.frontend.shared.options.limits.connections / RESERVED;
+        let reserve = self.shared.options.limits.connections / RESERVED;
         if self.slots.available_permits() <= reserve {
-            self.frontend.shared.unauthenticated.end_oldest();
+            self.shared.unauthenticated.end_oldest();
         }
         Arc::clone(&self.slots).acquire_owned().await.ok()
     }
@@ -144,13 +167,15 @@ impl Acceptor {
         peer: SocketAddr,
         slot: ConnectionSlot,
     ) {
-        let (unauthenticated, ended) = self.frontend.shared.unauthenticated.enter();
+        let (unauthenticated, ended) = self.shared.unauthenticated.enter();
         let serving = async {
             let Some((mut stream, peer)) = Box::pin(self.accept(stream, peer)).await else {
                 return;
             };
-            let limit = self.frontend.shared.options.limits.header_timeout;
-            if !serving::begins(&mut stream, limit, &self.stop).await {
+            let limit = self.shared.options.limits.header_timeout;
+            let Serving { frontend, stop } = &**self.serving.load();
+            let (frontend, stop) = (Arc::clone(frontend), stop.clone());
+            if !serving::begins(&mut stream, limit, &stop).await {
                 return;
             }
             let tls = stream.get_ref().1;
@@ -159,11 +184,11 @@ impl Acceptor {
             let is_http2 = tls.alpn_protocol() == Some(b"h2");
             let connection =
                 Connection::new(presented, peer, slot).not_authenticated_yet(unauthenticated);
-            let (frontend, connection) = (&self.frontend, Arc::new(connection));
+            let connection = Arc::new(connection);
             if is_http2 {
-                Box::pin(serving::http2(frontend, stream, connection, &self.stop)).await;
+                Box::pin(serving::http2(&frontend, stream, connection, &stop)).await;
             } else {
-                Box::pin(serving::http1(frontend, stream, connection, &self.stop)).await;
+                Box::pin(serving::http1(&frontend, stream, connection, &stop)).await;
             }
         };
         tokio::select! {
@@ -179,7 +204,7 @@ impl Acceptor {
         stream: TcpStream,
         peer: SocketAddr,
     ) -> Option<(TlsStream<TcpStream>, SocketAddr)> {
-        let shared = &self.frontend.shared;
+        let shared = &self.shared;
         let limit = shared.options.limits.handshake_timeout;
         let tls = TlsAcceptor::from(self.tls.current());
         let shaken = timeout(limit, shake_hands(stream, peer, &shared.options, tls)).await;

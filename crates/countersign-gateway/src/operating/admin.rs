@@ -54,18 +54,20 @@ fn answer(shared: &Shared, metrics: &Metrics, path: &str) -> Response<Full<Bytes
 
 fn ready(shared: &Shared) -> Response<Full<Bytes>> {
     let now = shared.now();
-    let reason = shared.too_old(now);
+    let reason = shared.health.not_ready().or_else(|| shared.too_old(now));
     let status = if reason.is_none() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
+    let mut warnings = shared.contact.warnings(now);
+    warnings.extend(shared.health.warnings());
     let body = json!({
         "ready": reason.is_none(),
         "reason": reason,
         "revision": shared.snapshot.load().revision,
         "bundle_age_seconds": shared.contact.age(now),
-        "warnings": shared.contact.warnings(now),
+        "warnings": warnings,
     });
     json_response(status, &body)
 }

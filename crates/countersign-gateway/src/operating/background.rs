@@ -3,11 +3,19 @@
 use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
 
 use countersign_tls::{ReloadingClientConfig, ReloadingServerConfig};
+use metrics::counter;
 use tokio::{net::TcpListener, time::interval};
 use tokio_util::sync::CancellationToken;
 
-use super::admin::{self, Metrics};
-use crate::{observing::observations::Observations, shared::Shared, sync::pull::Sync};
+use super::{
+    admin::{self, Metrics},
+    health::Part,
+    worker::Routes,
+};
+use crate::{
+    forwarding::routes::CheckedRoute, observing::observations::Observations, shared::Shared,
+    sync::pull::Sync,
+};
 
 /// How often the access log is flushed, the bundle's age shown, and the server certificate looked
 /// at.
@@ -20,8 +28,7 @@ pub(super) struct Background {
     pub(super) sync: Sync,
     pub(super) observations: Option<Observations>,
     pub(super) tls: Arc<ReloadingServerConfig>,
-    /// The TLS of each route that has files for it.
-    pub(super) upstream_tls: Vec<Arc<ReloadingClientConfig>>,
+    pub(super) routes: Routes,
     pub(super) admin: Option<StdListener>,
     pub(super) metrics: Metrics,
     pub(super) stop: CancellationToken,
@@ -34,7 +41,7 @@ impl Background {
             mut sync,
             mut observations,
             tls,
-            upstream_tls,
+            routes,
             admin,
             metrics,
             stop,
@@ -51,7 +58,7 @@ impl Background {
         tokio::select! {
             () = stop.cancelled() => {}
             () = sync.run() => {}
-            () = upkeep(&shared, &tls, &upstream_tls) => {}
+            () = upkeep(&shared, &tls, &routes) => {}
             () = observing => {}
         }
         // No request is under way any more: what is counted and logged now is complete.
@@ -63,11 +70,7 @@ impl Background {
     }
 }
 
-async fn upkeep(
-    shared: &Shared,
-    tls: &ReloadingServerConfig,
-    upstream_tls: &[Arc<ReloadingClientConfig>],
-) {
+async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig, routes: &Routes) {
     let mut ticks = interval(UPKEEP);
     loop {
         ticks.tick().await;
@@ -77,35 +80,57 @@ async fn upkeep(
         let age = shared.contact.age(now).unwrap_or(now);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         metrics::gauge!("countersign_gateway_bundle_age_seconds").set(age as f64);
-        reload_certificate(tls);
-        upstream_tls
+        reload_certificate(shared, tls);
+        let routes = Arc::clone(&routes.borrow());
+        routes
             .iter()
-            .for_each(|each| reload_upstream_tls(each));
+            .filter_map(CheckedRoute::tls)
+            .for_each(|tls| reload_upstream_tls(shared, &tls));
     }
 }
 
 fn flush_access_log(shared: &Shared) {
-    if let Some(Err(error)) = shared.access_log.as_ref().map(|log| log.flush()) {
-        tracing::error!(%error, "cannot write the access log");
+    let Some(log) = &shared.access_log else {
+        return;
+    };
+    let flushed = log.flush();
+    counter!("countersign_gateway_access_log_lines_lost_total").increment(flushed.lost);
+    let trouble = flushed.written.err().map(|error| error.to_string());
+    if shared.health.set(Part::AccessLog, trouble.clone()) {
+        match trouble {
+            Some(error) => tracing::error!(error, "cannot write the access log: lines are lost"),
+            None => tracing::info!("the access log is written again"),
+        }
     }
 }
 
-fn reload_certificate(tls: &ReloadingServerConfig) {
+/// Reads the server certificate again if its files changed.
+pub(super) fn reload_certificate(shared: &Shared, tls: &ReloadingServerConfig) {
     match tls.reload_if_changed() {
         Ok(false) => {}
-        Ok(true) => tracing::info!("server certificate reloaded"),
+        Ok(true) => {
+            shared.health.set(Part::ServerCertificate, None);
+            tracing::info!("server certificate reloaded");
+        }
         Err(error) => {
+            let part = Part::ServerCertificate;
+            shared.health.set(part, Some(error.to_string()));
             tracing::error!(%error, "cannot reload the server certificate; the old one stays in use");
         }
     }
 }
 
 /// The errors name their file, and so the route.
-fn reload_upstream_tls(tls: &ReloadingClientConfig) {
+fn reload_upstream_tls(shared: &Shared, tls: &ReloadingClientConfig) {
     match tls.reload_if_changed() {
         Ok(false) => {}
-        Ok(true) => tracing::info!(?tls, "files for TLS to an upstream reloaded"),
+        Ok(true) => {
+            shared.health.set(Part::UpstreamTls, None);
+            tracing::info!(?tls, "files for TLS to an upstream reloaded");
+        }
         Err(error) => {
+            let part = Part::UpstreamTls;
+            shared.health.set(part, Some(error.to_string()));
             tracing::error!(%error, "cannot reload the files for TLS to an upstream; the old ones stay in use");
         }
     }

@@ -15,7 +15,13 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use super::start_error::StartError;
-use super::{admin::Metrics, background::Background, data_dir::DataDir, worker::Worker};
+use super::{
+    admin::Metrics,
+    background::{self, Background},
+    data_dir::DataDir,
+    health::{Health, Part},
+    worker::Worker,
+};
 use crate::{
     accepting::{listener, tls},
     access_log::AccessLog,
@@ -44,6 +50,9 @@ pub struct Gateway {
     /// Stopped last: requests still under way must follow changes of trust to their end.
     background: (CancellationToken, JoinHandle<()>),
     ready: watch::Receiver<bool>,
+    shared: Arc<Shared>,
+    tls: Arc<ReloadingServerConfig>,
+    routes: watch::Sender<Arc<Vec<CheckedRoute>>>,
 }
 
 impl Gateway {
@@ -58,7 +67,7 @@ impl Gateway {
         random: [u128; 2],
         metrics: Metrics,
     ) -> Result<Self, StartError> {
-        let routes = routes(&options)?;
+        let (routes, configured) = watch::channel(Arc::new(routes(&options)?));
         let tls = Arc::new(server_tls(&options)?);
         let client = client(&options)?;
         let threads = threads(&options);
@@ -91,7 +100,7 @@ impl Gateway {
             let worker = Worker {
                 number,
                 listener,
-                routes: routes.clone(),
+                routes: configured.clone(),
                 shared: Arc::clone(&shared),
                 tls: Arc::clone(&tls),
                 slots: Arc::clone(&slots),
@@ -101,11 +110,11 @@ impl Gateway {
             workers.push(spawn(format!("gateway-{number}"), worker.run())?);
         }
         let background = Background {
-            shared,
+            shared: Arc::clone(&shared),
             sync,
             observations,
-            tls,
-            upstream_tls: routes.iter().filter_map(CheckedRoute::tls).collect(),
+            tls: Arc::clone(&tls),
+            routes: configured,
             admin,
             metrics,
             stop: stop_background.clone(),
@@ -118,7 +127,53 @@ impl Gateway {
             threads: workers,
             background: (stop_background, background),
             ready: started,
+            shared,
+            tls,
+            routes,
         })
+    }
+
+    /// Takes up what an operator has changed: the routes of this configuration, or why it could not be
+    /// read; the server certificate; and the access log, which is opened again. What cannot be used
+    /// leaves the old in use, and says so in the log, in a metric and at `/readyz`.
+    pub fn reload(&self, options: Result<GatewayOptions, String>) {
+        self.reopen_access_log();
+        background::reload_certificate(&self.shared, &self.tls);
+        let trouble = options.and_then(|options| self.set_routes(options)).err();
+        match &trouble {
+            None => tracing::info!("configuration reloaded"),
+            Some(error) => {
+                tracing::error!(
+                    error,
+                    "cannot reload the configuration; the old one stays in use"
+                );
+            }
+        }
+        let successful = if trouble.is_none() { 1.0 } else { 0.0 };
+        metrics::gauge!("countersign_gateway_last_reload_successful").set(successful);
+        self.shared.health.set(Part::Configuration, trouble);
+    }
+
+    /// Opens the access log again by its name, for whoever moved it away.
+    pub fn reopen_access_log(&self) {
+        match self.shared.access_log.as_ref().map(|log| log.reopen()) {
+            None => {}
+            Some(Ok(())) => tracing::info!("access log opened again"),
+            Some(Err(error)) => {
+                tracing::error!(%error, "cannot open the access log again; the old file stays in use");
+            }
+        }
+    }
+
+    /// Of what is configured now, only the routes can change while the gateway runs.
+    fn set_routes(&self, options: GatewayOptions) -> Result<(), String> {
+        let options = GatewayOptions {
+            routes: options.routes,
+            ..self.shared.options.clone()
+        };
+        let routes = routes(&options).map_err(|error| error.to_string())?;
+        self.routes.send_replace(Arc::new(routes));
+        Ok(())
     }
 
     /// Where clients connect.
@@ -141,9 +196,11 @@ impl Gateway {
         let _ = ready.wait_for(|ready| *ready).await;
     }
 
-    /// Stops: no new connection is accepted, and those under way get the drain timeout to end.
-    /// Blocks until all is over.
+    /// Stops: `/readyz` says so, the drain delay later no new connection is accepted, and those under
+    /// way get the drain timeout to end. Blocks until all is over.
     pub fn stop(self) {
+        self.shared.health.stop();
+        std::thread::sleep(self.shared.options.limits.drain_delay);
         self.stop.cancel();
         self.threads.into_iter().for_each(join);
         let (stop_background, background) = self.background;
@@ -324,6 +381,7 @@ pub(super) fn shared(
         id,
         clock,
         snapshot: ArcSwap::from_pointee(Snapshot::default()),
+        health: Health::new(threads),
         contact: Contact::default(),
         enforced: (0..threads).map(|_| AtomicU64::new(0)).collect(),
         enforced_changed: Notify::new(),

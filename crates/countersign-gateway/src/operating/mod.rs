@@ -5,5 +5,6 @@ mod background;
 mod data_dir;
 pub(crate) mod driven;
 pub(crate) mod gateway;
+pub(crate) mod health;
 mod start_error;
 mod worker;

@@ -6,9 +6,11 @@ use countersign_tls::ReloadingServerConfig;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
+    time::interval,
 };
 use tokio_util::sync::CancellationToken;
 
+use super::health::HEARTBEAT;
 use crate::{
     accepting::listener::Acceptor,
     forwarding::routes::CheckedRoute,
@@ -17,12 +19,14 @@ use crate::{
     shared::Shared,
 };
 
+/// The routes in use, as they were last configured. The last one is the control plane's.
+pub(super) type Routes = watch::Receiver<Arc<Vec<CheckedRoute>>>;
+
 /// One serving thread.
 pub(super) struct Worker {
     pub(super) number: usize,
     pub(super) listener: StdListener,
-    /// The last one is the control plane's.
-    pub(super) routes: Vec<CheckedRoute>,
+    pub(super) routes: Routes,
     pub(super) shared: Arc<Shared>,
     pub(super) tls: Arc<ReloadingServerConfig>,
     pub(super) slots: Arc<Semaphore>,
@@ -35,24 +39,50 @@ impl Worker {
         let Ok(listener) = TcpListener::from_std(self.listener) else {
             return;
         };
-        let mut routes: Vec<_> = self.routes.iter().map(CheckedRoute::forwarder).collect();
-        let Some(control_plane) = routes.pop() else {
-            return;
-        };
         let live = Arc::new(LiveStreams::logged_by(Arc::clone(&self.shared)));
         let shared = Arc::clone(&self.shared);
         let recheck = Recheck::new(shared, Arc::clone(&live), self.number, self.changed);
-        let frontend = Arc::new(Frontend {
-            thread: self.number,
-            shared: self.shared,
-            live,
-            routes,
-            control_plane,
-        });
-        let acceptor = Acceptor::new(frontend, self.tls, self.slots, self.stop);
+        let shared = Arc::clone(&self.shared);
+        let frontend = |routes: &[CheckedRoute]| {
+            let (control_plane, routes) = routes.split_last()?;
+            Some(Arc::new(Frontend {
+                thread: self.number,
+                shared: Arc::clone(&shared),
+                live: Arc::clone(&live),
+                routes: routes.iter().map(CheckedRoute::forwarder).collect(),
+                control_plane: control_plane.forwarder(),
+            }))
+        };
+        let mut routes = self.routes;
+        let first = Arc::clone(&routes.borrow_and_update());
+        let Some(first) = frontend(&first) else {
+            return;
+        };
+        let acceptor = Acceptor::new(first, self.tls, self.slots, self.stop);
+        let follow = async {
+            // An error means that the gateway stops.
+            while routes.changed().await.is_ok() {
+                let latest = Arc::clone(&routes.borrow_and_update());
+                if let Some(frontend) = frontend(&latest) {
+                    acceptor.replace(frontend);
+                }
+            }
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             () = recheck.run() => {}
-            () = acceptor.run(listener) => {}
+            () = Arc::clone(&acceptor).run(listener) => {}
+            () = follow => {}
+            () = beat(&self.shared, self.number) => {}
         }
+    }
+}
+
+/// Shows that this thread moves.
+async fn beat(shared: &Shared, thread: usize) {
+    let mut ticks = interval(HEARTBEAT);
+    loop {
+        ticks.tick().await;
+        shared.health.beat(thread);
     }
 }

@@ -1,12 +1,21 @@
 //! What every request shares: the store, the clock, and what the operator set.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use countersign_types::{UnixSeconds, id::RequestId, request_ids::RequestIds};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use crate::{
+    metrics::WARNING,
     preview::TrialJudge,
     store::{Clock, FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, Sources, Store, StoreError},
 };
@@ -18,13 +27,35 @@ pub struct App(Arc<Shared>);
 struct Shared {
     store: Store,
     clock: Clock,
+    leaving: AtomicBool,
     closing: CancellationToken,
     trials: TrialJudge,
     request_ids: RequestIds,
     options: AppOptions,
+    warnings: Mutex<BTreeSet<Warning>>,
     /// The OpenAPI document. The router sets it: the document is made from the table of
     /// operations, whose handlers know this type.
     document: OnceLock<Bytes>,
+}
+
+/// What is wrong with this process though it answers requests. Whoever asks whether it is ready may be
+/// anyone, so the reasons are in the log alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Warning {
+    /// The configuration was to be reloaded and cannot be used; the old one stays in use.
+    ConfigurationNotReloaded,
+    /// The certificate's files have changed and cannot be used; the old certificate stays in use.
+    TlsCertificateNotReloaded,
+}
+
+impl Warning {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfigurationNotReloaded => "configuration_not_reloaded",
+            Self::TlsCertificateNotReloaded => "tls_certificate_not_reloaded",
+        }
+    }
 }
 
 /// The operator's settings of the API.
@@ -72,18 +103,51 @@ impl App {
         Ok(Self(Arc::new(Shared {
             store,
             clock: Arc::clone(&sources.clock),
+            leaving: AtomicBool::new(false),
             closing: CancellationToken::new(),
             trials,
             request_ids: RequestIds::new(u128::from_be_bytes(seed)),
             options,
+            warnings: Mutex::default(),
             document: OnceLock::new(),
         })))
+    }
+
+    /// Says at `/readyz` that this process is about to end. All requests are still answered.
+    pub fn leave(&self) {
+        self.0.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.0.leaving.load(Ordering::Relaxed) || self.0.closing.is_cancelled()
     }
 
     /// Begins the shutdown: requests that wait for a change are answered at once, and `/readyz`
     /// refuses. Other requests are still answered.
     pub fn close(&self) {
         self.0.closing.cancel();
+    }
+
+    /// Sets whether something is wrong, which `/readyz` says.
+    pub fn set_warning(&self, warning: Warning, is_wrong: bool) {
+        let labels = [("warning", warning.as_str())];
+        metrics::gauge!(WARNING, &labels).set(if is_wrong { 1.0 } else { 0.0 });
+        let mut warnings = self.warnings_lock();
+        if is_wrong {
+            warnings.insert(warning);
+        } else {
+            warnings.remove(&warning);
+        }
+    }
+
+    /// What is wrong.
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        self.warnings_lock().iter().copied().collect()
+    }
+
+    fn warnings_lock(&self) -> MutexGuard<'_, BTreeSet<Warning>> {
+        let warnings = &self.0.warnings;
+        warnings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -15,7 +15,7 @@ use utoipa::{
 
 use super::{
     answer::{self, Answer},
-    app::App,
+    app::{App, Warning},
     caller::Anyone,
     error::ApiError,
 };
@@ -32,6 +32,8 @@ pub(super) struct Readiness {
     status: HealthStatus,
     /// The revision of the latest change.
     revision: u64,
+    /// What is wrong though it can.
+    warnings: Vec<Warning>,
 }
 
 /// The word `ok`.
@@ -62,7 +64,7 @@ pub(super) async fn live(_: Anyone) -> Answer<Health> {
 /// The database can be read and, if the last write failed, written again; the process is not
 /// shutting down.
 pub(super) async fn ready(_: Anyone, app: App) -> Answer<Readiness> {
-    if app.closing().is_cancelled() {
+    if app.is_leaving() {
         return Err(ApiError::new(
             ErrorCode::Overloaded,
             "This process is shutting down. Ask another one.",
@@ -72,6 +74,7 @@ pub(super) async fn ready(_: Anyone, app: App) -> Answer<Readiness> {
     answer::read(&Readiness {
         status: HealthStatus::Ok,
         revision: app.store().revision().await?,
+        warnings: app.warnings(),
     })
 }
 

@@ -51,7 +51,7 @@ mod unreadable_heads;
 mod upload;
 mod webhooks;
 
-pub use app::{App, AppOptions};
+pub use app::{App, AppOptions, Warning};
 pub use caller::Needs;
 pub use event_types::EVENT_TYPES;
 pub use gateways::GATEWAY_LIVE_SECONDS;

@@ -7,7 +7,7 @@ mod tls;
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use countersign_proxy::{ClientState, ClientStream, OverSocket};
-use countersign_tls::CertificateFiles;
+use countersign_tls::ReloadingServerConfig;
 use hyper::{
     Request,
     body::Incoming,
@@ -30,7 +30,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 pub(crate) use self::routes::BothLengths;
-pub use self::routes::Routes;
+pub use self::{routes::Routes, tls::listener_tls};
 
 /// How long a client may take nothing of what is sent to it.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -71,17 +71,14 @@ impl Default for Limits {
 ///
 /// A handler that waits for long must end on the same signal, as
 /// [`App::close`](crate::App::close) makes the bundle route do.
-///
-/// # Errors
-/// When the TLS files cannot be used. A failing `accept` is retried, not returned.
+/// A failing `accept` is retried.
 pub async fn serve(
     listener: TcpListener,
     routes: impl Into<Routes>,
-    tls: Option<&CertificateFiles>,
+    tls: Option<Arc<ReloadingServerConfig>>,
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), countersign_tls::Error> {
-    let tls = tls.map(tls::acceptor).transpose()?;
+) {
     let acceptor = Acceptor {
         http1: Arc::new(http_builder(&limits).http1_only()),
         http2: Arc::new(http_builder(&limits).http2_only()),
@@ -110,7 +107,6 @@ pub async fn serve(
         tracing::warn!("requests were still under way after the grace period and were cut");
     }
     connections.shutdown().await;
-    Ok(())
 }
 
 fn http_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
@@ -154,7 +150,7 @@ struct Acceptor {
     http1: Arc<auto::Builder<TokioExecutor>>,
     http2: Arc<auto::Builder<TokioExecutor>>,
     routes: Routes,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ReloadingServerConfig>>,
     graceful: GracefulShutdown,
     header_timeout: Duration,
 }
@@ -167,7 +163,10 @@ impl Acceptor {
     ) -> impl Future<Output = ()> + use<> {
         let (http1, http2) = (Arc::clone(&self.http1), Arc::clone(&self.http2));
         let routes = self.routes.clone();
-        let tls = self.tls.clone();
+        let tls = self
+            .tls
+            .as_ref()
+            .map(|tls| TlsAcceptor::from(tls.current()));
         let watcher = self.graceful.watcher();
         let header_timeout = self.header_timeout;
         async move {

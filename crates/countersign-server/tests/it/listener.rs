@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_server::{
-    App, Limits, router, serve,
+    App, Limits, listener_tls, router, serve,
     store::{Location, Sources, Store},
 };
 use countersign_testca::{General, root};
@@ -38,11 +38,10 @@ async fn start(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
+    let tls = tls.map(|files| listener_tls(files).unwrap());
     let running = tokio::spawn(async move {
         let shutdown = async { drop(stopped.await) };
-        serve(listener, router, tls.as_ref(), limits, shutdown)
-            .await
-            .unwrap();
+        serve(listener, router, tls, limits, shutdown).await;
     });
     (address, stop, running)
 }
@@ -79,16 +78,14 @@ async fn tls_speaks_both_versions_of_http() {
     timeout(SOON, running).await.unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn tls_files_that_cannot_be_used_say_which() {
+#[test]
+fn tls_files_that_cannot_be_used_say_which() {
     let files = CertificateFiles {
         certificate: "nowhere.pem".into(),
         key: "nowhere.key".into(),
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let router = router(app().await);
-    let served = serve(listener, router, Some(&files), Limits::default(), async {}).await;
-    assert!(served.unwrap_err().to_string().contains("nowhere.pem"));
+    let error = listener_tls(files).unwrap_err();
+    assert!(error.to_string().contains("nowhere.pem"));
 }
 
 #[tokio::test]
@@ -181,4 +178,33 @@ async fn a_connection_too_many_waits_for_a_place() {
         .unwrap()
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_replaced_is_shown_to_the_next_client() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = root("Server CA").mint();
+    let files = CertificateFiles {
+        certificate: directory.path().join("server.pem"),
+        key: directory.path().join("server.key"),
+    };
+    let write = |name: &str| {
+        let leaf = ca.leaf(name).san(General::dns("localhost")).mint();
+        std::fs::write(&files.certificate, leaf.pem()).unwrap();
+        std::fs::write(&files.key, leaf.key_pem()).unwrap();
+        leaf.der().to_vec()
+    };
+    let first = write("first");
+    let tls = listener_tls(files.clone()).unwrap();
+    let shown = tls.current();
+    let second = write("second");
+    assert_ne!(first, second);
+    // Two writes may fall into one tick of the file system's clock.
+    let later = std::time::SystemTime::now() + Duration::from_secs(2);
+    for file in [&files.certificate, &files.key] {
+        let file = std::fs::File::options().write(true).open(file).unwrap();
+        file.set_modified(later).unwrap();
+    }
+    assert!(tls.reload_if_changed().unwrap());
+    assert!(!std::sync::Arc::ptr_eq(&shown, &tls.current()));
 }

@@ -39,7 +39,8 @@ pub(crate) struct Configuration {
     pub(crate) file: Option<PathBuf>,
     /// Every value, checked and typed.
     pub(crate) settings: Settings,
-    values: Layer,
+    /// Every value as it was given.
+    pub(crate) values: Layer,
 }
 
 /// Reads the environment of this process; a variable that is empty counts as unset.

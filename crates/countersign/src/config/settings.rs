@@ -71,7 +71,9 @@ pub(crate) struct ServeSettings {
     /// Whether it may do so where others can reach it.
     pub(crate) allow_cleartext: bool,
     pub(crate) metrics_listen: Option<SocketAddr>,
-    /// How long open requests may take once the end has begun.
+    /// How long it says that it is not ready before the listener closes.
+    pub(crate) drain_delay: Duration,
+    /// How long open requests may take once the listener is closed.
     pub(crate) drain: Duration,
 }
 
@@ -105,6 +107,7 @@ impl Settings {
                 tls: tls_files(values)?,
                 allow_cleartext: read(values, "serve.allow_cleartext")?,
                 metrics_listen: read_optional(values, "serve.metrics_listen")?,
+                drain_delay: read(values, "serve.drain_delay")?,
                 drain: Duration::from_secs(whole(values, "serve.drain_seconds")?.into()),
             },
             forget_gateways_after: read(values, "gateways.forget_after")?,

@@ -95,6 +95,7 @@ impl Dev {
                 private_addresses: true,
                 ca_file: None,
             },
+            drain_delay: Duration::ZERO,
             drain: DRAIN,
             forget_gateways_after: Duration::from_secs(FORGET_GATEWAYS_AFTER),
             observation_days: OBSERVATION_DAYS,
@@ -121,7 +122,7 @@ impl Dev {
         let options = gateway::options(&directory.path, &gateway_files, setup);
         let gateway = crate::gateway::start(options)?;
 
-        let serving = plane.run(signals.clone());
+        let serving = plane.run(signals.clone(), None);
         // The gateway becomes ready by fetching its bundle, which only works while we serve.
         let serving = async {
             let mut serving = std::pin::pin!(serving);

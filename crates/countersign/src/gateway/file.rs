@@ -13,9 +13,26 @@ use crate::{
 /// Where every setting is described.
 const REFERENCE: &str = "docs/gateway-settings.md describes every setting";
 
-/// Reads the file; a mistake is named with its line.
-pub(crate) fn read(path: &Path) -> CommandResult<GatewayOptions> {
-    let text = fs::read_to_string(path).map_err(|error| {
+/// A gateway's configuration, as it is used and as it stands in the file.
+pub(crate) struct Configured {
+    pub(crate) options: GatewayOptions,
+    pub(crate) given: toml::Table,
+}
+
+impl Configured {
+    /// Reads the file; a mistake is named with its line.
+    pub(crate) fn read(path: &Path) -> CommandResult<Self> {
+        let text = text(path)?;
+        let wrong = |error| mistake(path, &text, &error);
+        Ok(Self {
+            options: toml::from_str(&text).map_err(wrong)?,
+            given: toml::from_str(&text).map_err(wrong)?,
+        })
+    }
+}
+
+fn text(path: &Path) -> CommandResult<String> {
+    fs::read_to_string(path).map_err(|error| {
         let failure = unreadable(path, &error).with_exit(2);
         let asked =
             "give the gateway's configuration file with `--config`; docs/gateway.md shows one";
@@ -23,8 +40,7 @@ pub(crate) fn read(path: &Path) -> CommandResult<GatewayOptions> {
             Some(advice) if advice.ends_with(".toml`?") => failure,
             _ => failure.hint(asked),
         }
-    })?;
-    toml::from_str(&text).map_err(|error| mistake(path, &text, &error))
+    })
 }
 
 fn mistake(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
@@ -72,10 +88,10 @@ mod tests {
              routes = [{ upstream = \"http://127.0.0.1:2\" }]\n";
         let wrong = |text: &str| {
             fs::write(&path, text).unwrap();
-            read(&path).err().unwrap().to_string()
+            Configured::read(&path).err().unwrap().to_string()
         };
         fs::write(&path, minimal).unwrap();
-        assert!(read(&path).is_ok());
+        assert!(Configured::read(&path).is_ok());
         for (text, says) in [
             (
                 format!("{minimal}lisen = 1\n"),
@@ -99,7 +115,7 @@ mod tests {
             assert!(error.contains(says), "{error}");
         }
         assert!(
-            read(&directory.path().join("gatewy.toml"))
+            Configured::read(&directory.path().join("gatewy.toml"))
                 .err()
                 .unwrap()
                 .to_string()

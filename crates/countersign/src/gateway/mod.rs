@@ -1,12 +1,14 @@
 //! The gateway as a role of this binary.
 
-pub(crate) mod file;
+mod file;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use countersign_gateway::{Gateway, StartError, options::GatewayOptions};
 use countersign_server::{metrics, store::Sources};
 use tracing::level_filters::LevelFilter;
+
+pub(crate) use file::Configured;
 
 use crate::{
     base_url::likely_base_url,
@@ -16,12 +18,13 @@ use crate::{
     logs,
     output::note,
     serve::{cannot_listen, tls_failure},
-    signals,
+    signals::{Asked, Requests, Signals},
 };
 
 /// Runs a gateway until a signal stops it.
 pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
-    let options = file::read(config)?;
+    let configured = Configured::read(config)?;
+    let options = configured.options;
     // For its message alone: the gateway reads it itself.
     secret_file(&options.key_file)?;
     if let Some(likely) = likely_base_url(&options.control_plane) {
@@ -31,12 +34,38 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
         ));
     }
     logs::start_with(LevelFilter::INFO, json_log)?;
-    let gateway = start(options)?;
-    tracing::info!(address = %gateway.address(), admin = ?gateway.admin_address(), "gateway listening");
-    signals::wait_for_end()?;
-    tracing::info!("stopping; open requests may finish");
-    gateway.stop();
-    Ok(())
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .doing("start")?;
+    runtime.block_on(async {
+        // Before the gateway starts: a signal from then on ends nothing half-way.
+        let (signals, requests) = (Signals::listen()?, Requests::listen()?);
+        let gateway = start(options)?;
+        tracing::info!(address = %gateway.address(), admin = ?gateway.admin_address(), "gateway listening");
+        let act = |asked| match asked {
+            Asked::Reload => gateway.reload(reread(config, &configured.given)),
+            Asked::Reopen => gateway.reopen_access_log(),
+        };
+        signals.obey(requests, act).await;
+        tracing::info!("stopping; open requests may finish, a second signal stops at once");
+        // On a thread of its own, so that a second signal is heard.
+        tokio::task::spawn_blocking(|| gateway.stop())
+            .await
+            .doing("stop the gateway")
+    })
+}
+
+/// Reads the configuration again. What is used only at the start is named if it has changed.
+fn reread(path: &Path, started_with: &toml::Table) -> Result<GatewayOptions, String> {
+    let now = Configured::read(path).map_err(|failure| failure.message().to_owned())?;
+    let names: BTreeSet<&String> = now.given.keys().chain(started_with.keys()).collect();
+    for name in names {
+        if name != "routes" && now.given.get(name) != started_with.get(name) {
+            tracing::warn!("`{name}` has changed: it is used from the next start on");
+        }
+    }
+    Ok(now.options)
 }
 
 /// Starts a gateway with this process's clock, randomness and metrics.

@@ -30,6 +30,7 @@ mod previewed;
 mod process;
 mod propagation;
 mod raw_upstream;
+mod reload;
 mod reported;
 mod restart;
 mod restored;

@@ -50,6 +50,13 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
+    /// Sends it a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Limits how large its files may get from now on, in bytes or `unlimited`.
     pub(crate) fn limit_files(&self, bytes: &str) {
         let set = Command::new("prlimit")

@@ -6,7 +6,7 @@ use std::{
 };
 
 use countersign_server::{
-    App, Limits, router, serve,
+    App, Limits, listener_tls, router, serve,
     store::{Location, Sources, Store},
 };
 use countersign_testca::{General, oid, root};
@@ -73,7 +73,8 @@ async fn a_change_gets_past_silent_connections_over_http2() {
     tokio::spawn(async move {
         let limits = Limits::default();
         let never = std::future::pending();
-        serve(listener, router(app), Some(&files), limits, never).await
+        let tls = Some(listener_tls(files).unwrap());
+        serve(listener, router(app), tls, limits, never).await;
     });
     let proxy = Proxy::before(plane);
     let world = World::on(store, |options| {

@@ -244,9 +244,7 @@ pub(crate) async fn start_plane(store: &Store) -> SocketAddr {
     let app = App::new(store.clone(), &Sources::system()).unwrap();
     let limits = ServerLimits::default();
     tokio::spawn(async move {
-        serve(listener, router(app), None, limits, std::future::pending())
-            .await
-            .unwrap();
+        serve(listener, router(app), None, limits, std::future::pending()).await;
     });
     address
 }

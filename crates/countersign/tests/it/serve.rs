@@ -74,6 +74,68 @@ fn first_key(data: &Path) -> String {
 }
 
 #[test]
+fn it_says_that_it_leaves_before_it_does() {
+    let data = tempdir().unwrap();
+    let configuration = data.path().join("countersign.toml");
+    // Longer than the test takes: the end does not come by itself.
+    std::fs::write(&configuration, "[serve]\ndrain_delay = \"10m\"\n").unwrap();
+    let path = configuration.to_str().unwrap();
+    let mut served = Served::start(data.path(), &["--config", path]);
+    served.signal("TERM");
+    served.wait_for("stopping; open requests may finish, a second signal stops at once");
+    let status = |path: &str| {
+        let url = format!("http://{}{path}", served.address);
+        let curl = ["-s", "-o", "/dev/null", "-w", "%{http_code}", &url];
+        let answer = Command::new("curl").args(curl).output().unwrap();
+        String::from_utf8(answer.stdout).unwrap()
+    };
+    // The line is written just before.
+    while status("/readyz") != "503" {
+        assert_eq!(status("/healthz"), "200");
+    }
+    assert_eq!(status("/healthz"), "200");
+    served.signal("TERM");
+    assert_eq!(served.child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn sighup_reloads_what_can_change_and_names_what_waits() {
+    let data = tempdir().unwrap();
+    let configuration = data.path().join("countersign.toml");
+    let write = |text: &str| std::fs::write(&configuration, text).unwrap();
+    write("");
+    let path = configuration.to_str().unwrap();
+    let mut served = Served::start(data.path(), &["--config", path]);
+    let ready = |served: &Served| -> Value {
+        let url = format!("http://{}/readyz", served.address);
+        let answer = Command::new("curl").args(["-s", &url]).output().unwrap();
+        serde_json::from_slice(&answer.stdout).unwrap()
+    };
+    assert_eq!(ready(&served)["warnings"], serde_json::json!([]));
+
+    write("[serve]\ndrain_seconds = \"soon\"\n");
+    served.signal("HUP");
+    let said = served.wait_for("cannot reload the configuration; the old one stays in use");
+    assert!(said["error"].as_str().unwrap().contains("drain_seconds"));
+    assert_eq!(
+        ready(&served)["warnings"],
+        serde_json::json!(["configuration_not_reloaded"])
+    );
+
+    write("[serve]\ndrain_seconds = 3\n[log]\nlevel = \"debug\"\n");
+    served.signal("HUP");
+    served.wait_for("`serve.drain_seconds` has changed: it is used from the next start on");
+    served.wait_for("configuration reloaded");
+    assert_eq!(ready(&served)["warnings"], serde_json::json!([]));
+
+    for signal in ["USR1", "USR2"] {
+        served.signal(signal);
+    }
+    served.wait_for("SIGUSR2 has no meaning here; SIGHUP reloads, SIGUSR1 opens the logs again");
+    assert_eq!(ready(&served)["status"], "ok");
+}
+
+#[test]
 fn it_serves_the_api_and_figures_and_drains_on_sigterm() {
     let data = tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0")

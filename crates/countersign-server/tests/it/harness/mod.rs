@@ -76,7 +76,7 @@ impl Server {
             Limits::default(),
             shutdown,
         );
-        let running = tokio::spawn(async move { serving.await.unwrap() });
+        let running = tokio::spawn(serving);
         let made = store.create_organization("Acme").await.unwrap();
         Self {
             base,
@@ -103,7 +103,7 @@ impl Server {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (routes, limits) = (router(app.clone()), Limits::default());
         let serving = serve(listener, routes, None, limits, std::future::pending());
-        tokio::spawn(async move { serving.await.unwrap() });
+        tokio::spawn(serving);
         Self {
             base,
             app,

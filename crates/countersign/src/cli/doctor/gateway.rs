@@ -13,7 +13,7 @@ use crate::{
     config::{process_env, secret_file},
     database::no_space,
     failure::{CommandResult, Failure},
-    gateway::file,
+    gateway::Configured,
 };
 
 /// The file that a gateway reads unless told otherwise.
@@ -24,8 +24,8 @@ pub(super) fn checks(given: Option<&Path>) -> Vec<Check> {
     let Some(path) = configuration(given) else {
         return Vec::new();
     };
-    let options = match file::read(&path) {
-        Ok(options) => options,
+    let options = match Configured::read(&path) {
+        Ok(configured) => configured.options,
         Err(failure) => return vec![Check::failed("gateway configuration", &failure)],
     };
     let valid = format!("`{}` can be read", path.display());

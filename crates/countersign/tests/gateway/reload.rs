@@ -1,0 +1,268 @@
+//! What operators do to a running gateway: they send signals, rotate its log, change its configuration,
+//! fill its disk, and stop it.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use countersign_testca::root;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::{
+    client::{Tls, plain_get},
+    process::{Deployment, Process, free_address, patient_client},
+    upstream,
+    world::{LIMIT, make_project},
+};
+
+/// A gateway as a process, with its control plane, and a key that it lets through.
+struct Operated {
+    directory: TempDir,
+    _plane: Process,
+    gateway: Process,
+    address: SocketAddr,
+    admin: SocketAddr,
+    client: Tls,
+    key: String,
+}
+
+impl Operated {
+    /// With these lines at the top of the gateway's configuration.
+    async fn with(lines: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let deployment = Deployment {
+            database_url: None,
+            directory: directory.path().to_owned(),
+            server_ca: root("Server CA").mint(),
+        };
+        let (plane_address, address, admin) = (free_address(), free_address(), free_address());
+        let admin_key = deployment.prepare(upstream::start().await, &[(plane_address, address)]);
+        let path = directory.path().join("gateway-0.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(
+            &path,
+            format!("admin_listen = \"{admin}\"\n{lines}\n{text}"),
+        )
+        .unwrap();
+        let plane = deployment.plane(plane_address);
+        let api = patient_client(plane_address, &admin_key);
+        let (_, key) = make_project(&api, "alpha").await;
+        let operated = Self {
+            gateway: deployment.gateway(0),
+            client: Tls::new(&deployment.server_ca, &[]),
+            directory,
+            _plane: plane,
+            address,
+            admin,
+            key,
+        };
+        let passes = async { while !operated.passes().await {} };
+        timeout(LIMIT, passes).await.unwrap();
+        operated
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    async fn passes(&self) -> bool {
+        let code = self.client.try_code(self.address, &self.key).await;
+        code.as_deref() == Some("")
+    }
+
+    async fn ready(&self) -> Value {
+        serde_json::from_str(&plain_get(self.admin, "/readyz").await).unwrap()
+    }
+
+    /// Waits until `/readyz` fits.
+    async fn until_ready(&self, what: &str, fits: impl Fn(&Value) -> bool) {
+        let waiting = async {
+            while !fits(&self.ready().await) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LIMIT, waiting).await.expect(what);
+    }
+
+    /// Waits until a warning of `/readyz` says this, or none does.
+    async fn until_warned(&self, words: &str, wanted: bool) {
+        let fits = |ready: &Value| ready["warnings"].to_string().contains(words) == wanted;
+        self.until_ready(words, fits).await;
+    }
+
+    async fn until_logged(&self, words: &str) {
+        let waiting = async {
+            while !self.gateway.log().contains(words) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LIMIT, waiting).await.expect(words);
+    }
+
+    fn configure(&self, change: impl Fn(&str) -> String) {
+        let path = self.path("gateway-0.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, change(&text)).unwrap();
+    }
+}
+
+fn lines(path: &Path) -> usize {
+    fs::read_to_string(path).map_or(0, |text| text.lines().count())
+}
+
+async fn until_lines(path: &Path, at_least: usize) {
+    let waiting = async {
+        while lines(path) < at_least {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, waiting).await.expect("lines in the log");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotated_access_log_is_opened_again() {
+    let operated = Operated::with("access_log = \"access.log\"").await;
+    let (log, old) = (operated.path("access.log"), operated.path("access.log.1"));
+    let mut had = 0;
+    for signal in ["HUP", "USR1"] {
+        until_lines(&log, 1).await;
+        fs::rename(&log, &old).unwrap();
+        operated.gateway.signal(signal);
+        // It is there before anything is written to it.
+        let opened = async { while !log.exists() {} };
+        timeout(LIMIT, opened).await.unwrap();
+        had = lines(&old);
+        assert!(operated.passes().await, "after SIG{signal}");
+        until_lines(&log, 1).await;
+        assert_eq!(lines(&old), had, "nothing is written to the old one");
+    }
+    assert!(had > 0);
+    operated.gateway.signal("USR2");
+    operated.until_logged("SIGUSR2 has no meaning").await;
+    assert!(operated.passes().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routes_change_without_a_restart_and_bad_ones_change_nothing() {
+    let operated = Operated::with("").await;
+    let key = &operated.key;
+    let mut idle = operated.client.connect(operated.address).await;
+    assert_eq!(idle.get("/v1/models", key, "").await.status, 200);
+
+    // No route serves this path any more.
+    let change = |text: &str| text.replace("[[routes]]\n", "[[routes]]\npath = \"/other\"\n");
+    operated.configure(change);
+    operated.configure(|text| format!("threads = 2\n{}", text.replace("threads = 1\n", "")));
+    operated.gateway.signal("HUP");
+    operated.until_logged("configuration reloaded").await;
+    operated.until_logged("`threads` has changed").await;
+    // A connection under the old routes ends, so that its client comes back under the new ones.
+    let end = timeout(LIMIT, idle.rest()).await.unwrap();
+    assert!(end.is_empty());
+    let mut fresh = operated.client.connect(operated.address).await;
+    assert_eq!(fresh.get("/v1/models", key, "").await.status, 404);
+    assert_eq!(fresh.get("/other/models", key, "").await.status, 200);
+
+    for (bad, says) in [
+        ("nonsense = 1\n", "nonsense"),
+        ("[[[", "cannot be used"),
+        ("name = 7\n", "name"),
+    ] {
+        let good = fs::read_to_string(operated.path("gateway-0.toml")).unwrap();
+        operated.configure(|text| format!("{bad}{text}"));
+        operated.gateway.signal("HUP");
+        operated
+            .until_warned("the old one stays in use", true)
+            .await;
+        let warnings = operated.ready().await["warnings"].to_string();
+        assert!(warnings.contains(says), "{warnings}");
+        let metrics = plain_get(operated.admin, "/metrics").await;
+        assert!(metrics.contains("countersign_gateway_last_reload_successful 0"));
+        let mut still = operated.client.connect(operated.address).await;
+        assert_eq!(still.get("/other/models", key, "").await.status, 200);
+        operated.configure(|_| good.clone());
+        operated.gateway.signal("HUP");
+        operated
+            .until_warned("the old one stays in use", false)
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_log_stops_no_traffic_and_is_said_aloud() {
+    let operated = Operated::with("access_log = \"access.log\"").await;
+    let log = operated.path("access.log");
+    until_lines(&log, 1).await;
+    fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &log).unwrap();
+    operated.gateway.signal("USR1");
+    operated.until_logged("access log opened again").await;
+    let mut connection = operated.client.connect(operated.address).await;
+    // More than the buffer holds.
+    let path = format!("/{}", "x".repeat(500));
+    for _ in 0..200 {
+        let answer = connection.get(&path, &operated.key, "").await;
+        assert_eq!(answer.status, 200);
+    }
+    operated
+        .until_warned("the access log cannot be written", true)
+        .await;
+    assert_eq!(operated.ready().await["ready"], true);
+    let lost = async {
+        loop {
+            let metrics = plain_get(operated.admin, "/metrics").await;
+            let name = "countersign_gateway_access_log_lines_lost_total ";
+            let count = metrics.lines().find_map(|line| line.strip_prefix(name));
+            if count.is_some_and(|count| count != "0") {
+                return;
+            }
+        }
+    };
+    timeout(LIMIT, lost).await.expect("lost lines are counted");
+
+    fs::remove_file(&log).unwrap();
+    operated.gateway.signal("USR1");
+    operated
+        .until_warned("the access log cannot be written", false)
+        .await;
+    assert!(operated.passes().await);
+    until_lines(&log, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_sends_clients_here_hears_of_the_end_before_it_comes() {
+    // Longer than the test takes: the end does not come by itself.
+    let operated = Operated::with("").await;
+    operated.configure(|text| format!("{text}\n[limits]\ndrain_delay = 600\n"));
+    let configuration = operated.path("gateway-0.toml");
+    drop(operated.gateway);
+    let deployment = Deployment {
+        database_url: None,
+        directory: configuration.parent().unwrap().to_owned(),
+        server_ca: root("Server CA").mint(),
+    };
+    let operated = Operated {
+        gateway: deployment.gateway(0),
+        ..operated
+    };
+    operated
+        .until_ready("it serves", |ready| ready["ready"] == true)
+        .await;
+    operated.gateway.signal("TERM");
+    operated
+        .until_ready("it is stopping", |ready| ready["ready"] == false)
+        .await;
+    assert_eq!(operated.ready().await["reason"], "the gateway is stopping");
+    assert!(
+        operated.passes().await,
+        "new connections are accepted still"
+    );
+    // Whoever cannot wait says so again.
+    operated.gateway.signal("TERM");
+    let gone = async { while operated.passes().await {} };
+    timeout(LIMIT, gone).await.unwrap();
+}
