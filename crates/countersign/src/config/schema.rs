@@ -145,11 +145,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "address of the Prometheus listener; off when not set",
     ),
     setting(
-        "serve.drain_delay",
-        Kind::Text,
-        "how long `/readyz` fails before the listener closes, after SIGTERM, such as `5s`",
-    )
-    .or("0s"),
+        "serve.drain_delay_seconds",
+        Kind::Number,
+        "seconds that `/readyz` fails before the listener closes, after SIGTERM; none when not set",
+    ),
     setting(
         "serve.drain_seconds",
         Kind::Number,

@@ -107,7 +107,10 @@ impl Settings {
                 tls: tls_files(values)?,
                 allow_cleartext: read(values, "serve.allow_cleartext")?,
                 metrics_listen: read_optional(values, "serve.metrics_listen")?,
-                drain_delay: read(values, "serve.drain_delay")?,
+                drain_delay: read_optional(values, "serve.drain_delay_seconds")?
+                    .map_or(Duration::ZERO, |NonZero(seconds)| {
+                        Duration::from_secs(seconds.into())
+                    }),
                 drain: Duration::from_secs(whole(values, "serve.drain_seconds")?.into()),
             },
             forget_gateways_after: read(values, "gateways.forget_after")?,

@@ -78,7 +78,7 @@ fn it_says_that_it_leaves_before_it_does() {
     let data = tempdir().unwrap();
     let configuration = data.path().join("countersign.toml");
     // Longer than the test takes: the end does not come by itself.
-    std::fs::write(&configuration, "[serve]\ndrain_delay = \"10m\"\n").unwrap();
+    std::fs::write(&configuration, "[serve]\ndrain_delay_seconds = 600\n").unwrap();
     let path = configuration.to_str().unwrap();
     let mut served = Served::start(data.path(), &["--config", path]);
     served.signal("TERM");
