@@ -99,9 +99,7 @@ pub(super) async fn delete(
 
 /// Judges all of them by what is in force. Nothing is changed.
 pub(super) async fn run(admin: Admin, app: App) -> Answer<AssertionRun> {
-    let (trust, assertions) = app.store().asserted_trust(&admin.organization).await?;
-    let run = app.trials().run(&admin.organization, trust, assertions);
-    answer::read(&run.await?)
+    answer::read(&app.trials().run(&admin.organization).await?)
 }
 
 impl RequestBody for AssertionCreateRequest {

@@ -70,16 +70,12 @@ async fn check(
     allow: &Override,
     change: UnjudgedChange,
 ) -> Result<JudgedChange, ApiError> {
-    let UnjudgedChange {
-        before,
-        after,
-        assertions,
-    } = change;
+    let UnjudgedChange { before, after } = change;
     let trial = Trial {
         before: before.clone(),
         after: after.clone(),
     };
-    let broken = app.trials().broken(&admin.organization, trial, assertions);
+    let broken = app.trials().broken(&admin.organization, trial);
     let broken = broken.await?;
     if !broken.is_empty() && !allow.allow_broken_assertions {
         return Err(refusal(&broken));

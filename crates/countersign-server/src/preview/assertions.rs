@@ -26,19 +26,21 @@ use crate::store::{KeptAssertion, NewAssertion};
 
 /// How many are judged in one turn: hostile chains of so many keep a core busy for some twenty
 /// milliseconds, so that other organizations' turns come.
-const AT_A_TIME: usize = 20;
+const AT_A_TIME: usize = 10;
 
 impl TrialJudge {
     /// The assertions that a change breaks: they hold before it and not after it. One that was broken
     /// before is nobody's fault now, and none could be mended if it counted.
     ///
-    /// As [`Self::judge`], hold no write while calling this.
+    /// As [`Self::judge`], hold no write while calling this. Assertions are read when the organization's
+    /// turn has come, so that many changes at once hold those of one in memory.
     pub(crate) async fn broken(
         &self,
         organization: &OrganizationId,
         trial: Trial,
-        assertions: Vec<KeptAssertion>,
     ) -> Result<Vec<AssertionResult>, TrialError> {
+        let _trial = self.trial(organization).await?;
+        let assertions = self.store().every_assertion(organization).await?;
         if assertions.is_empty() {
             return Ok(Vec::new());
         }
@@ -50,16 +52,16 @@ impl TrialJudge {
             results: Vec::new(),
             now,
         };
-        self.judge_all(organization, begin).await
+        self.judge_all(begin).await
     }
 
-    /// Whether each of these assertions holds.
+    /// Whether each of an organization's assertions holds by what is in force.
     pub(crate) async fn run(
         &self,
         organization: &OrganizationId,
-        trust: OrganizationBundle,
-        assertions: Vec<KeptAssertion>,
     ) -> Result<AssertionRun, TrialError> {
+        let _trial = self.trial(organization).await?;
+        let (trust, assertions) = self.store().asserted_trust(organization).await?;
         let now = self.now();
         let begin = move || Judging {
             before: None,
@@ -68,7 +70,7 @@ impl TrialJudge {
             results: Vec::new(),
             now,
         };
-        let results = self.judge_all(organization, begin).await?;
+        let results = self.judge_all(begin).await?;
         Ok(AssertionRun {
             object: AssertionRunObject::Run.into(),
             judged_at: now,
@@ -79,10 +81,8 @@ impl TrialJudge {
 
     async fn judge_all(
         &self,
-        organization: &OrganizationId,
         begin: impl FnOnce() -> Judging + Send + 'static,
     ) -> Result<Vec<AssertionResult>, TrialError> {
-        let _trial = self.trial(organization).await?;
         let mut judging = self.take_turn(begin).await?;
         while judging.waiting.len() > 0 {
             judging = self.take_turn(move || judging.judge_some()).await?;

@@ -11,60 +11,44 @@ use super::{
     comparison::{Comparing, Observed},
     trial::{Judgement, Trial, TrialError, TrialJudge},
 };
-use crate::store::{KeptAssertion, StoreError, WriteTx};
+use crate::store::{StoreError, WriteTx};
 
 /// Changes that are being tried. Whatever is done in the transaction is rolled back.
 pub(crate) struct ChangesTrial {
     pub(crate) tx: WriteTx,
     before: Arc<OrganizationBundle>,
-    assertions: Vec<KeptAssertion>,
-}
-
-/// Changes that were tried.
-pub(crate) struct TriedChanges {
-    trial: Trial,
-    assertions: Vec<KeptAssertion>,
 }
 
 impl ChangesTrial {
     /// Begins with the organization as it is.
     pub(crate) async fn begin(mut tx: WriteTx) -> Result<Self, StoreError> {
         let before = Arc::new(tx.bundle().await?);
-        let assertions = tx.assertions().await?;
-        Ok(Self {
-            tx,
-            before,
-            assertions,
-        })
+        Ok(Self { tx, before })
     }
 
     /// What has been done in the transaction; it is rolled back.
-    pub(crate) async fn end(mut self) -> Result<TriedChanges, StoreError> {
-        Ok(TriedChanges {
-            trial: Trial {
-                before: self.before,
-                after: Arc::new(self.tx.bundle().await?),
-            },
-            assertions: self.assertions,
+    pub(crate) async fn end(mut self) -> Result<Trial, StoreError> {
+        Ok(Trial {
+            before: self.before,
+            after: Arc::new(self.tx.bundle().await?),
         })
     }
 }
 
 /// Judges changes on everything that is kept of the organization's traffic, and by its assertions.
 pub(crate) async fn judge(
-    tried: TriedChanges,
+    trial: Trial,
     reach: Scope,
     judge: &TrialJudge,
     organization: &OrganizationId,
 ) -> Result<Effect, TrialError> {
-    let TriedChanges { trial, assertions } = tried;
     let again = trial.clone();
     let effect = judge.judge(organization, 0, move |now| Judging {
         found: trial.comparing(&reach, now),
         now,
     });
     let mut effect = effect.await?;
-    effect.breaks_assertions = judge.broken(organization, again, assertions).await?;
+    effect.breaks_assertions = judge.broken(organization, again).await?;
     Ok(effect)
 }
 

@@ -13,7 +13,7 @@ use super::{
     comparison::{Comparing, Observed},
     trial::{Judgement, Trial, TrialError, TrialJudge},
 };
-use crate::store::{KeptAssertion, StoreError, WriteTx};
+use crate::store::{StoreError, WriteTx};
 
 /// A toggle that was tried and rolled back.
 pub(crate) struct ToggleTrial {
@@ -23,7 +23,6 @@ pub(crate) struct ToggleTrial {
     /// From what the toggle leaves to the same with its certificates enforced; only for an
     /// activation that reports.
     once_enforced: Option<Trial>,
-    assertions: Vec<KeptAssertion>,
 }
 
 impl ToggleTrial {
@@ -35,7 +34,6 @@ impl ToggleTrial {
         enforcement: Enforcement,
     ) -> Result<Self, StoreError> {
         let before = Arc::new(tx.bundle().await?);
-        let assertions = tx.assertions().await?;
         let change = tx.activate_certificates(scope, ids, enforcement).await?;
         let after = Arc::new(tx.bundle().await?);
         let once_enforced = match enforcement {
@@ -54,7 +52,6 @@ impl ToggleTrial {
             data: change.answer,
             trial: Trial { before, after },
             once_enforced,
-            assertions,
         })
     }
 
@@ -65,7 +62,6 @@ impl ToggleTrial {
         ids: &[CertificateId],
     ) -> Result<Self, StoreError> {
         let before = Arc::new(tx.bundle().await?);
-        let assertions = tx.assertions().await?;
         let change = tx.deactivate_certificates(scope, ids).await?;
         let after = Arc::new(tx.bundle().await?);
         Ok(Self {
@@ -73,18 +69,17 @@ impl ToggleTrial {
             data: change.answer,
             trial: Trial { before, after },
             once_enforced: None,
-            assertions,
         })
     }
 
     /// Judges it on everything that is kept of the organization's traffic, and by its assertions.
     pub(crate) async fn judge(
-        mut self,
+        self,
         judge: &TrialJudge,
         organization: &OrganizationId,
         object: CertificateToggleObject,
     ) -> Result<TogglePreview, TrialError> {
-        let (trial, assertions) = (self.trial.clone(), std::mem::take(&mut self.assertions));
+        let trial = self.trial.clone();
         let mut preview = judge
             .judge(organization, 0, move |now| {
                 let comparing = |trial: &Trial| trial.comparing(&self.scope, now);
@@ -97,7 +92,7 @@ impl ToggleTrial {
                 }
             })
             .await?;
-        preview.effect.breaks_assertions = judge.broken(organization, trial, assertions).await?;
+        preview.effect.breaks_assertions = judge.broken(organization, trial).await?;
         Ok(preview)
     }
 }

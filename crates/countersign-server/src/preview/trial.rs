@@ -90,6 +90,10 @@ impl TrialJudge {
         }
     }
 
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The time that is judged at.
     pub(crate) fn now(&self) -> UnixSeconds {
         (self.clock)()

@@ -48,11 +48,6 @@ impl Asserted {
         })
     }
 
-    /// Whether there are assertions.
-    pub(super) const fn is_any(&self) -> bool {
-        self.before.is_some()
-    }
-
     /// Lets a change pass [`Self::check`] that was judged.
     pub(super) fn accept(&mut self, judged: JudgedChange) {
         self.judged = Some(judged);
@@ -92,13 +87,23 @@ impl Asserted {
             _ => Err(StoreError::Unjudged(Box::new(UnjudgedChange {
                 before,
                 after: Arc::new(after),
-                assertions: all(connection, organization).await?,
             }))),
         }
     }
 }
 
 impl Store {
+    /// Every assertion of an organization, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn every_assertion(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<Vec<KeptAssertion>, StoreError> {
+        all(&mut self.reader().await?, organization).await
+    }
+
     /// What is in force, as far as assertions are about it, and the assertions; nothing where there
     /// are none.
     ///

@@ -9,7 +9,7 @@ use countersign_types::{
 
 use super::{
     Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
-    asserted::{COLUMNS, all},
+    asserted::COLUMNS,
     connection::Connection,
     kept_assertion::{KeptAssertion, NewAssertion},
     listing::Listing,
@@ -158,17 +158,6 @@ impl WriteTx {
             },
             events: vec![self.assertion_changed(id, AssertionChange::Deleted { name })],
         })
-    }
-
-    /// The organization's assertions, oldest first, for a trial; read only where there are any.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn assertions(&mut self) -> Result<Vec<KeptAssertion>, StoreError> {
-        if !self.asserted.is_any() {
-            return Ok(Vec::new());
-        }
-        all(&mut self.connection, &self.organization).await
     }
 
     fn assertion_changed(&self, id: &AssertionId, change: AssertionChange) -> AuditEvent {

@@ -67,13 +67,11 @@ pub struct UnjudgedChange {
     pub before: Arc<OrganizationBundle>,
     /// What would be in force after.
     pub after: Arc<OrganizationBundle>,
-    /// All assertions of the organization.
-    pub assertions: Vec<KeptAssertion>,
 }
 
 impl fmt::Debug for UnjudgedChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UnjudgedChange({} assertions)", self.assertions.len())
+        f.write_str("UnjudgedChange")
     }
 }
 
