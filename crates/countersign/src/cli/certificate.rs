@@ -113,7 +113,7 @@ impl Verb<Client> for CertificateVerb {
             Self::Usage { id, list } => {
                 let id = id.resolve(client).await?;
                 let entries = certificates.stream_uses(&id, &list.params());
-                output.list(&list.take(entries).await?)
+                usage::show_uses(client, list.take(entries).await?, output).await
             }
             Self::Retrieve {
                 id, usage: true, ..

@@ -1,6 +1,6 @@
 //! `countersign rotation`: replaces one trust anchor with another.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use clap::{Args, Subcommand};
 use countersign_client::{Client, Error, ListParams, Received, Response};
@@ -15,9 +15,11 @@ use countersign_types::{
     workload::WorkloadIdentity,
 };
 use futures_util::TryStreamExt;
+use serde::Serialize;
 
 use super::{
     api::ListOptions,
+    directory::names,
     guard::{AllowBroken, supports},
     noun::Verb,
     parse::duration,
@@ -118,34 +120,22 @@ impl Verb<Client> for RotationVerb {
                 broken,
                 wait,
             } => {
-                let ends = resolve_all(&[old, new], client).await?;
-                let [old_certificate_id, new_certificate_id] = ends.as_slice() else {
-                    return Err(Failure::usage("a rotation has two certificates"));
-                };
-                let project = resolve_all(&project, client).await?;
-                let request = StartRotationRequest {
-                    old_certificate_id: old_certificate_id.clone(),
-                    new_certificate_id: new_certificate_id.clone(),
-                    project_ids: (!project.is_empty()).then_some(project),
-                    enforcement: report.then_some(Enforcement::Report),
-                    force: allow_refusals.then_some(true),
-                };
+                let mut request = start_request(client, [old, new], &project).await?;
+                request.enforcement = report.then_some(Enforcement::Report);
+                request.force = allow_refusals.then_some(true);
                 let mut waiting = wait.begin()?;
                 let started = waiting
                     .change(broken.client(client).rotations().start(&request))
                     .await?;
                 let started = started.map_err(not_ready)?;
-                output.one(&started.value)?;
+                show(client, started.value.clone(), output).await?;
                 waiting.for_gateways(client, started.change()).await
             }
-            Self::List { list } => {
-                let entries = rotations.stream(&list.params());
-                output.list(&list.take(entries).await?)
-            }
+            Self::List { list } => show_all(client, &list, output).await,
             Self::Status { which } => {
                 let id = which.find(client).await?;
                 let shown = rotations.retrieve(&id, Some(which.seen_within)).await?;
-                show(&shown.value, output)
+                show(client, shown.value, output).await
             }
             Self::Finish {
                 which,
@@ -206,6 +196,37 @@ pub(super) async fn refuse_parts(client: &Client, ids: &[CertificateId]) -> Comm
     Ok(())
 }
 
+async fn show_all(client: &Client, list: &ListOptions, output: Output) -> CommandResult {
+    let entries = client.rotations().stream(&list.params());
+    let entries = list.take(entries).await?.into_iter();
+    let names = Names::for_table(client, output).await;
+    let named = entries.map(|rotation| Named {
+        rotation,
+        names: &names,
+    });
+    output.list(&named.collect::<Vec<_>>())
+}
+
+/// The request for a rotation from one certificate to another.
+async fn start_request(
+    client: &Client,
+    ends: [Reference<CertificateId>; 2],
+    projects: &[Reference<ProjectId>],
+) -> CommandResult<StartRotationRequest> {
+    let ends = resolve_all(&ends, client).await?;
+    let [old, new] = ends.as_slice() else {
+        return Err(Failure::usage("a rotation has two certificates"));
+    };
+    let projects = resolve_all(projects, client).await?;
+    Ok(StartRotationRequest {
+        old_certificate_id: old.clone(),
+        new_certificate_id: new.clone(),
+        project_ids: (!projects.is_empty()).then_some(projects),
+        enforcement: None,
+        force: None,
+    })
+}
+
 impl WhichRotation {
     /// The given rotation, or the only one in progress.
     async fn find(&self, client: &Client) -> CommandResult<RotationId> {
@@ -248,13 +269,13 @@ impl WhichRotation {
     ) -> CommandResult {
         match ended {
             Ok(ended) => {
-                output.one(&ended.value)?;
+                show(client, ended.value.clone(), output).await?;
                 waiting.for_gateways(client, ended.change()).await
             }
             Err(error) if error.code() == Some(ErrorCode::RotationNotReady) => {
                 let rotations = client.rotations();
                 let shown = rotations.retrieve(id, Some(self.seen_within)).await?;
-                show(&shown.value, output)?;
+                show(client, shown.value, output).await?;
                 let hint = "the blocking workloads are listed above; `--allow-refusals` proceeds even if workloads will be refused";
                 Err(Failure::from(error).hint(hint).with_exit(NOT_READY))
             }
@@ -274,9 +295,19 @@ fn not_ready(error: Error) -> Failure {
 }
 
 /// Shows a rotation; a table is followed by its progress in words.
-fn show(rotation: &Received<Rotation>, output: Output) -> CommandResult {
-    output.one(rotation)?;
-    let Some(progress) = rotation.progress.as_ref().filter(|_| output.is_table()) else {
+async fn show(client: &Client, rotation: Received<Rotation>, output: Output) -> CommandResult {
+    let names = Names::for_table(client, output).await;
+    let named = Named {
+        rotation,
+        names: &names,
+    };
+    output.one(&named)?;
+    let Some(progress) = named
+        .rotation
+        .progress
+        .as_ref()
+        .filter(|_| output.is_table())
+    else {
         return Ok(());
     };
     output.text(&progress_text(progress))
@@ -345,31 +376,65 @@ fn who(WorkloadIdentity { project, key, leaf }: &WorkloadIdentity) -> String {
     printable(&who)
 }
 
-impl Row for Rotation {
-    const HEAD: &'static [&'static str] = &["id", "old", "new", "status", "at", "started", "ended"];
+/// The names of certificates and projects.
+#[derive(Default)]
+struct Names {
+    certificates: HashMap<CertificateId, String>,
+    projects: HashMap<ProjectId, String>,
+}
+
+impl Names {
+    /// The names, if the output is for people. Who may not read them sees ids.
+    async fn for_table(client: &Client, output: Output) -> Self {
+        if !output.is_table() {
+            return Self::default();
+        }
+        Self {
+            certificates: names(client).await.unwrap_or_default(),
+            projects: names(client).await.unwrap_or_default(),
+        }
+    }
+}
+
+/// A rotation with the names of what it changes.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Named<'a> {
+    rotation: Received<Rotation>,
+    #[serde(skip)]
+    names: &'a Names,
+}
+
+impl Row for Named<'_> {
+    const HEAD: &'static [&'static str] = &["old", "new", "id", "status", "at", "started", "ended"];
 
     fn cells(&self) -> Vec<Cell> {
-        let status = self.status.called(|status| match status {
+        let Self { rotation, names } = self;
+        let certificate = |id: &CertificateId| {
+            let name = names.certificates.get(id);
+            name.map_or_else(|| id.to_string(), Clone::clone)
+        };
+        let status = rotation.status.called(|status| match status {
             RotationStatus::InProgress => "in progress",
             RotationStatus::Finished => "finished",
             RotationStatus::Aborted => "aborted",
         });
-        let scopes: Vec<String> = self
+        let scopes: Vec<&str> = rotation
             .scopes
             .iter()
             .map(|scope| match &scope.project_id {
-                Some(id) => id.to_string(),
-                None => "organization".to_owned(),
+                Some(id) => names.projects.get(id).map_or(id.as_str(), String::as_str),
+                None => "organization",
             })
             .collect();
         row![
-            self.id.to_string(),
-            self.old_certificate_id.to_string(),
-            self.new_certificate_id.to_string(),
+            certificate(&rotation.old_certificate_id),
+            certificate(&rotation.new_certificate_id),
+            rotation.id.to_string(),
             status.into_owned(),
             scopes.join(", "),
-            moment(self.created_at),
-            moment(self.ended_at),
+            moment(rotation.created_at),
+            moment(rotation.ended_at),
         ]
     }
 }

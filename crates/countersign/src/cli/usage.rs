@@ -1,14 +1,20 @@
 //! Certificate usage as tables show it: a line for each scope at which a certificate was used.
 
-use countersign_client::Received;
+use std::collections::{BTreeSet, HashMap};
+
+use countersign_client::{Client, Received};
 use countersign_types::{
     certificate::ScopedCertificate,
-    id::{CertificateId, ProjectId},
+    id::{ApiKeyId, CertificateId, ProjectId},
     usage::{CertificateUsage, CertificateUse, ScopeUsage, Windows},
 };
 use serde::Serialize;
 
-use crate::output::{Cell, Row, expiry, moment, row, text_or_dash};
+use super::{directory::names, noun::ProjectClient};
+use crate::{
+    failure::CommandResult,
+    output::{Cell, Output, Row, expiry, moment, row, text_or_dash},
+};
 
 /// A certificate's usage at one scope; without a scope, it was never used.
 #[derive(Serialize)]
@@ -81,29 +87,96 @@ impl Row for UsageLine {
     }
 }
 
-impl Row for CertificateUse {
+/// A use with the names of those who called.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct NamedUse<'a> {
+    one: Received<CertificateUse>,
+    #[serde(skip)]
+    names: &'a Names,
+}
+
+/// The names of projects, and of their keys.
+#[derive(Default)]
+struct Names {
+    projects: HashMap<ProjectId, String>,
+    keys: HashMap<ApiKeyId, String>,
+}
+
+impl Names {
+    /// The names of all that are in a list, as far as they can be read.
+    async fn of(client: &Client, uses: &[Received<CertificateUse>]) -> Self {
+        // Names are a courtesy: who may not read them sees ids.
+        let projects = names::<ProjectId>(client).await.unwrap_or_default();
+        let called: BTreeSet<&ProjectId> = uses
+            .iter()
+            .filter_map(|one| one.project_id.as_ref())
+            .collect();
+        let mut keys = HashMap::new();
+        for project in called {
+            let on = ProjectClient {
+                client: client.clone(),
+                project: project.clone(),
+            };
+            keys.extend(names::<ApiKeyId>(&on).await.unwrap_or_default());
+        }
+        Self { projects, keys }
+    }
+
+    fn project(&self, id: &ProjectId) -> String {
+        self.projects
+            .get(id)
+            .map_or_else(|| id.to_string(), Clone::clone)
+    }
+
+    fn key(&self, id: &ApiKeyId) -> String {
+        self.keys
+            .get(id)
+            .map_or_else(|| id.to_string(), Clone::clone)
+    }
+}
+
+/// Shows who was let through, to people by name.
+pub(super) async fn show_uses(
+    client: &Client,
+    uses: Vec<Received<CertificateUse>>,
+    output: Output,
+) -> CommandResult {
+    let names = if output.is_table() {
+        Names::of(client, &uses).await
+    } else {
+        Names::default()
+    };
+    let named = uses.into_iter().map(|one| NamedUse { one, names: &names });
+    output.list(&named.collect::<Vec<_>>())
+}
+
+impl Row for NamedUse<'_> {
     const HEAD: &'static [&'static str] = &[
         "leaf",
-        "sha-256",
-        "expires",
         "project",
         "key",
-        "active at",
         "last seen",
         "requests 1/7/30 d",
+        "active at",
+        "expires",
+        "sha-256",
     ];
 
     fn cells(&self) -> Vec<Cell> {
-        let id = |id: Option<&str>| text_or_dash(id);
+        let Self { one, names } = self;
+        let project = one.project_id.as_ref().map(|id| names.project(id));
+        let key = one.api_key_id.as_ref().map(|id| names.key(id));
+        let at = one.active_at_project_id.as_ref();
         row![
-            self.leaf.subject.clone(),
-            self.leaf.sha256.to_string(),
-            expiry(self.leaf.expires_at),
-            id(self.project_id.as_ref().map(AsRef::as_ref)),
-            id(self.api_key_id.as_ref().map(AsRef::as_ref)),
-            scope(self.active_at_project_id.as_ref()),
-            moment(self.last_seen),
-            windows(self.requests),
+            one.leaf.subject.clone(),
+            text_or_dash(project.as_deref()),
+            text_or_dash(key.as_deref()),
+            moment(one.last_seen),
+            windows(one.requests),
+            at.map_or_else(|| "organization".to_owned(), |id| names.project(id)),
+            expiry(one.leaf.expires_at),
+            one.leaf.sha256.to_string(),
         ]
     }
 }

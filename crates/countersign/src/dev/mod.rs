@@ -105,20 +105,12 @@ impl Dev {
         let identity = identity::prepare(&directory.path, clock::now())?;
         let keys = self.keys(&store, directory).await?;
         let gateway_files = gateway::prepare(&directory.path, &store, clock::now()).await?;
+        self.check_ports().await?;
         let upstream = match &self.upstream {
             Some(url) => url.clone(),
             None => echo::start().await?,
         };
-        // For their messages alone: the gateway listens by itself.
-        drop(serve::bind(self.gateway_listen(), "--gateway-listen").await?);
-        drop(serve::bind(self.operator_listen(), "--operator-listen").await?);
-        let setup = gateway::Setup {
-            listen: self.gateway_listen(),
-            operator: self.operator_listen(),
-            control_plane: base_url("http", address),
-            upstream,
-            drain: DRAIN,
-        };
+        let setup = self.setup(address, upstream);
         let options = gateway::options(&directory.path, &gateway_files, setup);
         let gateway = crate::gateway::start(options)?;
 
@@ -153,6 +145,23 @@ impl Dev {
             .await
             .doing("stop the gateway")?;
         served
+    }
+
+    fn setup(&self, control_plane: SocketAddr, upstream: String) -> gateway::Setup {
+        gateway::Setup {
+            listen: self.gateway_listen(),
+            operator: self.operator_listen(),
+            control_plane: base_url("http", control_plane),
+            upstream,
+            drain: DRAIN,
+        }
+    }
+
+    /// Says what is wrong with the gateway's addresses; the gateway listens on them by itself.
+    async fn check_ports(&self) -> CommandResult {
+        drop(serve::bind(self.gateway_listen(), "--gateway-listen").await?);
+        drop(serve::bind(self.operator_listen(), "--operator-listen").await?);
+        Ok(())
     }
 
     fn gateway_listen(&self) -> SocketAddr {
