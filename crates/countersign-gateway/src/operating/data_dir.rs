@@ -25,20 +25,21 @@ pub(super) struct DataDir {
 impl DataDir {
     /// Makes the directory if need be and takes it. Without an id in it, `random` makes one.
     pub(super) fn take(directory: &Path, random: u128) -> Result<Self, StartError> {
-        fs::create_dir_all(directory)?;
+        fs::create_dir_all(directory).map_err(|error| StartError::file(directory, error))?;
         let path = directory.join(FILE);
         let mut lock = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path)?;
+            .open(&path)
+            .map_err(|error| StartError::file(&path, error))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(StartError::InUse(directory.to_owned()));
             }
-            Err(TryLockError::Error(error)) => return Err(error.into()),
+            Err(TryLockError::Error(error)) => return Err(StartError::file(&path, error)),
         }
         let mut text = String::new();
         // What is no text is no id either.

@@ -363,7 +363,7 @@ pub(super) fn shared(
     first_request: u128,
     threads: usize,
     observer: Option<Observer>,
-) -> io::Result<Shared> {
+) -> Result<Shared, StartError> {
     if options.name.is_none() {
         options.name = std::fs::read_to_string("/proc/sys/kernel/hostname")
             .ok()
@@ -372,7 +372,10 @@ pub(super) fn shared(
     let access_log = options
         .access_log
         .as_deref()
-        .map(|path| AccessLog::open(path, options.access_log_group_readable))
+        .map(|path| {
+            let opened = AccessLog::open(path, options.access_log_group_readable);
+            opened.map_err(|error| StartError::file(path, error))
+        })
         .transpose()?;
     Ok(Shared {
         shares: Shares::new(options.limits.shares(threads), threads),

@@ -1,6 +1,10 @@
 //! Why a gateway does not start.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +26,15 @@ pub enum StartError {
         .0.display()
     )]
     InUse(PathBuf),
-    /// A file or a thread cannot be created.
+    /// A file or directory cannot be opened or made.
+    #[error("gateway: cannot use `{}`: {error}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A thread cannot be created.
     #[error("gateway: {0}")]
     Io(#[from] io::Error),
     /// The server certificate cannot be used.
@@ -31,4 +43,13 @@ pub enum StartError {
     /// The control plane's client cannot be made.
     #[error("gateway: {0}")]
     Client(#[from] countersign_client::Error),
+}
+
+impl StartError {
+    pub(super) fn file(path: &Path, error: io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            error,
+        }
+    }
 }

@@ -28,6 +28,9 @@ fn failed(ask: &Ask, failure: Failure) -> Box<Input> {
     })
 }
 
+/// What a message takes at most on a slow network, in milliseconds.
+pub(super) const SLOWEST: u64 = 4_000;
+
 impl World {
     /// Sends a request of a gateway on its newest connection.
     pub(crate) fn send(&mut self, number: usize, ask: Ask) {
@@ -116,7 +119,7 @@ impl World {
 
     fn latency(&mut self, number: usize) -> Duration {
         if self.edge(number).is_some_and(|edge| edge.link.slow) {
-            self.chance.millis(200..4_000)
+            self.chance.millis(200..SLOWEST)
         } else {
             self.chance.millis(1..40)
         }

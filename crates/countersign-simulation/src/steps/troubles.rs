@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::network::SLOWEST;
 use crate::{
     agenda::{Event, Trouble},
     edge::{DiskState, LinkState},
@@ -167,7 +168,12 @@ impl World {
     pub(crate) fn over(&mut self, trouble: Trouble) {
         match trouble {
             Trouble::Link(number) => {
+                let now = self.now;
                 if let Some(edge) = self.edge_mut(number) {
+                    if edge.link.slow {
+                        // What is on its way may be as old as that when it arrives.
+                        edge.disturb(now + Duration::from_millis(SLOWEST));
+                    }
                     edge.link.state = LinkState::Up;
                     edge.link.slow = false;
                     edge.link.epoch += 1;
