@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener as StdListener},
     sync::{Arc, atomic::AtomicU64},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -72,8 +73,8 @@ impl Gateway {
         let client = client(&options)?;
         let threads = threads(&options);
         let (listeners, address) = listeners(options.listen, threads)?;
-        let admin = options.admin_listen.map(std_bind).transpose()?;
-        let admin_address = admin.as_ref().map(StdListener::local_addr).transpose()?;
+        let admin = options.admin_listen.map(bound).transpose()?;
+        let (admin, admin_address) = admin.unzip();
         let [own, first_request] = random;
         let data_dir = DataDir::take(&options.data_dir, own)?;
         let (observer, tallies) = options.observations.then(Observer::new).unzip();
@@ -85,30 +86,23 @@ impl Gateway {
             threads,
             observer,
         )?);
-        let observations = tallies.map(|tallies| {
-            // Batches are numbered from each start, so the process is what counts them.
-            let id = GatewayId::from_random(own);
-            observations(&shared.options, tallies, client.clone(), id)
-        });
+        let observations =
+            tallies.map(|tallies| observations(&shared.options, tallies, client.clone(), own));
         let sync = Sync::start(Arc::clone(&shared), client, data_dir.lock, jitter_seed(own))?;
         let follower = &sync.follower;
         let (receiver, started) = (follower.changed.subscribe(), follower.ready.subscribe());
         let (stop, stop_background) = (CancellationToken::new(), CancellationToken::new());
         let slots = Arc::new(Semaphore::new(shared.options.limits.connections));
-        let mut workers = Vec::with_capacity(threads);
-        for (number, listener) in listeners.into_iter().enumerate() {
-            let worker = Worker {
-                number,
-                listener,
-                routes: configured.clone(),
-                shared: Arc::clone(&shared),
-                tls: Arc::clone(&tls),
-                slots: Arc::clone(&slots),
-                changed: receiver.clone(),
-                stop: stop.clone(),
-            };
-            workers.push(spawn(format!("gateway-{number}"), worker.run())?);
-        }
+        let workers = serve_all(listeners, |number, listener| Worker {
+            number,
+            listener,
+            routes: configured.clone(),
+            shared: Arc::clone(&shared),
+            tls: Arc::clone(&tls),
+            slots: Arc::clone(&slots),
+            changed: receiver.clone(),
+            stop: stop.clone(),
+        })?;
         let background = Background {
             shared: Arc::clone(&shared),
             sync,
@@ -196,11 +190,18 @@ impl Gateway {
         let _ = ready.wait_for(|ready| *ready).await;
     }
 
-    /// Stops: `/readyz` says so, the drain delay later no new connection is accepted, and those under
-    /// way get the drain timeout to end. Blocks until all is over.
+    /// Says at `/readyz` that it stops. Returns how long to let it serve on, for whoever sends clients here
+    /// to notice.
+    #[must_use]
+    pub fn leave(&self) -> Duration {
+        self.shared.health.stop();
+        self.shared.options.limits.drain_delay
+    }
+
+    /// Stops: no new connection is accepted, and those under way get the drain timeout to end.
+    /// Blocks until all is over.
     pub fn stop(self) {
         self.shared.health.stop();
-        std::thread::sleep(self.shared.options.limits.drain_delay);
         self.stop.cancel();
         self.threads.into_iter().for_each(join);
         let (stop_background, background) = self.background;
@@ -229,8 +230,10 @@ fn observations(
     options: &GatewayOptions,
     tallies: mpsc::Receiver<Arc<Tally>>,
     client: Client,
-    id: GatewayId,
+    own: u128,
 ) -> Observations {
+    // Batches are numbered from each start, so the process is what counts them.
+    let id = GatewayId::from_random(own);
     let limits = options.limits.reports();
     Observations::new(options.observation_interval, tallies, client, id, limits)
 }
@@ -245,6 +248,19 @@ fn join(thread: JoinHandle<()>) {
     if thread.join().is_err() {
         tracing::error!("a gateway thread has panicked");
     }
+}
+
+/// A thread for each listener.
+fn serve_all(
+    listeners: Vec<StdListener>,
+    worker: impl Fn(usize, StdListener) -> Worker,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let listeners = listeners.into_iter().enumerate();
+    listeners
+        .map(|(number, listener)| {
+            spawn(format!("gateway-{number}"), worker(number, listener).run())
+        })
+        .collect()
 }
 
 fn spawn(
@@ -263,6 +279,13 @@ fn std_bind(address: SocketAddr) -> Result<StdListener, StartError> {
     listener::bind(address).map_err(|error| StartError::Listen { address, error })
 }
 
+/// A listener, and where it is.
+fn bound(address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
+    let listener = std_bind(address)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
 /// One listener for each thread, all on one port, which the first may pick.
 fn listeners(
     address: SocketAddr,
@@ -273,13 +296,12 @@ fn listeners(
     if address.port() != 0 {
         drop(StdListener::bind(address).map_err(|error| StartError::Listen { address, error })?);
     }
-    let first = std_bind(address)?;
-    let bound = first.local_addr()?;
+    let (first, address) = bound(address)?;
     let mut all = vec![first];
     for _ in 1..count {
-        all.push(std_bind(bound)?);
+        all.push(std_bind(address)?);
     }
-    Ok((all, bound))
+    Ok((all, address))
 }
 
 /// The configured routes, then the control plane's own.

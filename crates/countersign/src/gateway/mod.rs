@@ -49,6 +49,7 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
         };
         signals.obey(requests, act).await;
         tracing::info!("stopping; open requests may finish, a second signal stops at once");
+        tokio::time::sleep(gateway.leave()).await;
         // On a thread of its own, so that a second signal is heard.
         tokio::task::spawn_blocking(|| gateway.stop())
             .await
