@@ -218,6 +218,7 @@ fn shown(value: &str) -> String {
     }
     match value {
         "None" => String::new(),
+        "0ns" => "0".to_owned(),
         "true" | "false" | "{}" => value.to_owned(),
         variant if plain(variant) && variant.starts_with(|c: char| c.is_ascii_uppercase()) => {
             format!("\"{}\"", snake(variant))
@@ -229,7 +230,7 @@ fn shown(value: &str) -> String {
 
 fn page() -> String {
     let defaults = defaults();
-    let mut page = "# Settings of a gateway\n\nEvery setting of `gateway.toml`. This page is made of the program's own types, and a test compares them;\nwhat the settings are for is in [gateway.md](gateway.md). A setting that is not here is an error, which names\nthe line. Sizes are in bytes, times in seconds (also with a fraction). Where no default is given, the setting is\nabsent, or its description says what stands in for it. All of them are read when the gateway starts.\n".to_owned();
+    let mut page = "# Settings of a gateway\n\nEvery setting of `gateway.toml`. This page is made of the program's own types, and a test compares them;\nwhat the settings are for is in [gateway.md](gateway.md). A setting that is not here is an error, which names\nthe line. Sizes are in bytes, times in seconds (also with a fraction). Where no default is given, the setting is\nabsent, or its description says what stands in for it. Routes are read again [when you reload](gateway.md#reload-and-stop);\nthe others only when the gateway starts.\n".to_owned();
     for (name, title, about) in SECTIONS {
         let _ = write!(
             page,

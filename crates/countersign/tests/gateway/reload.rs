@@ -170,7 +170,7 @@ async fn routes_change_without_a_restart_and_bad_ones_change_nothing() {
     for (bad, says) in [
         ("nonsense = 1\n", "nonsense"),
         ("[[[", "gateway-0.toml:1"),
-        ("name = 7\n", "name"),
+        ("xfcc_header = 7\n", "gateway-0.toml:1: invalid type"),
     ] {
         let good = fs::read_to_string(operated.path("gateway-0.toml")).unwrap();
         operated.configure(|text| format!("{bad}{text}"));
