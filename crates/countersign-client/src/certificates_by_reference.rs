@@ -12,7 +12,7 @@ use countersign_types::{
 use crate::{Client, Error, ListParams, Received, Response};
 
 impl Client {
-    /// [`Certificates::list`] for the organization.
+    /// [`Certificates::list`](crate::certificates::Certificates::list) for the organization.
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -23,7 +23,7 @@ impl Client {
         self.certificates().list(&Scope::Organization, params).await
     }
 
-    /// [`Certificates::list`] for a project.
+    /// [`Certificates::list`](crate::certificates::Certificates::list) for a project.
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -36,7 +36,7 @@ impl Client {
         self.certificates().list(&scope, params).await
     }
 
-    /// [`Certificates::upload`].
+    /// [`Certificates::upload`](crate::certificates::Certificates::upload).
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -47,7 +47,7 @@ impl Client {
         self.certificates().upload(certificate).await
     }
 
-    /// [`Certificates::retrieve`].
+    /// [`Certificates::retrieve`](crate::certificates::Certificates::retrieve).
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -58,7 +58,7 @@ impl Client {
         self.certificates().retrieve(id).await
     }
 
-    /// [`Certificates::retrieve_with_content`].
+    /// [`Certificates::retrieve_with_content`](crate::certificates::Certificates::retrieve_with_content).
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -69,7 +69,7 @@ impl Client {
         self.certificates().retrieve_with_content(id).await
     }
 
-    /// [`Certificates::update`].
+    /// [`Certificates::update`](crate::certificates::Certificates::update).
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -81,7 +81,7 @@ impl Client {
         self.certificates().update(id, change).await
     }
 
-    /// [`Certificates::delete`].
+    /// [`Certificates::delete`](crate::certificates::Certificates::delete).
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -92,7 +92,7 @@ impl Client {
         self.certificates().delete(id).await
     }
 
-    /// [`Certificates::activate`] for the organization.
+    /// [`Certificates::activate`](crate::certificates::Certificates::activate) for the organization.
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -105,7 +105,7 @@ impl Client {
             .await
     }
 
-    /// [`Certificates::deactivate`] for the organization.
+    /// [`Certificates::deactivate`](crate::certificates::Certificates::deactivate) for the organization.
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -118,7 +118,7 @@ impl Client {
             .await
     }
 
-    /// [`Certificates::activate`] for a project.
+    /// [`Certificates::activate`](crate::certificates::Certificates::activate) for a project.
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -131,7 +131,7 @@ impl Client {
         self.certificates().activate(&scope, ids).await
     }
 
-    /// [`Certificates::deactivate`] for a project.
+    /// [`Certificates::deactivate`](crate::certificates::Certificates::deactivate) for a project.
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
