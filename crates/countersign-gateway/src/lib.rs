@@ -35,5 +35,6 @@ pub use operating::{
         DrivenStream, OnDisk,
     },
     gateway::{Gateway, StartError},
+    operator::GatewayOperator,
 };
 pub use shared::Clock;

@@ -271,7 +271,7 @@ pub enum IdentitySource {
 }
 
 /// Requests that go to one upstream.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// The host that the request must name; absent, any.

@@ -1,8 +1,10 @@
 //! A configuration that follows its files.
 
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt as _;
 use std::{
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -25,8 +27,42 @@ pub struct Reloading<C> {
     files: Vec<PathBuf>,
     build: Box<Build<C>>,
     current: Arc<ArcSwap<C>>,
-    /// When the files were written that were last read, whether they could be used or not.
-    modified: Mutex<Vec<Option<SystemTime>>>,
+    last: Mutex<LastRead>,
+}
+
+/// What was last read.
+#[derive(Debug)]
+struct LastRead {
+    /// The files as they were, whether they could be used or not.
+    files: Vec<Option<Stamp>>,
+    /// Why they could not be used.
+    trouble: Option<String>,
+}
+
+/// What is another after a file was written, replaced, or given to somebody else. The time of writing
+/// alone is not: copies keep it.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    #[cfg(unix)]
+    inode: u64,
+    #[cfg(unix)]
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(file).ok()?;
+        Some(Self {
+            modified: metadata.modified().ok(),
+            length: metadata.len(),
+            #[cfg(unix)]
+            inode: metadata.ino(),
+            #[cfg(unix)]
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
 }
 
 impl<C> fmt::Debug for Reloading<C> {
@@ -47,13 +83,16 @@ impl<C> Reloading<C> {
         build: impl Fn() -> Result<C, Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         // Looked at before they are read: a change in between is then seen the next time.
-        let modified = modified(&files);
+        let last = LastRead {
+            files: stamps(&files),
+            trouble: None,
+        };
         let config = build()?;
         Ok(Self {
             files,
             build: Box::new(build),
             current: Arc::new(ArcSwap::from_pointee(config)),
-            modified: Mutex::new(modified),
+            last: Mutex::new(last),
         })
     }
 
@@ -76,21 +115,29 @@ impl<C> Reloading<C> {
     /// When the changed files cannot be used: perhaps only one of the pair is written so far. The
     /// old configuration stays in use, and the next change is read again.
     pub fn reload_if_changed(&self) -> Result<bool, Error> {
-        let mut known = self.modified.lock().unwrap_or_else(PoisonError::into_inner);
-        let modified = modified(&self.files);
-        if *known == modified {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = stamps(&self.files);
+        if last.files == files {
             return Ok(false);
         }
-        *known = modified;
-        self.current.store(Arc::new((self.build)()?));
+        last.files = files;
+        let built = (self.build)();
+        last.trouble = built.as_ref().err().map(ToString::to_string);
+        self.current.store(Arc::new(built?));
         Ok(true)
+    }
+
+    /// Why the files could not be used when they were last read; none if they could.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.trouble.clone()
     }
 }
 
-/// When each file was last written; none while there is no such file.
-fn modified(files: &[PathBuf]) -> Vec<Option<SystemTime>> {
-    let of_file = |file: &PathBuf| std::fs::metadata(file)?.modified();
-    files.iter().map(|file| of_file(file).ok()).collect()
+/// Each file as it is; none while there is no such file.
+fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
+    files.iter().map(|file| Stamp::of(file)).collect()
 }
 
 #[cfg(test)]
@@ -140,8 +187,17 @@ mod tests {
         assert!(Arc::ptr_eq(&before, &config.current()));
         assert!(!config.reload_if_changed().unwrap());
 
+        assert!(config.trouble().is_some());
+
         write(&files.key, &second.key_pem(), 2);
         assert!(config.reload_if_changed().unwrap());
         assert!(!Arc::ptr_eq(&before, &config.current()));
+        assert_eq!(config.trouble(), None);
+
+        // A copy may keep the time at which its original was written.
+        let third = ca.leaf("third").mint();
+        write(&files.certificate, &third.pem(), 2);
+        write(&files.key, &third.key_pem(), 2);
+        assert!(config.reload_if_changed().unwrap());
     }
 }

@@ -4,17 +4,22 @@
 use std::{
     future::Future,
     io::{self, IsTerminal as _},
+    time::Duration,
 };
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    time::{Interval, interval},
 };
 
 use crate::failure::{CommandResult, Doing};
 
 /// Exit code of a process that a second signal ended during the shutdown.
 const CUT_SHORT: i32 = 1;
+
+/// How often the terminal is looked for that this was run in.
+const TERMINAL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What an operator asks a running process for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +90,8 @@ pub(crate) struct Requests {
     unused: Signal,
     /// A terminal that is closed sends SIGHUP, too, and whoever ran this in it wants it to end.
     had_terminal: bool,
+    /// When the terminal is looked for.
+    looks: Interval,
 }
 
 impl Requests {
@@ -95,6 +102,7 @@ impl Requests {
             reopen: signal(SignalKind::user_defined1()).doing("listen for SIGUSR1")?,
             unused: signal(SignalKind::user_defined2()).doing("listen for SIGUSR2")?,
             had_terminal: io::stdin().is_terminal(),
+            looks: interval(TERMINAL_INTERVAL),
         })
     }
 
@@ -105,6 +113,10 @@ impl Requests {
                 _ = self.hangup.recv() => {
                     let terminal_is_gone = self.had_terminal && !io::stdin().is_terminal();
                     return (!terminal_is_gone).then_some(Asked::Reload);
+                }
+                // A terminal that went away without a signal is no reason to end at the next one.
+                _ = self.looks.tick(), if self.had_terminal => {
+                    self.had_terminal = io::stdin().is_terminal();
                 }
                 _ = self.reopen.recv() => return Some(Asked::Reopen),
                 _ = self.unused.recv() => {

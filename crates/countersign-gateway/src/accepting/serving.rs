@@ -28,6 +28,10 @@ use crate::{connection::Connection, frontend::Frontend, live::stream::Stream};
 /// How long a connection that was told to close may stay open without a request under way.
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// How many references to a connection its service holds.
+const HELD_BY_HTTP1: usize = 2;
+const HELD_BY_HTTP2: usize = 1;
+
 /// The least that is read of a head at once.
 const HEAD_BUFFER: usize = 8 * 1024;
 
@@ -63,6 +67,7 @@ pub(super) fn http1(
         connection: Arc::clone(&connection),
     };
     let client = Arc::clone(&connection.client);
+    let watched = Arc::downgrade(&connection);
     let stream = ClientStream::new(stream, client, requests, limits.send_timeout);
     let serving = Arc::clone(frontend);
     // Each request is in a box of its own.
@@ -87,7 +92,12 @@ pub(super) fn http1(
             _ = &mut serving => return,
             () = stop.cancelled() => serving.as_mut().graceful_shutdown(),
         }
-        let _ = serving.await;
+        // A client that has sent but half a head keeps nothing open.
+        tokio::select! {
+            biased;
+            _ = serving => {}
+            () = idle(&watched, HELD_BY_HTTP1, CLOSING) => {}
+        }
     }
 }
 
@@ -119,14 +129,14 @@ pub(super) fn http2(
             biased;
             () = &mut serving => return,
             () = stop.cancelled() => {}
-            () = idle(&watched, idle_limit) => {}
+            () = idle(&watched, HELD_BY_HTTP2, idle_limit) => {}
         }
         serving.graceful_shutdown();
         // A client that ignores the shutdown keeps only its requests under way open.
         tokio::select! {
             biased;
             () = serving => {}
-            () = idle(&watched, CLOSING) => {}
+            () = idle(&watched, HELD_BY_HTTP2, CLOSING) => {}
         }
     }
 }
@@ -173,7 +183,7 @@ impl ServeHttp2 for Requests {
 
 /// Ready once no request arrived or was under way on a connection for that long. HTTP/1.1 has its
 /// header timeout for this; HTTP/2 has none, neither before its first bytes nor between requests.
-async fn idle(connection: &Weak<Connection>, limit: Duration) {
+async fn idle(connection: &Weak<Connection>, held: usize, limit: Duration) {
     let requests = || {
         let connection = connection.upgrade()?;
         Some(connection.requests.load(Ordering::Relaxed))
@@ -181,8 +191,8 @@ async fn idle(connection: &Weak<Connection>, limit: Duration) {
     let mut known = requests();
     loop {
         tokio::time::sleep(limit).await;
-        // The service holds one reference; each request under way holds more.
-        let busy = connection.strong_count() > 1;
+        // Each request under way holds more references.
+        let busy = connection.strong_count() > held;
         let now = requests();
         if !busy && now == known {
             return;

@@ -40,7 +40,7 @@ pub(crate) struct Forwarder {
 }
 
 /// What the upstream gets as `authorization` header.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AuthorizationHeader {
     Pass,
     Drop,

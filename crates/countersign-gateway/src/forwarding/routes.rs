@@ -21,6 +21,8 @@ use crate::options::{ForwardedHeaders, GatewayOptions, Route};
 /// A route, checked. Each thread makes its own forwarder of it, with connections of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedRoute {
+    /// As it was configured.
+    route: Route,
     host: Option<String>,
     path: String,
     /// The servers of its upstream: the first, and the others.
@@ -62,6 +64,7 @@ impl CheckedRoute {
         };
         let mut tls = RouteTls::new(route)?;
         Ok(Self {
+            route: route.clone(),
             host: route.host.clone(),
             path: route.path.clone(),
             servers: servers(route, &mut tls, Arc::new(target))?,
@@ -74,6 +77,11 @@ impl CheckedRoute {
             client_cert_header: options.client_cert_header,
             xfcc: Xfcc::new(options).map(Arc::new),
         })
+    }
+
+    /// Whether it does as another does. The files for TLS are followed in any case.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        self.route == other.route && self.authorization == other.authorization
     }
 
     /// The TLS to its upstream, which follows its files.

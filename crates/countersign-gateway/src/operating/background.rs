@@ -82,10 +82,11 @@ async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig, routes: &Routes) {
         metrics::gauge!("countersign_gateway_bundle_age_seconds").set(age as f64);
         reload_certificate(shared, tls);
         let routes = Arc::clone(&routes.borrow());
-        routes
-            .iter()
-            .filter_map(CheckedRoute::tls)
-            .for_each(|tls| reload_upstream_tls(shared, &tls));
+        let tls: Vec<_> = routes.iter().filter_map(CheckedRoute::tls).collect();
+        tls.iter().for_each(|tls| reload_upstream_tls(tls));
+        let troubles: Vec<String> = tls.iter().filter_map(|tls| tls.trouble()).collect();
+        let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
+        shared.health.set(Part::UpstreamTls, trouble);
     }
 }
 
@@ -108,29 +109,20 @@ fn flush_access_log(shared: &Shared) {
 pub(super) fn reload_certificate(shared: &Shared, tls: &ReloadingServerConfig) {
     match tls.reload_if_changed() {
         Ok(false) => {}
-        Ok(true) => {
-            shared.health.set(Part::ServerCertificate, None);
-            tracing::info!("server certificate reloaded");
-        }
+        Ok(true) => tracing::info!("server certificate reloaded"),
         Err(error) => {
-            let part = Part::ServerCertificate;
-            shared.health.set(part, Some(error.to_string()));
             tracing::error!(%error, "cannot reload the server certificate; the old one stays in use");
         }
     }
+    shared.health.set(Part::ServerCertificate, tls.trouble());
 }
 
 /// The errors name their file, and so the route.
-fn reload_upstream_tls(shared: &Shared, tls: &ReloadingClientConfig) {
+fn reload_upstream_tls(tls: &ReloadingClientConfig) {
     match tls.reload_if_changed() {
         Ok(false) => {}
-        Ok(true) => {
-            shared.health.set(Part::UpstreamTls, None);
-            tracing::info!(?tls, "files for TLS to an upstream reloaded");
-        }
+        Ok(true) => tracing::info!(?tls, "files for TLS to an upstream reloaded"),
         Err(error) => {
-            let part = Part::UpstreamTls;
-            shared.health.set(part, Some(error.to_string()));
             tracing::error!(%error, "cannot reload the files for TLS to an upstream; the old ones stay in use");
         }
     }

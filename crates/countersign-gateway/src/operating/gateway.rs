@@ -17,11 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use super::start_error::StartError;
 use super::{
-    admin::Metrics,
-    background::{self, Background},
-    data_dir::DataDir,
-    health::{Health, Part},
-    worker::Worker,
+    admin::Metrics, background::Background, data_dir::DataDir, health::Health,
+    operator::GatewayOperator, worker::Worker,
 };
 use crate::{
     accepting::{listener, tls},
@@ -51,9 +48,7 @@ pub struct Gateway {
     /// Stopped last: requests still under way must follow changes of trust to their end.
     background: (CancellationToken, JoinHandle<()>),
     ready: watch::Receiver<bool>,
-    shared: Arc<Shared>,
-    tls: Arc<ReloadingServerConfig>,
-    routes: watch::Sender<Arc<Vec<CheckedRoute>>>,
+    operator: GatewayOperator,
 }
 
 impl Gateway {
@@ -121,53 +116,14 @@ impl Gateway {
             threads: workers,
             background: (stop_background, background),
             ready: started,
-            shared,
-            tls,
-            routes,
+            operator: GatewayOperator::new(shared, tls, routes),
         })
     }
 
-    /// Takes up what an operator has changed: the routes of this configuration, or why it could not be
-    /// read; the server certificate; and the access log, which is opened again. What cannot be used
-    /// leaves the old in use, and says so in the log, in a metric and at `/readyz`.
-    pub fn reload(&self, options: Result<GatewayOptions, String>) {
-        self.reopen_access_log();
-        background::reload_certificate(&self.shared, &self.tls);
-        let trouble = options.and_then(|options| self.set_routes(options)).err();
-        match &trouble {
-            None => tracing::info!("configuration reloaded"),
-            Some(error) => {
-                tracing::error!(
-                    error,
-                    "cannot reload the configuration; the old one stays in use"
-                );
-            }
-        }
-        let successful = if trouble.is_none() { 1.0 } else { 0.0 };
-        metrics::gauge!("countersign_gateway_last_reload_successful").set(successful);
-        self.shared.health.set(Part::Configuration, trouble);
-    }
-
-    /// Opens the access log again by its name, for whoever moved it away.
-    pub fn reopen_access_log(&self) {
-        match self.shared.access_log.as_ref().map(|log| log.reopen()) {
-            None => {}
-            Some(Ok(())) => tracing::info!("access log opened again"),
-            Some(Err(error)) => {
-                tracing::error!(%error, "cannot open the access log again; the old file stays in use");
-            }
-        }
-    }
-
-    /// Of what is configured now, only the routes can change while the gateway runs.
-    fn set_routes(&self, options: GatewayOptions) -> Result<(), String> {
-        let options = GatewayOptions {
-            routes: options.routes,
-            ..self.shared.options.clone()
-        };
-        let routes = routes(&options).map_err(|error| error.to_string())?;
-        self.routes.send_replace(Arc::new(routes));
-        Ok(())
+    /// What an operator asks of it while it runs.
+    #[must_use]
+    pub fn operator(&self) -> GatewayOperator {
+        self.operator.clone()
     }
 
     /// Where clients connect.
@@ -194,14 +150,13 @@ impl Gateway {
     /// to notice.
     #[must_use]
     pub fn leave(&self) -> Duration {
-        self.shared.health.stop();
-        self.shared.options.limits.drain_delay
+        self.operator.leave()
     }
 
     /// Stops: no new connection is accepted, and those under way get the drain timeout to end.
     /// Blocks until all is over.
     pub fn stop(self) {
-        self.shared.health.stop();
+        let _ = self.operator.leave();
         self.stop.cancel();
         self.threads.into_iter().for_each(join);
         let (stop_background, background) = self.background;
@@ -216,7 +171,9 @@ const fn jitter_seed(own: u128) -> u64 {
     u64::from_le_bytes(seed)
 }
 
-fn server_tls(options: &GatewayOptions) -> Result<ReloadingServerConfig, countersign_tls::Error> {
+pub(super) fn server_tls(
+    options: &GatewayOptions,
+) -> Result<ReloadingServerConfig, countersign_tls::Error> {
     let files = CertificateFiles {
         certificate: options.certificate.clone(),
         key: options.private_key.clone(),
@@ -305,7 +262,7 @@ fn listeners(
 }
 
 /// The configured routes, then the control plane's own.
-fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, StartError> {
+pub(super) fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, StartError> {
     let url = url::Url::parse(&options.control_plane)
         .map_err(|error| StartError::Options(format!("`{}`: {error}", options.control_plane)))?;
     let control_plane = Route {
@@ -359,7 +316,7 @@ fn check_cleartext(control_plane: &str, allowed: bool) -> Result<(), StartError>
     )))
 }
 
-fn client(options: &GatewayOptions) -> Result<Client, StartError> {
+pub(super) fn client(options: &GatewayOptions) -> Result<Client, StartError> {
     check_cleartext(&options.control_plane, options.allow_cleartext)?;
     let key = std::fs::read_to_string(&options.key_file).map_err(|error| {
         StartError::Options(format!(

@@ -30,6 +30,7 @@ pub(crate) struct Health {
 #[derive(Debug, Default)]
 struct Troubles {
     access_log: Option<String>,
+    reopening: Option<String>,
     configuration: Option<String>,
     server_certificate: Option<String>,
     upstream_tls: Option<String>,
@@ -40,6 +41,8 @@ struct Troubles {
 pub(crate) enum Part {
     /// Lines cannot be written to it.
     AccessLog,
+    /// The access log could not be opened again.
+    Reopening,
     /// It could not be reloaded.
     Configuration,
     /// It could not be reloaded.
@@ -92,6 +95,7 @@ impl Health {
         let mut troubles = self.troubles();
         let known = match part {
             Part::AccessLog => &mut troubles.access_log,
+            Part::Reopening => &mut troubles.reopening,
             Part::Configuration => &mut troubles.configuration,
             Part::ServerCertificate => &mut troubles.server_certificate,
             Part::UpstreamTls => &mut troubles.upstream_tls,
@@ -106,6 +110,10 @@ impl Health {
         let troubles = self.troubles();
         let each = [
             ("the access log cannot be written", &troubles.access_log),
+            (
+                "the access log was not opened again, and the old file stays in use",
+                &troubles.reopening,
+            ),
             (
                 "the configuration was not reloaded, and the old one stays in use",
                 &troubles.configuration,

@@ -6,5 +6,6 @@ mod data_dir;
 pub(crate) mod driven;
 pub(crate) mod gateway;
 pub(crate) mod health;
+pub(crate) mod operator;
 mod start_error;
 mod worker;

@@ -2,7 +2,12 @@
 
 mod file;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use countersign_gateway::{Gateway, StartError, options::GatewayOptions};
 use countersign_server::{metrics, store::Sources};
@@ -43,11 +48,19 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
         let (signals, requests) = (Signals::listen()?, Requests::listen()?);
         let gateway = start(options)?;
         tracing::info!(address = %gateway.address(), admin = ?gateway.admin_address(), "gateway listening");
-        let act = |asked| match asked {
-            Asked::Reload => gateway.reload(reread(config, &configured.given)),
-            Asked::Reopen => gateway.reopen_access_log(),
-        };
-        signals.obey(requests, act).await;
+        let (ask, asked) = mpsc::channel();
+        let (operator, path, given) = (gateway.operator(), config.to_owned(), configured.given);
+        // On a thread of its own: a file may be a pipe, or on a network, and signals are heard all the
+        // same.
+        thread::spawn(move || {
+            for asked in asked {
+                match asked {
+                    Asked::Reload => operator.reload(reread(&path, &given)),
+                    Asked::Reopen => drop(operator.reopen_access_log()),
+                }
+            }
+        });
+        signals.obey(requests, |asked| drop(ask.send(asked))).await;
         tracing::info!("stopping; open requests may finish, a second signal stops at once");
         tokio::time::sleep(gateway.leave()).await;
         // On a thread of its own, so that a second signal is heard.

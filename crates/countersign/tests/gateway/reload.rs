@@ -193,6 +193,59 @@ async fn routes_change_without_a_restart_and_bad_ones_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_without_changes_touches_no_connection() {
+    let operated = Operated::with("").await;
+    let key = &operated.key;
+    let mut idle = operated.client.connect(operated.address).await;
+    assert_eq!(idle.get("/v1/models", key, "").await.status, 200);
+    operated.gateway.signal("HUP");
+    operated.until_logged("configuration reloaded").await;
+    assert_eq!(idle.get("/v1/models", key, "").await.status, 200);
+
+    // Nor does a configuration that the gateway could not start with.
+    let good = fs::read_to_string(operated.path("gateway-0.toml")).unwrap();
+    operated.configure(|text| text.replace("server.pem", "nowhere.pem"));
+    operated.gateway.signal("HUP");
+    operated.until_warned("nowhere.pem", true).await;
+    operated.configure(|_| good.clone());
+    operated.gateway.signal("HUP");
+    operated.until_warned("nowhere.pem", false).await;
+    assert_eq!(idle.get("/v1/models", key, "").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_head_holds_up_no_stop() {
+    let operated = Operated::with("").await;
+    let mut half = operated.client.connect(operated.address).await;
+    half.write("GET / HT").await;
+    // Others are served by then, so it was read.
+    assert!(operated.passes().await);
+    operated.gateway.signal("TERM");
+    // Long before requests under way would be cut.
+    let end = timeout(LIMIT, half.rest()).await.unwrap();
+    assert!(end.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_opened_holds_up_no_stop() {
+    let operated = Operated::with("access_log = \"access.log\"").await;
+    let log = operated.path("access.log");
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    operated.gateway.signal("USR1");
+    operated.until_warned("not opened again", true).await;
+    fs::remove_dir(&log).unwrap();
+    // A pipe that nobody reads is opened for as long as it takes.
+    let made = std::process::Command::new("mkfifo").arg(&log).status();
+    assert!(made.unwrap().success());
+    operated.gateway.signal("USR1");
+    assert!(operated.passes().await);
+    operated.gateway.signal("TERM");
+    let gone = async { while operated.passes().await {} };
+    timeout(LIMIT, gone).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_log_stops_no_traffic_and_is_said_aloud() {
     let operated = Operated::with("access_log = \"access.log\"").await;
     let log = operated.path("access.log");

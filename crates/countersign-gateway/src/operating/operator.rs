@@ -1,0 +1,119 @@
+//! What an operator asks of a running gateway: to reload, to open its log again, to leave.
+
+use std::{sync::Arc, time::Duration};
+
+use countersign_tls::ReloadingServerConfig;
+use metrics::gauge;
+use tokio::sync::watch;
+
+use super::{
+    background::reload_certificate,
+    gateway::{client, routes, server_tls},
+    health::Part,
+    start_error::StartError,
+};
+use crate::{forwarding::routes::CheckedRoute, options::GatewayOptions, shared::Shared};
+
+const SUCCESSFUL: &str = "countersign_gateway_last_reload_successful";
+
+/// What an operator asks of a running gateway. Files are read and opened here, which may take as long as
+/// it likes where they are on a network or are pipes: do it where nothing waits for it.
+#[derive(Debug, Clone)]
+pub struct GatewayOperator {
+    shared: Arc<Shared>,
+    tls: Arc<ReloadingServerConfig>,
+    routes: watch::Sender<Arc<Vec<CheckedRoute>>>,
+}
+
+impl GatewayOperator {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        tls: Arc<ReloadingServerConfig>,
+        routes: watch::Sender<Arc<Vec<CheckedRoute>>>,
+    ) -> Self {
+        gauge!(SUCCESSFUL).set(1.0);
+        Self {
+            shared,
+            tls,
+            routes,
+        }
+    }
+
+    /// Takes up what an operator has changed: the routes of this configuration, or why it could not be
+    /// read; the server certificate; and the access log, which is opened again. What cannot be used
+    /// leaves the old in use, and says so in the log, in a metric and at `/readyz`.
+    pub fn reload(&self, options: Result<GatewayOptions, String>) {
+        let reopened = self.reopen_access_log();
+        reload_certificate(&self.shared, &self.tls);
+        let trouble = options.and_then(|options| {
+            let routes = checked(&self.shared.options, options);
+            self.set_routes(routes.map_err(|error| error.to_string())?);
+            Ok(())
+        });
+        let trouble = trouble.err();
+        match &trouble {
+            None => tracing::info!("configuration reloaded"),
+            Some(error) => {
+                tracing::error!(
+                    error,
+                    "cannot reload the configuration; the old one stays in use"
+                );
+            }
+        }
+        let successful = reopened && trouble.is_none() && self.tls.trouble().is_none();
+        gauge!(SUCCESSFUL).set(if successful { 1.0 } else { 0.0 });
+        self.shared.health.set(Part::Configuration, trouble);
+    }
+
+    /// Opens the access log again by its name, for whoever moved it away; whether it could be.
+    pub fn reopen_access_log(&self) -> bool {
+        let Some(log) = &self.shared.access_log else {
+            return true;
+        };
+        let trouble = log.reopen().err().map(|error| error.to_string());
+        match &trouble {
+            None => tracing::info!("access log opened again"),
+            Some(error) => {
+                tracing::error!(
+                    error,
+                    "cannot open the access log again; the old file stays in use"
+                );
+            }
+        }
+        let is_open = trouble.is_none();
+        self.shared.health.set(Part::Reopening, trouble);
+        is_open
+    }
+
+    /// Says at `/readyz` that it stops. Returns how long to let it serve on.
+    pub(super) fn leave(&self) -> Duration {
+        self.shared.health.stop();
+        self.shared.options.limits.drain_delay
+    }
+
+    /// Connections end when the routes change, so they do not where nothing did.
+    fn set_routes(&self, latest: Vec<CheckedRoute>) {
+        let is_same = {
+            let known = self.routes.borrow();
+            let mut both = known.iter().zip(&latest);
+            known.len() == latest.len() && both.all(|(known, latest)| known.is_as(latest))
+        };
+        if !is_same {
+            self.routes.send_replace(Arc::new(latest));
+        }
+    }
+}
+
+/// The routes of a configuration that a gateway could start with. Of what is configured, only they can
+/// change while it runs.
+fn checked(
+    used: &GatewayOptions,
+    options: GatewayOptions,
+) -> Result<Vec<CheckedRoute>, StartError> {
+    server_tls(&options)?;
+    client(&options)?;
+    routes(&GatewayOptions {
+        routes: options.routes,
+        ..used.clone()
+    })
+}
