@@ -56,11 +56,17 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
             for asked in asked {
                 match asked {
                     Asked::Reload => operator.reload(reread(&path, &given)),
-                    Asked::Reopen => drop(operator.reopen_access_log()),
+                    Asked::Reopen => {
+                        operator.reopen_access_log();
+                    }
                 }
             }
         });
-        signals.obey(requests, |asked| drop(ask.send(asked))).await;
+        let hand_over = |asked| {
+            // An error means that the thread has panicked, which is in the log.
+            let _ = ask.send(asked);
+        };
+        signals.obey(requests, hand_over).await;
         tracing::info!("stopping; open requests may finish, a second signal stops at once");
         tokio::time::sleep(gateway.leave()).await;
         // On a thread of its own, so that a second signal is heard.
