@@ -3,6 +3,7 @@
 
 use std::{
     fmt::Write as _,
+    io::{self, SeekFrom},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,6 +19,10 @@ use crate::{calm::line, clock, output::note};
 
 /// How often the gateway's access log is looked at.
 const EVERY: Duration = Duration::from_millis(200);
+/// The most requests that are told of at once: more than a person can read are a load test, which is
+/// not to be slowed down.
+const MOST_AT_ONCE: u32 = 100;
+
 /// A request of the gateway's access log.
 #[derive(Deserialize)]
 struct Passed {
@@ -35,24 +40,42 @@ pub(super) async fn tell(access_log: PathBuf, program: String) {
     let Ok(mut lines) = end_of(&access_log).await else {
         return;
     };
-    let mut line = String::new();
     loop {
-        match lines.read_line(&mut line).await {
-            // A line without its end is still being written.
-            Ok(read) if read > 0 && line.ends_with('\n') => {
-                if let Ok(passed) = serde_json::from_str::<Passed>(&line) {
-                    note(&passed.told(&program));
-                }
-                line.clear();
-            }
-            _ => tokio::time::sleep(EVERY).await,
+        let told = tell_new(&mut lines, &program).await;
+        if told > MOST_AT_ONCE && lines.seek(SeekFrom::End(0)).await.is_ok() {
+            let all = access_log.display();
+            note(&format!(
+                "          more requests than are shown here; all are in {all}"
+            ));
         }
+        tokio::time::sleep(EVERY).await;
     }
 }
 
-async fn end_of(path: &Path) -> std::io::Result<BufReader<File>> {
+/// Says what is new; of how many requests, which is one more than it says of most at once.
+async fn tell_new(lines: &mut BufReader<File>, program: &str) -> u32 {
+    let mut line = String::new();
+    for told in 0..=MOST_AT_ONCE {
+        // A line without its end is still being written, and is read again.
+        let begin = lines.stream_position().await.unwrap_or_default();
+        let read = lines.read_line(&mut line).await.unwrap_or_default();
+        if read == 0 || !line.ends_with('\n') {
+            let _ = lines.seek(SeekFrom::Start(begin)).await;
+            return told;
+        }
+        if told < MOST_AT_ONCE
+            && let Ok(passed) = serde_json::from_str::<Passed>(&line)
+        {
+            note(&passed.told(program));
+        }
+        line.clear();
+    }
+    MOST_AT_ONCE + 1
+}
+
+async fn end_of(path: &Path) -> io::Result<BufReader<File>> {
     let mut file = File::open(path).await?;
-    file.seek(std::io::SeekFrom::End(0)).await?;
+    file.seek(SeekFrom::End(0)).await?;
     Ok(BufReader::new(file))
 }
 
