@@ -93,12 +93,18 @@ const PREFIXES: [&str; 15] = [
     "asrt_",
 ];
 
+/// The prefix, of whatever kind of id, that a text begins with.
+#[must_use]
+pub fn prefix_of(text: &str) -> Option<&'static str> {
+    PREFIXES.into_iter().find(|prefix| text.starts_with(prefix))
+}
+
 /// Whether a text can be an id that another server made: it can be part of a URL, and is not
 /// evidently an id of another kind.
 fn is_conceivable(text: &str) -> bool {
     let fits = !text.is_empty() && text.len() <= MAX_ID_BYTES && !matches!(text, "." | "..");
     fits && !text.contains(|c: char| c.is_control() || c.is_whitespace())
-        && !PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+        && prefix_of(text).is_none()
 }
 
 fn parse(kind: &'static str, prefixes: &[&'static str], text: &str) -> Result<Arc<str>, InvalidId> {

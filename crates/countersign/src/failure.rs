@@ -62,6 +62,15 @@ impl Failure {
         self
     }
 
+    /// The same advice and exit code under another message.
+    pub(crate) fn again(&self, message: impl fmt::Display) -> Self {
+        Self {
+            message: message.to_string(),
+            hint: self.hint.clone(),
+            exit: self.exit,
+        }
+    }
+
     /// What went wrong.
     pub(crate) fn message(&self) -> &str {
         &self.message

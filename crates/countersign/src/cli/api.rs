@@ -59,6 +59,14 @@ impl ApiOptions {
         self.build(self.builder()?)
     }
 
+    /// The same, and `None` where no key is given.
+    pub(crate) fn client_if_key(&self) -> CommandResult<Option<Client>> {
+        match self.client() {
+            Err(failure) if failure.message().starts_with("no key") => Ok(None),
+            client => client.map(Some),
+        }
+    }
+
     /// The same with the key in this file, of another kind than an admin's.
     pub(crate) fn client_with_key(&self, file: &Path) -> CommandResult<Client> {
         self.build(self.builder()?.key(secret_file(file)?))

@@ -1,6 +1,6 @@
 //! `countersign certificate`: trust anchors.
 
-use std::ops::ControlFlow;
+use std::{io::IsTerminal as _, ops::ControlFlow};
 
 use clap::Subcommand;
 use countersign_client::{Client, Received};
@@ -9,6 +9,7 @@ use countersign_types::{
         Certificate, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
         ScopedCertificate,
     },
+    error::ErrorCode,
     extension,
     id::CertificateId,
 };
@@ -26,7 +27,10 @@ use super::{
 };
 use crate::{
     failure::{CommandResult, Failure},
-    output::{Cell, Output, Row, Tone, confirm, expiry, moment, row, text_or_dash},
+    files::shell_quoted,
+    output::{
+        Cell, Output, Row, Tone, confirm, expiry, moment, printable_lines, row, text_or_dash,
+    },
 };
 
 #[derive(Subcommand)]
@@ -201,13 +205,16 @@ fn show(anchor: &Received<Certificate>, content: bool, pem: bool, output: Output
     let text = anchor.certificate_details.content.as_deref();
     if pem {
         return match text {
+            Some(text) if std::io::stdout().is_terminal() => output.text(&printable_lines(text)),
             Some(text) => output.text(text),
             None => Err(Failure::new("the server returned no PEM")),
         };
     }
     output.one(anchor)?;
     match text {
-        Some(text) if content && output.is_table() => output.text(&format!("\n{text}")),
+        Some(text) if content && output.is_table() => {
+            output.text(&format!("\n{}", printable_lines(text)))
+        }
         _ => Ok(()),
     }
 }
@@ -224,14 +231,19 @@ async fn delete(
     rotation::refuse_parts(client, &ids).await?;
     confirm(&format!("delete {}?", names.join(", ")), yes)?;
     let mut deleted = Vec::new();
-    for id in ids {
+    for (id, name) in ids.into_iter().zip(&names) {
         match client.certificates().delete(&id).await {
             Ok(answer) => deleted.push(answer.value),
             Err(error) => {
                 if !deleted.is_empty() {
                     output.list(&deleted)?;
                 }
-                let refused = Failure::from(error);
+                let in_use = error.code() == Some(ErrorCode::CertificateInUse);
+                let mut refused = Failure::from(error);
+                if in_use {
+                    let name = shell_quoted(name);
+                    refused = refused.hint(format!("deactivate it first: `countersign certificate deactivate {name}`, with `--project` for a project"));
+                }
                 let message = format!("cannot delete `{id}`: {}", refused.message());
                 return Err(match refused.advice() {
                     Some(advice) => Failure::new(message).hint(advice),

@@ -18,7 +18,7 @@ use super::{
     api::{block_on, needed_project},
     audit_log::EventType,
     noun::{ProjectClient, ProjectOptions},
-    reference::{Directory, Entry, Identifier, Reference},
+    reference::{Directory, Entry, Identifier, Listing, Reference},
 };
 use crate::failure::{CommandResult, Doing, Failure};
 
@@ -107,13 +107,13 @@ where
 
 /// What a server has, if it says so in time.
 fn in_time<I>(
-    read: impl AsyncFnOnce(ProjectOptions) -> CommandResult<Option<Vec<Entry<I>>>>,
+    read: impl AsyncFnOnce(ProjectOptions) -> CommandResult<Listing<I>>,
 ) -> Vec<Entry<I>> {
     let read = block_on(async {
         let read = tokio::time::timeout(PATIENCE, read(given_options()?)).await;
-        read.unwrap_or(Ok(None))
+        read.unwrap_or(Ok(Listing::None))
     });
-    read.ok().flatten().unwrap_or_default()
+    read.map(Listing::known).unwrap_or_default()
 }
 
 /// The options that say where to look, as far as they are in the line that is completed.

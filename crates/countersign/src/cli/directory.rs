@@ -7,6 +7,7 @@ use countersign_client::{Client, Error, ItemStream, ProjectListParams};
 use countersign_server::store::Store;
 use countersign_types::{
     certificate::Scope,
+    error::ErrorCode,
     id::{
         ApiKeyId, AssertionId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
         ServiceAccountId, WebhookId,
@@ -18,29 +19,36 @@ use futures_util::TryStreamExt;
 use super::{
     api::whole,
     noun::ProjectClient,
-    reference::{Directory, Entry},
+    reference::{Directory, Entry, Listing},
 };
 use crate::failure::CommandResult;
 
-type Entries<I> = CommandResult<Option<Vec<Entry<I>>>>;
+type Entries<I> = CommandResult<Listing<I>>;
 
-/// Reads a list to its end. A server that has no such list, a key that may not read it and an answer
-/// in another form leave only ids.
+/// Reads a list to its end. A server that has no such list and an answer in another form leave any
+/// text that may be an id, a key that may not read it only ids of Countersign's own form.
 async fn read<T, I>(listed: ItemStream<T>, entry: impl Fn(T) -> Entry<I>) -> Entries<I> {
     let listed: Result<Vec<T>, Error> = listed.try_collect().await;
     match listed {
-        Ok(all) => Ok(Some(all.into_iter().map(entry).collect())),
-        Err(Error::Decode { .. }) => Ok(None),
-        Err(error) if matches!(error.status(), Some(403 | 404)) => Ok(None),
+        Ok(all) => Ok(Listing::All(all.into_iter().map(entry).collect())),
+        Err(Error::Decode { .. }) => Ok(Listing::None),
+        Err(error) if error.status() == Some(404) => Ok(Listing::None),
+        Err(error) if may_not(&error) => Ok(Listing::Forbidden),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the key may not do it, which an id makes up for; another server need not say why.
+fn may_not(error: &Error) -> bool {
+    let is_scope = |code| code == ErrorCode::MissingScope;
+    error.status() == Some(403) && error.code().is_none_or(is_scope)
 }
 
 /// The names of all things of a kind, as far as they have some and can be listed.
 pub(super) async fn names<I: Eq + Hash>(
     on: &impl Directory<I>,
 ) -> CommandResult<HashMap<I, String>> {
-    let all = on.entries().await?.into_iter().flatten();
+    let all = on.entries().await?.known().into_iter();
     Ok(all.filter_map(|each| Some((each.id, each.name?))).collect())
 }
 
@@ -107,7 +115,7 @@ impl Directory<GatewayId> for Client {
         let entry = |each: &countersign_types::bundle::Gateway| {
             Entry::new(each.id.clone(), Some(each.name.clone()))
         };
-        Ok(Some(known.iter().map(|each| entry(each)).collect()))
+        Ok(Listing::All(known.iter().map(|each| entry(each)).collect()))
     }
 }
 
@@ -147,7 +155,7 @@ impl Directory<ServiceAccountId> for ProjectClient {
 impl Directory<OrganizationId> for Store {
     async fn entries(&self) -> Entries<OrganizationId> {
         let all = self.list_organizations().await?.into_iter();
-        Ok(Some(
+        Ok(Listing::All(
             all.map(|each| Entry::new(each.id, Some(each.name)))
                 .collect(),
         ))
@@ -158,7 +166,7 @@ impl Directory<OrganizationId> for Store {
 impl Directory<ApiKeyId> for Store {
     async fn entries(&self) -> Entries<ApiKeyId> {
         let all = self.list_gateway_keys().await?.into_iter();
-        Ok(Some(
+        Ok(Listing::All(
             all.map(|each| Entry::new(each.id, Some(each.name)))
                 .collect(),
         ))

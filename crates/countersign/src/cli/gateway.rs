@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::{
     cli::{
         api::{ApiOptions, block_on},
-        reference::{Entry, Reference},
+        reference::{Entry, Listing, Reference},
     },
     failure::{CommandResult, Failure},
     gateway,
@@ -163,11 +163,10 @@ fn status(client: &Client, output: Output) -> CommandResult {
 
 async fn forget(client: &Client, named: &Reference<GatewayId>) -> CommandResult<Forgotten> {
     let known = client.countersign().gateways().await?.value.gateways;
-    let entries: Vec<_> = known
+    let entries = known
         .iter()
-        .map(|each| Entry::new(each.id.clone(), Some(each.name.clone())))
-        .collect();
-    let id = named.among(Some(&entries))?;
+        .map(|each| Entry::new(each.id.clone(), Some(each.name.clone())));
+    let id = named.among(&Listing::All(entries.collect()))?;
     let gateway = known.iter().find(|each| each.id == id).ok_or_else(|| {
         Failure::new(format_args!("no gateway `{named}` is listed"))
             .hint("run `countersign gateway status` to see those that are")

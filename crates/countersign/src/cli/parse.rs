@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::reference::is_one_word;
 use crate::clock;
-use countersign_types::{UnixSeconds, api_key::Permission, certificate::MAX_NAME_CHARACTERS};
+use countersign_types::{UnixSeconds, api_key::Permission, certificate::MAX_NAME_CHARACTERS, id};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Reads a permission of an admin key.
@@ -19,6 +20,12 @@ pub(super) fn permission(text: &str) -> Result<Permission, String> {
 pub(super) fn name(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.trim().is_empty() {
         return Err("a name of spaces alone cannot be seen in a list".to_owned());
+    }
+    // By such a name nothing could be found: wherever a name is taken, so is an id.
+    if let Some(prefix) = id::prefix_of(text).filter(|_| is_one_word(text)) {
+        return Err(format!(
+            "a name that begins with `{prefix}` would be taken for an id; choose another"
+        ));
     }
     let characters = text.chars().count();
     if (1..=MAX_NAME_CHARACTERS).contains(&characters) && !text.chars().any(char::is_control) {
@@ -114,6 +121,22 @@ mod tests {
             );
         }
         assert!(time("1969-12-31T23:59:59Z").is_err());
+    }
+
+    #[test]
+    fn a_new_name_does_not_look_like_an_id() {
+        for (text, prefix) in [
+            ("cert_3hzm", "cert_"),
+            ("proj_web", "proj_"),
+            ("key_", "key_"),
+            ("org-wide", "org-"),
+        ] {
+            let error = name(text).unwrap_err();
+            assert!(error.contains(&format!("`{prefix}`")), "{error}");
+        }
+        for text in ["cert", "certificate_a", "web proj_a", "proj_a of the web"] {
+            assert_eq!(name(text).as_deref(), Ok(text));
+        }
     }
 
     #[test]

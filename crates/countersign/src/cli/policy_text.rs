@@ -21,14 +21,21 @@ pub(crate) struct PolicyText {
 }
 
 impl PolicyText {
-    pub(super) fn read(self) -> CommandResult<Option<String>> {
+    /// Reads the policy for a certificate, which is called so if there is one yet.
+    pub(super) fn read(self, certificate: Option<&str>) -> CommandResult<Option<String>> {
         let policy = match (self.policy, self.policy_file) {
             (Some(text), _) => refuse_file(text)?,
             (None, Some(path)) => read_text(&path)?.trim_end().to_owned(),
             (None, None) => return Ok(None),
         };
         if policy.trim().is_empty() {
-            let none = "to have no policy: `countersign certificate set-policy ID --none`";
+            let none = match certificate {
+                Some(name) => format!(
+                    "to have no policy: `countersign certificate set-policy {} --none`",
+                    shell_quoted(name)
+                ),
+                None => "to have no policy, leave out the flag".to_owned(),
+            };
             return Err(Failure::usage("the policy is empty").hint(none));
         }
         Ok(Some(policy))

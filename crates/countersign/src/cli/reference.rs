@@ -86,8 +86,27 @@ impl<I> Entry<I> {
 
 /// Where the things of a kind are.
 pub(super) trait Directory<I> {
-    /// All of them; `None` where they cannot be listed, though each may be known by its id.
-    async fn entries(&self) -> CommandResult<Option<Vec<Entry<I>>>>;
+    /// All of them, if they can be listed.
+    async fn entries(&self) -> CommandResult<Listing<I>>;
+}
+
+/// What there is of a kind.
+pub(super) enum Listing<I> {
+    All(Vec<Entry<I>>),
+    /// There is no such list, though each may be known by its id.
+    None,
+    /// The key may not list them.
+    Forbidden,
+}
+
+impl<I> Listing<I> {
+    /// Those that are known.
+    pub(super) fn known(self) -> Vec<Entry<I>> {
+        match self {
+            Self::All(all) => all,
+            Self::None | Self::Forbidden => Vec::new(),
+        }
+    }
 }
 
 impl<I: Identifier> FromStr for Reference<I> {
@@ -106,7 +125,7 @@ impl<I: Identifier> FromStr for Reference<I> {
     }
 }
 
-fn is_one_word(text: &str) -> bool {
+pub(super) fn is_one_word(text: &str) -> bool {
     text.len() <= MAX_ID_BYTES && !text.contains(char::is_whitespace)
 }
 
@@ -135,16 +154,23 @@ impl<I: Identifier> Reference<I> {
         if let Some(id) = &self.id {
             return Ok(id.clone());
         }
-        self.among(on.entries().await?.as_deref())
+        self.among(&on.entries().await?)
     }
 
     /// The id of what is meant, if these are all that there are.
-    pub(super) fn among(&self, entries: Option<&[Entry<I>]>) -> CommandResult<I> {
+    pub(super) fn among(&self, listing: &Listing<I>) -> CommandResult<I> {
         if let Some(id) = &self.id {
             return Ok(id.clone());
         }
-        let Some(entries) = entries else {
-            return I::given(&self.given).map_err(Failure::usage);
+        let entries = match listing {
+            Listing::All(entries) => entries,
+            Listing::None => return I::given(&self.given).map_err(Failure::usage),
+            Listing::Forbidden => {
+                return Err(Failure::usage(format_args!(
+                    "this key may not list {}s, so `{self}` cannot be looked up by its name; give its id",
+                    I::KIND
+                )));
+            }
         };
         if let Some(same) = entries.iter().find(|each| each.id.as_ref() == self.given) {
             return Ok(same.id.clone());
@@ -177,7 +203,12 @@ impl<I: Identifier> Reference<I> {
             "there is no {} with the id or name `{self}`",
             I::KIND
         ));
-        let names: Vec<&str> = entries.iter().filter_map(|e| e.name.as_deref()).collect();
+        let mut names: Vec<&str> = Vec::new();
+        for name in entries.iter().filter_map(|each| each.name.as_deref()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let nearest = nearest(&self.given, names.iter().copied());
         Err(match nearest {
             Some(name) => failure.hint(format!("did you mean `{}`?", printable(name))),
@@ -199,13 +230,13 @@ pub(super) async fn resolve_all<I: Identifier>(
     on: &impl Directory<I>,
 ) -> CommandResult<Vec<I>> {
     let entries = if references.iter().all(|each| each.id.is_some()) {
-        None
+        Listing::None
     } else {
         on.entries().await?
     };
     let mut ids = Vec::with_capacity(references.len());
     for reference in references {
-        ids.push(reference.among(entries.as_deref())?);
+        ids.push(reference.among(&entries)?);
     }
     Ok(ids)
 }
@@ -253,22 +284,22 @@ mod tests {
         Entry::new(CertificateId::opaque(id), Some(name.to_owned()))
     }
 
-    fn found(given: &str, entries: Option<&[Entry<CertificateId>]>) -> Result<String, String> {
+    fn found(given: &str, listing: &Listing<CertificateId>) -> Result<String, String> {
         let reference: Reference<CertificateId> = given.parse().map_err(|e| format!("{e}"))?;
-        let id = reference.among(entries);
+        let id = reference.among(listing);
         id.map(|id| id.to_string())
             .map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_name_is_as_good_as_an_id_if_it_is_the_only_one() {
-        let entries = [
+        let listing = Listing::All(vec![
             entry("cert_1", "mesh-2027"),
             entry("cert_2", "twice"),
             entry("cert_3", "twice"),
             entry("cert_4", "two words"),
-        ];
-        let found = |given| found(given, Some(&entries));
+        ]);
+        let found = |given| found(given, &listing);
         assert_eq!(found("mesh-2027").unwrap(), "cert_1");
         assert_eq!(found("cert_unlisted").unwrap(), "cert_unlisted");
         assert_eq!(found("two words").unwrap(), "cert_4");
@@ -277,7 +308,10 @@ mod tests {
         let typo = found("mesh-2072").unwrap_err();
         assert!(typo.contains("did you mean `mesh-2027`?"), "{typo}");
         let other = found("zzz").unwrap_err();
-        assert!(other.contains("there are: `mesh-2027`"), "{other}");
+        assert!(
+            other.ends_with("there are: `mesh-2027`, `twice`, `two words`"),
+            "{other}"
+        );
         for wrong in ["", " ", "proj_a", "cert_", ".."] {
             assert!(found(wrong).is_err(), "{wrong}");
         }
@@ -285,19 +319,32 @@ mod tests {
 
     #[test]
     fn what_is_in_use_is_meant_before_what_is_not() {
-        let mut entries = [entry("cert_1", "blue"), entry("cert_2", "blue")];
-        entries[0].retired = true;
-        assert_eq!(found("blue", Some(&entries)).unwrap(), "cert_2");
-        let alone = std::slice::from_ref(&entries[0]);
-        assert_eq!(found("blue", Some(alone)).unwrap(), "cert_1");
+        let retired = || Entry {
+            retired: true,
+            ..entry("cert_1", "blue")
+        };
+        let both = Listing::All(vec![retired(), entry("cert_2", "blue")]);
+        assert_eq!(found("blue", &both).unwrap(), "cert_2");
+        let alone = Listing::All(vec![retired()]);
+        assert_eq!(found("blue", &alone).unwrap(), "cert_1");
     }
 
     #[test]
     fn another_server_is_sent_its_own_ids() {
-        assert_eq!(found("4711", None).unwrap(), "4711");
-        let entries = [entry("4711", "blue"), entry("4712", "red")];
-        assert_eq!(found("4712", Some(&entries)).unwrap(), "4712");
-        assert_eq!(found("blue", Some(&entries)).unwrap(), "4711");
-        assert_eq!(found("4713", Some(&entries)).unwrap(), "4713");
+        assert_eq!(found("4711", &Listing::None).unwrap(), "4711");
+        let entries = Listing::All(vec![entry("4711", "blue"), entry("4712", "red")]);
+        assert_eq!(found("4712", &entries).unwrap(), "4712");
+        assert_eq!(found("blue", &entries).unwrap(), "4711");
+        assert_eq!(found("4713", &entries).unwrap(), "4713");
+    }
+
+    #[test]
+    fn a_key_that_may_not_list_needs_ids() {
+        let error = found("mesh-2027", &Listing::Forbidden).unwrap_err();
+        assert_eq!(
+            error,
+            "error: this key may not list certificates, so `mesh-2027` cannot be looked up by its name; give its id"
+        );
+        assert_eq!(found("cert_1", &Listing::Forbidden).unwrap(), "cert_1");
     }
 }

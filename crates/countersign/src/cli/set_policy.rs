@@ -35,7 +35,8 @@ pub(crate) struct SetPolicy {
 
 impl SetPolicy {
     pub(super) async fn run(self, client: &Client, output: Output) -> CommandResult {
-        let (policy, named) = (self.policy.read()?, self.id.to_string());
+        let named = self.id.to_string();
+        let policy = self.policy.read(Some(&named))?;
         let id = self.id.resolve(client).await?;
         // What is only reported refuses nobody.
         if !self.report {

@@ -4,7 +4,7 @@
 use countersign_client::{Client, Error};
 use countersign_types::{error::ErrorCode, id::CertificateId};
 
-use super::reference::Directory;
+use super::reference::{Directory, Listing};
 use crate::failure::Failure;
 
 /// The failure of a call that was given these certificates.
@@ -15,7 +15,7 @@ pub(super) async fn failure(client: &Client, error: Error, ids: &[CertificateId]
         return error.into();
     }
     let listed = Directory::<CertificateId>::entries(client).await;
-    let Ok(Some(entries)) = listed else {
+    let Ok(Listing::All(entries)) = listed else {
         return error.into();
     };
     let unknown: Vec<String> = ids

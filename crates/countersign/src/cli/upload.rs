@@ -62,7 +62,7 @@ impl Upload {
         let request = UploadCertificateRequest {
             certificate: read_anchor(&self.file, self.first)?,
             name: self.name.clone(),
-            cel_policy: self.policy.clone().read()?,
+            cel_policy: self.policy.clone().read(None)?,
         };
         if self.activate {
             return self.and_activate(&request, client, output).await;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub(crate) use self::table::{Cell, Row, Tone, expiry, moment, relative, row};
 use self::table::{Paper, plain_text};
-pub(crate) use self::text::{printable, timestamp};
+pub(crate) use self::text::{printable, printable_lines, timestamp};
 
 use crate::failure::{CommandResult, Doing, Failure};
 
@@ -148,8 +148,7 @@ impl Output {
 /// Prints a message to standard error, beside the data. If that is closed, nobody is listening. What
 /// it repeats of a server's answer cannot steer the terminal.
 pub(crate) fn note(message: &str) {
-    let lines: Vec<String> = message.split('\n').map(printable).collect();
-    let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
+    let _ = writeln!(io::stderr().lock(), "{}", printable_lines(message));
 }
 
 /// Asks before something that cannot be undone, unless `yes`. Without a terminal, the command is
@@ -205,6 +204,28 @@ mod tests {
         assert_eq!(
             printable("a\u{1b}[2Jb\u{202e}c\n"),
             "a\u{fffd}[2Jb\u{fffd}c\u{fffd}"
+        );
+        for hidden in [
+            '\u{ad}',
+            '\u{61c}',
+            '\u{180e}',
+            '\u{2066}',
+            '\u{fff9}',
+            '\u{e0041}',
+        ] {
+            assert_eq!(
+                printable(&format!("a{hidden}b")),
+                "a\u{fffd}b",
+                "{hidden:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn printable_lines_stay_lines() {
+        assert_eq!(
+            printable_lines("Subject: \u{1b}[31mCA\r\n-----BEGIN\n"),
+            "Subject: \u{fffd}[31mCA\n-----BEGIN\n"
         );
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::running::Dev;
+use crate::{running::Dev, shell::seen};
 
 /// Sends a request without a certificate; the id of its refusal.
 fn refused(dev: &Dev) -> String {
@@ -78,6 +78,50 @@ fn refusals_are_listed_and_the_latest_explained_also_after_a_restart() {
     assert_eq!(
         dev.json(&["explain", "--last"])["code"],
         "certificate_required"
+    );
+}
+
+#[test]
+fn explain_claims_nothing_of_what_it_could_not_ask() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let explain = |more: &[&str], env: &[(&str, &str)]| {
+        let mut command = dev.command(&[&["explain"], more].concat());
+        command.envs(env.iter().copied());
+        seen(command)
+    };
+    let wrong_key = [("OPENAI_ADMIN_KEY", "sk-admin-wrong")];
+    let no_gateway = [("COUNTERSIGN_GATEWAY_ADMIN_URL", "http://127.0.0.1:9")];
+    let nonsense = [("COUNTERSIGN_GATEWAY_ADMIN_URL", "nonsense")];
+    let refused_key = "the control plane refused this key: ";
+    for (env, why) in [
+        (&wrong_key, refused_key),
+        (&no_gateway, "cannot reach the gateway's admin listener"),
+        (&nonsense, "`nonsense` is not an `http://` URL"),
+    ] {
+        for more in [&[][..], &["--last"]] {
+            let said = explain(more, env);
+            assert!(said.starts_with("exit 1\n--- stderr"), "{said}");
+            assert!(said.contains(&format!("error: {why}")), "{said}");
+            assert!(!said.contains("no request was refused"), "{said}");
+        }
+    }
+    assert!(explain(&[], &[]).contains("no request was refused lately"));
+
+    dev.upload("mesh");
+    let activate = ["certificate", "activate", "mesh", "--project", "dev"];
+    dev.json(&[&activate[..], &["--wait"]].concat());
+    refused(&dev);
+    // The gateway has it at once, the control plane when it is told.
+    while explain(&[], &no_gateway).starts_with("exit 1") {}
+    let said = explain(&[], &wrong_key);
+    assert!(said.starts_with("exit 0"), "{said}");
+    assert!(said.contains(&format!("warning: {refused_key}")), "{said}");
+    let said = explain(&[], &no_gateway);
+    assert!(said.contains("warning: cannot reach"), "{said}");
+    assert!(
+        said.contains("no gateway could be asked for more of it"),
+        "{said}"
     );
 }
 

@@ -59,6 +59,28 @@ fn a_name_that_is_not_clear_changes_nothing() {
 }
 
 #[test]
+fn a_key_that_may_not_list_projects_is_told_so() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    dev.upload("mesh-2026");
+    let scopes = "api.mtls.read,api.mtls.write";
+    let key = dev.json(&["admin-key", "create", "--name", "mtls", "--scopes", scopes]);
+    let activate = |project: &str| {
+        let args = ["certificate", "activate", "mesh-2026", "--project", project];
+        let mut command = dev.command(&args);
+        command.env("OPENAI_ADMIN_KEY", key["value"].as_str().unwrap());
+        seen(command)
+    };
+    let by_name = activate("dev");
+    assert!(by_name.starts_with("exit 2"), "{by_name}");
+    let why =
+        "this key may not list projects, so `dev` cannot be looked up by its name; give its id";
+    assert!(by_name.contains(why), "{by_name}");
+    let by_id = activate(&dev.env["OPENAI_PROJECT_ID"]);
+    assert!(by_id.starts_with("exit 0"), "{by_id}");
+}
+
+#[test]
 fn a_shell_is_offered_the_names_that_there_are() {
     let directory = tempdir().unwrap();
     let dev = Dev::start(directory.path());

@@ -15,16 +15,15 @@ use serde_with::skip_serializing_none;
 
 use crate::{
     cli::{admin_listener, api::whole, directory::names},
-    failure::{CommandResult, Failure},
+    failure::{CommandResult, Doing, Failure},
     output::{Cell, Output, Row, Tone, moment, note, row, text_or_dash},
 };
 
 /// How often `--follow` looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Why there is no request to explain.
-pub(super) const NOT_REMEMBERED: &str =
-    "no gateway that was asked remembers more of it; `--gateway-admin URL` asks another";
+/// What to do where nobody was asked.
+const NOBODY_TO_ASK: &str = "give an admin key to see what all gateways refused, or a gateway's admin listener with `--gateway-admin URL`";
 
 /// A refusal that a gateway remembers.
 #[derive(Deserialize)]
@@ -68,43 +67,53 @@ type Kind = (String, Option<ProjectId>, Option<ApiKeyId>, Option<String>);
 
 /// Where refusals are read from.
 pub(super) struct Latest<'a> {
-    client: Option<Client>,
+    /// `None` without a key.
+    client: CommandResult<Option<Client>>,
     gateways: &'a [String],
+}
+
+/// What was found, and what could not be asked.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) refused: Vec<Refused>,
+    /// Whether there are more.
+    more: bool,
+    plane_answered: bool,
+    gateway_answered: bool,
+    failed: Vec<Failure>,
 }
 
 /// What `--follow` saw last of a kind of refusal.
 type Seen = HashMap<Kind, (UnixSeconds, Option<String>)>;
 
 impl<'a> Latest<'a> {
-    pub(super) fn new(client: Option<Client>, gateways: &'a [String]) -> Self {
+    pub(super) fn new(client: CommandResult<Option<Client>>, gateways: &'a [String]) -> Self {
         Self { client, gateways }
     }
 
-    /// The newest refusals, and whether there are more.
-    pub(super) async fn newest(&self, limit: u32) -> CommandResult<(Vec<Refused>, bool)> {
-        let mut all = self.all().await?;
+    /// The newest refusals. Warns of what could not be asked; if that leaves nothing to show, it fails.
+    pub(super) async fn newest(&self, limit: u32) -> CommandResult<Found> {
+        let mut found = self.all().await.or_failure()?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = all.len() > limit;
-        all.truncate(limit);
-        Ok((all, more))
+        found.more = found.refused.len() > limit;
+        found.refused.truncate(limit);
+        Ok(found)
     }
 
     /// All refusals, newest first.
-    async fn all(&self) -> CommandResult<Vec<Refused>> {
-        let (summaries, remembered) = (self.summaries().await, self.remembered().await);
-        if let (Err(failure), Err(_)) = (&summaries, &remembered) {
-            return Err(Failure::new(failure.message()).hint(
-                "give an admin key to see what all gateways refused, or a gateway's admin listener with `--gateway-admin URL`",
-            ));
+    async fn all(&self) -> Found {
+        let mut found = Found::default();
+        let mut all: HashMap<Kind, Refused> = HashMap::new();
+        match self.summaries().await {
+            Ok(None) => {}
+            Ok(Some(summaries)) => {
+                found.plane_answered = true;
+                all.extend(summaries.into_iter().map(|each| (each.kind(), each)));
+            }
+            Err(failure) => found.failed.push(failure),
         }
-        let of_kind = |each: Refused| (each.kind(), each);
-        let mut all: HashMap<Kind, Refused> = summaries
-            .unwrap_or_default()
-            .into_iter()
-            .map(of_kind)
-            .collect();
         // Newest first: the first of a kind is the one to explain.
-        for (rank, one) in remembered.unwrap_or_default().into_iter().enumerate() {
+        for (rank, one) in self.remembered(&mut found).await.into_iter().enumerate() {
             let refused = Refused {
                 rank,
                 ..Refused::from(one)
@@ -112,81 +121,149 @@ impl<'a> Latest<'a> {
             let known = all.entry(refused.kind()).or_insert_with(|| refused.clone());
             known.remembered(refused);
         }
-        let mut all: Vec<Refused> = all.into_values().collect();
-        all.sort_by_key(|each| (Reverse(each.last_seen), each.rank, each.kind()));
-        Ok(all)
+        if matches!(self.client, Ok(None)) && !found.gateway_answered {
+            let no_key = Failure::new("no admin key given").hint(NOBODY_TO_ASK);
+            found.failed.insert(0, no_key);
+        }
+        found.refused = all.into_values().collect();
+        let newest_first = |each: &Refused| (Reverse(each.last_seen), each.rank, each.kind());
+        found.refused.sort_by_key(newest_first);
+        found
     }
 
-    /// What the control plane has summed up.
-    async fn summaries(&self) -> CommandResult<Vec<Refused>> {
-        let Some(client) = &self.client else {
-            return Err(Failure::usage("no admin key given"));
+    /// What the control plane has summed up; `None` without a key.
+    async fn summaries(&self) -> CommandResult<Option<Vec<Refused>>> {
+        let client = match &self.client {
+            Ok(Some(client)) => client,
+            Ok(None) => return Ok(None),
+            Err(failure) => return Err(failure.again(failure.message())),
         };
-        let all: Vec<_> = client.refusals().stream(&whole()).try_collect().await?;
+        let listed: Result<Vec<_>, _> = client.refusals().stream(&whole()).try_collect().await;
+        let all = listed.map_err(|error| {
+            let refused_key = matches!(error.status(), Some(401 | 403));
+            let failure = Failure::from(error);
+            if refused_key {
+                let message = failure.message();
+                return failure.again(format_args!(
+                    "the control plane refused this key: {message}"
+                ));
+            }
+            failure
+        })?;
         // Names are a courtesy: a key that may not read them still sees who is refused.
         let names = names::<ProjectId>(client).await.unwrap_or_default();
         let summed = |each: countersign_client::Received<Refusal>| {
             Refused::summed(each.into_inner(), &names)
         };
-        Ok(all.into_iter().map(summed).collect())
+        Ok(Some(all.into_iter().map(summed).collect()))
     }
 
     /// What gateways remember, newest first.
-    async fn remembered(&self) -> CommandResult<Vec<Remembered>> {
-        let (mut all, mut failed) = (Vec::new(), None);
+    async fn remembered(&self, found: &mut Found) -> Vec<Remembered> {
+        let mut all = Vec::new();
         for gateway in self.gateways {
-            match admin_listener::get(gateway, "/denials").await {
-                Ok(Some(list)) => {
-                    let read: Result<Vec<Remembered>, _> = serde_json::from_value(list);
-                    all.extend(read.unwrap_or_default());
+            match of_gateway(gateway).await {
+                Ok(list) => {
+                    found.gateway_answered = true;
+                    all.extend(list);
                 }
-                Ok(None) => {}
-                Err(failure) => failed = Some(failure),
+                Err(failure) => found.failed.push(failure),
             }
         }
-        if let (Some(failure), true) = (failed, all.is_empty()) {
-            return Err(failure);
-        }
         all.sort_by_key(|each| Reverse(each.time));
-        Ok(all)
+        all
     }
 
-    /// Prints what is refused from now on. While nothing can be read, that is said once.
+    /// Prints what is refused from now on. What cannot be asked is said once.
     pub(super) async fn follow(&self, output: Output) -> CommandResult {
         let mut seen = Seen::new();
-        for refused in self.all().await? {
+        let mut found = self.all().await;
+        if !found.plane_answered && !found.gateway_answered {
+            return found.or_failure().map(drop);
+        }
+        for refused in &found.refused {
             refused.is_new(&mut seen);
         }
         let mut ticks = tokio::time::interval(EVERY);
-        let mut failing = false;
+        let mut failing = Vec::new();
         loop {
-            ticks.tick().await;
-            match self.all().await {
-                Ok(all) => {
-                    failing = false;
-                    let mut new = all.iter().rev().filter(|each| each.is_new(&mut seen));
-                    new.try_for_each(|refused| output.entry(refused))?;
-                }
-                Err(failure) => {
-                    if !failing {
-                        note(&format!("{}; trying again", failure.message()));
-                    }
-                    failing = true;
-                }
+            let failed: Vec<String> = found
+                .failed
+                .iter()
+                .map(|f| f.message().to_owned())
+                .collect();
+            for message in failed.iter().filter(|message| !failing.contains(*message)) {
+                note(&format!("warning: {message}; trying again"));
             }
+            failing = failed;
+            let mut new = found.refused.iter().rev();
+            new.try_for_each(|refused| match refused.is_new(&mut seen) {
+                true => output.entry(refused),
+                false => Ok(()),
+            })?;
+            ticks.tick().await;
+            found = self.all().await;
         }
     }
 }
 
-/// Says what may be done next.
-pub(super) fn remark(shown: &[Refused], more: bool) {
-    if more {
-        note(&format!("{} shown; `--limit` shows more", shown.len()));
+/// What one gateway remembers.
+async fn of_gateway(url: &str) -> CommandResult<Vec<Remembered>> {
+    let Some(list) = admin_listener::get(url, "/denials").await? else {
+        return Err(Failure::new(format_args!(
+            "what answers at {url} is not a gateway's admin listener"
+        )));
+    };
+    serde_json::from_value(list).doing(format_args!("read what the gateway at {url} refused"))
+}
+
+fn warn(failure: &Failure) {
+    note(&format!("warning: {}", failure.message()));
+}
+
+impl Found {
+    /// What was found, with a warning of whatever could not be asked. Where that leaves nothing to
+    /// show, it is the failure: nothing was found does not mean that nothing was refused.
+    fn or_failure(mut self) -> CommandResult<Self> {
+        let mut failed = std::mem::take(&mut self.failed).into_iter();
+        let fatal = if self.refused.is_empty() {
+            failed.next()
+        } else {
+            None
+        };
+        failed.for_each(|failure| warn(&failure));
+        fatal.map_or(Ok(self), |failure| Err(failure.with_exit(1)))
     }
-    match shown.iter().find_map(Refused::request_id) {
-        Some(id) => note(&format!("why, in full: countersign explain {id}")),
-        None if shown.is_empty() => note("no request was refused lately"),
-        None => note(NOT_REMEMBERED),
+
+    /// Says what may be done next.
+    pub(super) fn remark(&self) {
+        let shown = self.refused.len();
+        if self.more {
+            note(&format!("{shown} shown; `--limit` shows more"));
+        }
+        match self.refused.iter().find_map(Refused::request_id) {
+            Some(id) => note(&format!("why, in full: countersign explain {id}")),
+            None if shown == 0 => note(self.nothing()),
+            None => note(self.not_remembered()),
+        }
+    }
+
+    /// What it means that there is none, where all that were asked answered.
+    pub(super) const fn nothing(&self) -> &'static str {
+        if self.plane_answered {
+            "no request was refused lately"
+        } else {
+            "no gateway that was asked remembers a refusal; an admin key shows what all gateways refused"
+        }
+    }
+
+    /// Why there is no request to explain.
+    pub(super) const fn not_remembered(&self) -> &'static str {
+        if self.gateway_answered {
+            "no gateway that was asked remembers more of it; `--gateway-admin URL` asks another"
+        } else {
+            "no gateway could be asked for more of it; `--gateway-admin URL` asks another"
+        }
     }
 }
 
@@ -215,9 +292,19 @@ impl Refused {
 
     /// Whether there was one since it was seen last, which is now.
     fn is_new(&self, seen: &mut Seen) -> bool {
-        let now = (self.last_seen, self.request_id.clone());
-        let before = seen.insert(self.kind(), now.clone());
-        before.is_none_or(|before| before.0 < now.0 || before.1 != now.1)
+        let kind = self.kind();
+        let Some((time, id)) = seen.get_mut(&kind) else {
+            seen.insert(kind, (self.last_seen, self.request_id.clone()));
+            return true;
+        };
+        // What could not be asked for a while has nothing new to say of what was seen before.
+        let other = id.is_some() && self.request_id.is_some() && *id != self.request_id;
+        let new = *time < self.last_seen || other;
+        *time = self.last_seen.max(*time);
+        if self.request_id.is_some() {
+            id.clone_from(&self.request_id);
+        }
+        new
     }
 
     fn summed(refusal: Refusal, names: &HashMap<ProjectId, String>) -> Self {

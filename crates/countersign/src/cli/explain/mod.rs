@@ -4,6 +4,7 @@
 mod latest;
 
 use clap::Args;
+use countersign_types::id::RequestId;
 use serde_json::Value;
 
 use self::latest::Latest;
@@ -47,10 +48,11 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(self, output: Output) -> CommandResult {
         if let Some(id) = &self.request_id {
+            id.parse::<RequestId>().map_err(Failure::usage)?;
             return block_on(self.one(id, output));
         }
         // Without a key there are still the gateways.
-        let latest = Latest::new(self.api.client().ok(), &self.gateway_admin);
+        let latest = Latest::new(self.api.client_if_key(), &self.gateway_admin);
         if self.follow {
             return block_on(latest.follow(output));
         }
@@ -58,23 +60,23 @@ impl Explain {
             return block_on(self.last(&latest, output));
         }
         block_on(async {
-            let (refused, more) = latest.newest(self.limit).await?;
-            output.list(&refused)?;
-            latest::remark(&refused, more);
+            let found = latest.newest(self.limit).await?;
+            output.list(&found.refused)?;
+            found.remark();
             Ok(())
         })
     }
 
     async fn last(&self, latest: &Latest<'_>, output: Output) -> CommandResult {
-        let (refused, _) = latest.newest(1).await?;
-        let Some(newest) = refused.first() else {
-            return Err(Failure::new("no request was refused lately"));
+        let found = latest.newest(1).await?;
+        let Some(newest) = found.refused.first() else {
+            return Err(Failure::new(found.nothing()));
         };
         if let Some(id) = newest.request_id() {
             return self.one(id, output).await;
         }
         output.one(newest)?;
-        note(latest::NOT_REMEMBERED);
+        note(found.not_remembered());
         Ok(())
     }
 
