@@ -22,7 +22,9 @@ pub(super) fn name(text: &str) -> Result<String, String> {
         return Err("a name of spaces alone cannot be seen in a list".to_owned());
     }
     // By such a name nothing could be found: wherever a name is taken, so is an id.
-    if let Some(prefix) = id::prefix_of(text).filter(|_| is_one_word(text)) {
+    // Names that begin with a word and a hyphen are many, and ids that do are of other servers.
+    let prefix = id::prefix_of(text).filter(|prefix| prefix.ends_with('_'));
+    if let Some(prefix) = prefix.filter(|_| is_one_word(text)) {
         return Err(format!(
             "a name that begins with `{prefix}` would be taken for an id; choose another"
         ));
