@@ -10,6 +10,7 @@ use countersign_types::{
 
 use super::{
     api_failure::BREAK_ANYWAY,
+    disarm::Disarmed,
     preview::{self, WOULD_REFUSE},
 };
 use crate::{
@@ -146,10 +147,16 @@ impl Guard {
             preview::show(&found, &found.effect, &[], output)?;
             return Ok(false);
         }
-        if self.answers.are_complete() {
-            return Ok(true);
+        let foreseen = match foresee(client, changes).await {
+            Err(failure) if self.answers.are_complete() => {
+                self.answers.unknown(&failure.to_string());
+                return Ok(true);
+            }
+            foreseen => foreseen?,
+        };
+        if matches!(foreseen, Foreseen::Nothing) && !changes.is_empty() {
+            self.answers.unknown("this server cannot preview");
         }
-        let foreseen = foresee(client, changes).await?;
         self.answers.permit_foreseen(&foreseen, question, when)?;
         Ok(true)
     }
@@ -166,9 +173,16 @@ impl Answers {
         self.yes
     }
 
-    /// Whether the change is made whatever it does, so that nothing need be known of it.
+    /// Whether the change is made whatever it does to observed traffic.
     pub(super) const fn are_complete(&self) -> bool {
         self.yes && self.allow_refusals
+    }
+
+    /// Says why it is not known who would be refused, where refusals are allowed.
+    pub(super) fn unknown(&self, why: &str) {
+        if self.are_complete() {
+            note(&format!("it is unknown who would be refused: {why}"));
+        }
     }
 
     /// Lets a change be made, as far as it is known what it does.
@@ -179,7 +193,7 @@ impl Answers {
         when: Ask,
     ) -> CommandResult {
         if !matches!(foreseen, Foreseen::Hidden) {
-            return self.permit(foreseen.effect(), question, when);
+            return self.permit(foreseen.effect(), None, question, when);
         }
         let unknown = "it is unknown who would be refused: this key may not read observed traffic";
         self.permit_loss(unknown, "use a key with the permission `api.mtls.read`")?;
@@ -202,11 +216,21 @@ impl Answers {
     pub(super) fn permit(
         &self,
         effect: Option<&Effect>,
+        disarmed: Option<&Disarmed>,
         question: &str,
         when: Ask,
     ) -> CommandResult {
         if let Some(effect) = effect {
             self.broken.permit(effect)?;
+        }
+        if let Some(disarmed) = disarmed {
+            note(&disarmed.what);
+        }
+        if let Some(passing) = effect.and_then(preview::passing) {
+            note(&passing);
+        }
+        if let Some(disarmed) = disarmed {
+            self.permit_disarm(disarmed)?;
         }
         let used = effect.and_then(|effect| {
             let is_recent = |last: &UnixSeconds| effect.judged_at.saturating_sub(*last) <= RECENTLY;
@@ -225,6 +249,9 @@ impl Answers {
                 }
                 self.ask(question, "this affects observed traffic")
             }
+            _ if disarmed.is_some() => {
+                self.ask(question, "this may leave no trust anchor enforced")
+            }
             _ if when == Ask::Always => self.ask(question, "this cannot be undone"),
             _ => Ok(()),
         }
@@ -239,6 +266,17 @@ impl Answers {
         let message = format!("{count} would be refused; nothing was changed");
         Err(Failure::new(message)
             .hint("pass `--yes --allow-refusals` to refuse them")
+            .with_exit(WOULD_REFUSE))
+    }
+
+    /// Someone who is asked may allow it; a script must have said so.
+    fn permit_disarm(&self, disarmed: &Disarmed) -> CommandResult {
+        if disarmed.allowed || (!self.yes && can_ask()) {
+            return Ok(());
+        }
+        let message = "no trust anchor would be enforced any more; nothing was changed";
+        Err(Failure::new(message)
+            .hint("pass `--yes --allow-disarm` to allow it")
             .with_exit(WOULD_REFUSE))
     }
 

@@ -15,6 +15,7 @@ mod complete;
 mod configuration;
 mod declared;
 mod directory;
+mod disarm;
 mod doctor;
 mod examples;
 mod expiring;

@@ -19,6 +19,11 @@ use crate::{
 /// The exit code when a workload would be refused.
 pub(super) const WOULD_REFUSE: u8 = 3;
 
+/// What is said of workloads that would be refused.
+const REFUSED: &str = "pass now, would be refused";
+/// What is said of workloads that would no longer be refused.
+const PASSING: &str = "refused now, would pass";
+
 /// Shows a preview; exit code 3 when a workload would be refused or an assertion would not hold.
 pub(super) fn show(
     preview: &impl Serialize,
@@ -39,8 +44,8 @@ pub(super) fn show(
 
 fn tell(found: &Effect, once_enforced: &[PreviewedWorkload], output: Output) -> CommandResult {
     for (heading, list) in [
-        ("pass now, would be refused", &found.starts_to_fail[..]),
-        ("refused now, would pass", &found.starts_to_pass),
+        (REFUSED, &found.starts_to_fail[..]),
+        (PASSING, &found.starts_to_pass),
         ("would be refused once enforced", once_enforced),
     ] {
         if !list.is_empty() {
@@ -118,10 +123,20 @@ pub(super) fn warning(found: &Effect, recent_use: Option<UnixSeconds>) -> String
     lines.join("\n")
 }
 
-/// How many would be refused, and the one with the most requests.
+/// Those that are refused now and would pass; `None` if there are none.
+pub(super) fn passing(found: &Effect) -> Option<String> {
+    let first = found.starts_to_pass.first()?;
+    Some(changed(PASSING, first, found.starts_to_pass.len()))
+}
+
 fn refused(first: &PreviewedWorkload, count: usize) -> String {
+    changed(REFUSED, first, count)
+}
+
+/// How many workloads change, and the one with the most requests.
+fn changed(heading: &str, first: &PreviewedWorkload, count: usize) -> String {
     format!(
-        "pass now, would be refused: {}; first {} ({}, requests: {}, last seen {})",
+        "{heading}: {}; first {} ({}, requests: {}, last seen {})",
         workloads(count),
         printable(&caller(first)),
         first.code,
@@ -132,22 +147,27 @@ fn refused(first: &PreviewedWorkload, count: usize) -> String {
 
 /// What changes would do at each scope where something would, and what is unknown.
 pub(super) fn by_scope(found: &Effect) -> String {
-    let mut scopes: BTreeMap<&str, Vec<&PreviewedWorkload>> = BTreeMap::new();
-    for one in &found.starts_to_fail {
-        let project = one.identity.project.as_ref();
-        let scope = project.map_or("organization", AsRef::as_ref);
-        scopes.entry(scope).or_default().push(one);
-    }
-    let mut text = String::new();
-    for (scope, workloads) in scopes {
-        if let Some(first) = workloads.first() {
-            text += &format!("! {scope}: {}\n", refused(first, workloads.len()));
-        }
-    }
+    let mut text = grouped(REFUSED, &found.starts_to_fail);
+    text += &grouped(PASSING, &found.starts_to_pass);
     for one in &found.breaks_assertions {
         text += &format!("! would no longer hold: {}\n", assertion::broken(one));
     }
     text + &summary(found)
+}
+
+/// A line for each scope of the workloads.
+fn grouped(heading: &str, workloads: &[PreviewedWorkload]) -> String {
+    let mut scopes: BTreeMap<&str, Vec<&PreviewedWorkload>> = BTreeMap::new();
+    for one in workloads {
+        let project = one.identity.project.as_ref();
+        let scope = project.map_or("organization", AsRef::as_ref);
+        scopes.entry(scope).or_default().push(one);
+    }
+    let lines = scopes.iter().filter_map(|(scope, workloads)| {
+        let changed = changed(heading, workloads.first()?, workloads.len());
+        Some(format!("! {scope}: {changed}\n"))
+    });
+    lines.collect()
 }
 
 pub(super) fn assertions(count: usize) -> String {

@@ -27,6 +27,15 @@ impl AtScope {
             None => Scope::Organization,
         })
     }
+
+    /// The scope as whoever named it calls it.
+    pub(super) fn shown(&self) -> String {
+        let project = self.project.as_ref();
+        project.map_or_else(
+            || "the whole organization".to_owned(),
+            |project| format!("project {project}"),
+        )
+    }
 }
 
 /// How a certificate is active at the scope that it was listed for; `None` if it is not. What is

@@ -2,10 +2,16 @@
 //! on servers that can preview.
 
 use clap::Args;
-use countersign_client::Client;
-use countersign_types::{certificate::Enforcement, extension, id::CertificateId};
+use countersign_client::{Client, Error, Received, Response};
+use countersign_types::{
+    certificate::{Enforcement, Scope},
+    extension,
+    id::CertificateId,
+    preview::TogglePreview,
+};
 
 use super::{
+    disarm::{AllowDisarm, Disarmed},
     guard::{Ask, Guard, supports},
     preview,
     reference::{Reference, resolve_all},
@@ -40,6 +46,8 @@ struct Toggle {
     #[command(flatten)]
     guard: Guard,
     #[command(flatten)]
+    allow_disarm: AllowDisarm,
+    #[command(flatten)]
     wait: Wait,
 }
 
@@ -70,35 +78,17 @@ impl Deactivate {
 
 impl Toggle {
     async fn run(self, change: Change, client: &Client, output: Output) -> CommandResult {
-        let (scope, certificates) = (self.scope.resolve(client).await?, client.certificates());
+        let scope = self.scope.resolve(client).await?;
         let ids = resolve_all(&self.ids, client).await?;
-        let preview = async || match change {
-            Change::Activate(enforcement) => {
-                let found = certificates.preview_activate(&scope, &ids, enforcement);
-                found.await
-            }
-            Change::Deactivate => certificates.preview_deactivate(&scope, &ids).await,
-        };
         if self.guard.is_preview() {
-            let found = match preview().await {
+            let found = match change.preview(client, &scope, &ids).await {
                 Ok(found) => found.value,
                 Err(error) => return Err(unknown_ids::failure(client, error, &ids).await),
             };
             let once_enforced = &found.would_fail_once_enforced;
             return preview::show(&found, &found.effect, once_enforced, output);
         }
-        // `--report` is previewed too: a trust anchor that was enforced and becomes report-only no longer
-        // lets anyone in.
-        if !self.guard.answers().are_complete() && supports(client, extension::PREVIEW).await? {
-            let names: Vec<String> = self.ids.iter().map(ToString::to_string).collect();
-            let question = format!("{} {}?", change.verb(), names.join(", "));
-            let effect = match preview().await {
-                Ok(found) => found.value.into_inner().effect,
-                Err(error) => return Err(unknown_ids::failure(client, error, &ids).await),
-            };
-            let answers = self.guard.answers();
-            answers.permit(Some(&effect), &question, Ask::IfUsed)?;
-        }
+        self.look_first(change, client, (&scope, &ids)).await?;
         let certificates = self.guard.client(client).certificates();
         let mut waiting = self.wait.begin()?;
         let changed = async {
@@ -117,9 +107,64 @@ impl Toggle {
         output.list(&done.value.data)?;
         waiting.for_gateways(client, done.change()).await
     }
+
+    /// Says what the change would do, and asks. `--report` is looked at too: a trust anchor that was
+    /// enforced and becomes report-only no longer lets anyone in.
+    async fn look_first(
+        &self,
+        change: Change,
+        client: &Client,
+        (scope, ids): (&Scope, &[CertificateId]),
+    ) -> CommandResult {
+        let answers = self.guard.answers();
+        if !supports(client, extension::PREVIEW).await? {
+            answers.unknown("this server cannot preview");
+            return Ok(());
+        }
+        let effect = match change.preview(client, scope, ids).await {
+            Ok(found) => Some(found.value.into_inner().effect),
+            Err(error) if answers.are_complete() && !is_mistake(&error) => {
+                answers.unknown(&error.to_string());
+                None
+            }
+            Err(error) => return Err(unknown_ids::failure(client, error, ids).await),
+        };
+        let disarmed: Option<Disarmed> = match change {
+            Change::Activate(Enforcement::Enforce) => None,
+            Change::Activate(Enforcement::Report) | Change::Deactivate => {
+                let at = (&self.scope, scope);
+                self.allow_disarm.look(client, at, ids).await?
+            }
+        };
+        let names: Vec<String> = self.ids.iter().map(ToString::to_string).collect();
+        let (verb, names, at) = (change.verb(), names.join(", "), self.scope.shown());
+        let question = format!("{verb} {names} for {at}?");
+        answers.permit(effect.as_ref(), disarmed.as_ref(), &question, Ask::IfUsed)
+    }
+}
+
+/// Whether the change itself would fail in the same way.
+fn is_mistake(error: &Error) -> bool {
+    matches!(error.status(), None | Some(400 | 401 | 404))
 }
 
 impl Change {
+    async fn preview(
+        self,
+        client: &Client,
+        scope: &Scope,
+        ids: &[CertificateId],
+    ) -> Result<Response<Received<TogglePreview>>, Error> {
+        let certificates = client.certificates();
+        match self {
+            Self::Activate(enforcement) => {
+                let found = certificates.preview_activate(scope, ids, enforcement);
+                found.await
+            }
+            Self::Deactivate => certificates.preview_deactivate(scope, ids).await,
+        }
+    }
+
     const fn verb(self) -> &'static str {
         match self {
             Self::Activate(_) => "activate",

@@ -44,7 +44,7 @@ call --cert {untrusted} --key {untrusted_key}
 {program} status -o table
 
 # deactivate it again: the key is enough
-{program} certificate deactivate dev-ca --project dev --wait --yes
+{program} certificate deactivate dev-ca --project dev --wait --yes --allow-disarm
 call
 
 # stop with Ctrl-C

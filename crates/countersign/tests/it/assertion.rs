@@ -73,7 +73,7 @@ fn a_change_that_breaks_one_is_refused_and_made_when_that_is_allowed() {
     let with = |more: &[&str]| scene.seen(&[&deactivate, more].concat());
     assert_snapshot!("preview", with(&["--preview", "-o", "table"]));
     assert_snapshot!("looked_at", with(&["--yes"]));
-    // A script that allows refusals looks at nothing first, and the server refuses it.
+    // A script that allows refusals hears of it too.
     assert_snapshot!("refused", with(&["--yes", "--allow-refusals"]));
     let policy = ["certificate", "set-policy", "dev", "--policy"];
     let policy = [&policy[..], &["subject.common_name == \"nobody\""]].concat();

@@ -57,8 +57,10 @@ fn a_certificate() {
     assert!(!active(&dev, &[]), "the organization is another scope");
     dev.json(&["certificate", "activate", &id]);
     assert!(active(&dev, &[]));
-    dev.json(&["certificate", "deactivate", &id]);
-    dev.json(&["certificate", "deactivate", &id, "--project", &project]);
+    let deactivate = ["certificate", "deactivate", &id, "--yes"];
+    let disarm = [&deactivate[..], &["--allow-disarm"]].concat();
+    dev.json(&disarm);
+    dev.json(&[&disarm[..], &["--project", &project]].concat());
     let deleted = dev.json(&["certificate", "delete", &id, "--yes"]);
     assert_eq!(
         deleted,
@@ -79,7 +81,8 @@ fn several_certificates_page_through_and_go_together() {
     let all: Vec<&str> = made.iter().map(String::as_str).collect();
     let toggled = dev.json(&[&["certificate", "activate"], all.as_slice()].concat());
     assert_eq!(ids(&toggled), all);
-    dev.json(&[&["certificate", "deactivate"], all.as_slice()].concat());
+    let deactivate = ["certificate", "deactivate", "--yes", "--allow-disarm"];
+    dev.json(&[&deactivate[..], all.as_slice()].concat());
     // The second is gone already: what was deleted before the refusal is still printed.
     dev.json(&["certificate", "delete", all[1], "--yes"]);
     let command = dev.command(&[&["certificate", "delete", "--yes"], all.as_slice()].concat());

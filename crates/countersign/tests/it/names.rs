@@ -35,7 +35,7 @@ fn a_name_that_only_one_thing_has_is_as_good_as_its_id() {
     let verbs = ["deactivate", "delete"].map(|verb| {
         let mut args = vec!["certificate", verb, "mesh-2026", "mesh 2027", "--yes"];
         if verb == "deactivate" {
-            args.extend(["--project", "dev"]);
+            args.extend(["--project", "dev", "--allow-disarm"]);
         }
         dev.json(&args).as_array().unwrap().len()
     });

@@ -157,18 +157,37 @@ fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
     );
     assert!(!scene.is_active(), "a script that did not allow it");
     let done = scene.transcript("activate", &id, &["--yes", "--allow-refusals", "--wait"]);
-    assert!(done.starts_with("exit 0"), "{done}");
+    assert!(
+        done.starts_with("exit 0")
+            && done.contains("pass now, would be refused: 1 workload; first "),
+        "{done}"
+    );
     assert_eq!(scene.call(&[]), "certificate_required");
 
     let certificate = scene.certificate();
     assert_eq!(scene.call(&certificate), Value::Null);
     scene.observed(&id, 3);
-    let asked = scene.transcript("deactivate", &id, &[]);
+    let disarms = scene.transcript("deactivate", &id, &["--yes"]);
+    assert!(disarms.starts_with("exit 3"), "{disarms}");
+    for part in [
+        "would enforce no trust anchor: every valid key passes without a certificate\n",
+        "refused now, would pass: 1 workload; first ",
+        "hint: pass `--yes --allow-disarm`",
+    ] {
+        assert!(disarms.contains(part), "{part}: {disarms}");
+    }
+    let disarms = scene.transcript("activate", &id, &["--report", "--yes", "--allow-refusals"]);
+    assert!(disarms.starts_with("exit 3"), "{disarms}");
+    assert!(scene.is_active(), "a script that did not allow it");
+    a_plan_says_who_would_pass(&scene);
+    a_question_names_the_scope(&scene, &id);
+    assert!(scene.is_active());
+    let asked = scene.transcript("deactivate", &id, &["--allow-disarm"]);
     assert!(
         asked.starts_with("exit 2") && asked.contains("last used"),
         "{asked}"
     );
-    let asked = scene.transcript("activate", &id, &["--report"]);
+    let asked = scene.transcript("activate", &id, &["--report", "--allow-disarm"]);
     assert!(asked.starts_with("exit 2"), "{asked}");
     assert!(scene.is_active());
     let preview = scene.transcript("deactivate", &id, &["--preview", "-o", "json"]);
@@ -178,9 +197,35 @@ fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
     );
     assert!(
         scene
-            .transcript("deactivate", &id, &["--yes"])
+            .transcript("deactivate", &id, &["--yes", "--allow-disarm"])
             .starts_with("exit 0")
     );
+}
+
+fn a_plan_says_who_would_pass(scene: &Scene) {
+    let declared = "[projects.dev]\nenforce = []\n";
+    std::fs::write(scene.dev.directory.join("none.toml"), declared).unwrap();
+    let plan = seen(scene.dev.command(&["plan", "none.toml", "-o", "table"]));
+    let line = "! proj_[id]: refused now, would pass: 1 workload; first ";
+    assert!(plan.contains(line), "{plan}");
+}
+
+fn a_question_names_the_scope(scene: &Scene, id: &str) {
+    let program = env!("CARGO_BIN_EXE_countersign");
+    let line = format!(
+        "echo n | script -qec '{program} certificate deactivate {id} --project dev' /dev/null"
+    );
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &line]).envs(&scene.dev.env);
+    let ran = shell.output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let told =
+        "project dev would enforce no trust anchor: every valid key passes without a certificate";
+    let (told, asked) = (
+        said.find(told),
+        said.find(&format!("deactivate {id} for project dev?")),
+    );
+    assert!(told.is_some() && told < asked, "{said}");
 }
 
 /// A script must say that it allows refusals, and that it need not be asked.

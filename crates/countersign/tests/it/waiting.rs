@@ -89,6 +89,7 @@ fn interrupt(dev: &Dev, id: &str) {
         "deactivate",
         id,
         "--yes",
+        "--allow-disarm",
         "--wait",
         "--wait-timeout",
         "10m",
@@ -128,6 +129,17 @@ fn read_request(stream: &TcpStream) -> String {
     head
 }
 
+/// Answers that this server is not one that can preview, which is asked first.
+fn cannot_preview(mut stream: &TcpStream) {
+    let head = read_request(stream);
+    assert!(head.contains("/countersign/extensions"), "{head}");
+    write!(
+        stream,
+        "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
+    )
+    .unwrap();
+}
+
 /// An activation at a stand-in, which waits for its gateways.
 fn activate_at(url: &str) -> Command {
     let answers = ["--yes", "--allow-refusals", "--wait"];
@@ -147,6 +159,7 @@ fn ctrl_c_after_the_change_was_sent_says_what_is_known_of_it() {
         let mut command = activate_at(&url);
         let program = command.spawn().unwrap();
         let (stream, _) = listener.accept().unwrap();
+        cannot_preview(&stream);
         let head = read_request(&stream);
         assert!(head.starts_with("POST "), "{head}");
         (program, stream)
@@ -187,6 +200,7 @@ fn waited(change: &str, asked: &str, gateways: &str) -> (Option<i32>, String) {
     let mut command = activate_at(&url);
     let program = command.spawn().unwrap();
     let (mut stream, _) = listener.accept().unwrap();
+    cannot_preview(&stream);
     let mut answer = |path: &str, head: &str, body: &str| {
         let asked = read_request(&stream);
         assert!(asked.contains(path), "{asked}");

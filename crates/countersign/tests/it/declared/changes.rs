@@ -209,8 +209,21 @@ fn drift_is_seen() {
         .unwrap()
         .to_owned();
     for drift in [
-        vec!["certificate", "deactivate", &mesh],
-        vec!["certificate", "activate", &mesh, "--report"],
+        vec![
+            "certificate",
+            "deactivate",
+            &mesh,
+            "--yes",
+            "--allow-disarm",
+        ],
+        vec![
+            "certificate",
+            "activate",
+            &mesh,
+            "--report",
+            "--yes",
+            "--allow-disarm",
+        ],
         vec!["certificate", "set-policy", &mesh, "--policy", "true"],
         vec!["certificate", "update", &mesh, "--name", "other"],
     ] {
