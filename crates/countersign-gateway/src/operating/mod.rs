@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod background;
+mod configured;
 mod data_dir;
 pub(crate) mod driven;
 pub(crate) mod gateway;

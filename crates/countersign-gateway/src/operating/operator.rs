@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{
     background::reload_certificate,
-    gateway::{client, routes, server_tls},
+    configured::{client, routes, server_tls},
     health::Part,
     start_error::StartError,
 };

@@ -167,18 +167,7 @@ fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
     let certificate = scene.certificate();
     assert_eq!(scene.call(&certificate), Value::Null);
     scene.observed(&id, 3);
-    let disarms = scene.transcript("deactivate", &id, &["--yes"]);
-    assert!(disarms.starts_with("exit 3"), "{disarms}");
-    for part in [
-        "would enforce no trust anchor: every valid key passes without a certificate\n",
-        "refused now, would pass: 1 workload; first ",
-        "hint: pass `--yes --allow-disarm`",
-    ] {
-        assert!(disarms.contains(part), "{part}: {disarms}");
-    }
-    let disarms = scene.transcript("activate", &id, &["--report", "--yes", "--allow-refusals"]);
-    assert!(disarms.starts_with("exit 3"), "{disarms}");
-    assert!(scene.is_active(), "a script that did not allow it");
+    disarming_needs_its_flag(&scene, &id);
     a_plan_says_who_would_pass(&scene);
     a_question_names_the_scope(&scene, &id);
     assert!(scene.is_active());
@@ -200,6 +189,21 @@ fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
             .transcript("deactivate", &id, &["--yes", "--allow-disarm"])
             .starts_with("exit 0")
     );
+}
+
+fn disarming_needs_its_flag(scene: &Scene, id: &str) {
+    let disarms = scene.transcript("deactivate", id, &["--yes"]);
+    assert!(disarms.starts_with("exit 3"), "{disarms}");
+    for part in [
+        "would enforce no trust anchor: every valid key passes without a certificate\n",
+        "refused now, would pass: 1 workload; first ",
+        "hint: pass `--yes --allow-disarm`",
+    ] {
+        assert!(disarms.contains(part), "{part}: {disarms}");
+    }
+    let disarms = scene.transcript("activate", id, &["--report", "--yes", "--allow-refusals"]);
+    assert!(disarms.starts_with("exit 3"), "{disarms}");
+    assert!(scene.is_active(), "a script that did not allow it");
 }
 
 fn a_plan_says_who_would_pass(scene: &Scene) {
