@@ -1,6 +1,7 @@
 exec 2>&1
 mount -t tmpfs -o size=1m tmpfs full
 countersign organization create --name acme --data-dir full/data > made.json
+: > serve.log
 countersign serve --listen 127.0.0.1:0 --data-dir full/data --log-format json 2> serve.log &
 until grep -q listening serve.log; do :; done
 address=$(grep -o '127.0.0.1:[0-9]*' serve.log | head -n 1)
