@@ -1,6 +1,6 @@
 //! `countersign certificate`: trust anchors.
 
-use std::{io::IsTerminal as _, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use clap::Subcommand;
 use countersign_client::{Client, Received};
@@ -205,8 +205,7 @@ fn show(anchor: &Received<Certificate>, content: bool, pem: bool, output: Output
     let text = anchor.certificate_details.content.as_deref();
     if pem {
         return match text {
-            Some(text) if std::io::stdout().is_terminal() => output.text(&printable_lines(text)),
-            Some(text) => output.text(text),
+            Some(text) => output.foreign(text),
             None => Err(Failure::new("the server returned no PEM")),
         };
     }

@@ -131,12 +131,18 @@ mod tests {
             ("cert_3hzm", "cert_"),
             ("proj_web", "proj_"),
             ("key_", "key_"),
-            ("org-wide", "org-"),
         ] {
             let error = name(text).unwrap_err();
             assert!(error.contains(&format!("`{prefix}`")), "{error}");
         }
-        for text in ["cert", "certificate_a", "web proj_a", "proj_a of the web"] {
+        for text in [
+            "cert",
+            "certificate_a",
+            "web proj_a",
+            "proj_a of the web",
+            "org-wide",
+            "user-service",
+        ] {
             assert_eq!(name(text).as_deref(), Ok(text));
         }
     }

@@ -101,6 +101,15 @@ impl Output {
         }
     }
 
+    /// Writes what somebody else wrote: as it is for a program, and without what would move a terminal's
+    /// cursor on one.
+    pub(crate) fn foreign(self, text: &str) -> CommandResult {
+        if io::stdout().is_terminal() {
+            return self.text(&printable_lines(text));
+        }
+        self.text(text)
+    }
+
     /// Writes a text as it is, whatever the format.
     pub(crate) fn text(self, text: &str) -> CommandResult {
         self.bytes(text.as_bytes())
