@@ -275,11 +275,23 @@ impl AccessLog {
     pub(crate) fn reopen(&self) -> io::Result<()> {
         let file = open(&self.path, self.group_readable)?;
         let mut lines = self.lines();
-        // What the old file does not take goes into the new one.
-        let _ = lines.file.flush();
-        let old = std::mem::replace(&mut lines.file, file);
-        let (_, left) = old.into_parts();
-        lines.file.write_all(&left.unwrap_or_default())
+        let is_written = lines.file.flush().is_ok();
+        let (_, left) = std::mem::replace(&mut lines.file, file).into_parts();
+        let left = left.unwrap_or_default();
+        if is_written || left.is_empty() {
+            return Ok(());
+        }
+        // What the old file did not take goes into the new one, but for the first line: part of it may
+        // be in the old one.
+        let begins = left.iter().position(|byte| *byte == b'\n');
+        let whole = begins
+            .and_then(|end| left.get(end + 1..))
+            .unwrap_or_default();
+        lines.lost += 1;
+        if lines.file.write_all(whole).is_err() {
+            lines.lost += count_lines(whole);
+        }
+        Ok(())
     }
 
     pub(crate) fn write(&self, record: &Record, time: u64, ended: &Ended) {
@@ -305,6 +317,11 @@ impl AccessLog {
     }
 }
 
+fn count_lines(text: &[u8]) -> u64 {
+    let breaks = text.iter().filter(|byte| **byte == b'\n');
+    u64::try_from(breaks.count()).unwrap_or(u64::MAX)
+}
+
 fn open(path: &Path, group_readable: bool) -> io::Result<io::BufWriter<File>> {
     let file = OpenOptions::new()
         .create(true)
@@ -318,7 +335,9 @@ fn open(path: &Path, group_readable: bool) -> io::Result<io::BufWriter<File>> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use super::AccessLog;
+    use countersign_verify::presented::Presented;
+
+    use super::*;
 
     #[test]
     fn a_new_log_is_for_its_owner_or_also_for_its_group_to_read() {
@@ -329,5 +348,38 @@ mod tests {
             let found = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(found & 0o777, mode);
         }
+    }
+
+    #[test]
+    fn a_log_that_is_rotated_on_a_full_disk_has_whole_lines_and_counts_the_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        let log = AccessLog::open(&path, false).unwrap();
+        let peer = ([127, 0, 0, 1], 1).into();
+        let record = Record::of_connection(&Connection::new(Presented::default(), peer, None));
+        let ended = Ended {
+            status: StatusCode::OK,
+            duration: Duration::ZERO,
+            bytes_received: 0,
+            bytes_sent: 0,
+        };
+        let count = 1000;
+        for time in 0..count {
+            log.write(&record, time, &ended);
+        }
+        let lost = log.flush();
+        assert!(lost.written.is_err());
+        std::fs::remove_file(&path).unwrap();
+        log.reopen().unwrap();
+        let more = log.flush();
+        more.written.unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in text.lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+        let whole = u64::try_from(text.lines().count()).unwrap();
+        assert!(whole > 0);
+        assert_eq!(whole + lost.lost + more.lost, count);
     }
 }

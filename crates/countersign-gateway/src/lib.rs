@@ -30,11 +30,11 @@ mod verdict;
 
 pub use operating::{
     admin::Metrics,
+    control::GatewayControl,
     driven::{
         DrivenConnection, DrivenGateway, DrivenOutcome, DrivenRefusal, DrivenRequest, DrivenShare,
         DrivenStream, OnDisk,
     },
     gateway::{Gateway, StartError},
-    operator::GatewayOperator,
 };
 pub use shared::Clock;

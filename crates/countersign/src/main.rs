@@ -13,8 +13,8 @@ mod files;
 mod gateway;
 mod likely;
 mod logs;
-mod operator;
 mod output;
+mod reloading;
 mod serve;
 mod signals;
 

@@ -24,7 +24,7 @@ use crate::{
     file_kind::{Wanted, compare_keys, unreadable, wrong_kind},
     files::shell_quoted,
     logs,
-    operator::{Operator, follow_certificate},
+    reloading::{Reloading, follow_certificate},
     signals::{Requests, Signals},
 };
 
@@ -119,13 +119,13 @@ async fn start(given: Serve, configuration: Configuration, level: logs::Level) -
     };
     let address = plane.address()?;
     tracing::info!(%address, tls = plane.tls.is_some(), "control plane listening");
-    let operator = Operator {
+    let reloading = Reloading {
         requests,
         reread: Box::new(move || given.configuration()),
         used,
         level,
     };
-    plane.run(signals, Some(operator)).await?;
+    plane.run(signals, Some(reloading)).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -156,7 +156,7 @@ impl ControlPlane {
     }
 
     /// Serves until the first signal, then drains. Until then it does what an operator asks for.
-    pub(crate) async fn run(self, signals: Signals, operator: Option<Operator>) -> CommandResult {
+    pub(crate) async fn run(self, signals: Signals, reloading: Option<Reloading>) -> CommandResult {
         let limits = Limits {
             grace: self.drain,
             ..Limits::default()
@@ -191,8 +191,8 @@ impl ControlPlane {
         if let Some(tls) = self.tls.clone() {
             tokio::spawn(follow_certificate(tls, app.clone()));
         }
-        if let Some(operator) = operator {
-            tokio::spawn(operator.obey(signals.clone(), app.clone()));
+        if let Some(reloading) = reloading {
+            tokio::spawn(reloading.obey(signals.clone(), app.clone()));
         }
         let ending = {
             let app = app.clone();

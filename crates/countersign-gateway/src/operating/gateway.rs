@@ -19,9 +19,9 @@ use super::{
     admin::Metrics,
     background::Background,
     configured::{client, routes, server_tls},
+    control::GatewayControl,
     data_dir::DataDir,
     health::Health,
-    operator::GatewayOperator,
     worker::Worker,
 };
 use crate::{
@@ -51,7 +51,7 @@ pub struct Gateway {
     /// Stopped last: requests still under way must follow changes of trust to their end.
     background: (CancellationToken, JoinHandle<()>),
     ready: watch::Receiver<bool>,
-    operator: GatewayOperator,
+    control: GatewayControl,
 }
 
 impl Gateway {
@@ -119,14 +119,14 @@ impl Gateway {
             threads: workers,
             background: (stop_background, background),
             ready: started,
-            operator: GatewayOperator::new(shared, tls, routes),
+            control: GatewayControl::new(shared, tls, routes),
         })
     }
 
     /// What an operator asks of it while it runs.
     #[must_use]
-    pub fn operator(&self) -> GatewayOperator {
-        self.operator.clone()
+    pub fn control(&self) -> GatewayControl {
+        self.control.clone()
     }
 
     /// Where clients connect.
@@ -153,13 +153,13 @@ impl Gateway {
     /// to notice.
     #[must_use]
     pub fn leave(&self) -> Duration {
-        self.operator.leave()
+        self.control.leave()
     }
 
     /// Stops: no new connection is accepted, and those under way get the drain timeout to end.
     /// Blocks until all is over.
     pub fn stop(self) {
-        let _ = self.operator.leave();
+        let _ = self.control.leave();
         self.stop.cancel();
         self.threads.into_iter().for_each(join);
         let (stop_background, background) = self.background;

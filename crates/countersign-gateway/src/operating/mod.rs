@@ -3,10 +3,10 @@
 pub(crate) mod admin;
 mod background;
 mod configured;
+pub(crate) mod control;
 mod data_dir;
 pub(crate) mod driven;
 pub(crate) mod gateway;
 pub(crate) mod health;
-pub(crate) mod operator;
 mod start_error;
 mod worker;

@@ -1,5 +1,6 @@
 //! The trust that an organization's assertions are about, before a write and after it. A write that
-//! changes it is committed only once it was judged: the commit compares, so that no write can forget to. The judging is done outside the write, since it would hold up others.
+//! changes it is committed only once it was judged: the commit compares, so that no write can forget
+//! to. The judging is done outside the write, since it would hold up others.
 
 use std::{collections::HashSet, sync::Arc};
 

@@ -11,13 +11,12 @@ use countersign_types::id::{
 
 use crate::{
     failure::{CommandResult, Failure},
+    likely::likely,
     output::printable,
 };
 
 /// How many names or ids a message lists.
 const MOST_NAMED: usize = 5;
-/// How alike two names must be for one to be suggested for the other: 1 is the same.
-const ALIKE: f64 = 0.7;
 
 /// A kind of thing that has ids, and may have names.
 pub(super) trait Identifier:
@@ -209,7 +208,7 @@ impl<I: Identifier> Reference<I> {
                 names.push(name);
             }
         }
-        let nearest = nearest(&self.given, names.iter().copied());
+        let nearest = likely(&self.given, names.iter().copied());
         Err(match nearest {
             Some(name) => failure.hint(format!("did you mean `{}`?", printable(name))),
             None if names.is_empty() && entries.is_empty() => {
@@ -239,28 +238,6 @@ pub(super) async fn resolve_all<I: Identifier>(
         ids.push(reference.among(&entries)?);
     }
     Ok(ids)
-}
-
-/// The known word that is most like one that is not known, if one is like it.
-pub(super) fn nearest<'a>(
-    given: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let given = given.to_lowercase();
-    let scored = known.into_iter().map(|word| {
-        let lower = word.to_lowercase();
-        let begins = given.len() >= 3 && lower.starts_with(&given);
-        let alike = if begins {
-            0.99
-        } else {
-            strsim::jaro_winkler(&lower, &given)
-        };
-        (alike, word)
-    });
-    scored
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, word)| word)
 }
 
 /// The first of some texts, each as a literal.

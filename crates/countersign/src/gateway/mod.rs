@@ -49,15 +49,15 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
         let gateway = start(options)?;
         tracing::info!(address = %gateway.address(), admin = ?gateway.admin_address(), "gateway listening");
         let (ask, asked) = mpsc::channel();
-        let (operator, path, given) = (gateway.operator(), config.to_owned(), configured.given);
+        let (control, path, given) = (gateway.control(), config.to_owned(), configured.given);
         // On a thread of its own: a file may be a pipe, or on a network, and signals are heard all the
         // same.
         thread::spawn(move || {
             for asked in asked {
                 match asked {
-                    Asked::Reload => operator.reload(reread(&path, &given)),
+                    Asked::Reload => control.reload(reread(&path, &given)),
                     Asked::Reopen => {
-                        operator.reopen_access_log();
+                        control.reopen_access_log();
                     }
                 }
             }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use countersign_client::Client;
-use countersign_testca::{General, Minted, oid};
+use countersign_testca::{General, Minted, oid, root};
 use countersign_types::secret::Secret;
 use serde_json::Value;
 
@@ -90,6 +90,15 @@ pub(crate) struct Deployment {
 }
 
 impl Deployment {
+    /// With SQLite, all in one directory.
+    pub(crate) fn local(directory: &Path) -> Self {
+        Self {
+            database_url: None,
+            directory: directory.to_owned(),
+            server_ca: root("Server CA").mint(),
+        }
+    }
+
     fn program(&self) -> Command {
         let mut command = Command::new("sh");
         command

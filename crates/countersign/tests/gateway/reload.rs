@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_testca::root;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -34,11 +33,7 @@ impl Operated {
     /// With these lines at the top of the gateway's configuration.
     async fn with(lines: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let deployment = Deployment {
-            database_url: None,
-            directory: directory.path().to_owned(),
-            server_ca: root("Server CA").mint(),
-        };
+        let deployment = Deployment::local(directory.path());
         let (plane_address, address, admin) = (free_address(), free_address(), free_address());
         let admin_key = deployment.prepare(upstream::start().await, &[(plane_address, address)]);
         let path = directory.path().join("gateway-0.toml");
@@ -293,11 +288,7 @@ async fn whoever_sends_clients_here_hears_of_the_end_before_it_comes() {
     operated.configure(|text| format!("{text}\n[limits]\ndrain_delay = 600\n"));
     let configuration = operated.path("gateway-0.toml");
     drop(operated.gateway);
-    let deployment = Deployment {
-        database_url: None,
-        directory: configuration.parent().unwrap().to_owned(),
-        server_ca: root("Server CA").mint(),
-    };
+    let deployment = Deployment::local(configuration.parent().unwrap());
     let operated = Operated {
         gateway: deployment.gateway(0),
         ..operated

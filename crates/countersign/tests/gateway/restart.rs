@@ -97,11 +97,7 @@ async fn until_warned(admin: std::net::SocketAddr, words: &str, wanted: bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_brings_back_nothing_that_was_taken_away() {
     let directory = tempfile::tempdir().unwrap();
-    let deployment = Deployment {
-        database_url: None,
-        directory: directory.path().to_owned(),
-        server_ca: root("Server CA").mint(),
-    };
+    let deployment = Deployment::local(directory.path());
     let (plane_address, address, admin) = (free_address(), free_address(), free_address());
     let admin_key = deployment.prepare(upstream::start().await, &[(plane_address, address)]);
     let configuration = directory.path().join("gateway-0.toml");

@@ -36,11 +36,7 @@ impl Scene {
     /// The processes, with an anchor that is active for the organization.
     async fn start() -> (Self, Process, Process) {
         let directory = tempfile::tempdir().unwrap();
-        let deployment = Deployment {
-            database_url: None,
-            directory: directory.path().to_owned(),
-            server_ca: root("Server CA").mint(),
-        };
+        let deployment = Deployment::local(directory.path());
         let (plane, gateway, admin) = (free_address(), free_address(), free_address());
         let admin_key = deployment.prepare(upstream::start().await, &[(plane, gateway)]);
         let file = directory.path().join("gateway-0.toml");

@@ -20,10 +20,11 @@ use self::{events::fetch, follow::Follow, verify::Verify};
 use super::{
     noun,
     parse::{count, duration, time_or_ago},
-    reference::{Reference, nearest, resolve_all},
+    reference::{Reference, resolve_all},
 };
 use crate::{
     failure::CommandResult,
+    likely::likely,
     output::{Cell, Output, Row, moment, note, row, text_or_dash},
 };
 
@@ -94,7 +95,7 @@ impl FromStr for EventType {
         if Self::all().any(|known| known == text) {
             return Ok(Self(text.to_owned()));
         }
-        Err(match nearest(text, Self::all()) {
+        Err(match likely(text, Self::all()) {
             Some(known) => format!("there is no such type; did you mean `{known}`?"),
             None => "there is no such type; `certificate.created` is one".to_owned(),
         })

@@ -29,6 +29,7 @@ use super::{
     api::{ApiOptions, block_on},
     guard::{self, Answers, Ask, Foreseen},
     input::First,
+    preview::WOULD_REFUSE,
     waiting::Wait,
 };
 use crate::{
@@ -168,7 +169,8 @@ impl Apply {
                 "no trust anchor would be enforced any more at {}; nothing was changed",
                 report.disarmed.join(", ")
             ))
-            .hint("pass `--allow-disarm` to allow it"));
+            .hint("pass `--allow-disarm` to allow it")
+            .with_exit(WOULD_REFUSE));
         }
         self.answers
             .permit_foreseen(&known.foreseen, "make these changes?", Ask::Always)?;

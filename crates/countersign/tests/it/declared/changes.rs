@@ -123,7 +123,7 @@ fn a_scope_is_not_disarmed_by_mistake() {
         scene.write("trust.toml", &format!("{certificates}{scopes}"));
         let printed = scene.apply(&[]);
         assert!(
-            printed.starts_with("exit 1") && printed.contains("--allow-disarm"),
+            printed.starts_with("exit 3") && printed.contains("--allow-disarm"),
             "{printed}"
         );
         assert_eq!(scene.active(place), ["mesh"], "{scopes}");

@@ -1,4 +1,4 @@
-//! What an operator asks a running control plane for, and what it takes up by itself.
+//! What a running control plane takes up: a configuration when it is told to, a certificate by itself.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,8 +38,8 @@ pub(crate) async fn follow_certificate(tls: Arc<ReloadingServerConfig>, app: App
     }
 }
 
-/// What an operator asks a running control plane for.
-pub(crate) struct Operator {
+/// Takes up what an operator has changed, when a signal asks for it.
+pub(crate) struct Reloading {
     pub(crate) requests: Requests,
     /// Reads the configuration again: file, variables and flags.
     pub(crate) reread: Box<dyn Fn() -> CommandResult<Configuration> + Send + Sync>,
@@ -48,7 +48,7 @@ pub(crate) struct Operator {
     pub(crate) level: logs::Level,
 }
 
-impl Operator {
+impl Reloading {
     pub(crate) async fn obey(self, signals: Signals, app: App) {
         let Self {
             requests,
@@ -65,8 +65,8 @@ impl Operator {
     }
 }
 
-/// Takes up a configuration that was read again. The log level is used at once; of what else has changed, an operator is
-/// told that it waits for the next start. The certificate is followed in any case.
+/// Takes up a configuration that was read again. The log level is used at once; what else has changed
+/// waits for the next start, and the log says so. The certificate is followed in any case.
 fn reload(
     configuration: CommandResult<Configuration>,
     used: &Layer,

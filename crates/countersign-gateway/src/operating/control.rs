@@ -19,13 +19,13 @@ const SUCCESSFUL: &str = "countersign_gateway_last_reload_successful";
 /// What an operator asks of a running gateway. Files are read and opened here, which may take as long as
 /// it likes where they are on a network or are pipes: do it where nothing waits for it.
 #[derive(Debug, Clone)]
-pub struct GatewayOperator {
+pub struct GatewayControl {
     shared: Arc<Shared>,
     tls: Arc<ReloadingServerConfig>,
     routes: watch::Sender<Arc<Vec<CheckedRoute>>>,
 }
 
-impl GatewayOperator {
+impl GatewayControl {
     pub(super) fn new(
         shared: Arc<Shared>,
         tls: Arc<ReloadingServerConfig>,
