@@ -323,10 +323,23 @@ fn no_change_that_refuses_observed_traffic_goes_unseen() {
         scene.call(&certificate),
         "certificate_attribute_verification_failed"
     );
+    a_policy_that_goes_lets_somebody_pass(&scene, &id);
+    let done = seen(scene.dev.command(&change));
+    assert!(done.starts_with("exit 0"), "{done}");
     // Nobody passes any more, so nobody is refused by this.
     let change = [changes[1], &["--yes"]].concat();
     let done = seen(scene.dev.command(&change));
     assert!(done.starts_with("exit 0"), "{done}");
+}
+
+fn a_policy_that_goes_lets_somebody_pass(scene: &Scene, id: &str) {
+    let none = ["certificate", "set-policy", id, "--none", "--yes", "--wait"];
+    let done = seen(scene.dev.command(&none));
+    assert!(
+        done.starts_with("exit 0") && done.contains("refused now, would pass: 1 workload; first "),
+        "{done}"
+    );
+    assert_eq!(scene.call(&scene.certificate()), Value::Null);
 }
 
 #[test]
