@@ -97,7 +97,8 @@ fn likely_time(text: &str) -> Option<String> {
 pub(super) fn time_or_ago(text: &str) -> Result<UnixSeconds, String> {
     match (time(text), duration(text)) {
         (Err(_), Ok(ago)) => Ok(clock::unix_seconds().saturating_sub(ago.as_secs())),
-        (read, _) => read,
+        (Err(wrong), Err(_)) => Err(format!("{wrong}; or how long ago it was, such as `1h`")),
+        (Ok(time), _) => Ok(time),
     }
 }
 
