@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use countersign_types::secret::Secret;
 use reqwest::Url;
+use tokio::sync::Notify;
 
 use crate::{Error, connections::Connections};
 
@@ -13,6 +14,7 @@ pub struct Client {
     pub(crate) inner: Arc<Inner>,
     pub(crate) http: reqwest::Client,
     pub(crate) patience: Option<Duration>,
+    pub(crate) arrivals: Option<Arc<Notify>>,
     pub(crate) breaks_assertions: bool,
 }
 
@@ -43,6 +45,16 @@ impl Client {
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self {
             patience: Some(patience),
+            ..self.clone()
+        }
+    }
+
+    /// The same client, which notifies whenever a part of an answer arrives: whoever waits can tell an
+    /// answer that takes long from none.
+    #[must_use]
+    pub fn with_arrivals(&self, arrivals: Arc<Notify>) -> Self {
+        Self {
+            arrivals: Some(arrivals),
             ..self.clone()
         }
     }

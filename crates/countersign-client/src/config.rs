@@ -218,6 +218,7 @@ impl ClientBuilder {
         Ok(Client {
             http: connections.open()?,
             patience: None,
+            arrivals: None,
             breaks_assertions: false,
             inner: std::sync::Arc::new(Inner {
                 connections,

@@ -243,11 +243,18 @@ impl Client {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body.clone());
         }
+        let arrived = || {
+            if let Some(arrivals) = &self.arrivals {
+                arrivals.notify_one();
+            }
+        };
         let mut response = inner.within(begin, sending.send()).await?;
+        arrived();
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();
         while let Some(chunk) = inner.within(part, response.chunk()).await? {
             body.extend_from_slice(&chunk);
+            arrived();
         }
         Ok(RawResponse {
             status,

@@ -47,6 +47,8 @@ pub(crate) enum Trouble {
 pub(crate) enum Event {
     /// A request reaches the control plane.
     Arrive(Sent),
+    /// A part of an answer reaches the gateway.
+    Part(Sent),
     /// An answer is on its way since then.
     Return(Sent, Box<Input>, Duration),
     /// A request comes to an end at the gateway.

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use countersign_gateway::{DrivenGateway, DrivenStream, sync::disk::Job};
+use countersign_gateway::{
+    DrivenGateway, DrivenStream,
+    sync::{disk::Job, messages::Input},
+};
 use countersign_types::{
     history::HistoryPoint,
     id::{GatewayId, OrganizationId},
@@ -52,7 +55,16 @@ pub(crate) struct Link {
     /// Whether the next request arrives twice, the second time late.
     pub(crate) repeating: bool,
     pub(crate) slow: bool,
+    /// What answers to pulls take that bring something.
+    pub(crate) large: Option<Large>,
     pub(crate) last_silence: Option<Duration>,
+}
+
+/// What a large answer takes to begin, and from then to its end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Large {
+    pub(crate) begins: Duration,
+    pub(crate) arrives: Duration,
 }
 
 /// The state of a gateway's disk.
@@ -71,6 +83,31 @@ pub(crate) struct Outstanding {
     pub(crate) number: u64,
     pub(crate) connection: u64,
     pub(crate) ask: Ask,
+    pub(crate) at: Duration,
+}
+
+impl Outstanding {
+    /// The same input, of the pull that this one is by now.
+    pub(crate) fn names(&self, input: Input) -> Input {
+        let Ask::Pull(pull) = &self.ask else {
+            return input;
+        };
+        match input {
+            Input::Pulled(_, bundle) => Input::Pulled(pull.number, bundle),
+            Input::Arriving(_) => Input::Arriving(pull.number),
+            Input::PullFailed(_, failure) => Input::PullFailed(pull.number, failure),
+            other => other,
+        }
+    }
+
+    /// By how much an answer that arrives now is older than it may be held.
+    pub(crate) fn late(&self, now: Duration) -> u64 {
+        let held = match &self.ask {
+            Ask::Pull(pull) => pull.wait,
+            _ => Duration::ZERO,
+        };
+        now.saturating_sub(self.at + held).as_secs()
+    }
 }
 
 /// A client's request under way at a gateway.
@@ -101,7 +138,11 @@ pub(crate) struct Process {
     pub(crate) driven: DrivenGateway,
     pub(crate) begun: Duration,
     pub(crate) connection: u64,
-    pub(crate) pull: Option<Outstanding>,
+    /// The latest pull, after one that it is sent beside.
+    pub(crate) pulls: Vec<Outstanding>,
+    /// For the fault: how long a silent pull is waited for, and until when the latest is.
+    pub(crate) patience: Duration,
+    pub(crate) waits_until: Duration,
     pub(crate) comparison: Option<Outstanding>,
     /// The write under way, and those after it.
     pub(crate) jobs: VecDeque<Job>,
@@ -117,6 +158,19 @@ pub(crate) struct Process {
     pub(crate) taken: Taken,
     /// Whether a pull was answered.
     pub(crate) answered: bool,
+}
+
+impl Process {
+    /// The requests under way.
+    pub(crate) fn under_way(&self) -> impl Iterator<Item = &Outstanding> {
+        self.pulls.iter().chain(&self.comparison)
+    }
+
+    /// A request comes to its end.
+    pub(crate) fn ended(&mut self, number: u64) {
+        self.pulls.retain(|each| each.number != number);
+        self.comparison.take_if(|each| each.number == number);
+    }
 }
 
 /// A gateway.
@@ -176,6 +230,7 @@ impl Edge {
                 losing: 0,
                 repeating: false,
                 slow: false,
+                large: None,
                 last_silence: None,
             },
             disk: DiskState::Fine,
@@ -210,6 +265,18 @@ impl Edge {
         self.troubled_until = self.troubled_until.max(until);
         self.good_since = self.good_since.map(|since| since.max(until));
         self.calm_since = self.calm_since.max(until);
+    }
+
+    /// How long it may wait for a large answer without asking for another: while one is arriving, and for
+    /// its first one from the beginning.
+    pub(crate) fn waits_for(&self, large: Large) -> Duration {
+        let process = self.process.as_ref();
+        let has_none = process.is_some_and(|process| process.driven.digests().is_empty());
+        if has_none {
+            large.begins + large.arrives
+        } else {
+            large.arrives
+        }
     }
 
     /// Notes an answer, by the gateway's own clock.

@@ -17,6 +17,10 @@ pub enum Fault {
     NoMissingGateways,
     /// A gateway never opens a new connection.
     OneConnection,
+    /// It waits twice as long after each silence, and asks nothing beside what it waits for.
+    DoublingPatience,
+    /// It gives a pull up when that was silent for a few seconds.
+    NothingKept,
     /// It asks after the answer that was lost.
     LostIsApplied,
     /// It applies answers that come too late.

@@ -14,13 +14,15 @@ use crate::{
     world::{Kind, World},
 };
 
-/// How long everything must be well for everything to agree: a pull that waits in vain takes a minute at
-/// the most, and so does a disk that failed until it is tried again.
+/// How long everything must be well for everything to agree: a disk that failed is tried again after a
+/// minute at the most.
 const QUIET: Duration = Duration::from_secs(150);
 /// In a quiet time changes go on until so long before its end.
 const STILL: Duration = Duration::from_secs(20);
 /// One run in so many ends with a change that is lost for up to an hour.
 const HOURS: u64 = 10;
+/// One run in so many ends with a change that comes in a large answer.
+const LARGE: u64 = 5;
 /// By when a gateway has compared what it enforces: an hour and a tenth, and until it asks again.
 const COMPARED: Duration = Duration::from_secs(67 * 60);
 /// How many changes are tried until one is lost: some are refused.
@@ -63,6 +65,9 @@ pub fn run(seed: u64, fault: Option<Fault>, trace: bool) -> Outcome {
         if world.found.is_none() {
             trouble_and_quiet(&mut world);
         }
+    }
+    if world.found.is_none() && world.chance.one_in(LARGE) {
+        large_answer(&mut world);
     }
     if world.found.is_none() && world.chance.one_in(HOURS) {
         lost_for_an_hour(&mut world);
@@ -144,6 +149,35 @@ fn trouble_and_quiet(world: &mut World) {
     check_all(world);
 }
 
+/// A change comes in an answer that takes long to begin, after some that are lost: it comes all the same.
+fn large_answer(world: &mut World) {
+    let number = world.chance.below(world.edges.len());
+    let large = world.large_answers();
+    let losing = u32::try_from(world.chance.below(3)).unwrap_or(0);
+    let now = world.now;
+    // Each time it is waited for twice as long, and the answer may begin just after one was given up.
+    let begins = large.begins * (3 + losing);
+    let time = begins + large.arrives + STILL * (1 + losing);
+    if let Some(edge) = world.edge_mut(number) {
+        edge.link.large = Some(large);
+        edge.link.losing = losing;
+        edge.disturb(now + time);
+    }
+    world.look_at(number);
+    let before = world.truth.latest();
+    for _ in 0..TRIES {
+        if world.truth.latest() == before {
+            world.change();
+        }
+    }
+    advance(world, time);
+    check_all(world);
+    if let Some(edge) = world.edge_mut(number) {
+        (edge.link.large, edge.link.losing) = (None, 0);
+    }
+    world.look_at(number);
+}
+
 /// A gateway misses a change as if it had never been: only the comparison by digests brings it, and
 /// until then the gateway does not know better.
 fn lost_for_an_hour(world: &mut World) {
@@ -195,6 +229,7 @@ fn advance(world: &mut World, time: Duration) {
 fn happen(world: &mut World, event: Event) {
     match event {
         Event::Arrive(sent) => world.arrive(sent),
+        Event::Part(sent) => world.part(&sent),
         Event::Return(sent, input, since) => world.come_back(sent, input, since),
         Event::Deliver(ticket, input) => world.deliver(ticket, *input),
         Event::HoldEnds(ticket) => world.hold_ends(ticket),

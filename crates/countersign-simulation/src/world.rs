@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     Lost,
     Repeated,
     SlowNetwork,
+    /// Answers that take long to begin and to arrive.
+    LargeAnswers,
     Crash,
     Stop,
     DiskFull,
@@ -76,7 +78,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Kinds that do more together than each by itself.
-    pub(crate) const TOGETHER: [&[Self]; 5] = [
+    pub(crate) const TOGETHER: [&[Self]; 6] = [
         &[Self::Partition, Self::DiskFull, Self::Crash],
         &[Self::Partition, Self::DiskSlow, Self::Crash],
         &[Self::Partition, Self::GatewayClock, Self::Crash],
@@ -86,6 +88,7 @@ impl Kind {
             Self::Backup,
             Self::RestoreUnderWay,
         ],
+        &[Self::LargeAnswers, Self::Lost, Self::SilentConnections],
         &[
             Self::Refused,
             Self::Stop,
@@ -94,13 +97,14 @@ impl Kind {
             Self::RestoreOffline,
         ],
     ];
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Partition,
         Self::Refused,
         Self::SilentConnections,
         Self::Lost,
         Self::Repeated,
         Self::SlowNetwork,
+        Self::LargeAnswers,
         Self::Crash,
         Self::Stop,
         Self::DiskFull,
@@ -183,8 +187,9 @@ impl World {
             .process
             .as_ref()
             .is_some_and(|process| !process.stuck.contains(&true));
-        let good =
-            works && plane && all_answer && edge.link.state == LinkState::Up && !edge.link.slow;
+        let link = &edge.link;
+        let fast = link.state == LinkState::Up && !link.slow && link.large.is_none();
+        let good = works && plane && all_answer && fast;
         edge.raise_floor(now);
         if !good {
             edge.good_since = None;

@@ -63,6 +63,8 @@ found! {
     an_answer_taken_for_a_report_is_found: AnswerIsReport,
     a_list_without_missing_gateways_is_found: NoMissingGateways,
     a_gateway_that_opens_no_new_connection_is_found: OneConnection,
+    patience_that_doubles_without_a_second_pull_is_found: DoublingPatience,
+    a_pull_that_is_given_up_too_early_is_found: NothingKept,
     a_lost_answer_taken_for_applied_is_found: LostIsApplied,
     an_answer_applied_too_late_is_found: LateAnswer,
     a_report_before_every_thread_enforces_it_is_found: EarlyReport,

@@ -1,9 +1,14 @@
 //! When a call is sent again.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use countersign_client::{Error, types::history::HistoryPoint};
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::peer::{Peer, Reply, json as answer, raw};
 
@@ -152,12 +157,20 @@ async fn a_request_that_is_held_open_may_take_longer_than_the_timeout() {
 #[tokio::test]
 async fn patience_ends_with_silence_before_an_answer_and_within_it() {
     let begun = b"HTTP/1.1 200 x\r\ncontent-length: 100\r\n\r\n{";
-    for reply in [Reply::Silence, Reply::Bytes(begun.to_vec())] {
+    let replies = [
+        (Reply::Silence, false),
+        (Reply::Bytes(begun.to_vec()), true),
+    ];
+    for (reply, begins) in replies {
         let peer = Peer::start(vec![reply]).await;
         let client = peer.builder().max_retries(0).build().unwrap();
+        let arrivals = Arc::new(Notify::new());
         let patient = client.with_patience(Duration::from_millis(100));
+        let patient = patient.with_arrivals(Arc::clone(&arrivals));
         let id = "cert_a".parse().unwrap();
         let error = patient.get_certificate(&id).await.unwrap_err();
+        let arrived = arrivals.notified().now_or_never().is_some();
+        assert_eq!(arrived, begins);
         let wanted = format!("no answer from `{}` within 0.1 s", peer.url("http", ""));
         assert_eq!(error.to_string(), wanted);
     }

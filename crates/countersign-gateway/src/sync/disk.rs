@@ -124,3 +124,37 @@ impl Disk {
         while done.recv().await.is_some() {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use countersign_types::history::HistoryPoint;
+
+    use super::*;
+
+    /// Notes whether a file is there when it is dropped.
+    struct Held(PathBuf, mpsc::Sender<bool>);
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            let _ = self.1.send(self.0.exists());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_directory_is_let_go_of_after_the_last_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = StateFile::new(directory.path().to_owned());
+        let (told, was_there) = mpsc::channel();
+        let disk = Disk::start(file, Held(directory.path().join("state.db"), told)).unwrap();
+        let write = Write {
+            point: HistoryPoint::START,
+            contact: 7,
+            rows: Rows::All,
+        };
+        disk.write(Job::new(write, Arc::default()));
+        disk.finish().await;
+        assert_eq!(was_there.try_recv(), Ok(true));
+    }
+}

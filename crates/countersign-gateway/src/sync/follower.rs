@@ -18,7 +18,7 @@ use crate::{caller::snapshot::Snapshot, shared::Shared};
 /// What is left to whoever drives it.
 #[derive(Debug)]
 pub enum Task {
-    /// Send this pull. It takes the place of one that is under way.
+    /// Send this pull. It takes the place of those that are under way, but for one that it names.
     Pull(Pull),
     /// Ask for the digests.
     AskDigests,

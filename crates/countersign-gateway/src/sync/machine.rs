@@ -3,8 +3,9 @@
 //! disk, the threads and the clock.
 //!
 //! Two conversations go on beside each other. The *pull* asks what changed after the point of the
-//! history that is in force, and in asking reports that point. The *comparison* asks now and then
-//! for the digest of every organization, in case something was missed all the same.
+//! history that is in force, and in asking reports that point; `asking` knows which pulls are under way.
+//! The *comparison* asks now and then for the digest of every organization, in case something was missed
+//! all the same.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,21 +21,16 @@ use countersign_types::{
 };
 
 use super::{
+    asking::Asking,
     backoff::Backoff,
     comparison::{Comparison, Difference},
     durability::Durability,
-    messages::{Change, Event, Failure, Input, Moment, Output, Pull, Report, Rows, Start, Write},
+    messages::{Change, Event, Failure, Input, Moment, Output, Report, Rows, Start, Write},
 };
 
 /// How long the control plane may hold a pull open. It is also the timer: whatever signal was lost,
 /// the bundle is read again after so long.
 pub const WAIT: Duration = Duration::from_secs(5);
-/// How long beyond that an answer may be silent. Doubled after each silence in a row, since a large
-/// answer may take long to begin.
-const PATIENCE: Duration = Duration::from_secs(3);
-const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
-/// The same for an answer that is everything: there is nothing in force to be late with.
-const PATIENCE_FOR_ALL: Duration = Duration::from_secs(30);
 /// How long threads and disk get before the next pull goes out without them: then it reports less.
 const SETTLE: Duration = Duration::from_secs(1);
 /// Without an answer for so long, contact is lost.
@@ -44,9 +40,9 @@ const CONTACT_LOST: Duration = Duration::from_secs(15);
 enum Phase {
     /// Threads and disk work on the latest change, until then at the longest.
     Settling(Duration),
-    /// A pull is under way, with this report.
-    Pulling(Report),
-    /// After a failure, until then.
+    /// A pull is under way.
+    Pulling,
+    /// After a failure or a silence, until then.
     Pausing(Duration),
 }
 
@@ -60,11 +56,9 @@ pub struct Machine {
     /// The generation that every thread enforces.
     enforced: u64,
     phase: Phase,
-    /// The number of the latest pull.
-    pulls: u64,
-    /// Whether the latest pull failed, so that the next one must not wait.
+    asking: Asking,
+    /// Whether the latest pull failed or was silent, so that the next one must not wait.
     failed: bool,
-    patience: Duration,
     backoff: Backoff,
     last_answer: Duration,
     /// What the clock said when the control plane last said what should be in force.
@@ -91,9 +85,8 @@ impl Machine {
             generation: 0,
             enforced: 0,
             phase: Phase::Pausing(Duration::ZERO),
-            pulls: 0,
+            asking: Asking::new(),
             failed: true,
-            patience: PATIENCE,
             backoff: Backoff::new(seed),
             last_answer: Duration::ZERO,
             contact: 0,
@@ -111,9 +104,13 @@ impl Machine {
     /// Takes in what happened. Then [`Self::next_output`] is to be asked until it has nothing more.
     pub fn on(&mut self, now: Moment, input: Input) {
         match input {
-            Input::Pulled(bundle) => self.pulled(now, bundle),
-            Input::PullFailed(failure) => self.pull_failed(now, failure),
-            Input::Digests(digests) => self.comparison.digests(&self.digests, digests, self.pulls),
+            Input::Pulled(number, bundle) => self.pulled(now, number, bundle),
+            Input::Arriving(number) => self.asking.arriving(now.elapsed, number),
+            Input::PullFailed(number, failure) => self.pull_failed(now, number, failure),
+            Input::Digests(digests) => {
+                let latest = self.asking.count();
+                self.comparison.digests(&self.digests, digests, latest);
+            }
             Input::Fetched(bundle) => self.fetched(now, bundle),
             Input::ComparisonFailed(failure) => self.comparison_failed(now, failure),
             Input::Enforced(generation) => self.enforced = self.enforced.max(generation),
@@ -132,8 +129,9 @@ impl Machine {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let phase = match self.phase {
-            Phase::Settling(until) | Phase::Pausing(until) => Some(until),
-            Phase::Pulling(_) => None,
+            Phase::Settling(until) => Some(until),
+            Phase::Pausing(until) => Some(self.pause_ends(until)),
+            Phase::Pulling => self.asking.silent_at(),
         };
         let lost = (!self.lost).then(|| self.last_answer + CONTACT_LOST);
         let retry = self.durability.deadline().filter(|_| self.answered);
@@ -147,7 +145,10 @@ impl Machine {
         (self.enforced < self.generation).then_some(self.generation)
     }
 
-    fn pulled(&mut self, now: Moment, bundle: Bundle) {
+    fn pulled(&mut self, now: Moment, number: u64, bundle: Bundle) {
+        let Some(asked) = self.asking.answered(number) else {
+            return;
+        };
         self.note_answer(now);
         if !bundle.complete && bundle.revision < self.point.revision {
             // Only a server without tokens can say so: its store went back. Ask for everything.
@@ -156,7 +157,7 @@ impl Machine {
             return;
         }
         self.answered = true;
-        self.contact = now.clock;
+        self.contact = asked.answered_as_of(now);
         self.phase = Phase::Settling(now.elapsed + SETTLE);
         let point = bundle.point();
         let nothing_new = point == self.point && bundle.organizations.is_empty();
@@ -169,10 +170,7 @@ impl Machine {
             let removed = Vec::new();
             self.apply(now, bundle.complete, bundle.organizations, removed);
         }
-        if let Some(suspects) = self
-            .comparison
-            .pulled(self.pulls, bundle.complete, now.elapsed)
-        {
+        if let Some(suspects) = self.comparison.pulled(number, bundle.complete, now.elapsed) {
             self.outputs.push_back(Output::Fetch(suspects));
         }
     }
@@ -184,7 +182,6 @@ impl Machine {
         }
         self.last_answer = now.elapsed;
         self.failed = false;
-        self.patience = PATIENCE;
         self.backoff.reset();
     }
 
@@ -238,18 +235,35 @@ impl Machine {
         }
     }
 
-    fn pull_failed(&mut self, now: Moment, failure: Failure) {
-        let pause = match failure {
-            // The time is spent already: the next attempt goes out at once, on a new connection.
-            Failure::Silence if !self.failed => Duration::ZERO,
-            _ => self.backoff.pause(),
-        };
-        if failure == Failure::Silence {
-            self.patience = LONGEST_PATIENCE.min(self.patience * 2);
+    fn pull_failed(&mut self, now: Moment, number: u64, failure: Failure) {
+        let latest = self.asking.failed(number);
+        // One that was silent before is as good as failed already.
+        if latest && self.phase == Phase::Pulling {
+            self.pause(now);
+            self.reconnect(failure);
         }
+    }
+
+    /// The latest pull is silent: it is asked again on a new connection, whatever becomes of it.
+    fn silent(&mut self, now: Moment) {
+        if self.failed {
+            self.pause(now);
+        } else {
+            // The time is spent already.
+            self.failed = true;
+            self.phase = Phase::Pausing(now.elapsed);
+        }
+        self.reconnect(Failure::Silence);
+    }
+
+    fn pause(&mut self, now: Moment) {
         self.failed = true;
-        self.phase = Phase::Pausing(now.elapsed + pause);
-        self.reconnect(failure);
+        self.phase = Phase::Pausing(now.elapsed + self.backoff.pause());
+    }
+
+    fn pause_ends(&self, until: Duration) -> Duration {
+        let arrives = self.asking.arrives_until();
+        arrives.map_or(until, |arrives| arrives.max(until))
     }
 
     fn comparison_failed(&mut self, now: Moment, failure: Failure) {
@@ -269,6 +283,8 @@ impl Machine {
         if !changed.is_empty() || !removed.is_empty() {
             let ids = changed.iter().map(|each| &each.id).chain(&removed);
             let ids = ids.cloned().collect();
+            // What was asked before may be answered with what was before.
+            self.asking.give_up();
             self.phase = Phase::Settling(now.elapsed + SETTLE);
             self.apply(now, false, changed, removed);
             self.tell(Event::Reconciled(ids));
@@ -295,12 +311,16 @@ impl Machine {
         if self.started && self.comparison.is_due(now.elapsed) {
             self.outputs.push_back(Output::AskDigests);
         }
+        let silent_at = self.asking.silent_at();
+        if self.phase == Phase::Pulling && silent_at.is_some_and(|at| now.elapsed >= at) {
+            self.silent(now);
+        }
         let report = self.report();
         match self.phase {
             Phase::Settling(until) if report != self.wanted() && now.elapsed < until => {}
-            Phase::Pausing(until) if now.elapsed < until => {}
-            Phase::Pulling(said) if said == report => {}
-            _ => self.pull(report),
+            Phase::Pausing(until) if now.elapsed < self.pause_ends(until) => {}
+            Phase::Pulling if self.asking.report() == Some(report) => {}
+            _ => self.pull(now, report),
         }
     }
 
@@ -329,7 +349,7 @@ impl Machine {
         self.point == HistoryPoint::START || self.durability.is_durable()
     }
 
-    fn pull(&mut self, report: Report) {
+    fn pull(&mut self, now: Moment, report: Report) {
         let late = report == Report::Nothing;
         if self.told_late != late {
             self.told_late = late;
@@ -340,19 +360,11 @@ impl Machine {
             self.told_durable = durable;
             self.tell(Event::Durable(durable));
         }
-        let everything = self.point == HistoryPoint::START;
-        self.pulls += 1;
-        self.phase = Phase::Pulling(report);
-        self.outputs.push_back(Output::Pull(Pull {
-            after: self.point,
-            wait: if self.failed { Duration::ZERO } else { WAIT },
-            patience: if everything {
-                self.patience.max(PATIENCE_FOR_ALL)
-            } else {
-                self.patience
-            },
-            report,
-        }));
+        let wait = if self.failed { Duration::ZERO } else { WAIT };
+        let late = self.point != HistoryPoint::START || !self.digests.is_empty();
+        let ask = self.asking.ask(now.elapsed, self.point, wait, report, late);
+        self.phase = Phase::Pulling;
+        self.outputs.push_back(Output::Pull(ask));
     }
 
     fn tell(&mut self, event: Event) {

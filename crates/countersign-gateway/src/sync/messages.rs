@@ -22,10 +22,12 @@ pub struct Moment {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// The pull was answered.
-    Pulled(Bundle),
-    /// The pull failed.
-    PullFailed(Failure),
+    /// The pull with this number was answered.
+    Pulled(u64, Bundle),
+    /// A part of its answer arrived.
+    Arriving(u64),
+    /// It failed.
+    PullFailed(u64, Failure),
     /// The digests that were asked for.
     Digests(BundleDigests),
     /// The organizations that were asked for.
@@ -43,7 +45,7 @@ pub enum Input {
 /// Why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// No answer in time.
+    /// No answer in time, or no more of it.
     Silence,
     /// No connection, a broken one, or an answer from something that is not the control plane.
     Unreachable,
@@ -54,7 +56,7 @@ pub enum Failure {
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send this pull. It takes the place of one that is under way.
+    /// Send this pull. It takes the place of those that are under way, but for one that it names.
     Pull(Pull),
     /// Ask for the digests.
     AskDigests,
@@ -75,11 +77,15 @@ pub enum Output {
 /// A request for what changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pull {
+    /// Pulls are counted from 1.
+    pub number: u64,
+    /// The earlier pull that is still waited for, if one is.
+    pub beside: Option<u64>,
     /// The point in force.
     pub after: HistoryPoint,
     /// How long the control plane may hold it open.
     pub wait: Duration,
-    /// How long beyond that the answer may be silent.
+    /// After how long a silence beyond that it has failed.
     pub patience: Duration,
     /// Whether the gateway is then taken to enforce `after`; and if so, whether that would survive
     /// a restart.

@@ -4,6 +4,7 @@
 //! `pull` drives both with a network, a disk, a clock and threads; the simulation does so with made-up
 //! ones.
 
+mod asking;
 mod backoff;
 mod comparison;
 pub mod disk;

@@ -13,7 +13,10 @@ use std::{
 use countersign_client::{BundleReader, Client, Error};
 use countersign_types::id::OrganizationId;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     disk::Disk,
@@ -43,13 +46,22 @@ pub(crate) struct Sync {
     requests: Requests,
 }
 
-/// The requests under way: at most one pull, and one for the comparison.
+/// The requests under way: at most two pulls, and one for the comparison.
 #[derive(Default)]
 struct Requests {
-    pull: Option<BoxFuture<'static, Input>>,
+    pull: Option<PullUnderWay>,
+    /// An earlier one that is still waited for.
+    kept: Option<PullUnderWay>,
     comparison: Option<BoxFuture<'static, Input>>,
-    /// Whether the latest pull failed: then another failure is no news.
+    /// Whether the latest pull failed or was silent: then another failure is no news.
     failing: bool,
+}
+
+struct PullUnderWay {
+    number: u64,
+    answer: BoxFuture<'static, Input>,
+    /// Notified whenever a part of the answer arrives.
+    arrivals: Arc<Notify>,
 }
 
 impl Sync {
@@ -86,7 +98,8 @@ impl Sync {
             let deadline = self.follower.deadline().map(|elapsed| begun + elapsed);
             let awaited = self.follower.awaited();
             input = tokio::select! {
-                input = answer(&mut self.requests.pull) => self.requests.note(input),
+                input = heard(&mut self.requests.pull) => self.requests.note(input),
+                input = heard(&mut self.requests.kept) => self.requests.note(input),
                 input = answer(&mut self.requests.comparison) => input,
                 written = self.disk.written() => self.follower.written(written),
                 generation = enforced(&self.shared, awaited) => Input::Enforced(generation),
@@ -122,7 +135,10 @@ impl Sync {
 
     fn perform(&mut self, task: Task) {
         match task {
-            Task::Pull(pull) => self.requests.pull = Some(self.pull(pull)),
+            Task::Pull(pull) => {
+                self.requests.keep(pull.beside);
+                self.requests.pull = Some(self.pull(pull));
+            }
             Task::AskDigests => self.requests.comparison = Some(ask_digests(&self.client)),
             Task::Fetch(ids) => self.requests.comparison = Some(fetch(&self.client, ids)),
             Task::Reconnect => self.reconnect(),
@@ -130,19 +146,17 @@ impl Sync {
         }
     }
 
-    fn pull(&self, pull: Pull) -> BoxFuture<'static, Input> {
-        let reader = (pull.report != Report::Nothing).then(|| BundleReader {
-            gateway: self.shared.id.clone(),
-            name: self.shared.options.name.clone().unwrap_or_default(),
-            durable: pull.report == Report::Durable,
-        });
+    fn pull(&self, pull: Pull) -> PullUnderWay {
+        let reader = reader(&self.shared, pull.report);
+        let arrivals = Arc::new(Notify::new());
         let client = self.client.with_patience(pull.patience);
+        let client = client.with_arrivals(Arc::clone(&arrivals));
         let failing = self.requests.failing;
-        async move {
+        let answer = async move {
             let countersign = client.countersign();
             let answer = countersign.bundle(reader.as_ref(), pull.after, pull.wait);
             let error = match answer.await {
-                Ok(answer) => return Input::Pulled(answer.value),
+                Ok(answer) => return Input::Pulled(pull.number, answer.value),
                 Err(error) => error,
             };
             if failing {
@@ -150,9 +164,13 @@ impl Sync {
             } else {
                 tracing::warn!(%error, "cannot pull the bundle; the last one stays in force");
             }
-            Input::PullFailed(failure(&error))
+            Input::PullFailed(pull.number, failure(&error))
+        };
+        PullUnderWay {
+            number: pull.number,
+            answer: answer.boxed(),
+            arrivals,
         }
-        .boxed()
     }
 
     fn reconnect(&mut self) {
@@ -164,11 +182,49 @@ impl Sync {
 }
 
 impl Requests {
-    /// Notes whether the pull failed.
+    /// Notes whether a pull failed.
     fn note(&mut self, input: Input) -> Input {
-        self.failing = matches!(input, Input::PullFailed(_));
+        match input {
+            Input::Pulled(..) => self.failing = false,
+            Input::PullFailed(..) => self.failing = true,
+            _ => {}
+        }
         input
     }
+
+    /// Gives up every pull but this one.
+    fn keep(&mut self, kept: Option<u64>) {
+        let mut both = [self.pull.take(), self.kept.take()].into_iter().flatten();
+        self.kept = both.find(|each| Some(each.number) == kept);
+        if self.kept.is_some() && !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!(
+                "the control plane is silent: it is asked again on a new connection, and what was last \
+                 said stays in force"
+            );
+        }
+    }
+}
+
+/// What is said of the point in force; nothing while not every thread enforces it.
+fn reader(shared: &Shared, report: Report) -> Option<BundleReader> {
+    (report != Report::Nothing).then(|| BundleReader {
+        gateway: shared.id.clone(),
+        name: shared.options.name.clone().unwrap_or_default(),
+        durable: report == Report::Durable,
+    })
+}
+
+/// Waits for the answer to a pull, or for a part of it.
+async fn heard(pull: &mut Option<PullUnderWay>) -> Input {
+    let Some(under_way) = pull else {
+        return std::future::pending().await;
+    };
+    let input = tokio::select! {
+        input = &mut under_way.answer => input,
+        () = under_way.arrivals.notified() => return Input::Arriving(under_way.number),
+    };
+    *pull = None;
+    input
 }
 
 async fn answer(request: &mut Option<BoxFuture<'static, Input>>) -> Input {
@@ -300,5 +356,65 @@ mod tests {
         ] {
             assert_eq!(answered(status), expected, "{status}");
         }
+    }
+
+    #[test]
+    fn only_what_every_thread_enforces_is_reported_and_as_durable_only_what_is() {
+        let shared = Shared::of(Snapshot::default());
+        for (report, said) in [
+            (Report::Nothing, None),
+            (Report::Enforced, Some(false)),
+            (Report::Durable, Some(true)),
+        ] {
+            let reader = reader(&shared, report);
+            assert_eq!(reader.map(|reader| reader.durable), said, "{report:?}");
+        }
+    }
+
+    fn under_way(number: u64, answer: Option<Input>) -> PullUnderWay {
+        let answer = async move {
+            match answer {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        };
+        PullUnderWay {
+            number,
+            answer: answer.boxed(),
+            arrivals: Arc::new(Notify::new()),
+        }
+    }
+
+    #[test]
+    fn a_pull_takes_the_place_of_all_but_the_one_that_it_is_sent_beside() {
+        let numbers = |requests: &Requests| {
+            let both = [&requests.pull, &requests.kept].into_iter().flatten();
+            both.map(|each| each.number).collect::<Vec<_>>()
+        };
+        for (kept, left) in [(None, vec![]), (Some(2), vec![2]), (Some(1), vec![1])] {
+            let mut requests = Requests {
+                pull: Some(under_way(2, None)),
+                kept: Some(under_way(1, None)),
+                ..Requests::default()
+            };
+            requests.keep(kept);
+            assert_eq!(numbers(&requests), left);
+            assert_eq!(requests.failing, kept.is_some());
+        }
+    }
+
+    #[test]
+    fn parts_of_an_answer_are_heard_until_it_is_whole() {
+        let mut silent = Some(under_way(3, None));
+        assert_eq!(heard(&mut silent).now_or_never(), None);
+        silent.as_ref().unwrap().arrivals.notify_one();
+        let arriving = Some(Input::Arriving(3));
+        assert_eq!(heard(&mut silent).now_or_never(), arriving);
+        assert_eq!(heard(&mut silent).now_or_never(), None);
+        assert!(silent.is_some());
+        let failed = Input::PullFailed(4, Failure::Unreachable);
+        let mut over = Some(under_way(4, Some(failed.clone())));
+        assert_eq!(heard(&mut over).now_or_never(), Some(failed));
+        assert!(over.is_none());
     }
 }

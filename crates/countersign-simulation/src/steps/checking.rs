@@ -28,6 +28,8 @@ use crate::{
 const CLOCK_TOLERANCE: u64 = 60;
 /// What a thread may be late with what only time ends.
 const TICK: u64 = 2;
+/// How long a node may hold an answer, which may be as much older than it counts as.
+const HELD: u64 = 5;
 
 impl World {
     /// What a gateway has in force is nothing that was superseded before the bound.
@@ -95,7 +97,7 @@ impl World {
                 "gateway {number} judges by what nobody has confirmed for longer than it may be"
             ));
         }
-        let (floor, max_age) = (edge.floor, Duration::from_secs(self.max_age + TICK));
+        let (floor, max_age) = (edge.floor, Duration::from_secs(self.max_age + TICK + HELD));
         let oldest = if edge.clock_jumped {
             floor
         } else {

@@ -1,8 +1,10 @@
 //! Driving a gateway: what it is told, and what it asks to be done.
 
+use std::time::Duration;
+
 use countersign_gateway::sync::{
     follower::Task,
-    messages::{Input, Moment, Report},
+    messages::{Input, Moment, Pull, Report},
 };
 
 use crate::{
@@ -12,11 +14,15 @@ use crate::{
     world::World,
 };
 
+/// For the fault: how long a silent pull is waited for at first, and at the longest.
+pub(super) const FIRST_PATIENCE: Duration = Duration::from_secs(3);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
+
 impl World {
     /// A request comes to an end, if it is one that the gateway still waits for.
     pub(crate) fn deliver(&mut self, ticket: Ticket, input: Input) {
-        let late = self.has(Fault::LateAnswer);
-        let clock = self.clock();
+        let too_late = self.has(Fault::LateAnswer) && matches!(input, Input::Pulled(..));
+        let (at, clock) = (self.now, self.clock());
         let Some(edge) = self.edge_mut(ticket.gateway) else {
             return;
         };
@@ -24,22 +30,22 @@ impl World {
         let Some(process) = edge.process.as_mut().filter(|_| edge.life == ticket.life) else {
             return;
         };
-        let slots = [&mut process.pull, &mut process.comparison];
-        let slot = slots.into_iter().find(|slot| {
-            slot.as_ref()
-                .is_some_and(|each| each.number == ticket.number)
-        });
-        let Some(slot) = slot else {
-            if late && let Input::Pulled(bundle) = &input {
-                edge.answered(now, bundle.point());
-                self.tell(ticket.gateway, input);
-            }
+        let asked = process
+            .under_way()
+            .find(|each| each.number == ticket.number);
+        // For the fault: as the answer to the latest.
+        let asked = asked.or_else(|| process.pulls.last().filter(|_| too_late));
+        let Some(asked) = asked else {
             return;
         };
-        *slot = None;
-        if let Input::Pulled(bundle) = &input {
+        let (number, late, input) = (asked.number, asked.late(at), asked.names(input));
+        if !matches!(input, Input::Arriving(_)) {
+            process.ended(number);
+        }
+        if let Input::Pulled(_, bundle) = &input {
             process.answered = true;
-            edge.answered(now, bundle.point());
+            process.patience = FIRST_PATIENCE;
+            edge.answered(now.saturating_sub(late), bundle.point());
         }
         self.tell(ticket.gateway, input);
     }
@@ -77,8 +83,8 @@ impl World {
     /// What an input is, in a word that is the same in every run of a seed.
     fn describe(&self, input: &Input) -> String {
         match input {
-            Input::Pulled(bundle) => format!(
-                "revision {} with {} organizations{}",
+            Input::Pulled(number, bundle) => format!(
+                "revision {} with {} organizations{}, by pull {number}",
                 bundle.revision,
                 bundle.organizations.len(),
                 if bundle.complete { ", complete" } else { "" },
@@ -100,7 +106,12 @@ impl World {
                 if pull.report != Report::Nothing {
                     self.reports(number, pull.after, pull.report == Report::Durable);
                 }
-                self.send(number, Ask::Pull(pull));
+                if self.has(Fault::NothingKept) {
+                    pull.beside = None;
+                }
+                if !(self.has(Fault::DoublingPatience) && self.waits_on(number, &pull)) {
+                    self.send(number, Ask::Pull(pull));
+                }
             }
             Task::AskDigests => self.send(number, Ask::Digests),
             Task::Fetch(ids) => self.send(number, Ask::Fetch(ids)),
@@ -124,6 +135,25 @@ impl World {
                 }
             }
         }
+    }
+
+    /// For the fault: a silent pull is waited for, twice as long as the one before, and nothing is asked
+    /// beside it. This one is taken for that one.
+    fn waits_on(&mut self, number: usize, pull: &Pull) -> bool {
+        let now = self.now;
+        let Some(process) = self.process_mut(number) else {
+            return false;
+        };
+        let silent = process.pulls.last_mut().filter(|_| pull.beside.is_some());
+        if let Some(silent) = silent {
+            if now < process.waits_until {
+                (silent.ask, silent.at) = (Ask::Pull(*pull), now);
+                return true;
+            }
+            process.patience = LONGEST_PATIENCE.min(process.patience * 2);
+        }
+        process.waits_until = now + pull.wait + process.patience;
+        false
     }
 
     fn begin_write(&mut self, number: usize) {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use countersign_gateway::sync::messages::{Failure, Input};
+use countersign_types::history::HistoryPoint;
 
 use crate::{
     agenda::{Ask, Event, Sent, Ticket},
-    edge::{LinkState, Outstanding},
+    edge::{Large, LinkState, Outstanding},
     fault::Fault,
     world::World,
 };
@@ -15,15 +16,19 @@ use crate::{
 const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
 /// How long an answer to anything but a pull may be silent.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The patience of a pull after no silence.
-const FIRST_PATIENCE: Duration = Duration::from_secs(3);
+/// How long beyond its wait a pull may be silent until another goes out beside it; and where nothing is in
+/// force yet.
+const SILENCE: Duration = Duration::from_secs(3);
+const SILENCE_AT_FIRST: Duration = Duration::from_secs(30);
+/// How many pulls a gateway may have under way.
+const PULLS: usize = 2;
 /// How often what is not acknowledged is sent again.
 const AGAIN: Duration = Duration::from_millis(300);
 
 /// How a request fails, as its kind is told of it.
 fn failed(ask: &Ask, failure: Failure) -> Box<Input> {
     Box::new(match ask {
-        Ask::Pull(_) => Input::PullFailed(failure),
+        Ask::Pull(pull) => Input::PullFailed(pull.number, failure),
         _ => Input::ComparisonFailed(failure),
     })
 }
@@ -37,11 +42,14 @@ impl World {
         let latency = self.latency(number);
         let lost_on_the_way = self.chance.one_in(2);
         let now = self.now;
-        let (wait, patience) = match &ask {
-            Ask::Pull(pull) => (pull.wait, pull.patience),
-            _ => (Duration::ZERO, PATIENCE),
+        let (wait, patience, silence) = match &ask {
+            Ask::Pull(pull) if pull.after == HistoryPoint::START => {
+                (pull.wait, pull.patience, SILENCE_AT_FIRST)
+            }
+            Ask::Pull(pull) => (pull.wait, pull.patience, SILENCE),
+            _ => (Duration::ZERO, PATIENCE, PATIENCE),
         };
-        let gives_up = wait + patience;
+        let (gives_up, asks_again) = (wait + patience, wait + silence);
         let Some(mut sent) = self.begin(number, ask) else {
             return;
         };
@@ -51,10 +59,9 @@ impl World {
         if edge.link.losing > 0 {
             edge.link.losing -= 1;
             sent.answer_lost = true;
-            edge.calm_since = edge.calm_since.max(now + gives_up);
-            let again = edge.falls_silent(now);
-            if again || patience > FIRST_PATIENCE {
-                edge.disturb(now + gives_up);
+            edge.calm_since = edge.calm_since.max(now + asks_again);
+            if edge.falls_silent(now) {
+                edge.disturb(now + asks_again);
             }
         }
         let repeated = std::mem::take(&mut edge.link.repeating);
@@ -94,7 +101,7 @@ impl World {
         };
         let process = edge.process.as_mut()?;
         // Over HTTP/1.1 a request that is given up takes its connection with it.
-        if !edge.link.pings && matches!(ask, Ask::Pull(_)) && process.pull.is_some() {
+        if !edge.link.pings && matches!(ask, Ask::Pull(_)) && !process.pulls.is_empty() {
             process.connection += 1;
         }
         let connection = process.connection;
@@ -102,11 +109,23 @@ impl World {
             number: ticket.number,
             connection,
             ask: ask.clone(),
+            at,
         };
         match &ask {
-            Ask::Pull(_) => process.pull = Some(outstanding),
+            Ask::Pull(pull) => {
+                process.pulls.retain(|each| match &each.ask {
+                    Ask::Pull(other) => Some(other.number) == pull.beside,
+                    _ => false,
+                });
+                process.pulls.push(outstanding);
+            }
             Ask::Digests | Ask::Fetch(_) => process.comparison = Some(outstanding),
             Ask::Goodbye => {}
+        }
+        if process.pulls.len() > PULLS {
+            self.wrong(format!(
+                "gateway {number} has more than {PULLS} pulls under way"
+            ));
         }
         Some(Sent {
             ticket,
@@ -165,9 +184,32 @@ impl World {
         if sent.answer_lost {
             return self.note(|| format!("the answer to {} is lost", sent.ticket.number));
         }
-        let latency = self.latency(sent.ticket.gateway);
-        let since = self.now;
+        let mut latency = self.latency(sent.ticket.gateway);
+        let large = self
+            .edge(sent.ticket.gateway)
+            .and_then(|edge| edge.link.large);
+        let brings = matches!(&input, Input::Pulled(_, bundle) if !bundle.organizations.is_empty());
+        let mut since = self.now;
+        if let Some(Large { begins, arrives }) = large.filter(|_| brings) {
+            for second in 0..=arrives.as_secs() {
+                let begun = latency + begins + Duration::from_secs(second);
+                self.after(begun, Event::Part(sent.clone()));
+            }
+            latency += begins + arrives;
+            since += begins + arrives;
+        }
         self.after(latency, Event::Return(sent, Box::new(input), since));
+    }
+
+    /// A part of an answer reaches the gateway, or comes later with the rest.
+    pub(crate) fn part(&mut self, sent: &Sent) {
+        let Some(edge) = self.edge(sent.ticket.gateway) else {
+            return;
+        };
+        let gone = edge.life != sent.ticket.life || edge.is_silent(sent.connection);
+        if !gone && edge.link.state == LinkState::Up {
+            self.deliver(sent.ticket, Input::Arriving(0));
+        }
     }
 
     /// An answer reaches the gateway, or is sent again until it does.
@@ -206,8 +248,8 @@ impl World {
         let Some(process) = &edge.process else {
             return;
         };
-        let under_way = [&process.pull, &process.comparison].into_iter().flatten();
-        let given_up: Vec<_> = under_way
+        let given_up: Vec<_> = process
+            .under_way()
             .filter(|each| each.connection == connection)
             .map(|each| {
                 let ticket = Ticket {

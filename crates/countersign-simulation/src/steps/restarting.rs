@@ -5,6 +5,7 @@ use std::{collections::VecDeque, fs, sync::Arc, sync::atomic::Ordering, time::Du
 use countersign_gateway::{DrivenGateway, options::GatewayOptions, sync::messages::Input};
 use serde_json::json;
 
+use super::driving::FIRST_PATIENCE;
 use crate::{
     agenda::{Ask, Event, Trouble},
     edge::{DiskState, Edge, Process},
@@ -63,7 +64,9 @@ impl World {
             driven,
             begun: now,
             connection: 0,
-            pull: None,
+            pulls: Vec::new(),
+            patience: FIRST_PATIENCE,
+            waits_until: Duration::ZERO,
             comparison: None,
             jobs: VecDeque::new(),
             timer: None,

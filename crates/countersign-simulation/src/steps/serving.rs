@@ -150,7 +150,8 @@ impl World {
         if self.has(Fault::AnswerIsReport) {
             let _ = self.record(node, number, point, true);
         }
-        self.answer(held.sent, Input::Pulled(carried(&bundle)));
+        // Which pull it is by then, is known where it arrives.
+        self.answer(held.sent, Input::Pulled(0, carried(&bundle)));
     }
 
     fn plant_in_digests(&self, number: usize, digests: &mut BundleDigests) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::network::SLOWEST;
 use crate::{
     agenda::{Event, Trouble},
-    edge::{DiskState, LinkState},
+    edge::{DiskState, Large, LinkState},
     world::{Kind, World},
 };
 
@@ -27,7 +27,9 @@ impl World {
             Kind::Partition | Kind::Refused | Kind::SilentConnections | Kind::Lost => {
                 self.break_link(kind, number);
             }
-            Kind::Repeated | Kind::SlowNetwork => self.break_link(kind, number),
+            Kind::Repeated | Kind::SlowNetwork | Kind::LargeAnswers => {
+                self.break_link(kind, number);
+            }
             Kind::Crash | Kind::Stop => self.end_process(kind, number),
             Kind::DiskFull => self.break_disk(number, DiskState::Full),
             Kind::DiskDetached => self.break_disk(number, DiskState::Detached),
@@ -61,7 +63,14 @@ impl World {
     }
 
     fn break_link(&mut self, kind: Kind, number: usize) {
-        let losing = 1 + u32::from(self.chance.one_in(4));
+        // Now and then more in a row than a gateway is used to.
+        let many = u32::try_from(self.chance.number(2..8)).unwrap_or(2);
+        let losing = match self.chance.below(8) {
+            0 => many,
+            1 => 2,
+            _ => 1,
+        };
+        let large = self.large_answers();
         let refusing = self
             .edge(number)
             .is_some_and(|edge| edge.link.state != LinkState::Up);
@@ -88,6 +97,7 @@ impl World {
                 return;
             }
             Kind::SlowNetwork => edge.link.slow = true,
+            Kind::LargeAnswers => edge.link.large = Some(large),
             _ => return,
         }
         // Most are short, and some longer than trust may be old.
@@ -97,6 +107,14 @@ impl World {
             20_000
         };
         self.until(Trouble::Link(number), 500..longest);
+    }
+
+    /// What large answers take.
+    pub(crate) fn large_answers(&mut self) -> Large {
+        Large {
+            begins: self.chance.millis(3_500..50_000),
+            arrives: self.chance.millis(0..10_000),
+        }
     }
 
     fn end_process(&mut self, kind: Kind, number: usize) {
@@ -173,6 +191,9 @@ impl World {
                     if edge.link.slow {
                         // What is on its way may be as old as that when it arrives.
                         edge.disturb(now + Duration::from_millis(SLOWEST));
+                    }
+                    if let Some(large) = edge.link.large.take() {
+                        edge.disturb(now + edge.waits_for(large));
                     }
                     edge.link.state = LinkState::Up;
                     edge.link.slow = false;

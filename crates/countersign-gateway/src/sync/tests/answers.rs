@@ -3,7 +3,7 @@
 use countersign_types::{bundle::Bundle, history::RevisionToken};
 
 use super::{Gateway, SECOND, Server, server};
-use crate::sync::messages::{Event, Input};
+use crate::sync::messages::Event;
 
 /// Another history, at the same revision.
 fn another(server: &Server) -> Server {
@@ -48,12 +48,12 @@ fn a_complete_answer_replaces_what_is_in_force_at_the_very_point() {
     let mut gateway = Gateway::start(None);
     gateway.run(&server, SECOND);
     let point = server.point();
-    gateway.on(Input::Pulled(Bundle {
+    gateway.answered(Bundle {
         revision: point.revision,
         token: point.token,
         complete: true,
         organizations: Vec::new(),
-    }));
+    });
     assert!(gateway.in_force.is_empty());
 }
 
@@ -66,7 +66,7 @@ fn organizations_that_come_with_the_point_in_force_are_enforced() {
     server.commit("b");
     let mut bundle = server.answer(point);
     (bundle.revision, bundle.token) = (point.revision, point.token);
-    gateway.on(Input::Pulled(bundle));
+    gateway.answered(bundle);
     assert_eq!(gateway.in_force, server.state());
 }
 

@@ -137,3 +137,45 @@ fn what_the_digests_know_before_a_pull_brings_it_is_not_taken_for_wrong() {
     gateway.run(&server, 10 * SECOND);
     assert!(gateway.comparison.is_none() && gateway.reconciled().is_empty());
 }
+
+#[test]
+fn what_was_fetched_is_not_undone_by_a_pull_that_was_sent_before() {
+    let mut server = server(&["a"]);
+    let mut wrong = server.state();
+    wrong.insert(id("a"), Some(Sha256::of("of old")));
+    let mut gateway = Gateway::start(Some((server.point(), wrong)));
+    let fetches = |what: &Comparison| matches!(what, Comparison::Fetch(_));
+    run_until_asked(&mut gateway, &server, fetches);
+    let pull = gateway.asked.last().unwrap().what;
+    server.commit("a");
+    let older = server.answer(pull.after);
+    server.commit("a");
+    gateway.step_comparison(&server);
+    assert_eq!(gateway.in_force, server.state());
+    gateway.on(Input::Pulled(pull.number, older));
+    assert_eq!(gateway.in_force, server.state());
+    gateway.run(&server, 10 * SECOND);
+    gateway.assert_follows(&server);
+}
+
+#[test]
+fn a_pull_that_was_sent_before_the_digests_confirms_nothing() {
+    let mut server = server(&["a"]);
+    let mut gateway = Gateway::start(Some((server.point(), server.state())));
+    let digests = |what: &Comparison| matches!(what, Comparison::Digests);
+    run_until_asked(&mut gateway, &server, digests);
+    let pull = gateway.asked.last().unwrap().what;
+    let nothing_new = server.answer(pull.after);
+    server.commit("a");
+    gateway.step_comparison(&server);
+    gateway.silent_before = usize::MAX;
+    while gateway.pulls.last().unwrap().number == pull.number {
+        gateway.step(&server);
+    }
+    gateway.on(Input::Pulled(pull.number, nothing_new));
+    assert!(gateway.comparison.is_none(), "it waits for the next pull");
+    gateway.silent_before = 0;
+    gateway.run(&server, 10 * SECOND);
+    gateway.assert_follows(&server);
+    assert!(gateway.reconciled().is_empty());
+}

@@ -1,13 +1,11 @@
 //! What a gateway does when the control plane, the network, its threads or its disk fail it.
 
-use std::time::Duration;
-
 use countersign_types::{
     bundle::Bundle,
     history::{HistoryPoint, RevisionToken},
 };
 
-use super::{CLOCK, Gateway, SECOND, STEP, Server, server};
+use super::{CLOCK, Gateway, SECOND, Server, server};
 use crate::sync::{
     machine::WAIT,
     messages::{Event, Input, Report, Rows},
@@ -78,27 +76,6 @@ fn a_restart_begins_with_the_disk_and_asks_only_what_changed() {
 }
 
 #[test]
-fn silence_costs_ten_seconds_at_most_while_new_connections_work() {
-    let mut worst = Duration::ZERO;
-    for silent_after in 0..60 {
-        for changed_after in [0, 1, 20, 60, 100, 140] {
-            let mut server = server(&["a"]);
-            let mut gateway = Gateway::start(None);
-            gateway.run(&server, SECOND + STEP * silent_after * 2);
-            gateway.silent_before = gateway.connection + 1;
-            gateway.run(&server, STEP * changed_after);
-            server.commit("a");
-            let changed = gateway.now;
-            while gateway.in_force != server.state() {
-                gateway.step(&server);
-            }
-            worst = worst.max(gateway.now - changed);
-        }
-    }
-    assert!(worst < 9 * SECOND, "{worst:?}");
-}
-
-#[test]
 fn a_failure_is_answered_by_new_connections_and_a_question_that_does_not_wait() {
     let server = server(&["a"]);
     let mut gateway = Gateway::start(None);
@@ -113,26 +90,6 @@ fn a_failure_is_answered_by_new_connections_and_a_question_that_does_not_wait() 
     gateway.refusing = false;
     gateway.run(&server, 10 * SECOND);
     assert_eq!(gateway.pulls.last().unwrap().wait, WAIT);
-}
-
-#[test]
-fn silence_in_a_row_makes_the_next_question_more_patient() {
-    let server = server(&["a"]);
-    let mut gateway = Gateway::start(None);
-    gateway.run(&server, SECOND);
-    let first = gateway.pulls.len();
-    gateway.silent_before = usize::MAX;
-    gateway.run(&server, 300 * SECOND);
-    let patience = gateway.pulls[first..]
-        .iter()
-        .map(|pull| pull.patience.as_secs());
-    assert_eq!(
-        patience.take(6).collect::<Vec<_>>(),
-        [6, 12, 24, 48, 60, 60]
-    );
-    gateway.silent_before = 0;
-    gateway.run(&server, SECOND);
-    assert_eq!(gateway.pulls.last().unwrap().patience.as_secs(), 3);
 }
 
 #[test]
@@ -259,14 +216,14 @@ fn everything_is_fetched_from_a_server_without_tokens_that_goes_back() {
         complete,
         organizations: Vec::new(),
     };
-    gateway.on(Input::Pulled(bundle(7, true)));
+    gateway.answered(bundle(7, true));
     gateway.on(Input::Enforced(1));
     let write = gateway.writing.take().unwrap();
     gateway.write(write);
     assert_eq!(gateway.pulls.last().unwrap().after.revision, 7);
     let contact = gateway.contact;
     gateway.now += SECOND;
-    gateway.on(Input::Pulled(bundle(3, false)));
+    gateway.answered(bundle(3, false));
     assert_eq!(gateway.pulls.last().unwrap().after, HistoryPoint::START);
     assert_eq!(gateway.contact, contact);
 }

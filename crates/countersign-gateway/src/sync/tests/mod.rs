@@ -3,6 +3,8 @@
 mod answers;
 mod comparing;
 mod following;
+mod process;
+mod silence;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -118,6 +120,8 @@ struct Sent<T> {
     at: Duration,
     connection: usize,
     what: T,
+    /// What it will be answered with, and since when that is under way.
+    answer: Option<(Bundle, Duration)>,
 }
 
 enum Comparison {
@@ -133,7 +137,8 @@ struct Gateway {
     generation: u64,
     disk: Option<(HistoryPoint, State)>,
     writing: Option<Write>,
-    pull: Option<Sent<Pull>>,
+    /// The pulls under way, and all that were sent.
+    asked: Vec<Sent<Pull>>,
     pulls: Vec<Pull>,
     comparison: Option<Sent<Comparison>>,
     /// How many times it asked for digests.
@@ -143,6 +148,11 @@ struct Gateway {
     contact: u64,
     /// Connections before this one say nothing any more.
     silent_before: usize,
+    /// How many of the next answers are lost.
+    losing: usize,
+    /// How long an answer takes to begin if it brings something, and from then to its end.
+    begins_after: Duration,
+    arrives_for: Duration,
     refusing: bool,
     threads_stuck: bool,
     disk_full: bool,
@@ -162,14 +172,17 @@ impl Gateway {
             generation: 0,
             disk,
             writing: None,
-            pull: None,
+            asked: Vec::new(),
             pulls: Vec::new(),
             comparison: None,
             compared: 0,
-            connection: 0,
+            connection: 1,
             events: Vec::new(),
             contact: 0,
             silent_before: 0,
+            losing: 0,
+            begins_after: Duration::ZERO,
+            arrives_for: Duration::ZERO,
             refusing: false,
             threads_stuck: false,
             disk_full: false,
@@ -195,10 +208,15 @@ impl Gateway {
         match output {
             Output::Pull(what) => {
                 self.pulls.push(what);
-                self.pull = Some(Sent {
+                self.asked
+                    .retain(|sent| Some(sent.what.number) == what.beside);
+                let lost = self.losing > 0;
+                self.losing -= usize::from(lost);
+                self.asked.push(Sent {
                     at,
-                    connection,
+                    connection: if lost { 0 } else { connection },
                     what,
+                    answer: None,
                 });
             }
             Output::AskDigests => {
@@ -208,6 +226,7 @@ impl Gateway {
                     at,
                     connection,
                     what,
+                    answer: None,
                 });
             }
             Output::Fetch(ids) => {
@@ -216,6 +235,7 @@ impl Gateway {
                     at,
                     connection,
                     what,
+                    answer: None,
                 });
             }
             Output::Reconnect => self.connection += 1,
@@ -287,28 +307,60 @@ impl Gateway {
     }
 
     fn step_pull(&mut self, server: &Server) {
-        let Some(sent) = &self.pull else { return };
-        let (
-            Pull {
-                after,
-                wait,
-                patience,
-                ..
-            },
-            at,
-        ) = (sent.what, sent.at);
-        if sent.connection < self.silent_before {
-            if self.now >= at + wait + patience {
-                self.pull = None;
-                self.on(Input::PullFailed(Failure::Silence));
-            }
-        } else if self.refusing {
-            self.pull = None;
-            self.on(Input::PullFailed(Failure::Unreachable));
-        } else if server.point() != after || self.now >= at + wait {
-            self.pull = None;
-            self.on(Input::Pulled(server.answer(after)));
+        let numbers: Vec<_> = self.asked.iter().map(|sent| sent.what.number).collect();
+        assert!(numbers.len() <= 2, "{numbers:?}");
+        for number in numbers {
+            self.step_pull_number(server, number);
         }
+    }
+
+    /// What becomes of one that is under way, if it still is.
+    fn step_pull_number(&mut self, server: &Server, number: u64) {
+        let (now, refusing) = (self.now, self.refusing);
+        let (begins, arrives) = (self.begins_after, self.arrives_for);
+        let lost_before = self.silent_before.max(1);
+        let mut asked = self.asked.iter_mut();
+        let Some(sent) = asked.find(|sent| sent.what.number == number) else {
+            return;
+        };
+        let Pull {
+            after,
+            wait,
+            patience,
+            ..
+        } = sent.what;
+        let input = if sent.connection < lost_before {
+            let over = now >= sent.at + wait + patience;
+            over.then_some(Input::PullFailed(number, Failure::Silence))
+        } else if refusing {
+            Some(Input::PullFailed(number, Failure::Unreachable))
+        } else if let Some((bundle, since)) = &sent.answer {
+            match now - *since {
+                passed if passed >= begins + arrives => Some(Input::Pulled(number, bundle.clone())),
+                passed if passed >= begins => return self.on(Input::Arriving(number)),
+                _ => None,
+            }
+        } else if server.point() != after || now >= sent.at + wait {
+            let answer = server.answer(after);
+            if answer.organizations.is_empty() || (begins + arrives).is_zero() {
+                Some(Input::Pulled(number, answer))
+            } else {
+                sent.answer = Some((answer, now));
+                None
+            }
+        } else {
+            None
+        };
+        if let Some(input) = input {
+            self.asked.retain(|sent| sent.what.number != number);
+            self.on(input);
+        }
+    }
+
+    /// The latest pull is answered with this.
+    fn answered(&mut self, bundle: Bundle) {
+        let latest = self.asked.pop().unwrap();
+        self.on(Input::Pulled(latest.what.number, bundle));
     }
 
     fn step_comparison(&mut self, server: &Server) {
