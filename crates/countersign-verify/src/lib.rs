@@ -18,6 +18,7 @@ pub mod permit;
 pub mod policy;
 pub mod presented;
 mod rules;
+mod signatures;
 mod time;
 pub mod trust;
 pub mod unchanged;

@@ -20,6 +20,7 @@ use crate::{
     denial::{CriticalExtension, Reason},
     der::{self, Reader},
     key::PublicKey,
+    signatures::Signatures,
     time::TimeAndNow,
     x509::{Certificate, Malformed, NameLoad},
 };
@@ -155,14 +156,24 @@ pub(crate) struct Fault {
 
 /// Verifies paths until the budget of one verdict is spent.
 #[derive(Debug, Default)]
-pub(crate) struct Verifier {
+pub(crate) struct Verifier<'s> {
+    /// What became of checks for another verdict on the same chain.
+    known: Option<&'s Signatures>,
     checked: AtomicUsize,
     /// Where the message began whose signature was the last that did not verify.
     refused_message: AtomicUsize,
 }
 
-impl Verifier {
-    /// How many signatures were checked.
+impl<'s> Verifier<'s> {
+    /// One that shares its checks with others of the same chain. Each is paid for as if it were made.
+    pub(crate) fn sharing(known: &'s Signatures) -> Self {
+        Self {
+            known: Some(known),
+            ..Self::default()
+        }
+    }
+
+    /// How many signatures were checked, here or for another.
     pub(crate) fn signature_checks(&self) -> usize {
         self.checked.load(Ordering::Relaxed)
     }
@@ -267,7 +278,7 @@ fn borrowed<'p>(
 #[derive(Debug)]
 struct Metered<'a> {
     algorithm: Algorithm,
-    verifier: &'a Verifier,
+    verifier: &'a Verifier<'a>,
     budget: &'a Budget,
 }
 
@@ -295,9 +306,21 @@ impl SignatureVerificationAlgorithm for Metered<'_> {
         let price = budget::signature_check(key, public_key, message.len());
         self.budget.charge(price).map_err(|_| InvalidSignature)?;
         self.verifier.checked.fetch_add(1, Ordering::Relaxed);
-        let verified = self
-            .algorithm
-            .verify_signature(public_key, message, signature);
+        let check = || {
+            let algorithm = self.algorithm;
+            algorithm.verify_signature(public_key, message, signature)
+        };
+        let verified = match self.verifier.known {
+            Some(known) => {
+                let (of_key, of_signature) = (self.public_key_alg_id(), self.signature_alg_id());
+                let (of_key, of_signature) = (of_key.as_ref(), of_signature.as_ref());
+                known.check(
+                    [of_key, of_signature, public_key, message, signature],
+                    check,
+                )
+            }
+            None => check(),
+        };
         if verified.is_err() {
             let begin = message.as_ptr().addr();
             self.verifier

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_types::{UnixSeconds, bundle::OrganizationBundle, certificate::Scope};
 use countersign_verify::{
-    judge::{Verdict, judge},
+    judge::{Verdict, judge, judge_both},
     permit::{NoAnchorApplies, Permit},
     presented::Presented,
     trust::TrustSet,
@@ -143,8 +143,7 @@ impl OrganizationTrust {
     /// time, and others need not wait for them.
     pub(crate) fn judge(&self, scope: &Scope, chain: &Chain, now: UnixSeconds) -> Judged {
         let presented = &chain.presented;
-        let verdict = judge(&self.enforced, scope, presented, now);
-        let report_only = self.report_only(scope, presented, now);
+        let (verdict, report_only) = self.verdicts(scope, presented, now);
         let at = (scope.clone(), chain.digest);
         let basis = match verdict {
             Verdict::Permit(permit) => Basis::Verified(permit),
@@ -161,15 +160,20 @@ impl OrganizationTrust {
         Ok(authorization)
     }
 
-    /// What anchors that are only reported would say, where there are any.
-    fn report_only(
+    /// The verdict on a chain, and what anchors that are only reported would say, where there are any.
+    fn verdicts(
         &self,
         scope: &Scope,
         presented: &Presented,
         now: UnixSeconds,
-    ) -> Option<Arc<ReportOnlyVerdict>> {
-        let trust = self.with_reported.as_ref()?;
-        ReportOnlyVerdict::find(trust, scope, presented, now)
+    ) -> (Verdict, Option<Arc<ReportOnlyVerdict>>) {
+        let reported = self.with_reported.as_ref();
+        let Some(reported) = reported.filter(|trust| trust.reports_at(scope)) else {
+            return (judge(&self.enforced, scope, presented, now), None);
+        };
+        let [verdict, reported] = judge_both([&self.enforced, reported], scope, presented, now);
+        let reported = ReportOnlyVerdict::new(reported, presented, now);
+        (verdict, Some(Arc::new(reported)))
     }
 }
 

@@ -1,17 +1,8 @@
 //! The verdict of trust anchors that are only reported: found as if they were enforced, counted and
 //! logged, and never enforced.
 
-use std::sync::Arc;
-
-use countersign_types::{
-    UnixSeconds, certificate::Scope, digest::Sha256, error::ErrorCode, id::CertificateId,
-};
-use countersign_verify::{
-    denial::Denial,
-    judge::{Verdict, judge},
-    presented::Presented,
-    trust::TrustSet,
-};
+use countersign_types::{UnixSeconds, digest::Sha256, error::ErrorCode, id::CertificateId};
+use countersign_verify::{denial::Denial, judge::Verdict, presented::Presented};
 
 /// How long a denial is remembered, in seconds: a certificate in the chain may become valid at
 /// any time.
@@ -27,21 +18,13 @@ pub(crate) struct ReportOnlyVerdict {
 }
 
 impl ReportOnlyVerdict {
-    /// Judges a chain under trust that includes what is only reported; `None` where nothing is
-    /// only reported for the scope.
-    pub(crate) fn find(
-        trust: &TrustSet,
-        scope: &Scope,
-        presented: &Presented,
-        now: UnixSeconds,
-    ) -> Option<Arc<Self>> {
-        trust.reports_at(scope).then(|| {
-            Arc::new(Self {
-                verdict: judge(trust, scope, presented, now),
-                judged_at: now,
-                leaf_sha256: presented.leaf().map(Sha256::of),
-            })
-        })
+    /// The verdict on a chain under trust that includes what is only reported.
+    pub(crate) fn new(verdict: Verdict, presented: &Presented, now: UnixSeconds) -> Self {
+        Self {
+            verdict,
+            judged_at: now,
+            leaf_sha256: presented.leaf().map(Sha256::of),
+        }
     }
 
     /// Whether it is still true at this time.

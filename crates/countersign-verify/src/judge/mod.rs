@@ -20,6 +20,7 @@ use crate::{
     policy::{EvaluationError, LeafFacts, Policy},
     presented::Presented,
     rules,
+    signatures::Signatures,
     trust::{Applicable, Candidate, TrustSet},
     x509::Certificate,
 };
@@ -44,6 +45,29 @@ pub enum Verdict {
 /// its own validity, is not selected, so it does not make the direct path fail for good.
 #[must_use]
 pub fn judge(trust: &TrustSet, scope: &Scope, presented: &Presented, now: UnixSeconds) -> Verdict {
+    judge_by(Verifier::default(), trust, scope, presented, now)
+}
+
+/// Judges a chain under two trust sets. The verdicts are those of [`judge`], at little more than the price
+/// of one: a signature that both look at is checked once.
+#[must_use]
+pub fn judge_both(
+    trusts: [&TrustSet; 2],
+    scope: &Scope,
+    presented: &Presented,
+    now: UnixSeconds,
+) -> [Verdict; 2] {
+    let checked = Signatures::default();
+    trusts.map(|trust| judge_by(Verifier::sharing(&checked), trust, scope, presented, now))
+}
+
+fn judge_by(
+    verifier: Verifier<'_>,
+    trust: &TrustSet,
+    scope: &Scope,
+    presented: &Presented,
+    now: UnixSeconds,
+) -> Verdict {
     let revision = trust.revision();
     let Some(applicable) = trust.applicable(scope) else {
         // Not knowing what is active at a project is no reason to let its requests through.
@@ -54,7 +78,8 @@ pub fn judge(trust: &TrustSet, scope: &Scope, presented: &Presented, now: UnixSe
     if applicable.is_empty() {
         return Verdict::NoAnchorApplies(NoAnchorApplies::new(revision));
     }
-    let judged = Judgement::open(applicable, presented, now).and_then(Judgement::conclude);
+    let opened = Judgement::open(verifier, applicable, presented, now);
+    let judged = opened.and_then(Judgement::conclude);
     match judged {
         Ok(proven) => Verdict::Permit(Permit::new(proven, revision)),
         Err(refused) => Verdict::Denial(Denial::new(refused.code, refused.trace, revision)),
@@ -79,7 +104,7 @@ struct Judgement<'a> {
     leaf: Leaf<'a>,
     /// The identifier of the key that signed the leaf.
     issuer_key: &'a [u8],
-    verifier: Verifier,
+    verifier: Verifier<'a>,
     budget: Budget,
     trace: Trace,
 }
@@ -87,6 +112,7 @@ struct Judgement<'a> {
 impl<'a> Judgement<'a> {
     /// Step 2: there is a leaf, and it can be read.
     fn open(
+        verifier: Verifier<'a>,
         applicable: Applicable<'a>,
         presented: &'a Presented,
         now: UnixSeconds,
@@ -116,7 +142,7 @@ impl<'a> Judgement<'a> {
             fields,
             leaf,
             issuer_key,
-            verifier: Verifier::default(),
+            verifier,
             budget,
             trace: Trace::default(),
         })
@@ -323,3 +349,35 @@ impl<'a> Judgement<'a> {
 
 /// The direct path failed, and no other path is looked for.
 struct Final;
+
+#[cfg(test)]
+mod tests {
+    use countersign_testca::root;
+
+    use super::*;
+
+    #[test]
+    fn two_verdicts_on_one_chain_check_each_signature_once() {
+        const NOW: UnixSeconds = 1_800_000_000;
+        let ca = root("Root").mint();
+        let issuing = ca.intermediate("Issuing").mint();
+        let leaf = issuing.leaf("a").mint();
+        let ders = [&leaf, &issuing].map(|each| CertificateDer::from(each.der().to_vec()));
+        let presented = Presented::new(ders.to_vec());
+        let trusts = [(); 2].map(|()| TrustSet::from_anchors([ca.pem().as_str()], None));
+        let checked = Signatures::default();
+        let judge = |trust| {
+            let verifier = Verifier::sharing(&checked);
+            judge_by(verifier, trust, &Scope::Organization, &presented, NOW)
+        };
+        let permits = trusts.each_ref().map(judge);
+        assert_eq!(checked.made(), 2);
+        for permit in &permits {
+            let Verdict::Permit(permit) = permit else {
+                panic!("{permit:?}");
+            };
+            assert_eq!(permit.signature_checks(), 2, "each pays for its own");
+        }
+        assert_eq!(permits[0], permits[1]);
+    }
+}

@@ -2,7 +2,7 @@
 
 use countersign_testca::root;
 use countersign_types::certificate::Scope;
-use countersign_verify::judge::judge;
+use countersign_verify::judge::{judge, judge_both};
 
 use crate::scene::{NOW, organization, present, words};
 
@@ -93,5 +93,37 @@ fn a_reported_policy_stands_in_for_the_one_that_is_enforced() {
         assert!(reported.reports_at(&scope));
         let verdict = words(&judge(&reported, &scope, &chain, NOW));
         assert_eq!(is_permit(&verdict), would, "{name}: {verdict}");
+    }
+}
+
+#[test]
+fn judged_together_the_verdicts_are_those_of_each_alone() {
+    let (old, new, strange) = (
+        root("Old").mint(),
+        root("New").mint(),
+        root("Strange").mint(),
+    );
+    let issuing = new.intermediate("Issuing").mint();
+    let trust = organization(&[&old])
+        .with("cert_2", &new.pem())
+        .with_reported(&["cert_1", "cert_2"]);
+    let (enforced, reported) = (trust.compile(), trust.compile_reported().unwrap());
+    let (direct, chained) = (new.leaf("a").mint(), issuing.leaf("b").mint());
+    let forged = issuing.leaf("c").break_signature().mint();
+    for chain in [
+        present(&[]),
+        present(&[&old.leaf("a").mint()]),
+        present(&[&direct]),
+        present(&[&chained, &issuing]),
+        present(&[&chained]),
+        present(&[&forged, &issuing]),
+        present(&[&strange.leaf("a").mint()]),
+    ] {
+        let both = [&enforced, &reported];
+        let alone = both.map(|trust| judge(trust, &Scope::Organization, &chain, NOW));
+        let together = judge_both(both, &Scope::Organization, &chain, NOW);
+        assert_eq!(together, alone);
+        let [first, second] = judge_both([&reported, &enforced], &Scope::Organization, &chain, NOW);
+        assert_eq!([second, first], alone, "in whatever order");
     }
 }
