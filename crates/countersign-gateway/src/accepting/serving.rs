@@ -84,9 +84,10 @@ pub(super) fn http1(
         .max_buf_size(limits.header_bytes.max(HEAD_BUFFER))
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
+    // Boxed out here: what an async block takes in and then pins is in it twice.
+    let mut serving = Box::pin(serving);
     let stop = stop.clone();
     async move {
-        let mut serving = std::pin::pin!(serving);
         tokio::select! {
             biased;
             _ = &mut serving => return,
@@ -122,7 +123,7 @@ pub(super) fn http2(
         connection,
     };
     let clock = Arc::clone(&frontend.shared.clock);
-    let mut serving = Http2Connection::new(stream, &http2, clock, requests);
+    let mut serving = Box::pin(Http2Connection::new(stream, &http2, clock, requests));
     let stop = stop.clone();
     async move {
         tokio::select! {
