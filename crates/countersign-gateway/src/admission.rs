@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_types::{error::ErrorCode, id::OrganizationId};
 
 use crate::{
-    access_log::Record,
+    access_log::record::Record,
     caller::{credential::Credential, identity::Identity},
     connection::{Arrival, Connection, NotAuthorized},
     refusal::refused::Refusal,

@@ -17,7 +17,7 @@ use http::{
 };
 
 use crate::{
-    access_log::{Ended, Record},
+    access_log::record::{Ended, Record},
     admission::{Admission, admit},
     caller::{credential::Credential, identity::Identity},
     connection::{Arrival, Connection},

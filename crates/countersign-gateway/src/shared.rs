@@ -7,7 +7,10 @@ use countersign_types::{UnixSeconds, id::GatewayId, request_ids::RequestIds};
 use tokio::sync::Notify;
 
 use crate::{
-    access_log::{AccessLog, Ended, Record},
+    access_log::{
+        file::AccessLog,
+        record::{Ended, Record},
+    },
     caller::snapshot::Snapshot,
     contact::Contact,
     observing::tally::Observer,
@@ -35,7 +38,7 @@ pub(crate) struct Shared {
     pub(crate) enforced: Vec<AtomicU64>,
     pub(crate) enforced_changed: Notify,
     pub(crate) request_ids: RequestIds,
-    pub(crate) access_log: Option<Arc<AccessLog>>,
+    pub(crate) access_log: Option<AccessLog>,
     pub(crate) refusals: Refusals,
     /// None where nothing is observed.
     pub(crate) observer: Option<Observer>,

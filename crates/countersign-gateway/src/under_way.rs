@@ -5,7 +5,7 @@ use std::time::Instant;
 use http::StatusCode;
 
 use crate::{
-    access_log::{Ended, Record},
+    access_log::record::{Ended, Record},
     connection::Connection,
     shared::Shared,
 };

@@ -17,6 +17,7 @@ mod output;
 mod reloading;
 mod serve;
 mod signals;
+mod supervision;
 
 use std::process::ExitCode;
 

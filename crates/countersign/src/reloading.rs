@@ -10,6 +10,7 @@ use crate::{
     failure::CommandResult,
     logs,
     signals::{Asked, Requests, Signals},
+    supervision,
 };
 
 /// How often the certificate's files are looked at.
@@ -57,7 +58,11 @@ impl Reloading {
             level,
         } = self;
         let act = |asked| match asked {
-            Asked::Reload => reload(reread(), &used, &level, &app),
+            Asked::Reload => {
+                supervision::reloading();
+                reload(reread(), &used, &level, &app);
+                supervision::ready();
+            }
             // There is no log file: what is logged goes to standard error.
             Asked::Reopen => {}
         };

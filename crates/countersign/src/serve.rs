@@ -26,6 +26,7 @@ use crate::{
     logs,
     reloading::{Reloading, follow_certificate},
     signals::{Requests, Signals},
+    supervision,
 };
 
 /// How often old observations are removed. Every node does it; whichever comes first does the work.
@@ -62,8 +63,8 @@ impl Serve {
     pub(crate) fn run(self) -> CommandResult {
         let configuration = self.configuration()?;
         configuration.settings.serve.check_cleartext()?;
-        let level = logs::start(configuration.settings.log)?;
-        server_runtime()?.block_on(start(self, configuration, level))
+        let log = logs::start(configuration.settings.log)?;
+        server_runtime()?.block_on(start(self, configuration, &log))
     }
 
     /// What file, variables and flags come to now.
@@ -93,7 +94,7 @@ pub(crate) fn server_runtime() -> CommandResult<tokio::runtime::Runtime> {
         .doing("start")
 }
 
-async fn start(given: Serve, configuration: Configuration, level: logs::Level) -> CommandResult {
+async fn start(given: Serve, configuration: Configuration, log: &logs::Log) -> CommandResult {
     let (signals, requests) = (Signals::listen()?, Requests::listen()?);
     let (settings, used) = (configuration.settings, configuration.values);
     // Before anything listens: whoever waits for the port is answered, or not let in at all.
@@ -119,11 +120,14 @@ async fn start(given: Serve, configuration: Configuration, level: logs::Level) -
     };
     let address = plane.address()?;
     tracing::info!(%address, tls = plane.tls.is_some(), "control plane listening");
+    tokio::spawn(log.watch());
+    supervision::ready();
+    tokio::spawn(supervision::give_signs_of_life(|| true));
     let reloading = Reloading {
         requests,
         reread: Box::new(move || given.configuration()),
         used,
-        level,
+        level: log.level(),
     };
     plane.run(signals, Some(reloading)).await?;
     tracing::info!("stopped");
@@ -199,6 +203,7 @@ impl ControlPlane {
             let (ended, drain_delay) = (signals.ended(), self.drain_delay);
             async move {
                 ended.await;
+                supervision::stopping();
                 tracing::info!("stopping; open requests may finish, a second signal stops at once");
                 app.leave();
                 tokio::time::sleep(drain_delay).await;

@@ -62,21 +62,15 @@ impl Signals {
         }
     }
 
-    /// Does what the operator asks for, until the shutdown, which begins as well when the terminal is
-    /// gone that this was run in.
+    /// Does what the operator asks for, for as long as it is polled. The shutdown begins as well when the
+    /// terminal is gone that this was run in.
     pub(crate) async fn obey(&self, mut requests: Requests, mut act: impl FnMut(Asked)) {
-        let ended = self.ended();
-        tokio::pin!(ended);
         loop {
-            tokio::select! {
-                () = &mut ended => return,
-                asked = requests.next() => match asked {
-                    Some(asked) => act(asked),
-                    None => {
-                        self.end.send_replace(true);
-                        return;
-                    }
-                },
+            match requests.next().await {
+                Some(asked) => act(asked),
+                None => {
+                    self.end.send_replace(true);
+                }
             }
         }
     }

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::stream::{LiveStreams, Stream};
 use crate::{
-    access_log::Record,
+    access_log::record::Record,
     admission::{admit, must_judge},
     refusal::refused::Refusal,
     shared::Shared,

@@ -2,6 +2,7 @@
 
 use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
 
+use countersign_log::Progress;
 use countersign_tls::{ReloadingClientConfig, ReloadingServerConfig};
 use metrics::counter;
 use tokio::{net::TcpListener, time::interval};
@@ -17,12 +18,13 @@ use crate::{
     sync::pull::Sync,
 };
 
-/// How often the access log is flushed, the bundle's age shown, and the server certificate looked
-/// at.
+/// How often the access log, the bundle's age and the server certificate are looked at.
 const UPKEEP: Duration = Duration::from_secs(1);
 
+const LINES_LOST: &str = "countersign_gateway_access_log_lines_lost_total";
+
 /// What the background thread does: it pulls bundles, sends observations, reloads the server
-/// certificate, flushes the access log, and serves the operator.
+/// certificate, watches the access log, and serves the operator.
 pub(super) struct Background {
     pub(super) shared: Arc<Shared>,
     pub(super) sync: Sync,
@@ -66,7 +68,7 @@ impl Background {
             observations.finish().await;
         }
         sync.finish().await;
-        flush_access_log(&shared);
+        finish_access_log(&shared);
     }
 }
 
@@ -74,7 +76,7 @@ async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig, routes: &Routes) {
     let mut ticks = interval(UPKEEP);
     loop {
         ticks.tick().await;
-        flush_access_log(shared);
+        watch_access_log(shared);
         let now = shared.now();
         // Of unknown age is as old as can be.
         let age = shared.contact.age(now).unwrap_or(now);
@@ -90,18 +92,31 @@ async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig, routes: &Routes) {
     }
 }
 
-fn flush_access_log(shared: &Shared) {
+/// Counts the lines that the access log lost, and says when it cannot be written.
+fn watch_access_log(shared: &Shared) {
     let Some(log) = &shared.access_log else {
         return;
     };
-    let flushed = log.flush();
-    counter!("countersign_gateway_access_log_lines_lost_total").increment(flushed.lost);
-    let trouble = flushed.written.err().map(|error| error.to_string());
+    let Progress { lost, trouble } = log.progress();
+    counter!(LINES_LOST).increment(lost);
     if shared.health.set(Part::AccessLog, trouble.clone()) {
         match trouble {
             Some(error) => tracing::error!(error, "cannot write the access log: lines are lost"),
             None => tracing::info!("the access log is written again"),
         }
+    }
+}
+
+/// Writes what of the access log waits, and says how much of it is lost.
+fn finish_access_log(shared: &Shared) {
+    let Some(log) = &shared.access_log else {
+        return;
+    };
+    let Progress { lost, trouble } = log.finish();
+    counter!(LINES_LOST).increment(lost);
+    if lost > 0 {
+        let why = trouble.as_deref();
+        tracing::error!(lost, why, "lines of the access log are lost");
     }
 }
 

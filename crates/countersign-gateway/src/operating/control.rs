@@ -85,6 +85,12 @@ impl GatewayControl {
         is_open
     }
 
+    /// Whether every serving thread moves.
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
+        self.shared.health.stuck().is_none()
+    }
+
     /// Says at `/readyz` that it stops. Returns how long to let it serve on.
     pub(super) fn leave(&self) -> Duration {
         self.shared.health.stop();

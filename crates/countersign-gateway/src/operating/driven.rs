@@ -25,7 +25,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::{data_dir::DataDir, gateway::shared, start_error::StartError};
 use crate::{
-    access_log::Record,
+    access_log::record::Record,
     admission::{admit, must_judge},
     caller::credential::Credential,
     connection::{Arrival, Connection},

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     accepting::listener,
-    access_log::AccessLog,
+    access_log::file::AccessLog,
     caller::snapshot::Snapshot,
     contact::Contact,
     observing::{

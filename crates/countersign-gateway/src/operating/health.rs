@@ -79,6 +79,11 @@ impl Health {
         if self.stopping.load(Ordering::Relaxed) {
             return Some("the gateway is stopping".to_owned());
         }
+        self.stuck()
+    }
+
+    /// Which serving thread does not move, and since when.
+    pub(super) fn stuck(&self) -> Option<String> {
         let now = self.milliseconds();
         self.moved.iter().enumerate().find_map(|(thread, moved)| {
             let for_long = now.saturating_sub(moved.load(Ordering::Relaxed));

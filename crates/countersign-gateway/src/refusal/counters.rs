@@ -3,7 +3,7 @@
 use countersign_types::error::ErrorCode;
 use metrics::{Counter, counter};
 
-use crate::access_log::PERMIT;
+use crate::access_log::record::PERMIT;
 
 /// The verdicts that were enforced.
 pub(super) fn enforced() -> VerdictCounters {

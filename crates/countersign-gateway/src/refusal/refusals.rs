@@ -10,7 +10,7 @@ use super::{
     explanations::{Explanation, Explanations, ReportOnlyExplanations},
     refused::Refusal,
 };
-use crate::{access_log::Record, verdict::report_only::ReportOnlyVerdict};
+use crate::{access_log::record::Record, verdict::report_only::ReportOnlyVerdict};
 
 /// How many refusals are listed for the operator.
 const MAX_LISTED: usize = 500;

@@ -77,7 +77,7 @@ impl Dev {
             )
             .hint("use `countersign serve --listen` to serve other machines"));
         }
-        logs::start_calm()?;
+        let _log = logs::start_calm()?;
         let directory = DevDirectory::take(self.data_dir.as_deref(), self.memory)?;
         let served = serve::server_runtime()?.block_on(self.start(&directory, output));
         served.and(directory.release())

@@ -24,6 +24,7 @@ use crate::{
     output::note,
     serve::{cannot_listen, tls_failure},
     signals::{Asked, Requests, Signals},
+    supervision,
 };
 
 /// Runs a gateway until a signal stops it.
@@ -38,7 +39,7 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
             options.control_plane
         ));
     }
-    logs::start_with(LevelFilter::INFO, json_log)?;
+    let log = logs::start_with(LevelFilter::INFO, json_log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -47,7 +48,11 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
         // Before the gateway starts: a signal from then on ends nothing half-way.
         let (signals, requests) = (Signals::listen()?, Requests::listen()?);
         let gateway = start(options)?;
+        tokio::spawn(log.watch());
         tracing::info!(address = %gateway.address(), admin = ?gateway.admin_address(), "gateway listening");
+        supervision::ready();
+        let control = gateway.control();
+        tokio::spawn(supervision::give_signs_of_life(move || control.is_moving()));
         let (ask, asked) = mpsc::channel();
         let (control, path, given) = (gateway.control(), config.to_owned(), configured.given);
         // On a thread of its own: a file may be a pipe, or on a network, and signals are heard all the
@@ -55,18 +60,26 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
         thread::spawn(move || {
             for asked in asked {
                 match asked {
-                    Asked::Reload => control.reload(reread(&path, &given)),
+                    Asked::Reload => {
+                        supervision::reloading();
+                        control.reload(reread(&path, &given));
+                        supervision::ready();
+                    }
                     Asked::Reopen => {
                         control.reopen_access_log();
                     }
                 }
             }
         });
-        let hand_over = |asked| {
+        let hand_over = move |asked| {
             // An error means that the thread has panicked, which is in the log.
             let _ = ask.send(asked);
         };
-        signals.obey(requests, hand_over).await;
+        let ended = signals.ended();
+        // Also while it stops: a log is rotated when it is time.
+        tokio::spawn(async move { signals.obey(requests, hand_over).await });
+        ended.await;
+        supervision::stopping();
         tracing::info!("stopping; open requests may finish, a second signal stops at once");
         tokio::time::sleep(gateway.leave()).await;
         // On a thread of its own, so that a second signal is heard.

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader},
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
 };
@@ -21,20 +21,16 @@ const NO_SIGNAL: &str = r#"trap "" XFSZ; exec "$@""#;
 pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<String>>,
+    /// What it logs, if nobody reads it.
+    unread: Option<BufReader<ChildStderr>>,
 }
 
 impl Process {
     /// Starts the program and waits until its log says that it is ready.
     fn start(command: &mut Command, ready: &str) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains(ready) {
-            assert!(log.read_line(&mut said).unwrap() > 0, "it ended: {said}");
-        }
-        let kept = Arc::new(Mutex::new(String::new()));
-        let keep = Arc::clone(&kept);
-        // A process whose pipe is full, or broken, would stop or fail at its log.
+        let mut process = Self::start_unread(command, ready);
+        let mut log = process.unread.take().unwrap();
+        let keep = Arc::clone(&process.log);
         thread::spawn(move || {
             let mut line = String::new();
             while log.read_line(&mut line).is_ok_and(|read| read > 0) {
@@ -42,7 +38,22 @@ impl Process {
                 line.clear();
             }
         });
-        Self { child, log: kept }
+        process
+    }
+
+    /// The same, but nobody reads its log from then on.
+    fn start_unread(command: &mut Command, ready: &str) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(ready) {
+            assert!(log.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+        }
+        Self {
+            child,
+            log: Arc::default(),
+            unread: Some(log),
+        }
     }
 
     /// What it logged since it was ready.
@@ -166,10 +177,28 @@ impl Deployment {
     }
 
     pub(crate) fn gateway(&self, number: usize) -> Process {
+        Process::start(&mut self.gateway_command(number), "gateway listening")
+    }
+
+    /// A gateway whose log nobody reads.
+    pub(crate) fn unread_gateway(&self, number: usize) -> Process {
+        Process::start_unread(&mut self.gateway_command(number), "gateway listening")
+    }
+
+    /// A gateway under a service manager that listens here and wants signs of life.
+    pub(crate) fn supervised_gateway(&self, number: usize, manager: &Path) -> Process {
+        let mut command = self.gateway_command(number);
+        command
+            .env("NOTIFY_SOCKET", manager)
+            .env("WATCHDOG_USEC", "300000");
+        Process::start(&mut command, "gateway listening")
+    }
+
+    fn gateway_command(&self, number: usize) -> Command {
         let file = format!("gateway-{number}.toml");
         let mut command = self.program();
         command.args(["gateway", "--config", &file]);
-        Process::start(&mut command, "gateway listening")
+        command
     }
 }
 

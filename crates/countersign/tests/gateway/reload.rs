@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{net::UnixDatagram, time::timeout};
 
 use crate::{
     client::{Tls, plain_get},
@@ -67,6 +67,15 @@ impl Operated {
     async fn passes(&self) -> bool {
         let code = self.client.try_code(self.address, &self.key).await;
         code.as_deref() == Some("")
+    }
+
+    /// So many requests that pass, with long lines in the access log.
+    async fn make_requests(&self, count: u32) {
+        let mut connection = self.client.connect(self.address).await;
+        let path = format!("/{}", "x".repeat(500));
+        for _ in 0..count {
+            assert_eq!(connection.get(&path, &self.key, "").await.status, 200);
+        }
     }
 
     async fn ready(&self) -> Value {
@@ -230,7 +239,7 @@ async fn a_log_that_cannot_be_opened_holds_up_no_stop() {
     operated.gateway.signal("USR1");
     operated.until_warned("not opened again", true).await;
     fs::remove_dir(&log).unwrap();
-    // A pipe that nobody reads is opened for as long as it takes.
+    // A pipe that nobody reads.
     let made = std::process::Command::new("mkfifo").arg(&log).status();
     assert!(made.unwrap().success());
     operated.gateway.signal("USR1");
@@ -249,36 +258,96 @@ async fn a_full_log_stops_no_traffic_and_is_said_aloud() {
     std::os::unix::fs::symlink("/dev/full", &log).unwrap();
     operated.gateway.signal("USR1");
     operated.until_logged("access log opened again").await;
-    let mut connection = operated.client.connect(operated.address).await;
-    // More than the buffer holds.
-    let path = format!("/{}", "x".repeat(500));
-    for _ in 0..200 {
-        let answer = connection.get(&path, &operated.key, "").await;
-        assert_eq!(answer.status, 200);
-    }
+    operated.make_requests(200).await;
     operated
         .until_warned("the access log cannot be written", true)
         .await;
     assert_eq!(operated.ready().await["ready"], true);
-    let lost = async {
-        loop {
-            let metrics = plain_get(operated.admin, "/metrics").await;
-            let name = "countersign_gateway_access_log_lines_lost_total ";
-            let count = metrics.lines().find_map(|line| line.strip_prefix(name));
-            if count.is_some_and(|count| count != "0") {
-                return;
-            }
-        }
-    };
-    timeout(LIMIT, lost).await.expect("lost lines are counted");
 
+    // What could not be written waits.
     fs::remove_file(&log).unwrap();
     operated.gateway.signal("USR1");
     operated
         .until_warned("the access log cannot be written", false)
         .await;
+    until_lines(&log, 200).await;
+    let metrics = plain_get(operated.admin, "/metrics").await;
+    assert!(metrics.contains("countersign_gateway_access_log_lines_lost_total 0\n"));
+
+    // At the end it is lost, and that is said.
+    fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &log).unwrap();
+    operated.gateway.signal("USR1");
+    operated.make_requests(1).await;
+    operated.gateway.signal("TERM");
+    operated
+        .until_logged("lines of the access log are lost")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_that_nobody_reads_stop_no_traffic() {
+    let operated = Operated::with("access_log = \"access.log\"").await;
+    let log = operated.path("access.log");
+    drop(operated.gateway);
+    fs::remove_file(&log).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&log).status();
+    assert!(made.unwrap().success());
+    let deployment = Deployment::local(log.parent().unwrap());
+    let operated = Operated {
+        gateway: deployment.unread_gateway(0),
+        ..operated
+    };
+    operated
+        .until_ready("it serves", |ready| ready["ready"] == true)
+        .await;
+    // More than both pipes take: 64 KiB each.
+    operated.make_requests(200).await;
+    let mut refused = operated.client.connect(operated.address).await;
+    for _ in 0..500 {
+        let answer = refused.get("/v1/models", "unknown", "").await;
+        assert_eq!(answer.status, 401);
+    }
+    operated
+        .until_warned("it takes nothing any more", true)
+        .await;
+    assert_eq!(operated.ready().await["ready"], true);
+    // Of what the program logs, nothing is lost while there is room in memory.
+    operated.gateway.signal("USR1");
     assert!(operated.passes().await);
-    until_lines(&log, 1).await;
+    operated.gateway.signal("TERM");
+    let gone = async { while operated.passes().await {} };
+    timeout(LIMIT, gone).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_manager_is_told_how_the_gateway_fares() {
+    let operated = Operated::with("").await;
+    let path = operated.path("manager");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    drop(operated.gateway);
+    let deployment = Deployment::local(path.parent().unwrap());
+    let gateway = deployment.supervised_gateway(0, &path);
+    let hears = async |wanted: &str| {
+        let hearing = async {
+            let mut said = [0; 64];
+            loop {
+                let read = manager.recv(&mut said).await.unwrap();
+                if said.get(..read).unwrap() == format!("{wanted}\n").as_bytes() {
+                    return;
+                }
+            }
+        };
+        timeout(LIMIT, hearing).await.expect(wanted);
+    };
+    hears("READY=1").await;
+    hears("WATCHDOG=1").await;
+    hears("WATCHDOG=1").await;
+    gateway.signal("HUP");
+    hears("RELOADING=1").await;
+    hears("READY=1").await;
+    gateway.signal("TERM");
+    hears("STOPPING=1").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,13 +1,6 @@
-//! The access log: one JSON line for each request. Never a key, never a PEM body.
+//! What is logged of one request. Never a key, never a PEM body.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use countersign_types::{
     digest::Sha256,
@@ -28,9 +21,6 @@ use crate::{
 
 /// What is set aside for a line. Most are shorter.
 const LINE_BYTES: usize = 1024;
-
-/// How many bytes of lines wait for the next flush.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The longest path that is logged, in bytes.
 const MAX_PATH: usize = 512;
@@ -181,7 +171,7 @@ impl Record {
     }
 
     /// The record as it is written. `revision` is the organization's that it was judged under.
-    fn line(&self, time: u64, ended: &Ended) -> Vec<u8> {
+    pub(super) fn line(&self, time: u64, ended: &Ended) -> Vec<u8> {
         let mut line = JsonLine::with_capacity(LINE_BYTES);
         line.number(field!("time"), time);
         line.text(
@@ -194,7 +184,7 @@ impl Record {
         line.text(field!("peer"), Some(&self.peer));
         let asked = self.asked.as_ref();
         let path = asked.map_or("", |asked| asked.uri.path());
-        let path = path.get(..path.len().min(MAX_PATH)).unwrap_or_default();
+        let path = &path[..path.floor_char_boundary(MAX_PATH)];
         line.text(
             field!("method"),
             Some(asked.map_or("", |asked| asked.method.as_str())),
@@ -233,153 +223,5 @@ impl Record {
                 line.text(field!("report_anchor"), Some(anchor.as_str()));
             }
         }
-    }
-}
-
-/// The file that records are appended to.
-#[derive(Debug)]
-pub(crate) struct AccessLog {
-    path: PathBuf,
-    group_readable: bool,
-    lines: Mutex<Lines>,
-}
-
-#[derive(Debug)]
-struct Lines {
-    file: io::BufWriter<File>,
-    /// How many found no room since the last flush.
-    lost: u64,
-}
-
-/// What a flush came to.
-#[derive(Debug)]
-pub(crate) struct Flushed {
-    /// How many lines found no room since the one before.
-    pub(crate) lost: u64,
-    pub(crate) written: io::Result<()>,
-}
-
-impl AccessLog {
-    /// Opens the file, or creates it for its owner and, if wanted, for its group to read.
-    pub(crate) fn open(path: &Path, group_readable: bool) -> io::Result<Arc<Self>> {
-        let file = open(path, group_readable)?;
-        Ok(Arc::new(Self {
-            path: path.to_owned(),
-            group_readable,
-            lines: Mutex::new(Lines { file, lost: 0 }),
-        }))
-    }
-
-    /// Opens the file again by its name, for whoever moved it away. If that fails, the old one stays
-    /// in use.
-    pub(crate) fn reopen(&self) -> io::Result<()> {
-        let file = open(&self.path, self.group_readable)?;
-        let mut lines = self.lines();
-        let is_written = lines.file.flush().is_ok();
-        let (_, left) = std::mem::replace(&mut lines.file, file).into_parts();
-        let left = left.unwrap_or_default();
-        if is_written || left.is_empty() {
-            return Ok(());
-        }
-        // What the old file did not take goes into the new one, but for the first line: part of it may
-        // be in the old one.
-        let begins = left.iter().position(|byte| *byte == b'\n');
-        let whole = begins
-            .and_then(|end| left.get(end + 1..))
-            .unwrap_or_default();
-        lines.lost += 1;
-        if lines.file.write_all(whole).is_err() {
-            lines.lost += count_lines(whole);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn write(&self, record: &Record, time: u64, ended: &Ended) {
-        let line = record.line(time, ended);
-        let mut lines = self.lines();
-        // A log that cannot be written must not stop the traffic: the next flush says so.
-        if lines.file.write_all(&line).is_err() {
-            lines.lost += 1;
-        }
-    }
-
-    /// Writes the buffered lines to the file.
-    pub(crate) fn flush(&self) -> Flushed {
-        let mut lines = self.lines();
-        Flushed {
-            lost: std::mem::take(&mut lines.lost),
-            written: lines.file.flush(),
-        }
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn count_lines(text: &[u8]) -> u64 {
-    let breaks = text.iter().filter(|byte| **byte == b'\n');
-    u64::try_from(breaks.count()).unwrap_or(u64::MAX)
-}
-
-fn open(path: &Path, group_readable: bool) -> io::Result<io::BufWriter<File>> {
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(if group_readable { 0o640 } else { 0o600 })
-        .open(path)?;
-    Ok(io::BufWriter::with_capacity(BUFFER_BYTES, file))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use countersign_verify::presented::Presented;
-
-    use super::*;
-
-    #[test]
-    fn a_new_log_is_for_its_owner_or_also_for_its_group_to_read() {
-        let directory = tempfile::tempdir().unwrap();
-        for (group_readable, mode) in [(false, 0o600), (true, 0o640)] {
-            let path = directory.path().join(format!("{mode:o}"));
-            AccessLog::open(&path, group_readable).unwrap();
-            let found = std::fs::metadata(&path).unwrap().permissions().mode();
-            assert_eq!(found & 0o777, mode);
-        }
-    }
-
-    #[test]
-    fn a_log_that_is_rotated_on_a_full_disk_has_whole_lines_and_counts_the_others() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("access.log");
-        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
-        let log = AccessLog::open(&path, false).unwrap();
-        let peer = ([127, 0, 0, 1], 1).into();
-        let record = Record::of_connection(&Connection::new(Presented::default(), peer, None));
-        let ended = Ended {
-            status: StatusCode::OK,
-            duration: Duration::ZERO,
-            bytes_received: 0,
-            bytes_sent: 0,
-        };
-        let count = 1000;
-        for time in 0..count {
-            log.write(&record, time, &ended);
-        }
-        let lost = log.flush();
-        assert!(lost.written.is_err());
-        std::fs::remove_file(&path).unwrap();
-        log.reopen().unwrap();
-        let more = log.flush();
-        more.written.unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        for line in text.lines() {
-            serde_json::from_str::<serde_json::Value>(line).unwrap();
-        }
-        let whole = u64::try_from(text.lines().count()).unwrap();
-        assert!(whole > 0);
-        assert_eq!(whole + lost.lost + more.lost, count);
     }
 }
