@@ -1,6 +1,9 @@
 //! What can go wrong in the store. It knows no HTTP: the HTTP layer decides what a client sees.
 
-use std::fmt;
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+};
 
 use countersign_types::{certificate::Scope, id::RotationId};
 
@@ -203,6 +206,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Of a file that could not be written.
+    pub(super) fn of_disk(error: &io::Error) -> Self {
+        let outage = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Outage::DiskFull,
+            ErrorKind::ReadOnlyFilesystem => Outage::ReadOnly,
+            _ => Outage::InputOutput,
+        };
+        Self::Unavailable(outage, error.to_string())
+    }
+
     pub(super) fn not_found(kind: Kind, id: impl Into<String>) -> Self {
         Self::NotFound {
             kind,

@@ -29,6 +29,9 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0014_reported_policy.sql")),
 ];
 
+/// The first schema version with the deployment's history, and chains of audit events.
+pub(super) const WITH_HISTORY: i64 = 8;
+
 /// SQL, and what must be done after it that SQL cannot do.
 enum Step {
     Text(&'static str),

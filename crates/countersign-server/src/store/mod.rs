@@ -9,6 +9,7 @@ mod asserted;
 mod assertions;
 mod audit_chain;
 mod audit_logs;
+mod backup;
 mod belonging;
 mod bundle;
 mod certificates;
@@ -45,6 +46,7 @@ mod service_accounts;
 mod signal;
 mod sources;
 mod sqlite;
+mod sqlite_copy;
 mod toggles;
 mod unverified_chains;
 mod usage;
@@ -65,6 +67,7 @@ use self::connection::{Connection, Database};
 pub use self::{
     api_keys::{Caller, CreatedGatewayKey, GatewayKey, NewAdminApiKey},
     audit_logs::{AuditFilter, AuditPage, AuditRange},
+    backup::{DatabaseContents, check_database, copy_database, settle_database},
     bundle::ActiveAnchor,
     certificates::NewCertificate,
     chain_pages::ObservedIdentity,
@@ -145,8 +148,18 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let database = Database::open(location)?;
         migrations::apply(&database, &sources).await?;
-        let (announced, _) = watch::channel(signal::read_point(&database).await?);
-        Ok(Self {
+        let point = signal::read_point(&database).await?;
+        Ok(Self::with(database, sources, point, follow))
+    }
+
+    fn with(
+        database: Database,
+        sources: Sources,
+        point: HistoryPoint,
+        follow: impl FnOnce(&Database, &watch::Sender<HistoryPoint>) -> JoinSet<()>,
+    ) -> Self {
+        let (announced, _) = watch::channel(point);
+        Self {
             inner: Arc::new(Inner {
                 _followers: follow(&database, &announced),
                 database,
@@ -155,7 +168,7 @@ impl Store {
                 digests: tokio::sync::Mutex::default(),
             }),
             quotas: Quotas::DEFAULT,
-        })
+        }
     }
 
     /// Looks at a database as it is, without bringing its schema up to date: its schema version, 0

@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     sync::{
@@ -80,14 +79,9 @@ impl Sqlite {
             let probe = path.with_extension("probe");
             let written = fs::write(&probe, vec![0; PROBE_BYTES]);
             let removed = fs::remove_file(&probe);
-            written.and(removed).map_err(|error| {
-                let outage = match error.kind() {
-                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Outage::DiskFull,
-                    ErrorKind::ReadOnlyFilesystem => Outage::ReadOnly,
-                    _ => Outage::InputOutput,
-                };
-                StoreError::Unavailable(outage, error.to_string())
-            })?;
+            written
+                .and(removed)
+                .map_err(|error| StoreError::of_disk(&error))?;
             self.in_trouble.store(false, Ordering::Relaxed);
         }
         Ok(())
@@ -303,7 +297,7 @@ fn busy() -> StoreError {
     StoreError::Unavailable(Outage::Busy, "the connection is in use".to_owned())
 }
 
-fn failure(error: &rusqlite::Error) -> StoreError {
+pub(super) fn failure(error: &rusqlite::Error) -> StoreError {
     let text = error.to_string();
     let outage = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Outage::DiskFull,

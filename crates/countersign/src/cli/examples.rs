@@ -4,6 +4,20 @@
 /// The words of a command, and lines that begin with them.
 pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
     (
+        "backup",
+        &[
+            "backup countersign-2026-11-20.db",
+            "backup --data-dir /var/lib/countersign /backups/countersign.db",
+        ],
+    ),
+    (
+        "restore",
+        &[
+            "restore countersign-2026-11-20.db",
+            "restore --replace --data-dir /var/lib/countersign /backups/countersign.db",
+        ],
+    ),
+    (
         "serve",
         &[
             "serve --data-dir /var/lib/countersign",

@@ -7,6 +7,7 @@ mod api_failure;
 mod api_key;
 mod assertion;
 mod audit_log;
+mod backup;
 mod card;
 mod certificate;
 mod chain;
@@ -134,6 +135,10 @@ enum Command {
     Organization(Noun<organization::OrganizationVerb, DatabaseOptions>),
     /// Manage the keys that gateways fetch their bundles with (for the operator; needs no key)
     GatewayKey(Noun<gateway_key::GatewayKeyVerb, DatabaseOptions>),
+    /// Write this machine's database to a file, also while it is in use (for the operator; needs no key)
+    Backup(backup::Backup),
+    /// Put a backup in place of this machine's database (for the operator; needs no key)
+    Restore(backup::Restore),
     /// Check or print this machine's configuration
     Config(configuration::Config),
     /// Check this machine's set-up, and the server's
@@ -179,6 +184,8 @@ impl Cli {
             Command::Webhook(noun) => noun.run(output),
             Command::Organization(noun) => noun.run(output),
             Command::GatewayKey(noun) => noun.run(output),
+            Command::Backup(backup) => backup.run(output),
+            Command::Restore(restore) => restore.run(output),
             Command::Config(config) => config.run(output),
             Command::Doctor(doctor) => doctor.run(output),
             Command::Completions { shell } => completions(shell, output),

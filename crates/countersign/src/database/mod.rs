@@ -94,7 +94,7 @@ pub(crate) async fn look_at(database: &Database) -> CommandResult<&'static str> 
 
 fn location(database: &Database) -> Location {
     match database {
-        Database::Sqlite(directory) => Location::Sqlite(directory.join(DATABASE_FILE)),
+        Database::Sqlite(directory) => Location::Sqlite(file_in(directory)),
         Database::Postgres(url) => Location::Postgres(url.reveal().to_owned()),
     }
 }
@@ -107,9 +107,14 @@ fn why_not(database: &Database, error: &StoreError) -> Failure {
     }
 }
 
+/// The file of a database in a data directory.
+pub(crate) fn file_in(directory: &Path) -> PathBuf {
+    directory.join(DATABASE_FILE)
+}
+
 /// Whether there is a database in a data directory.
 pub(crate) fn exists_in(directory: &Path) -> bool {
-    directory.join(DATABASE_FILE).exists()
+    file_in(directory).exists()
 }
 
 /// Creates an admin key as the operator, who needs no key for it.

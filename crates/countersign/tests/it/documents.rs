@@ -38,6 +38,11 @@ fn audit() {
 }
 
 #[test]
+fn backup() {
+    check(&page!("backup.md", ["\"broken_audit_logs\": []"]));
+}
+
+#[test]
 fn cli() {
     check(&page!(
         "cli.md",

@@ -9,6 +9,7 @@
 
 mod assertion;
 mod at_a_glance;
+mod backup;
 mod configuration;
 mod declared;
 mod dev;
