@@ -2,6 +2,7 @@
 
 mod bench;
 mod debian;
+mod dist;
 mod failover;
 mod fuzz;
 mod postgres;
@@ -31,6 +32,8 @@ enum Task {
     Bench(bench::Bench),
     /// Kill the primary of a PostgreSQL cluster under Patroni, again and again.
     Failover(failover::Arguments),
+    /// Build the release artefacts: archive, Debian package, container image, their components and sums.
+    Dist(dist::Arguments),
     /// Run the fuzz targets for a while each.
     Fuzz(fuzz::Arguments),
     /// Run the simulation of control plane and gateways for many seeds.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => suite::run(&arguments),
         Task::Bench(what) => bench::run(&what),
         Task::Failover(arguments) => failover::run(&arguments),
+        Task::Dist(arguments) => dist::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),
     };

@@ -116,7 +116,7 @@ fn build(arguments: &Arguments) -> Outcome<Programs> {
     let (profile, directory) = if arguments.quick {
         ("dev", "debug")
     } else {
-        ("release", "release")
+        ("dist", "dist")
     };
     let build = |what: &[&str]| {
         process::run(

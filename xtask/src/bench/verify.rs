@@ -96,12 +96,20 @@ fn has(checkout: &Path, package: &str, name: &str) -> bool {
     benches.join(name).with_extension("rs").is_file()
 }
 
+/// As artefacts are built, also where a checkout knows no profile for them.
+fn optimize(cargo: &mut Command) {
+    cargo
+        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+}
+
 /// Builds a benchmark of a checkout, then runs it on a core of its own.
 fn measure(checkout: &Path, package: &str, name: &str, quick: bool) -> Outcome<Vec<Row>> {
     let profile = if quick { "dev" } else { "release" };
     let what = ["bench", "--profile", profile, "--package", package];
     let mut build = process::cargo();
     build.current_dir(checkout);
+    optimize(&mut build);
     process::run(build.args(what).args(["--bench", name, "--no-run"]))?;
     let cargo = process::cargo();
     let mut bench = Command::new("taskset");
@@ -111,6 +119,7 @@ fn measure(checkout: &Path, package: &str, name: &str, quick: bool) -> Outcome<V
         .args(what)
         .args(["--quiet", "--bench", name])
         .current_dir(checkout);
+    optimize(&mut bench);
     if quick {
         bench.args(["--", "--quick"]);
     }

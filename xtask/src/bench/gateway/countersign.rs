@@ -41,7 +41,7 @@ pub(crate) fn build(quick: bool) -> Outcome<PathBuf> {
     let (profile, built) = if quick {
         ("dev", "debug")
     } else {
-        ("release", "release")
+        ("dist", "dist")
     };
     let what = ["build", "--package", "countersign", "--bin", "countersign"];
     process::run(process::cargo().args(what).args(["--profile", profile]))?;

@@ -50,7 +50,7 @@ impl Traffic {
         let (profile, built) = if quick {
             ("dev", "debug")
         } else {
-            ("release", "release")
+            ("dist", "dist")
         };
         let what = ["build", "--package", "xtask", "--example", "traffic"];
         process::run(process::cargo().args(what).args(["--profile", profile]))?;
