@@ -267,16 +267,10 @@ impl Edge {
         self.calm_since = self.calm_since.max(until);
     }
 
-    /// How long it may wait for a large answer without asking for another: while one is arriving, and for
-    /// its first one from the beginning.
-    pub(crate) fn waits_for(&self, large: Large) -> Duration {
+    /// Whether it runs and has nothing in force yet.
+    pub(crate) fn has_nothing(&self) -> bool {
         let process = self.process.as_ref();
-        let has_none = process.is_some_and(|process| process.driven.digests().is_empty());
-        if has_none {
-            large.begins + large.arrives
-        } else {
-            large.arrives
-        }
+        process.is_some_and(|process| process.driven.digests().is_empty())
     }
 
     /// Notes an answer, by the gateway's own clock.

@@ -359,6 +359,7 @@ mod tests {
     fn written(directory: &Path) -> StateFile {
         let mut file = StateFile::new(directory.to_owned());
         assert_eq!(file.load().unwrap(), None);
+        assert!(!file.path().exists(), "a look makes no file");
         file.write(&entry(7, true, &[bundle("a", 3), bundle("b", 7)]))
             .unwrap();
         file
@@ -477,6 +478,58 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_lost_an_organization_without_a_trace_is_damaged() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = written(directory.path());
+        let connection = file.connection.as_ref().unwrap();
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'organizations'";
+        let root: u32 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+        let root = usize::try_from(root).unwrap();
+        let path = file.path();
+        drop(file);
+        change(&path, |bytes| {
+            let size = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+            // How many rows the page holds.
+            let count = &mut bytes[(root - 1) * size + 3..][..2];
+            assert_eq!(count, [0, 2]);
+            count[1] = 1;
+        });
+        let error = found(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("damaged"), "{error}");
+    }
+
+    #[test]
+    fn the_log_of_a_file_that_is_replaced_goes_with_it() {
+        let (before, directory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut file = written(before.path());
+        file.write(&entry(8, false, &[bundle("a", 8)])).unwrap();
+        let log = directory.path().join(BESIDE[0]);
+        fs::copy(before.path().join(BESIDE[0]), log).unwrap();
+        // All pages are in it: beside another file it would make that what this one was.
+        let mut file = StateFile::new(directory.path().to_owned());
+        file.write(&entry(9, true, &[bundle("c", 9)])).unwrap();
+        drop(file);
+        let c = Some((point(9), vec![bundle("c", 9)]));
+        assert_eq!(found(directory.path()).unwrap(), c);
+    }
+
+    #[test]
+    fn what_may_not_be_removed_is_emptied() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(NAME);
+        fs::write(&path, "old").unwrap();
+        let allow = |mode| {
+            fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        allow(0o500);
+        remove_if_there(&path).unwrap();
+        // For the superuser nothing is forbidden.
+        assert!(fs::read(&path).unwrap_or_default().is_empty());
+        allow(0o700);
+    }
+
+    #[test]
     fn what_cannot_be_removed_is_not_said_to_be() {
         let directory = tempfile::tempdir().unwrap();
         assert!(remove_if_there(&directory.path().join("none")).is_ok());
@@ -536,8 +589,10 @@ mod tests {
             let connection = file.connection.as_ref().unwrap();
             let sql = format!("UPDATE state SET {change}");
             connection.execute_batch(&sql).unwrap();
-            let (point, organizations) = found(directory.path()).unwrap().unwrap();
-            assert_eq!((point, organizations.len()), (HistoryPoint::START, 2));
+            let stored = StateFile::new(directory.path().to_owned()).load();
+            let stored = stored.unwrap().unwrap();
+            assert_eq!((stored.point, stored.revision), (HistoryPoint::START, 7));
+            assert_eq!(stored.organizations.len(), 2);
         }
     }
 

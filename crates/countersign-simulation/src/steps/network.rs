@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// force yet.
 const SILENCE: Duration = Duration::from_secs(3);
 const SILENCE_AT_FIRST: Duration = Duration::from_secs(30);
+/// How long a part of a large answer takes.
+const PART: Duration = Duration::from_secs(1);
 /// How many pulls a gateway may have under way.
 const PULLS: usize = 2;
 /// How often what is not acknowledged is sent again.
@@ -191,9 +193,10 @@ impl World {
         let brings = matches!(&input, Input::Pulled(_, bundle) if !bundle.organizations.is_empty());
         let mut since = self.now;
         if let Some(Large { begins, arrives }) = large.filter(|_| brings) {
-            for second in 0..=arrives.as_secs() {
-                let begun = latency + begins + Duration::from_secs(second);
-                self.after(begun, Event::Part(sent.clone()));
+            let mut part = Duration::ZERO;
+            while part <= arrives {
+                self.after(latency + begins + part, Event::Part(sent.clone()));
+                part += PART;
             }
             latency += begins + arrives;
             since += begins + arrives;
@@ -203,11 +206,14 @@ impl World {
 
     /// A part of an answer reaches the gateway, or comes later with the rest.
     pub(crate) fn part(&mut self, sent: &Sent) {
-        let Some(edge) = self.edge(sent.ticket.gateway) else {
+        let now = self.now;
+        let Some(edge) = self.edge_mut(sent.ticket.gateway) else {
             return;
         };
         let gone = edge.life != sent.ticket.life || edge.is_silent(sent.connection);
         if !gone && edge.link.state == LinkState::Up {
+            // While it is arriving, nothing is asked beside it.
+            edge.disturb(now + PART);
             self.deliver(sent.ticket, Input::Arriving(0));
         }
     }

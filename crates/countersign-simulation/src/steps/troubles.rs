@@ -193,7 +193,10 @@ impl World {
                         edge.disturb(now + Duration::from_millis(SLOWEST));
                     }
                     if let Some(large) = edge.link.large.take() {
-                        edge.disturb(now + edge.waits_for(large));
+                        // Its first answer is waited for from the beginning.
+                        if edge.has_nothing() {
+                            edge.disturb(now + large.begins + large.arrives);
+                        }
                     }
                     edge.link.state = LinkState::Up;
                     edge.link.slow = false;

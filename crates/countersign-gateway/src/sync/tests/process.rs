@@ -128,7 +128,7 @@ fn assert_on_disk(directory: &Path, server: &Server) {
 #[test]
 fn a_start_enforces_what_is_on_disk_and_goes_on_from_there() {
     let directory = tempfile::tempdir().unwrap();
-    let server = server(&["a", "b"]);
+    let mut server = server(&["a", "b"]);
     let mut process = Process::start(directory.path());
     assert_eq!(process.latest().after, HistoryPoint::START);
     process.now = 7 * SECOND;
@@ -153,6 +153,12 @@ fn a_start_enforces_what_is_on_disk_and_goes_on_from_there() {
     process.pulls_from(&server);
     process.pulls_from(&server);
     assert_eq!(process.fetch, None);
+    // The file that it began with is brought on, and not made anew.
+    server.commit("b");
+    process.pulls_from(&server);
+    assert_eq!(process.latest().report, Report::Durable);
+    assert_eq!(process.warnings(), "");
+    assert_on_disk(directory.path(), &server);
 }
 
 #[test]
