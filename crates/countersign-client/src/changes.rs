@@ -1,8 +1,8 @@
-//! Changes of trust together, before any of them is made.
+//! Changes of trust together: previewed, and made in one step.
 
 use countersign_types::{
     extension,
-    preview::{ChangesPreview, PreviewChangesRequest, TrustChange},
+    preview::{ChangesMade, ChangesPreview, TrustChange, TrustChangesRequest},
 };
 
 use crate::{Client, Error, Response, request::Request};
@@ -20,10 +20,29 @@ impl Client {
     ) -> Result<Response<ChangesPreview>, Error> {
         let extension = extension::PREVIEW_CHANGES;
         self.countersign().require(extension).await?;
-        let body = PreviewChangesRequest {
+        let body = TrustChangesRequest {
             changes: changes.to_vec(),
         };
         let path = ["organization", "changes", "preview"];
+        self.send(Request::post(&path).json(&body)?).await
+    }
+
+    /// Countersign's extension: sets policies and what is active at scopes, all together or not at
+    /// all.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the server does not support it; `scope_changed` if something else is
+    /// active than was expected; the errors of the changes themselves; those of every call: see
+    /// [`Error`].
+    pub async fn make_changes(
+        &self,
+        changes: &[TrustChange],
+    ) -> Result<Response<ChangesMade>, Error> {
+        self.countersign().require(extension::MAKE_CHANGES).await?;
+        let body = TrustChangesRequest {
+            changes: changes.to_vec(),
+        };
+        let path = ["organization", "changes"];
         self.send(Request::post(&path).json(&body)?).await
     }
 }

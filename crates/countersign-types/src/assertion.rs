@@ -9,6 +9,7 @@ use serde_with::skip_serializing_none;
 use crate::{
     UnixSeconds,
     certificate::Scope,
+    digest::Sha256,
     error::ErrorCode,
     id::{self, AssertionId, ProjectId},
     not_null::not_null,
@@ -201,9 +202,15 @@ pub struct AssertionCreateRequest {
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub code: Option<AssertedCode>,
     /// The chain, leaf first, each certificate as base64 of its DER; empty for a client that
-    /// presents none. At most 32 certificates and 16 KiB.
-    #[cfg_attr(feature = "openapi", schema(max_items = 32))]
-    pub chain: Vec<Der>,
+    /// presents none. At most 32 certificates and 16 KiB. Exactly one of this and `leaf_sha256` is given.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, max_items = 32))]
+    pub chain: Option<Vec<Der>>,
+    /// The SHA-256 of a client certificate that gateways let through lately: the chain that it came with
+    /// last is taken.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub leaf_sha256: Option<Sha256>,
 }
 
 /// Changes what an assertion is called and why it is there; what is absent stays as it is. Another

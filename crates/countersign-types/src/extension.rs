@@ -19,6 +19,8 @@ pub const REPORTED_POLICY: &str = "reported_policy";
 pub const PREVIEW: &str = "preview";
 /// `POST /v1/organization/changes/preview`: the effect of any changes of trust together.
 pub const PREVIEW_CHANGES: &str = "preview_changes";
+/// `POST /v1/organization/changes`: policies and scopes are set together, in one step.
+pub const MAKE_CHANGES: &str = "make_changes";
 /// `/v1/organization/rotations`: one anchor replaces another.
 pub const ROTATIONS: &str = "rotations";
 

@@ -7,8 +7,8 @@ use crate::{
     UnixSeconds,
     assertion::AssertionResult,
     certificate::{
-        CertificateToggle, CertificateToggleObject, Enforcement, ScopedCertificate,
-        UploadCertificateRequest,
+        ActiveCertificate, CertificateToggle, CertificateToggleObject, Enforcement,
+        ScopedCertificate, UploadCertificateRequest,
     },
     error::ErrorCode,
     id::{ApiKeyId, CertificateId, ProjectId, ServiceAccountId},
@@ -86,17 +86,17 @@ pub struct Effect {
     pub breaks_assertions: Vec<AssertionResult>,
 }
 
-/// Changes whose effect together is asked for. Nothing of them is made.
+/// Changes that are made together, or whose effect together is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct PreviewChangesRequest {
+pub struct TrustChangesRequest {
     /// The changes, in the order in which they would be made.
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 200))]
     pub changes: Vec<TrustChange>,
 }
 
-/// The most changes in one preview.
-pub const MAX_PREVIEWED_CHANGES: usize = 200;
+/// The most changes in one request.
+pub const MAX_TRUST_CHANGES: usize = 200;
 
 /// A change of what is let through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +115,9 @@ pub enum TrustChange {
         #[serde(deserialize_with = "Option::deserialize")]
         #[cfg_attr(feature = "openapi", schema(required))]
         cel_policy: Option<String>,
+        /// With `report`, the policy is only reported. One that is enforced removes the reported one.
+        #[serde(default)]
+        enforcement: Enforcement,
     },
     /// A project is archived; its keys stop working.
     ArchiveProject {
@@ -154,6 +157,11 @@ pub struct ActiveAfterwards {
     /// The distinct certificates.
     #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub active: Vec<AfterwardsActive>,
+    /// What the caller expects to be active before, in any order. If something else is, the change is
+    /// refused with `scope_changed`. Without it, nothing is checked.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, max_items = 50))]
+    pub expected: Option<Vec<ActiveCertificate>>,
 }
 
 /// A certificate that is active after a change.
@@ -192,6 +200,25 @@ pub enum ChangesPreviewObject {
     /// `organization.changes.preview`
     #[serde(rename = "organization.changes.preview")]
     ChangesPreview,
+}
+
+/// Changes that were made together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangesMade {
+    /// Always `organization.changes`.
+    pub object: ChangesMadeObject,
+    /// How many changes there were, those included that changed nothing.
+    pub count: usize,
+}
+
+/// The object type `organization.changes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ChangesMadeObject {
+    /// `organization.changes`
+    #[serde(rename = "organization.changes")]
+    ChangesMade,
 }
 
 /// What would be done, and at which scope.

@@ -177,7 +177,7 @@ reasons! {
     /// The key identifiers match, the names do not.
     OtherIssuer = "other_issuer",
         "the key identifiers match, but the certificate's issuer is not this anchor's subject",
-        "activate the anchor that bears the issuer's name";
+        "should this client be accepted at all? then activate the anchor that bears the issuer's name";
     /// The key identifiers match, and so does the text of the names, but not their bytes.
     OtherEncoding(types: StringTypes) = "other_encoding",
         "the key identifiers match, but its issuer's name is the same text in another string type: {types}, and names are compared byte for byte",
@@ -185,11 +185,11 @@ reasons! {
     /// The issuer of a certificate was neither presented nor is it active.
     IssuerNotPresented(issuer: MissingIssuer) = "issuer_not_presented",
         "its issuer, {issuer}, was not presented",
-        "make the client send this intermediate with its certificate, or activate it as an anchor";
+        "should this client be accepted at all? then make it send this intermediate with its certificate, or activate the issuer as an anchor if everyone whom it vouches for should be";
     /// The anchor signed an intermediate perhaps, but none was presented that leads to it.
     NoPath = "no_path",
         "no presented certificate leads to this anchor",
-        "make the client send its intermediates, or activate the anchor that issued its certificate";
+        "should this client be accepted at all? then make it send its intermediates, or activate the anchor that issued its certificate if everyone whom it vouches for should be";
     /// A certificate of the path is not valid any more.
     Expired(at: TimeAndNow) = "expired",
         "the certificate expired at {at}",

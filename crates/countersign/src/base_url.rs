@@ -8,7 +8,7 @@ pub(crate) fn other_scheme(url: &str) -> Option<String> {
     swapped.or_else(|| Some(format!("http://{}", url.strip_prefix("https://")?)))
 }
 
-/// What a base URL lacks: every known server has its API under a version.
+/// What a base URL should be: every known server has this API under its version.
 pub(crate) fn likely_base_url(url: &str) -> Option<String> {
     let url = url.trim_end_matches('/');
     let (origin, path) = split_origin(url)?;
@@ -21,9 +21,10 @@ pub(crate) fn likely_base_url(url: &str) -> Option<String> {
         .split('/')
         .filter(|segment| !segment.is_empty())
         .collect();
+    // There is only one version of this API.
     let likely = match segments.iter().position(is_version) {
-        Some(at) => format!("{origin}/{}", segments.get(..=at)?.join("/")),
-        None => format!("{origin}/v1"),
+        Some(0) | None => format!("{origin}/v1"),
+        Some(at) => format!("{origin}/{}/v1", segments.get(..at)?.join("/")),
     };
     (likely != url).then_some(likely)
 }
@@ -61,7 +62,11 @@ mod tests {
             ),
             ("https://a.example/v1", None),
             ("https://a.example/v1/", None),
-            ("https://a.example/proxy/v2", None),
+            ("https://a.example/v2", Some("https://a.example/v1")),
+            (
+                "https://a.example/proxy/v2/x",
+                Some("https://a.example/proxy/v1"),
+            ),
         ] {
             assert_eq!(likely_base_url(given).as_deref(), likely, "{given}");
         }

@@ -1,11 +1,13 @@
 //! Assertions of an organization: what must pass and what must be refused (an extension).
 
 use countersign_types::{
+    api_key::Permission,
     assertion::{
         Assertion, AssertionCreateRequest, AssertionRun, AssertionUpdateRequest, DeletedAssertion,
         Expectation, MAX_ASSERTED_BYTES, MAX_ASSERTED_CERTIFICATES, MAX_REASON_CHARACTERS,
     },
     certificate::Scope,
+    digest::Sha256,
     id::AssertionId,
     observation::Der,
 };
@@ -23,6 +25,8 @@ use super::{
     path::Path,
 };
 use crate::store::NewAssertion;
+
+const LEAF: &str = "leaf_sha256";
 
 /// What another expectation would be, and so another assertion.
 const NOT_MODIFIABLE: [&str; 7] = [
@@ -51,8 +55,12 @@ pub(super) async fn create(
     app: App,
     Body(request): Body<AssertionCreateRequest>,
 ) -> Answer<Assertion> {
-    let chain = request.chain.into_iter();
-    let chain = chain.map(|Der(der)| CertificateDer::from(der));
+    let chain = match (request.chain, request.leaf_sha256) {
+        (Some(chain), _) => chain.into_iter().map(|Der(der)| der).collect(),
+        (None, Some(leaf)) => observed(&admin, &app, &leaf).await?,
+        (None, None) => return Err(ApiError::missing("chain")),
+    };
+    let chain = chain.into_iter().map(CertificateDer::from);
     let new = NewAssertion {
         name: request.name,
         reason: request.reason,
@@ -64,6 +72,18 @@ pub(super) async fn create(
     let mut tx = admin.write(&app).await?;
     let change = tx.create_assertion(new).await?;
     answer::commit(tx, change).await
+}
+
+/// The chain that gateways saw a leaf with. It is observed traffic, which is not for everybody who may
+/// write.
+async fn observed(admin: &Admin, app: &App, leaf: &Sha256) -> Result<Vec<Vec<u8>>, ApiError> {
+    admin.check(Permission::MtlsRead)?;
+    let found = app.store().chain_of_leaf(&admin.organization, leaf);
+    found.await?.ok_or_else(|| {
+        let message = "No client certificate with this SHA-256 was let through lately, so its chain is \
+                       not kept. Send the chain itself as `chain`.";
+        ApiError::value(LEAF, message)
+    })
 }
 
 pub(super) async fn retrieve(
@@ -113,7 +133,15 @@ impl RequestBody for AssertionCreateRequest {
                            Leave it out.";
             return Err(ApiError::value("code", message));
         }
-        check_chain(&self.chain)
+        match (&self.chain, &self.leaf_sha256) {
+            (Some(_), Some(_)) => {
+                let message = "Give either `chain` or `leaf_sha256`.";
+                Err(ApiError::value(LEAF, message))
+            }
+            (Some(chain), None) => check_chain(chain),
+            (None, Some(_)) => Ok(()),
+            (None, None) => Err(ApiError::missing("chain")),
+        }
     }
 }
 

@@ -92,12 +92,12 @@ pub(super) struct ForgottenGateway {
 /// The organizations that changed after a point of the history. Without a change, the request
 /// stays open until there is one, the wait is over, or this process shuts down.
 pub(super) async fn bundle(
-    _: Gateway,
+    gateway: Gateway,
     app: App,
     Query(query): Query<BundleQuery>,
 ) -> Answer<Bundle> {
     let enforced = query.point();
-    if let Some(report) = query.report()? {
+    if let Some(report) = query.report(&gateway)? {
         let kept_since = app.gateways_kept_since();
         app.store().record_gateway(report, kept_since).await?;
     }
@@ -128,7 +128,7 @@ impl BundleQuery {
 
     /// What a gateway says of itself by asking: it asks only for what comes after the point that it
     /// enforces.
-    fn report(&self) -> Result<Option<GatewayReport<'_>>, ApiError> {
+    fn report<'a>(&'a self, by: &'a Gateway) -> Result<Option<GatewayReport<'a>>, ApiError> {
         let Some(id) = &self.gateway else {
             return Ok(None);
         };
@@ -137,6 +137,7 @@ impl BundleQuery {
         Ok(Some(GatewayReport {
             id,
             name,
+            key: &by.key,
             enforced: self.point(),
             durable: self.durable.unwrap_or(true),
         }))

@@ -89,6 +89,7 @@ pub(super) async fn extensions(_: Anyone) -> Answer<Extensions> {
             extension::ACTIVE_AT,
             extension::PREVIEW,
             extension::PREVIEW_CHANGES,
+            extension::MAKE_CHANGES,
             extension::ROTATIONS,
             extension::ASSERTIONS,
             extension::REPORTED_POLICY,

@@ -11,10 +11,11 @@ use countersign_types::{
 use http::Method;
 
 use super::{
-    active, admin_api_keys, assertions, audit_logs, certificates, change_preview, expiring,
-    gateways, health, observations,
+    active, admin_api_keys, assertions, audit_logs, certificates, expiring, gateways, health,
+    observations,
     operation::{Operation, Route},
-    project_api_keys, projects, refusals, rotations, service_accounts, toggles, webhooks,
+    project_api_keys, projects, refusals, rotations, service_accounts, toggles, trust_changes,
+    webhooks,
 };
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
@@ -28,7 +29,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     all.extend(audit_logs());
     all.extend(webhooks());
     all.extend(assertions());
-    all.push(change_preview());
+    all.extend(trust_changes());
     all.push(expiring());
     all.push(refusals());
     all.extend(countersign());
@@ -284,14 +285,24 @@ fn audit_logs() -> Vec<Operation> {
 }
 
 #[rustfmt::skip]
-fn change_preview() -> Operation {
-    const PATH: &str = "/v1/organization/changes/preview";
-    Operation::admin(MtlsRead, post(PATH, "previewChanges"), change_preview::preview)
-        .summary("Certificates", "Say what changes of trust would do together to observed traffic, and make none (an extension).")
-        .refuses(&[
-            Code::MissingRequiredParameter, Code::NotFound, Code::ExpiredCertificate, Code::ProjectArchived,
-            Code::LimitExceeded, Code::MtlsCelPolicyInvalid,
-        ])
+fn trust_changes() -> Vec<Operation> {
+    const TAG: &str = "Certificates";
+    const ALL: &str = "/v1/organization/changes";
+    const PREVIEW: &str = "/v1/organization/changes/preview";
+    vec![
+        Operation::admin(MtlsWrite, post(ALL, "makeChanges"), trust_changes::make_all)
+            .summary(TAG, "Set policies and what is active at scopes, all together or not at all (an extension).")
+            .refuses(&[
+                Code::MissingRequiredParameter, Code::NotFound, Code::ExpiredCertificate, Code::ProjectArchived,
+                Code::ScopeChanged, Code::MtlsCelPolicyInvalid, Code::AssertionFailed,
+            ]),
+        Operation::admin(MtlsRead, post(PREVIEW, "previewChanges"), trust_changes::preview)
+            .summary(TAG, "Say what changes of trust would do together to observed traffic, and make none (an extension).")
+            .refuses(&[
+                Code::MissingRequiredParameter, Code::NotFound, Code::ExpiredCertificate, Code::ProjectArchived,
+                Code::LimitExceeded, Code::MtlsCelPolicyInvalid, Code::ScopeChanged,
+            ]),
+    ]
 }
 
 #[rustfmt::skip]

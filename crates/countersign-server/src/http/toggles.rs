@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use countersign_types::{
+    api_key::Permission,
     certificate::{
         CertificateToggle, CertificateToggleObject, DeactivateCertificatesRequest,
         MAX_CERTIFICATES_PER_TOGGLE, Scope, ScopedCertificate, ToggleCertificatesRequest,
@@ -59,6 +60,8 @@ async fn activate_at(
     let enforcement = request.enforcement.unwrap_or_default();
     let object = CertificateToggleObject::activation(&scope);
     if request.preview == Some(true) {
+        // It shows observed traffic, as the operations that list it do.
+        admin.check(Permission::MtlsRead)?;
         let tx = admin.write(&app).await?;
         let trial = ToggleTrial::activate(tx, &scope, &ids, enforcement).await;
         let trial = trial.map_err(|error| with_param(error, &ids))?;
@@ -101,6 +104,8 @@ async fn deactivate_at(
     let ids = request.certificate_ids;
     let object = CertificateToggleObject::deactivation(&scope);
     if request.preview == Some(true) {
+        // It shows observed traffic, as the operations that list it do.
+        admin.check(Permission::MtlsRead)?;
         let tx = admin.write(&app).await?;
         let trial = ToggleTrial::deactivate(tx, &scope, &ids).await;
         let trial = trial.map_err(|error| with_param(error, &ids))?;

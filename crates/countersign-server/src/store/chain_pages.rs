@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use countersign_types::{digest::ChainDigest, id::OrganizationId};
+use countersign_types::{
+    digest::{ChainDigest, Sha256},
+    id::OrganizationId,
+};
 use countersign_verify::certificate::LeafSummary;
 
 use super::{
@@ -70,6 +73,38 @@ impl Store {
             chains.insert(row.digest, row.identity(&intermediates)?);
         }
         Ok(chains)
+    }
+
+    /// The chain that a leaf came with last, leaf first, of those that verified; `None` if none is kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn chain_of_leaf(
+        &self,
+        organization: &OrganizationId,
+        leaf: &Sha256,
+    ) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        let mut connection = self.inner.database.snapshot().await?;
+        let found: Option<(Vec<u8>, Vec<u8>)> = connection
+            .find(
+                "SELECT k.der, c.intermediates FROM observed_certificates k \
+                 JOIN observed_chains c ON c.leaf = k.seq \
+                 WHERE k.organization_id = $1 AND k.sha256 = $2 \
+                 ORDER BY c.last_day DESC, c.seq DESC LIMIT 1",
+                params![organization, leaf],
+            )
+            .await?;
+        let Some((leaf, intermediates)) = found else {
+            return Ok(None);
+        };
+        let mut chain = vec![leaf];
+        for digest in intermediates.chunks(DIGEST_BYTES) {
+            match intermediate(&mut connection, organization, digest).await? {
+                Some(der) => chain.push(der),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(chain))
     }
 }
 

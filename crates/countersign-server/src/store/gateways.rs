@@ -4,7 +4,7 @@ use countersign_types::{
     UnixSeconds,
     bundle::{Gateway, GatewayState, Gateways},
     history::HistoryPoint,
-    id::{GatewayId, OrganizationId},
+    id::{ApiKeyId, GatewayId, OrganizationId},
 };
 
 use super::{
@@ -29,10 +29,25 @@ pub struct GatewayReport<'a> {
     pub id: &'a GatewayId,
     /// The name it was configured with.
     pub name: &'a str,
+    /// The key that it asks with.
+    pub key: &'a ApiKeyId,
     /// The point of the history that all its threads enforce.
     pub enforced: HistoryPoint,
     /// Whether that would survive its restart.
     pub durable: bool,
+}
+
+/// A gateway key, and a gateway that asked with it last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayKeyUse {
+    /// The key.
+    pub key: ApiKeyId,
+    /// The gateway's id.
+    pub gateway: GatewayId,
+    /// Its name.
+    pub name: String,
+    /// When it asked last, in Unix seconds.
+    pub seen_at: UnixSeconds,
 }
 
 /// Which gateways are listed, and how.
@@ -100,6 +115,21 @@ impl Store {
         })
     }
 
+    /// Which gateways asked with which key last, as far as gateways are listed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn gateway_key_uses(&self) -> Result<Vec<GatewayKeyUse>, StoreError> {
+        self.reader()
+            .await?
+            .query(
+                "SELECT key_id, id, name, seen_at FROM gateways WHERE key_id IS NOT NULL \
+                 ORDER BY name, id",
+                &[],
+            )
+            .await
+    }
+
     /// Whether a change is lost, as after a failover or a restored backup: its revision is another
     /// change's now, or none's yet. `None` when the history does not reach back to it.
     ///
@@ -131,17 +161,18 @@ impl Store {
             return Ok(());
         }
         let mut connection = self.inner.database.transaction().await?;
-        let GatewayReport { id, name, .. } = report;
+        let GatewayReport { id, name, key, .. } = report;
         // What would not survive a restart is not taken as enforced: the older point stays.
         let sql = if report.durable {
-            "INSERT INTO gateways (id, name, revision, token, durable, seen_at) \
-             VALUES ($1, $2, $3, $4, 1, $5) ON CONFLICT (id) DO UPDATE SET \
+            "INSERT INTO gateways (id, name, revision, token, durable, seen_at, key_id) \
+             VALUES ($1, $2, $3, $4, 1, $5, $6) ON CONFLICT (id) DO UPDATE SET \
              name = excluded.name, revision = excluded.revision, token = excluded.token, \
-             durable = 1, seen_at = excluded.seen_at"
+             durable = 1, seen_at = excluded.seen_at, key_id = excluded.key_id"
         } else {
-            "INSERT INTO gateways (id, name, revision, token, durable, seen_at) \
-             VALUES ($1, $2, $3, $4, 0, $5) ON CONFLICT (id) DO UPDATE SET \
-             name = excluded.name, durable = 0, seen_at = excluded.seen_at"
+            "INSERT INTO gateways (id, name, revision, token, durable, seen_at, key_id) \
+             VALUES ($1, $2, $3, $4, 0, $5, $6) ON CONFLICT (id) DO UPDATE SET \
+             name = excluded.name, durable = 0, seen_at = excluded.seen_at, \
+             key_id = excluded.key_id"
         };
         let point = if report.durable {
             report.enforced
@@ -150,7 +181,7 @@ impl Store {
         };
         let token = point.token.to_string();
         connection
-            .execute(sql, params![id, name, point.revision, token, now])
+            .execute(sql, params![id, name, point.revision, token, now, key])
             .await?;
         connection
             .execute(
@@ -204,6 +235,7 @@ struct Recorded {
     point: HistoryPoint,
     durable: bool,
     seen_at: UnixSeconds,
+    key: Option<ApiKeyId>,
 }
 
 impl Recorded {
@@ -211,6 +243,7 @@ impl Recorded {
     fn says(&self, report: &GatewayReport<'_>, now: UnixSeconds) -> bool {
         self.name == report.name
             && self.durable == report.durable
+            && self.key.as_ref() == Some(report.key)
             && (!report.durable || self.point == report.enforced)
             // Nodes' clocks differ, and one may have been wrong.
             && self.seen_at.abs_diff(now) < SEEN_EVERY
@@ -223,7 +256,7 @@ async fn read_report(
 ) -> Result<Option<Recorded>, StoreError> {
     connection
         .find(
-            "SELECT name, revision, token, durable, seen_at FROM gateways WHERE id = $1",
+            "SELECT name, revision, token, durable, seen_at, key_id FROM gateways WHERE id = $1",
             params![id],
         )
         .await
@@ -235,6 +268,18 @@ impl FromRow for Recorded {
             name: row.next()?,
             point: row.several()?,
             durable: row.next::<u64>()? != 0,
+            seen_at: row.next()?,
+            key: row.next()?,
+        })
+    }
+}
+
+impl FromRow for GatewayKeyUse {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            key: row.next()?,
+            gateway: row.next()?,
+            name: row.next()?,
             seen_at: row.next()?,
         })
     }

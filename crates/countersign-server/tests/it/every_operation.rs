@@ -19,8 +19,9 @@ fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
         "setActiveOrganizationCertificates" | "setActiveProjectCertificates" => {
             json!({ "active": [{ "certificate_id": fixture.certificate }] })
         }
-        "previewChanges" => json!({ "changes": [{
-            "type": "set_certificate_policy", "certificate_id": fixture.certificate, "cel_policy": null,
+        "previewChanges" | "makeChanges" => json!({ "changes": [{
+            "type": "set_certificate_policy", "certificate_id": fixture.certificate,
+            "cel_policy": "size(subject_alt_names) > 0",
         }] }),
         "startRotation" => json!({
             "old_certificate_id": fixture.certificate,
@@ -230,7 +231,13 @@ async fn another_organization_can_neither_see_nor_touch_anything() {
             let names_ids = operation.path().contains('{')
                 || operation.id().ends_with("activateOrganizationCertificates")
                 || operation.id() == "setActiveOrganizationCertificates"
-                || ["startRotation", "previewChanges", "createAssertion"].contains(&operation.id());
+                || [
+                    "startRotation",
+                    "previewChanges",
+                    "makeChanges",
+                    "createAssertion",
+                ]
+                .contains(&operation.id());
             let answer = if names_ids || !writes(operation) {
                 request(server, operation, &fixture).key(&other).await
             } else {
@@ -437,7 +444,7 @@ async fn what_no_operation_can_read_is_refused_by_each_and_changes_nothing() {
                 request().body(b"", "").refused("invalid_json", None).await;
             }
             let limit = match (operation.needs(), operation.id()) {
-                (Needs::Gateway, _) | (_, "previewChanges") => 1024 * 1024,
+                (Needs::Gateway, _) | (_, "previewChanges" | "makeChanges") => 1024 * 1024,
                 _ => 64 * 1024,
             };
             let big = format!("{{\"name\":\"{}\"}}", "x".repeat(limit));

@@ -4,7 +4,7 @@ use countersign_server::store::{GatewayFilter, GatewayReport, Kind, Store, Store
 use countersign_types::{
     bundle::{Gateway, GatewayState},
     history::{HistoryPoint, RevisionToken},
-    id::GatewayId,
+    id::{ApiKeyId, GatewayId},
 };
 
 use crate::setting::{START, latest, on_each, on_each_shared, organization, upload};
@@ -14,11 +14,16 @@ const ALL: GatewayFilter = GatewayFilter {
     live_since: 0,
 };
 
+fn key() -> ApiKeyId {
+    ApiKeyId::opaque("key_edge")
+}
+
 async fn report(store: &Store, id: &GatewayId, enforced: HistoryPoint, durable: bool) {
     let name = "edge";
     let report = GatewayReport {
         id,
         name,
+        key: &key(),
         enforced,
         durable,
     };
@@ -57,6 +62,7 @@ fn a_gateway_is_live_then_missing_then_forgotten() {
         let said = GatewayReport {
             id: &other,
             name: "other",
+            key: &key(),
             enforced: at,
             durable: true,
         };
@@ -156,5 +162,30 @@ fn an_organization_receives_only_its_own_events() {
         assert_eq!(listed.revision, own.revision);
         assert_eq!(listed.gateways[0].revision, own.revision);
         assert_eq!(listed.gateways[0].name, "");
+    });
+}
+
+#[test]
+fn the_key_that_a_gateway_asks_with_is_known() {
+    on_each(async |setting| {
+        let store = setting.open().await;
+        organization(&store).await;
+        let id = GatewayId::from_random(1);
+        let at = latest(&store).await;
+        report(&store, &id, at, true).await;
+        let other = ApiKeyId::opaque("key_other");
+        for used in [key(), other] {
+            let report = GatewayReport {
+                id: &id,
+                name: "edge",
+                key: &used,
+                enforced: at,
+                durable: true,
+            };
+            store.record_gateway(report, 0).await.unwrap();
+            let uses = store.gateway_key_uses().await.unwrap();
+            let uses: Vec<_> = uses.iter().map(|one| (&one.key, &one.gateway)).collect();
+            assert_eq!(uses, [(&used, &id)]);
+        }
     });
 }

@@ -5,7 +5,7 @@ use countersign_server::store::{GatewayReport, StoreError};
 use countersign_types::{
     bundle::{Bundle, BundleDigests, OrganizationDigest},
     history::HistoryPoint,
-    id::GatewayId,
+    id::{ApiKeyId, GatewayId},
 };
 
 use crate::{
@@ -195,6 +195,7 @@ impl World {
         let report = GatewayReport {
             id: &id,
             name: &name,
+            key: &ApiKeyId::opaque("key_of-gateways"),
             enforced,
             durable,
         };

@@ -49,6 +49,21 @@ pub(super) fn unknown<'v>(
     if let Some(attribute) = Attribute::ALL.into_iter().find(|a| a.name() == name) {
         return refusal.suggest(format!("did you mean `subject.{}`?", attribute.name()));
     }
+    match name.to_ascii_lowercase().as_str() {
+        "san" | "sans" | "dns" | "dns_names" | "uri" | "uris" | "email" | "emails" | "ip"
+        | "ip_addresses" | "spiffe" | "spiffe_id" | "alt_names" | "subjectaltname" => {
+            return refusal.suggest(
+                "alternative names are a list: `subject_alt_names.exists(san, san.type == DNS && san.value == \"...\")`",
+            );
+        }
+        "issuer" | "serial" | "serial_number" | "fingerprint" | "sha256" | "not_after"
+        | "not_before" | "key" | "certificate" | "cert" => {
+            return refusal.suggest(
+                "a policy sees `subject` and `subject_alt_names` of the certificate alone",
+            );
+        }
+        _ => {}
+    }
     let names = ["subject", "subject_alt_names", "true", "false"].into_iter();
     let constants = NameType::CONSTANTS
         .into_iter()

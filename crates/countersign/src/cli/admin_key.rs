@@ -64,7 +64,7 @@ impl Verb<Client> for AdminKeyVerb {
         match self {
             Self::List { list } => {
                 let entries = keys.stream(&list.params());
-                output.list(&list.take(entries).await?)
+                output.list_of("admin keys", &list.take(entries).await?)
             }
             Self::Create {
                 name,
@@ -113,7 +113,7 @@ async fn warn_of_own(client: &Client, id: &ApiKeyId, guard: &Guard) -> CommandRe
         return Ok(());
     }
     let what = format!("{id} is the key that this command uses: without it, it opens nothing");
-    guard.answers().permit_loss(
+    guard.answers().sure().permit_loss(
         &what,
         "make another with `countersign admin-key create`, and use that",
     )

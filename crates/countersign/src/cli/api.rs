@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     path::{Path, PathBuf},
+    sync::Once,
     time::Duration,
 };
 
@@ -86,10 +87,49 @@ impl ApiOptions {
     }
 
     fn build(&self, builder: ClientBuilder) -> CommandResult<Client> {
+        self.check_unused()?;
         builder.build().map_err(|error| match error {
             Error::Config(message) => self.misconfigured(&message),
             other => other.into(),
         })
+    }
+
+    /// Over plain HTTP nothing looks at the files for TLS: whoever names one that is none is told so all the
+    /// same, and whoever names a good one, that it does nothing here. Variables may be meant for other
+    /// servers.
+    fn check_unused(&self) -> CommandResult {
+        if !self.base_url().trim_start().starts_with("http://") {
+            return Ok(());
+        }
+        let mut unused = Vec::new();
+        for (flag, file, wanted) in [
+            ("--server-ca", &self.server_ca, Wanted::Certificate),
+            (
+                "--client-certificate",
+                &self.client_certificate,
+                Wanted::Certificate,
+            ),
+            ("--client-key", &self.client_key, Wanted::PrivateKey),
+        ] {
+            let Some(file) = file else { continue };
+            if let Some(failure) = wrong_kind(file, wanted) {
+                return Err(failure.with_exit(2));
+            }
+            unused.push(format!("`{flag}`"));
+        }
+        if let Some(last) = unused.pop() {
+            let all = match unused.as_slice() {
+                [] => format!("{last} is"),
+                others => format!("{} and {last} are", others.join(", ")),
+            };
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                note(&format!(
+                    "warning: {all} not used: the base URL is http://, without TLS"
+                ));
+            });
+        }
+        Ok(())
     }
 
     /// What is wrong with the options or the environment, and what to do.

@@ -2,7 +2,7 @@
 //! server was reached.
 
 use countersign_client::{ApiError, Error, Unreachable};
-use countersign_types::error::ErrorCode;
+use countersign_types::{api_key::Permission, error::ErrorCode};
 
 use crate::{
     base_url::{likely_base_url, other_scheme},
@@ -13,6 +13,9 @@ use crate::{
 
 /// What says that plain HTTP came to a port that speaks TLS: here, in nginx, in Go.
 const HTTP_TO_HTTPS: [&str; 2] = ["HTTPS port", "HTTP request to an HTTPS server"];
+
+/// How a server of this kind begins to say that it has no such path.
+const NO_SUCH_PATH: &str = "There is nothing at this path.";
 
 /// The exit code of a change that assertions forbid.
 const ASSERTION_FAILED: u8 = 3;
@@ -154,6 +157,16 @@ fn of_refusal(refused: &ApiError) -> Option<String> {
             export("OPENAI_BASE_URL", &likely)
         ));
     }
+    if message.starts_with(NO_SUCH_PATH)
+        && let Some(origin) = origin_of(&refused.base_url)
+        && refused.base_url.trim_end_matches('/') != format!("{origin}/v1")
+    {
+        return Some(format!(
+            "the base URL is `{}`; should it be this one? `{}`",
+            refused.base_url,
+            export("OPENAI_BASE_URL", &format!("{origin}/v1"))
+        ));
+    }
     match refused.error_code() {
         Some(code) => of_code(code, message).map(str::to_owned),
         None if refused.status == 404 => Some(
@@ -161,6 +174,16 @@ fn of_refusal(refused: &ApiError) -> Option<String> {
         ),
         None => None,
     }
+}
+
+/// The scheme, host and port of a URL.
+fn origin_of(url: &str) -> Option<&str> {
+    let start = url.find("://")? + 3;
+    let end = url
+        .get(start..)?
+        .find('/')
+        .map_or(url.len(), |at| start + at);
+    url.get(..end)
 }
 
 /// Whether a key that was refused was given with quotes around it, as `dotenv` files and some shells
@@ -179,6 +202,9 @@ fn of_code(code: ErrorCode, message: &str) -> Option<&'static str> {
         }
         ErrorCode::InvalidApiKey => {
             "give an admin key of this server in `OPENAI_ADMIN_KEY` or with `--admin-key-file`"
+        }
+        ErrorCode::MissingScope if message.contains(Permission::Management.as_str()) => {
+            "use another admin key; the operator makes one on the server's machine: `countersign organization create-key NAME --name KEY`"
         }
         ErrorCode::MissingScope => {
             "see which keys there are and what each may: `countersign admin-key list`"

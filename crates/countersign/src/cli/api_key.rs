@@ -47,7 +47,7 @@ impl Verb<ProjectClient> for ApiKeyVerb {
         match self {
             Self::List { list } => {
                 let entries = keys.stream(&list.params());
-                output.list(&list.take(entries).await?)
+                output.list_of("keys of this project", &list.take(entries).await?)
             }
             Self::Retrieve { id } => {
                 output.one(&keys.retrieve(&id.resolve(on).await?).await?.value)
@@ -78,7 +78,7 @@ impl Row for ProjectApiKey {
             self.name.clone(),
             self.id.to_string(),
             self.redacted_value.clone(),
-            text_or_dash(owner.map(|account| account.id.as_str())),
+            text_or_dash(owner.map(|account| account.name.as_str())),
             moment(self.created_at),
             moment(self.last_used_at),
         ]

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, builder::PossibleValuesParser};
-use countersign_client::{Client, Received};
+use clap::{ArgGroup, Args, Subcommand, builder::PossibleValuesParser};
+use countersign_client::{ApiError, Client, Received};
 use countersign_types::{
     assertion::{
         AssertedCode, Assertion, AssertionCreateRequest, AssertionResult, AssertionRun,
         AssertionUpdateRequest, DeletedAssertion, Expectation,
     },
+    digest::Sha256,
     id::{AssertionId, ProjectId},
     observation::Der,
 };
@@ -16,7 +17,8 @@ use countersign_verify::certificate::LeafSummary;
 
 use super::{
     api::ListOptions,
-    chain,
+    chain, find,
+    names::{NamedRow, Names},
     noun::Verb,
     reference::{Reference, resolve_all},
 };
@@ -74,6 +76,7 @@ pub(crate) enum AssertionVerb {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("presents").args(["chain", "leaf", "no_certificate"]).required(true)))]
 pub(crate) struct Add {
     /// The project whose keys it is about: id or name
     #[arg(
@@ -87,13 +90,12 @@ pub(crate) struct Add {
     #[arg(long)]
     organization: bool,
     /// PEM file of the client's chain, leaf first, or `-` for standard input
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "no_certificate",
-        conflicts_with = "no_certificate"
-    )]
+    #[arg(long, value_name = "FILE")]
     chain: Option<PathBuf>,
+    /// The SHA-256 of a client certificate that gateways let through lately, with the chain that it came
+    /// with; `certificate usage` shows it
+    #[arg(long, value_name = "SHA256", value_parser = find::sha256)]
+    leaf: Option<Sha256>,
     /// The client presents no certificate
     #[arg(long)]
     no_certificate: bool,
@@ -126,8 +128,9 @@ impl Verb<Client> for AssertionVerb {
         match self {
             Self::Add(add) => add.run(client, output).await,
             Self::List { list } => {
-                let entries = assertions.stream(&list.params());
-                output.list(&list.take(entries).await?)
+                let entries = list.take(assertions.stream(&list.params())).await?;
+                let names = at(client, &entries, output).await;
+                output.list_of("assertions", &names.beside(entries))
             }
             Self::Retrieve { id, pem } => {
                 let id = id.resolve(client).await?;
@@ -135,17 +138,18 @@ impl Verb<Client> for AssertionVerb {
                 if pem {
                     return output.text(&chain::pem(&found.chain));
                 }
-                output.one(&found)
+                show_one(client, found, output).await
             }
             Self::Update { id, name, reason } => {
                 let id = id.resolve(client).await?;
                 let change = AssertionUpdateRequest { name, reason };
-                output.one(&assertions.update(&id, &change).await?.value)
+                let updated = assertions.update(&id, &change).await?.value;
+                show_one(client, updated, output).await
             }
             Self::Delete { ids, yes } => delete(client, &ids, yes, output).await,
             Self::Run => {
                 let run = assertions.run().await?.value;
-                show(&run, output)
+                show(client, &run, output).await
             }
         }
     }
@@ -159,8 +163,11 @@ impl Add {
                 "`--code` goes with `--expect deny`: a chain that passes has no code",
             ));
         }
-        let chain = self.chain.as_deref().map(chain::read).transpose()?;
-        let chain = chain.unwrap_or_default();
+        let chain = match (&self.chain, self.leaf) {
+            (Some(file), _) => Some(chain::read(file)?),
+            (None, Some(_)) => None,
+            (None, None) => Some(Vec::new()),
+        };
         let at = self.project.as_ref().map(ToString::to_string);
         let project_id = match &self.project {
             Some(project) => Some(project.resolve(client).await?),
@@ -168,7 +175,7 @@ impl Add {
         };
         let name = self
             .name
-            .unwrap_or_else(|| made_up(&chain, self.expect, at.as_deref()));
+            .unwrap_or_else(|| made_up(chain.as_deref(), self.leaf, (self.expect, at.as_deref())));
         let request = AssertionCreateRequest {
             name,
             reason: self.reason,
@@ -176,13 +183,23 @@ impl Add {
             expect: self.expect,
             code,
             chain,
+            leaf_sha256: self.leaf,
         };
-        let added = client.assertions().create(&request).await?.value;
-        output.one(&added)?;
+        let added = match client.assertions().create(&request).await {
+            Ok(added) => added.value,
+            Err(error) if error.api().is_some_and(is_of_leaf) => {
+                return Err(Failure::from(error).hint(
+                    "`countersign certificate usage NAME` shows the clients that were let through; or give the chain: `--chain FILE`",
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let id = added.id.clone();
+        show_one(client, added, output).await?;
         // Added all the same: what fulfils it may come later. A key that may not look is not told.
         if let Ok(run) = client.assertions().run().await {
             let mut results = run.value.results.iter();
-            let own = results.find(|result| result.assertion_id == added.id);
+            let own = results.find(|result| result.assertion_id == id);
             if let Some(broken) = own.filter(|result| !result.holds) {
                 note(&format!("note: it does not hold now: {}", happens(broken)));
             }
@@ -191,11 +208,20 @@ impl Add {
     }
 }
 
+/// Whether no chain is known with this leaf.
+fn is_of_leaf(refused: &ApiError) -> bool {
+    refused.param.as_deref() == Some("leaf_sha256")
+}
+
 /// A name for an assertion without one: `CN=billing: permit at payments`.
-fn made_up(chain: &[Der], expect: Expectation, at: Option<&str>) -> String {
-    let leaf = chain.first().map(|Der(der)| LeafSummary::of(der));
-    let who = match leaf {
-        None => "no certificate".to_owned(),
+fn made_up(
+    chain: Option<&[Der]>,
+    leaf: Option<Sha256>,
+    (expect, at): (Expectation, Option<&str>),
+) -> String {
+    let presented = chain.and_then(|chain| chain.first());
+    let who = match presented.map(|Der(der)| LeafSummary::of(der)) {
+        None => leaf.map_or_else(|| "no certificate".to_owned(), |leaf| leaf.to_string()),
         Some(leaf) if leaf.subject.is_empty() => leaf.names.into_iter().next().unwrap_or_default(),
         Some(leaf) => leaf.subject,
     };
@@ -212,25 +238,39 @@ fn happens(result: &AssertionResult) -> String {
     }
 }
 
+/// The names of the projects that assertions are about, where there are any and people read them.
+async fn at(client: &Client, all: &[Received<Assertion>], output: Output) -> Names {
+    if output.is_table() && all.iter().any(|each| each.project_id.is_some()) {
+        return Names::of_projects(client).await;
+    }
+    Names::default()
+}
+
+async fn show_one(client: &Client, one: Received<Assertion>, output: Output) -> CommandResult {
+    let names = at(client, std::slice::from_ref(&one), output).await;
+    output.one(&names.named(one))
+}
+
 /// An assertion that does not hold, or would not, in one line.
-pub(super) fn broken(result: &AssertionResult) -> String {
+pub(super) fn broken(result: &AssertionResult, names: &Names) -> String {
     format!(
         "`{}` ({} at {}): {}",
         printable(&result.name),
         expected(&result.expect.to_string(), result.code.as_ref()),
-        scope(result.project_id.as_ref()),
-        printable(&happens(result)),
+        printable(names.scope(result.project_id.as_ref())),
+        printable(&names.within(&happens(result))),
     )
 }
 
 /// The outcome of a run, and a warning of those that say nothing any more.
-fn show(run: &Received<AssertionRun>, output: Output) -> CommandResult {
+async fn show(client: &Client, run: &Received<AssertionRun>, output: Output) -> CommandResult {
     if output.is_table() {
         if run.results.is_empty() {
             note("there are no assertions; `countersign assertion add` makes one");
             return Ok(());
         }
-        output.list(&run.results)?;
+        let names = Names::of_trust(client, output).await;
+        output.list(&names.beside(&run.results))?;
     } else {
         output.value(run)?;
     }
@@ -277,10 +317,6 @@ async fn delete(
     output.list(&deleted)
 }
 
-fn scope(project: Option<&ProjectId>) -> String {
-    project.map_or_else(|| "organization".to_owned(), ToString::to_string)
-}
-
 /// `deny`, or `deny: certificate_required`.
 fn expected(expect: &str, code: Option<&impl ToString>) -> String {
     match code {
@@ -289,17 +325,17 @@ fn expected(expect: &str, code: Option<&impl ToString>) -> String {
     }
 }
 
-impl Row for Assertion {
+impl NamedRow for Assertion {
     const HEAD: &'static [&'static str] =
         &["name", "id", "at", "expect", "leaf", "reason", "created"];
 
-    fn cells(&self) -> Vec<Cell> {
+    fn cells(&self, names: &Names) -> Vec<Cell> {
         let leaf = self.chain.first().map(|Der(der)| LeafSummary::of(der));
         let leaf = leaf.map(|leaf| leaf.subject);
         row![
             self.name.clone(),
             self.id.to_string(),
-            scope(self.project_id.as_ref()),
+            names.scope(self.project_id.as_ref()),
             expected(&self.expect.to_string(), self.code.as_ref()),
             leaf.unwrap_or_else(|| "no certificate".to_owned()),
             text_or_dash(self.reason.as_deref()),
@@ -308,10 +344,10 @@ impl Row for Assertion {
     }
 }
 
-impl Row for AssertionResult {
+impl NamedRow for AssertionResult {
     const HEAD: &'static [&'static str] = &["holds", "name", "at", "expect", "verdict", "why"];
 
-    fn cells(&self) -> Vec<Cell> {
+    fn cells(&self, names: &Names) -> Vec<Cell> {
         let holds = match (self.holds, self.leaf_expired) {
             (true, false) => Cell::State(Tone::Good, "yes".to_owned()),
             (true, true) => Cell::State(Tone::Warning, "leaf expired".to_owned()),
@@ -320,10 +356,10 @@ impl Row for AssertionResult {
         row![
             holds,
             self.name.clone(),
-            scope(self.project_id.as_ref()),
+            names.scope(self.project_id.as_ref()),
             expected(&self.expect.to_string(), self.code.as_ref()),
             expected(&self.verdict.to_string(), self.verdict_code.as_ref()),
-            self.why.clone(),
+            names.within(&self.why),
         ]
     }
 }

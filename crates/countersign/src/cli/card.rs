@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::{directory::names, guard::supports};
 use crate::{
     failure::CommandResult,
-    output::{Cell, Output, Row, Tone, expiry, moment, row, text_or_dash},
+    output::{Cell, Output, Row, Tone, expiry, lines_or_dash, moment, row, text_or_dash},
 };
 
 /// What is shown of a certificate.
@@ -158,8 +158,8 @@ impl Row for Card {
                 Some(usage) => moment(usage.last_used),
                 None => Cell::from("-"),
             },
-            text_or_dash(cel_policy.as_deref()),
-            text_or_dash(reported_policy.as_deref()),
+            lines_or_dash(cel_policy.as_deref()),
+            lines_or_dash(reported_policy.as_deref()),
             moment(*created_at),
         ]
     }

@@ -19,6 +19,7 @@ use super::{
     card, find,
     guard::supports,
     inspect,
+    names::Names,
     noun::Verb,
     reference::{Reference, resolve_all},
     rotation,
@@ -29,7 +30,8 @@ use crate::{
     failure::{CommandResult, Failure},
     files::shell_quoted,
     output::{
-        Cell, Output, Row, Tone, confirm, expiry, moment, printable_lines, row, text_or_dash,
+        Cell, Output, Row, Tone, confirm, expiry, lines_or_dash, moment, printable_lines, row,
+        text_or_dash,
     },
 };
 
@@ -166,12 +168,13 @@ async fn list_at(
         } else {
             certificates.stream(scope, &list.params())
         };
-        return output.list(&list.take(entries).await?);
+        return output.list_of("certificates", &list.take(entries).await?);
     }
     let entries = certificates.stream_with_usage(scope, &list.params());
     let listed = list.take(entries).await?;
     if output.is_table() {
-        return output.list(&usage::all_lines(&listed));
+        let names = Names::of_projects(client).await;
+        return output.list_of("certificates", &names.beside(usage::all_lines(&listed)));
     }
     output.list(&listed)
 }
@@ -184,7 +187,9 @@ async fn show_usage(client: &Client, id: &CertificateId, output: Output) -> Comm
     }
     output.text("\n")?;
     let usage = anchor.usage.as_ref();
-    output.list(&usage::lines(&anchor.id, anchor.name.as_deref(), usage))
+    let names = Names::of_projects(client).await;
+    let lines = usage::lines(&anchor.id, anchor.name.as_deref(), usage);
+    output.list(&names.beside(lines))
 }
 
 async fn retrieve(
@@ -298,7 +303,7 @@ impl Row for Certificate {
             moment(self.certificate_details.valid_at),
             expiry(self.certificate_details.expires_at),
             moment(self.created_at),
-            text_or_dash(self.cel_policy.as_deref()),
+            lines_or_dash(self.cel_policy.as_deref()),
         ]
     }
 }

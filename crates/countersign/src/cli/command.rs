@@ -12,6 +12,23 @@ const OTHER_NAMES: [(&str, &[&str]); 3] = [
     ("delete", &["rm"]),
 ];
 
+/// What people come for, below the list of all commands.
+const TASKS: &str = "Tasks:
+  see what is enforced where       countersign status
+  see who still uses a CA          countersign certificate usage OLD
+  replace a CA without an outage   countersign certificate upload new.pem --name NEW
+                                   countersign rotation start OLD NEW
+                                   countersign rotation status     # who has not moved
+                                   countersign rotation finish
+  see why a request was refused    countersign explain
+  take a client's access away      countersign api-key delete KEY --project PROJECT
+                                   countersign certificate deactivate CA --project PROJECT
+  keep the set-up in a file        countersign export trust.toml
+                                   countersign plan trust.toml
+                                   countersign apply trust.toml
+  see what somebody changed        countersign audit-log list --since 1d
+  find what is wrong here          countersign doctor";
+
 impl Cli {
     /// The root of the command line.
     pub(crate) fn root() -> Command {
@@ -27,7 +44,9 @@ fn complete(mut command: Command, path: &mut Vec<String>) -> Command {
             .collect();
         command = command.after_help(format!("Examples:{lines}"));
     }
-    if !path.is_empty() {
+    if path.is_empty() {
+        command = command.after_help(TASKS);
+    } else {
         // `countersign help NOUN VERB` serves them all.
         command = command.disable_help_subcommand(true);
     }

@@ -11,12 +11,13 @@ use clap_complete::{
 };
 use countersign_client::Client;
 use countersign_types::id::{
-    ApiKeyId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId, WebhookId,
+    ApiKeyId, AssertionId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId,
+    WebhookId,
 };
 
 use super::{
     api::{block_on, needed_project},
-    audit_log::EventType,
+    audit_log::{About, EventType},
     noun::{ProjectClient, ProjectOptions},
     reference::{Directory, Entry, Identifier, Listing, Reference},
 };
@@ -55,6 +56,8 @@ pub(super) fn with_values(argument: Arg, noun: Option<&str>) -> Arg {
         of_client::<CertificateId>()
     } else if is(TypeId::of::<Reference<ProjectId>>()) {
         of_client::<ProjectId>()
+    } else if is(TypeId::of::<Reference<AssertionId>>()) {
+        of_client::<AssertionId>()
     } else if is(TypeId::of::<Reference<RotationId>>()) {
         of_client::<RotationId>()
     } else if is(TypeId::of::<Reference<WebhookId>>()) {
@@ -68,6 +71,11 @@ pub(super) fn with_values(argument: Arg, noun: Option<&str>) -> Arg {
             Some("api-key") => of_project::<ApiKeyId>(),
             Some("admin-key") => of_client::<ApiKeyId>(),
             _ => return argument,
+        }
+    } else if is(TypeId::of::<About>()) {
+        match argument.get_id().as_str() {
+            "actor" => of_client::<ApiKeyId>(),
+            _ => of_client::<CertificateId>(),
         }
     } else if is(TypeId::of::<EventType>()) {
         ArgValueCompleter::new(|current: &OsStr| {

@@ -9,56 +9,84 @@ use countersign_types::{
 };
 use futures_util::TryStreamExt;
 
-use super::{
-    api::whole,
-    scope::{AtScope, active_as},
-};
+use super::{api::whole, preview::WOULD_REFUSE, scope::active_as};
+use crate::{failure::Failure, output::note};
 
 /// Whether a change may leave nothing enforced.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct AllowDisarm {
     /// Allow a scope that enforces trust anchors now to be left enforcing none; exit code 3 without it
-    #[arg(long, conflicts_with = "preview")]
+    #[arg(long)]
     allow_disarm: bool,
 }
 
 /// A change after which nothing is enforced, or may not be.
 pub(super) struct Disarmed {
     /// What is to be known before it is made.
-    pub(super) what: String,
+    what: String,
     /// Whether it was allowed before it was asked.
-    pub(super) allowed: bool,
+    allowed: bool,
+}
+
+impl Disarmed {
+    /// Says what is to be known before the change is made.
+    pub(super) fn tell(&self) {
+        note(&self.what);
+    }
+
+    pub(super) const fn is_allowed(&self) -> bool {
+        self.allowed
+    }
+
+    /// The refusal of what was not allowed.
+    pub(super) fn refusal(&self, hint: &str) -> Failure {
+        let message = "no trust anchor would be enforced any more; nothing was changed";
+        Failure::new(message).hint(hint).with_exit(WOULD_REFUSE)
+    }
 }
 
 impl AllowDisarm {
-    /// Looks whether anything stays enforced when these certificates no longer are.
+    /// A change that leaves these scopes without an enforced trust anchor.
+    pub(super) fn disarmed(self, scopes: &str, is_organization: bool) -> Disarmed {
+        let but = if is_organization {
+            ", except in projects that enforce one"
+        } else {
+            ""
+        };
+        Disarmed {
+            what: format!(
+                "{scopes} would enforce no trust anchor: every valid key passes without a certificate{but}"
+            ),
+            allowed: self.allow_disarm,
+        }
+    }
+
+    fn unknown(self, why: &str) -> Disarmed {
+        Disarmed {
+            what: format!("it is unknown whether a trust anchor stays enforced: {why}"),
+            allowed: self.allow_disarm,
+        }
+    }
+
+    /// Looks whether anything stays enforced at a scope when these certificates no longer are.
     pub(super) async fn look(
         self,
         client: &Client,
-        (at, scope): (&AtScope, &Scope),
+        (shown, scope): (&str, &Scope),
         gone: &[CertificateId],
     ) -> Result<Option<Disarmed>, Error> {
-        let what = match takes_the_last(client, scope, gone).await {
-            Ok(false) => return Ok(None),
-            Ok(true) => {
-                let but = match scope {
-                    Scope::Organization => ", except in projects that enforce one",
-                    Scope::Project(_) => "",
-                };
-                format!(
-                    "{} would enforce no trust anchor: every valid key passes without a certificate{but}",
-                    at.shown()
-                )
-            }
-            // What a key may not look at is not taken for harmless.
+        match takes_the_last(client, scope, gone).await {
+            Ok(false) => Ok(None),
+            Ok(true) => Ok(Some(self.disarmed(shown, *scope == Scope::Organization))),
+            // What cannot be looked at is not taken for harmless.
             Err(error) if error.status() == Some(403) => {
-                "it is unknown whether a trust anchor stays enforced: this key may not list certificates"
-                    .to_owned()
+                Ok(Some(self.unknown("this key may not list certificates")))
             }
-            Err(error) => return Err(error),
-        };
-        let allowed = self.allow_disarm;
-        Ok(Some(Disarmed { what, allowed }))
+            Err(Error::Decode { .. }) => Ok(Some(
+                self.unknown("this server's list of certificates cannot be read"),
+            )),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -67,6 +95,9 @@ async fn takes_the_last(
     scope: &Scope,
     gone: &[CertificateId],
 ) -> Result<bool, Error> {
+    if gone.is_empty() {
+        return Ok(false);
+    }
     let enforced = enforced(client, scope).await?;
     if enforced.is_empty() || enforced.iter().any(|id| !gone.contains(id)) {
         return Ok(false);
@@ -81,6 +112,7 @@ async fn takes_the_last(
     })
 }
 
+/// What is enforced at a scope.
 async fn enforced(client: &Client, scope: &Scope) -> Result<Vec<CertificateId>, Error> {
     let stream = client.certificates().stream(scope, &whole());
     let listed: Vec<_> = stream.try_collect().await?;

@@ -18,7 +18,7 @@ const EXPIRING: u8 = 3;
 #[derive(Args)]
 pub(crate) struct Expiring {
     /// How far to look ahead, in whole days
-    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = days)]
+    #[arg(long, value_name = "DURATION", default_value = "30d", allow_hyphen_values = true, value_parser = days)]
     within: u64,
     /// Exit with code 3 if anything expires
     #[arg(long)]
@@ -44,7 +44,11 @@ impl Expiring {
         let client = self.api.client()?;
         let certificates = client.certificates();
         let found = block_on(async { Ok(certificates.list_expiring(Some(self.within)).await?) })?;
-        output.list(&found.data)?;
+        let what = format!(
+            "trust anchors or client certificates that expire within {} days",
+            self.within
+        );
+        output.list_of(&what, &found.data)?;
         if found.has_more {
             note("there are more; shorten `--within` to see only the soonest");
         }

@@ -45,9 +45,7 @@ impl Find {
     }
 
     fn sha256(&self) -> CommandResult<Sha256> {
-        // As other tools write it, with colons or in capitals.
-        let digits = self.wanted.replace(':', "").to_lowercase();
-        if let Ok(sha256) = digits.parse()
+        if let Ok(sha256) = sha256(&self.wanted)
             && !Path::new(&self.wanted).exists()
         {
             return Ok(sha256);
@@ -59,6 +57,14 @@ impl Find {
         })?;
         Ok(facts.sha256())
     }
+}
+
+/// Reads a digest as whatever tool writes it: with colons or in capitals, too.
+pub(super) fn sha256(text: &str) -> Result<Sha256, String> {
+    let digits = text.replace(':', "").to_lowercase();
+    digits
+        .parse()
+        .map_err(|_| "a SHA-256 is 64 hexadecimal digits".to_owned())
 }
 
 /// The certificates that are the same, each with where it is active if the server can tell.

@@ -19,7 +19,7 @@ use crate::{
     },
     failure::{CommandResult, Failure},
     gateway,
-    output::{Cell, Output, Row, Tone, moment, note, row},
+    output::{Cell, Output, Row, Tone, moment, note, row, text_or_dash},
 };
 
 /// Run a gateway, or list the gateways and what they enforce
@@ -73,6 +73,14 @@ struct Listed {
     current: bool,
 }
 
+/// What is said of gateways without a name.
+pub(super) const NAMELESS: &str = "gateways' names are shown only to a gateway key where a server has several organizations: `countersign gateway status --key-file FILE`";
+
+/// A gateway's name, where this key may know it.
+pub(super) fn name(gateway: &bundle::Gateway) -> String {
+    text_or_dash(Some(gateway.name.as_str()).filter(|name| !name.is_empty()))
+}
+
 fn state(gateway: &bundle::Gateway) -> Cell {
     let tone = match gateway.state.known() {
         Some(GatewayState::Live) => Tone::Good,
@@ -98,7 +106,7 @@ impl Row for Listed {
             Cell::State(tone, word.to_owned())
         };
         row![
-            gateway.name.clone(),
+            name(gateway),
             gateway.id.to_string(),
             gateway.revision.to_string(),
             yes_or_no(*current),
@@ -158,7 +166,11 @@ fn status(client: &Client, output: Output) -> CommandResult {
             gateway,
         })
         .collect();
-    output.list(&listed)
+    output.list_of("gateways", &listed)?;
+    if output.is_table() && listed.iter().any(|each| each.gateway.name.is_empty()) {
+        note(NAMELESS);
+    }
+    Ok(())
 }
 
 async fn forget(client: &Client, named: &Reference<GatewayId>) -> CommandResult<Forgotten> {

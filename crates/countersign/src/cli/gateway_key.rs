@@ -1,20 +1,25 @@
 //! `countersign gateway-key`: the keys that gateways fetch their bundles with.
 
 use clap::Subcommand;
-use countersign_server::store::{GatewayKey, Store};
+use countersign_server::{
+    GATEWAY_LIVE_SECONDS,
+    store::{GatewayKey, GatewayKeyUse, Store},
+};
 use countersign_types::{UnixSeconds, id::ApiKeyId, secret::Secret};
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 
 use super::{
+    guard::Sure,
     key_file::KeyFile,
     noun::{OperatorVerb, Verb},
     parse::name,
     reference::Reference,
 };
 use crate::{
+    clock,
     failure::CommandResult,
-    output::{Cell, Output, Row, confirm, moment, row},
+    output::{Cell, Output, Row, moment, row, text_or_dash, timestamp},
 };
 
 #[derive(Subcommand)]
@@ -34,9 +39,8 @@ pub(crate) enum GatewayKeyVerb {
         /// The key: id or name
         #[arg(value_name = "ID|NAME")]
         id: Reference<ApiKeyId>,
-        /// Do not ask for confirmation
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 
@@ -49,6 +53,8 @@ struct ShownKey {
     redacted_value: String,
     created_at: UnixSeconds,
     value: Option<Secret>,
+    /// The gateways that asked with it last; absent where they were not looked for.
+    used_by: Option<Vec<String>>,
 }
 
 /// What was deleted.
@@ -71,18 +77,53 @@ impl Verb<Store> for GatewayKeyVerb {
             }
             Self::List => {
                 let keys = store.list_gateway_keys().await?;
-                let shown = keys.into_iter().map(|key| ShownKey::new(key, None));
-                output.list(&shown.collect::<Vec<_>>())
+                let uses = store.gateway_key_uses().await?;
+                let shown = keys.into_iter().map(|key| {
+                    let used_by = uses.iter().filter(|each| each.key == key.id);
+                    let used_by = used_by.map(|each| each.name.clone()).collect();
+                    ShownKey {
+                        used_by: Some(used_by),
+                        ..ShownKey::new(key, None)
+                    }
+                });
+                output.list_of("gateway keys", &shown.collect::<Vec<_>>())
             }
-            Self::Delete { id, yes } => {
+            Self::Delete { id, sure } => {
                 let question = format!("delete {id}? it stops working at once");
                 let id = id.resolve(store).await?;
-                confirm(&question, yes)?;
+                if let Some(lost) = lost(&store.gateway_key_uses().await?, &id) {
+                    let instead = "give them another key first: `countersign gateway-key create`";
+                    sure.permit_loss(&lost, instead)?;
+                }
+                sure.ask(&question, "this cannot be undone")?;
                 store.delete_gateway_key(&id).await?;
                 output.one(&Deleted { id, deleted: true })
             }
         }
     }
+}
+
+/// Which gateways lose contact without a key; `None` if none is known to use it. They go on with what they
+/// have until it is too old, and refuse everything then.
+fn lost(uses: &[GatewayKeyUse], id: &ApiKeyId) -> Option<String> {
+    let now = clock::unix_seconds();
+    let shown = |one: &GatewayKeyUse| {
+        let is_live = now.saturating_sub(one.seen_at) <= GATEWAY_LIVE_SECONDS;
+        let state = if is_live { "live" } else { "missing" };
+        format!(
+            "{} ({state}, last seen {})",
+            one.name,
+            timestamp(one.seen_at)
+        )
+    };
+    let used = uses.iter().filter(|one| one.key == *id);
+    let used: Vec<String> = used.map(shown).collect();
+    (!used.is_empty()).then(|| {
+        format!(
+            "gateways use this key: {}; without it they get no changes, and refuse everything once what they have is too old",
+            used.join(", ")
+        )
+    })
 }
 
 impl OperatorVerb for GatewayKeyVerb {}
@@ -95,19 +136,23 @@ impl ShownKey {
             redacted_value: key.redacted_value,
             created_at: key.created_at,
             value,
+            used_by: None,
         }
     }
 }
 
 impl Row for ShownKey {
-    const HEAD: &'static [&'static str] = &["name", "id", "key", "created"];
+    const HEAD: &'static [&'static str] = &["name", "id", "key", "used by", "created"];
 
     fn cells(&self) -> Vec<Cell> {
         let shown = self.value.as_ref().map(Secret::reveal);
+        let used_by = self.used_by.as_ref().filter(|all| !all.is_empty());
+        let used_by = used_by.map(|all| all.join(", "));
         row![
             self.name.clone(),
             self.id.to_string(),
             shown.unwrap_or(&self.redacted_value).to_owned(),
+            text_or_dash(used_by.as_deref()),
             moment(self.created_at),
         ]
     }

@@ -11,6 +11,7 @@ use countersign_types::{
 use super::{
     api_failure::BREAK_ANYWAY,
     disarm::Disarmed,
+    names::Names,
     preview::{self, WOULD_REFUSE},
 };
 use crate::{
@@ -33,14 +34,21 @@ pub(super) struct Guard {
 /// What is answered before it is asked.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Answers {
+    #[command(flatten)]
+    sure: Sure,
+    #[command(flatten)]
+    broken: AllowBroken,
+}
+
+/// What is answered of refusals before it is asked.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Sure {
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
     /// Proceed even if observed workloads will be refused; exit code 3 without it
     #[arg(long)]
     allow_refusals: bool,
-    #[command(flatten)]
-    broken: AllowBroken,
 }
 
 /// Whether a change may break assertions.
@@ -62,12 +70,12 @@ impl AllowBroken {
 
     /// Names the assertions that a change would break, and refuses it unless that is allowed. Nobody
     /// is asked: whoever added one said that it must hold.
-    fn permit(self, effect: &Effect) -> CommandResult {
+    fn permit(self, effect: &Effect, names: &Names) -> CommandResult {
         let broken = &effect.breaks_assertions;
         if broken.is_empty() {
             return Ok(());
         }
-        note(&preview::broken(broken));
+        note(&preview::broken(broken, names));
         if self.allow_broken_assertions {
             return Ok(());
         }
@@ -127,37 +135,42 @@ impl Guard {
         &self,
         client: &Client,
         change: TrustChange,
-        (question, when): (&str, Ask),
+        asked: (&str, Ask),
         output: Output,
     ) -> CommandResult<bool> {
-        self.before_all(client, &[change], (question, when), output)
+        self.before_all(client, &[change], None, asked, output)
             .await
     }
 
-    /// Looks at changes that are made together.
+    /// Looks at changes that are made together, and at what they may leave without a trust anchor.
     pub(super) async fn before_all(
         &self,
         client: &Client,
         changes: &[TrustChange],
+        disarmed: Option<&Disarmed>,
         (question, when): (&str, Ask),
         output: Output,
     ) -> CommandResult<bool> {
         if self.preview {
+            disarmed.into_iter().for_each(Disarmed::tell);
             let found = client.preview_changes(changes).await?.value;
-            preview::show(&found, &found.effect, &[], output)?;
+            preview::show(client, &found, &found.effect, &[], output).await?;
             return Ok(false);
         }
         let foreseen = match foresee(client, changes).await {
             Err(failure) if self.answers.are_complete() => {
                 self.answers.unknown(&failure.to_string());
-                return Ok(true);
+                Foreseen::Nothing
+            }
+            Ok(Foreseen::Nothing) if !changes.is_empty() => {
+                self.answers.unknown("this server cannot preview");
+                Foreseen::Nothing
             }
             foreseen => foreseen?,
         };
-        if matches!(foreseen, Foreseen::Nothing) && !changes.is_empty() {
-            self.answers.unknown("this server cannot preview");
-        }
-        self.answers.permit_foreseen(&foreseen, question, when)?;
+        self.answers
+            .permit(client, &foreseen, disarmed, (question, when))
+            .await?;
         Ok(true)
     }
 }
@@ -168,14 +181,19 @@ impl Answers {
         self.broken.client(client)
     }
 
+    /// What is answered of refusals.
+    pub(super) const fn sure(&self) -> Sure {
+        self.sure
+    }
+
     /// Whether nothing will be asked.
     pub(super) const fn yes(&self) -> bool {
-        self.yes
+        self.sure.yes
     }
 
     /// Whether the change is made whatever it does to observed traffic.
     pub(super) const fn are_complete(&self) -> bool {
-        self.yes && self.allow_refusals
+        self.sure.yes && self.sure.allow_refusals
     }
 
     /// Says why it is not known who would be refused, where refusals are allowed.
@@ -186,23 +204,68 @@ impl Answers {
     }
 
     /// Lets a change be made, as far as it is known what it does.
-    pub(super) fn permit_foreseen(
+    pub(super) async fn permit(
         &self,
+        client: &Client,
         foreseen: &Foreseen,
-        question: &str,
-        when: Ask,
+        disarmed: Option<&Disarmed>,
+        (question, when): (&str, Ask),
     ) -> CommandResult {
-        if !matches!(foreseen, Foreseen::Hidden) {
-            return self.permit(foreseen.effect(), None, question, when);
+        let effect = foreseen.effect();
+        let names = match effect {
+            Some(effect) => preview::names(client, effect, &[]).await,
+            None => Names::default(),
+        };
+        if let Some(effect) = effect {
+            self.broken.permit(effect, &names)?;
         }
-        let unknown = "it is unknown who would be refused: this key may not read observed traffic";
-        self.permit_loss(unknown, "use a key with the permission `api.mtls.read`")?;
-        self.ask(question, "it is unknown who would be refused")
+        disarmed.into_iter().for_each(Disarmed::tell);
+        if let Some(passing) = effect.and_then(|effect| preview::passing(effect, &names)) {
+            note(&passing);
+        }
+        if let Some(disarmed) = disarmed {
+            self.sure.permit_disarm(disarmed)?;
+        }
+        if matches!(foreseen, Foreseen::Hidden) {
+            let unknown =
+                "it is unknown who would be refused: this key may not read observed traffic";
+            let instead = "use a key with the permission `api.mtls.read`";
+            self.sure.permit_loss(unknown, instead)?;
+            return self
+                .sure
+                .ask(question, "it is unknown who would be refused");
+        }
+        let refuses = effect.is_some_and(|effect| !effect.starts_to_fail.is_empty());
+        let used = effect.and_then(recently_used);
+        if let Some(effect) = effect.filter(|_| refuses || (used.is_some() && !self.sure.yes)) {
+            note(&preview::warning(effect, used, &names));
+        }
+        if let Some(effect) = effect.filter(|_| refuses) {
+            self.sure.permit_refusals(effect)?;
+            return self.sure.ask(question, "this refuses observed traffic");
+        }
+        match used {
+            Some(_) => self.sure.ask(question, "this affects observed traffic"),
+            None if disarmed.is_some() => {
+                let reason = "this may leave no trust anchor enforced";
+                self.sure.ask(question, reason)
+            }
+            None if when == Ask::Always => self.sure.ask(question, "this cannot be undone"),
+            None => Ok(()),
+        }
     }
+}
 
+/// When what a change takes away was last used, if that is not long ago.
+fn recently_used(effect: &Effect) -> Option<UnixSeconds> {
+    let is_recent = |last: &UnixSeconds| effect.judged_at.saturating_sub(*last) <= RECENTLY;
+    effect.last_used.filter(is_recent)
+}
+
+impl Sure {
     /// Lets something be lost that no preview names. Someone who is asked may allow it; a script must
     /// have said so.
-    pub(super) fn permit_loss(&self, what: &str, instead: &str) -> CommandResult {
+    pub(super) fn permit_loss(self, what: &str, instead: &str) -> CommandResult {
         if self.allow_refusals || (!self.yes && can_ask()) {
             note(what);
             return Ok(());
@@ -212,53 +275,8 @@ impl Answers {
             .with_exit(WOULD_REFUSE))
     }
 
-    /// Lets a change be made whose effect is known, or cannot be.
-    pub(super) fn permit(
-        &self,
-        effect: Option<&Effect>,
-        disarmed: Option<&Disarmed>,
-        question: &str,
-        when: Ask,
-    ) -> CommandResult {
-        if let Some(effect) = effect {
-            self.broken.permit(effect)?;
-        }
-        if let Some(disarmed) = disarmed {
-            note(&disarmed.what);
-        }
-        if let Some(passing) = effect.and_then(preview::passing) {
-            note(&passing);
-        }
-        if let Some(disarmed) = disarmed {
-            self.permit_disarm(disarmed)?;
-        }
-        let used = effect.and_then(|effect| {
-            let is_recent = |last: &UnixSeconds| effect.judged_at.saturating_sub(*last) <= RECENTLY;
-            effect.last_used.filter(is_recent)
-        });
-        let refuses = effect.filter(|effect| !effect.starts_to_fail.is_empty());
-        if let Some(effect) = refuses {
-            note(&preview::warning(effect, used));
-            self.permit_refusals(effect)?;
-            return self.ask(question, "this refuses observed traffic");
-        }
-        match (effect, used) {
-            (Some(effect), Some(_)) => {
-                if !self.yes {
-                    note(&preview::warning(effect, used));
-                }
-                self.ask(question, "this affects observed traffic")
-            }
-            _ if disarmed.is_some() => {
-                self.ask(question, "this may leave no trust anchor enforced")
-            }
-            _ if when == Ask::Always => self.ask(question, "this cannot be undone"),
-            _ => Ok(()),
-        }
-    }
-
     /// Someone who is asked may allow it; a script must have said so.
-    fn permit_refusals(&self, effect: &Effect) -> CommandResult {
+    fn permit_refusals(self, effect: &Effect) -> CommandResult {
         if self.allow_refusals || (!self.yes && can_ask()) {
             return Ok(());
         }
@@ -270,17 +288,15 @@ impl Answers {
     }
 
     /// Someone who is asked may allow it; a script must have said so.
-    fn permit_disarm(&self, disarmed: &Disarmed) -> CommandResult {
-        if disarmed.allowed || (!self.yes && can_ask()) {
+    fn permit_disarm(self, disarmed: &Disarmed) -> CommandResult {
+        if disarmed.is_allowed() || (!self.yes && can_ask()) {
             return Ok(());
         }
-        let message = "no trust anchor would be enforced any more; nothing was changed";
-        Err(Failure::new(message)
-            .hint("pass `--yes --allow-disarm` to allow it")
-            .with_exit(WOULD_REFUSE))
+        Err(disarmed.refusal("pass `--yes --allow-disarm` to allow it"))
     }
 
-    fn ask(&self, question: &str, reason: &str) -> CommandResult {
+    /// Asks, unless it was answered before.
+    pub(super) fn ask(self, question: &str, reason: &str) -> CommandResult {
         if self.yes {
             return Ok(());
         }

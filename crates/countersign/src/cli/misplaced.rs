@@ -1,11 +1,15 @@
-//! A verb where a noun belongs, as in `countersign activate`: says which nouns have it.
+//! What a command line was meant to be: a verb where a noun belongs, as in `countersign activate`, and words
+//! of other tools.
 
 use clap::{
     Command, FromArgMatches as _,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, complete};
+use super::{
+    Cli, complete,
+    other_words::{hint_of_flag, hint_of_word},
+};
 use crate::output::note;
 
 /// What is said where the content of a file was given for its name.
@@ -27,19 +31,49 @@ impl Cli {
             note(PEM_GIVEN);
             std::process::exit(error.exit_code());
         }
-        let hint = match error.get(ContextKind::InvalidSubcommand) {
-            Some(ContextValue::String(word)) if error.kind() == ErrorKind::InvalidSubcommand => {
-                hint(&Cli::root(), word, &given)
-            }
-            _ => None,
-        };
-        let Some(hint) = hint else {
+        let Some(hint) = hint_of(&error, &given) else {
             error.exit();
         };
+        // What merely looks alike is no help where it is known what was meant.
+        let mut error = error;
+        error.remove(ContextKind::SuggestedSubcommand);
+        error.remove(ContextKind::SuggestedArg);
+        error.remove(ContextKind::Suggested);
         // As `clap` does, whatever becomes of what is printed.
         let _ = error.print();
         note(&format!("hint: {hint}"));
         std::process::exit(error.exit_code());
+    }
+}
+
+/// What was meant by a word or a flag that is not known.
+fn hint_of(error: &clap::Error, given: &[String]) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let (root, word) = (Cli::root(), text(ContextKind::InvalidSubcommand)?);
+            // After a noun, its own verbs are meant.
+            let words = given.iter().take_while(|each| *each != word);
+            let after_noun = words
+                .clone()
+                .any(|each| root.find_subcommand(each).is_some());
+            let misplaced = || hint(&root, word, given).filter(|_| !after_noun);
+            misplaced().or_else(|| hint_of_word(&root, word, given))
+        }
+        ErrorKind::UnknownArgument => {
+            hint_of_flag(text(ContextKind::InvalidArg)?).map(str::to_owned)
+        }
+        ErrorKind::InvalidValue => {
+            let is_format = text(ContextKind::InvalidArg)?.starts_with("--output ");
+            let is_file = text(ContextKind::InvalidValue)?.contains(['.', '/']);
+            (is_format && is_file).then(|| {
+                "`--output` is a format; what is printed goes to a file with `> FILE`".to_owned()
+            })
+        }
+        _ => None,
     }
 }
 

@@ -80,7 +80,7 @@ impl Verb<Store> for OrganizationVerb {
                 to.remind();
                 Ok(())
             }
-            Self::List => output.list(&store.list_organizations().await?),
+            Self::List => output.list_of("organizations", &store.list_organizations().await?),
             Self::CreateKey {
                 id,
                 name,

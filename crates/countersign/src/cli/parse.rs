@@ -10,6 +10,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 /// Reads a permission of an admin key.
 pub(super) fn permission(text: &str) -> Result<Permission, String> {
     Permission::from_name(text).ok_or_else(|| {
+        if text.trim().contains(char::is_whitespace) {
+            return "separate permissions with commas".to_owned();
+        }
         let known: Vec<_> = Permission::ALL.iter().map(|each| each.as_str()).collect();
         format!("a permission is one of {}", known.join(", "))
     })

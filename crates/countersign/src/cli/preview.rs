@@ -2,22 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use countersign_client::Client;
 use countersign_types::{
     UnixSeconds,
     assertion::AssertionResult,
+    id::ProjectId,
     preview::{Effect, PreviewedWorkload},
     workload::{WorkloadIdentity, WorkloadLeaf},
 };
 use serde::Serialize;
 
-use super::assertion;
+use super::{
+    assertion,
+    names::{NamedRow, Names},
+};
 use crate::{
     failure::{CommandResult, Failure},
-    output::{Cell, Output, Row, moment, printable, row, text_or_dash, timestamp},
+    output::{Cell, Output, moment, printable, row, text_or_dash, timestamp},
 };
 
 /// The exit code when a workload would be refused.
 pub(super) const WOULD_REFUSE: u8 = 3;
+/// How many workloads are named before a question.
+const MOST_NAMED: usize = 5;
 
 /// What is said of workloads that would be refused.
 const REFUSED: &str = "pass now, would be refused";
@@ -25,14 +32,16 @@ const REFUSED: &str = "pass now, would be refused";
 const PASSING: &str = "refused now, would pass";
 
 /// Shows a preview; exit code 3 when a workload would be refused or an assertion would not hold.
-pub(super) fn show(
+pub(super) async fn show(
+    client: &Client,
     preview: &impl Serialize,
     effect: &Effect,
     once_enforced: &[PreviewedWorkload],
     output: Output,
 ) -> CommandResult {
     if output.is_table() {
-        tell(effect, once_enforced, output)?;
+        let names = names(client, effect, once_enforced).await;
+        tell(effect, once_enforced, &names, output)?;
     } else {
         output.value(preview)?;
     }
@@ -42,7 +51,34 @@ pub(super) fn show(
     Err(Failure::quiet(WOULD_REFUSE))
 }
 
-fn tell(found: &Effect, once_enforced: &[PreviewedWorkload], output: Output) -> CommandResult {
+/// The names of all whom a preview names.
+pub(super) async fn names(
+    client: &Client,
+    effect: &Effect,
+    once_enforced: &[PreviewedWorkload],
+) -> Names {
+    let lists = [
+        &effect.starts_to_fail[..],
+        &effect.starts_to_pass,
+        once_enforced,
+    ];
+    let callers = lists.into_iter().flatten().map(|one| {
+        let WorkloadIdentity { project, key, .. } = &one.identity;
+        (project.as_ref(), key.as_ref())
+    });
+    let projects = effect.unobserved_projects.iter();
+    let asserted = effect.breaks_assertions.iter();
+    let asserted = asserted.filter_map(|one| one.project_id.as_ref());
+    let projects = projects.chain(asserted).map(|id| (Some(id), None));
+    Names::of_callers(client, callers.chain(projects)).await
+}
+
+fn tell(
+    found: &Effect,
+    once_enforced: &[PreviewedWorkload],
+    names: &Names,
+    output: Output,
+) -> CommandResult {
     for (heading, list) in [
         (REFUSED, &found.starts_to_fail[..]),
         (PASSING, &found.starts_to_pass),
@@ -50,32 +86,29 @@ fn tell(found: &Effect, once_enforced: &[PreviewedWorkload], output: Output) -> 
     ] {
         if !list.is_empty() {
             output.text(&format!("{heading}: {}\n", workloads(list.len())))?;
-            output.list(list)?;
+            output.list(&names.beside(list))?;
             output.text("\n")?;
         }
     }
     if !found.breaks_assertions.is_empty() {
-        output.text(&(broken(&found.breaks_assertions) + "\n"))?;
+        output.text(&(broken(&found.breaks_assertions, names) + "\n"))?;
     }
-    output.text(&summary(found))
+    output.text(&summary(found, names))
 }
 
 /// The assertions that a change would break, a line for each.
-pub(super) fn broken(results: &[AssertionResult]) -> String {
+pub(super) fn broken(results: &[AssertionResult], names: &Names) -> String {
     let mut lines = vec![format!(
         "hold now, would no longer hold: {}",
         assertions(results.len())
     )];
-    lines.extend(
-        results
-            .iter()
-            .map(|one| format!("  {}", assertion::broken(one))),
-    );
+    let all = results.iter();
+    lines.extend(all.map(|one| format!("  {}", assertion::broken(one, names))));
     lines.join("\n")
 }
 
 /// How much was checked, and what is unknown.
-fn summary(found: &Effect) -> String {
+fn summary(found: &Effect, names: &Names) -> String {
     let mut text = match found.since {
         Some(since) => format!(
             "checked {} (requests: {}, certificate chains: {}) seen since {}\nstill passing: {}, still refused: {}\n",
@@ -98,12 +131,9 @@ fn summary(found: &Effect) -> String {
         );
     }
     if !found.unobserved_projects.is_empty() && found.since.is_some() {
-        let ids: Vec<_> = found
-            .unobserved_projects
-            .iter()
-            .map(|id| printable(id.as_str()))
-            .collect();
-        text += &format!("no traffic was observed in: {}\n", ids.join(", "));
+        let projects = found.unobserved_projects.iter();
+        let projects: Vec<_> = projects.map(|id| printable(names.project(id))).collect();
+        text += &format!("no traffic was observed in: {}\n", projects.join(", "));
     }
     if let Some(last) = found.last_used {
         text += &format!("last used {}\n", timestamp(last));
@@ -112,10 +142,10 @@ fn summary(found: &Effect) -> String {
 }
 
 /// What to know before confirming, in a few lines.
-pub(super) fn warning(found: &Effect, recent_use: Option<UnixSeconds>) -> String {
+pub(super) fn warning(found: &Effect, recent_use: Option<UnixSeconds>, names: &Names) -> String {
     let mut lines = Vec::new();
-    if let Some(first) = found.starts_to_fail.first() {
-        lines.push(refused(first, found.starts_to_fail.len()));
+    if !found.starts_to_fail.is_empty() {
+        lines.push(changed(REFUSED, &found.starts_to_fail, names));
     }
     if let Some(last) = recent_use {
         lines.push(format!("last used {}", timestamp(last)));
@@ -124,48 +154,75 @@ pub(super) fn warning(found: &Effect, recent_use: Option<UnixSeconds>) -> String
 }
 
 /// Those that are refused now and would pass; `None` if there are none.
-pub(super) fn passing(found: &Effect) -> Option<String> {
-    let first = found.starts_to_pass.first()?;
-    Some(changed(PASSING, first, found.starts_to_pass.len()))
+pub(super) fn passing(found: &Effect, names: &Names) -> Option<String> {
+    let all = &found.starts_to_pass[..];
+    (!all.is_empty()).then(|| changed(PASSING, all, names))
 }
 
-fn refused(first: &PreviewedWorkload, count: usize) -> String {
-    changed(REFUSED, first, count)
+/// How many workloads change, and those with the most requests, a line for each.
+fn changed<'a>(
+    heading: &str,
+    all: impl IntoIterator<Item = &'a PreviewedWorkload, IntoIter: ExactSizeIterator>,
+    names: &Names,
+) -> String {
+    let mut all = all.into_iter();
+    let mut text = format!("{heading}: {}", workloads(all.len()));
+    for one in all.by_ref().take(MOST_NAMED) {
+        text += &format!("\n  {}", described(one, names));
+    }
+    match all.len() {
+        0 => text,
+        more => text + &format!("\n  and {more} more"),
+    }
 }
 
-/// How many workloads change, and the one with the most requests.
-fn changed(heading: &str, first: &PreviewedWorkload, count: usize) -> String {
-    format!(
-        "{heading}: {}; first {} ({}, requests: {}, last seen {})",
-        workloads(count),
-        printable(&caller(first)),
-        first.code,
-        first.requests,
-        timestamp(first.last_seen),
-    )
+/// A workload, how much of the traffic it is, and why it is refused.
+fn described(one: &PreviewedWorkload, names: &Names) -> String {
+    let WorkloadIdentity { project, key, leaf } = &one.identity;
+    let leaf = leaf.as_ref().map(name_of);
+    let who = leaf.unwrap_or_else(|| "no certificate".to_owned());
+    let key = key
+        .as_ref()
+        .map(|key| format!(" with key {}", names.key(key)));
+    printable(&format!(
+        "{who}{} at {}: {} ({} % there), last seen {}, {}",
+        key.unwrap_or_default(),
+        names.scope(project.as_ref()),
+        requests(one.requests),
+        share(one),
+        timestamp(one.last_seen),
+        one.code,
+    ))
+}
+
+/// How many of a hundred requests of its project are its own.
+fn share(one: &PreviewedWorkload) -> u64 {
+    100 * one.requests / one.of_requests.max(1)
 }
 
 /// What changes would do at each scope where something would, and what is unknown.
-pub(super) fn by_scope(found: &Effect) -> String {
-    let mut text = grouped(REFUSED, &found.starts_to_fail);
-    text += &grouped(PASSING, &found.starts_to_pass);
+pub(super) fn by_scope(found: &Effect, names: &Names) -> String {
+    let mut text = grouped(REFUSED, &found.starts_to_fail, names);
+    text += &grouped(PASSING, &found.starts_to_pass, names);
     for one in &found.breaks_assertions {
-        text += &format!("! would no longer hold: {}\n", assertion::broken(one));
+        text += &format!(
+            "! would no longer hold: {}\n",
+            assertion::broken(one, names)
+        );
     }
-    text + &summary(found)
+    text + &summary(found, names)
 }
 
-/// A line for each scope of the workloads.
-fn grouped(heading: &str, workloads: &[PreviewedWorkload]) -> String {
-    let mut scopes: BTreeMap<&str, Vec<&PreviewedWorkload>> = BTreeMap::new();
+/// The workloads, by scope.
+fn grouped(heading: &str, workloads: &[PreviewedWorkload], names: &Names) -> String {
+    let mut scopes: BTreeMap<Option<&ProjectId>, Vec<&PreviewedWorkload>> = BTreeMap::new();
     for one in workloads {
         let project = one.identity.project.as_ref();
-        let scope = project.map_or("organization", AsRef::as_ref);
-        scopes.entry(scope).or_default().push(one);
+        scopes.entry(project).or_default().push(one);
     }
-    let lines = scopes.iter().filter_map(|(scope, workloads)| {
-        let changed = changed(heading, workloads.first()?, workloads.len());
-        Some(format!("! {scope}: {changed}\n"))
+    let lines = scopes.into_iter().map(|(project, workloads)| {
+        let changed = changed(heading, workloads, names);
+        format!("! {}: {changed}\n", printable(names.scope(project)))
     });
     lines.collect()
 }
@@ -191,13 +248,6 @@ pub(super) fn workloads(count: impl TryInto<u64>) -> String {
     }
 }
 
-/// The workload by the name that people know: its certificate's, else its key.
-fn caller(workload: &PreviewedWorkload) -> String {
-    let WorkloadIdentity { key, leaf, .. } = &workload.identity;
-    let leaf = leaf.as_ref().map(name_of);
-    leaf.unwrap_or_else(|| text_or_dash(key.as_ref().map(AsRef::as_ref)))
-}
-
 fn name_of(leaf: &WorkloadLeaf) -> String {
     match (leaf.subject.as_str(), leaf.sans.first()) {
         ("", Some(name)) => name.clone(),
@@ -206,11 +256,11 @@ fn name_of(leaf: &WorkloadLeaf) -> String {
     }
 }
 
-impl Row for PreviewedWorkload {
+impl NamedRow for PreviewedWorkload {
     const HEAD: &'static [&'static str] = &[
+        "leaf",
         "project",
         "key",
-        "leaf",
         "code",
         "last seen",
         "requests",
@@ -218,17 +268,16 @@ impl Row for PreviewedWorkload {
         "reason",
     ];
 
-    fn cells(&self) -> Vec<Cell> {
+    fn cells(&self, names: &Names) -> Vec<Cell> {
         let WorkloadIdentity { project, key, leaf } = &self.identity;
-        let share = 100 * self.requests / self.of_requests.max(1);
         row![
-            text_or_dash(project.as_ref().map(AsRef::as_ref)),
-            text_or_dash(key.as_ref().map(AsRef::as_ref)),
             text_or_dash(leaf.as_ref().map(name_of).as_deref()),
+            text_or_dash(project.as_ref().map(|id| names.project(id))),
+            text_or_dash(key.as_ref().map(|id| names.key(id))),
             self.code.to_string(),
             moment(self.last_seen),
             self.requests.to_string(),
-            format!("{share} %"),
+            format!("{} %", share(self)),
             self.reason.clone(),
         ]
     }

@@ -72,7 +72,7 @@ impl Verb<Client> for ProjectVerb {
                     list: list.params(),
                     include_archived,
                 });
-                return output.list(&list.take(entries).await?);
+                return output.list_of("projects", &list.take(entries).await?);
             }
             Self::Create { name } => {
                 let request = ProjectCreateRequest {

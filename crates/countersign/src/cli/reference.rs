@@ -1,12 +1,12 @@
 //! What a command takes wherever it takes an id: the id itself, or the name of the one thing that
-//! has it. An id of Countersign's own form is used as it is; any other text is looked for in the
-//! list of all that there are.
+//! has it. What can only be an id is used as it is; any other text is looked for in the list of all that
+//! there are, also one that begins with a word and a hyphen as some ids do: things are called `org-mesh`.
 
 use std::{fmt, str::FromStr};
 
 use countersign_types::id::{
     ApiKeyId, AssertionId, CertificateId, GatewayId, InvalidId, MAX_ID_BYTES, OrganizationId,
-    ProjectId, RotationId, ServiceAccountId, WebhookId,
+    ProjectId, RotationId, ServiceAccountId, WebhookId, prefix_of,
 };
 
 use crate::{
@@ -17,6 +17,8 @@ use crate::{
 
 /// How many names or ids a message lists.
 const MOST_NAMED: usize = 5;
+/// From how many characters after a prefix with a hyphen a text is taken for an id.
+const MADE: usize = 16;
 
 /// A kind of thing that has ids, and may have names.
 pub(super) trait Identifier:
@@ -62,6 +64,8 @@ pub(crate) struct Reference<I> {
     given: String,
     /// The id, if the text has the form of one.
     id: Option<I>,
+    /// Whether it is one, and no name.
+    is_made: bool,
 }
 
 /// One of all things of a kind.
@@ -112,16 +116,30 @@ impl<I: Identifier> FromStr for Reference<I> {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let is_made = is_made(text);
         let id = match text.parse() {
             Ok(id) => Some(id),
-            // An id of another kind, or of none: nothing is looked for by such a name.
-            Err(_) if is_one_word(text) => I::given(text).map(|_| None)?,
-            Err(wrong) if text.trim().is_empty() => return Err(wrong),
+            // An id of another kind: nothing is looked for by such a name.
+            Err(wrong) if is_made || text.trim().is_empty() => return Err(wrong),
+            Err(_) if is_one_word(text) && prefix_of(text).is_none() => {
+                I::given(text).map(|_| None)?
+            }
             Err(_) => None,
         };
         let given = text.to_owned();
-        Ok(Self { given, id })
+        Ok(Self { given, id, is_made })
     }
+}
+
+/// Whether a text is an id, of whatever kind, and cannot be a name: names that begin with a word and an
+/// underscore as ids do are not given here.
+fn is_made(text: &str) -> bool {
+    let Some(prefix) = prefix_of(text).filter(|_| is_one_word(text)) else {
+        return false;
+    };
+    let rest = text.strip_prefix(prefix).unwrap_or_default();
+    let is_plain = || rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    prefix.ends_with('_') || (rest.len() >= MADE && is_plain())
 }
 
 pub(super) fn is_one_word(text: &str) -> bool {
@@ -136,6 +154,7 @@ where
         Self {
             given: id.as_ref().to_owned(),
             id: Some(id),
+            is_made: true,
         }
     }
 }
@@ -150,21 +169,27 @@ impl<I> fmt::Display for Reference<I> {
 impl<I: Identifier> Reference<I> {
     /// The id of what is meant.
     pub(super) async fn resolve(&self, on: &impl Directory<I>) -> CommandResult<I> {
-        if let Some(id) = &self.id {
-            return Ok(id.clone());
+        match self.certain() {
+            Some(id) => Ok(id.clone()),
+            None => self.among(&on.entries().await?),
         }
-        self.among(&on.entries().await?)
+    }
+
+    /// The id, if nothing can have this name.
+    fn certain(&self) -> Option<&I> {
+        self.id.as_ref().filter(|_| self.is_made)
     }
 
     /// The id of what is meant, if these are all that there are.
     pub(super) fn among(&self, listing: &Listing<I>) -> CommandResult<I> {
-        if let Some(id) = &self.id {
+        if let Some(id) = self.certain() {
             return Ok(id.clone());
         }
-        let entries = match listing {
-            Listing::All(entries) => entries,
-            Listing::None => return I::given(&self.given).map_err(Failure::usage),
-            Listing::Forbidden => {
+        let entries = match (listing, &self.id) {
+            (Listing::All(entries), _) => entries,
+            (_, Some(id)) => return Ok(id.clone()),
+            (Listing::None, None) => return I::given(&self.given).map_err(Failure::usage),
+            (Listing::Forbidden, None) => {
                 return Err(Failure::usage(format_args!(
                     "this key may not list {}s, so `{self}` cannot be looked up by its name; give its id",
                     I::KIND
@@ -191,6 +216,10 @@ impl<I: Identifier> Reference<I> {
     }
 
     fn unknown(&self, entries: &[Entry<I>]) -> CommandResult<I> {
+        // It may be one that is not listed.
+        if let Some(id) = &self.id {
+            return Ok(id.clone());
+        }
         // A server whose ids have another form may know one that it does not list.
         let foreign = |each: &Entry<I>| each.id.as_ref().parse::<I>().is_err();
         if entries.iter().any(foreign)
@@ -228,7 +257,7 @@ pub(super) async fn resolve_all<I: Identifier>(
     references: &[Reference<I>],
     on: &impl Directory<I>,
 ) -> CommandResult<Vec<I>> {
-    let entries = if references.iter().all(|each| each.id.is_some()) {
+    let entries = if references.iter().all(|each| each.certain().is_some()) {
         Listing::None
     } else {
         on.entries().await?
@@ -292,6 +321,31 @@ mod tests {
         for wrong in ["", " ", "proj_a", "cert_", ".."] {
             assert!(found(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_name_may_begin_with_a_word_and_a_hyphen() {
+        let listing = Listing::All(vec![
+            entry("cert_1", "org-mesh"),
+            entry("cert_2", "user-ca"),
+        ]);
+        assert_eq!(found("org-mesh", &listing).unwrap(), "cert_1");
+        assert_eq!(found("user-ca", &listing).unwrap(), "cert_2");
+        let unknown = found("org-other", &listing).unwrap_err();
+        assert!(
+            unknown.contains("there is no certificate with the id or name"),
+            "{unknown}"
+        );
+        let other = found("org-0123456789abcdef0123456789", &listing).unwrap_err();
+        assert!(other.contains("is not a certificate id"), "{other}");
+        let own = |given: &str| {
+            let id = OrganizationId::opaque("org-0123456789abcdef0123456789");
+            let listing = Listing::All(vec![Entry::new(id, Some("org-acme".to_owned()))]);
+            let reference: Reference<OrganizationId> = given.parse().unwrap();
+            reference.among(&listing).unwrap().to_string()
+        };
+        assert_eq!(own("org-acme"), "org-0123456789abcdef0123456789");
+        assert_eq!(own("org-other"), "org-other");
     }
 
     #[test]

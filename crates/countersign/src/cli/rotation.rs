@@ -1,26 +1,27 @@
 //! `countersign rotation`: replaces one trust anchor with another.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use countersign_client::{Client, Error, ListParams, Received, Response};
 use countersign_types::{
-    certificate::Enforcement,
+    certificate::{Enforcement, Scope},
     error::ErrorCode,
     extension,
     id::{CertificateId, ProjectId, RotationId},
+    or_unknown::OrUnknown,
     rotation::{
         EndRotationRequest, Rotation, RotationProgress, RotationStatus, StartRotationRequest,
     },
     workload::WorkloadIdentity,
 };
 use futures_util::TryStreamExt;
-use serde::Serialize;
 
 use super::{
     api::ListOptions,
-    directory::names,
+    disarm::AllowDisarm,
     guard::{AllowBroken, supports},
+    names::{NamedRow, Names},
     noun::Verb,
     parse::duration,
     preview::{requests, workloads},
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::{
     failure::{CommandResult, Failure},
-    output::{Cell, Output, Row, moment, printable, row, timestamp},
+    output::{Cell, Output, moment, printable, row, timestamp},
 };
 
 /// The exit code when a rotation cannot go on because workloads would be refused.
@@ -87,9 +88,11 @@ pub(crate) enum RotationVerb {
     Abort {
         #[command(flatten)]
         which: WhichRotation,
-        /// Proceed even if workloads will be refused, or a scope is left with nothing enforced
+        /// Proceed even if workloads will be refused
         #[arg(long, alias = "force")]
         allow_refusals: bool,
+        #[command(flatten)]
+        allow_disarm: AllowDisarm,
         #[command(flatten)]
         broken: AllowBroken,
         #[command(flatten)]
@@ -153,11 +156,14 @@ impl Verb<Client> for RotationVerb {
             Self::Abort {
                 which,
                 allow_refusals,
+                allow_disarm,
                 broken,
                 wait,
             } => {
                 let id = which.find(client).await?;
-                let (request, mut waiting) = (which.end(allow_refusals), wait.begin()?);
+                let disarms = refuse_disarming(client, &id, allow_disarm).await?;
+                let force = allow_refusals || disarms;
+                let (request, mut waiting) = (which.end(force), wait.begin()?);
                 let ended = waiting
                     .change(broken.client(client).rotations().abort(&id, &request))
                     .await?;
@@ -196,15 +202,46 @@ pub(super) async fn refuse_parts(client: &Client, ids: &[CertificateId]) -> Comm
     Ok(())
 }
 
+/// Refuses to abort a rotation where that leaves a scope without an enforced trust anchor, unless it is
+/// allowed; whether it does.
+async fn refuse_disarming(
+    client: &Client,
+    id: &RotationId,
+    allow: AllowDisarm,
+) -> CommandResult<bool> {
+    let rotation = client.rotations().retrieve(id, None).await?.value;
+    if rotation.status != RotationStatus::InProgress {
+        return Ok(false);
+    }
+    let names = Names::of_projects(client).await;
+    let new = std::slice::from_ref(&rotation.new_certificate_id);
+    let mut disarms = false;
+    for at in &rotation.scopes {
+        let enforces = |how: Option<&OrUnknown<Enforcement>>| {
+            how.is_some_and(|how| *how == Enforcement::Enforce)
+        };
+        let stays = enforces(at.new_enforcement_before.as_ref());
+        if stays || !enforces(at.new_enforcement.as_ref()) {
+            continue;
+        }
+        let scope = Scope::from(at.project_id.clone());
+        let shown = names.scope(at.project_id.as_ref());
+        if let Some(disarmed) = allow.look(client, (shown, &scope), new).await? {
+            disarmed.tell();
+            if !disarmed.is_allowed() {
+                return Err(disarmed.refusal("pass `--allow-disarm` to allow it"));
+            }
+            disarms = true;
+        }
+    }
+    Ok(disarms)
+}
+
 async fn show_all(client: &Client, list: &ListOptions, output: Output) -> CommandResult {
     let entries = client.rotations().stream(&list.params());
-    let entries = list.take(entries).await?.into_iter();
-    let names = Names::for_table(client, output).await;
-    let named = entries.map(|rotation| Named {
-        rotation,
-        names: &names,
-    });
-    output.list(&named.collect::<Vec<_>>())
+    let entries = list.take(entries).await?;
+    let names = Names::of_trust(client, output).await;
+    output.list_of("rotations", &names.beside(entries))
 }
 
 /// The request for a rotation from one certificate to another.
@@ -296,24 +333,20 @@ fn not_ready(error: Error) -> Failure {
 
 /// Shows a rotation; a table is followed by its progress in words.
 async fn show(client: &Client, rotation: Received<Rotation>, output: Output) -> CommandResult {
-    let names = Names::for_table(client, output).await;
-    let named = Named {
-        rotation,
-        names: &names,
-    };
-    output.one(&named)?;
-    let Some(progress) = named
-        .rotation
-        .progress
-        .as_ref()
-        .filter(|_| output.is_table())
-    else {
+    let names = Names::of_trust(client, output).await;
+    let progress = rotation.progress.clone().filter(|_| output.is_table());
+    output.one(&names.named(rotation))?;
+    let Some(progress) = progress else {
         return Ok(());
     };
-    output.text(&progress_text(progress))
+    let failing = progress.failing.iter().map(|one| &one.identity);
+    let remaining = progress.remaining.iter().map(|one| &one.identity);
+    let shown = failing.take(MOST_SHOWN).chain(remaining.take(MOST_SHOWN));
+    let names = names.and(Names::of_workloads(client, shown).await);
+    output.text(&progress_text(&progress, &names))
 }
 
-fn progress_text(progress: &RotationProgress) -> String {
+fn progress_text(progress: &RotationProgress, names: &Names) -> String {
     let RotationProgress {
         observed,
         moved_count,
@@ -340,7 +373,7 @@ fn progress_text(progress: &RotationProgress) -> String {
         lines.push(format!(
             "would be refused ({}): {}, {}, last {}",
             printable(&one.code.to_string()),
-            who(&one.identity),
+            who(&one.identity, names),
             requests(one.requests),
             timestamp(one.last_seen)
         ));
@@ -348,21 +381,22 @@ fn progress_text(progress: &RotationProgress) -> String {
     for one in progress.remaining.iter().take(MOST_SHOWN) {
         lines.push(format!(
             "not moved: {}, {}, last {}",
-            who(&one.identity),
+            who(&one.identity, names),
             requests(one.requests),
             timestamp(one.last_seen)
         ));
     }
     for key in progress.unseen.iter().take(MOST_SHOWN) {
-        lines.push(format!("not seen: {}", printable(key.as_str())));
+        lines.push(format!("not seen: {}", printable(names.key(key))));
     }
-    lines.extend(progress.problems.iter().map(|problem| printable(problem)));
+    let problems = progress.problems.iter();
+    lines.extend(problems.map(|problem| printable(&names.within(problem))));
     lines.join("\n") + "\n"
 }
 
-fn who(WorkloadIdentity { project, key, leaf }: &WorkloadIdentity) -> String {
+fn who(WorkloadIdentity { project, key, leaf }: &WorkloadIdentity, names: &Names) -> String {
     let project = match project {
-        Some(project) => project.as_str(),
+        Some(project) => names.project(project),
         None => "the organization",
     };
     let leaf = match leaf {
@@ -370,71 +404,33 @@ fn who(WorkloadIdentity { project, key, leaf }: &WorkloadIdentity) -> String {
         None => "no certificate",
     };
     let who = match key {
-        Some(key) => format!("{project} {key}, {leaf}"),
-        None => format!("{project}, {leaf}"),
+        Some(key) => format!("{leaf} with key {} at {project}", names.key(key)),
+        None => format!("{leaf} at {project}"),
     };
     printable(&who)
 }
 
-/// The names of certificates and projects.
-#[derive(Default)]
-struct Names {
-    certificates: HashMap<CertificateId, String>,
-    projects: HashMap<ProjectId, String>,
-}
-
-impl Names {
-    /// The names, if the output is for people. Who may not read them sees ids.
-    async fn for_table(client: &Client, output: Output) -> Self {
-        if !output.is_table() {
-            return Self::default();
-        }
-        Self {
-            certificates: names(client).await.unwrap_or_default(),
-            projects: names(client).await.unwrap_or_default(),
-        }
-    }
-}
-
-/// A rotation with the names of what it changes.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Named<'a> {
-    rotation: Received<Rotation>,
-    #[serde(skip)]
-    names: &'a Names,
-}
-
-impl Row for Named<'_> {
+impl NamedRow for Rotation {
     const HEAD: &'static [&'static str] = &["old", "new", "id", "status", "at", "started", "ended"];
 
-    fn cells(&self) -> Vec<Cell> {
-        let Self { rotation, names } = self;
-        let certificate = |id: &CertificateId| {
-            let name = names.certificates.get(id);
-            name.map_or_else(|| id.to_string(), Clone::clone)
-        };
-        let status = rotation.status.called(|status| match status {
+    fn cells(&self, names: &Names) -> Vec<Cell> {
+        let status = self.status.called(|status| match status {
             RotationStatus::InProgress => "in progress",
             RotationStatus::Finished => "finished",
             RotationStatus::Aborted => "aborted",
         });
-        let scopes: Vec<&str> = rotation
-            .scopes
-            .iter()
-            .map(|scope| match &scope.project_id {
-                Some(id) => names.projects.get(id).map_or(id.as_str(), String::as_str),
-                None => "organization",
-            })
+        let scopes = self.scopes.iter();
+        let scopes: Vec<&str> = scopes
+            .map(|scope| names.scope(scope.project_id.as_ref()))
             .collect();
         row![
-            certificate(&rotation.old_certificate_id),
-            certificate(&rotation.new_certificate_id),
-            rotation.id.to_string(),
+            names.certificate(&self.old_certificate_id),
+            names.certificate(&self.new_certificate_id),
+            self.id.to_string(),
             status.into_owned(),
             scopes.join(", "),
-            moment(rotation.created_at),
-            moment(rotation.ended_at),
+            moment(self.created_at),
+            moment(self.ended_at),
         ]
     }
 }

@@ -96,7 +96,10 @@ impl Verb<ProjectClient> for ServiceAccountVerb {
         match self {
             Self::List { list } => {
                 let entries = accounts.stream(&list.params());
-                output.list(&list.take(entries).await?)
+                output.list_of(
+                    "service accounts of this project",
+                    &list.take(entries).await?,
+                )
             }
             Self::Create { name, no_key, to } => {
                 if !no_key {

@@ -3,7 +3,7 @@
 
 use clap::{ArgGroup, Args};
 use countersign_client::Client;
-use countersign_types::{id::CertificateId, preview::TrustChange};
+use countersign_types::{certificate::Enforcement, id::CertificateId, preview::TrustChange};
 
 use super::{
     guard::{Ask, Guard},
@@ -43,6 +43,7 @@ impl SetPolicy {
             let change = TrustChange::SetCertificatePolicy {
                 certificate_id: id.clone(),
                 cel_policy: policy.clone(),
+                enforcement: Enforcement::Enforce,
             };
             let question = format!("set the policy of {named}?");
             let asked = (question.as_str(), Ask::IfUsed);

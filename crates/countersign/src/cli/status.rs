@@ -21,7 +21,9 @@ use serde::Serialize;
 use super::{
     api::{ApiOptions, block_on, whole},
     directory::names,
+    gateway,
     guard::supports,
+    names::Names,
 };
 use crate::{
     clock,
@@ -89,6 +91,7 @@ struct RefusalLine {
     #[serde(flatten)]
     refusal: Received<Refusal>,
     project: Option<String>,
+    api_key: Option<String>,
 }
 
 impl Status {
@@ -131,7 +134,7 @@ impl Overview {
             gateways,
             rotations: rotations(client).await?,
             expiring: if_allowed(expiring)?.map(|list| list.value.data),
-            refusals: refusals(client, &projects).await?,
+            refusals: refusals(client).await?,
         })
     }
 
@@ -239,23 +242,31 @@ async fn rotations(client: &Client) -> CommandResult<Option<Vec<RotationLine>>> 
 }
 
 /// What was refused lately, newest first.
-async fn refusals(
-    client: &Client,
-    projects: &HashMap<ProjectId, String>,
-) -> CommandResult<Option<Vec<RefusalLine>>> {
+async fn refusals(client: &Client) -> CommandResult<Option<Vec<RefusalLine>>> {
     let read: Result<Vec<Received<Refusal>>, Error> =
         client.refusals().stream(&whole()).try_collect().await;
     let since = clock::unix_seconds().saturating_sub(AN_HOUR);
-    Ok(if_allowed(read)?.map(|mut all| {
-        all.retain(|each| each.last_seen >= since);
-        all.sort_by_key(|each| Reverse(each.last_seen));
-        let name = |id: &ProjectId| projects.get(id).cloned();
-        let lines = all.into_iter().map(|refusal| RefusalLine {
-            project: refusal.project_id.as_ref().and_then(name),
-            refusal,
-        });
-        lines.collect()
-    }))
+    let Some(mut all) = if_allowed(read)? else {
+        return Ok(None);
+    };
+    all.retain(|each| each.last_seen >= since);
+    all.sort_by_key(|each| Reverse(each.last_seen));
+    let caller = |each: &'_ Received<Refusal>| (each.project_id.clone(), each.api_key_id.clone());
+    let callers: Vec<_> = all.iter().map(caller).collect();
+    let callers = callers
+        .iter()
+        .map(|(project, key)| (project.as_ref(), key.as_ref()));
+    let names = Names::of_callers(client, callers).await;
+    let lines = all.into_iter().map(|refusal| RefusalLine {
+        project: named(refusal.project_id.as_ref(), &names),
+        api_key: named(refusal.api_key_id.as_ref(), &names),
+        refusal,
+    });
+    Ok(Some(lines.collect()))
+}
+
+fn named(id: Option<&impl AsRef<str>>, names: &Names) -> Option<String> {
+    names.of_any(id?.as_ref()).map(str::to_owned)
 }
 
 impl Row for Anchor {
@@ -291,7 +302,7 @@ impl Row for GatewayLine {
             _ => (Tone::Bad, gateway.state.to_string()),
         };
         row![
-            gateway.name.clone(),
+            gateway::name(gateway),
             gateway.id.to_string(),
             Cell::State(tone, state),
             gateway.revision.to_string(),
@@ -329,11 +340,12 @@ impl Row for RefusalLine {
             None => "no certificate".to_owned(),
         };
         let id = refusal.project_id.as_ref().map(ProjectId::as_str);
+        let key = refusal.api_key_id.as_ref().map(AsRef::as_ref);
         row![
             client,
             Cell::State(Tone::Bad, refusal.code.to_string()),
             text_or_dash(self.project.as_deref().or(id)),
-            text_or_dash(refusal.api_key_id.as_ref().map(AsRef::as_ref)),
+            text_or_dash(self.api_key.as_deref().or(key)),
             moment(refusal.last_seen),
         ]
     }

@@ -4,6 +4,7 @@
 use clap::Args;
 use countersign_client::{Client, Error, Received, Response};
 use countersign_types::{
+    api_key::Permission,
     certificate::{Enforcement, Scope},
     extension,
     id::CertificateId,
@@ -12,7 +13,7 @@ use countersign_types::{
 
 use super::{
     disarm::{AllowDisarm, Disarmed},
-    guard::{Ask, Guard, supports},
+    guard::{Ask, Foreseen, Guard, supports},
     preview,
     reference::{Reference, resolve_all},
     scope::AtScope,
@@ -85,8 +86,10 @@ impl Toggle {
                 Ok(found) => found.value,
                 Err(error) => return Err(unknown_ids::failure(client, error, &ids).await),
             };
+            let disarmed = self.disarmed(change, client, (&scope, &ids)).await?;
+            disarmed.iter().for_each(Disarmed::tell);
             let once_enforced = &found.would_fail_once_enforced;
-            return preview::show(&found, &found.effect, once_enforced, output);
+            return preview::show(client, &found, &found.effect, once_enforced, output).await;
         }
         self.look_first(change, client, (&scope, &ids)).await?;
         let certificates = self.guard.client(client).certificates();
@@ -108,8 +111,7 @@ impl Toggle {
         waiting.for_gateways(client, done.change()).await
     }
 
-    /// Says what the change would do, and asks. `--report` is looked at too: a trust anchor that was
-    /// enforced and becomes report-only no longer lets anyone in.
+    /// Says what the change would do, and asks.
     async fn look_first(
         &self,
         change: Change,
@@ -117,35 +119,57 @@ impl Toggle {
         (scope, ids): (&Scope, &[CertificateId]),
     ) -> CommandResult {
         let answers = self.guard.answers();
-        if !supports(client, extension::PREVIEW).await? {
+        let foreseen = if supports(client, extension::PREVIEW).await? {
+            match change.preview(client, scope, ids).await {
+                Ok(found) => Foreseen::Effect(Box::new(found.value.into_inner().effect)),
+                Err(error) if lacks_read(&error) => Foreseen::Hidden,
+                Err(error) if answers.are_complete() && !is_mistake(&error) => {
+                    answers.unknown(&error.to_string());
+                    Foreseen::Nothing
+                }
+                Err(error) => return Err(unknown_ids::failure(client, error, ids).await),
+            }
+        } else {
             answers.unknown("this server cannot preview");
-            return Ok(());
-        }
-        let effect = match change.preview(client, scope, ids).await {
-            Ok(found) => Some(found.value.into_inner().effect),
-            Err(error) if answers.are_complete() && !is_mistake(&error) => {
-                answers.unknown(&error.to_string());
-                None
-            }
-            Err(error) => return Err(unknown_ids::failure(client, error, ids).await),
+            Foreseen::Nothing
         };
-        let disarmed: Option<Disarmed> = match change {
-            Change::Activate(Enforcement::Enforce) => None,
-            Change::Activate(Enforcement::Report) | Change::Deactivate => {
-                let at = (&self.scope, scope);
-                self.allow_disarm.look(client, at, ids).await?
-            }
-        };
+        let disarmed = self.disarmed(change, client, (scope, ids)).await?;
         let names: Vec<String> = self.ids.iter().map(ToString::to_string).collect();
         let (verb, names, at) = (change.verb(), names.join(", "), self.scope.shown());
         let question = format!("{verb} {names} for {at}?");
-        answers.permit(effect.as_ref(), disarmed.as_ref(), &question, Ask::IfUsed)
+        let asked = (question.as_str(), Ask::IfUsed);
+        answers
+            .permit(client, &foreseen, disarmed.as_ref(), asked)
+            .await
     }
+
+    /// Whether the change takes the last enforced trust anchor away. `--report` is looked at too: one that
+    /// was enforced and becomes report-only no longer keeps anyone out.
+    async fn disarmed(
+        &self,
+        change: Change,
+        client: &Client,
+        (scope, ids): (&Scope, &[CertificateId]),
+    ) -> CommandResult<Option<Disarmed>> {
+        Ok(match change {
+            Change::Activate(Enforcement::Enforce) => None,
+            Change::Activate(Enforcement::Report) | Change::Deactivate => {
+                let at = self.scope.shown();
+                self.allow_disarm.look(client, (&at, scope), ids).await?
+            }
+        })
+    }
+}
+
+/// Whether the key may make the change and not see whom it refuses.
+fn lacks_read(error: &Error) -> bool {
+    let reads = |message: &str| message.contains(Permission::MtlsRead.as_str());
+    error.status() == Some(403) && error.api().is_some_and(|refused| reads(&refused.message))
 }
 
 /// Whether the change itself would fail in the same way.
 fn is_mistake(error: &Error) -> bool {
-    matches!(error.status(), None | Some(400 | 401 | 404))
+    matches!(error.status(), None | Some(400 | 401 | 403 | 404))
 }
 
 impl Change {

@@ -15,6 +15,7 @@ use futures_util::TryStreamExt;
 
 use super::{
     api::whole,
+    disarm::AllowDisarm,
     find,
     guard::{Ask, Guard},
     input::{First, read_anchor},
@@ -53,6 +54,8 @@ pub(crate) struct Upload {
     report: bool,
     #[command(flatten)]
     guard: Guard,
+    #[command(flatten)]
+    allow_disarm: AllowDisarm,
     #[command(flatten)]
     wait: Wait,
 }
@@ -147,17 +150,26 @@ impl Upload {
         let mut changes = vec![TrustChange::SetActiveCertificates(ActiveAfterwards {
             project_id: scope.project().cloned(),
             active: afterwards(client, &scope, known.as_ref(), enforcement).await?,
+            expected: None,
         })];
         if known.is_none() {
             changes.insert(0, TrustChange::UploadCertificate(request.clone()));
         }
         let question = format!("upload `{}` and activate it?", self.file.display());
         let asked = (question.as_str(), Ask::IfUsed);
-        if !self
+        // One that is enforced already would only be reported.
+        let gone = known.as_slice();
+        let gone = if self.report { gone } else { &[] };
+        let at = self.project.as_ref();
+        let at = at.map_or_else(
+            || "the whole organization".to_owned(),
+            |at| format!("project {at}"),
+        );
+        let disarmed = self.allow_disarm.look(client, (&at, &scope), gone).await?;
+        let looked = self
             .guard
-            .before_all(client, &changes, asked, output)
-            .await?
-        {
+            .before_all(client, &changes, disarmed.as_ref(), asked, output);
+        if !looked.await? {
             return Ok(());
         }
         let was_here = known.is_some();

@@ -65,7 +65,7 @@ impl Verb<Client> for WebhookVerb {
         match self {
             Self::List { list } => {
                 let entries = webhooks.stream(&list.params());
-                output.list(&list.take(entries).await?)
+                output.list_of("webhooks", &list.take(entries).await?)
             }
             Self::Create { url, to } => {
                 to.prepare(output)?;
@@ -94,7 +94,7 @@ impl Verb<Client> for WebhookVerb {
             Self::Deliveries { id, list } => {
                 let id = id.resolve(client).await?;
                 let entries = webhooks.stream_deliveries(&id, &list.params());
-                output.list(&list.take(entries).await?)
+                output.list_of("deliveries", &list.take(entries).await?)
             }
         }
     }

@@ -77,6 +77,13 @@ impl Dev {
             )
             .hint("use `countersign serve --listen` to serve other machines"));
         }
+        if let Some(upstream) = self.upstream.as_ref().filter(|url| !url.contains("://")) {
+            return Err(
+                Failure::usage(format_args!("the upstream `{upstream}` is not a URL")).hint(
+                    format!("begin it with the scheme: `--upstream http://{upstream}`"),
+                ),
+            );
+        }
         let _log = logs::start_calm()?;
         let directory = DevDirectory::take(self.data_dir.as_deref(), self.memory)?;
         let served = serve::server_runtime()?.block_on(self.start(&directory, output));

@@ -25,6 +25,8 @@ pub(crate) struct Block {
 /// Where a PEM file is damaged.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
+    /// This line begins a block behind the mark that a mail program puts before what it quotes.
+    Quoted(usize),
     /// One block ends and the next begins on this line.
     Glued(usize),
     /// The block that begins here goes on in the same line: its line ends were lost.
@@ -65,6 +67,9 @@ pub(crate) fn blocks(text: &str) -> Result<Vec<Block>, Flaw> {
             .strip_prefix(BEGIN)
             .and_then(|rest| rest.split_once(DASHES))
         else {
+            if unquoted(begin).starts_with(BEGIN) {
+                return Err(Flaw::Quoted(line));
+            }
             continue;
         };
         if !after.is_empty() {
@@ -83,6 +88,11 @@ pub(crate) fn blocks(text: &str) -> Result<Vec<Block>, Flaw> {
 /// A line without the spaces and quotes that pasting leaves around it.
 fn bare(line: &str) -> &str {
     line.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'')
+}
+
+/// A line without the marks of a quotation.
+fn unquoted(line: &str) -> &str {
+    line.trim_start_matches(|c: char| c.is_whitespace() || c == '>' || c == '|')
 }
 
 /// The base 64 between the first line of a block and its last.
@@ -135,6 +145,12 @@ impl Flaw {
         let file = shell_quoted(&path.display().to_string());
         let again = || "copy the whole file again from where it came from".to_owned();
         let (what, hint) = match self {
+            Self::Quoted(line) => (
+                format!(
+                    "line {line} of `{shown}` is quoted, as in a reply to an e-mail: marks stand before its PEM"
+                ),
+                format!("take them away: `sed 's/^[>| ]*//' {file} > new.pem`"),
+            ),
             Self::Glued(line) => (
                 format!(
                     "line {line} of `{shown}` is two lines: one PEM block ends there and the next begins"

@@ -93,6 +93,10 @@ fn blocks_are_read_as_they_stand_and_damage_is_found_on_its_line() {
     let glued = format!("{}{pem}", pem.trim_end());
     let begin = pem.lines().next().unwrap();
     for (text, flaw) in [
+        (
+            format!("Hello\n> {}", pem.replace('\n', "\n> ")),
+            Flaw::Quoted(2),
+        ),
         (glued, Flaw::Glued(lines)),
         (pem.replace('\n', ""), Flaw::OneLine(1)),
         (pem.replace("-----END", "END"), Flaw::NotBase64(lines)),

@@ -58,6 +58,11 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
             Failure::new(format_args!("this user may not read `{shown}`"))
                 .hint(format!("see who may: `ls -l {quoted}`"))
         }
+        // Text was wanted, and it is in another encoding or none.
+        io::ErrorKind::InvalidData => match std::fs::read(path) {
+            Ok(bytes) => Kind::of(&bytes).instead_of(Wanted::Text, path),
+            Err(_) => Failure::new(format_args!("cannot read `{shown}`: {error}")),
+        },
         _ => Failure::new(format_args!("cannot read `{shown}`: {error}")),
     }
 }

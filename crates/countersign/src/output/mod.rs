@@ -10,9 +10,12 @@ use clap::ValueEnum;
 use countersign_client::Received;
 use serde::Serialize;
 
-pub(crate) use self::table::{Cell, Row, Tone, expiry, moment, relative, row};
-use self::table::{Paper, plain_text};
-pub(crate) use self::text::{printable, printable_lines, timestamp};
+pub(crate) use self::table::{Cell, Row, Tone, expiry, lines_or_dash, moment, relative, row};
+pub(crate) use self::text::{is_unsafe, one_line, printable, printable_lines, timestamp};
+use self::{
+    table::{Paper, plain_text},
+    text::escaped,
+};
 
 use crate::failure::{CommandResult, Doing, Failure};
 
@@ -69,12 +72,21 @@ impl Output {
         self.format == Format::Ids
     }
 
+    /// Writes a list of such things. Where people would see nothing, it says that there are none.
+    pub(crate) fn list_of<T: Serialize + Row>(self, what: &str, entries: &[T]) -> CommandResult {
+        if entries.is_empty() && self.is_table() {
+            note(&format!("no {what}"));
+            return Ok(());
+        }
+        self.list(entries)
+    }
+
     /// Writes a list.
     pub(crate) fn list<T: Serialize + Row>(self, entries: &[T]) -> CommandResult {
         match self.format {
             Format::Table => self.text(&Paper::of_stdout().table(entries)),
             Format::Jsonl => entries.iter().try_for_each(|entry| self.line(entry)),
-            Format::Ids => entries.iter().try_for_each(|entry| self.id(entry)),
+            Format::Ids => self.ids(entries),
             Format::Json | Format::Yaml => self.value(&entries),
         }
     }
@@ -87,6 +99,12 @@ impl Output {
         }
     }
 
+    /// Writes values for people, a line or more for each with its name.
+    pub(crate) fn card(self, rows: Vec<(&str, Cell)>) -> CommandResult {
+        let (head, cells): (Vec<&str>, Vec<Cell>) = rows.into_iter().unzip();
+        self.text(&Paper::of_stdout().block(&head, cells))
+    }
+
     /// Writes one entry of an endless list.
     pub(crate) fn entry<T: Serialize + Row>(self, entry: &T) -> CommandResult {
         match self.format {
@@ -97,7 +115,7 @@ impl Output {
             // A list of one: together they are one YAML list.
             Format::Yaml => self.value(&[entry]),
             Format::Json | Format::Jsonl => self.line(entry),
-            Format::Ids => self.id(entry),
+            Format::Ids => self.ids(&[entry]),
         }
     }
 
@@ -125,32 +143,51 @@ impl Output {
         }
     }
 
-    /// Writes the id of one entry, if it has one.
-    fn id<T: Serialize>(self, entry: &T) -> CommandResult {
-        let entry = serde_json::to_value(entry).doing("write JSON")?;
-        match entry.get("id").and_then(serde_json::Value::as_str) {
-            Some(id) => self.text(&format!("{}\n", printable(id))),
-            None => Ok(()),
+    /// Writes the ids of entries. That those which were found have none is said, for nothing was asked
+    /// for but them.
+    fn ids<T: Serialize>(self, entries: &[T]) -> CommandResult {
+        let mut found = 0;
+        for entry in entries {
+            let entry = serde_json::to_value(entry).doing("write JSON")?;
+            if let Some(id) = entry.get("id").and_then(serde_json::Value::as_str) {
+                self.text(&format!("{}\n", printable(id)))?;
+                found += 1;
+            }
         }
+        if found == 0 && !entries.is_empty() {
+            note("`--quiet` prints ids, and nothing here has one; `-o json` prints all of it");
+        }
+        Ok(())
     }
 
     fn line<T: Serialize>(self, entry: &T) -> CommandResult {
         let mut text = serde_json::to_string(entry).doing("write JSON")?;
         text.push('\n');
-        self.text(&text)
+        self.json(&text)
+    }
+
+    /// Writes JSON; on a terminal, with what could reorder its text written as escapes.
+    fn json(self, text: &str) -> CommandResult {
+        if io::stdout().is_terminal() {
+            return self.text(&escaped(text));
+        }
+        self.text(text)
     }
 
     /// Writes one document of any shape; a table shows it as JSON.
     pub(crate) fn value<T: Serialize>(self, value: &T) -> CommandResult {
         let text = match self.format {
-            Format::Yaml => serde_norway::to_string(value).doing("write YAML")?,
+            // In YAML not every text can have escapes.
+            Format::Yaml => {
+                return self.foreign(&serde_norway::to_string(value).doing("write YAML")?);
+            }
             Format::Jsonl => return self.line(value),
-            Format::Ids => return self.id(value),
+            Format::Ids => return self.ids(&[value]),
             Format::Table | Format::Json => {
                 serde_json::to_string_pretty(value).doing("write JSON")? + "\n"
             }
         };
-        self.text(&text)
+        self.json(&text)
     }
 }
 

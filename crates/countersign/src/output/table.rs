@@ -6,7 +6,7 @@ use comfy_table::{Color, ContentArrangement, Table, presets};
 use countersign_types::UnixSeconds;
 use unicode_width::UnicodeWidthStr;
 
-use super::text::{printable, timestamp};
+use super::text::{one_line, printable, printable_lines, timestamp};
 use crate::clock;
 
 /// How soon an expiry is shown as a warning, in seconds: 30 days.
@@ -34,6 +34,8 @@ pub(crate) enum Cell {
     /// The time at which something stops being valid.
     Expiry(UnixSeconds),
     State(Tone, String),
+    /// A text of several lines, which stay apart where there is room.
+    Lines(String),
 }
 
 impl From<String> for Cell {
@@ -64,6 +66,11 @@ pub(crate) fn moment(at: impl Into<Option<UnixSeconds>>) -> Cell {
 /// An end of validity, or a dash for none.
 pub(crate) fn expiry(at: impl Into<Option<UnixSeconds>>) -> Cell {
     at.into().map_or_else(|| Cell::from("-"), Cell::Expiry)
+}
+
+/// A text that may have several lines, or a dash for none.
+pub(crate) fn lines_or_dash(text: Option<&str>) -> Cell {
+    text.map_or_else(|| Cell::from("-"), |text| Cell::Lines(text.to_owned()))
 }
 
 /// Something that a table can show.
@@ -142,10 +149,15 @@ impl Paper {
         table
     }
 
-    fn block(self, head: &[&str], row: Vec<Cell>) -> String {
+    /// Values, each with its name.
+    pub(super) fn block(self, head: &[&str], row: Vec<Cell>) -> String {
         let mut table = plain();
         for (name, cell) in head.iter().zip(row) {
-            table.add_row([comfy_table::Cell::new(name), self.shown(&cell, Times::Full)]);
+            let shown = match &cell {
+                Cell::Lines(text) => comfy_table::Cell::new(printable_lines(text.trim_end())),
+                cell => self.shown(cell, Times::Full),
+            };
+            table.add_row([comfy_table::Cell::new(name), shown]);
         }
         if let Some(width) = self.width.filter(|width| widest(&table) > *width) {
             table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -165,6 +177,7 @@ impl Paper {
         let (tone, text) = match cell {
             Cell::Text(text) => (None, printable(text)),
             Cell::State(tone, text) => (Some(*tone), printable(text)),
+            Cell::Lines(text) => (None, one_line(text)),
             Cell::Time(at) => (None, self.time(*at, times)),
             Cell::Expiry(at) => {
                 let tone = match at.checked_sub(self.now) {
@@ -196,6 +209,7 @@ impl Paper {
 pub(super) fn plain_text(cell: &Cell) -> String {
     match cell {
         Cell::Text(text) | Cell::State(_, text) => printable(text),
+        Cell::Lines(text) => one_line(text),
         Cell::Time(at) | Cell::Expiry(at) => timestamp(*at),
     }
 }

@@ -167,3 +167,67 @@ fn of_a_file_with_two_cas_only_the_first_counts() {
     let planned = scene.seen(&["plan", "trust.toml", "-o", "table"]);
     assert!(planned.starts_with("exit 0"), "{planned}");
 }
+
+/// However the last trust anchor is taken away, it is said, and a script must allow it.
+#[test]
+fn what_leaves_nothing_enforced_is_asked_for() {
+    let scene = Scene::new();
+    let refused = |args: &[&str]| {
+        let said = scene.seen(args);
+        assert!(said.starts_with("exit 3"), "{args:?}: {said}");
+        let what = "would enforce no trust anchor: every valid key passes without a certificate";
+        assert!(said.contains(what), "{args:?}: {said}");
+        assert!(said.contains("--allow-disarm"), "{args:?}: {said}");
+    };
+    let active = || scene.certificates()[0]["enforcement"].clone();
+    let made = scene.upload(&["--name", "mesh", "--activate"]);
+    assert!(made.starts_with("exit 0"), "{made}");
+    let upload = [
+        "certificate",
+        "upload",
+        "mesh.pem",
+        "--activate",
+        "--report",
+    ];
+    let upload = [&upload[..], &["--yes"]].concat();
+    refused(&upload);
+    assert_eq!(active(), Value::Null, "enforced as before");
+    let allowed = scene.seen(&[&upload[..], &["--allow-disarm"]].concat());
+    assert!(allowed.starts_with("exit 0"), "{allowed}");
+    assert_eq!(active(), "report");
+
+    // Aborting takes the new one away, when the old one is gone meanwhile.
+    let new = root("New CA").mint().pem();
+    fs::write(scene.dev.directory.join("new.pem"), new).unwrap();
+    scene
+        .dev
+        .json(&["certificate", "upload", "new.pem", "--name", "new"]);
+    scene.dev.json(&["certificate", "activate", "mesh"]);
+    scene.dev.json(&["rotation", "start", "mesh", "new"]);
+    scene
+        .dev
+        .json(&["certificate", "deactivate", "mesh", "--yes"]);
+    refused(&["rotation", "abort", "--allow-refusals"]);
+    let aborted = scene.seen(&["rotation", "abort", "--allow-disarm"]);
+    assert!(aborted.starts_with("exit 0"), "{aborted}");
+}
+
+#[test]
+fn a_gateways_key_is_not_taken_away_from_it_unseen() {
+    let scene = Scene::new();
+    let data = scene.dev.directory.to_str().unwrap();
+    let keys = |args: &[&str]| {
+        let all = [&["gateway-key"], args, &["--data-dir", data]].concat();
+        crate::running::countersign(&all)
+    };
+    let listed = keys(&["list"]).output().unwrap().stdout;
+    let listed: Value = serde_json::from_slice(&listed).unwrap();
+    let key = &listed[0];
+    assert_eq!(key["used_by"].as_array().unwrap().len(), 1, "{key}");
+    let id = key["id"].as_str().unwrap();
+    assert_snapshot!("gateway_key", seen(keys(&["delete", id, "--yes"])));
+    let unasked = seen(keys(&["delete", id, "--allow-refusals"]));
+    assert!(unasked.starts_with("exit 2"), "{unasked}");
+    let gone = seen(keys(&["delete", id, "--yes", "--allow-refusals"]));
+    assert!(gone.starts_with("exit 0"), "{gone}");
+}

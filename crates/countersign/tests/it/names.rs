@@ -152,3 +152,59 @@ fn a_list_that_is_cut_off_says_so() {
     let all = dev.json(&["audit-log", "list", "--all", "--since", "1h"]);
     assert_eq!(all.as_array().unwrap().len(), 6);
 }
+
+#[test]
+fn a_name_may_begin_with_a_word_and_a_hyphen() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let id = dev.upload("org-mesh");
+    let found = dev.json(&["certificate", "retrieve", "org-mesh"]);
+    assert_eq!(found["id"], id.as_str());
+    dev.json(&["project", "create", "--name", "user-portal"]);
+    let listed = dev.json(&["certificate", "list", "--project", "user-portal"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn events_are_found_by_names_and_tables_have_names() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    dev.upload("mesh");
+    dev.json(&["certificate", "activate", "mesh", "--project", "dev"]);
+    let list = |more: &[&str]| dev.json(&[&["audit-log", "list"], more].concat());
+    let own = list(&["--actor", "First admin key", "--resource", "mesh"]);
+    let types: Vec<_> = own
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| &each["type"])
+        .collect();
+    assert_eq!(types, ["certificates.activated", "certificate.created"]);
+    assert_eq!(list(&["--actor", "key_unknown"]), json!([]));
+    for (name, args) in [
+        ("actor_typo", &["--actor", "Frist admin key"][..]),
+        ("resource_typo", &["--resource", "mehs"]),
+        (
+            "nothing_since",
+            &[
+                "--since",
+                "1h",
+                "--type",
+                "certificate.deleted",
+                "-o",
+                "table",
+            ],
+        ),
+        ("by_name", &["--resource", "mesh", "-o", "table"]),
+    ] {
+        let args = [&["audit-log", "list"], args].concat();
+        insta::assert_snapshot!(format!("log_{name}"), seen(dev.command(&args)));
+    }
+    let none = seen(dev.command(&["webhook", "list", "-o", "table"]));
+    assert_eq!(none, "exit 0\n--- stderr\nno webhooks\n");
+    let ids = seen(dev.command(&["audit-log", "head", "-q"]));
+    assert!(
+        ids.contains("`--quiet` prints ids, and nothing here has one"),
+        "{ids}"
+    );
+}

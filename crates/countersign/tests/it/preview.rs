@@ -158,8 +158,7 @@ fn a_change_that_takes_something_from_observed_traffic_is_asked_about() {
     assert!(!scene.is_active(), "a script that did not allow it");
     let done = scene.transcript("activate", &id, &["--yes", "--allow-refusals", "--wait"]);
     assert!(
-        done.starts_with("exit 0")
-            && done.contains("pass now, would be refused: 1 workload; first "),
+        done.starts_with("exit 0") && done.contains("pass now, would be refused: 1 workload\n  "),
         "{done}"
     );
     assert_eq!(scene.call(&[]), "certificate_required");
@@ -196,7 +195,7 @@ fn disarming_needs_its_flag(scene: &Scene, id: &str) {
     assert!(disarms.starts_with("exit 3"), "{disarms}");
     for part in [
         "would enforce no trust anchor: every valid key passes without a certificate\n",
-        "refused now, would pass: 1 workload; first ",
+        "refused now, would pass: 1 workload\n  ",
         "hint: pass `--yes --allow-disarm`",
     ] {
         assert!(disarms.contains(part), "{part}: {disarms}");
@@ -210,7 +209,7 @@ fn a_plan_says_who_would_pass(scene: &Scene) {
     let declared = "[projects.dev]\nenforce = []\n";
     std::fs::write(scene.dev.directory.join("none.toml"), declared).unwrap();
     let plan = seen(scene.dev.command(&["plan", "none.toml", "-o", "table"]));
-    let line = "! proj_[id]: refused now, would pass: 1 workload; first ";
+    let line = "! dev: refused now, would pass: 1 workload\n  ";
     assert!(plan.contains(line), "{plan}");
 }
 
@@ -237,7 +236,7 @@ fn is_guarded(scene: &Scene, change: &[&str], preview: Option<&str>) {
     let refused = seen(scene.dev.command(&[change, &["--yes"]].concat()));
     assert!(refused.starts_with("exit 3"), "{change:?}: {refused}");
     for part in [
-        "pass now, would be refused: 1 workload; first ",
+        "pass now, would be refused: 1 workload\n  ",
         "1 workload would be refused; nothing was changed",
         "hint: pass `--yes --allow-refusals`",
     ] {
@@ -262,7 +261,7 @@ fn is_guarded(scene: &Scene, change: &[&str], preview: Option<&str>) {
 
 fn a_plan_says_it(scene: &Scene) {
     let plan = seen(scene.dev.command(&["plan", "trust.toml", "-o", "table"]));
-    let line = "! proj_[id]: pass now, would be refused: 1 workload; first ";
+    let line = "! dev: pass now, would be refused: 1 workload\n  ";
     assert!(plan.contains(line), "{plan}");
     let plan = scene
         .dev
@@ -336,7 +335,7 @@ fn a_policy_that_goes_lets_somebody_pass(scene: &Scene, id: &str) {
     let none = ["certificate", "set-policy", id, "--none", "--yes", "--wait"];
     let done = seen(scene.dev.command(&none));
     assert!(
-        done.starts_with("exit 0") && done.contains("refused now, would pass: 1 workload; first "),
+        done.starts_with("exit 0") && done.contains("refused now, would pass: 1 workload\n  "),
         "{done}"
     );
     assert_eq!(scene.call(&scene.certificate()), Value::Null);
@@ -361,6 +360,35 @@ fn a_key_that_may_not_see_traffic_is_told_that_nobody_looked() {
         said.contains("it is unknown who would be refused"),
         "{said}"
     );
+}
+
+#[test]
+fn a_key_that_may_not_read_does_not_see_traffic_in_a_preview() {
+    let scene = Scene::new();
+    let id = scene.dev.upload("new");
+    let scopes = ["--scopes", "api.mtls.write"];
+    let create = ["admin-key", "create", "--name", "writer"];
+    let made = scene.dev.json(&[&create[..], &scopes].concat());
+    let activate = |more: &[&str]| {
+        let args = [&["certificate", "activate", &id], more].concat();
+        let mut command = scene.dev.command(&args);
+        command.env("OPENAI_ADMIN_KEY", made["value"].as_str().unwrap());
+        seen(command)
+    };
+    let preview = activate(&["--preview"]);
+    assert!(
+        preview.starts_with("exit 1") && preview.contains("`api.mtls.read`"),
+        "{preview}"
+    );
+    let unknown = activate(&["--yes"]);
+    let why = "it is unknown who would be refused: this key may not read observed traffic";
+    assert!(
+        unknown.starts_with("exit 3") && unknown.contains(why),
+        "{unknown}"
+    );
+    assert!(!scene.is_active());
+    let allowed = activate(&["--yes", "--allow-refusals"]);
+    assert!(allowed.starts_with("exit 0"), "{allowed}");
 }
 
 #[test]
@@ -395,7 +423,16 @@ fn a_server_without_previews_is_never_asked_to_change_anything_by_one() {
     }
     assert!(between.seen("activate").is_empty());
     assert!(transcript(&["certificate", "activate", &id]).starts_with("exit 0"));
-    assert!(transcript(&["certificate", "deactivate", &id]).starts_with("exit 0"));
+    // That nothing stays enforced is seen without a preview.
+    let deactivate = ["certificate", "deactivate", &id, "--yes"];
+    let disarms = transcript(&deactivate);
+    assert!(
+        disarms.starts_with("exit 3") && disarms.contains("--allow-disarm"),
+        "{disarms}"
+    );
+    assert_eq!(between.seen("activate").len(), 1);
+    let allowed = transcript(&[&deactivate[..], &["--allow-disarm"]].concat());
+    assert!(allowed.starts_with("exit 0"), "{allowed}");
     assert_eq!(between.seen("activate").len(), 2);
 }
 

@@ -24,10 +24,7 @@ fn the_pages_commands_work_as_they_stand() {
         ("\"status\": \"finished\"", 2),
         ("\"status\": \"aborted\"", 2),
         ("\"certificate.deleted\"", 1),
-        (
-            "would be refused (certificate_verification_failed): proj_",
-            1,
-        ),
+        ("would be refused (certificate_verification_failed): CN=", 1),
         ("2 workloads seen since", 1),
     ] {
         assert_eq!(printed.matches(text).count(), times, "{text}: {printed}");

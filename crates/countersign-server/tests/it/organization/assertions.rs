@@ -2,9 +2,11 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countersign_testca::{Minted, root};
+use countersign_types::digest::Sha256;
+use countersign_verify::presented::Presented;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, on_each_store};
+use crate::harness::{START, Server, on_each_store};
 
 const PATH: &str = "/v1/organization/assertions";
 const RUN: &str = "/v1/organization/assertions/run";
@@ -436,6 +438,57 @@ async fn an_expired_leaf_blocks_nothing_and_is_shown_as_expired() {
         let one = [scene.certificate.as_str()];
         server
             .toggle("deactivate", Some(&scene.project), &one)
+            .await;
+    })
+    .await;
+}
+
+/// The chain comes with the observed traffic, so that nobody must have the client's file.
+#[tokio::test]
+async fn one_may_be_about_a_client_that_gateways_saw() {
+    on_each_store(async |server| {
+        let scene = Scene::new(server).await;
+        let fixture = server.fixture().await;
+        let path = [&scene.client, &scene.ca].map(|each| STANDARD.encode(each.der()));
+        let chain = [&scene.client, &scene.ca].map(|each| each.der().to_vec().into());
+        let digest = Presented::new(chain.to_vec()).sha256();
+        let seen = json!({
+            "organization": server.organization, "project": fixture.project,
+            "key": fixture.project_key, "chain": digest.to_string(), "anchor": scene.certificate,
+            "anchor_scope": "project",
+            "requests": 1, "first_seen": START, "last_seen": START,
+        });
+        let batch = json!({
+            "gateway": "gw_saw", "number": 1, "observations": [seen],
+            "chains": [{ "organization": server.organization, "certificates": path }],
+        });
+        let key = server.gateway_key().await;
+        server
+            .post("/v1/countersign/observations", batch)
+            .key(&key)
+            .ok()
+            .await;
+        let leaf = Sha256::of(scene.client.der()).to_string();
+        let body = json!({
+            "name": "seen", "project_id": scene.project, "expect": "permit", "leaf_sha256": leaf,
+        });
+        let made = server.post(PATH, body.clone()).ok().await;
+        assert_eq!(made["chain"], json!(path));
+        let mut unknown = body.clone();
+        unknown["name"] = json!("unknown");
+        unknown["leaf_sha256"] = json!("0".repeat(64));
+        let refused = |body: Value| server.post(PATH, body);
+        refused(unknown.clone())
+            .refused("invalid_value", Some("leaf_sha256"))
+            .await;
+        unknown["chain"] = json!([]);
+        refused(unknown)
+            .refused("invalid_value", Some("leaf_sha256"))
+            .await;
+        let writer = server.key_with(&["api.mtls.write"]).await;
+        refused(body)
+            .key(&writer)
+            .refused("missing_scope", None)
             .await;
     })
     .await;

@@ -7,6 +7,7 @@ use countersign_types::{UnixSeconds, audit::AuditLog as Event, id::AuditLogId};
 
 use super::events::fetch;
 use crate::{
+    cli::names::Names,
     failure::CommandResult,
     output::{Output, note},
 };
@@ -42,10 +43,7 @@ impl<'a> Follow<'a> {
     /// shows those that are new. A server that is away for a while is asked again.
     pub(super) async fn run(mut self, limit: Option<u32>, output: Output) -> CommandResult {
         let history = fetch(self.client, &self.filter, limit).await?;
-        history
-            .iter()
-            .rev()
-            .try_for_each(|event| output.entry(event))?;
+        self.print(history.iter().rev(), output).await?;
         self.newest = history.first().map_or(0, |event| event.effective_at);
         let events = self.recent().await?;
         // Events that the limit cut off are old, though they were not shown.
@@ -54,7 +52,7 @@ impl<'a> Follow<'a> {
             .position(|event| Some(event) == history.first());
         let known = events.iter().skip(known.unwrap_or(events.len()));
         self.seen = known.map(|event| event.id.clone()).collect();
-        self.show(&events, output)?;
+        self.show(&events, output).await?;
         let mut ticks = tokio::time::interval(self.interval);
         ticks.tick().await;
         loop {
@@ -62,7 +60,7 @@ impl<'a> Follow<'a> {
             match self.recent().await {
                 Ok(events) => {
                     self.failing = false;
-                    self.show(&events, output)?;
+                    self.show(&events, output).await?;
                 }
                 Err(error) if can_pass(&error) => {
                     if !self.failing {
@@ -75,15 +73,28 @@ impl<'a> Follow<'a> {
         }
     }
 
-    fn show(&mut self, events: &[Received<Event>], output: Output) -> CommandResult {
-        for event in events.iter().rev() {
-            if !self.seen.contains(&event.id) {
-                output.entry(event)?;
-                self.newest = self.newest.max(event.effective_at);
-            }
-        }
+    async fn show(&mut self, events: &[Received<Event>], output: Output) -> CommandResult {
+        let new = events.iter().rev();
+        let new: Vec<_> = new.filter(|event| !self.seen.contains(&event.id)).collect();
+        let latest = new.iter().map(|event| event.effective_at).max();
+        self.print(new.into_iter(), output).await?;
+        self.newest = self.newest.max(latest.unwrap_or_default());
         self.seen = events.iter().map(|event| event.id.clone()).collect();
         Ok(())
+    }
+
+    /// Prints events with the names that there are now.
+    async fn print<'e>(
+        &self,
+        events: impl ExactSizeIterator<Item = &'e Received<Event>>,
+        output: Output,
+    ) -> CommandResult {
+        if events.len() == 0 {
+            return Ok(());
+        }
+        let names = Names::of_everything(self.client, output).await;
+        let mut events = events.map(|event| names.named(event));
+        events.try_for_each(|event| output.entry(&event))
     }
 
     async fn recent(&self) -> Result<Vec<Received<Event>>, Error> {

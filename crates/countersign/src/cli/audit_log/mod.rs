@@ -1,6 +1,8 @@
 //! `countersign audit-log`: every change, when, and by which key.
 
+mod about;
 mod chain_file;
+mod event_row;
 mod events;
 mod follow;
 mod verify;
@@ -10,14 +12,12 @@ use std::{ops::ControlFlow, str::FromStr, time::Duration};
 use clap::{Args, Subcommand};
 use countersign_client::{AuditLogParams, Client};
 use countersign_server::EVENT_TYPES;
-use countersign_types::{
-    UnixSeconds,
-    audit::{AuditHead, AuditLog as Event},
-    id::ProjectId,
-};
+use countersign_types::{UnixSeconds, audit::AuditHead, id::ProjectId};
 
+pub(super) use self::about::About;
 use self::{events::fetch, follow::Follow, verify::Verify};
 use super::{
+    names::Names,
     noun,
     parse::{count, duration, time_or_ago},
     reference::{Reference, resolve_all},
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     failure::CommandResult,
     likely::likely,
-    output::{Cell, Output, Row, moment, note, row, text_or_dash},
+    output::{Cell, Output, Row, moment, note, row, timestamp},
 };
 
 /// How many events are shown without `--limit`: a log may be long.
@@ -52,10 +52,10 @@ pub(crate) struct List {
     #[arg(long, value_name = "ORDER", value_parser = ["asc", "desc"], default_value = "desc", conflicts_with = "follow")]
     order: String,
     /// Only events at this time or later: RFC 3339, Unix seconds, or how long ago, such as `1h`
-    #[arg(long, value_name = "TIME", value_parser = time_or_ago)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time_or_ago)]
     since: Option<UnixSeconds>,
     /// Only events before this time: RFC 3339, Unix seconds, or how long ago, such as `1h`
-    #[arg(long, value_name = "TIME", value_parser = time_or_ago)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = time_or_ago)]
     until: Option<UnixSeconds>,
     /// Only events of this project: id or name; may be repeated
     #[arg(long, value_name = "ID|NAME")]
@@ -63,12 +63,12 @@ pub(crate) struct List {
     /// Only events of this type, such as `certificate.deleted`; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Vec<EventType>,
-    /// Only events caused by this key; may be repeated
-    #[arg(long, value_name = "ID")]
-    actor: Vec<String>,
-    /// Only events about this certificate, project, account or key; may be repeated
-    #[arg(long, value_name = "ID")]
-    resource: Vec<String>,
+    /// Only events caused by this admin key: id or name; may be repeated
+    #[arg(long, value_name = "ID|NAME")]
+    actor: Vec<About>,
+    /// Only events about this certificate, project, account or key: id or name; may be repeated
+    #[arg(long, value_name = "ID|NAME")]
+    resource: Vec<About>,
     /// Keep printing new events, oldest first, until interrupted
     #[arg(long, conflicts_with = "until")]
     follow: bool,
@@ -140,7 +140,8 @@ impl List {
         if self.order == "asc" {
             events.reverse();
         }
-        output.list(&events)?;
+        let names = Names::of_everything(client, output).await;
+        output.list_of(&self.what(), &names.beside(events))?;
         if more {
             note(&format!("{most} shown; `--all` shows the rest"));
         }
@@ -153,10 +154,29 @@ impl List {
             effective_before: self.until,
             project_ids: resolve_all(&self.project, client).await?,
             event_types: self.event_type.iter().map(|each| each.0.clone()).collect(),
-            actor_ids: self.actor.clone(),
-            resource_ids: self.resource.clone(),
+            actor_ids: about::actors(client, &self.actor).await?,
+            resource_ids: about::resources(client, &self.resource).await?,
             ..AuditLogParams::default()
         })
+    }
+
+    /// What was looked for.
+    fn what(&self) -> String {
+        let filters = [&self.actor, &self.resource]
+            .iter()
+            .any(|all| !all.is_empty());
+        let filters = filters || !(self.event_type.is_empty() && self.project.is_empty());
+        let mut what = if filters {
+            "such audit events".to_owned()
+        } else {
+            "audit events".to_owned()
+        };
+        for (word, at) in [("since", self.since), ("before", self.until)] {
+            if let Some(at) = at {
+                what += &format!(" {word} {}", timestamp(at));
+            }
+        }
+        what
     }
 }
 
@@ -167,46 +187,4 @@ impl Row for AuditHead {
         let (number, sha256) = (self.number.to_string(), self.sha256.to_string());
         row![number, sha256, moment(self.effective_at)]
     }
-}
-
-impl Row for Event {
-    const HEAD: &'static [&'static str] = &["at", "type", "actor", "about"];
-
-    fn cells(&self) -> Vec<Cell> {
-        let actor = self.actor.as_ref();
-        let key = actor.and_then(|actor| actor.api_key.as_ref()?.id.as_ref());
-        let actor = match key {
-            Some(key) => key.to_string(),
-            None => text_or_dash(actor.and_then(|actor| actor.kind.as_deref())),
-        };
-        row![
-            moment(self.effective_at),
-            self.event_type.clone(),
-            actor,
-            about(self),
-        ]
-    }
-}
-
-/// The ids in an event's details: of the thing itself, or of the certificates it lists.
-fn about(event: &Event) -> String {
-    let Some(details) = event.details.get(&event.event_type) else {
-        return "-".to_owned();
-    };
-    let certificates = details.get("certificates").and_then(|list| list.as_array());
-    let ids = |value: &serde_json::Value| {
-        let id = value.get("id").and_then(|id| id.as_str());
-        id.map(str::to_owned)
-    };
-    let mut ids: Vec<String> = match certificates {
-        Some(list) => list.iter().filter_map(ids).collect(),
-        None => ids(details).into_iter().collect(),
-    };
-    let project = event
-        .project
-        .as_ref()
-        .and_then(|project| project.id.as_ref());
-    let project = project.map(ToString::to_string);
-    ids.extend(project.filter(|project| !ids.contains(project)));
-    ids.join(" ")
 }

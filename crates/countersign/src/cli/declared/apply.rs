@@ -1,22 +1,22 @@
-//! Makes the changes of a plan, one step after another. Each step happens completely or not at all,
-//! so applying again completes an interrupted run.
+//! Makes the changes of a plan, one step after another; what is let through changes in one of them. Each
+//! step happens completely or not at all, so applying again completes an interrupted run.
 
-use countersign_client::Client;
+use countersign_client::{Client, Error};
 use countersign_types::{
     assertion::AssertionUpdateRequest,
     certificate::{
-        ActiveCertificate, MAX_CERTIFICATES_PER_TOGGLE, ModifyCertificateRequest,
-        UploadCertificateRequest,
+        MAX_CERTIFICATES_PER_TOGGLE, ModifyCertificateRequest, UploadCertificateRequest,
     },
     error::ErrorCode,
     history::HistoryPoint,
     id::CertificateId,
+    preview::TrustChange,
 };
 
 use super::{
     file::{Declared, Wanted},
     plan::{Plan, PlannedScope, Step},
-    server,
+    server, trial,
 };
 use crate::{
     failure::{CommandResult, Failure},
@@ -48,7 +48,7 @@ pub(super) async fn apply(
         ids: plan.held.iter().map(known).collect(),
         latest: None,
     };
-    let mut uploaded = false;
+    let (mut uploaded, mut trust_is_set) = (false, false);
     for step in &plan.steps {
         match step {
             Step::Upload(index) => {
@@ -64,7 +64,14 @@ pub(super) async fn apply(
             }
             _ => {}
         }
-        applying.step(*step).await?;
+        match plan.countersign && step.is_trust() {
+            true if trust_is_set => {}
+            true => {
+                applying.set_trust().await?;
+                trust_is_set = true;
+            }
+            false => applying.step(*step).await?,
+        }
     }
     if uploaded {
         applying.yield_to_an_earlier_upload().await?;
@@ -87,16 +94,9 @@ impl Applying<'_> {
                 self.made(renamed.change());
                 Ok(())
             }
-            Step::Policy(index) => {
-                let (wanted, id) = self.certificate(index)?;
-                let set = certificates.set_policy(&id, wanted.policy.as_deref());
-                let set = set.await?;
-                note(&format!("set the policy of {}", wanted.key));
-                self.made(set.change());
-                Ok(())
-            }
+            // Another server has no policies.
+            Step::Policy(_) | Step::ReportPolicy(_) => Ok(()),
             Step::Scope(index) => match self.plan.scopes.get(index) {
-                Some(scope) if self.plan.countersign => self.set_scope(scope).await,
                 Some(scope) => self.toggle_scope(scope).await,
                 None => Ok(()),
             },
@@ -203,31 +203,58 @@ impl Applying<'_> {
         .hint("apply again to make a new plan"))
     }
 
-    /// Sets the whole scope in one step, if it has not changed since the plan was made.
-    async fn set_scope(&mut self, scope: &PlannedScope) -> CommandResult {
-        let mut active = Vec::new();
-        for (index, enforcement) in &scope.wanted {
-            active.push(ActiveCertificate {
-                certificate_id: self.certificate(*index)?.1,
-                enforcement: *enforcement,
+    /// Sets all policies and scopes in one step, if no scope has changed since the plan was made: the
+    /// server judges what they do together, and makes all of them or none.
+    async fn set_trust(&mut self) -> CommandResult {
+        let made = trial::made(self.plan, self.declared, &self.ids);
+        let (steps, changes): (Vec<Step>, Vec<TrustChange>) = made.into_iter().unzip();
+        let set = match self.client.make_changes(&changes).await {
+            Ok(set) => set,
+            Err(error) if error.code() == Some(ErrorCode::ScopeChanged) => {
+                return Err(changed_meanwhile(self.scope_of(&error, &steps)));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for step in steps {
+            note(&match step {
+                Step::Scope(index) => {
+                    let scope = self.plan.scopes.get(index);
+                    let shown = scope.map_or("a scope", |scope| scope.shown.as_str());
+                    format!("set the active certificates at {shown}")
+                }
+                Step::ReportPolicy(index) => {
+                    format!("set the reported policy of {}", self.key(index))
+                }
+                Step::Policy(index) => format!("set the policy of {}", self.key(index)),
+                _ => continue,
             });
         }
-        let certificates = self.client.certificates();
-        let set = certificates.set_active(&scope.scope, &active, Some(&scope.before));
-        match set.await {
-            Ok(set) => {
-                note(&format!("set the active certificates at {}", scope.shown));
-                self.made(set.change());
-                Ok(())
-            }
-            Err(error) if error.code() == Some(ErrorCode::ScopeChanged) => {
-                Err(changed_meanwhile(&scope.shown))
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.made(set.change());
+        Ok(())
     }
 
-    /// The same with the reference API's operations. New certificates are activated before old ones
+    /// A certificate's key in the file.
+    fn key(&self, index: usize) -> &str {
+        let wanted = self.declared.certificates.get(index);
+        wanted.map_or("a certificate", |wanted| &wanted.key)
+    }
+
+    /// The scope that an error is about: its parameter is `changes[2]`.
+    fn scope_of(&self, error: &Error, steps: &[Step]) -> &str {
+        let param = error.api().and_then(|refused| refused.param.as_deref());
+        let place = param.and_then(|param| {
+            let (place, _) = param.strip_prefix("changes[")?.split_once(']')?;
+            place.parse::<usize>().ok()
+        });
+        let step = place.and_then(|place| steps.get(place));
+        let scope = step.and_then(|step| match step {
+            Step::Scope(index) => self.plan.scopes.get(*index),
+            _ => None,
+        });
+        scope.map_or("a scope", |scope| &scope.shown)
+    }
+
+    /// Sets one scope with the reference API's operations. New certificates are activated before old ones
     /// are deactivated: a scope without any would accept every request in between.
     async fn toggle_scope(&mut self, scope: &PlannedScope) -> CommandResult {
         let before = server::active(self.client, &scope.scope).await?;
@@ -278,7 +305,7 @@ fn owned(ids: &[&CertificateId]) -> Vec<CertificateId> {
 
 fn changed_meanwhile(shown: &str) -> Failure {
     Failure::new(format_args!(
-        "the active certificates at {shown} changed since the plan was made; they were left as they are"
+        "the active certificates at {shown} changed since the plan was made; nothing that is let through was changed"
     ))
     .hint("apply again to see the new plan")
 }

@@ -3,10 +3,17 @@
 use countersign_client::{Client, Received};
 use countersign_types::{
     assertion::{Assertion, AssertionCreateRequest},
+    digest::Sha256,
     id::{AssertionId, ProjectId},
+    observation::Der,
 };
 
-use super::{file::Declared, projects::Projects, server, wanted_assertions::WantedAssertion};
+use super::{
+    file::Declared,
+    projects::Projects,
+    server,
+    wanted_assertions::{Presents, WantedAssertion},
+};
 use crate::failure::{CommandResult, Failure};
 
 /// The changes of assertions.
@@ -80,13 +87,18 @@ impl AssertionPlan {
         project_id: Option<ProjectId>,
         held: Option<&Received<Assertion>>,
     ) {
+        let (chain, leaf_sha256) = match &wanted.presents {
+            Presents::Chain(chain) => (Some(chain.clone()), None),
+            Presents::Leaf(leaf) => (None, Some(*leaf)),
+        };
         let request = AssertionCreateRequest {
             name: wanted.name.clone(),
             reason: wanted.reason.clone(),
             project_id,
             expect: wanted.expect,
             code: wanted.code,
-            chain: wanted.chain.clone(),
+            chain,
+            leaf_sha256,
         };
         let Some(held) = held else {
             self.create.push(request);
@@ -110,5 +122,8 @@ fn is_same(held: &Assertion, wanted: &AssertionCreateRequest) -> bool {
     held.project_id == wanted.project_id
         && held.expect == wanted.expect
         && held.code == wanted.code.map(Into::into)
-        && held.chain == wanted.chain
+        && match (&wanted.chain, &wanted.leaf_sha256) {
+            (Some(chain), _) => held.chain == *chain,
+            (None, leaf) => held.chain.first().map(|Der(der)| Sha256::of(der)) == *leaf,
+        }
 }

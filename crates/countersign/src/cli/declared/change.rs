@@ -1,24 +1,21 @@
-//! A plan as it is shown to people and programs.
+//! The changes of a plan, as programs and people are told of them.
 
 use countersign_types::{
     UnixSeconds,
-    assertion::{AssertedCode, AssertionRun, Expectation},
+    assertion::{AssertedCode, Expectation},
     certificate::Enforcement,
     digest::Sha256,
     id::{AssertionId, CertificateId},
-    preview::Effect,
 };
 use serde::Serialize;
-use serde_with::skip_serializing_none;
 
 use super::{
     file::Declared,
-    plan::{Move, Plan, PlannedScope, Step, called},
+    plan::{Move, Plan, PlannedScope, Step, with_id},
 };
 use crate::{
-    cli::{assertion, guard::Foreseen, preview},
-    failure::CommandResult,
-    output::{Output, printable, timestamp},
+    cli::names::Names,
+    output::{one_line, printable, timestamp},
 };
 
 /// One change. `scope` is `organization` or a project's id; `certificate` is its key in the file,
@@ -43,6 +40,13 @@ pub(super) enum Change {
     Policy {
         certificate: String,
         id: CertificateId,
+        from: Option<String>,
+        to: Option<String>,
+    },
+    /// The policy that is only reported.
+    ReportPolicy {
+        certificate: String,
+        id: Option<CertificateId>,
         from: Option<String>,
         to: Option<String>,
     },
@@ -91,138 +95,8 @@ pub(super) enum Change {
     },
 }
 
-/// A plan as a document.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct PlanReport {
-    /// In the order in which they will be made.
-    pub(super) changes: Vec<Change>,
-    /// The scopes that enforce trust anchors now and would enforce none.
-    pub(super) disarmed: Vec<String>,
-    /// The server's certificates that the file does not name; they are kept.
-    pub(super) left_alone: Vec<NamedCertificate>,
-    /// The server's assertions that the file does not name; they are kept.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) left_assertions: Vec<String>,
-}
-
-/// A plan and its effect, as a document.
-#[skip_serializing_none]
-#[derive(Serialize)]
-struct Document<'a> {
-    #[serde(flatten)]
-    plan: &'a PlanReport,
-    /// Null when it is not known, or nothing changes that could refuse or admit somebody.
-    #[serialize_always]
-    preview: Option<&'a Effect>,
-    /// Which assertions hold now; absent where there are none.
-    assertions: Option<&'a AssertionRun>,
-}
-
-/// What is known of a plan beside its changes.
-pub(super) struct Consequences {
-    /// What it would do to observed traffic, and which assertions it would break.
-    pub(super) foreseen: Foreseen,
-    /// Which assertions hold now.
-    pub(super) assertions: Option<AssertionRun>,
-}
-
-/// A certificate of the server.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct NamedCertificate {
-    pub(super) id: CertificateId,
-    pub(super) name: Option<String>,
-}
-
-impl PlanReport {
-    pub(super) fn of(plan: &Plan, declared: &Declared) -> Self {
-        let steps = plan.steps.iter();
-        let disarmed = plan.scopes.iter().filter(|scope| scope.disarms());
-        let left = plan.left.iter();
-        Self {
-            changes: steps
-                .flat_map(|step| changes(*step, plan, declared))
-                .collect(),
-            disarmed: disarmed.map(|scope| scope.shown.clone()).collect(),
-            left_alone: left
-                .map(|known| NamedCertificate {
-                    id: known.id.clone(),
-                    name: known.name.clone(),
-                })
-                .collect(),
-            left_assertions: plan.assertions.left.clone(),
-        }
-    }
-
-    /// Writes the plan, and what it would do to observed traffic where that is known: lines for
-    /// people, one document for programs.
-    pub(super) fn show(&self, known: &Consequences, output: Output) -> CommandResult {
-        let preview = known.foreseen.effect();
-        if !output.is_table() {
-            return output.value(&Document {
-                plan: self,
-                preview,
-                assertions: known.assertions.as_ref(),
-            });
-        }
-        let mut text: String = self.changes.iter().map(line).collect();
-        for scope in &self.disarmed {
-            text += &format!("! {scope} enforces trust anchors now, and would enforce none\n");
-        }
-        if !self.left_alone.is_empty() {
-            let left: Vec<String> = self
-                .left_alone
-                .iter()
-                .map(NamedCertificate::shown)
-                .collect();
-            text += &format!("not in the file, kept: {}\n", left.join(", "));
-        }
-        if !self.left_assertions.is_empty() {
-            let left: Vec<_> = self
-                .left_assertions
-                .iter()
-                .map(|name| printable(name))
-                .collect();
-            text += &format!("assertions not in the file, kept: {}\n", left.join(", "));
-        }
-        for result in known.assertions.iter().flat_map(|run| &run.results) {
-            if !result.holds {
-                text += &format!("! does not hold now: {}\n", assertion::broken(result));
-            }
-        }
-        if let Some(effect) = preview {
-            text += &preview::by_scope(effect);
-        }
-        output.text(&(text + &self.summary() + "\n"))
-    }
-
-    /// How many changes of each kind.
-    pub(super) fn summary(&self) -> String {
-        if self.changes.is_empty() {
-            return "nothing to do: the server matches the file".to_owned();
-        }
-        let mut counts: Vec<(&str, usize)> = Vec::new();
-        for change in &self.changes {
-            let verb = change.verb();
-            match counts.iter_mut().find(|(known, _)| *known == verb) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((verb, 1)),
-            }
-        }
-        let counts: Vec<String> = counts
-            .iter()
-            .map(|(verb, count)| format!("{count} {verb}"))
-            .collect();
-        format!("to do: {}", counts.join(", "))
-    }
-}
-
-impl NamedCertificate {
-    fn shown(&self) -> String {
-        format!("{}{}", self.id, called(self.name.as_deref()))
-    }
-}
-
-fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
+/// The changes of one step.
+pub(super) fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
     let wanted = |index: usize| declared.certificates.get(index);
     let held = |index: usize| plan.held.get(index)?.as_ref();
     let change = match step {
@@ -254,6 +128,12 @@ fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Change> {
                     to: wanted.policy.clone(),
                 })
         }
+        Step::ReportPolicy(index) => wanted(index).map(|wanted| Change::ReportPolicy {
+            certificate: wanted.key.clone(),
+            id: held(index).map(|held| held.id.clone()),
+            from: held(index).and_then(|held| held.reported.clone()),
+            to: wanted.reported.clone(),
+        }),
         Step::Scope(index) => {
             let Some(scope) = plan.scopes.get(index) else {
                 return Vec::new();
@@ -338,11 +218,12 @@ fn at_scope(scope: &PlannedScope, each: &Move, plan: &Plan, declared: &Declared)
 }
 
 impl Change {
-    fn verb(&self) -> &'static str {
+    pub(super) fn verb(&self) -> &'static str {
         match self {
             Self::Upload { .. } => "upload",
             Self::Rename { .. } => "rename",
             Self::Policy { .. } => "policy",
+            Self::ReportPolicy { .. } => "report",
             Self::Activate { .. } => "activate",
             Self::Promote { .. } => "promote",
             Self::Demote { .. } => "demote",
@@ -355,15 +236,21 @@ impl Change {
     }
 }
 
-fn line(change: &Change) -> String {
-    let (sign, what) = of_certificate(change)
-        .or_else(|| of_scope(change))
+/// A scope by its name.
+pub(super) fn called(scope: &str, names: &Names) -> String {
+    printable(names.of_any(scope).unwrap_or(scope))
+}
+
+/// A change in one line.
+pub(super) fn line(change: &Change, names: &Names) -> String {
+    let (sign, what) = of_certificate(change, names)
+        .or_else(|| of_scope(change, names))
         .unwrap_or_default();
     format!("{sign} {:<10}  {what}\n", change.verb())
 }
 
 /// A change of a certificate itself, with its sign.
-fn of_certificate(change: &Change) -> Option<(char, String)> {
+fn of_certificate(change: &Change, names: &Names) -> Option<(char, String)> {
     Some(match change {
         Change::Upload {
             certificate,
@@ -391,11 +278,17 @@ fn of_certificate(change: &Change) -> Option<(char, String)> {
             from,
             to,
             ..
+        }
+        | Change::ReportPolicy {
+            certificate,
+            from,
+            to,
+            ..
         } => {
             let (from, to) = (or_none(from.as_ref()), or_none(to.as_ref()));
             ('~', format!("{certificate}: {from} -> {to}"))
         }
-        Change::Delete { id, name } => ('-', format!("{id}: {}", or_none(name.as_ref()))),
+        Change::Delete { id, name } => ('-', with_id(name.as_deref(), id)),
         Change::DeleteAssertion { assertion, .. } => ('-', printable(assertion)),
         Change::UpdateAssertion {
             assertion,
@@ -414,9 +307,10 @@ fn of_certificate(change: &Change) -> Option<(char, String)> {
         } => {
             let code = code.map_or_else(String::new, |code| format!(" with {}", code.as_str()));
             let what = format!(
-                "{}: {}{code} at {scope}",
+                "{}: {}{code} at {}",
                 printable(assertion),
-                expect.as_str()
+                expect.as_str(),
+                called(scope, names),
             );
             ('+', what)
         }
@@ -425,7 +319,8 @@ fn of_certificate(change: &Change) -> Option<(char, String)> {
 }
 
 /// A change of what is active at a scope, with its sign.
-fn of_scope(change: &Change) -> Option<(char, String)> {
+fn of_scope(change: &Change, names: &Names) -> Option<(char, String)> {
+    let at = |scope: &str| called(scope, names);
     Some(match change {
         Change::Activate {
             scope,
@@ -437,18 +332,18 @@ fn of_scope(change: &Change) -> Option<(char, String)> {
                 Enforcement::Enforce => "",
                 Enforcement::Report => ", report-only",
             };
-            ('+', format!("{scope}: {certificate}{how}"))
+            ('+', format!("{}: {certificate}{how}", at(scope)))
         }
         Change::Promote {
             scope, certificate, ..
         } => {
-            let what = format!("{scope}: {certificate}, report-only -> enforced");
+            let what = format!("{}: {certificate}, report-only -> enforced", at(scope));
             ('~', what)
         }
         Change::Demote {
             scope, certificate, ..
         } => {
-            let what = format!("{scope}: {certificate}, enforced -> report-only");
+            let what = format!("{}: {certificate}, enforced -> report-only", at(scope));
             ('~', what)
         }
         Change::Deactivate {
@@ -459,16 +354,13 @@ fn of_scope(change: &Change) -> Option<(char, String)> {
         } => {
             let what = certificate
                 .clone()
-                .unwrap_or_else(|| format!("{id}{}", called(name.as_deref())));
-            ('-', format!("{scope}: {what}"))
+                .unwrap_or_else(|| with_id(name.as_deref(), id));
+            ('-', format!("{}: {what}", at(scope)))
         }
         _ => return None,
     })
 }
 
 fn or_none(text: Option<&String>) -> String {
-    text.map_or_else(
-        || "none".to_owned(),
-        |text| format!("`{}`", printable(text)),
-    )
+    text.map_or_else(|| "none".to_owned(), |text| format!("`{}`", one_line(text)))
 }

@@ -50,12 +50,13 @@ pub(super) async fn compare(
     let mut steps: Vec<Step> = (0..assertions.delete.len())
         .map(Step::DeleteAssertion)
         .collect();
-    steps.extend(in_order(declared, &held, &scopes, &delete)?);
+    steps.extend(in_order(declared, &held, &scopes, &delete));
     steps.extend((0..assertions.reasons.len()).map(Step::Reason));
     steps.extend((0..assertions.create.len()).map(Step::CreateAssertion));
     Ok(Plan {
         countersign,
         held,
+        disarmed: disarmed(client, &scopes).await?,
         scopes,
         steps,
         delete,
@@ -73,7 +74,7 @@ fn refuse_extensions(declared: &Declared) -> CommandResult {
     if let Some(wanted) = declared
         .certificates
         .iter()
-        .find(|each| each.policy.is_some())
+        .find(|each| each.policy.is_some() || each.reported.is_some())
     {
         let what = format!(
             "`{}` has a policy, and this server does not support policies",
@@ -161,6 +162,37 @@ async fn scopes(
         });
     }
     Ok(planned)
+}
+
+/// The scopes that would have no enforced trust anchor any more. What the organization enforces holds
+/// in its projects too.
+async fn disarmed(client: &Client, scopes: &[PlannedScope]) -> CommandResult<Vec<usize>> {
+    let disarmed = scopes.iter().enumerate();
+    let mut disarmed: Vec<usize> = disarmed
+        .filter(|(_, scope)| scope.disarms())
+        .map(|(index, _)| index)
+        .collect();
+    if disarmed.is_empty() {
+        return Ok(disarmed);
+    }
+    let mut planned = scopes.iter();
+    let enforces = match planned.find(|each| each.scope == Scope::Organization) {
+        Some(organization) => organization.will_enforce(),
+        None => {
+            let active = server::active(client, &Scope::Organization).await?;
+            let mut active = active.iter();
+            active.any(|each| each.enforcement == Enforcement::Enforce)
+        }
+    };
+    let is_organization = |index: &usize| {
+        scopes
+            .get(*index)
+            .is_some_and(|scope| scope.scope == Scope::Organization)
+    };
+    if enforces {
+        disarmed.retain(is_organization);
+    }
+    Ok(disarmed)
 }
 
 fn moves(

@@ -21,7 +21,7 @@ use crate::{
     cli::{chain, input::certificates},
     failure::{CommandResult, Doing, Failure},
     file_kind::unreadable,
-    output::{note, printable},
+    output::{is_unsafe, note, printable},
 };
 
 /// How many projects are read concurrently.
@@ -142,7 +142,8 @@ fn entries(certificates: Vec<Known>, active: &[&ActiveCertificate]) -> CommandRe
             continue;
         };
         let both_active = scopes(&same.known) > 0 && scopes(&known) > 0;
-        if both_active && same.known.policy != known.policy {
+        let policies = |known: &Known| (known.policy.clone(), known.reported.clone());
+        if both_active && policies(&same.known) != policies(&known) {
             return Err(Failure::new(format_args!(
                 "`{}` and `{}` are the same certificate with different policies, and both are active: a file cannot say that",
                 same.known.id, known.id
@@ -197,7 +198,17 @@ fn certificate(entry: &Entry, file: &Path) -> CommandResult<String> {
     if certificates(&entry.known.pem) > 1 {
         text += "first = true\n";
     }
-    for (setting, value) in [("name", &entry.known.name), ("policy", &entry.known.policy)] {
+    let Known {
+        name,
+        policy,
+        reported,
+        ..
+    } = &entry.known;
+    for (setting, value) in [
+        ("name", name),
+        ("policy", policy),
+        ("reported_policy", reported),
+    ] {
         if let Some(value) = value {
             let _ = writeln!(text, "{setting} = {}", quoted(value));
         }
@@ -264,7 +275,43 @@ fn project_key(id: &ProjectId) -> String {
     }
 }
 
-/// A TOML string.
+/// A TOML string. What could hide or reorder the text around it, wherever the file is read, is written
+/// as an escape.
 fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let hidden = |c: char| is_unsafe(c) && !matches!(c, '\n' | '\r' | '\t');
+    if !text.contains(hidden) {
+        return toml::Value::String(text.to_owned()).to_string();
+    }
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if is_unsafe(c) => {
+                let _ = write!(quoted, "\\U{:08x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_text_is_read_back_and_hides_nothing() {
+        for text in [
+            "plain",
+            "a \"b\" \\ c",
+            "two\nlines",
+            "a\u{202e}b\"\\\n",
+            "\u{e0041}",
+        ] {
+            let written = quoted(text);
+            let document: toml::Table = format!("x = {written}").parse().unwrap();
+            assert_eq!(document["x"].as_str(), Some(text), "{written}");
+            assert!(!written.contains(['\u{202e}', '\u{e0041}']), "{written}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ use crate::{
     cli::input::{First, read_anchor, read_text},
     config::likely,
     failure::{CommandResult, Failure},
-    file_kind::unreadable,
+    file_kind::{Kind, Wanted as FileKind, unreadable},
 };
 
 /// The content of a file.
@@ -49,6 +49,8 @@ pub(super) struct Wanted {
     pub(super) name: Option<String>,
     /// The policy that it should have; `None` means no policy.
     pub(super) policy: Option<String>,
+    /// The policy that should only be reported; `None` means none.
+    pub(super) reported: Option<String>,
 }
 
 /// A scope of the file.
@@ -69,7 +71,7 @@ pub(super) enum Owner {
 
 /// Reads a file and the PEM and policy files that it names.
 pub(super) fn read(path: &Path, first: First) -> CommandResult<Declared> {
-    let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let text = toml_text(path)?;
     let reader = Reader {
         path,
         text: &text,
@@ -77,7 +79,9 @@ pub(super) fn read(path: &Path, first: First) -> CommandResult<Declared> {
     };
     let document = DeTable::parse(&text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        reader.wrong(start, error.message())
+        reader
+            .wrong(start, error.message())
+            .hint("the file is TOML, as `countersign export FILE` writes it")
     })?;
     let document = document.get_ref();
     let known = ["certificates", "organization", "projects", "assertions"];
@@ -113,6 +117,16 @@ pub(super) fn read(path: &Path, first: First) -> CommandResult<Declared> {
         scopes,
         assertions,
     })
+}
+
+/// The text of a file; one in another encoding is called what it is.
+fn toml_text(path: &Path) -> CommandResult<String> {
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let refused = || Kind::of(&bytes).instead_of(FileKind::Text, path);
+    match std::str::from_utf8(&bytes) {
+        Ok(text) if !text.contains('\0') => Ok(text.trim_start_matches('\u{feff}').to_owned()),
+        _ => Err(refused()),
+    }
 }
 
 impl Reader<'_> {
@@ -154,7 +168,15 @@ impl Reader<'_> {
         self.known(
             table,
             &path,
-            &["file", "first", "name", "policy", "policy_file"],
+            &[
+                "file",
+                "first",
+                "name",
+                "policy",
+                "policy_file",
+                "reported_policy",
+                "reported_policy_file",
+            ],
         )?;
         let file = self.text_of(table, &path, "file")?.ok_or_else(|| {
             self.wrong(start, &format!("`{path}` has no `file`"))
@@ -181,7 +203,8 @@ impl Reader<'_> {
             facts,
             reasons: inspection.reasons,
             name: self.name(table, &path)?,
-            policy: self.policy(table, &path)?,
+            policy: self.policy(table, &path, "policy")?,
+            reported: self.policy(table, &path, "reported_policy")?,
         })
     }
 
@@ -191,21 +214,29 @@ impl Reader<'_> {
             .hint("run `countersign certificate inspect FILE` to see what the file is")
     }
 
-    fn policy(&self, table: &DeTable<'_>, path: &str) -> CommandResult<Option<String>> {
-        let inline = self.text_of(table, path, "policy")?;
-        let file = self.text_of(table, path, "policy_file")?;
+    /// A policy: in place, or in a file that the setting with `_file` names.
+    fn policy(
+        &self,
+        table: &DeTable<'_>,
+        path: &str,
+        setting: &'static str,
+    ) -> CommandResult<Option<String>> {
+        let setting_file = format!("{setting}_file");
+        let inline = self.text_of(table, path, setting)?;
+        let file = self.text_of(table, path, &setting_file)?;
         let (policy, key) = match (inline, file) {
             (Some(_), Some(_)) => {
-                let message = format!("`{path}` has both `policy` and `policy_file`; keep one");
-                return Err(self.wrong(self.start_of(table, "policy_file"), &message));
+                let message =
+                    format!("`{path}` has both `{setting}` and `{setting_file}`; keep one");
+                return Err(self.wrong(self.start_of(table, &setting_file), &message));
             }
             (None, None) => return Ok(None),
-            (Some(policy), None) => (policy, "policy"),
+            (Some(policy), None) => (policy, setting),
             (None, Some(file)) => {
-                let start = self.start_of(table, "policy_file");
+                let start = self.start_of(table, &setting_file);
                 let text = read_text(&self.beside(Path::new(&file)));
                 let text = text.map_err(|failure| self.at(start, &failure))?;
-                (text.trim_end().to_owned(), "policy_file")
+                (text.trim_end().to_owned(), setting_file.as_str())
             }
         };
         match Policy::compile(&policy) {

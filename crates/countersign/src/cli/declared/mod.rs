@@ -10,6 +10,7 @@ mod order;
 mod plan;
 mod projects;
 mod reader;
+mod report;
 mod server;
 mod trial;
 mod wanted_assertions;
@@ -21,15 +22,17 @@ use countersign_client::Client;
 use countersign_types::{assertion::AssertionRun, id::AssertionId};
 
 use self::{
-    change::{Consequences, PlanReport},
     export::Target,
     file::Declared,
+    report::{Consequences, PlanReport},
 };
 use super::{
     api::{ApiOptions, block_on},
+    disarm::AllowDisarm,
     guard::{self, Answers, Ask, Foreseen},
     input::First,
-    preview::WOULD_REFUSE,
+    names::Names,
+    preview,
     waiting::Wait,
 };
 use crate::{
@@ -54,9 +57,8 @@ pub(crate) struct Apply {
     state: DeclaredState,
     #[command(flatten)]
     answers: Answers,
-    /// Allow a scope that enforces trust anchors now to be left enforcing none
-    #[arg(long)]
-    allow_disarm: bool,
+    #[command(flatten)]
+    allow_disarm: AllowDisarm,
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
@@ -138,12 +140,27 @@ async fn assertions(client: &Client) -> CommandResult<Option<AssertionRun>> {
     }
 }
 
+/// Shows a plan and what it would do, to people by name; gives the names.
+async fn show(
+    client: &Client,
+    report: &PlanReport,
+    known: &Consequences,
+    output: Output,
+) -> CommandResult<Names> {
+    let mut names = Names::of_trust(client, output).await;
+    if let Some(effect) = known.foreseen.effect().filter(|_| output.is_table()) {
+        names = names.and(preview::names(client, effect, &[]).await);
+    }
+    report.show(known, &names, output)?;
+    Ok(names)
+}
+
 impl Plan {
     pub(crate) fn run(self, output: Output) -> CommandResult {
         let declared = file::read(&self.state.file, self.state.first)?;
         let client = self.api.client()?;
         let (_, report, known) = block_on(self.state.considered(&client, &declared))?;
-        report.show(&known, output)?;
+        block_on(show(&client, &report, &known, output))?;
         if report.changes.is_empty() {
             return Ok(());
         }
@@ -160,20 +177,23 @@ impl Apply {
 
     async fn apply(&self, client: &Client, declared: &Declared, output: Output) -> CommandResult {
         let (mut plan, report, known) = self.state.considered(client, declared).await?;
-        report.show(&known, output)?;
+        let names = show(client, &report, &known, output).await?;
         if report.changes.is_empty() {
             return Ok(());
         }
-        if !(report.disarmed.is_empty() || self.allow_disarm) {
-            return Err(Failure::new(format_args!(
-                "no trust anchor would be enforced any more at {}; nothing was changed",
-                report.disarmed.join(", ")
-            ))
-            .hint("pass `--allow-disarm` to allow it")
-            .with_exit(WOULD_REFUSE));
-        }
+        let disarmed = report.disarmed.iter();
+        let disarmed: Vec<_> = disarmed
+            .map(|scope| names.of_any(scope).unwrap_or(scope.as_str()))
+            .collect();
+        let of_organization = disarmed.contains(&"organization");
+        let disarmed = (!disarmed.is_empty()).then(|| {
+            let allow = self.allow_disarm;
+            allow.disarmed(&disarmed.join(", "), of_organization)
+        });
+        let asked = ("make these changes?", Ask::Always);
         self.answers
-            .permit_foreseen(&known.foreseen, "make these changes?", Ask::Always)?;
+            .permit(client, &known.foreseen, disarmed.as_ref(), asked)
+            .await?;
         if !self.answers.yes() {
             // Reading a plan takes time, and what was confirmed is this plan and no other.
             let (again, now) = self.state.plan(client, declared).await?;

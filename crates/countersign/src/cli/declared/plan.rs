@@ -15,6 +15,8 @@ pub(super) struct Plan {
     /// The server's counterpart of each certificate in the file; `None` is to be uploaded.
     pub(super) held: Vec<Option<Known>>,
     pub(super) scopes: Vec<PlannedScope>,
+    /// The scopes that enforce trust anchors now and would have none that is enforced, as indexes.
+    pub(super) disarmed: Vec<usize>,
     /// Uploads and renames come first, deletions last. Assertions that go are deleted before all that,
     /// and those that come are created after it.
     pub(super) steps: Vec<Step>,
@@ -55,11 +57,22 @@ pub(super) enum Step {
     Upload(usize),
     Rename(usize),
     Policy(usize),
+    ReportPolicy(usize),
     Scope(usize),
     Delete(usize),
     DeleteAssertion(usize),
     Reason(usize),
     CreateAssertion(usize),
+}
+
+impl Step {
+    /// Whether it changes what is let through.
+    pub(super) const fn is_trust(self) -> bool {
+        matches!(
+            self,
+            Self::Policy(_) | Self::ReportPolicy(_) | Self::Scope(_)
+        )
+    }
 }
 
 impl Plan {
@@ -72,15 +85,28 @@ impl Plan {
 }
 
 impl PlannedScope {
-    /// Whether a scope that enforces trust anchors now would enforce none.
+    /// Whether a scope that enforces trust anchors now would enforce none itself.
     pub(super) fn disarms(&self) -> bool {
-        let enforced = |enforcement: Enforcement| enforcement == Enforcement::Enforce;
-        self.before.iter().any(|each| enforced(each.enforcement))
-            && !self.wanted.iter().any(|(_, each)| enforced(*each))
+        let mut before = self.before.iter();
+        before.any(|each| each.enforcement == Enforcement::Enforce) && !self.will_enforce()
+    }
+
+    /// Whether anything would be enforced there.
+    pub(super) fn will_enforce(&self) -> bool {
+        let mut wanted = self.wanted.iter();
+        wanted.any(|(_, enforcement)| *enforcement == Enforcement::Enforce)
     }
 }
 
 /// A name in parentheses, to follow an id.
 pub(super) fn called(name: Option<&str>) -> String {
     name.map_or_else(String::new, |name| format!(" ({})", printable(name)))
+}
+
+/// A name with its id in parentheses, or the id alone.
+pub(super) fn with_id(name: Option<&str>, id: &CertificateId) -> String {
+    match name {
+        Some(name) => format!("{} ({id})", printable(name)),
+        None => id.to_string(),
+    }
 }

@@ -25,6 +25,8 @@ pub(super) struct Known {
     pub(super) id: CertificateId,
     pub(super) name: Option<String>,
     pub(super) policy: Option<String>,
+    /// The policy that is only reported.
+    pub(super) reported: Option<String>,
     pub(super) expires_at: Option<UnixSeconds>,
     /// Its PEM as uploaded; empty if the server returns none.
     pub(super) pem: String,
@@ -33,13 +35,14 @@ pub(super) struct Known {
 }
 
 /// Whether the server has Countersign's extensions: policies, report-only activation, and setting
-/// a scope in one step. OpenAI's own has none.
+/// all of them in one step. OpenAI's own has none.
 pub(super) async fn is_countersign(client: &Client) -> CommandResult<bool> {
     let has = client.countersign().extensions().await?;
     let needed = [
         extension::ENFORCEMENT,
-        extension::SET_ACTIVE,
         extension::CEL_POLICY,
+        extension::REPORTED_POLICY,
+        extension::MAKE_CHANGES,
     ];
     Ok(needed.iter().all(|one| has.iter().any(|each| each == one)))
 }
@@ -117,6 +120,7 @@ async fn known(client: &Client, listed: Received<ScopedCertificate>) -> Result<K
         id: certificate.id,
         name: certificate.name,
         policy: certificate.cel_policy,
+        reported: certificate.reported_policy,
         expires_at: details.expires_at,
         pem,
     })

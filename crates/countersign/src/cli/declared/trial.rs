@@ -1,12 +1,13 @@
-//! A plan as changes of trust that the server can be asked about.
+//! A plan as changes of trust that the server can be asked about, and that it can make together.
 
 use countersign_types::{
     certificate::{Enforcement, UploadCertificateRequest},
+    id::CertificateId,
     preview::{ActiveAfterwards, AfterwardsActive, TrustChange},
 };
 
 use super::{
-    file::Declared,
+    file::{Declared, Wanted},
     plan::{Plan, PlannedScope, Step},
 };
 
@@ -20,46 +21,80 @@ pub(super) fn changes(plan: &Plan, declared: &Declared) -> Vec<TrustChange> {
             _ => None,
         })
         .collect();
+    let held = |index: usize| Some(plan.held.get(index)?.as_ref()?.id.clone());
+    let entry = |index: usize, enforcement| AfterwardsActive {
+        certificate_id: held(index),
+        upload: uploads.iter().position(|uploaded| *uploaded == index),
+        enforcement,
+    };
     let change = |step: &Step| match *step {
-        Step::Upload(index) => upload(declared, index),
-        Step::Policy(index) => policy(plan, declared, index),
-        Step::Scope(index) => Some(set_active(plan, plan.scopes.get(index)?, &uploads)),
-        Step::Rename(_)
-        | Step::Delete(_)
-        | Step::DeleteAssertion(_)
-        | Step::Reason(_)
-        | Step::CreateAssertion(_) => None,
+        Step::Upload(index) => Some(upload(declared.certificates.get(index)?)),
+        // One that is only reported refuses and admits nobody.
+        Step::ReportPolicy(_) => None,
+        step => trust(step, (plan, declared), &held, &entry),
     };
     plan.steps.iter().filter_map(change).collect()
 }
 
-fn upload(declared: &Declared, index: usize) -> Option<TrustChange> {
-    let wanted = declared.certificates.get(index)?;
-    Some(TrustChange::UploadCertificate(UploadCertificateRequest {
+/// The changes of trust of a plan, made with the ids that its certificates have now. Each scope is set
+/// only from what the plan found there.
+pub(super) fn made(
+    plan: &Plan,
+    declared: &Declared,
+    ids: &[Option<CertificateId>],
+) -> Vec<(Step, TrustChange)> {
+    let id = |index: usize| ids.get(index).cloned().flatten();
+    let entry = |index: usize, enforcement| AfterwardsActive {
+        certificate_id: id(index),
+        upload: None,
+        enforcement,
+    };
+    let change = |step: &Step| Some((*step, trust(*step, (plan, declared), &id, &entry)?));
+    plan.steps.iter().filter_map(change).collect()
+}
+
+/// One step as a change of trust, if it is one.
+fn trust(
+    step: Step,
+    (plan, declared): (&Plan, &Declared),
+    id: &dyn Fn(usize) -> Option<CertificateId>,
+    entry: &dyn Fn(usize, Enforcement) -> AfterwardsActive,
+) -> Option<TrustChange> {
+    let policy = |index: usize, of: fn(&Wanted) -> Option<String>, enforcement| {
+        Some(TrustChange::SetCertificatePolicy {
+            certificate_id: id(index)?,
+            cel_policy: of(declared.certificates.get(index)?),
+            enforcement,
+        })
+    };
+    match step {
+        Step::Policy(index) => policy(index, |wanted| wanted.policy.clone(), Enforcement::Enforce),
+        Step::ReportPolicy(index) => {
+            policy(index, |wanted| wanted.reported.clone(), Enforcement::Report)
+        }
+        Step::Scope(index) => Some(set_active(plan.scopes.get(index)?, entry)),
+        _ => None,
+    }
+}
+
+fn upload(wanted: &Wanted) -> TrustChange {
+    TrustChange::UploadCertificate(UploadCertificateRequest {
         certificate: wanted.pem.clone(),
         name: wanted.name.clone(),
         cel_policy: wanted.policy.clone(),
-    }))
-}
-
-fn policy(plan: &Plan, declared: &Declared, index: usize) -> Option<TrustChange> {
-    Some(TrustChange::SetCertificatePolicy {
-        certificate_id: plan.held.get(index)?.as_ref()?.id.clone(),
-        cel_policy: declared.certificates.get(index)?.policy.clone(),
     })
 }
 
-fn set_active(plan: &Plan, scope: &PlannedScope, uploads: &[usize]) -> TrustChange {
-    let active = |(index, enforcement): &(usize, Enforcement)| {
-        let held = plan.held.get(*index).and_then(Option::as_ref);
-        AfterwardsActive {
-            certificate_id: held.map(|known| known.id.clone()),
-            upload: uploads.iter().position(|uploaded| uploaded == index),
-            enforcement: *enforcement,
-        }
-    };
+fn set_active(
+    scope: &PlannedScope,
+    entry: &dyn Fn(usize, Enforcement) -> AfterwardsActive,
+) -> TrustChange {
+    let wanted = scope.wanted.iter();
     TrustChange::SetActiveCertificates(ActiveAfterwards {
         project_id: scope.scope.project().cloned(),
-        active: scope.wanted.iter().map(active).collect(),
+        active: wanted
+            .map(|(index, enforcement)| entry(*index, *enforcement))
+            .collect(),
+        expected: Some(scope.before.clone()),
     })
 }

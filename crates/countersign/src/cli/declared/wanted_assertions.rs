@@ -5,18 +5,19 @@ use std::path::Path;
 use countersign_types::{
     assertion::{AssertedCode, Expectation, MAX_REASON_CHARACTERS},
     certificate::MAX_NAME_CHARACTERS,
+    digest::Sha256,
     observation::Der,
 };
 use toml::de::{DeTable, DeValue};
 
 use super::reader::{Key, Reader, Value, entry};
 use crate::{
-    cli::chain,
+    cli::{chain, find::sha256},
     failure::{CommandResult, Failure},
 };
 
 /// The settings that say what a client presents; each assertion has one of them.
-const CHAINS: [&str; 3] = ["chain", "chain_pem", "no_certificate"];
+const CHAINS: [&str; 4] = ["chain", "chain_pem", "leaf", "no_certificate"];
 
 /// An assertion of the file.
 pub(super) struct WantedAssertion {
@@ -28,8 +29,16 @@ pub(super) struct WantedAssertion {
     pub(super) project: Option<String>,
     pub(super) expect: Expectation,
     pub(super) code: Option<AssertedCode>,
-    pub(super) chain: Vec<Der>,
+    pub(super) presents: Presents,
     pub(super) reason: Option<String>,
+}
+
+/// What a client presents.
+pub(super) enum Presents {
+    /// This chain; an empty one is none.
+    Chain(Vec<Der>),
+    /// A leaf that gateways let through, with the chain that it came with.
+    Leaf(Sha256),
 }
 
 /// Reads the section.
@@ -85,7 +94,7 @@ fn assertion(
         project: reader.text_of(table, &path, "project")?,
         expect,
         code,
-        chain: presented(reader, table, &path, start)?,
+        presents: presented(reader, table, &path, start)?,
         reason,
         name: key,
     })
@@ -115,13 +124,13 @@ fn missing(reader: &Reader<'_>, start: usize, path: &str, key: &str, example: &s
         .hint(format!("add it: `{example}`"))
 }
 
-/// What the client presents: a PEM file, PEM in its place, or nothing.
+/// What the client presents: a PEM file, PEM in its place, what gateways saw, or nothing.
 fn presented(
     reader: &Reader<'_>,
     table: &DeTable<'_>,
     path: &str,
     start: usize,
-) -> CommandResult<Vec<Der>> {
+) -> CommandResult<Presents> {
     let given: Vec<&str> = CHAINS
         .into_iter()
         .filter(|key| entry(table, key).is_some())
@@ -133,13 +142,13 @@ fn presented(
             [_] => String::new(),
         };
         return Err(reader.wrong(start, &message).hint(
-            "give `chain = \"client.pem\"`, its PEM as `chain_pem`, or `no_certificate = true`",
+            "give `chain = \"client.pem\"`, its PEM as `chain_pem`, the SHA-256 of a client certificate that was let through as `leaf`, or `no_certificate = true`",
         ));
     };
     let place = reader.start_of(table, key);
     if *key == "no_certificate" {
         return match entry(table, key).map(|(_, value)| value.get_ref()) {
-            Some(DeValue::Boolean(true)) => Ok(Vec::new()),
+            Some(DeValue::Boolean(true)) => Ok(Presents::Chain(Vec::new())),
             _ => {
                 let message = format!("`{path}.no_certificate` must be `true`, or left out");
                 Err(reader.wrong(place, &message))
@@ -147,10 +156,17 @@ fn presented(
         };
     }
     let text = reader.text_of(table, path, key)?.unwrap_or_default();
+    if *key == "leaf" {
+        let sha256 = sha256(&text).map_err(|why| format!("`{path}.leaf`: {why}"));
+        return sha256
+            .map(Presents::Leaf)
+            .map_err(|message| reader.wrong(place, &message));
+    }
     let read = if *key == "chain" {
         chain::read(&reader.beside(Path::new(&text)))
     } else {
         chain::parse(&text, &format!("`{path}.chain_pem`"))
     };
-    read.map_err(|failure| reader.at(place, &failure))
+    read.map(Presents::Chain)
+        .map_err(|failure| reader.at(place, &failure))
 }

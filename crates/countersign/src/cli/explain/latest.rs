@@ -14,9 +14,13 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use crate::{
-    cli::{admin_listener, api::whole, directory::names},
+    cli::{
+        admin_listener,
+        api::whole,
+        names::{NamedRow, Names},
+    },
     failure::{CommandResult, Doing, Failure},
-    output::{Cell, Output, Row, Tone, moment, note, row, text_or_dash},
+    output::{Cell, Output, Tone, moment, note, row, text_or_dash},
 };
 
 /// How often `--follow` looks.
@@ -55,8 +59,6 @@ pub(super) struct Refused {
     /// The latest that a gateway remembers.
     request_id: Option<String>,
     reason: Option<String>,
-    #[serde(skip)]
-    project: Option<String>,
     /// Its place among what gateways remember, newest first: times are in whole seconds.
     #[serde(skip)]
     rank: usize,
@@ -150,12 +152,26 @@ impl<'a> Latest<'a> {
             }
             failure
         })?;
-        // Names are a courtesy: a key that may not read them still sees who is refused.
-        let names = names::<ProjectId>(client).await.unwrap_or_default();
-        let summed = |each: countersign_client::Received<Refusal>| {
-            Refused::summed(each.into_inner(), &names)
-        };
+        let summed =
+            |each: countersign_client::Received<Refusal>| Refused::summed(each.into_inner());
         Ok(Some(all.into_iter().map(summed).collect()))
+    }
+
+    /// The names of those who were refused, for people. They are a courtesy: who may not read them still
+    /// sees who is refused.
+    pub(super) async fn names<'r>(
+        &self,
+        refused: impl Iterator<Item = &'r Refused>,
+        output: Output,
+    ) -> Names {
+        match &self.client {
+            Ok(Some(client)) if output.is_table() => {
+                let caller =
+                    |each: &'r Refused| (each.project_id.as_ref(), each.api_key_id.as_ref());
+                Names::of_callers(client, refused.map(caller)).await
+            }
+            _ => Names::default(),
+        }
     }
 
     /// What gateways remember, newest first.
@@ -196,11 +212,11 @@ impl<'a> Latest<'a> {
                 note(&format!("warning: {message}; trying again"));
             }
             failing = failed;
-            let mut new = found.refused.iter().rev();
-            new.try_for_each(|refused| match refused.is_new(&mut seen) {
-                true => output.entry(refused),
-                false => Ok(()),
-            })?;
+            let new = found.refused.iter().rev();
+            let new: Vec<_> = new.filter(|refused| refused.is_new(&mut seen)).collect();
+            let names = self.names(new.iter().copied(), output).await;
+            let mut new = new.into_iter();
+            new.try_for_each(|refused| output.entry(&names.named(refused)))?;
             ticks.tick().await;
             found = self.all().await;
         }
@@ -307,15 +323,13 @@ impl Refused {
         new
     }
 
-    fn summed(refusal: Refusal, names: &HashMap<ProjectId, String>) -> Self {
+    fn summed(refusal: Refusal) -> Self {
         let (sha256, subject) = match refusal.leaf {
             Some(leaf) => (Some(leaf.sha256.to_string()), Some(leaf.subject)),
             None => (None, None),
         };
-        let project = refusal.project_id.as_ref();
         Self {
             code: refusal.code.to_string(),
-            project: project.and_then(|id| names.get(id).cloned()),
             project_id: refusal.project_id,
             api_key_id: refusal.api_key_id,
             leaf_sha256: sha256,
@@ -341,13 +355,12 @@ impl From<Remembered> for Refused {
             last_seen: one.time,
             request_id: Some(one.request_id),
             reason: one.reason,
-            project: None,
             rank: 0,
         }
     }
 }
 
-impl Row for Refused {
+impl NamedRow for Refused {
     const HEAD: &'static [&'static str] = &[
         "client",
         "code",
@@ -358,19 +371,17 @@ impl Row for Refused {
         "request id",
     ];
 
-    fn cells(&self) -> Vec<Cell> {
+    fn cells(&self, names: &Names) -> Vec<Cell> {
         let client = match (&self.subject, &self.leaf_sha256) {
             (Some(subject), _) if !subject.is_empty() => subject.as_str(),
             (_, Some(sha256)) => sha256,
             (_, None) => "no certificate",
         };
-        let project = self.project.as_deref();
-        let project = project.or(self.project_id.as_ref().map(ProjectId::as_str));
         row![
             client,
             Cell::State(Tone::Bad, self.code.clone()),
-            text_or_dash(project),
-            text_or_dash(self.api_key_id.as_ref().map(ApiKeyId::as_str)),
+            text_or_dash(self.project_id.as_ref().map(|id| names.project(id))),
+            text_or_dash(self.api_key_id.as_ref().map(|id| names.key(id))),
             self.requests.to_string(),
             moment(self.last_seen),
             text_or_dash(self.request_id.as_deref()),

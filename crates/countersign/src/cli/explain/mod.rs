@@ -4,7 +4,7 @@
 mod latest;
 
 use clap::Args;
-use countersign_types::id::RequestId;
+use countersign_types::id::{ApiKeyId, ProjectId, RequestId};
 use serde_json::Value;
 
 use self::latest::Latest;
@@ -12,10 +12,11 @@ use crate::{
     cli::{
         admin_listener,
         api::{ApiOptions, block_on},
+        names::Names,
         parse::count,
     },
     failure::{CommandResult, Failure},
-    output::{Output, note, printable},
+    output::{Cell, Output, note, printable},
 };
 
 /// Explain why a gateway refused a request: every trust anchor that was tried, and what to do
@@ -48,7 +49,10 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(self, output: Output) -> CommandResult {
         if let Some(id) = &self.request_id {
-            id.parse::<RequestId>().map_err(Failure::usage)?;
+            id.parse::<RequestId>().map_err(|error| {
+                let place = "it is in the refusal, as `x-request-id`; `countersign explain` lists the latest";
+                Failure::usage(error).hint(place)
+            })?;
             return block_on(self.one(id, output));
         }
         // Without a key there are still the gateways.
@@ -61,7 +65,10 @@ impl Explain {
         }
         block_on(async {
             let found = latest.newest(self.limit).await?;
-            output.list(&found.refused)?;
+            if !found.refused.is_empty() || !output.is_table() {
+                let names = latest.names(found.refused.iter(), output).await;
+                output.list(&names.beside(&found.refused))?;
+            }
             found.remark();
             Ok(())
         })
@@ -75,7 +82,8 @@ impl Explain {
         if let Some(id) = newest.request_id() {
             return self.one(id, output).await;
         }
-        output.one(newest)?;
+        let names = latest.names(std::iter::once(newest), output).await;
+        output.one(&names.named(newest))?;
         note(found.not_remembered());
         Ok(())
     }
@@ -87,7 +95,8 @@ impl Explain {
         for gateway in &self.gateway_admin {
             match admin_listener::get(gateway, &path).await {
                 Ok(Some(explanation)) if output.is_table() => {
-                    return output.text(&as_text(&explanation));
+                    let names = self.names(&explanation).await;
+                    return show(&explanation, &names, output);
                 }
                 Ok(Some(explanation)) => return output.value(&explanation),
                 Ok(None) => {}
@@ -105,34 +114,64 @@ impl Explain {
             "a gateway keeps its latest 2,048 refusals until it restarts; ask the one that answered with `--gateway-admin URL`; `countersign explain` lists what all gateways refused",
         ))
     }
+
+    /// The names of what an explanation is about, where a key is given that may read them.
+    async fn names(&self, explanation: &Value) -> Names {
+        let Ok(Some(client)) = self.api.client_if_key() else {
+            return Names::default();
+        };
+        let id = |name: &str| explanation.get(name).and_then(Value::as_str);
+        let project = id("project").map(ProjectId::opaque);
+        let key = id("key").map(ApiKeyId::opaque);
+        let caller = (project.as_ref(), key.as_ref());
+        let names = Names::of_certificates(&client).await;
+        names.and(Names::of_callers(&client, [caller]).await)
+    }
 }
 
-fn as_text(explanation: &Value) -> String {
-    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(printable);
-    let mut lines = String::new();
-    for name in [
-        "request_id",
-        "code",
-        "reason",
-        "organization",
-        "project",
-        "key",
-        "leaf_sha256",
+/// Shows an explanation: who was refused and why, then every trust anchor that was tried.
+fn show(explanation: &Value, names: &Names, output: Output) -> CommandResult {
+    let text = |name: &str| explanation.get(name).and_then(Value::as_str);
+    let mut rows: Vec<(&str, Cell)> = Vec::new();
+    for (head, value) in [
+        ("request id", text("request_id").map(str::to_owned)),
+        ("code", text("code").map(str::to_owned)),
+        ("reason", text("reason").map(str::to_owned)),
+        ("organization", text("organization").map(str::to_owned)),
+        ("project", text("project").map(|id| named(names, id))),
+        ("key", text("key").map(|id| named(names, id))),
+        ("leaf sha-256", text("leaf_sha256").map(str::to_owned)),
     ] {
-        if let Some(value) = text(explanation, name) {
-            lines += &format!("{name:<13} {value}\n");
-        }
+        rows.extend(value.map(|value| (head, Cell::from(value))));
     }
     let report_only = explanation.get("report_only");
     if report_only.and_then(Value::as_bool) == Some(true) {
-        lines += "the request passed; report-only trust anchors would have refused it\n";
+        let passed = "the request passed; report-only trust anchors would have refused it";
+        rows.push(("note", Cell::from(passed)));
     }
     let findings = explanation.get("trace").and_then(Value::as_array);
     for finding in findings.into_iter().flatten() {
-        let anchor = text(finding, "anchor").unwrap_or_else(|| "any trust anchor".to_owned());
-        let message = text(finding, "message").unwrap_or_default();
-        let fix = text(finding, "fix").unwrap_or_default();
-        lines += &format!("  {anchor}: {message}\n    fix: {fix}\n");
+        let text = |name: &str| {
+            finding
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let anchor = match text("anchor") {
+            "" => "any trust anchor",
+            id => names.certificate_called(id),
+        };
+        let (message, fix) = (text("message"), text("fix"));
+        let told = format!("{anchor}: {message}\nfix: {fix}");
+        rows.push(("tried", Cell::Lines(told)));
     }
-    lines
+    output.card(rows)
+}
+
+/// A name with its id, or the id alone.
+fn named(names: &Names, id: &str) -> String {
+    match names.of_any(id) {
+        Some(name) => format!("{name} ({id})"),
+        None => id.to_owned(),
+    }
 }

@@ -1,6 +1,8 @@
 //! What a plan says, and what applying it does.
 
+use countersign_testca::root;
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use super::Scene;
 use crate::shell::seen;
@@ -150,8 +152,8 @@ fn a_policy_is_never_where_the_file_does_not_have_it() {
         .dev
         .json(&["certificate", "set-policy", &strict, "--policy", "false"]);
     scene.dev.json(&["certificate", "activate", &strict]);
-    // Opened for the project alone: so it leaves the organization before its policy goes, and
-    // reaches the project after.
+    // Opened for the project alone, in one step: nobody is judged by it without a policy at the
+    // organization.
     let file = "[certificates.strict]\nfile = \"strict.pem\"\n\
         [certificates.loose]\nfile = \"loose.pem\"\npolicy = \"true\"\n\
         [organization]\nenforce = [\"loose\"]\n[projects.dev]\nenforce = [\"strict\"]\n";
@@ -173,12 +175,12 @@ fn a_policy_is_never_where_the_file_does_not_have_it() {
             "certificate.created",
             "certificate.updated",
             "certificates.activated",
-            "certificates.deactivated",
             "certificate.updated",
+            "certificates.deactivated",
             "certificates.activated",
         ]
     );
-    // The two change places, and both policies change: no order is right.
+    // The two change places, and both policies change: no order is right, and there is none.
     scene.write(
         "trust.toml",
         &file
@@ -188,11 +190,89 @@ fn a_policy_is_never_where_the_file_does_not_have_it() {
             .replace("enforce = [\"strict\"]", "enforce = [\"loose\"]")
             .replace("enforce = [\"x\"]", "enforce = [\"strict\"]"),
     );
-    assert_snapshot!("entangled", scene.plan());
-    assert_eq!(
-        scene.dev.json(&["certificate", "retrieve", &loose])["cel_policy"],
-        "true"
+    scene.applied(&[]);
+    assert_eq!(scene.active(None), ["strict"]);
+    assert_eq!(scene.active(Some(&scene.project())), ["loose"]);
+    let policy = |id: &str| scene.dev.json(&["certificate", "retrieve", id])["cel_policy"].clone();
+    assert_eq!(policy(&strict), "false");
+    assert_eq!(policy(&loose), Value::Null);
+}
+
+/// What a step on the way would break holds again at the end: the whole change is judged.
+#[test]
+fn a_plan_is_judged_as_a_whole() {
+    let scene = Scene::new();
+    let [old, new] = ["old", "new"].map(|name| root(name).mint());
+    for (name, ca) in [("old", &old), ("new", &new)] {
+        scene.write(&format!("{name}.pem"), &ca.pem());
+        scene.upload(name);
+    }
+    scene.write("client.pem", &new.leaf("billing").mint().pem());
+    let refused = ["certificate", "set-policy", "new", "--policy", "false"];
+    scene.dev.json(&refused);
+    scene.dev.json(&["certificate", "activate", "old", "new"]);
+    let add = [
+        "assertion",
+        "add",
+        "--project",
+        "dev",
+        "--chain",
+        "client.pem",
+    ];
+    scene.dev.json(&[&add[..], &["--expect", "deny"]].concat());
+    // Opened for everybody, and enforced nowhere where the assertion looks.
+    scene.write(
+        "trust.toml",
+        "[certificates.old]\nfile = \"old.pem\"\n[certificates.new]\nfile = \"new.pem\"\n\
+         [organization]\nenforce = [\"old\"]\n",
     );
+    scene.applied(&[]);
+    let revisions = scene.dev.json(&["audit-log", "list", "--limit", "2"]);
+    let types: Vec<_> = revisions
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| &each["type"])
+        .collect();
+    assert_eq!(types, ["certificates.deactivated", "certificate.updated"]);
+}
+
+#[test]
+fn a_policy_that_is_only_reported_is_declared_too() {
+    let scene = Scene::new();
+    scene.cas(&["mesh"]);
+    let file = |more: &str| {
+        let text = format!(
+            "[certificates.mesh]\nfile = \"mesh.pem\"\nname = \"mesh\"\n{more}\
+             [organization]\nenforce = [\"mesh\"]\n"
+        );
+        scene.write("trust.toml", &text);
+    };
+    let policies = || {
+        let found = scene.dev.json(&["certificate", "retrieve", "mesh"]);
+        [
+            found["cel_policy"].clone(),
+            found["reported_policy"].clone(),
+        ]
+    };
+    file("reported_policy = 'true'\n");
+    scene.applied(&[]);
+    assert_eq!(policies(), [Value::Null, Value::from("true")]);
+    // One that is enforced takes its place, unless it is declared beside it.
+    file("policy = 'true'\nreported_policy = 'subject.common_name == \"a\"'\n");
+    assert_snapshot!("plan_reported", scene.plan());
+    scene.applied(&[]);
+    assert_eq!(
+        policies(),
+        ["true", "subject.common_name == \"a\""].map(Value::from)
+    );
+    let exported = seen(scene.dev.command(&["export", "exported.toml"]));
+    assert!(exported.starts_with("exit 0"), "{exported}");
+    let written = scene.read("exported.toml");
+    assert!(written.contains("reported_policy = "), "{written}");
+    file("");
+    scene.applied(&[]);
+    assert_eq!(policies(), [Value::Null, Value::Null]);
 }
 
 #[test]

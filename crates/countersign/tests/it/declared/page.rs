@@ -15,5 +15,8 @@ fn its_file_is_one() {
     scene.write("trust.toml", file);
     let printed = seen(scene.command("plan", &["-o", "table"]));
     assert!(printed.starts_with("exit 3"), "{printed}");
-    assert!(printed.contains("to do: 2 upload, 3 activate"), "{printed}");
+    assert!(
+        printed.contains("to do: 2 upload, 1 report, 3 activate"),
+        "{printed}"
+    );
 }

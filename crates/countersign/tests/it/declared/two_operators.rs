@@ -25,7 +25,7 @@ fn a_plan_of_yesterday_overwrites_nothing() {
     scene.cas(&["a", "b", "theirs"]);
     scene.write("trust.toml", FILE);
     let theirs = scene.upload("theirs");
-    let (treat, has_come, go) = hold("/organization/certificates/active", 1);
+    let (treat, has_come, go) = hold("/organization/changes", 1);
     let between = Between::start(&scene.dev.env["OPENAI_BASE_URL"], treat);
     let child = apply_through(&scene, &between).spawn().unwrap();
     has_come.recv().unwrap();
@@ -61,20 +61,22 @@ fn of_two_uploads_of_one_certificate_the_later_is_taken_back() {
 }
 
 #[test]
-fn killed_between_two_scopes_it_is_healed_by_applying_again() {
+fn killed_after_its_uploads_it_is_healed_by_applying_again() {
     let scene = Scene::new();
     scene.cas(&["a", "b"]);
     scene.write("trust.toml", FILE);
-    let (treat, has_come, _go) = hold("/active", 2);
+    let (treat, has_come, _go) = hold("/organization/changes", 1);
     let between = Between::start(&scene.dev.env["OPENAI_BASE_URL"], treat);
     let mut child = apply_through(&scene, &between).spawn().unwrap();
     has_come.recv().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     let project = scene.project();
-    assert_eq!(scene.active(None), ["a"]);
+    // All scopes change together, or none of them.
+    assert!(scene.active(None).is_empty());
     assert!(scene.active(Some(&project)).is_empty());
     assert!(scene.plan().starts_with("exit 3"));
     scene.applied(&[]);
+    assert_eq!(scene.active(None), ["a"]);
     assert_eq!(scene.active(Some(&project)), ["b"]);
 }

@@ -43,3 +43,14 @@ echo sk-gateway-aaaaaaaaaaaaaaaa > gateway.key
 mkdir -p data/{garbage,directory,empty,none}
 head -c 4096 /dev/zero | tr '\0' x > data/garbage/countersign.db
 mkdir data/directory/countersign.db
+
+# As people paste and save them.
+sed 's/^/> /' ca.pem > quoted.pem
+printf '[organization]\nenforce = []\n' | iconv -t UTF-16 > utf16.toml
+printf '[certificate.mesh]\nfile = "ca.pem"\n' > singular.toml
+printf '[certificates.mesh]\nfile = "ca.pem"\npolcy = "true"\n' > policy.toml
+printf '[certificates.mesh]\nfile = "ca.pem"\n[organization]\nenforce = "mesh"\n' > no-list.toml
+printf '[certificates.mesh]\nfile = "quoted.pem"\n' > quoted.toml
+printf '[certificates.mesh]\nfile = "ca.pem"\nreported_policy = "subject.comon_name"\n' > reported.toml
+printf '{"certificates": []}\n' > state.json
+printf 'certificates:\n  mesh: ca.pem\n' > state.yaml

@@ -63,6 +63,11 @@ impl Scene {
         ]);
         let id = uploaded["id"].as_str().unwrap().to_owned();
         scene.env.insert("CERT".to_owned(), id);
+        for (name, scope) in [("READER", "api.mtls.read"), ("WRITER", "api.mtls.write")] {
+            let create = ["admin-key", "create", "--name", name, "--scopes", scope];
+            let value = dev.json(&create)["value"].as_str().unwrap().to_owned();
+            scene.env.insert(name.to_owned(), value);
+        }
         for (name, certificate) in [
             ("TLS", "server.pem"),
             ("EXPIRED", "server-expired.pem"),

@@ -172,7 +172,7 @@ async fn activations_show_their_certificates_in_every_variant() {
         server.answer(json!({ "object": object, "data": data, "added_later": 1 }));
         for line in [
             "certificate activate 4711 cert_a --yes",
-            "certificate deactivate 4711 --project blue --yes",
+            "certificate deactivate 4711 --project blue --yes --allow-disarm",
         ] {
             assert_eq!(printed(&server, &words(line)).await, json!(data), "{line}");
         }

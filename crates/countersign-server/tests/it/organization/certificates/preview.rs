@@ -366,3 +366,85 @@ async fn a_preview_of_changes_is_refused_for_what_the_change_is_and_names_it() {
     })
     .await;
 }
+
+const MAKE: &str = "/v1/organization/changes";
+
+#[tokio::test]
+async fn changes_are_made_together_or_not_at_all() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let id = upload(server, &root("New").mint()).await;
+        let project = &fixture.project;
+        let policy = |text: &str, enforcement: &str| {
+            json!({
+                "type": "set_certificate_policy", "certificate_id": id, "cel_policy": text,
+                "enforcement": enforcement,
+            })
+        };
+        let set = |at: Option<&str>, active: &[&str], expected: &[&str]| {
+            let all = |ids: &[&str]| -> Vec<Value> {
+                ids.iter()
+                    .map(|id| json!({ "certificate_id": id }))
+                    .collect()
+            };
+            let mut change = json!({
+                "type": "set_active_certificates", "active": all(active), "expected": all(expected),
+            });
+            if let Some(project) = at {
+                change["project_id"] = json!(project);
+            }
+            change
+        };
+        let revision = server.store.revision().await.unwrap();
+        let changed = set(Some(project), &[&id], &[&fixture.certificate]);
+        let body = json!({ "changes": [policy("true", "enforce"), changed] });
+        server
+            .post(MAKE, body)
+            .refused("scope_changed", Some("changes[1].expected"))
+            .await;
+        let archive = json!({ "type": "archive_project", "project_id": project });
+        server
+            .post(
+                MAKE,
+                json!({ "changes": [policy("true", "enforce"), archive] }),
+            )
+            .refused("invalid_value", Some("changes[1].type"))
+            .await;
+        assert_eq!(server.store.revision().await.unwrap(), revision);
+        let changes = json!([
+            policy("true", "enforce"),
+            policy("false", "report"),
+            set(Some(project), &[&id], &[]),
+            set(None, &[&id], &[]),
+        ]);
+        let made = server.post(MAKE, json!({ "changes": changes })).ok().await;
+        assert_eq!(
+            made,
+            json!({ "object": "organization.changes", "count": 4 })
+        );
+        assert_eq!(server.store.revision().await.unwrap(), revision + 1);
+        let path = format!("/v1/organization/certificates/{id}?include[]=active_at");
+        let found = server.get(&path).ok().await;
+        assert_eq!(found["cel_policy"], "true");
+        assert_eq!(found["reported_policy"], "false");
+        assert_eq!(found["active_at"].as_array().unwrap().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_preview_shows_traffic_only_to_who_may_read_it() {
+    on_each_store(async |server| {
+        let fixture = server.fixture().await;
+        let writer = server.key_with(&["api.mtls.write"]).await;
+        for (path, _) in operations(&fixture) {
+            let body = json!({ "certificate_ids": [fixture.certificate], "preview": true });
+            let message = server.post(&path, body.clone()).key(&writer);
+            let message = message.refused("missing_scope", None).await;
+            assert!(message.contains("api.mtls.read"), "{message}");
+            let real = json!({ "certificate_ids": [fixture.certificate] });
+            server.post(&path, real).key(&writer).ok().await;
+        }
+    })
+    .await;
+}

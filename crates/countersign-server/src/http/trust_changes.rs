@@ -1,13 +1,14 @@
-//! What changes of trust would do together. Each is made as the real one is, in a transaction that is
-//! rolled back: so it is refused for the same reasons.
+//! Changes of trust together: made in one step, or previewed. A preview makes each as the real one is, in
+//! a transaction that is rolled back: so it is refused for the same reasons.
 
 use countersign_types::{
     UnixSeconds,
-    certificate::{ActiveCertificate, Scope},
+    audit::AuditEvent,
+    certificate::{ActiveCertificate, Enforcement, Scope},
     id::CertificateId,
     preview::{
-        AfterwardsActive, ChangesPreview, ChangesPreviewObject, MAX_PREVIEWED_CHANGES,
-        PreviewChangesRequest, TrustChange,
+        AfterwardsActive, ChangesMade, ChangesMadeObject, ChangesPreview, ChangesPreviewObject,
+        MAX_TRUST_CHANGES, TrustChange, TrustChangesRequest,
     },
 };
 
@@ -17,11 +18,13 @@ use super::{
     body::{Body, RequestBody},
     caller::Admin,
     error::ApiError,
+    query::Query,
+    trust_write::{self, Override},
     upload,
 };
 use crate::{
     preview::{ChangesTrial, judge_changes},
-    store::WriteTx,
+    store::{Change, WriteTx},
 };
 
 const CHANGES: &str = "changes";
@@ -29,14 +32,14 @@ const CHANGES: &str = "changes";
 pub(super) async fn preview(
     admin: Admin,
     app: App,
-    Body(request): Body<PreviewChangesRequest>,
+    Body(request): Body<TrustChangesRequest>,
 ) -> Answer<ChangesPreview> {
     let reach = reach(&request.changes);
     let mut trial = ChangesTrial::begin(admin.write(&app).await?).await?;
     let mut uploaded = Vec::new();
     for (place, change) in request.changes.into_iter().enumerate() {
         let made = make(&mut trial.tx, change, &mut uploaded, app.now()).await;
-        made.map_err(|error| error.within(&format!("{CHANGES}[{place}]")))?;
+        drop(made.map_err(|error| within(error, place))?);
     }
     let trial = trial.end().await?;
     let effect = judge_changes(trial, reach, app.trials(), &admin.organization);
@@ -46,19 +49,66 @@ pub(super) async fn preview(
     })
 }
 
-/// Makes one change; a certificate that it uploads is added to those uploaded. Its audit events are
-/// dropped, as the transaction is.
+/// Makes all changes or none. What they do together is judged, not what each does on the way.
+pub(super) async fn make_all(
+    admin: Admin,
+    app: App,
+    Query(allow): Query<Override>,
+    Body(request): Body<TrustChangesRequest>,
+) -> Answer<ChangesMade> {
+    for (place, change) in request.changes.iter().enumerate() {
+        check_kind(change).map_err(|error| within(error, place))?;
+    }
+    let make = || async {
+        let mut tx = admin.write(&app).await?;
+        let mut events = Vec::new();
+        for (place, change) in request.changes.iter().cloned().enumerate() {
+            let made = make(&mut tx, change, &mut Vec::new(), app.now()).await;
+            events.extend(made.map_err(|error| within(error, place))?);
+        }
+        let answer = ChangesMade {
+            object: ChangesMadeObject::ChangesMade,
+            count: request.changes.len(),
+        };
+        Ok((tx, Change { answer, events }))
+    };
+    trust_write::commit(&admin, &app, &allow, make).await
+}
+
+fn within(error: ApiError, place: usize) -> ApiError {
+    error.within(&format!("{CHANGES}[{place}]"))
+}
+
+/// Refuses to make what has an operation, and perhaps a permission, of its own.
+fn check_kind(change: &TrustChange) -> Result<(), ApiError> {
+    match change {
+        TrustChange::SetActiveCertificates(_) | TrustChange::SetCertificatePolicy { .. } => Ok(()),
+        TrustChange::UploadCertificate(_)
+        | TrustChange::ArchiveProject { .. }
+        | TrustChange::DeleteProjectApiKey { .. }
+        | TrustChange::DeleteServiceAccount { .. }
+        | TrustChange::DeleteAdminApiKey { .. } => Err(ApiError::value(
+            "type",
+            "Only `set_active_certificates` and `set_certificate_policy` are made together. Upload, \
+             archive or delete with the operation for that.",
+        )),
+    }
+}
+
+/// Makes one change, and answers with its audit events; a certificate that it uploads is added to those
+/// uploaded.
 async fn make(
     tx: &mut WriteTx,
     change: TrustChange,
     uploaded: &mut Vec<CertificateId>,
     now: UnixSeconds,
-) -> Result<(), ApiError> {
-    match change {
+) -> Result<Vec<AuditEvent>, ApiError> {
+    Ok(match change {
         TrustChange::UploadCertificate(mut request) => {
             request.check()?;
             let upload = tx.upload_certificate(upload::read(request, now)?).await?;
             uploaded.push(upload.answer.id);
+            upload.events
         }
         TrustChange::SetActiveCertificates(afterwards) => {
             let scope = Scope::from(afterwards.project_id);
@@ -66,41 +116,35 @@ async fn make(
             let active: Result<Vec<_>, _> = active
                 .map(|(place, each)| known(each, place, uploaded))
                 .collect();
-            drop(
-                tx.set_active_certificates(&scope, &active?, None)
-                    .await?
-                    .answer,
-            );
+            let (active, expected) = (active?, afterwards.expected.as_deref());
+            let set = tx.set_active_certificates(&scope, &active, expected);
+            set.await?.events
         }
         TrustChange::SetCertificatePolicy {
             certificate_id,
             cel_policy,
+            enforcement,
         } => {
             upload::check_policy(cel_policy.as_deref())?;
-            drop(tx.update_policy(&certificate_id, cel_policy).await?.answer);
+            match enforcement {
+                Enforcement::Enforce => tx.update_policy(&certificate_id, cel_policy).await?.events,
+                Enforcement::Report => tx.report_policy(&certificate_id, cel_policy).await?.events,
+            }
         }
-        TrustChange::ArchiveProject { project_id } => {
-            drop(tx.archive_project(&project_id).await?.answer);
-        }
+        TrustChange::ArchiveProject { project_id } => tx.archive_project(&project_id).await?.events,
         TrustChange::DeleteProjectApiKey { project_id, key_id } => {
-            drop(
-                tx.delete_project_api_key(&project_id, &key_id)
-                    .await?
-                    .answer,
-            );
+            let deleted = tx.delete_project_api_key(&project_id, &key_id);
+            deleted.await?.events
         }
         TrustChange::DeleteServiceAccount {
             project_id,
             service_account_id,
         } => {
             let deleted = tx.delete_service_account(&project_id, &service_account_id);
-            drop(deleted.await?.answer);
+            deleted.await?.events
         }
-        TrustChange::DeleteAdminApiKey { key_id } => {
-            drop(tx.delete_admin_api_key(&key_id).await?.answer);
-        }
-    }
-    Ok(())
+        TrustChange::DeleteAdminApiKey { key_id } => tx.delete_admin_api_key(&key_id).await?.events,
+    })
 }
 
 /// The certificate that is meant.
@@ -149,17 +193,16 @@ fn reach(changes: &[TrustChange]) -> Scope {
     )
 }
 
-impl RequestBody for PreviewChangesRequest {
+impl RequestBody for TrustChangesRequest {
     /// A plan may upload several certificates.
     const MAX_BYTES: usize = 1024 * 1024;
 
     fn check(&mut self) -> Result<(), ApiError> {
         let count = self.changes.len();
-        if (1..=MAX_PREVIEWED_CHANGES).contains(&count) {
+        if (1..=MAX_TRUST_CHANGES).contains(&count) {
             return Ok(());
         }
-        let message =
-            format!("`{CHANGES}` has {count} changes. Give 1 to {MAX_PREVIEWED_CHANGES}.");
+        let message = format!("`{CHANGES}` has {count} changes. Give 1 to {MAX_TRUST_CHANGES}.");
         Err(ApiError::value(CHANGES, message))
     }
 }
