@@ -19,6 +19,8 @@ mod live;
 mod observing;
 mod operating;
 pub mod options;
+#[cfg(test)]
+mod recorded;
 mod refusal;
 mod shared;
 mod shares;

@@ -311,6 +311,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recorded::Recorded;
 
     fn shares(verification: u64, streams: usize, connections: usize) -> Shares {
         let limits = ShareLimits {
@@ -349,6 +350,9 @@ mod tests {
             Err(Exceeded::Verification),
             "2 ms"
         );
+        // More was time in which the thread did not run: nobody pays for that.
+        let later = later + Duration::from_millis(100);
+        assert_eq!(again.may_verify(later, || None), Ok(()));
     }
 
     #[test]
@@ -470,5 +474,52 @@ mod tests {
         let none = none.on(0).unwrap();
         assert_eq!(judged(none, begun, busy(0)), 0);
         assert_eq!(judged(none, at(1_000), busy(0)), 0);
+    }
+
+    #[test]
+    fn idle_time_that_nobody_used_is_gone() {
+        let begun = Instant::now();
+        let shares = shares(1, 1, 1);
+        let share = shares.of(&OrganizationId::from_random(1), begun);
+        let here = share.on(0).unwrap();
+        let at = |millis| begun + Duration::from_millis(millis);
+        let judged = |now| {
+            let mut verdicts = 0;
+            while here.may_verify(now, || Some(Duration::ZERO)).is_ok() {
+                here.charge(Duration::from_millis(1));
+                verdicts += 1;
+            }
+            verdicts
+        };
+        assert_eq!(judged(begun), 2, "its own");
+        // One look finds half of 100 ms, of which it takes some; so does the next, and no more.
+        for _ in 0..10 {
+            assert!(here.may_verify(at(100), || Some(Duration::ZERO)).is_ok());
+            here.charge(Duration::from_millis(1));
+        }
+        let own = 1;
+        assert!((50..=50 + own).contains(&judged(at(200))));
+    }
+
+    #[test]
+    fn whoever_is_limited_is_counted_by_the_limit() {
+        let (now, recorded) = (Instant::now(), Recorded::default());
+        let shares = shares(0, 0, 1);
+        let share = shares.of(&OrganizationId::from_random(1), now);
+        recorded.of(|| {
+            let connection = Arc::clone(&share).connection(0).unwrap();
+            for _ in 0..2 {
+                assert!(connection.stream().is_err());
+            }
+            assert!(Arc::clone(&share).connection(0).is_err());
+            assert!(Arc::clone(&share).connection(7).is_err(), "no such thread");
+            assert!(share.on(0).unwrap().may_verify(now, || None).is_err());
+        });
+        let limited = |limit: &str| {
+            let name = "countersign_gateway_organization_limited_total";
+            recorded.count(&format!("{name} {limit}"))
+        };
+        let limits = ["verification", "streams", "connections"].map(limited);
+        assert_eq!(limits, [1, 2, 2]);
     }
 }

@@ -57,7 +57,7 @@ struct Requests {
     failing: bool,
 }
 
-struct PullUnderWay {
+pub(super) struct PullUnderWay {
     number: u64,
     answer: BoxFuture<'static, Input>,
     /// Notified whenever a part of the answer arrives.
@@ -146,7 +146,7 @@ impl Sync {
         }
     }
 
-    fn pull(&self, pull: Pull) -> PullUnderWay {
+    pub(super) fn pull(&self, pull: Pull) -> PullUnderWay {
         let reader = reader(&self.shared, pull.report);
         let arrivals = Arc::new(Notify::new());
         let client = self.client.with_patience(pull.patience);
@@ -215,7 +215,7 @@ fn reader(shared: &Shared, report: Report) -> Option<BundleReader> {
 }
 
 /// Waits for the answer to a pull, or for a part of it.
-async fn heard(pull: &mut Option<PullUnderWay>) -> Input {
+pub(super) async fn heard(pull: &mut Option<PullUnderWay>) -> Input {
     let Some(under_way) = pull else {
         return std::future::pending().await;
     };

@@ -2,6 +2,7 @@
 
 mod answers;
 mod comparing;
+mod driving;
 mod following;
 mod process;
 mod silence;

@@ -12,6 +12,7 @@ use countersign_types::{bundle::Bundle, history::HistoryPoint, id::OrganizationI
 use super::{CLOCK, SECOND, Server, id, server};
 use crate::{
     caller::snapshot::Snapshot,
+    recorded::Recorded,
     shared::Shared,
     sync::{
         follower::{Follower, Task},
@@ -277,6 +278,40 @@ fn what_an_operator_must_know_is_said_until_it_is_over() {
     process.on(Input::Time);
     assert_eq!(process.latest().report, Report::Durable);
     assert_eq!(process.warnings(), "");
+}
+
+#[test]
+fn metrics_say_what_is_wrong_while_it_is() {
+    let (directory, recorded) = (tempfile::tempdir().unwrap(), Recorded::default());
+    let mut server = server(&["a", "b"]);
+    let read = || {
+        let gauge = |name: &str| recorded.gauge(&format!("countersign_gateway_{name}"));
+        (gauge("contact_lost"), gauge("durable"), gauge("revision"))
+    };
+    recorded.of(|| {
+        let mut process = Process::start(directory.path());
+        assert_eq!(read(), (0.0, 1.0, 0.0));
+        process.pulls_from(&server);
+        assert_eq!(read(), (0.0, 1.0, 2.0));
+        server.organizations.remove(&id("b"));
+        process.on(Input::Digests(server.digests()));
+        process.pulls_from(&server);
+        process.pulls_from(&server);
+        process.on(Input::Fetched(server.bundle(false, [].into_iter())));
+        let reconciled = "countersign_gateway_reconciled_organizations_total";
+        assert_eq!(recorded.count(reconciled), 1);
+        process.pass(20 * SECOND);
+        assert_eq!(read(), (1.0, 1.0, 2.0));
+        process.file.limit(Some(1));
+        for number in 0..200 {
+            server.commit(&format!("n{number}"));
+        }
+        process.pulls_from(&server);
+        assert_eq!(read(), (0.0, 0.0, 202.0));
+        process.file.limit(None);
+        process.pass(10 * SECOND);
+        assert_eq!(read(), (0.0, 1.0, 202.0));
+    });
 }
 
 #[test]
