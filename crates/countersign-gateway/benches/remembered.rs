@@ -18,6 +18,9 @@ mod caller;
 mod connection;
 #[path = "../src/observing/mod.rs"]
 mod observing;
+#[cfg(test)]
+#[path = "../src/recorded.rs"]
+mod recorded;
 #[path = "../src/shares.rs"]
 mod shares;
 #[path = "../src/unauthenticated.rs"]

@@ -360,3 +360,31 @@ fn is_management(path: &str) -> bool {
     path.strip_prefix(MANAGEMENT_PATH)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_management_path_and_what_is_below_it_go_to_the_control_plane() {
+        for path in [
+            "/v1/organization",
+            "/v1/organization/",
+            "/v1/organization/a",
+        ] {
+            assert!(is_management(path), "{path}");
+        }
+        for path in ["/v1/organizations", "/v1/organization-a", "/v1", "/v1/a"] {
+            assert!(!is_management(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_header_list_has_32_bytes_more_for_each_field() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(list_bytes(&headers), 0);
+        headers.append("a", HeaderValue::from_static("bc"));
+        headers.append("a", HeaderValue::from_static(""));
+        assert_eq!(list_bytes(&headers), 3 + 1 + 2 * 32);
+    }
+}

@@ -284,7 +284,7 @@ async fn a_head_may_have_so_many_bytes_and_no_more() {
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_a_502_in_the_error_envelope() {
-    let world = World::with(|options| {
+    let mut world = World::with(|options| {
         options.routes[0].upstream = vec!["http://127.0.0.1:1".to_owned()];
     })
     .await;
@@ -295,6 +295,9 @@ async fn an_upstream_that_is_down_is_a_502_in_the_error_envelope() {
         (502, "upstream_unavailable")
     );
     assert!(answer.header("x-request-id").is_some());
+    let log = world.log().await;
+    assert_eq!(log[0]["status"], 502);
+    assert_eq!(log[0]["code"], "upstream_unavailable");
 }
 
 #[tokio::test]

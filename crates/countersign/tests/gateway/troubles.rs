@@ -5,8 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use countersign_client::Client;
 use countersign_testca::{Minted, root};
 use countersign_types::{
-    certificate::{Scope, UploadCertificateRequest},
+    certificate::{Enforcement, Scope, UploadCertificateRequest},
     digest::Sha256,
+    id::CertificateId,
 };
 use serde_json::Value;
 use tokio::time::{interval, timeout};
@@ -95,19 +96,18 @@ impl Scene {
     }
 }
 
-async fn activate(api: &Client, anchor: &Minted) {
+async fn upload(api: &Client, anchor: &Minted) -> CertificateId {
     let request = UploadCertificateRequest {
         certificate: anchor.pem(),
         name: None,
         cel_policy: None,
     };
-    let id = api
-        .certificates()
-        .upload(&request)
-        .await
-        .unwrap()
-        .id
-        .clone();
+    let uploaded = api.certificates().upload(&request).await.unwrap();
+    uploaded.id.clone()
+}
+
+async fn activate(api: &Client, anchor: &Minted) {
+    let id = upload(api, anchor).await;
     let certificates = api.certificates();
     certificates
         .activate(&Scope::Organization, &[id])
@@ -189,4 +189,22 @@ async fn what_differs_from_the_control_plane_is_mended_counted_and_logged() {
     let log = gateway.log();
     let line = log.lines().find(|line| line.contains(logged)).unwrap();
     assert!(line.contains("ERROR") && line.contains("org-"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_are_refused_count_in_what_is_only_reported_too() {
+    let (scene, _plane, _gateway) = Scene::start().await;
+    let id = upload(&scene.api, &root("Another CA").mint()).await;
+    let certificates = scene.api.certificates();
+    certificates
+        .activate_as(&Scope::Organization, &[id], Enforcement::Report)
+        .await
+        .unwrap();
+    const METRIC: &str = "countersign_gateway_report_verdicts_total{code=\"certificate_required\"}";
+    until(async || {
+        assert_eq!(scene.code().await, "certificate_required");
+        let counted = scene.metric(METRIC).await;
+        counted.is_some_and(|counted| counted != "0")
+    })
+    .await;
 }
