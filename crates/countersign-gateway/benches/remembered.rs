@@ -16,6 +16,10 @@
 mod caller;
 #[path = "../src/connection.rs"]
 mod connection;
+#[path = "../src/json_line.rs"]
+mod json_line;
+#[path = "../src/log_fields.rs"]
+mod log_fields;
 #[path = "../src/observing/mod.rs"]
 mod observing;
 #[cfg(test)]

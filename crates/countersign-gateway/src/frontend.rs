@@ -61,7 +61,7 @@ impl Frontend {
         let id_header = request_id(&id);
         let setting = self.shared.options.traceparent;
         let trace = trace_context::settle(request.headers_mut(), number, setting);
-        let mut record = Record::new(&id, trace, &request, connection);
+        let mut record = Record::new(id, trace, &request, connection);
         let started = Instant::now();
         let shape = self.check_head(&request, ambiguous);
         let arrived = Arrived {
@@ -79,8 +79,7 @@ impl Frontend {
                 has_coding,
             }) => {
                 connection.client.answer();
-                let mut response =
-                    self.refuse_at_once(&refusal, &id, &mut record, connection, started);
+                let mut response = self.refuse_at_once(&refusal, &mut record, connection, started);
                 // Where such a request ends is a matter of opinion, and so is what follows it.
                 if has_coding && response.status() == StatusCode::BAD_REQUEST {
                     let close = HeaderValue::from_static("close");
@@ -93,7 +92,7 @@ impl Frontend {
         async move {
             let mut response = match sent {
                 Err(response) => response.map(ResponseBody::own),
-                Ok((stream, awaited)) => frontend.answer(&id, stream, awaited).await,
+                Ok((stream, awaited)) => frontend.answer(stream, awaited).await,
             };
             response.headers_mut().insert(REQUEST_ID, id_header);
             response
@@ -113,10 +112,10 @@ impl Frontend {
         };
         let refusal = Refusal::new(code, format!("the request's head cannot be read: {status}"));
         let id = self.shared.request_ids.next();
-        let mut record = Record::unreadable(&id, connection);
-        let mut response =
-            self.refuse_at_once(&refusal, &id, &mut record, connection, Instant::now());
-        response.headers_mut().insert(REQUEST_ID, request_id(&id));
+        let id_header = request_id(&id);
+        let mut record = Record::unreadable(id, connection);
+        let mut response = self.refuse_at_once(&refusal, &mut record, connection, Instant::now());
+        response.headers_mut().insert(REQUEST_ID, id_header);
         response
     }
 
@@ -124,21 +123,19 @@ impl Frontend {
     pub(crate) fn note_malformed(&self, connection: &Connection) {
         let reason = "the request's head is malformed, or far too large: HTTP/2 has it reset";
         let refusal = Refusal::new(ErrorCode::BadRequest, reason);
-        let id = self.shared.request_ids.next();
-        let mut record = Record::unreadable(&id, connection);
-        self.refuse_at_once(&refusal, &id, &mut record, connection, Instant::now());
+        let mut record = Record::unreadable(self.shared.request_ids.next(), connection);
+        self.refuse_at_once(&refusal, &mut record, connection, Instant::now());
     }
 
     /// Refuses a request that was not forwarded: all of it is done here.
     fn refuse_at_once(
         &self,
         refusal: &Refusal,
-        id: &RequestId,
         record: &mut Record,
         connection: &Connection,
         started: Instant,
     ) -> Response<Bytes> {
-        let response = self.refuse(refusal, id, record, connection);
+        let response = self.refuse(refusal, record, connection);
         let ended = Ended {
             status: response.status(),
             duration: started.elapsed(),
@@ -153,11 +150,10 @@ impl Frontend {
     /// The response to a request that was forwarded.
     async fn answer(
         &self,
-        id: &RequestId,
         stream: Arc<Stream>,
         awaited: AwaitedResponse<Stream>,
     ) -> Response<ResponseBody<Stream>> {
-        let forwarded = match stream.carry(awaited.head(stream.progress())).await {
+        let forwarded = match stream.carry(awaited.head(&*stream)).await {
             Ok(forwarded) => forwarded.map_err(|error| refused(error.blame(stream.progress()))),
             Err(Cut) => Err(self.why_cut(&stream)),
         };
@@ -165,16 +161,14 @@ impl Frontend {
         match forwarded {
             Ok(forwarded) => {
                 let status = forwarded.status();
-                stream.under_way().answer(status, &self.shared);
+                stream.with_under_way(|under_way| under_way.answer(status, &self.shared));
                 forwarded.into_response(stream)
             }
-            Err(refusal) => {
-                let mut under_way = stream.under_way();
-                let connection = &stream.connection;
-                let response = self.refuse(&refusal, id, &mut under_way.record, connection);
+            Err(refusal) => stream.with_under_way(|under_way| {
+                let response = self.refuse(&refusal, &mut under_way.record, &stream.connection);
                 under_way.answer(response.status(), &self.shared);
                 response.map(ResponseBody::own)
-            }
+            }),
         }
     }
 
@@ -273,7 +267,6 @@ impl Frontend {
     fn refuse(
         &self,
         refusal: &Refusal,
-        id: &RequestId,
         record: &mut Record,
         connection: &Connection,
     ) -> Response<Bytes> {
@@ -281,7 +274,10 @@ impl Frontend {
         self.shared
             .refusals
             .refuse(refusal, record, self.shared.now());
-        refusal.envelope(id)
+        match record.request_id() {
+            Some(id) => refusal.envelope(id),
+            None => refusal.envelope(&self.shared.request_ids.next()),
+        }
     }
 
     /// How the caller is looked up. The control plane knows only keys: a request to it is judged by
@@ -301,9 +297,11 @@ impl Frontend {
 
     /// What to tell a client whose stream was cut: why it does not pass now.
     fn why_cut(&self, stream: &Stream) -> Refusal {
-        let record = &mut stream.under_way().record;
         let (connection, credential) = (&stream.connection, &stream.credential);
-        let judged = admit(&self.shared, connection, credential, record, None);
+        let judged = stream.with_under_way(|under_way| {
+            let record = &mut under_way.record;
+            admit(&self.shared, connection, credential, record, None)
+        });
         // It may pass again by now, and was cut all the same: its request may be half sent.
         judged.err().unwrap_or_else(|| {
             let reason = "trust changed while waiting for the upstream";

@@ -20,24 +20,57 @@ pub(crate) use field;
 #[derive(Debug)]
 pub(crate) struct JsonLine(Vec<u8>);
 
+/// Fields of many lines, written once.
+#[derive(Debug)]
+pub(crate) struct Fields(Box<[u8]>);
+
 impl JsonLine {
     /// An object without fields, with room for so many bytes.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
 
-    /// Adds a text, or `null`.
-    pub(crate) fn text(&mut self, name: Field, value: Option<&str>) {
-        self.0.extend_from_slice(name.0.as_bytes());
-        match value {
-            None => self.0.extend_from_slice(b"null"),
-            Some(text) if is_plain(text) => {
-                self.0.push(b'"');
-                self.0.extend_from_slice(text.as_bytes());
-                self.0.push(b'"');
-            }
-            Some(text) => self.escaped(text),
+    /// Adds a text.
+    pub(crate) fn text(&mut self, name: Field, text: &str) {
+        if is_plain(text) {
+            return self.plain(name, text);
         }
+        self.0.extend_from_slice(name.0.as_bytes());
+        // A text can always be written, and so can memory.
+        let _ = serde_json::to_writer(&mut self.0, text);
+    }
+
+    /// Adds a text of which it is known that JSON writes it as it is: an id, a token, an address.
+    pub(crate) fn plain(&mut self, name: Field, text: &str) {
+        debug_assert!(is_plain(text), "{text}");
+        self.0.extend_from_slice(name.0.as_bytes());
+        self.0.push(b'"');
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(b'"');
+    }
+
+    /// Adds a text, or `null`.
+    pub(crate) fn text_or_null(&mut self, name: Field, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(name, text),
+            None => self.null(name),
+        }
+    }
+
+    /// Adds `null`.
+    pub(crate) fn null(&mut self, name: Field) {
+        self.0.extend_from_slice(name.0.as_bytes());
+        self.0.extend_from_slice(b"null");
+    }
+
+    /// Adds fields that were written before.
+    pub(crate) fn add(&mut self, fields: &Fields) {
+        self.0.extend_from_slice(&fields.0);
+    }
+
+    /// The fields so far, to be added to lines.
+    pub(crate) fn into_fields(self) -> Fields {
+        Fields(self.0.into())
     }
 
     /// Adds a number.
@@ -56,11 +89,6 @@ impl JsonLine {
         }
         self.0.extend_from_slice(b"}\n");
         self.0
-    }
-
-    fn escaped(&mut self, text: &str) {
-        // A text can always be written, and so can memory.
-        let _ = serde_json::to_writer(&mut self.0, text);
     }
 }
 
@@ -91,14 +119,17 @@ mod tests {
             "ü",
             &every_character,
         ] {
+            let mut before = JsonLine::with_capacity(0);
+            before.text(field!("a"), text);
+            before.null(field!("b"));
             let mut line = JsonLine::with_capacity(0);
-            line.text(field!("a"), Some(text));
-            line.text(field!("b"), None);
+            line.add(&before.into_fields());
             line.number(field!("c"), 7_u64);
+            line.plain(field!("d"), "d");
             let line = String::from_utf8(line.end()).unwrap();
             assert_eq!(line.lines().count(), 1, "{line:?}");
             let read: Value = serde_json::from_str(&line).unwrap();
-            assert_eq!(read, json!({"a": text, "b": null, "c": 7}));
+            assert_eq!(read, json!({"a": text, "b": null, "c": 7, "d": "d"}));
         }
     }
 

@@ -16,6 +16,7 @@ mod frontend;
 mod identity_headers;
 mod json_line;
 mod live;
+mod log_fields;
 mod observing;
 mod operating;
 pub mod options;

@@ -1,7 +1,7 @@
 //! W3C Trace Context: the trace that a request belongs to. What a client says of it passes if it is
 //! well-formed; otherwise the request begins a trace here.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
 
 use crate::options::Traceparent;
 
@@ -28,20 +28,19 @@ pub(crate) fn settle(
     number: u128,
     setting: Traceparent,
 ) -> Option<TraceId> {
-    let mut given = headers.get_all(TRACEPARENT).iter();
-    let (first, second) = (given.next(), given.next());
-    let known = first
-        .filter(|_| second.is_none())
-        .and_then(|value| read(value.as_bytes()));
-    if known.is_some() {
-        return known;
+    let place = headers.entry(TRACEPARENT);
+    if let Entry::Occupied(given) = &place
+        && given.iter().nth(1).is_none()
+        && let Some(known) = read(given.get().as_bytes())
+    {
+        return Some(known);
     }
-    headers.remove(TRACESTATE);
     let flags = match setting {
         Traceparent::CreateSampled => b"01",
         Traceparent::CreateUnsampled => b"00",
         Traceparent::Pass => {
             headers.remove(TRACEPARENT);
+            headers.remove(TRACESTATE);
             return None;
         }
     };
@@ -49,7 +48,15 @@ pub(crate) fn settle(
     let mut value = HeaderValue::from_bytes(&made).ok()?;
     // It is unique, so it must not go into the HTTP/2 header table of its connection.
     value.set_sensitive(true);
-    headers.insert(TRACEPARENT, value);
+    match place {
+        Entry::Vacant(place) => {
+            place.insert(value);
+        }
+        Entry::Occupied(mut place) => {
+            place.insert(value);
+        }
+    }
+    headers.remove(TRACESTATE);
     Some(id)
 }
 
@@ -82,11 +89,12 @@ fn is_hex(digits: &[u8]) -> bool {
 fn make(number: u128, flags: [u8; 2]) -> ([u8; LENGTH], TraceId) {
     /// An odd number: products with it differ as their factors do.
     const FACTOR: u128 = 0xda94_2042_e4dd_58b5_b492_66e9_2df2_3a4b;
-    let trace = hex(&number.max(1).to_be_bytes());
-    let span = u64::try_from(number.wrapping_mul(FACTOR) >> 64).unwrap_or_default();
-    let parent: [u8; 16] = hex(&(span | 1).to_be_bytes());
+    let number = number.max(1);
+    let span = number.wrapping_mul(FACTOR) >> 64 | 1;
+    let (trace, parent) = (hex(number), hex(span));
+    let (_, parent) = parent.split_at(parent.len() / 2);
     let mut made = [b'-'; LENGTH];
-    let parts = [&b"00"[..], &trace, &parent, &flags];
+    let parts = [&b"00"[..], &trace, parent, &flags];
     let mut rest = &mut made[..];
     for part in parts {
         if let Some(place) = rest.split_off_mut(..part.len()) {
@@ -98,11 +106,28 @@ fn make(number: u128, flags: [u8; 2]) -> ([u8; LENGTH], TraceId) {
     (made, TraceId(trace))
 }
 
-/// `DIGITS` must be two for each byte.
-fn hex<const DIGITS: usize>(bytes: &[u8]) -> [u8; DIGITS] {
-    let mut digits = [b'0'; DIGITS];
-    let _ = data_encoding::HEXLOWER.encode_mut_str(bytes, &mut digits);
+/// A number in hexadecimal digits. Eight at a time, since each request has them.
+fn hex(number: u128) -> [u8; 32] {
+    let mut digits = [0; 32];
+    let words = number.to_be_bytes();
+    let (words, _) = words.as_chunks::<4>();
+    let (places, _) = digits.as_chunks_mut::<8>();
+    for (place, word) in places.iter_mut().zip(words) {
+        *place = eight_digits(u32::from_be_bytes(*word));
+    }
     digits
+}
+
+/// The hexadecimal digits of a number, all at once: each byte of a word becomes one of them.
+fn eight_digits(number: u32) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut digits = u64::from(number);
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // One for each that is above nine.
+    let letters = (digits + 6 * EACH) >> 4 & EACH;
+    (digits + u64::from(b'0') * EACH + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
 }
 
 #[cfg(test)]
@@ -161,6 +186,14 @@ mod tests {
         }
         let (_, headers) = check(&[], Traceparent::CreateUnsampled);
         assert!(headers[TRACEPARENT].as_bytes().ends_with(b"-00"));
+    }
+
+    #[test]
+    fn digits_are_those_that_are_formatted() {
+        for number in [0, 1, 9, 10, u128::MAX, 0x0123_4567_89ab_cdef << 64 | 0xfedc] {
+            let formatted = format!("{number:032x}");
+            assert_eq!(hex(number), formatted.as_bytes(), "{formatted}");
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What a client's connection and the requests on it know of each other.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use crate::interim::Interims;
+use crate::{deadline::Deadline, interim::Interims, trailers::Trailers};
+
+/// How many timers are kept for the next requests: over HTTP/2 there are several at once.
+const MAX_TIMERS: usize = 8;
 
 /// What the byte stream of a client's connection must know of its requests: hyper sees only one
 /// side each.
@@ -15,6 +18,10 @@ pub struct ClientState {
     body_left: AtomicBool,
     /// A request arrived, and its response has not begun. Only HTTP/1.1 says so.
     awaiting: AtomicBool,
+    /// A response has begun, and its body has not ended. Only HTTP/1.1 says so.
+    streaming: AtomicBool,
+    /// The client takes nothing more for now. Only HTTP/1.1 says so.
+    blocked: AtomicBool,
     /// What follows is another protocol.
     upgraded: AtomicBool,
     /// How many requests of HTTP/1.1 began.
@@ -23,6 +30,10 @@ pub struct ClientState {
     ambiguous: AtomicU64,
     /// Interim responses to the present request of HTTP/1.1.
     interims: Arc<Interims>,
+    /// Trailers of the present response of HTTP/1.1.
+    trailers: Trailers,
+    /// Timers of requests that were answered.
+    timers: Mutex<Vec<Deadline>>,
 }
 
 impl ClientState {
@@ -33,6 +44,7 @@ impl ClientState {
         self.body_left.store(false, Ordering::Relaxed);
         self.awaiting.store(true, Ordering::Relaxed);
         self.interims.clear();
+        self.trailers.forget();
         let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         number == self.ambiguous.load(Ordering::Relaxed)
     }
@@ -68,11 +80,52 @@ impl ClientState {
         self.awaiting.load(Ordering::Relaxed)
     }
 
+    /// Says whether the body of a response is under way.
+    pub(crate) fn stream(&self, streams: bool) {
+        self.streaming.store(streams, Ordering::Relaxed);
+    }
+
+    /// Whether a request is under way, so that hyper does not read.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.is_awaiting() || self.streaming.load(Ordering::Relaxed)
+    }
+
+    /// Says whether what was written last waits for the client.
+    pub(crate) fn block(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_upgraded(&self) -> bool {
         self.upgraded.load(Ordering::Relaxed)
     }
 
     pub(crate) const fn interims(&self) -> &Arc<Interims> {
         &self.interims
+    }
+
+    pub(crate) const fn trailers(&self) -> &Trailers {
+        &self.trailers
+    }
+
+    /// A timer that an earlier request used, or a new one.
+    pub(crate) fn timer(&self) -> Deadline {
+        self.timers().pop().unwrap_or_default()
+    }
+
+    /// Keeps a timer for the next request.
+    pub(crate) fn keep_timer(&self, mut timer: Deadline) {
+        let mut timers = self.timers();
+        if timers.len() < MAX_TIMERS {
+            timer.rest();
+            timers.push(timer);
+        }
+    }
+
+    fn timers(&self) -> MutexGuard<'_, Vec<Deadline>> {
+        self.timers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

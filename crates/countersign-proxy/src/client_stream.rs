@@ -3,7 +3,7 @@
 //! what hyper refuses barely, and writes interim responses.
 
 use std::{
-    io,
+    io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -21,10 +21,12 @@ use tokio_rustls::server::TlsStream;
 use crate::{
     bare_refusal::{RefuseHead, status_of, written},
     client_state::ClientState,
+    deadline::Deadline,
     discard::{MAX_BYTES, MAX_SILENCE, MAX_TIME},
     interim,
     request_heads::RequestHeads,
     stall::Stall,
+    trailers::Parts,
 };
 
 /// How an HTTP/2 connection begins (RFC 9113 section 3.4).
@@ -37,17 +39,28 @@ const DISCARD_AT_ONCE: usize = 16 * 1024;
 pub trait OverSocket: AsyncRead + AsyncWrite + Unpin {
     /// The socket itself.
     fn socket(&mut self) -> &mut TcpStream;
+
+    /// Whether something that was written waits here, and not in the socket.
+    fn has_backlog(&self) -> bool;
 }
 
 impl OverSocket for TcpStream {
     fn socket(&mut self) -> &mut TcpStream {
         self
     }
+
+    fn has_backlog(&self) -> bool {
+        false
+    }
 }
 
 impl OverSocket for TlsStream<TcpStream> {
     fn socket(&mut self) -> &mut TcpStream {
         self.get_mut().0
+    }
+
+    fn has_backlog(&self) -> bool {
+        self.get_ref().1.wants_write()
     }
 }
 
@@ -56,13 +69,14 @@ impl OverSocket for TlsStream<TcpStream> {
 pub struct ClientStream<S, R> {
     inner: S,
     refusals: R,
-    /// What is left to write of a refusal, or of an interim response. It is rare, and every idle connection
-    /// would hold room for it: see the test on sizes.
+    /// What is left to write of a refusal, of an interim response, or of the end of a body. It is rare, and
+    /// every idle connection would hold room for it: see the test on sizes.
     own: Option<Box<Bytes>>,
     /// Whether what is written next follows a whole message, and begins the response that is
     /// awaited.
     between: bool,
     heads: RequestHeads,
+    head_timeout: Option<Box<HeadTimeout>>,
     stall: Stall,
     state: Arc<ClientState>,
     lingering: Option<Box<Lingering>>,
@@ -72,6 +86,16 @@ pub struct ClientStream<S, R> {
     ended: bool,
     /// Ends a response that pauses once the client has closed its side.
     pause: Option<Pin<Box<Sleep>>>,
+}
+
+/// How long a client may take to send a head, or nothing between requests. hyper's own timer is made
+/// anew for each request.
+#[derive(Debug)]
+struct HeadTimeout {
+    limit: Duration,
+    /// When the present wait ends, if a head is waited for.
+    end: Option<Instant>,
+    timer: Deadline,
 }
 
 /// What is left to discard of a connection that was half closed.
@@ -98,6 +122,7 @@ impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
             own: None,
             between: false,
             heads: RequestHeads::new(),
+            head_timeout: None,
             stall: Stall::new(send_timeout),
             state,
             lingering: None,
@@ -105,6 +130,18 @@ impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
             ended: false,
             pause: None,
         }
+    }
+
+    /// Has the stream end when a client takes longer than this for a head, or sends nothing between
+    /// requests for so long. The first time counts from when it began to wait.
+    #[must_use]
+    pub fn with_head_timeout(mut self, limit: Duration, began: std::time::Instant) -> Self {
+        self.head_timeout = Some(Box::new(HeadTimeout {
+            limit,
+            end: Some(Instant::from(began) + limit),
+            timer: Deadline::default(),
+        }));
+        self
     }
 
     /// Takes a bare refusal of hyper's, and writes a whole one instead.
@@ -132,11 +169,22 @@ impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes the interim responses that came, ahead of the response.
-    fn poll_interims(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Writes the interim responses that came, ahead of the response. Where it has not come yet, more
+    /// of them may.
+    fn poll_interims(
+        &mut self,
+        context: &mut Context<'_>,
+        may_more_come: bool,
+    ) -> Poll<io::Result<()>> {
         while self.between {
             ready!(self.poll_own(context))?;
-            match self.state.interims().next(context) {
+            let interims = self.state.interims();
+            let next = if may_more_come {
+                interims.next(context)
+            } else {
+                interims.take()
+            };
+            match next {
                 Some(next) => self.own = Some(Box::new(interim::written(&next).into())),
                 None => break,
             }
@@ -147,24 +195,86 @@ impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
     /// What is written before hyper's next bytes.
     fn poll_before(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.pause = None;
-        ready!(self.poll_interims(context))?;
+        ready!(self.poll_interims(context, false))?;
         self.between = false;
         Poll::Ready(Ok(()))
     }
 
     /// Follows the client's requests.
     fn note(&mut self, bytes: &[u8]) {
-        if !self.state.is_upgraded()
-            && let Some(number) = self.heads.read(bytes)
-        {
+        if self.state.is_upgraded() {
+            return;
+        }
+        if let Some(number) = self.heads.read(bytes) {
             self.state.note_ambiguous(number);
         }
+        if self.heads.take_ended()
+            && let Some(timeout) = &mut self.head_timeout
+        {
+            timeout.end = None;
+        }
+    }
+
+    /// Waits for more of a head, as long as it may take.
+    fn poll_head_timeout(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(timeout) = &mut self.head_timeout else {
+            return Poll::Pending;
+        };
+        if !self.heads.awaits_head() || self.state.is_upgraded() {
+            return Poll::Pending;
+        }
+        let limit = timeout.limit;
+        let end = timeout.end.get_or_insert_with(|| Instant::now() + limit);
+        let ended = timeout.timer.poll(*end, context);
+        ended.map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Waits until what was written before is in the socket: what does not fit stays where it is.
+    fn poll_backlog(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.inner.has_backlog() {
+            return Poll::Ready(Ok(()));
+        }
+        let polled = Pin::new(&mut self.inner).poll_flush(context);
+        self.stall.watch_io(context, polled)
+    }
+
+    /// Writes what hyper hands over, or what takes its place.
+    fn poll_parts(
+        &mut self,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_before(context))?;
+        ready!(self.poll_backlog(context))?;
+        match self.state.trailers().find_end(parts) {
+            Parts::These(parts) => {
+                let polled = Pin::new(&mut self.inner).poll_write_vectored(context, parts);
+                self.stall.watch_io(context, polled)
+            }
+            Parts::Instead(own, count) => {
+                self.own = Some(Box::new(own));
+                Poll::Ready(Ok(count))
+            }
+        }
+    }
+
+    /// Sees that all is in the socket that was written.
+    fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_own(context))?;
+        // All that hyper wrote is written.
+        self.between = self.state.is_awaiting();
+        ready!(self.poll_interims(context, true))?;
+        let polled = Pin::new(&mut self.inner).poll_flush(context);
+        self.stall.watch_io(context, polled)
     }
 
     /// Fails once the client is gone. While hyper serves a request it does not read, so that a
     /// client may close its side and still be answered; that it is gone would go unnoticed. It
     /// costs a system call only where there is something to read.
     fn check_client(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if !self.state.is_serving() {
+            return Ok(());
+        }
         let may_look = self.ahead.is_none() && !self.ended;
         if may_look && self.inner.socket().poll_read_ready(context).is_ready() {
             self.look_ahead(context)?;
@@ -262,40 +372,36 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncRead for ClientStream<S, R> {
             disguise_preface(buffer.filled_mut().get_mut(before..).unwrap_or_default());
         }
         self.note(buffer.filled().get(before..).unwrap_or_default());
-        if ahead.is_some() && read.is_pending() {
-            return Poll::Ready(Ok(()));
+        match read {
+            Poll::Pending if ahead.is_some() => Poll::Ready(Ok(())),
+            Poll::Pending => self.poll_head_timeout(context),
+            done => done,
         }
-        read
     }
 }
 
 impl<S: OverSocket, R: RefuseHead + Unpin> AsyncWrite for ClientStream<S, R> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.replace(bytes) {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        ready!(self.poll_before(context))?;
-        let polled = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.stall.watch_io(context, polled)
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
+        parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if let [only] = parts
             && self.replace(only)
         {
             return Poll::Ready(Ok(only.len()));
         }
-        ready!(self.poll_before(context))?;
-        let polled = Pin::new(&mut self.inner).poll_write_vectored(context, parts);
-        self.stall.watch_io(context, polled)
+        let polled = self.poll_parts(context, parts);
+        self.state.block(polled.is_pending());
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -304,12 +410,9 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncWrite for ClientStream<S, R> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_client(context)?;
-        ready!(self.poll_own(context))?;
-        // All that hyper wrote is written.
-        self.between = self.state.is_awaiting();
-        ready!(self.poll_interims(context))?;
-        let polled = Pin::new(&mut self.inner).poll_flush(context);
-        self.stall.watch_io(context, polled)
+        let polled = self.poll_written(context);
+        self.state.block(polled.is_pending());
+        polled
     }
 
     /// Half closes, and then lingers if a request's body was left unread: closed at once, the

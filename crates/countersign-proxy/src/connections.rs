@@ -21,6 +21,7 @@ use crate::{
     last_use::LastUse,
     opening::Slot,
     target::Target,
+    traffic::Traffic,
 };
 
 /// How often what idles is looked at, at most.
@@ -73,6 +74,14 @@ enum Leased<E: Exchange> {
 }
 
 impl<E: Exchange> Lease<E> {
+    /// What has passed over the HTTP/1.1 connection.
+    pub(crate) fn traffic(&self) -> Option<&Traffic> {
+        match &self.of {
+            Leased::Http1(connection, _) => Some(&connection.traffic),
+            Leased::Http2(_) => None,
+        }
+    }
+
     /// Puts the connection among the idle ones: it idles since this time.
     pub(crate) fn give_back(self, since: Instant) {
         match self.of {

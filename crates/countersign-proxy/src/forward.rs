@@ -14,12 +14,11 @@ use crate::{
     connections::Lease,
     error::ForwardError,
     exchange::Exchange,
-    headers, interim,
-    progress::Progress,
+    headers,
     request_body::RequestBody,
     request_target,
     response_body::{Received, ResponseBody},
-    sending::{Answer, Awaited, Head},
+    sending::{Answer, Awaited},
     target::Target,
     upgrade,
     upstream::Upstream,
@@ -55,26 +54,20 @@ impl<E: Exchange> Forwarder<E> {
     ) -> Result<AwaitedResponse<E>, ForwardError> {
         let version = request.version();
         let http2 = self.upstream.options.http2;
+        let found = headers::Found::of(request.headers(), |name| {
+            headers::is_not_for_upstream(name, E::is_reserved)
+        });
         // HTTP/2 has no upgrades.
-        let protocol = (!http2).then(|| upgrade::wanted(version, request.headers()));
+        let may_upgrade = found.upgrade && !http2;
+        let protocol = may_upgrade.then(|| upgrade::wanted(version, request.headers()));
         let protocol = protocol.flatten();
         let client = protocol.is_some().then(|| hyper::upgrade::on(&mut request));
-        headers::to_upstream(request.headers_mut(), protocol, E::is_reserved);
+        headers::to_upstream(request.headers_mut(), found, protocol);
         let chosen = self.upstream.choose(&[]);
         let target = chosen.as_ref().map(|connections| connections.target());
         let target = target.unwrap_or_else(|| self.upstream.first_target());
         request_target::address(target, &mut request)?;
         set_headers(request.headers_mut());
-        let interims = match version {
-            Version::HTTP_2 => request.body().interims(),
-            Version::HTTP_11 => Some(exchange.client().interims()),
-            _ => None,
-        };
-        match interims.cloned() {
-            Some(interims) if http2 => drop(request.extensions_mut().insert(interims)),
-            Some(interims) => interim::pass_on(&mut request, interims),
-            None => {}
-        }
         let now = exchange.progress().started();
         let limits = self.upstream.options.limits;
         let request =
@@ -82,6 +75,7 @@ impl<E: Exchange> Forwarder<E> {
         Ok(AwaitedResponse {
             head: self.upstream.send(chosen, request, now),
             limit: limits.response_timeout,
+            version,
             client,
             idle_timeout: limits.stream_idle_timeout,
         })
@@ -92,6 +86,8 @@ impl<E: Exchange> Forwarder<E> {
 pub struct AwaitedResponse<E: Exchange> {
     head: Awaited<E>,
     limit: Duration,
+    /// The client's.
+    version: Version,
     client: Option<OnUpgrade>,
     idle_timeout: Option<Duration>,
 }
@@ -101,9 +97,20 @@ impl<E: Exchange> AwaitedResponse<E> {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn head(self, progress: &Progress) -> Result<Forwarded<E>, ForwardError> {
-        let sent = within(self.limit, progress, self.head).await;
-        forwarded(sent, self.client, self.idle_timeout)
+    pub async fn head(self, exchange: &E) -> Result<Forwarded<E>, ForwardError> {
+        let client = exchange.client();
+        let mut timer = client.timer();
+        let sent = within(self.limit, exchange.progress(), &mut timer, self.head).await;
+        client.keep_timer(timer);
+        let (answer, lease) = sent?;
+        check(&answer, self.client.is_some())?;
+        Ok(Forwarded {
+            answer,
+            lease,
+            version: self.version,
+            client: self.client,
+            idle_timeout: self.idle_timeout,
+        })
     }
 }
 
@@ -112,30 +119,22 @@ impl<E: Exchange> AwaitedResponse<E> {
 pub struct Forwarded<E: Exchange> {
     answer: Answer,
     lease: Lease<E>,
+    version: Version,
     client: Option<OnUpgrade>,
     idle_timeout: Option<Duration>,
 }
 
-fn forwarded<E: Exchange>(
-    sent: Result<Head<E>, ForwardError>,
-    client: Option<OnUpgrade>,
-    idle_timeout: Option<Duration>,
-) -> Result<Forwarded<E>, ForwardError> {
-    let (answer, lease) = sent?;
-    if let Answer::Http1(response) = &answer {
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS && client.is_none() {
+/// Refuses a response that cannot be passed on.
+fn check(answer: &Answer, upgrades: bool) -> Result<(), ForwardError> {
+    if let Answer::Http1(response) = answer {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrades {
             return Err(ForwardError::UnaskedUpgrade);
         }
         if has_unknown_coding(response) {
             return Err(ForwardError::UnknownCoding);
         }
     }
-    Ok(Forwarded {
-        answer,
-        lease,
-        client,
-        idle_timeout,
-    })
+    Ok(())
 }
 
 /// Whether only a transfer coding says where a body ends, and another than `chunked` does, which
@@ -164,6 +163,7 @@ impl<E: Exchange> Forwarded<E> {
         let Self {
             answer,
             lease,
+            version,
             client,
             idle_timeout,
         } = self;
@@ -180,14 +180,14 @@ impl<E: Exchange> Forwarded<E> {
                 }
                 response.map(|body| {
                     let body = Received::Http1(body);
-                    ResponseBody::upstream(body, exchange, lease, idle_timeout)
+                    ResponseBody::upstream(body, exchange, lease, (version, idle_timeout))
                 })
             }
             Answer::Http2(mut response) => {
                 settle(&mut response);
                 response.map(|body| {
                     let body = Received::Http2(body);
-                    ResponseBody::upstream(body, exchange, lease, idle_timeout)
+                    ResponseBody::upstream(body, exchange, lease, (version, idle_timeout))
                 })
             }
         }

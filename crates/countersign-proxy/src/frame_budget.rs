@@ -100,6 +100,12 @@ impl FrameHead {
         }
     }
 
+    /// Whether it neither carries nor ends anything: not even padding.
+    fn is_empty_data(self) -> bool {
+        const PADDED: u8 = 8;
+        self.kind == DATA && self.length == 0 && self.flags & (END_STREAM | PADDED) == 0
+    }
+
     /// What it is worth, if streams up to this one were open before it.
     fn worth(self, last: u32) -> Worth {
         match self.kind {
@@ -115,7 +121,7 @@ impl FrameHead {
 }
 
 /// The length of a frame's header.
-const FRAME_HEAD: usize = 9;
+pub(crate) const FRAME_HEAD: usize = 9;
 
 /// The length of what precedes a client's frames (RFC 9113 section 3.4).
 const PREFACE: u32 = 24;
@@ -149,9 +155,14 @@ impl Frames {
     }
 
     /// Takes note of bytes: says what each frame that begins in them is worth, and counts the heads
-    /// of requests that end in them.
-    pub(crate) fn read(&mut self, mut bytes: &[u8], mut note: impl FnMut(Worth)) -> u32 {
-        let mut heads = 0;
+    /// of requests that end in them. Of a frame that might as well not be there it says where in them
+    /// its header, which is all of it, begins.
+    pub(crate) fn read(
+        &mut self,
+        mut bytes: &[u8],
+        mut note: impl FnMut(Worth, Option<usize>),
+    ) -> u32 {
+        let (mut heads, all) = (0, bytes.len());
         loop {
             let skipped = bytes
                 .len()
@@ -168,7 +179,10 @@ impl Frames {
             let Some(frame) = self.next(&mut bytes) else {
                 return heads;
             };
-            note(frame.worth(self.last));
+            let is_needless =
+                frame.is_empty_data() && !self.in_head && (1..=self.last).contains(&frame.stream);
+            let begin = (all - bytes.len()).checked_sub(FRAME_HEAD);
+            note(frame.worth(self.last), begin.filter(|_| is_needless));
             self.begin(frame);
         }
     }
@@ -248,10 +262,43 @@ mod tests {
         for size in [1, 2, 7, 9, 24, 33, 1_000] {
             let (mut frames, mut found, mut heads) = (Frames::new(), Vec::new(), 0);
             for bytes in sent.chunks(size) {
-                heads += frames.read(bytes, |worth| found.push(worth));
+                heads += frames.read(bytes, |worth, _| found.push(worth));
             }
             assert_eq!((&found[..], heads), (&worth[..], 2), "in pieces of {size}");
         }
+    }
+
+    #[test]
+    fn only_an_empty_frame_of_a_body_that_is_not_its_last_is_needless() {
+        let mut sent = vec![b'P'; 24];
+        for (kind, flags, stream, length) in [
+            (DATA, 0, 1, 0),
+            (HEADERS, END_HEADERS, 1, 40),
+            (DATA, 0, 1, 3),
+            (DATA, 0, 1, 0),
+            (DATA, 8, 1, 1),
+            (DATA, 0, 0, 0),
+            (DATA, 0, 1, 0),
+            (DATA, END_STREAM, 1, 0),
+            (HEADERS, 0, 3, 5),
+            (DATA, 0, 1, 0),
+        ] {
+            sent.extend(frame(kind, flags, stream, length));
+        }
+        let needless = |bytes: &[u8], frames: &mut Frames| {
+            let mut found = Vec::new();
+            frames.read(bytes, |_, begin| found.extend(begin));
+            found
+        };
+        let (first, second) = (24 + 9 + 49 + 12, 24 + 9 + 49 + 12 + 9 + 10 + 9);
+        assert_eq!(needless(&sent, &mut Frames::new()), [first, second]);
+        // A header that came in two pieces has been passed on in part.
+        let mut frames = Frames::new();
+        assert!(needless(&sent[..first + 4], &mut frames).is_empty());
+        assert_eq!(
+            needless(&sent[first + 4..], &mut frames),
+            [second - first - 4]
+        );
     }
 
     #[test]

@@ -7,10 +7,6 @@ use http::{
 };
 
 /// Whether a header belongs to one hop, whatever `Connection` says (RFC 9110 section 7.6.1).
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    is_of_one_hop(name.as_str())
-}
-
 fn is_of_one_hop(name: &str) -> bool {
     matches!(
         name,
@@ -30,16 +26,20 @@ fn is_of_one_hop(name: &str) -> bool {
 /// late for that, and a server that merges trailers into the headers would believe it (RFC 9110
 /// section 6.5.1).
 pub(crate) fn is_no_trailer(name: &HeaderName) -> bool {
-    is_hop_by_hop(name)
+    is_of_one_hop(name.as_str())
         || matches!(
             name.as_str(),
             "authorization"
+                | "cache-control"
                 | "content-encoding"
                 | "content-length"
+                | "content-range"
                 | "content-type"
                 | "cookie"
                 | "expect"
                 | "host"
+                | "max-forwards"
+                | "set-cookie"
                 | "traceparent"
                 | "tracestate"
                 | "trailer"
@@ -49,13 +49,6 @@ pub(crate) fn is_no_trailer(name: &HeaderName) -> bool {
 /// Leaves one length where the same is said more than once (RFC 9110 section 8.6), and none where
 /// they differ.
 fn settle_length(headers: &mut HeaderMap) {
-    let mut values = headers.get_all(CONTENT_LENGTH).iter();
-    let (Some(first), second) = (values.next(), values.next()) else {
-        return;
-    };
-    if second.is_none() && !first.as_bytes().contains(&b',') {
-        return;
-    }
     let mut lengths = headers
         .get_all(CONTENT_LENGTH)
         .iter()
@@ -81,30 +74,58 @@ pub(crate) fn remove_all(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName)
     }
 }
 
-/// What one pass over the names of headers finds, so that what is not there, which is most of it, is
-/// not looked up.
+/// What one pass over headers finds, so that what is not there, which is most of it, is not looked up.
 #[derive(Debug, Default)]
-struct Found {
-    /// To be removed: what belongs to one hop, and what else is unwanted.
+pub(crate) struct Found {
+    /// To be removed, `connection` apart, which is what most messages have.
     unwanted: Vec<HeaderName>,
     connection: bool,
+    /// `connection` names others.
+    names_others: bool,
     content_length: bool,
-    te: bool,
+    /// There is more than one length.
+    lengths: bool,
     transfer_encoding: bool,
+    accepts_trailers: bool,
+    pub(crate) upgrade: bool,
+    /// Lines of cookies.
+    cookies: usize,
 }
 
 impl Found {
-    fn of(headers: &HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) -> Self {
         let mut found = Self::default();
-        for name in headers.keys() {
-            match name.as_str() {
-                "connection" => found.connection = true,
-                "content-length" => found.content_length = true,
-                "te" => found.te = true,
-                "transfer-encoding" => found.transfer_encoding = true,
-                _ => {}
-            }
-            if is_hop_by_hop(name) || is_unwanted(name) {
+        for (name, value) in headers {
+            let is_removed = match name.as_str() {
+                "connection" => {
+                    found.connection = true;
+                    found.names_others |= !matches!(value.as_bytes(), b"keep-alive" | b"close");
+                    false
+                }
+                "content-length" => {
+                    found.lengths |= found.content_length || value.as_bytes().contains(&b',');
+                    found.content_length = true;
+                    is_unwanted(name)
+                }
+                "cookie" => {
+                    found.cookies += 1;
+                    is_unwanted(name)
+                }
+                "te" => {
+                    found.accepts_trailers |= accepts_trailers(value);
+                    true
+                }
+                "transfer-encoding" => {
+                    found.transfer_encoding = true;
+                    true
+                }
+                "upgrade" => {
+                    found.upgrade = true;
+                    true
+                }
+                other => is_of_one_hop(other) || is_unwanted(name),
+            };
+            if is_removed {
                 found.unwanted.push(name.clone());
             }
         }
@@ -113,15 +134,26 @@ impl Found {
 
     /// Removes what is unwanted, and what `Connection` names.
     fn remove_unwanted(self, headers: &mut HeaderMap) {
-        let named = self.connection.then(|| named_by_connection(headers));
-        for name in named.into_iter().flatten().chain(self.unwanted) {
+        if self.names_others {
+            for name in named_by_connection(headers) {
+                headers.remove(name);
+            }
+        }
+        if self.connection {
+            headers.remove(CONNECTION);
+        }
+        for name in self.unwanted {
             headers.remove(name);
         }
     }
 }
 
-/// What `Connection` names. What is removed in any case need not be looked for, and is what most
-/// name.
+fn accepts_trailers(te: &HeaderValue) -> bool {
+    let mut codings = te.to_str().unwrap_or_default().split(',');
+    codings.any(|coding| coding.trim() == "trailers")
+}
+
+/// What `Connection` names. What is removed in any case need not be looked for.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     headers
         .get_all(CONNECTION)
@@ -136,21 +168,14 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 
 /// Turns a client's headers into those for the upstream. An upgrade that the client asked for is
 /// asked for again.
-pub(crate) fn to_upstream(
-    headers: &mut HeaderMap,
-    upgrade: Option<HeaderValue>,
-    is_reserved: impl Fn(&HeaderName) -> bool,
-) {
-    // `expect` is answered here, when the body is read: the upstream need not answer it again.
-    let found = Found::of(headers, |name| name == EXPECT || is_reserved(name));
-    let accepts_trailers = found.te
-        && headers
-            .get(TE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.split(',').any(|token| token.trim() == "trailers"));
-    if found.content_length {
+pub(crate) fn to_upstream(headers: &mut HeaderMap, found: Found, upgrade: Option<HeaderValue>) {
+    if found.lengths {
         settle_length(headers);
     }
+    if found.cookies > 1 {
+        join_cookies(headers);
+    }
+    let accepts_trailers = found.accepts_trailers;
     found.remove_unwanted(headers);
     if accepts_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -161,11 +186,17 @@ pub(crate) fn to_upstream(
     }
 }
 
+/// Whether a client's header is not for the upstream. `expect` is answered here, when the body is
+/// read: the upstream need not answer it again.
+pub(crate) fn is_not_for_upstream(
+    name: &HeaderName,
+    is_reserved: impl Fn(&HeaderName) -> bool,
+) -> bool {
+    name == EXPECT || is_reserved(name)
+}
+
 /// Joins the lines that HTTP/2 may split a cookie into (RFC 9113 section 8.2.3).
-pub(crate) fn join_cookies(headers: &mut HeaderMap) {
-    if headers.get_all(COOKIE).iter().count() < 2 {
-        return;
-    }
+fn join_cookies(headers: &mut HeaderMap) {
     let lines: Vec<&[u8]> = headers
         .get_all(COOKIE)
         .iter()
@@ -195,12 +226,12 @@ pub(crate) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
         None
     };
     let found = Found::of(headers, |_| false);
+    // Beside a transfer coding, a length must be ignored (RFC 9112 section 6.3).
     if found.content_length {
-        // Beside a transfer coding, a length must be ignored (RFC 9112 section 6.3).
         // A response without content has none (RFC 9110 section 8.6).
         if found.transfer_encoding || status == StatusCode::NO_CONTENT {
             headers.remove(CONTENT_LENGTH);
-        } else {
+        } else if found.lengths {
             settle_length(headers);
         }
     }
@@ -242,7 +273,10 @@ mod tests {
             ("expect", "100-continue"),
             ("content-length", "3"),
         ]);
-        to_upstream(&mut headers, None, |name| name == "x-reserved");
+        let found = Found::of(&headers, |name| {
+            is_not_for_upstream(name, |name| name == "x-reserved")
+        });
+        to_upstream(&mut headers, found, None);
         assert_eq!(headers, map(&[("content-length", "3"), ("te", "trailers")]));
     }
 
@@ -266,7 +300,8 @@ mod tests {
             to_client(&mut headers, StatusCode::OK);
             assert_eq!(headers, of(left), "{lengths:?} to the client");
             let mut headers = of(lengths);
-            to_upstream(&mut headers, None, |_| false);
+            let found = Found::of(&headers, |_| false);
+            to_upstream(&mut headers, found, None);
             assert_eq!(headers, of(left), "{lengths:?} to the upstream");
         }
     }
@@ -302,7 +337,8 @@ mod tests {
     #[test]
     fn the_lines_of_a_cookie_become_one() {
         let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
-        join_cookies(&mut headers);
+        let found = Found::of(&headers, |_| false);
+        to_upstream(&mut headers, found, None);
         assert_eq!(headers, map(&[("cookie", "a=1; b=2; c=3")]));
     }
 }

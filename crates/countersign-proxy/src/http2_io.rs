@@ -15,7 +15,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
-    frame_budget::{Budget, Frames, Worth},
+    frame_budget::{Budget, FRAME_HEAD, Frames, Worth},
     stall::Stall,
 };
 
@@ -65,7 +65,8 @@ impl<S> Http2Io<S> {
         }
     }
 
-    fn note(&mut self, bytes: &[u8]) {
+    /// Takes note of bytes; where in them there are frames that might as well not be there.
+    fn note(&mut self, bytes: &[u8]) -> Vec<usize> {
         let Self {
             frames,
             budget,
@@ -74,10 +75,13 @@ impl<S> Http2Io<S> {
         } = self;
         let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         traffic.received.fetch_add(count, Ordering::Relaxed);
-        let heads = frames.read(bytes, |worth| match worth {
-            Worth::Earns(count) => budget.earn(count),
-            Worth::Costs(cost) => {
-                if !budget.spend(cost, Instant::now) {
+        let mut needless = Vec::new();
+        let heads = frames.read(bytes, |worth, begin| {
+            needless.extend(begin);
+            match worth {
+                Worth::Earns(count) => budget.earn(count),
+                Worth::Costs(cost) if budget.spend(cost, Instant::now) => {}
+                Worth::Costs(cost) => {
                     budget.earn(traffic.earned.swap(0, Ordering::Relaxed));
                     if !budget.spend(cost, Instant::now) {
                         traffic.flooded.store(true, Ordering::Relaxed);
@@ -86,6 +90,7 @@ impl<S> Http2Io<S> {
             }
         });
         traffic.arrived.fetch_add(heads.into(), Ordering::Relaxed);
+        needless
     }
 }
 
@@ -95,20 +100,40 @@ impl<S: AsyncRead + Unpin> AsyncRead for Http2Io<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Nothing more is taken of a flood; the connection is about to be closed.
-        if self.traffic.flooded.load(Ordering::Relaxed) {
-            return Poll::Pending;
-        }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
-        if read.is_pending() {
-            // More is asked for only once all that came before was read.
-            let arrived = self.traffic.arrived.load(Ordering::Relaxed);
-            self.traffic.heads.store(arrived, Ordering::Relaxed);
-        } else {
-            self.note(buffer.filled().get(before..).unwrap_or_default());
+        loop {
+            // Nothing more is taken of a flood; the connection is about to be closed.
+            if self.traffic.flooded.load(Ordering::Relaxed) {
+                return Poll::Pending;
+            }
+            let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+            if read.is_pending() {
+                // More is asked for only once all that came before was read.
+                let arrived = self.traffic.arrived.load(Ordering::Relaxed);
+                self.traffic.heads.store(arrived, Ordering::Relaxed);
+                return read;
+            }
+            let needless = self.note(buffer.filled().get(before..).unwrap_or_default());
+            for begin in needless.iter().rev() {
+                leave_out(buffer, before + begin);
+            }
+            // Nothing at all would be the end of the stream.
+            if needless.is_empty() || buffer.filled().len() > before {
+                return read;
+            }
         }
-        read
+    }
+}
+
+/// Leaves out a frame without payload: `h2` ends a connection on which there were more than a
+/// hundred, however long it lived and whatever else passed on it.
+fn leave_out(buffer: &mut ReadBuf<'_>, begin: usize) {
+    let filled = buffer.filled_mut();
+    let rest = begin + FRAME_HEAD..filled.len();
+    if rest.start <= rest.end {
+        filled.copy_within(rest, begin);
+        let left = filled.len() - FRAME_HEAD;
+        buffer.set_filled(left);
     }
 }
 

@@ -4,7 +4,6 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -16,7 +15,6 @@ use http_body::{Body, Frame};
 use crate::{
     exchange::Exchange,
     http2_response::{Reset, poll_capacity},
-    interim::Interims,
     request_body::RequestBody,
     stream_body::StreamBody,
 };
@@ -29,7 +27,7 @@ pub(crate) async fn send<E: Exchange>(
 ) -> Result<Response<StreamBody>, h2::Error> {
     let ends = request.body().is_end_stream();
     let (mut head, body) = request.into_parts();
-    let interims = head.extensions.remove::<Arc<Interims>>();
+    let interims = body.interims().cloned();
     complete(&mut head, &body);
     let (mut response, stream) = sender.send_request(Request::from_parts(head, ()), ends)?;
     let mut upload = (!ends).then(|| Box::pin(upload(stream, body)));

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Context,
 };
 
@@ -18,6 +21,8 @@ const MAX_WAITING: usize = 8;
 /// Interim responses of one request over HTTP/2, or of the present request of an HTTP/1.1 connection.
 #[derive(Debug, Default)]
 pub(crate) struct Interims {
+    /// Whether any may wait: most requests need no lock to know that there is none.
+    any: AtomicBool,
     waiting: Mutex<VecDeque<Response<()>>>,
     waker: AtomicWaker,
 }
@@ -29,9 +34,10 @@ impl Interims {
         let mut interim = Response::new(());
         *interim.status_mut() = status;
         *interim.headers_mut() = headers;
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         if waiting.len() < MAX_WAITING {
             waiting.push_back(interim);
+            self.any.store(true, Ordering::Release);
             self.waker.wake();
         }
     }
@@ -55,22 +61,27 @@ impl Interims {
 
     /// The next one, if there is any.
     pub(crate) fn take(&self) -> Option<Response<()>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.pop_front()
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut waiting = self.waiting();
+        let next = waiting.pop_front();
+        self.any.store(!waiting.is_empty(), Ordering::Release);
+        next
     }
 
     /// Drops those that wait: they are of a request that is over.
     pub(crate) fn clear(&self) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.clear();
+        if self.any.load(Ordering::Acquire) {
+            let mut waiting = self.waiting();
+            waiting.clear();
+            self.any.store(false, Ordering::Release);
+        }
     }
-}
 
-/// Has the interim responses of an HTTP/1.1 upstream passed on.
-pub(crate) fn pass_on<B>(request: &mut http::Request<B>, interims: Arc<Interims>) {
-    hyper::ext::on_informational(request, move |response| {
-        interims.pass_on(response.status(), response.headers());
-    });
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Response<()>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An interim response as HTTP/1.1 writes it.

@@ -33,7 +33,7 @@ impl<E: Exchange> Spare<E> {
     /// Of a request that is about to go on a connection that records heads.
     pub(crate) fn recorded(request: &mut Request<RequestBody<E>>, traffic: &Traffic) -> Self {
         let bodyless = request.body().is_end_stream();
-        traffic.begin(bodyless);
+        traffic.begin(bodyless, request.body().interims());
         if bodyless {
             Self::Recorded
         } else {
@@ -44,7 +44,11 @@ impl<E: Exchange> Spare<E> {
     /// The request as it was, if its body can be sent again whole.
     pub(crate) async fn again(self, traffic: &Traffic) -> Option<Request<RequestBody<E>>> {
         match self {
-            Self::Recorded => Some(traffic.request()?.map(|()| RequestBody::empty())),
+            Self::Recorded => {
+                let interims = traffic.interims();
+                let request = traffic.request()?;
+                Some(request.map(|()| RequestBody::empty(interims)))
+            }
             Self::Copied(copied) => copied.again().await,
         }
     }

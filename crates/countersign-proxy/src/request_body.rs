@@ -19,7 +19,9 @@ use crate::{
     error::BodyError,
     exchange::Exchange,
     headers::{is_no_trailer, remove_all},
+    interim::Interims,
     stall::Stall,
+    traffic::Traffic,
 };
 
 /// The most bytes of a body that are kept to be sent again. What is kept is not copied, unless it is
@@ -35,10 +37,14 @@ const MIN_SHARED_BYTES: usize = 4 * 1024;
 /// A request's body on its way to the upstream, without reserved trailers. It may go on when the
 /// response has ended, and is cut like it. A client that sends nothing of it for too long ends it.
 #[derive(Debug)]
-pub struct RequestBody<E: Exchange>(Option<Box<Under<E>>>);
+pub struct RequestBody<E: Exchange> {
+    /// None if nothing follows the request's head. Boxed: most requests have none, and each is copied
+    /// on its way.
+    under: Option<Box<Under<E>>>,
+    /// Where interim responses go, to a client that can take them.
+    interims: Option<Arc<Interims>>,
+}
 
-/// A body, unless nothing follows the request's head. Boxed: most requests have none, and each is
-/// copied on its way.
 #[derive(Debug)]
 struct Under<E: Exchange> {
     inner: ClientBody,
@@ -47,6 +53,10 @@ struct Under<E: Exchange> {
     cut: bool,
     stall: Stall,
     kept: Kept,
+    /// The HTTP/1.1 connection that it is sent on.
+    on: Option<Arc<Traffic>>,
+    /// Whether it is chunked there: otherwise no trailers can follow it.
+    chunked: bool,
     /// Where the body goes when whoever sends it lets go of it.
     back: Option<oneshot::Sender<RequestBody<E>>>,
 }
@@ -73,10 +83,10 @@ impl<E: Exchange> Returned<E> {
     /// The body, from its beginning; none if that is not possible.
     pub(crate) async fn take(self) -> Option<RequestBody<E>> {
         match self {
-            Self::Empty => Some(RequestBody::empty()),
+            Self::Empty => Some(RequestBody::empty(None)),
             Self::Lent(receiver) => {
                 let mut body = receiver.await.ok()?;
-                body.0.as_mut()?.rewind().then_some(body)
+                body.under.as_mut()?.rewind().then_some(body)
             }
         }
     }
@@ -127,26 +137,52 @@ impl<E: Exchange> RequestBody<E> {
         exchange: &Arc<E>,
         timeout: Duration,
     ) -> Self {
-        Self((!inner.is_end_stream()).then(|| {
-            Box::new(Under {
-                inner,
-                version,
-                exchange: Arc::clone(exchange),
-                cut: false,
-                stall: Stall::new(timeout),
-                kept: Kept::default(),
-                back: None,
-            })
-        }))
+        let interims = match version {
+            Version::HTTP_2 => inner.interims(),
+            Version::HTTP_11 => Some(exchange.client().interims()),
+            _ => None,
+        };
+        Self {
+            interims: interims.cloned(),
+            under: (!inner.is_end_stream()).then(|| {
+                Box::new(Under {
+                    inner,
+                    version,
+                    exchange: Arc::clone(exchange),
+                    cut: false,
+                    stall: Stall::new(timeout),
+                    kept: Kept::default(),
+                    on: None,
+                    chunked: false,
+                    back: None,
+                })
+            }),
+        }
     }
 
-    pub(crate) const fn empty() -> Self {
-        Self(None)
+    pub(crate) const fn empty(interims: Option<Arc<Interims>>) -> Self {
+        Self {
+            under: None,
+            interims,
+        }
+    }
+
+    /// Where interim responses to the request go.
+    pub(crate) const fn interims(&self) -> Option<&Arc<Interims>> {
+        self.interims.as_ref()
+    }
+
+    /// Has it sent on this HTTP/1.1 connection.
+    pub(crate) fn send_on(&mut self, traffic: &Arc<Traffic>) {
+        if let Some(body) = &mut self.under {
+            body.on = Some(Arc::clone(traffic));
+            body.chunked = body.inner.size_hint().exact().is_none();
+        }
     }
 
     /// Lends the body to whoever sends it: its beginning is kept until the other end is dropped.
     pub(crate) fn lend(&mut self) -> Returned<E> {
-        let Some(body) = &mut self.0 else {
+        let Some(body) = &mut self.under else {
             return Returned::Empty;
         };
         let (back, returned) = oneshot::channel();
@@ -182,8 +218,15 @@ impl<E: Exchange> Under<E> {
         if let Some(piece) = self.kept.next() {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
-        let polled = Pin::new(&mut self.inner).poll_frame(context);
         let progress = self.exchange.progress();
+        if self.on.as_ref().is_some_and(|on| on.is_blocked()) {
+            // hyper asks again once the upstream has taken what was sent before: nothing more waits
+            // for it here.
+            progress.wait_for_client(false);
+            self.stall.rest();
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut self.inner).poll_frame(context);
         progress.wait_for_client(polled.is_pending());
         let Ok(frame) = ready!(self.stall.watch(context, polled)) else {
             progress.stall_by_client();
@@ -202,10 +245,17 @@ impl<E: Exchange> Under<E> {
             }
         };
         progress.add_received(frame.data_ref().map_or(0, Bytes::len));
+        self.keep(&frame);
         if let Some(trailers) = frame.trailers_mut() {
+            if let Some(on) = &self.on {
+                if self.chunked {
+                    on.trailers()
+                        .follow(std::mem::take(trailers), E::is_reserved);
+                }
+                return Poll::Ready(None);
+            }
             remove_all(trailers, |name| is_no_trailer(name) || E::is_reserved(name));
         }
-        self.keep(&frame);
         Poll::Ready(Some(Ok(frame)))
     }
 }
@@ -218,20 +268,20 @@ impl<E: Exchange> Body for RequestBody<E> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.0 {
+        match &mut self.under {
             None => Poll::Ready(None),
             Some(body) => body.poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0
+        self.under
             .as_ref()
             .is_none_or(|body| body.kept.left() == 0 && body.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let Some(body) = &self.0 else {
+        let Some(body) = &self.under else {
             return SizeHint::with_exact(0);
         };
         let kept = u64::try_from(body.kept.left()).unwrap_or(u64::MAX);
@@ -248,7 +298,7 @@ impl<E: Exchange> Drop for RequestBody<E> {
     /// The upstream wants no more of it. Either it is to be sent again, or the upstream has
     /// answered: then the answer must reach the client all the same.
     fn drop(&mut self) {
-        let Some(mut body) = self.0.take() else {
+        let Some(mut body) = self.under.take() else {
             return;
         };
         if body.cut {
@@ -256,7 +306,13 @@ impl<E: Exchange> Drop for RequestBody<E> {
         }
         match body.back.take() {
             // What nobody waits for comes back from the channel, and is dropped here once more.
-            Some(back) => drop(back.send(Self(Some(body)))),
+            Some(back) => {
+                let whole = Self {
+                    under: Some(body),
+                    interims: self.interims.take(),
+                };
+                drop(back.send(whole));
+            }
             None => leave_body(body.inner, body.version, body.exchange.client()),
         }
     }

@@ -6,7 +6,7 @@
 use memchr::memchr;
 
 /// As much of a line as tells a header that matters, with its value.
-const LINE: usize = 64;
+const LINE: usize = 56;
 
 /// Follows the requests of a connection.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct RequestHeads {
     length: usize,
     /// How many heads have begun.
     begun: u64,
+    /// A head has ended since this was asked last.
+    ended: bool,
     framing: Framing,
 }
 
@@ -54,6 +56,7 @@ impl RequestHeads {
             line: [0; LINE],
             length: 0,
             begun: 0,
+            ended: false,
             framing: Framing {
                 content_length: None,
                 chunked: false,
@@ -64,6 +67,16 @@ impl RequestHeads {
     /// Whether nothing was read yet.
     pub(crate) fn is_untouched(&self) -> bool {
         self.begun == 0 && self.length == 0
+    }
+
+    /// Whether a head has ended since this was asked last.
+    pub(crate) fn take_ended(&mut self) -> bool {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Whether what comes next is of a head, or begins one.
+    pub(crate) fn awaits_head(&self) -> bool {
+        matches!(self.place, Place::Start | Place::Head)
     }
 
     /// Takes note of bytes; which head has both lengths, counted from one, if one ends in them.
@@ -131,6 +144,7 @@ impl RequestHeads {
                     content_length,
                     chunked,
                 } = self.framing;
+                self.ended = true;
                 if chunked && content_length.is_some() {
                     ambiguous.get_or_insert(self.begun);
                 }

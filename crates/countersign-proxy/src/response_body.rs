@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -33,15 +34,21 @@ impl<E: Exchange> ResponseBody<E> {
         Self::Own(Full::new(bytes))
     }
 
-    /// The body of an upstream's response, which ends when nothing moves for as long as
-    /// `idle_timeout`, if there is one.
+    /// The body of an upstream's response, to a client that speaks this version. It ends when nothing
+    /// moves for as long as `idle_timeout`, if there is one.
     pub(crate) fn upstream(
         body: Received,
         exchange: Arc<E>,
         lease: Lease<E>,
-        idle_timeout: Option<Duration>,
+        (version, idle_timeout): (Version, Option<Duration>),
     ) -> Self {
+        let to_http1 = version != Version::HTTP_2;
+        if to_http1 {
+            exchange.client().stream(true);
+        }
         Self::Upstream(Box::new(UpstreamBody {
+            to_http1,
+            chunked: version == Version::HTTP_11 && body.size_hint().exact().is_none(),
             inner: body,
             exchange,
             lease: Some(lease),
@@ -90,6 +97,10 @@ impl Received {
 pub struct UpstreamBody<E: Exchange> {
     inner: Received,
     exchange: Arc<E>,
+    /// Whether the client's connection is of HTTP/1.1, and hyper asks for what is sent on it.
+    to_http1: bool,
+    /// Whether it is chunked there, so that trailers can follow it.
+    chunked: bool,
     lease: Option<Lease<E>>,
     /// Whether nothing more comes. A chunked body shows that only with its last frame.
     ended: bool,
@@ -105,7 +116,11 @@ impl<E: Exchange> UpstreamBody<E> {
         if let Err(cut) = ready!(self.exchange.poll_response(context)) {
             return Poll::Ready(Some(Err(cut.into())));
         }
-        let polled = self.inner.poll_frame(context);
+        let polled = if self.must_wait() {
+            Poll::Pending
+        } else {
+            self.inner.poll_frame(context)
+        };
         let progress = self.exchange.progress();
         let frame = match &mut self.idle {
             None => ready!(polled),
@@ -120,10 +135,36 @@ impl<E: Exchange> UpstreamBody<E> {
         self.ended = frame
             .as_ref()
             .is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
-        if let Some(Ok(frame)) = &frame {
-            progress.add_sent(frame.data_ref().map_or(0, Bytes::len));
+        match frame {
+            Some(Ok(frame)) if self.to_http1 && frame.is_trailers() => {
+                if let Ok(trailers) = frame.into_trailers()
+                    && self.chunked
+                {
+                    let client = self.exchange.client();
+                    client.trailers().follow(trailers, |_| false);
+                }
+                Poll::Ready(None)
+            }
+            Some(Ok(frame)) => {
+                progress.add_sent(frame.data_ref().map_or(0, Bytes::len));
+                Poll::Ready(Some(Ok(frame)))
+            }
+            other => Poll::Ready(other),
         }
-        Poll::Ready(frame)
+    }
+
+    /// Whether an HTTP/1.1 client must first take what it was sent. Until then nothing more of it is
+    /// kept here. hyper asks again when it has.
+    fn must_wait(&self) -> bool {
+        let must_wait = self.to_http1 && self.exchange.client().is_blocked();
+        if let Some(upstream) = self.lease.as_ref().and_then(Lease::traffic) {
+            if must_wait {
+                upstream.pause();
+            } else {
+                upstream.resume();
+            }
+        }
+        must_wait
     }
 }
 
@@ -162,9 +203,16 @@ impl<E: Exchange> Drop for UpstreamBody<E> {
     /// Only a connection whose response was read to its end can serve again: on any other, the
     /// rest of this response would be taken for the beginning of the next.
     fn drop(&mut self) {
-        if let Some(lease) = self.lease.take()
-            && (self.ended || self.inner.is_end_stream())
-        {
+        if self.to_http1 {
+            self.exchange.client().stream(false);
+        }
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
+        if let Some(upstream) = lease.traffic() {
+            upstream.resume();
+        }
+        if self.ended || self.inner.is_end_stream() {
             let progress = self.exchange.progress();
             // The last frame was the end, or little before it: that spares a look at the clock.
             let since = if progress.sent() > 0 {

@@ -107,9 +107,10 @@ impl<E: Exchange> Connections<E> {
         let spare = if on.reused && request.method().is_idempotent() {
             Some(Spare::recorded(&mut request, &on.traffic))
         } else {
-            on.traffic.begin(false);
+            on.traffic.begin(false, request.body().interims());
             None
         };
+        request.body_mut().send_on(&on.traffic);
         Sent {
             response: Box::pin(on.sender.try_send_request(request)),
             on,

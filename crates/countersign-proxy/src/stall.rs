@@ -46,6 +46,11 @@ impl Stall {
         }
     }
 
+    /// Ends the present wait: it is not this that is waited for now.
+    pub(crate) fn rest(&mut self) {
+        self.waiting = false;
+    }
+
     /// The same for what reads or writes: a stall is an error of it.
     pub(crate) fn watch_io<T>(
         &mut self,

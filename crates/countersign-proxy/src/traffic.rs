@@ -3,12 +3,16 @@
 use std::{
     io::IoSlice,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
 };
 
+use futures_util::task::AtomicWaker;
 use http::{HeaderName, HeaderValue, Request};
+
+use crate::{interim::Interims, trailers::Trailers};
 
 /// The most headers of a request that is sent again: clients send at most 100.
 const MAX_HEADERS: usize = 256;
@@ -21,15 +25,83 @@ pub(crate) struct Traffic {
     records: AtomicBool,
     /// The head as it was written. The next request uses the memory again.
     head: Mutex<Vec<u8>>,
+    /// Whether the head of the response is awaited, and interim responses before it are passed on.
+    awaiting: AtomicBool,
+    interims: Mutex<Option<Arc<Interims>>>,
+    /// Trailers of the present request.
+    trailers: Trailers,
+    /// The upstream takes nothing more for now.
+    blocked: AtomicBool,
+    /// Nothing more is to be read for now: the client takes nothing.
+    paused: AtomicBool,
+    reader: AtomicWaker,
 }
 
 impl Traffic {
     /// Begins a request; its head is recorded where nothing follows it, and it may be sent again.
-    pub(crate) fn begin(&self, records: bool) {
+    pub(crate) fn begin(&self, records: bool, interims: Option<&Arc<Interims>>) {
         self.received.store(false, Ordering::Relaxed);
         self.records.store(records, Ordering::Relaxed);
         if records {
-            self.head().clear();
+            lock(&self.head).clear();
+        }
+        self.awaiting.store(interims.is_some(), Ordering::Relaxed);
+        *lock(&self.interims) = interims.cloned();
+        self.trailers.forget();
+    }
+
+    /// Whether interim responses may come now.
+    pub(crate) fn is_awaiting(&self) -> bool {
+        self.awaiting.load(Ordering::Relaxed)
+    }
+
+    /// Says that the response itself has begun.
+    pub(crate) fn answer(&self) {
+        self.awaiting.store(false, Ordering::Relaxed);
+    }
+
+    /// Where interim responses to the present request go.
+    pub(crate) fn interims(&self) -> Option<Arc<Interims>> {
+        lock(&self.interims).clone()
+    }
+
+    pub(crate) const fn trailers(&self) -> &Trailers {
+        &self.trailers
+    }
+
+    /// Says whether what was written last waits for the upstream.
+    pub(crate) fn block(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Leaves what comes next with the upstream: what would be read ahead has no other place than
+    /// memory.
+    pub(crate) fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads on.
+    pub(crate) fn resume(&self) {
+        if self.paused.load(Ordering::Relaxed) {
+            self.paused.store(false, Ordering::Release);
+            self.reader.wake();
+        }
+    }
+
+    /// Waits while nothing is to be read.
+    pub(crate) fn poll_unpaused(&self, context: &Context<'_>) -> Poll<()> {
+        if !self.paused.load(Ordering::Relaxed) {
+            return Poll::Ready(());
+        }
+        self.reader.register(context.waker());
+        if self.paused.load(Ordering::Acquire) {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
         }
     }
 
@@ -51,14 +123,14 @@ impl Traffic {
     /// it is then taken.
     pub(crate) fn write(&self, parts: &[IoSlice<'_>]) {
         if self.records.swap(false, Ordering::Relaxed) {
-            let mut head = self.head();
+            let mut head = lock(&self.head);
             parts.iter().for_each(|part| head.extend_from_slice(part));
         }
     }
 
     /// The recorded head as a request.
     pub(crate) fn request(&self) -> Option<Request<()>> {
-        let head = self.head();
+        let head = lock(&self.head);
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut parsed = httparse::Request::new(&mut headers);
         parsed.parse(&head).ok()?.is_complete().then_some(())?;
@@ -74,10 +146,10 @@ impl Traffic {
         }
         Some(request)
     }
+}
 
-    fn head(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
-        self.head.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -87,7 +159,7 @@ mod tests {
     #[test]
     fn a_recorded_head_is_the_request_again() {
         let traffic = Traffic::default();
-        traffic.begin(true);
+        traffic.begin(true, None);
         let parts = [
             IoSlice::new(b"GET /a?b=c HTTP/1.1\r\nhost: a\r\nx: 1\r\n"),
             IoSlice::new(b"x: \xff\r\n\r\n"),
@@ -102,7 +174,7 @@ mod tests {
         let values = request.headers().get_all("x").iter();
         let values: Vec<_> = values.map(HeaderValue::as_bytes).collect();
         assert_eq!(values, [&b"1"[..], b"\xff"]);
-        traffic.begin(true);
+        traffic.begin(true, None);
         assert!(traffic.request().is_none(), "nothing was written yet");
     }
 }

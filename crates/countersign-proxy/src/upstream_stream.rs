@@ -14,7 +14,9 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use crate::traffic::Traffic;
+use bytes::{Buf as _, Bytes};
+
+use crate::{interim_heads::InterimHeads, traffic::Traffic, trailers::Parts};
 
 /// A byte stream to an upstream.
 #[derive(Debug)]
@@ -23,6 +25,9 @@ pub(crate) struct UpstreamStream {
     /// The upstream takes no more.
     closed_for_writing: bool,
     traffic: Arc<Traffic>,
+    interim_heads: InterimHeads,
+    /// What is left to write of the end of a body, with its trailers.
+    end: Bytes,
 }
 
 #[derive(Debug)]
@@ -37,6 +42,8 @@ impl UpstreamStream {
             inner,
             closed_for_writing: false,
             traffic: Arc::default(),
+            interim_heads: InterimHeads::default(),
+            end: Bytes::new(),
         }
     }
 
@@ -60,11 +67,13 @@ impl UpstreamStream {
         &mut self,
         poll: impl FnOnce(Pin<&mut dyn Stream>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if self.closed_for_writing {
-            return Poll::Pending;
-        }
-        match ready!(self.poll_with(poll)) {
-            Err(error)
+        let polled = if self.closed_for_writing {
+            Poll::Pending
+        } else {
+            self.poll_with(poll)
+        };
+        let polled = match polled {
+            Poll::Ready(Err(error))
                 if matches!(
                     error.kind(),
                     ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
@@ -73,7 +82,30 @@ impl UpstreamStream {
                 self.closed_for_writing = true;
                 Poll::Pending
             }
-            done => Poll::Ready(done),
+            polled => polled,
+        };
+        self.traffic.block(polled.is_pending());
+        polled
+    }
+
+    /// Writes the end of a body that has trailers.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.end.is_empty() {
+            let end = self.end.clone();
+            let count = ready!(self.poll_writing(|stream| stream.poll_write(context, &end)))?;
+            if count == 0 {
+                return Poll::Ready(Err(ErrorKind::WriteZero.into()));
+            }
+            self.end.advance(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Looks for interim responses before the response itself.
+    fn note(&mut self, bytes: &[u8]) {
+        self.traffic.receive();
+        if self.traffic.is_awaiting() && self.interim_heads.read(bytes, &self.traffic) {
+            self.traffic.answer();
         }
     }
 }
@@ -88,10 +120,12 @@ impl AsyncRead for UpstreamStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.traffic.poll_unpaused(context));
         let before = buffer.filled().len();
         let done = ready!(self.poll_with(|stream| stream.poll_read(context, buffer)));
-        if buffer.filled().len() > before {
-            self.traffic.receive();
+        match buffer.filled().get(before..) {
+            None | Some([]) => {}
+            Some(bytes) => self.note(bytes),
         }
         Poll::Ready(done)
     }
@@ -99,12 +133,11 @@ impl AsyncRead for UpstreamStream {
 
 impl AsyncWrite for UpstreamStream {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.traffic.write(&[io::IoSlice::new(bytes)]);
-        self.poll_writing(|stream| stream.poll_write(context, bytes))
+        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -113,7 +146,15 @@ impl AsyncWrite for UpstreamStream {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.traffic.write(parts);
-        self.poll_writing(|stream| stream.poll_write_vectored(context, parts))
+        match self.traffic.trailers().find_end(parts) {
+            Parts::These(parts) => {
+                self.poll_writing(|stream| stream.poll_write_vectored(context, parts))
+            }
+            Parts::Instead(end, count) => {
+                self.end = end;
+                Poll::Ready(Ok(count))
+            }
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -124,6 +165,7 @@ impl AsyncWrite for UpstreamStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_end(context))?;
         self.poll_writing(|stream| stream.poll_flush(context))
     }
 

@@ -2,9 +2,9 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use crate::{error::ForwardError, progress::Progress};
+use crate::{deadline::Deadline, error::ForwardError, progress::Progress};
 
 /// Awaits the head of a response: for so long from when the request has been sent, with its body, or
 /// since the upstream last took some of it. How long the client may take to send its body is a
@@ -12,17 +12,18 @@ use crate::{error::ForwardError, progress::Progress};
 pub(crate) async fn within<T>(
     limit: Duration,
     progress: &Progress,
+    timer: &mut Deadline,
     head: impl Future<Output = Result<T, ForwardError>>,
 ) -> Result<T, ForwardError> {
     let mut head = pin!(head);
-    let mut timer = pin!(sleep_until(progress.started() + limit));
+    let mut end = progress.started() + limit;
     poll_fn(|context| {
         if let Poll::Ready(done) = head.as_mut().poll(context) {
             return Poll::Ready(done);
         }
-        while timer.as_mut().poll(context).is_ready() {
+        while timer.poll(end, context).is_ready() {
             let now = Instant::now();
-            let end = if progress.is_waiting_for_client() {
+            end = if progress.is_waiting_for_client() {
                 now + limit
             } else {
                 progress.last_moved() + limit
@@ -30,7 +31,6 @@ pub(crate) async fn within<T>(
             if end <= now {
                 return Poll::Ready(Err(ForwardError::ResponseTimeout(limit)));
             }
-            timer.as_mut().reset(end);
         }
         Poll::Pending
     })
@@ -56,7 +56,7 @@ mod tests {
             }
             pending::<Result<(), ForwardError>>().await
         };
-        let done = within(LIMIT, &progress, upload).await;
+        let done = within(LIMIT, &progress, &mut Deadline::default(), upload).await;
         assert!(
             matches!(done, Err(ForwardError::ResponseTimeout(_))),
             "{done:?}"

@@ -1,17 +1,24 @@
 //! The one place where this binary reads the clock; everything else takes the time as an argument.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use time::OffsetDateTime;
 
-/// Now.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is where the time that others are given comes from"
 )]
-pub(crate) fn now() -> OffsetDateTime {
-    std::time::SystemTime::now().into()
+fn system_time() -> SystemTime {
+    SystemTime::now()
 }
 
-/// Now, in Unix seconds.
+/// Now.
+pub(crate) fn now() -> OffsetDateTime {
+    system_time().into()
+}
+
+/// Now, in Unix seconds. Each request asks for it.
 pub(crate) fn unix_seconds() -> countersign_types::UnixSeconds {
-    u64::try_from(now().unix_timestamp()).unwrap_or(0)
+    let since = system_time().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }

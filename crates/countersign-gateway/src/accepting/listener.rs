@@ -5,7 +5,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -24,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     failures::{Failure, Failures, Reason},
     handshake::shake_hands,
+    seldom::seldom,
     serving,
 };
 use crate::{
@@ -172,7 +173,7 @@ impl Acceptor {
             let Some((mut stream, peer)) = Box::pin(self.accept(stream, peer)).await else {
                 return;
             };
-            let limit = self.shared.options.limits.header_timeout;
+            let (began, limit) = (Instant::now(), self.shared.options.limits.header_timeout);
             let Serving { frontend, stop } = &**self.serving.load();
             let (frontend, stop) = (Arc::clone(frontend), stop.clone());
             if !serving::begins(&mut stream, limit, &stop).await {
@@ -188,12 +189,12 @@ impl Acceptor {
             if is_http2 {
                 Box::pin(serving::http2(&frontend, stream, connection, &stop)).await;
             } else {
-                Box::pin(serving::http1(&frontend, stream, connection, &stop)).await;
+                Box::pin(serving::http1(&frontend, stream, connection, began, &stop)).await;
             }
         };
         tokio::select! {
             biased;
-            () = ended.notified() => tracing::debug!(%peer, "no request has passed, and others need the place"),
+            () = seldom(ended.notified()) => tracing::debug!(%peer, "no request has passed, and others need the place"),
             () = serving => {}
         }
     }

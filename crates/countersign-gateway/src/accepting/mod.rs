@@ -4,5 +4,6 @@ mod failures;
 mod handshake;
 pub(crate) mod listener;
 mod proxy_protocol;
+mod seldom;
 mod serving;
 pub(crate) mod tls;

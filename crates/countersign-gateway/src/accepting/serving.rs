@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Weak, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use countersign_proxy::{
 };
 use http::{Request, Response, StatusCode};
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use metrics::counter;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _},
@@ -23,6 +23,7 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::seldom::seldom;
 use crate::{connection::Connection, frontend::Frontend, live::stream::Stream};
 
 /// How long a connection that was told to close may stay open without a request under way.
@@ -54,11 +55,13 @@ pub(super) async fn begins(
     false
 }
 
-/// Serves HTTP/1.1 until the connection ends; once told to stop, only the request under way.
+/// Serves HTTP/1.1 until the connection ends; once told to stop, only the request under way. The
+/// first request has been waited for since it began.
 pub(super) fn http1(
     frontend: &Arc<Frontend>,
     stream: TlsStream<TcpStream>,
     connection: Arc<Connection>,
+    began: Instant,
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     let limits = &frontend.shared.options.limits;
@@ -68,7 +71,8 @@ pub(super) fn http1(
     };
     let client = Arc::clone(&connection.client);
     let watched = Arc::downgrade(&connection);
-    let stream = ClientStream::new(stream, client, requests, limits.send_timeout);
+    let stream = ClientStream::new(stream, client, requests, limits.send_timeout)
+        .with_head_timeout(limits.header_timeout, began);
     let serving = Arc::clone(frontend);
     // Each request is in a box of its own.
     let service = service_fn(move |request| {
@@ -76,10 +80,8 @@ pub(super) fn http1(
         async move { Ok::<_, Infallible>(response.await) }
     });
     let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
         // A client that has sent its request may close its side: it is answered all the same.
         .half_close(true)
-        .header_read_timeout(limits.header_timeout)
         .max_header_size(limits.header_bytes)
         .max_buf_size(limits.header_bytes.max(HEAD_BUFFER))
         .serve_connection(TokioIo::new(stream), service)
@@ -91,7 +93,7 @@ pub(super) fn http1(
         tokio::select! {
             biased;
             _ = &mut serving => return,
-            () = stop.cancelled() => serving.as_mut().graceful_shutdown(),
+            () = seldom(stop.cancelled()) => serving.as_mut().graceful_shutdown(),
         }
         // A client that has sent but half a head keeps nothing open.
         tokio::select! {
@@ -126,11 +128,16 @@ pub(super) fn http2(
     let mut serving = Box::pin(Http2Connection::new(stream, &http2, clock, requests));
     let stop = stop.clone();
     async move {
+        let ends = async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = idle(&watched, HELD_BY_HTTP2, idle_limit) => {}
+            }
+        };
         tokio::select! {
             biased;
             () = &mut serving => return,
-            () = stop.cancelled() => {}
-            () = idle(&watched, HELD_BY_HTTP2, idle_limit) => {}
+            () = seldom(ends) => {}
         }
         serving.graceful_shutdown();
         // A client that ignores the shutdown keeps only its requests under way open.

@@ -8,13 +8,13 @@ use countersign_types::{
     id::{ApiKeyId, ProjectId, RequestId},
 };
 use countersign_verify::permit::Permit;
-use data_encoding::HEXLOWER;
 use http::{Method, Request, StatusCode, Uri};
 
 use crate::{
     caller::identity::Identity,
     connection::Connection,
     json_line::{JsonLine, field},
+    log_fields,
     trace_context::TraceId,
     verdict::{authorization::Authorization, report_only::ReportOnlyVerdict},
 };
@@ -67,7 +67,7 @@ pub(crate) struct Ended {
 impl Record {
     /// A record of a request that just arrived.
     pub(crate) fn new<B>(
-        id: &RequestId,
+        id: RequestId,
         trace: Option<TraceId>,
         request: &Request<B>,
         connection: &Connection,
@@ -83,9 +83,9 @@ impl Record {
     }
 
     /// A record of a request whose head could not be read.
-    pub(crate) fn unreadable(id: &RequestId, connection: &Connection) -> Self {
+    pub(crate) fn unreadable(id: RequestId, connection: &Connection) -> Self {
         Self {
-            id: Some(id.clone()),
+            id: Some(id),
             ..Self::of_connection(connection)
         }
     }
@@ -149,12 +149,10 @@ impl Record {
     }
 
     pub(crate) fn leaf_sha256(&self) -> Option<Sha256> {
-        match &self.refused {
-            Some((_, leaf)) => *leaf,
-            None => match self.permit() {
-                Some(permit) => Some(permit.leaf_sha256()),
-                None => self.report_only()?.leaf_sha256,
-            },
+        match (&self.refused, &self.authorization) {
+            (Some((_, leaf)), _) => *leaf,
+            (None, Some(passed)) => passed.leaf_sha256(),
+            (None, None) => self.report_only()?.leaf_sha256,
         }
     }
 
@@ -174,25 +172,22 @@ impl Record {
     pub(super) fn line(&self, time: u64, ended: &Ended) -> Vec<u8> {
         let mut line = JsonLine::with_capacity(LINE_BYTES);
         line.number(field!("time"), time);
-        line.text(
-            field!("request_id"),
-            self.request_id().map(RequestId::as_str),
-        );
-        if let Some(trace) = &self.trace {
-            line.text(field!("trace_id"), Some(trace.as_str()));
+        match &self.id {
+            Some(id) => line.plain(field!("request_id"), id.as_str()),
+            None => line.null(field!("request_id")),
         }
-        line.text(field!("peer"), Some(&self.peer));
+        if let Some(trace) = &self.trace {
+            line.plain(field!("trace_id"), trace.as_str());
+        }
+        line.plain(field!("peer"), &self.peer);
         let asked = self.asked.as_ref();
         let path = asked.map_or("", |asked| asked.uri.path());
         let path = &path[..path.floor_char_boundary(MAX_PATH)];
-        line.text(
-            field!("method"),
-            Some(asked.map_or("", |asked| asked.method.as_str())),
-        );
-        line.text(field!("path"), Some(path));
-        line.text(field!("organization"), self.organization());
-        line.text(field!("project"), self.project());
-        line.text(field!("key"), self.key());
+        // A method is a token (RFC 9110 section 9.1).
+        let method = asked.map_or("", |asked| asked.method.as_str());
+        line.plain(field!("method"), method);
+        line.text(field!("path"), path);
+        self.write_caller(&mut line);
         self.write_verdict(&mut line);
         line.number(field!("status"), ended.status.as_u16());
         let duration = u64::try_from(ended.duration.as_micros());
@@ -202,25 +197,32 @@ impl Record {
         line.end()
     }
 
-    fn write_verdict(&self, line: &mut JsonLine) {
-        let anchor = self.permit().map(|permit| permit.anchor().as_str());
-        line.text(field!("certificate"), anchor);
-        match self.revision() {
-            Some(revision) => line.number(field!("revision"), revision),
-            None => line.text(field!("revision"), None),
+    fn write_caller(&self, line: &mut JsonLine) {
+        match &self.identity {
+            Some(identity) => line.add(identity.log_fields()),
+            None => log_fields::write_caller(line, None, None, None),
         }
-        let mut digits = [0; 64];
-        let leaf = self.leaf_sha256();
-        let leaf = leaf.map(|leaf| HEXLOWER.encode_mut_str(leaf.as_bytes(), &mut digits));
-        line.text(field!("leaf_sha256"), leaf);
-        let code = self.refused.as_ref().map(|(code, _)| code.as_str());
-        line.text(field!("code"), code);
+    }
+
+    fn write_verdict(&self, line: &mut JsonLine) {
+        match &self.authorization {
+            // Of what is refused, the leaf is the one that was presented.
+            Some(passed) if !self.is_refused() => line.add(passed.log_fields()),
+            _ => {
+                let anchor = self.permit().map(|permit| permit.anchor().as_str());
+                log_fields::write_verdict(line, anchor, self.revision(), self.leaf_sha256());
+            }
+        }
+        match &self.refused {
+            Some((code, _)) => line.plain(field!("code"), code.as_str()),
+            None => line.null(field!("code")),
+        }
         if let Some(reported) = self.report_only() {
             // The verdict if what is only reported were enforced: `permit` or a code.
             let code = reported.code().map_or(PERMIT, ErrorCode::as_str);
-            line.text(field!("report_code"), Some(code));
+            line.plain(field!("report_code"), code);
             if let Some(anchor) = reported.anchor() {
-                line.text(field!("report_anchor"), Some(anchor.as_str()));
+                line.text(field!("report_anchor"), anchor.as_str());
             }
         }
     }

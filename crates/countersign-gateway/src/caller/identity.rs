@@ -10,7 +10,11 @@ use countersign_types::{
 };
 use http::HeaderValue;
 
-use crate::verdict::authorization::OrganizationTrust;
+use crate::{
+    json_line::Fields,
+    log_fields::{SharedFields, write_caller},
+    verdict::authorization::OrganizationTrust,
+};
 
 /// An organization as it is enforced.
 #[derive(Debug)]
@@ -43,6 +47,7 @@ pub(crate) struct Identity {
     pub(crate) organization_header: HeaderValue,
     pub(crate) project_header: Option<HeaderValue>,
     pub(crate) key_header: Option<HeaderValue>,
+    log_fields: SharedFields,
 }
 
 impl Identity {
@@ -63,6 +68,17 @@ impl Identity {
             scope,
             key,
             expires_at,
+            log_fields: SharedFields::default(),
+        })
+    }
+
+    /// What the access log has of it.
+    pub(crate) fn log_fields(&self) -> &Fields {
+        self.log_fields.get_or_write(|line| {
+            let organization = Some(self.organization.id.as_str());
+            let project = self.project().map(ProjectId::as_str);
+            let key = self.key.as_ref().map(ApiKeyId::as_str);
+            write_caller(line, organization, project, key);
         })
     }
 

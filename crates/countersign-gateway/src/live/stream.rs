@@ -40,7 +40,8 @@ pub(crate) struct Stream {
     place: OnceLock<StreamPlace>,
     cut: CutSignal,
     progress: Progress,
-    under_way: Mutex<UnderWay>,
+    /// None until it is forwarded.
+    under_way: Mutex<Option<UnderWay>>,
     live: Arc<LiveStreams>,
     /// Its index among the live streams.
     index: usize,
@@ -89,23 +90,25 @@ impl Exchange for Stream {
 impl Stream {
     /// Says that the request was forwarded: from now on it is logged, however it ends.
     pub(crate) fn begin(&self, under_way: UnderWay) {
-        *self.under_way() = under_way;
+        *lock(&self.under_way) = Some(under_way);
     }
 
-    /// What is to be logged of it.
-    pub(crate) fn under_way(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Uses what is to be logged of it.
+    pub(crate) fn with_under_way<T>(&self, use_it: impl FnOnce(&mut UnderWay) -> T) -> T {
+        let mut under_way = lock(&self.under_way);
+        let unknown = || UnderWay::not_forwarded(&self.connection);
+        use_it(under_way.get_or_insert_with(unknown))
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         self.live.lock().try_remove(self.index);
-        if let Some(shared) = &self.live.shared {
+        let under_way = self.under_way.get_mut();
+        let under_way = under_way.unwrap_or_else(PoisonError::into_inner);
+        if let (Some(under_way), Some(shared)) = (under_way, &self.live.shared) {
             let (received, sent) = (self.progress.received(), self.progress.sent());
-            self.under_way().end(received, sent, shared);
+            under_way.end(received, sent, shared);
         }
     }
 }
@@ -136,7 +139,6 @@ impl LiveStreams {
         credential: Credential,
         started: Instant,
     ) -> Arc<Stream> {
-        let under_way = Mutex::new(UnderWay::not_forwarded(&connection));
         let mut streams = self.lock();
         let entry = streams.vacant_entry();
         let stream = Arc::new(Stream {
@@ -145,7 +147,7 @@ impl LiveStreams {
             place: OnceLock::new(),
             cut: CutSignal::default(),
             progress: Progress::since(started),
-            under_way,
+            under_way: Mutex::default(),
             live: Arc::clone(self),
             index: entry.key(),
             judged: AtomicU64::new(self.changes()),
@@ -177,8 +179,12 @@ impl LiveStreams {
     }
 
     fn lock(&self) -> MutexGuard<'_, Slab<Weak<Stream>>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.streams)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

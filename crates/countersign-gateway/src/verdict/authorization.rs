@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use countersign_types::{UnixSeconds, bundle::OrganizationBundle, certificate::Scope};
+use countersign_types::{
+    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, digest::Sha256,
+};
 use countersign_verify::{
     judge::{Verdict, judge, judge_both},
     permit::{NoAnchorApplies, Permit},
@@ -15,6 +17,10 @@ use http::HeaderValue;
 use super::{
     chain::Chain, denied::Denied, remembered_chains::RememberedChains,
     report_only::ReportOnlyVerdict,
+};
+use crate::{
+    json_line::Fields,
+    log_fields::{SharedFields, write_verdict},
 };
 
 /// The most permitted chains that are remembered for one organization.
@@ -35,6 +41,7 @@ pub(crate) struct Authorization {
     pub(crate) report_only: Option<Arc<ReportOnlyVerdict>>,
     /// As they go upstream, if a certificate was verified.
     pub(crate) certificate_headers: Option<CertificateHeaders>,
+    log_fields: SharedFields,
 }
 
 /// Why a request passes.
@@ -76,7 +83,24 @@ impl Authorization {
             basis,
             report_only,
             certificate_headers,
+            log_fields: SharedFields::default(),
         }
+    }
+
+    /// The leaf that was verified, or that was judged under what is only reported.
+    pub(crate) fn leaf_sha256(&self) -> Option<Sha256> {
+        match self.permit() {
+            Some(permit) => Some(permit.leaf_sha256()),
+            None => self.report_only.as_ref()?.leaf_sha256,
+        }
+    }
+
+    /// What the access log has of it.
+    pub(crate) fn log_fields(&self) -> &Fields {
+        self.log_fields.get_or_write(|line| {
+            let anchor = self.permit().map(|permit| permit.anchor().as_str());
+            write_verdict(line, anchor, Some(self.revision()), self.leaf_sha256());
+        })
     }
 
     /// The permit, if a certificate was verified.

@@ -73,6 +73,28 @@ async fn a_flood_of_frames_that_are_no_work_ends_its_connection() {
 }
 
 #[tokio::test]
+async fn empty_frames_of_a_body_are_left_out_however_many_there_are() {
+    let world = World::new().await;
+    let builder = h2::client::Builder::new();
+    let tls = world.tls(&[]);
+    let mut sender = tls.http2_streams(world.address(), &builder).await;
+    // More than `h2` takes on one connection.
+    for _ in 0..3 {
+        let request = Request::post("https://localhost/v1/echo")
+            .header("authorization", format!("Bearer {}", world.key))
+            .body(())
+            .unwrap();
+        let (response, mut body) = sender.send_request(request, false).unwrap();
+        for _ in 0..60 {
+            body.send_data(Bytes::new(), false).unwrap();
+        }
+        body.send_data(Bytes::from_static(b"hello"), true).unwrap();
+        let response = timeout(LIMIT, response).await.expect("a response");
+        assert_eq!(response.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_works_is_no_flood() {
     let world = World::new().await;
     let mut builder = h2::client::Builder::new();

@@ -39,6 +39,7 @@ mod several_servers;
 mod silence;
 mod slow_peers;
 mod tap;
+mod trailers;
 mod troubles;
 mod upstream;
 mod upstream_identity;
