@@ -6,7 +6,7 @@
 use memchr::memchr;
 
 /// As much of a line as tells a header that matters, with its value.
-const LINE: usize = 56;
+const LINE: usize = 48;
 
 /// Follows the requests of a connection.
 #[derive(Debug)]
