@@ -29,6 +29,8 @@ use crate::{
 
 /// The exit code of `run` when an assertion does not hold.
 const BROKEN: u8 = 3;
+/// How many digits of a leaf's SHA-256 a name has that is made up.
+const SHORT: usize = 12;
 /// The most characters of a name that is made up.
 const MAX_MADE_UP: usize = 200;
 
@@ -56,7 +58,7 @@ pub(crate) enum AssertionVerb {
         #[arg(value_name = "ID|NAME")]
         id: Reference<AssertionId>,
         /// The new name
-        #[arg(long, required_unless_present = "reason")]
+        #[arg(long, required_unless_present = "reason", value_parser = super::parse::name)]
         name: Option<String>,
         /// The new reason; empty for none
         #[arg(long)]
@@ -106,7 +108,7 @@ pub(crate) struct Add {
     #[arg(long, value_name = "CODE", value_parser = codes())]
     code: Option<String>,
     /// Its name, which no other assertion has [default: made from the leaf and the scope]
-    #[arg(long)]
+    #[arg(long, value_parser = super::parse::name)]
     name: Option<String>,
     /// Why it is added, for whoever is refused because of it
     #[arg(long, value_name = "TEXT")]
@@ -221,7 +223,10 @@ fn made_up(
 ) -> String {
     let presented = chain.and_then(|chain| chain.first());
     let who = match presented.map(|Der(der)| LeafSummary::of(der)) {
-        None => leaf.map_or_else(|| "no certificate".to_owned(), |leaf| leaf.to_string()),
+        None => match leaf.map(|leaf| leaf.to_string()) {
+            Some(sha256) => format!("leaf {}", sha256.get(..SHORT).unwrap_or(&sha256)),
+            None => "no certificate".to_owned(),
+        },
         Some(leaf) if leaf.subject.is_empty() => leaf.names.into_iter().next().unwrap_or_default(),
         Some(leaf) => leaf.subject,
     };

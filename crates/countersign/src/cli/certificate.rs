@@ -248,7 +248,9 @@ async fn delete(
                     let name = shell_quoted(name);
                     refused = refused.hint(format!("deactivate it first: `countersign certificate deactivate {name}`, with `--project` for a project"));
                 }
-                let message = format!("cannot delete `{id}`: {}", refused.message());
+                let known = Names::of_projects(client).await;
+                let why = known.within(refused.message());
+                let message = format!("cannot delete `{name}`: {why}");
                 return Err(match refused.advice() {
                     Some(advice) => Failure::new(message).hint(advice),
                     None => Failure::new(message),

@@ -13,7 +13,7 @@ use super::input::{First, read_bytes};
 use crate::{
     clock,
     failure::{CommandResult, Failure},
-    file_kind::{Kind, Wanted},
+    file_kind::{Kind, Wanted, pem},
     output::{Cell, Output, Row, row, text_or_dash},
 };
 
@@ -71,10 +71,19 @@ impl Inspect {
         let kind = Kind::of(&bytes);
         let failure = (!kind.is(Wanted::Certificate))
             .then(|| kind.instead_of(Wanted::Certificate, &self.file));
+        // PEM that is damaged is no other kind; where it is damaged, only this side knows.
+        let damage = || {
+            pem::blocks(&text)
+                .err()
+                .map(|flaw| flaw.in_file(&self.file))
+        };
+        let failure = failure.or_else(|| damage().filter(|_| !inspection.reasons.is_empty()));
         let report = FileReport {
             acceptable: inspection.reasons.is_empty() && failure.is_none(),
             reasons: match &failure {
-                Some(failure) if !kind.is_pem() => vec![Reason::of_kind(failure)],
+                Some(failure) if !kind.is(Wanted::Certificate) && !kind.is_pem() => {
+                    vec![Reason::of_kind(failure)]
+                }
                 _ => inspection.reasons.iter().map(Reason::from).collect(),
             },
             certificate: inspection.facts.as_ref().map(CertificateReport::from),

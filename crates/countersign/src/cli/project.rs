@@ -10,13 +10,14 @@ use countersign_types::{
 
 use super::{
     api::ListOptions,
+    directory::names,
     guard::{Ask, Guard},
     noun::Verb,
     reference::Reference,
 };
 use crate::{
     failure::CommandResult,
-    output::{Cell, Output, Row, moment, row, text_or_dash},
+    output::{Cell, Output, Row, moment, note, printable, row, text_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -60,6 +61,18 @@ pub(crate) enum ProjectVerb {
     },
 }
 
+/// By a name that several have, none of them is found.
+async fn warn_of_same(client: &Client, name: &str) {
+    // Who may not list projects is not told.
+    let known = names::<ProjectId>(client).await.unwrap_or_default();
+    if known.values().any(|other| other == name) {
+        note(&format!(
+            "warning: another project is called `{}` too, and is then found by its id alone",
+            printable(name)
+        ));
+    }
+}
+
 impl Verb<Client> for ProjectVerb {
     async fn run(self, client: &Client, output: Output) -> CommandResult {
         let projects = client.projects();
@@ -75,6 +88,7 @@ impl Verb<Client> for ProjectVerb {
                 return output.list_of("projects", &list.take(entries).await?);
             }
             Self::Create { name } => {
+                warn_of_same(client, &name).await;
                 let request = ProjectCreateRequest {
                     name,
                     residency: None,

@@ -323,6 +323,11 @@ impl WhichRotation {
 
 /// A start that is blocked by workloads has an exit code of its own.
 fn not_ready(error: Error) -> Failure {
+    let param = error.api().and_then(|refused| refused.param.as_deref());
+    if param == Some("old_certificate_id") && error.status() == Some(400) {
+        let order = "the old one comes first: `countersign rotation start OLD NEW`; `countersign status` shows what is active where";
+        return Failure::from(error).hint(order);
+    }
     if error.code() != Some(ErrorCode::RotationNotReady) {
         return error.into();
     }

@@ -4,5 +4,5 @@ use crate::output::note;
 
 /// Reminds the user that the key cannot be shown again.
 pub(super) fn note_shown_once() {
-    note("note: the key is shown only once; keep it in a safe place");
+    note("note: it is shown only once; keep it in a safe place");
 }

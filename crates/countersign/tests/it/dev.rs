@@ -170,8 +170,8 @@ fn the_commands_that_it_prints_work_as_they_stand() {
     assert!(ran.status.success(), "{stderr}");
     assert_eq!(
         stdout.matches("dev-ca").count(),
-        6,
-        "uploaded, listed, listed by curl, activated, in the status, deactivated: {stdout}"
+        8,
+        "uploaded, listed, listed by curl, activated, explained, in the status, deactivated: {stdout}"
     );
     for (text, times) in [
         ("\"object\": \"echo\"", 3),

@@ -166,6 +166,16 @@ fn a_name_may_begin_with_a_word_and_a_hyphen() {
 }
 
 #[test]
+fn a_second_project_of_the_same_name_is_made_with_a_warning() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let made = seen(dev.command(&["project", "create", "--name", "dev", "-q"]));
+    assert!(made.starts_with("exit 0"), "{made}");
+    let warning = "warning: another project is called `dev` too, and is then found by its id alone";
+    assert!(made.contains(warning), "{made}");
+}
+
+#[test]
 fn events_are_found_by_names_and_tables_have_names() {
     let directory = tempdir().unwrap();
     let dev = Dev::start(directory.path());

@@ -21,7 +21,12 @@ impl NamedRow for Event {
             moment(self.effective_at),
             self.event_type.clone(),
             actor(self, names),
-            shown(about.iter().map(Thing::called).collect()),
+            shown(
+                about
+                    .iter()
+                    .filter_map(|thing| thing.name.as_deref())
+                    .collect()
+            ),
             shown(
                 about
                     .iter()
@@ -57,10 +62,14 @@ impl Thing {
             name: name.or_else(now).map(str::to_owned),
         }
     }
+}
 
-    fn called(&self) -> &str {
-        let id = || self.id.as_deref().unwrap_or_default();
-        self.name.as_deref().unwrap_or_else(id)
+/// The first text with this key within a value's objects.
+fn inner(value: &Value, key: &str) -> Option<String> {
+    let properties = value.as_object()?;
+    match properties.get(key).and_then(Value::as_str) {
+        Some(text) => Some(text.to_owned()),
+        None => properties.values().find_map(|each| inner(each, key)),
     }
 }
 
@@ -75,7 +84,9 @@ fn about(event: &Event, names: &Names) -> Vec<Thing> {
         text.map(str::to_owned)
     };
     let thing = |value: &Value| {
-        let (id, name) = (text(value, "id"), text(value, "name"));
+        // Of a change of the organization, the name of what changed.
+        let changed = || inner(value.get("changes_requested")?, "name");
+        let (id, name) = (text(value, "id"), text(value, "name").or_else(changed));
         Thing::new(id.as_deref(), name.as_deref(), names)
     };
     let certificates = details.get("certificates").and_then(Value::as_array);

@@ -243,14 +243,15 @@ pub(super) fn called(scope: &str, names: &Names) -> String {
 
 /// A change in one line.
 pub(super) fn line(change: &Change, names: &Names) -> String {
-    let (sign, what) = of_certificate(change, names)
+    let (sign, what) = of_certificate(change)
+        .or_else(|| of_an_assertion(change, names))
         .or_else(|| of_scope(change, names))
         .unwrap_or_default();
     format!("{sign} {:<10}  {what}\n", change.verb())
 }
 
 /// A change of a certificate itself, with its sign.
-fn of_certificate(change: &Change, names: &Names) -> Option<(char, String)> {
+fn of_certificate(change: &Change) -> Option<(char, String)> {
     Some(match change {
         Change::Upload {
             certificate,
@@ -289,6 +290,13 @@ fn of_certificate(change: &Change, names: &Names) -> Option<(char, String)> {
             ('~', format!("{certificate}: {from} -> {to}"))
         }
         Change::Delete { id, name } => ('-', with_id(name.as_deref(), id)),
+        _ => return None,
+    })
+}
+
+/// A change of an assertion, with its sign.
+fn of_an_assertion(change: &Change, names: &Names) -> Option<(char, String)> {
+    Some(match change {
         Change::DeleteAssertion { assertion, .. } => ('-', printable(assertion)),
         Change::UpdateAssertion {
             assertion,

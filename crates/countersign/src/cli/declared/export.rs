@@ -81,8 +81,15 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResul
 impl Target<'_> {
     fn write(&self, entries: &[Entry], text: &str) -> CommandResult {
         let beside = self.file.parent().unwrap_or(Path::new(""));
-        let directory = beside.join(self.directory);
-        fs::create_dir_all(&directory).doing(format_args!("create `{}`", directory.display()))?;
+        // Without a slash at its end, with which a file is not found.
+        let directory: PathBuf = beside.join(self.directory).components().collect();
+        if directory.exists() && !directory.is_dir() {
+            let message = format!("`{}` is not a directory", directory.display());
+            return Err(Failure::new(message).hint("name another with `--dir`"));
+        }
+        fs::create_dir_all(&directory)
+            .doing(format_args!("create `{}`", directory.display()))
+            .map_err(|failure| failure.hint("choose a directory that you may write to"))?;
         let mut files: Vec<(PathBuf, &str)> = entries
             .iter()
             .map(|entry| (directory.join(pem_name(entry)), entry.known.pem.as_str()))

@@ -136,7 +136,7 @@ fn show(explanation: &Value, names: &Names, output: Output) -> CommandResult {
     for (head, value) in [
         ("request id", text("request_id").map(str::to_owned)),
         ("code", text("code").map(str::to_owned)),
-        ("reason", text("reason").map(str::to_owned)),
+        ("reason", text("reason").map(|reason| names.within(reason))),
         ("organization", text("organization").map(str::to_owned)),
         ("project", text("project").map(|id| named(names, id))),
         ("key", text("key").map(|id| named(names, id))),
