@@ -49,5 +49,5 @@ pub(crate) fn write_verdict(
     }
     let mut digits = [0; 64];
     let leaf = leaf.map(|leaf| HEXLOWER.encode_mut_str(leaf.as_bytes(), &mut digits));
-    line.text_or_null(field!("leaf_sha256"), leaf.as_deref());
+    line.text_or_null(field!("leaf_sha256"), leaf);
 }

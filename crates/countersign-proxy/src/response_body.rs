@@ -147,6 +147,7 @@ impl<E: Exchange> UpstreamBody<E> {
             }
             Some(Ok(frame)) => {
                 progress.add_sent(frame.data_ref().map_or(0, Bytes::len));
+                self.read_no_further();
                 Poll::Ready(Some(Ok(frame)))
             }
             other => Poll::Ready(other),
@@ -156,15 +157,21 @@ impl<E: Exchange> UpstreamBody<E> {
     /// Whether an HTTP/1.1 client must first take what it was sent. Until then nothing more of it is
     /// kept here. hyper asks again when it has.
     fn must_wait(&self) -> bool {
-        let must_wait = self.to_http1 && self.exchange.client().is_blocked();
-        if let Some(upstream) = self.lease.as_ref().and_then(Lease::traffic) {
-            if must_wait {
-                upstream.pause();
-            } else {
-                upstream.resume();
-            }
+        if self.to_http1 && self.exchange.client().is_blocked() {
+            return true;
         }
-        must_wait
+        if let Some(upstream) = self.lease.as_ref().and_then(Lease::traffic) {
+            upstream.resume();
+        }
+        false
+    }
+
+    /// Leaves the rest with the upstream until more is asked for: hyper would read ahead.
+    fn read_no_further(&self) {
+        let upstream = self.lease.as_ref().and_then(Lease::traffic);
+        if let Some(upstream) = upstream.filter(|_| self.to_http1) {
+            upstream.pause();
+        }
     }
 }
 
