@@ -1,5 +1,6 @@
 //! Set-up, tests and benchmarks: `cargo xtask test`, `cargo xtask bench control`.
 
+mod alerts;
 mod bench;
 mod debian;
 mod dist;
@@ -34,6 +35,8 @@ enum Task {
     Failover(failover::Arguments),
     /// Build the release artefacts: archive, Debian package, container image, their components and sums.
     Dist(dist::Arguments),
+    /// Check the alert rules and the metrics with Prometheus's own tool.
+    Alerts,
     /// Run the fuzz targets for a while each.
     Fuzz(fuzz::Arguments),
     /// Run the simulation of control plane and gateways for many seeds.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => suite::run(&arguments),
         Task::Bench(what) => bench::run(&what),
         Task::Failover(arguments) => failover::run(&arguments),
+        Task::Alerts => alerts::run(),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),

@@ -14,7 +14,7 @@ use crate::{
     caller::snapshot::Snapshot,
     contact::Contact,
     observing::tally::Observer,
-    operating::health::Health,
+    operating::{durations::Durations, health::Health},
     options::GatewayOptions,
     refusal::refusals::Refusals,
     shares::Shares,
@@ -44,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) observer: Option<Observer>,
     pub(crate) shares: Shares,
     pub(crate) unauthenticated: Arc<UnauthenticatedConnections>,
+    pub(crate) durations: Durations,
 }
 
 impl std::fmt::Debug for Shared {
@@ -111,6 +112,7 @@ impl Shared {
             access_log: None,
             refusals: Refusals::new(),
             observer: None,
+            durations: Durations::default(),
         })
     }
 }

@@ -64,6 +64,7 @@ impl UnderWay {
             bytes_received,
             bytes_sent,
         };
+        shared.durations.requests.note(ended.duration);
         shared.log(&self.record, &ended);
     }
 }

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 
 pub use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::store::{ActiveAnchor, ExpiringCount, Store, StoreError};
+use crate::store::{ActiveAnchor, ExpiringCount, GatewayCounts, Store, StoreError};
 
 pub(crate) const REQUESTS: &str = "countersign_http_requests_total";
 pub(crate) const SECONDS: &str = "countersign_http_request_duration_seconds";
@@ -26,6 +26,9 @@ pub(crate) const WARNING: &str = "countersign_warning";
 const NOT_AFTER: &str = "countersign_certificate_not_after_seconds";
 const EXPIRING: &str = "countersign_expiring";
 const REVISION: &str = "countersign_revision";
+const LOG_LINES_LOST: &str = "countersign_log_lines_lost_total";
+const BUILD: &str = "countersign_build_info";
+const GATEWAYS: &str = "countersign_gateways";
 
 /// Upper bounds of the buckets of request durations, in seconds.
 const BUCKETS: [f64; 11] = [
@@ -69,6 +72,9 @@ fn describe() {
         OBSERVED_REQUESTS,
         "requests that gateways observed and the database keeps"
     );
+    describe_counter!(LOG_LINES_LOST, "lines of the log that nobody read in time");
+    describe_gauge!(BUILD, "1, with the version of the program");
+    metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     describe_counter!(
         OBSERVATIONS_REFUSED,
         "observations by gateways that were refused, by reason"
@@ -80,21 +86,33 @@ const MAX_ANCHORS: u32 = 10_000;
 
 /// `/metrics`, for a separate listener: metrics are for the operator of the server, never for its
 /// callers.
-pub fn router(handle: PrometheusHandle, store: Store) -> Router {
+pub fn router(handle: PrometheusHandle, store: Store, gateways: GatewayAges) -> Router {
     Router::new()
         .route("/metrics", get(scrape))
-        .with_state((handle, store))
+        .with_state((handle, store, gateways))
+}
+
+/// Which gateways are counted, in seconds since they last asked for bundles.
+#[derive(Debug, Clone, Copy)]
+pub struct GatewayAges {
+    /// Later, they are forgotten.
+    pub kept_for: u64,
+    /// Later, they are missing.
+    pub live_for: u64,
 }
 
 /// The recorder's metrics, then those that are read from the database. The latter are not kept in
 /// the recorder, where a deleted anchor would stay.
-async fn scrape(State((handle, store)): State<(PrometheusHandle, Store)>) -> Response {
+async fn scrape(
+    State((handle, store, ages)): State<(PrometheusHandle, Store, GatewayAges)>,
+) -> Response {
     handle.run_upkeep();
     let mut text = handle.render();
-    match stored(&store).await {
-        Ok((revision, anchors, expiring)) => {
-            show(&mut text, revision, &anchors);
-            show_expiring(&mut text, &expiring);
+    match stored(&store, ages).await {
+        Ok(stored) => {
+            show(&mut text, stored.revision, &stored.anchors);
+            show_expiring(&mut text, &stored.expiring);
+            show_gateways(&mut text, stored.gateways);
         }
         Err(error) => {
             metrics::counter!(STORE_ERRORS, "code" => "scrape").increment(1);
@@ -108,10 +126,36 @@ async fn scrape(State((handle, store)): State<(PrometheusHandle, Store)>) -> Res
     (StatusCode::OK, [media_type], text).into_response()
 }
 
-async fn stored(store: &Store) -> Result<(u64, Vec<ActiveAnchor>, Vec<ExpiringCount>), StoreError> {
-    let revision = store.revision().await?;
-    let anchors = store.list_active_anchors(MAX_ANCHORS).await?;
-    Ok((revision, anchors, store.count_expiring().await?))
+/// What is read from the database.
+struct Stored {
+    revision: u64,
+    anchors: Vec<ActiveAnchor>,
+    expiring: Vec<ExpiringCount>,
+    gateways: GatewayCounts,
+}
+
+async fn stored(store: &Store, ages: GatewayAges) -> Result<Stored, StoreError> {
+    Ok(Stored {
+        revision: store.revision().await?,
+        anchors: store.list_active_anchors(MAX_ANCHORS).await?,
+        expiring: store.count_expiring().await?,
+        gateways: store.count_gateways(ages.kept_for, ages.live_for).await?,
+    })
+}
+
+fn show_gateways(text: &mut String, gateways: GatewayCounts) {
+    let _ = writeln!(
+        text,
+        "# HELP {GATEWAYS} gateways: those that enforce the latest change, that do not yet, and that vanished"
+    );
+    let _ = writeln!(text, "# TYPE {GATEWAYS} gauge");
+    for (state, count) in [
+        ("current", gateways.current),
+        ("behind", gateways.behind),
+        ("missing", gateways.missing),
+    ] {
+        let _ = writeln!(text, "{GATEWAYS}{{state=\"{state}\"}} {count}");
+    }
 }
 
 fn show_expiring(text: &mut String, counts: &[ExpiringCount]) {

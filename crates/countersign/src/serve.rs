@@ -10,7 +10,9 @@ use std::{
 
 use clap::Args;
 use countersign_server::{
-    App, AppOptions, Limits, WebhookOptions, Webhooks, listener_tls, metrics, router, serve,
+    App, AppOptions, GATEWAY_LIVE_SECONDS, Limits, WebhookOptions, Webhooks, listener_tls,
+    metrics::{self, GatewayAges},
+    router, serve,
     store::{Sources, Store},
     watch_expiry,
 };
@@ -183,7 +185,11 @@ impl ControlPlane {
         let webhooks = Webhooks::new(store, sources, &self.webhooks)?;
         let webhooks = tokio::spawn(webhooks.run(signals.ended()));
         if let Some((listener, handle)) = recorder {
-            let metrics_routes = metrics::router(handle, self.store.clone());
+            let ages = GatewayAges {
+                kept_for: self.forget_gateways_after.as_secs(),
+                live_for: GATEWAY_LIVE_SECONDS,
+            };
+            let metrics_routes = metrics::router(handle, self.store.clone(), ages);
             tokio::spawn(serve(
                 listener,
                 metrics_routes,

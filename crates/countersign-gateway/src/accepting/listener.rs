@@ -208,11 +208,13 @@ impl Acceptor {
         let shared = &self.shared;
         let limit = shared.options.limits.handshake_timeout;
         let tls = TlsAcceptor::from(self.tls.current());
+        let begun = Instant::now();
         let shaken = timeout(limit, shake_hands(stream, peer, &shared.options, tls)).await;
         let timed_out = |elapsed| Err(Failure::new(Reason::TimedOut, elapsed));
         match shaken.unwrap_or_else(timed_out) {
             Ok(done) => {
                 self.handshakes.done.increment(1);
+                shared.durations.handshakes.note(begun.elapsed());
                 Some(done)
             }
             Err(failure) => {

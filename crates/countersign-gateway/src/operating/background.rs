@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     admin::{self, Metrics},
+    described::show_server_certificate,
     health::Part,
     worker::Routes,
 };
@@ -124,7 +125,10 @@ fn finish_access_log(shared: &Shared) {
 pub(super) fn reload_certificate(shared: &Shared, tls: &ReloadingServerConfig) {
     match tls.reload_if_changed() {
         Ok(false) => {}
-        Ok(true) => tracing::info!("server certificate reloaded"),
+        Ok(true) => {
+            show_server_certificate(&shared.options);
+            tracing::info!("server certificate reloaded");
+        }
         Err(error) => {
             tracing::error!(%error, "cannot reload the server certificate; the old one stays in use");
         }

@@ -21,6 +21,8 @@ use super::{
     configured::{client, routes, server_tls},
     control::GatewayControl,
     data_dir::DataDir,
+    described::{describe, show_server_certificate},
+    durations::Durations,
     health::Health,
     worker::Worker,
 };
@@ -73,6 +75,8 @@ impl Gateway {
         let (listeners, address) = listeners(options.listen, threads)?;
         let admin = options.admin_listen.map(bound).transpose()?;
         let (admin, admin_address) = admin.unzip();
+        describe();
+        show_server_certificate(&options);
         let [own, first_request] = random;
         let data_dir = DataDir::take(&options.data_dir, own)?;
         let (observer, tallies) = options.observations.then(Observer::new).unzip();
@@ -288,5 +292,6 @@ pub(super) fn shared(
         access_log,
         refusals: Refusals::new(),
         observer,
+        durations: Durations::default(),
     })
 }

@@ -59,7 +59,48 @@ pub struct GatewayFilter {
     pub live_since: UnixSeconds,
 }
 
+/// How many gateways there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GatewayCounts {
+    /// They enforce the latest change, durably.
+    pub current: u64,
+    /// They ask for bundles, and do not enforce the latest change yet, or not durably.
+    pub behind: u64,
+    /// They stopped asking without a clean shutdown.
+    pub missing: u64,
+}
+
 impl Store {
+    /// How many gateways there are of each kind: those seen in the last `kept_for` seconds, which are live
+    /// if it was in the last `live_for`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn count_gateways(
+        &self,
+        kept_for: u64,
+        live_for: u64,
+    ) -> Result<GatewayCounts, StoreError> {
+        let now = self.inner.sources.now();
+        let filter = GatewayFilter {
+            kept_since: now.saturating_sub(kept_for),
+            live_since: now.saturating_sub(live_for),
+        };
+        let Gateways {
+            revision, gateways, ..
+        } = self.list_gateways(filter).await?;
+        let mut counts = GatewayCounts::default();
+        for gateway in gateways {
+            let count = match gateway.state.known() {
+                Some(GatewayState::Missing) => &mut counts.missing,
+                _ if gateway.is_pending(revision) => &mut counts.behind,
+                _ => &mut counts.current,
+            };
+            *count += 1;
+        }
+        Ok(counts)
+    }
+
     /// The gateways that are known, and the deployment's revision. A gateway whose last report is
     /// not of this history is listed with revision 0: nobody knows what it enforces.
     ///

@@ -18,7 +18,8 @@ async fn requests_anchors_and_the_revision_are_shown_with_bounded_labels() {
         stream.read_to_end(&mut Vec::new()).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/metrics", listener.local_addr().unwrap());
-        let router = countersign_server::metrics::router(handle.clone(), server.store.clone());
+        let ages = countersign_server::metrics::GatewayAges { kept_for: 60, live_for: 30 };
+        let router = countersign_server::metrics::router(handle.clone(), server.store.clone(), ages);
         let limits = countersign_server::Limits::default();
         let never = std::future::pending();
         let serving = countersign_server::serve(listener, router, None, limits, never);
@@ -35,6 +36,7 @@ async fn requests_anchors_and_the_revision_are_shown_with_bounded_labels() {
         server.toggle("activate", None, &[&id]).await;
         let text = scrape().await;
         assert!(text.contains(&anchor), "{text}");
+        assert!(text.contains("countersign_gateways{state=\"missing\"} 0\n"), "{text}");
         let revision = server.store.revision().await.unwrap();
         assert!(text.contains(&format!("countersign_revision {revision}\n")), "{text}");
         let route = "route=\"/v1/organization/certificates/{certificate_id}\"";
