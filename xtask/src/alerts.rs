@@ -23,11 +23,7 @@ pub(crate) fn run() -> Outcome {
         ["check", "rules", "alerts.yml"],
         ["test", "rules", "alerts_test.yml"],
     ] {
-        process::run(
-            Command::new(&promtool)
-                .args(arguments)
-                .current_dir(&rules),
-        )?;
+        process::run(Command::new(&promtool).args(arguments).current_dir(&rules))?;
     }
     let what = ["build", "--package", "countersign", "--bin", "countersign"];
     process::run(process::cargo().args(what))?;
@@ -69,7 +65,9 @@ fn check(what: &str, promtool: &Path, mut process: Child, address: SocketAddr) -
     if !checking.wait()?.success() {
         return Err(format!("promtool finds fault with the metrics of {what}").into());
     }
-    say(&format!("the metrics of {what} are as Prometheus wants them"));
+    say(&format!(
+        "the metrics of {what} are as Prometheus wants them"
+    ));
     Ok(())
 }
 

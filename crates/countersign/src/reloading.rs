@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use countersign_server::{App, Warning};
-use countersign_tls::ReloadingServerConfig;
+use countersign_tls::{ReloadingServerConfig, roots_from_file};
 
 use crate::{
-    config::{Configuration, Layer, SETTINGS},
-    failure::CommandResult,
+    config::{Configuration, Layer, SETTINGS, Settings},
+    failure::{CommandResult, Failure},
     logs,
     signals::{Asked, Requests, Signals},
     supervision,
@@ -78,6 +78,11 @@ fn reload(
     level: &logs::Level,
     app: &App,
 ) {
+    // What it could not start with is not good either.
+    let configuration = configuration.and_then(|configuration| {
+        check_files(&configuration.settings).map_err(Failure::new)?;
+        Ok(configuration)
+    });
     let is_wrong = configuration.is_err();
     app.set_warning(Warning::ConfigurationNotReloaded, is_wrong);
     let configuration = match configuration {
@@ -102,4 +107,15 @@ fn reload(
         }
     }
     tracing::info!("configuration reloaded");
+}
+
+/// Whether a control plane could start with these files.
+fn check_files(settings: &Settings) -> Result<(), countersign_tls::Error> {
+    if let Some(files) = &settings.serve.tls {
+        files.check()?;
+    }
+    match &settings.webhooks.ca_file {
+        Some(file) => roots_from_file(file).map(drop),
+        None => Ok(()),
+    }
 }

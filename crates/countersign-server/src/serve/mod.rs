@@ -6,10 +6,12 @@ mod tls;
 
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
+use axum::body::{Body, Bytes, HttpBody};
 use countersign_proxy::{ClientState, ClientStream, OverSocket};
 use countersign_tls::ReloadingServerConfig;
+use http_body_util::BodyExt as _;
 use hyper::{
-    Request,
+    Request, Response,
     body::Incoming,
     service::{Service as _, service_fn},
 };
@@ -25,15 +27,19 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 pub(crate) use self::routes::BothLengths;
 pub use self::{routes::Routes, tls::listener_tls};
 
 /// How long a client may take nothing of what is sent to it.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a connection without a request under way may stay open once the shutdown has begun.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// The most bytes of a request's line and headers.
 pub(crate) const HEADER_BYTES: usize = 32 * 1024;
@@ -85,6 +91,7 @@ pub async fn serve(
         routes: routes.into(),
         tls,
         graceful: GracefulShutdown::new(),
+        requests: TaskTracker::new(),
         header_timeout: limits.header_timeout,
     };
     let slots = Arc::new(Semaphore::new(limits.connections));
@@ -100,10 +107,19 @@ pub async fn serve(
         }
     }
     drop(listener);
-    if timeout(limits.grace, acceptor.graceful.shutdown())
-        .await
-        .is_err()
-    {
+    let requests = acceptor.requests;
+    requests.close();
+    let drained = async {
+        tokio::select! {
+            () = acceptor.graceful.shutdown() => {}
+            // A client that has sent but half a head keeps nothing open.
+            () = async {
+                requests.wait().await;
+                sleep(CLOSING).await;
+            } => {}
+        }
+    };
+    if timeout(limits.grace, drained).await.is_err() {
         tracing::warn!("requests were still under way after the grace period and were cut");
     }
     connections.shutdown().await;
@@ -152,6 +168,8 @@ struct Acceptor {
     routes: Routes,
     tls: Option<Arc<ReloadingServerConfig>>,
     graceful: GracefulShutdown,
+    /// The requests under way, each until its response is sent.
+    requests: TaskTracker,
     header_timeout: Duration,
 }
 
@@ -168,6 +186,7 @@ impl Acceptor {
             .as_ref()
             .map(|tls| TlsAcceptor::from(tls.current()));
         let watcher = self.graceful.watcher();
+        let requests = self.requests.clone();
         let header_timeout = self.header_timeout;
         async move {
             // Held until the connection ends.
@@ -175,12 +194,12 @@ impl Acceptor {
             // Responses are small and sent whole: waiting to fill a packet only adds delay.
             let _ = stream.set_nodelay(true);
             let served = match tls {
-                None => serve_http1(&http1, stream, routes, watcher).await,
+                None => serve_http1(&http1, stream, routes, watcher, requests).await,
                 Some(tls) => match timeout(header_timeout, tls.accept(stream)).await {
                     Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                        serve_http2(&http2, stream, routes, watcher).await
+                        serve_http2(&http2, stream, routes, watcher, requests).await
                     }
-                    Ok(Ok(stream)) => serve_http1(&http1, stream, routes, watcher).await,
+                    Ok(Ok(stream)) => serve_http1(&http1, stream, routes, watcher, requests).await,
                     Ok(Err(error)) => Err(error.into()),
                     Err(_) => Err("the TLS handshake took too long".into()),
                 },
@@ -200,6 +219,7 @@ async fn serve_http1<S: OverSocket + Send + 'static>(
     stream: S,
     routes: Routes,
     watcher: Watcher,
+    requests: TaskTracker,
 ) -> Served {
     let client = Arc::new(ClientState::default());
     let stream = ClientStream::new(stream, Arc::clone(&client), routes.unreadable, SEND_TIMEOUT);
@@ -211,10 +231,11 @@ async fn serve_http1<S: OverSocket + Send + 'static>(
         }
         let answering = router.call(request);
         let client = Arc::clone(&client);
+        let under_way = requests.token();
         async move {
             let response = answering.await?;
             client.answer();
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(until_sent(response, under_way))
         }
     });
     let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -226,8 +247,27 @@ async fn serve_http2(
     stream: TlsStream<TcpStream>,
     routes: Routes,
     watcher: Watcher,
+    requests: TaskTracker,
 ) -> Served {
-    let service = TowerToHyperService::new(routes.router);
+    let router = TowerToHyperService::new(routes.router);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answering = router.call(request);
+        let under_way = requests.token();
+        async move { Ok::<_, Infallible>(until_sent(answering.await?, under_way)) }
+    });
     let connection = http.serve_connection(TokioIo::new(stream), service);
     watcher.watch(connection.into_owned()).await
+}
+
+/// Keeps a request under way until its response is sent.
+fn until_sent(
+    response: Response<Body>,
+    under_way: TaskTrackerToken,
+) -> Response<impl HttpBody<Data = Bytes, Error = axum::Error>> {
+    response.map(|body| {
+        body.map_frame(move |frame| {
+            let _ = &under_way;
+            frame
+        })
+    })
 }

@@ -136,6 +136,26 @@ async fn a_request_that_is_being_answered_gets_to_finish() {
 }
 
 #[tokio::test]
+async fn half_a_head_holds_up_no_end() {
+    let limits = Limits {
+        grace: Duration::from_secs(600),
+        header_timeout: Duration::from_secs(600),
+        ..Limits::default()
+    };
+    let (address, stop, running) = start(limits, None).await;
+    let mut half = TcpStream::connect(address).await.unwrap();
+    half.write_all(b"GET /healthz HT").await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    second.read_to_string(&mut String::new()).await.unwrap();
+    drop(stop);
+    timeout(SOON, running).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
 async fn what_does_not_finish_is_cut_after_the_grace_period() {
     let limits = Limits {
         grace: Duration::from_millis(100),

@@ -122,6 +122,20 @@ fn sighup_reloads_what_can_change_and_names_what_waits() {
         serde_json::json!(["configuration_not_reloaded"])
     );
 
+    // Nor is one that it could not start with.
+    for (lines, names) in [
+        (
+            "[serve]\ntls_certificate = \"gone.pem\"\ntls_key = \"gone.key\"\n",
+            "gone.pem",
+        ),
+        ("[webhooks]\nca_file = \"nowhere.pem\"\n", "nowhere.pem"),
+    ] {
+        write(lines);
+        served.signal("HUP");
+        let said = served.wait_for("cannot reload the configuration; the old one stays in use");
+        assert!(said["error"].as_str().unwrap().contains(names), "{said}");
+    }
+
     write("[serve]\ndrain_seconds = 3\n[log]\nlevel = \"debug\"\n");
     served.signal("HUP");
     served.wait_for("`serve.drain_seconds` has changed: it is used from the next start on");
