@@ -73,9 +73,7 @@ pub use self::{
     chain_pages::ObservedIdentity,
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
-    gateways::{
-        FORGET_GATEWAYS_AFTER, GatewayCounts, GatewayFilter, GatewayKeyUse, GatewayReport,
-    },
+    gateways::{FORGET_GATEWAYS_AFTER, GatewayCounts, GatewayFilter, GatewayKeyUse, GatewayReport},
     kept_assertion::{JudgedChange, KeptAssertion, NewAssertion, UnjudgedChange},
     listing::PageRequest,
     location::Location,
