@@ -268,6 +268,18 @@ mod tests {
     }
 
     #[test]
+    fn json_on_a_terminal_means_the_same_and_reorders_nothing() {
+        let value = serde_json::json!({ "name": "a\u{202e}b\u{e0041}\n", "other": ["\u{200b}"] });
+        let shown = escaped(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(
+            !shown.contains(['\u{202e}', '\u{e0041}', '\u{200b}']),
+            "{shown}"
+        );
+        let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read, value);
+    }
+
+    #[test]
     fn printable_lines_stay_lines() {
         assert_eq!(
             printable_lines("Subject: \u{1b}[31mCA\r\n-----BEGIN\n"),

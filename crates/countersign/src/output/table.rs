@@ -291,6 +291,24 @@ mod tests {
         }
     }
 
+    struct Policy;
+
+    impl Row for Policy {
+        const HEAD: &'static [&'static str] = &["policy"];
+        fn cells(&self) -> Vec<Cell> {
+            vec![lines_or_dash(Some("a == \"b\"\n  && c\n"))]
+        }
+    }
+
+    #[test]
+    fn several_lines_are_one_in_a_table_and_stay_apart_where_there_is_room() {
+        assert_eq!(paper(None).table(&[Policy]), "POLICY\na == \"b\" && c\n");
+        assert_eq!(
+            paper(None).card(&Policy),
+            "policy  a == \"b\"\n          && c\n"
+        );
+    }
+
     #[test]
     fn tables_line_up_and_end_without_blanks() {
         let things = [Thing("a", NOW - 7200), Thing("long name", NOW)];
