@@ -511,6 +511,12 @@ mod tests {
         drop(file);
         let c = Some((point(9), vec![bundle("c", 9)]));
         assert_eq!(found(directory.path()).unwrap(), c);
+        for name in [NAME].into_iter().chain(BESIDE) {
+            fs::write(directory.path().join(name), "what nobody closed").unwrap();
+        }
+        let mut file = StateFile::new(directory.path().to_owned());
+        file.remove().unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -151,6 +151,7 @@ fn an_answer_to_an_earlier_pull_undoes_nothing() {
     assert_eq!(gateway.contact, contact);
     // What it waits for is its threads, and nothing else.
     assert!(gateway.pulls.len() <= asked + 1);
+    assert_eq!(gateway.pulls.last().unwrap().after, server.point());
     gateway.silent_before = 0;
     gateway.run(&server, 10 * SECOND);
     gateway.assert_follows(&server);
