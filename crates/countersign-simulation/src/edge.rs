@@ -140,9 +140,7 @@ pub(crate) struct Process {
     pub(crate) connection: u64,
     /// The latest pull, after one that it is sent beside.
     pub(crate) pulls: Vec<Outstanding>,
-    /// For the fault: how long a silent pull is waited for, and until when the latest is.
-    pub(crate) patience: Duration,
-    pub(crate) waits_until: Duration,
+    pub(crate) patience: Patience,
     pub(crate) comparison: Option<Outstanding>,
     /// The write under way, and those after it.
     pub(crate) jobs: VecDeque<Job>,
@@ -158,6 +156,21 @@ pub(crate) struct Process {
     pub(crate) taken: Taken,
     /// Whether a pull was answered.
     pub(crate) answered: bool,
+}
+
+/// For the fault: how long a silent pull is waited for, and until when the latest is.
+pub(crate) struct Patience {
+    pub(crate) time: Duration,
+    pub(crate) until: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(3),
+            until: Duration::ZERO,
+        }
+    }
 }
 
 impl Process {

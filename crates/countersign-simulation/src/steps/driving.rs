@@ -9,13 +9,12 @@ use countersign_gateway::sync::{
 
 use crate::{
     agenda::{Ask, Event, Ticket},
-    edge::{DiskState, Edge, Process},
+    edge::{DiskState, Edge, Patience, Process},
     fault::Fault,
     world::World,
 };
 
-/// For the fault: how long a silent pull is waited for at first, and at the longest.
-pub(super) const FIRST_PATIENCE: Duration = Duration::from_secs(3);
+/// For the fault: how long a silent pull is waited for at the longest.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 
 impl World {
@@ -44,7 +43,7 @@ impl World {
         }
         if let Input::Pulled(_, bundle) = &input {
             process.answered = true;
-            process.patience = FIRST_PATIENCE;
+            process.patience = Patience::default();
             edge.answered(now.saturating_sub(late), bundle.point());
         }
         self.tell(ticket.gateway, input);
@@ -146,13 +145,13 @@ impl World {
         };
         let silent = process.pulls.last_mut().filter(|_| pull.beside.is_some());
         if let Some(silent) = silent {
-            if now < process.waits_until {
+            if now < process.patience.until {
                 (silent.ask, silent.at) = (Ask::Pull(*pull), now);
                 return true;
             }
-            process.patience = LONGEST_PATIENCE.min(process.patience * 2);
+            process.patience.time = LONGEST_PATIENCE.min(process.patience.time * 2);
         }
-        process.waits_until = now + pull.wait + process.patience;
+        process.patience.until = now + pull.wait + process.patience.time;
         false
     }
 

@@ -5,10 +5,9 @@ use std::{collections::VecDeque, fs, sync::Arc, sync::atomic::Ordering, time::Du
 use countersign_gateway::{DrivenGateway, options::GatewayOptions, sync::messages::Input};
 use serde_json::json;
 
-use super::driving::FIRST_PATIENCE;
 use crate::{
     agenda::{Ask, Event, Trouble},
-    edge::{DiskState, Edge, Process},
+    edge::{DiskState, Edge, Patience, Process},
     fault::Fault,
     images::Image,
     shares::{ShareSize, Taken},
@@ -65,8 +64,7 @@ impl World {
             begun: now,
             connection: 0,
             pulls: Vec::new(),
-            patience: FIRST_PATIENCE,
-            waits_until: Duration::ZERO,
+            patience: Patience::default(),
             comparison: None,
             jobs: VecDeque::new(),
             timer: None,
