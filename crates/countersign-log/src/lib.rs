@@ -64,6 +64,8 @@ struct State {
     lost: u64,
     /// The file that takes the place of the one that is written to.
     next_file: Option<File>,
+    /// How many files were changed to.
+    files: u64,
     is_ending: bool,
     has_ended: bool,
 }
@@ -105,10 +107,16 @@ impl LineLog {
         Self::to_file(descriptor.into())
     }
 
-    /// Goes on with another file. What the old one does not take goes into the new one.
+    /// Goes on with another file. What the old one does not take goes into the new one. Once this returns,
+    /// nothing more is written to the old one, unless that hangs.
     pub fn change_to(&self, file: File) {
-        self.shared.state().next_file = Some(file);
+        let mut state = self.shared.state();
+        state.next_file = Some(file);
+        let wanted = state.files + 1;
+        drop(state);
         self.shared.changed.notify_all();
+        let is_old = |state: &mut State| state.files < wanted && !state.has_ended;
+        drop(self.shared.wait_while(LAST_WRITE, is_old));
     }
 
     /// Adds whole lines: all of them, or none, if they find no room.
@@ -243,13 +251,14 @@ impl Writer {
                 None => self.wait_for_lines(),
             }
             let (next_file, is_ending) = self.take();
+            let changes = next_file.is_some();
             let torn = next_file.map_or(0, |file| self.change_to(file));
             let written = self.batch.write_to(&mut self.file);
             pause = written.as_ref().err().map(|error| match error.kind() {
                 ErrorKind::WouldBlock => PIPE_RETRY,
                 _ => RETRY,
             });
-            let is_done = self.note(written, torn);
+            let is_done = self.note(written, torn, changes);
             if is_ending && (is_done || pause == Some(RETRY)) {
                 break;
             }
@@ -303,8 +312,9 @@ impl Writer {
     }
 
     /// Notes how an attempt to write went; whether nothing is left to write.
-    fn note(&self, written: io::Result<()>, torn: u64) -> bool {
+    fn note(&self, written: io::Result<()>, torn: u64, changes: bool) -> bool {
         let mut state = self.shared.state();
+        state.files += u64::from(changes);
         state.lost += torn;
         state.writing = count_lines(self.batch.left());
         if state.writing == 0 {

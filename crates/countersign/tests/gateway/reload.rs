@@ -132,13 +132,24 @@ async fn a_rotated_access_log_is_opened_again() {
     let operated = Operated::with("access_log = \"access.log\"").await;
     let (log, old) = (operated.path("access.log"), operated.path("access.log.1"));
     let mut had = 0;
-    for signal in ["HUP", "USR1"] {
+    for (earlier, signal) in ["HUP", "USR1"].into_iter().enumerate() {
         until_lines(&log, 1).await;
         fs::rename(&log, &old).unwrap();
         operated.gateway.signal(signal);
-        // It is there before anything is written to it.
-        let opened = async { while !log.exists() {} };
+        let opened = async {
+            let is_said = || {
+                operated
+                    .gateway
+                    .log()
+                    .matches("access log opened again")
+                    .count()
+            };
+            while is_said() == earlier {
+                tokio::task::yield_now().await;
+            }
+        };
         timeout(LIMIT, opened).await.unwrap();
+        assert!(log.exists(), "before anything is written to it");
         had = lines(&old);
         assert!(operated.passes().await, "after SIG{signal}");
         until_lines(&log, 1).await;
