@@ -75,12 +75,14 @@ async fn another_key(world: &World) -> String {
 }
 
 async fn workloads(world: &World) -> Vec<Workload> {
-    let mut all = Vec::new();
+    // A chain that is stored anew between two pages comes twice.
+    let mut all = HashMap::new();
     let mut pages = world.store.workloads(&world.organization, 0);
     while let Some(page) = pages.next().await.unwrap() {
-        all.extend(page.workloads);
+        let each = page.workloads.into_iter();
+        all.extend(each.map(|workload| (workload.identity.clone(), workload)));
     }
-    all
+    all.into_values().collect()
 }
 
 /// The observed chains, whole.
