@@ -6,6 +6,7 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -181,5 +182,55 @@ fn the_page_of_deviations_names_every_path() {
     for path in quoted(&page).filter(|text| text.starts_with("/v1/")) {
         let known = document.contains(&format!("\"{path}\": {{"));
         assert!(known, "`{path}` is no path of openapi.json");
+    }
+}
+
+/// What begins like a metric's name in a text.
+fn metrics(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
+    let names = words.filter(|word| word.starts_with("countersign_"));
+    // Prometheus makes these of a histogram.
+    let base = |name| {
+        let mut made = ["_bucket", "_sum", "_count"].iter();
+        made.find_map(|end| str::strip_suffix(name, end))
+    };
+    names
+        .map(|name| base(name).unwrap_or(name).to_owned())
+        .collect()
+}
+
+/// An alert without advice, or a rule and a panel on a metric that there is not, would help nobody.
+#[test]
+fn every_alert_says_what_to_do_and_every_metric_that_is_asked_for_exists() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let rules = read("packaging/prometheus/alerts.yml");
+    let page = read("docs/alerts.md");
+    let after = |text: &str, start: &str| -> BTreeSet<String> {
+        let lines = text.lines().map(str::trim_start);
+        lines
+            .filter_map(|line| line.strip_prefix(start).map(str::to_owned))
+            .collect()
+    };
+    let alerts = after(&rules, "- alert: ");
+    assert!(!alerts.is_empty());
+    assert_eq!(alerts, after(&page, "## "));
+    let tested = after(&read("packaging/prometheus/alerts_test.yml"), "name: ");
+    let untested: Vec<_> = alerts.difference(&tested).collect();
+    assert_eq!(untested, Vec::<&String>::new());
+
+    let mut known = BTreeSet::new();
+    for directory in ["countersign", "countersign-server", "countersign-gateway"] {
+        let mut files = Vec::new();
+        walk(
+            &root().join("crates").join(directory).join("src"),
+            &mut files,
+        );
+        for path in files {
+            known.extend(metrics(&fs::read_to_string(path).unwrap()));
+        }
+    }
+    let dashboard = read("packaging/grafana/countersign.json");
+    for asked in metrics(&rules).iter().chain(&metrics(&dashboard)) {
+        assert!(known.contains(asked), "{asked}");
     }
 }

@@ -121,6 +121,9 @@ impl LineLog {
 
     /// Adds whole lines: all of them, or none, if they find no room.
     pub fn add(&self, lines: &[u8]) {
+        if lines.is_empty() {
+            return;
+        }
         let mut state = self.shared.state();
         let before = state.lines.len();
         let after = before + lines.len();

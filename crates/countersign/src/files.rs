@@ -72,9 +72,14 @@ pub(crate) fn lock_directory(directory: &Path) -> CommandResult<DirectoryLock> {
 }
 
 fn partial(path: &Path) -> PathBuf {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    PathBuf::from(partial)
+    with_suffix(path, ".partial")
+}
+
+/// The path of a file beside another, whose name is longer by this.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// Whether as much could be written to a file as this: tries it beside the file, and leaves nothing.

@@ -8,7 +8,7 @@ mod peers;
 mod reads;
 mod report;
 mod sampling;
-mod server;
+pub(crate) mod server;
 mod subjects;
 mod verify;
 mod writes;

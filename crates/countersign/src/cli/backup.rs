@@ -20,7 +20,7 @@ use crate::{
     config::Database,
     database::{DatabaseOptions, file_in},
     failure::{CommandResult, Doing as _, Failure},
-    files::{private_directory, remove_if_exists, shell_quoted},
+    files::{private_directory, remove_if_exists, shell_quoted, with_suffix},
     output::{Cell, Output, Row, Tone, moment, note, printable, row},
 };
 
@@ -209,12 +209,6 @@ fn refuse_existing(file: &Path) -> CommandResult {
             ),
         ),
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// A file that has not got its name yet, and is removed if it never gets it.

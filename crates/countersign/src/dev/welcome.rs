@@ -34,7 +34,7 @@ call
 
 # activate the dev CA for the project: a call without a certificate is refused, one with the right
 # certificate is accepted, one with a certificate from another CA is refused
-{program} certificate activate dev-ca --project dev --wait --yes
+{program} certificate activate dev-ca --project dev --wait --yes --allow-refusals
 call
 call --cert \"$OPENAI_MTLS_CLIENT_CERT_FILE\" --key \"$OPENAI_MTLS_CLIENT_KEY_FILE\"
 call --cert {untrusted} --key {untrusted_key}

@@ -80,6 +80,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_packaged_example_can_be_read() {
+        let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/debian");
+        Configured::read(&packaging.join("gateway.toml.example")).unwrap();
+    }
+
+    #[test]
     fn a_mistake_is_named_with_its_line_and_what_was_meant() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("gateway.toml");

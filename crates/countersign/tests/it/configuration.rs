@@ -81,3 +81,27 @@ fn an_error_names_its_key_and_line() {
     let missing = countersign(&["serve", "--config", "/nowhere/c.toml"]);
     assert_snapshot!("config_missing", seen(missing));
 }
+
+#[test]
+fn the_packaged_configuration_is_good_also_with_what_it_suggests() {
+    let packaged = include_str!("../../../../packaging/debian/countersign.toml");
+    let suggested: String = packaged
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert_ne!(packaged, suggested);
+    for text in [packaged, &suggested] {
+        let directory = tempdir().unwrap();
+        fs::write(directory.path().join("database-url"), "postgres://h/d").unwrap();
+        let url = directory.path().join("database-url");
+        let text = text.replace("/etc/countersign/database-url", url.to_str().unwrap());
+        fs::write(directory.path().join("c.toml"), text).unwrap();
+        let mut command = countersign(&["config", "check", "--config", "c.toml"]);
+        let ran = command.current_dir(directory.path()).output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert!(ran.status.success(), "{said}");
+    }
+}
