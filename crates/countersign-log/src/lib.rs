@@ -77,6 +77,8 @@ pub struct Progress {
     pub lost: u64,
     /// Why lines are not written now.
     pub trouble: Option<String>,
+    /// How many lines wait because of that.
+    pub waiting: u64,
 }
 
 impl LineLog {
@@ -145,12 +147,15 @@ impl LineLog {
         let stalled = |since: Instant| {
             (since.elapsed() > STALLED).then(|| "it takes nothing any more".to_owned())
         };
+        let error = state.error.clone();
+        let trouble = error.or_else(|| state.writing_since.and_then(stalled));
         Progress {
             lost: std::mem::take(&mut state.lost),
-            trouble: state
-                .error
-                .clone()
-                .or_else(|| state.writing_since.and_then(stalled)),
+            waiting: match trouble {
+                Some(_) => state.writing + count_lines(&state.lines),
+                None => 0,
+            },
+            trouble,
         }
     }
 
@@ -437,9 +442,10 @@ mod tests {
         until(&log, |state| state.error.is_some());
         let full = log.progress();
         assert!(full.trouble.unwrap().contains("No space left"));
+        assert_eq!(full.waiting + full.lost, count);
         log.change_to(open(&path, 0o600).unwrap());
         let end = log.finish();
-        assert_eq!(end.trouble, None);
+        assert_eq!((end.trouble, end.waiting), (None, 0));
         let whole = whole_lines(&fs::read_to_string(&path).unwrap());
         assert!(whole > 0);
         assert_eq!(whole + full.lost + end.lost, count);

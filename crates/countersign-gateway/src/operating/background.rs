@@ -4,7 +4,7 @@ use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
 
 use countersign_log::Progress;
 use countersign_tls::{ReloadingClientConfig, ReloadingServerConfig};
-use metrics::counter;
+use metrics::{counter, gauge};
 use tokio::{net::TcpListener, time::interval};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ use crate::{
 const UPKEEP: Duration = Duration::from_secs(1);
 
 const LINES_LOST: &str = "countersign_gateway_access_log_lines_lost_total";
+const LINES_WAITING: &str = "countersign_gateway_access_log_lines_waiting";
 
 /// What the background thread does: it pulls bundles, sends observations, reloads the server
 /// certificate, watches the access log, and serves the operator.
@@ -82,7 +83,7 @@ async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig, routes: &Routes) {
         // Of unknown age is as old as can be.
         let age = shared.contact.age(now).unwrap_or(now);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        metrics::gauge!("countersign_gateway_bundle_age_seconds").set(age as f64);
+        gauge!("countersign_gateway_bundle_age_seconds").set(age as f64);
         reload_certificate(shared, tls);
         let routes = Arc::clone(&routes.borrow());
         let tls: Vec<_> = routes.iter().filter_map(CheckedRoute::tls).collect();
@@ -98,11 +99,20 @@ fn watch_access_log(shared: &Shared) {
     let Some(log) = &shared.access_log else {
         return;
     };
-    let Progress { lost, trouble } = log.progress();
+    let Progress {
+        lost,
+        trouble,
+        waiting,
+    } = log.progress();
     counter!(LINES_LOST).increment(lost);
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    gauge!(LINES_WAITING).set(waiting as f64);
     if shared.health.set(Part::AccessLog, trouble.clone()) {
         match trouble {
-            Some(error) => tracing::error!(error, "cannot write the access log: lines are lost"),
+            Some(error) => tracing::error!(
+                error,
+                "cannot write the access log: lines wait, and are lost once 4 MiB do"
+            ),
             None => tracing::info!("the access log is written again"),
         }
     }
@@ -113,7 +123,7 @@ fn finish_access_log(shared: &Shared) {
     let Some(log) = &shared.access_log else {
         return;
     };
-    let Progress { lost, trouble } = log.finish();
+    let Progress { lost, trouble, .. } = log.finish();
     counter!(LINES_LOST).increment(lost);
     if lost > 0 {
         let why = trouble.as_deref();

@@ -76,6 +76,10 @@ const COUNTERS: &[(&str, &str)] = &[
 
 const GAUGES: &[(&str, &str)] = &[
     (
+        "countersign_gateway_access_log_lines_waiting",
+        "lines of the access log that could not be written yet",
+    ),
+    (
         "countersign_gateway_revision",
         "revision of the control plane that is enforced",
     ),

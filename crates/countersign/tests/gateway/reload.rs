@@ -274,6 +274,10 @@ async fn a_full_log_stops_no_traffic_and_is_said_aloud() {
         .until_warned("the access log cannot be written", true)
         .await;
     assert_eq!(operated.ready().await["ready"], true);
+    let waiting = "countersign_gateway_access_log_lines_waiting ";
+    let metrics = plain_get(operated.admin, "/metrics").await;
+    let line = metrics.lines().find_map(|line| line.strip_prefix(waiting));
+    assert!(line.unwrap().parse::<u64>().unwrap() > 0, "{metrics}");
 
     // What could not be written waits.
     fs::remove_file(&log).unwrap();
