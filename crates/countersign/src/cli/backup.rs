@@ -223,7 +223,17 @@ impl Partial {
             .write(true)
             .mode(0o600)
             .open(&partial)
-            .doing(format_args!("create `{}`", partial.display()))?;
+            .map_err(|error| {
+                let shown = path.display();
+                let failure = Failure::new(format_args!("cannot write `{shown}`: {error}"));
+                match (error.kind(), path.parent()) {
+                    (io::ErrorKind::NotFound, Some(directory)) => {
+                        let directory = shell_quoted(&directory.display().to_string());
+                        failure.hint(format!("make the directory first: `mkdir -p {directory}`"))
+                    }
+                    _ => failure,
+                }
+            })?;
         Ok(Self(partial))
     }
 

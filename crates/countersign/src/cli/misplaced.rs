@@ -2,7 +2,7 @@
 //! of other tools.
 
 use clap::{
-    Command, FromArgMatches as _,
+    Arg, Command, FromArgMatches as _,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -64,7 +64,9 @@ fn hint_of(error: &clap::Error, given: &[String]) -> Option<String> {
             misplaced().or_else(|| hint_of_word(&root, word, given))
         }
         ErrorKind::UnknownArgument => {
-            hint_of_flag(text(ContextKind::InvalidArg)?).map(str::to_owned)
+            let flag = text(ContextKind::InvalidArg)?;
+            let positional = without_flag(&Cli::root(), flag, given);
+            positional.or_else(|| hint_of_flag(flag).map(str::to_owned))
         }
         ErrorKind::InvalidValue => {
             let is_format = text(ContextKind::InvalidArg)?.starts_with("--output ");
@@ -75,6 +77,22 @@ fn hint_of(error: &clap::Error, given: &[String]) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// How to give what the command takes, but not by a flag.
+fn without_flag(root: &Command, flag: &str, given: &[String]) -> Option<String> {
+    let name = flag.trim_start_matches('-').split('=').next()?;
+    let (mut command, mut path) = (root, root.get_name().to_owned());
+    for word in given {
+        if let Some(inner) = command.find_subcommand(word) {
+            command = inner;
+            path = format!("{path} {}", inner.get_name());
+        }
+    }
+    let is_called = |argument: &&Arg| argument.get_id().as_str().eq_ignore_ascii_case(name);
+    command.get_positionals().find(is_called)?;
+    let name = name.to_uppercase();
+    Some(format!("`{name}` is given without a flag: `{path} {name}`"))
 }
 
 /// What was meant by a word that is no noun, if it is a verb of some.
@@ -101,6 +119,23 @@ fn hint(root: &Command, word: &str, given: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_without_a_flag_is_said_to() {
+        let told = |flag, given: &[&str]| {
+            let given: Vec<String> = given.iter().map(|word| (*word).to_owned()).collect();
+            without_flag(&Cli::root(), flag, &given)
+        };
+        assert_eq!(
+            told(
+                "--url",
+                &["webhook", "create", "--url", "https://a.example"]
+            )
+            .as_deref(),
+            Some("`URL` is given without a flag: `countersign webhook create URL`")
+        );
+        assert_eq!(told("--url", &["status", "--url=x"]), None);
+    }
 
     #[test]
     fn a_verb_is_led_to_its_nouns() {

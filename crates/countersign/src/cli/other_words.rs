@@ -55,7 +55,7 @@ const NOUNS: &[(&[&str], &str)] = &[
         "a client loses access with its key: `countersign api-key delete NAME --project NAME`; everyone under a CA: `countersign certificate deactivate NAME`; one name under it: `countersign certificate set-policy NAME --policy 'subject.common_name != \"NAME\"'`",
     ),
     (
-        &["import", "backup", "dump", "save", "sync", "diff"],
+        &["import", "dump", "save", "sync", "diff"],
         "`countersign export FILE` writes the set-up to a file, `countersign plan FILE` compares, `countersign apply FILE` brings it back",
     ),
     (

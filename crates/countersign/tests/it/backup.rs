@@ -115,6 +115,13 @@ fn what_is_no_backup_changes_nothing_and_is_said() {
     let data = directory.path().join("data");
     let (code, _, said) = on(&data, &["backup", "x.db"]);
     assert!(code == 2 && said.contains("there is no database"), "{said}");
+    assert_eq!(
+        on(&data, &["organization", "create", "--name", "acme"]).0,
+        0
+    );
+    let (code, _, said) = on(&data, &["backup", "/nowhere/x.db"]);
+    assert!(code == 1 && said.contains("`mkdir -p /nowhere`"), "{said}");
+    fs::remove_dir_all(&data).unwrap();
     let (code, _, said) = on(&data, &["restore", "nowhere.db"]);
     assert!(code == 2 && said.contains("there is no file"), "{said}");
 
