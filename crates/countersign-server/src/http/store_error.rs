@@ -35,10 +35,14 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(outage, _) => {
                 Self::storage_unavailable(outage_message(outage), error.to_string())
             }
+            StoreError::TooNew { .. } => Self::storage_unavailable(
+                "A newer version of this program has brought the server's database up to date, and this \
+                 process is an older one. Try again, at another node; the operator must replace this one.",
+                error.to_string(),
+            ),
             // A handler that changes trust and does not have it judged.
             StoreError::Unjudged(_)
             | StoreError::Configuration(_)
-            | StoreError::TooNew { .. }
             | StoreError::Corrupt(_)
             | StoreError::Internal(_) => Self::internal(error.to_string()),
         }

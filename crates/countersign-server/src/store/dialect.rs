@@ -47,6 +47,15 @@ impl Dialect {
         }
     }
 
+    /// Keeps organizations from being written until the transaction ends, where beginning it does not. Every
+    /// write begins with its organization's row.
+    pub(super) const fn lock_writes(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => "LOCK TABLE organizations IN SHARE ROW EXCLUSIVE MODE",
+        }
+    }
+
     /// How often to look for changes that no signal announced: a failover or a restored backup
     /// under a running process sends none. SQLite has no signals between processes at all, and
     /// reading it takes microseconds.

@@ -8,6 +8,7 @@ use super::{
     StoreError,
     connection::Connection,
     row::{FromRow, Row},
+    schema,
     sources::Sources,
     value::params,
 };
@@ -17,12 +18,14 @@ const KEPT: u64 = 10_000;
 /// How many more may pile up, so that not every commit deletes one.
 const PRUNED_AT_A_TIME: u64 = 100;
 
-/// The point of the latest commit.
+/// The point of the latest commit, if this program knows the schema still.
 pub(super) async fn read(connection: &mut Connection) -> Result<HistoryPoint, StoreError> {
-    connection
-        .find("SELECT revision, token FROM deployment WHERE id = 1", &[])
-        .await?
-        .ok_or_else(|| StoreError::Corrupt("the row of the deployment is missing".to_owned()))
+    let sql = "SELECT revision, token, (SELECT max(version) FROM schema_migrations) \
+               FROM deployment WHERE id = 1";
+    let found: Option<(HistoryPoint, i64)> = connection.find(sql, &[]).await?;
+    let (point, version) = found.ok_or_else(no_deployment)?;
+    schema::check(version)?;
+    Ok(point)
 }
 
 /// Whether a point is one of this history, and new enough to be known still.
@@ -54,20 +57,23 @@ pub(super) async fn lacks(
     Ok((point.revision > latest).then_some(true))
 }
 
-/// Takes the next revision. Every write of the deployment locks this row, so a commit does it last.
+/// Takes the next revision, if this program knows the schema still: nobody brings that up to date before this
+/// transaction ends. Every write of the deployment locks this row, so a commit does it last.
 pub(super) async fn advance(
     connection: &mut Connection,
     sources: &Sources,
 ) -> Result<HistoryPoint, StoreError> {
     let token = RevisionToken::from_random(sources.id()?);
     let text = token.to_string();
-    let revision = connection
-        .number(
+    let advanced: Option<(u64, i64)> = connection
+        .find(
             "UPDATE deployment SET revision = revision + 1, token = $1 WHERE id = 1 \
-             RETURNING revision",
+             RETURNING revision, (SELECT max(version) FROM schema_migrations)",
             params![text],
         )
         .await?;
+    let (revision, version) = advanced.ok_or_else(no_deployment)?;
+    schema::check(version)?;
     connection
         .execute(
             "INSERT INTO history (revision, token) VALUES ($1, $2)",
@@ -100,6 +106,10 @@ pub(super) async fn begin(
         connection.execute(sql, params![token]).await?;
     }
     Ok(())
+}
+
+fn no_deployment() -> StoreError {
+    StoreError::Corrupt("the row of the deployment is missing".to_owned())
 }
 
 impl FromRow for HistoryPoint {

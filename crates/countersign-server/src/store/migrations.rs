@@ -5,7 +5,7 @@ mod audit_chain;
 use super::{
     StoreError,
     connection::{Connection, Database},
-    history,
+    history, schema,
     sources::Sources,
     value::params,
 };
@@ -67,6 +67,10 @@ async fn apply_steps(
     if found == known {
         return Ok(());
     }
+    if found > 0 {
+        // Other nodes may be at work: whoever writes is waited for, and finds the new version afterwards.
+        connection.batch(dialect.lock_writes()).await?;
+    }
     for (version, step) in (1_i64..).zip(steps).filter(|(version, _)| *version > found) {
         let (Step::Text(text) | Step::AuditChain(text) | Step::History(text)) = step;
         connection.batch(&dialect.spell(text)).await?;
@@ -94,10 +98,7 @@ pub(super) async fn look_at(database: &Database) -> Result<i64, StoreError> {
         Err(StoreError::Internal(_)) => 0,
         read => read?,
     };
-    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(StoreError::TooNew { found, known });
-    }
+    schema::check(found)?;
     Ok(found)
 }
 

@@ -42,6 +42,7 @@ mod retention;
 mod rotation_ends;
 mod rotations;
 mod row;
+mod schema;
 mod service_accounts;
 mod signal;
 mod sources;
@@ -196,7 +197,8 @@ impl Store {
 
     /// Announces the latest point if nobody did, as after a restored backup.
     pub async fn look_for_changes(&self) {
-        signal::look(&self.inner.database, &self.inner.announced).await;
+        // An error is left to the next look.
+        let _ = signal::look(&self.inner.database, &self.inner.announced).await;
     }
 
     /// The deployment's revision as it is stored: one read, which also shows whether the database

@@ -63,18 +63,31 @@ pub(super) fn follow(database: &Database, sender: &watch::Sender<HistoryPoint>) 
 
 async fn reread(database: Database, sender: watch::Sender<HistoryPoint>, wake: Arc<Notify>) {
     let every = database.dialect().reread_every();
+    let mut is_outdated = false;
     loop {
         // Whether it was woken or the time ran out, it reads.
         let _ = time::timeout(every, wake.notified()).await;
-        look(&database, &sender).await;
+        let looked = look(&database, &sender).await;
+        let was_outdated = is_outdated;
+        is_outdated = matches!(looked, Err(StoreError::TooNew { .. }));
+        if is_outdated && !was_outdated {
+            tracing::error!(
+                "a newer version has brought the database up to date: this process is not ready any more, and \
+                 commits nothing; replace it by the newer version"
+            );
+            // Whoever waits for a change here waits in vain.
+            sender.send_modify(|_| {});
+        }
     }
 }
 
-/// Announces the latest point, whoever made it. An error is left to the next look.
-pub(super) async fn look(database: &Database, sender: &watch::Sender<HistoryPoint>) {
-    if let Ok(point) = read_point(database).await {
-        announce(sender, point);
-    }
+/// Announces the latest point, whoever made it.
+pub(super) async fn look(
+    database: &Database,
+    sender: &watch::Sender<HistoryPoint>,
+) -> Result<(), StoreError> {
+    announce(sender, read_point(database).await?);
+    Ok(())
 }
 
 async fn listen(postgres: Arc<Postgres>, wake: Arc<Notify>) {

@@ -1,6 +1,7 @@
 //! Opening: the schema is made once, kept, and never guessed at.
 
-use countersign_server::store::{Location, Sources, Store, StoreError};
+use countersign_server::store::{Location, NewProject, PageRequest, Sources, Store, StoreError};
+use countersign_types::{audit::Actor, history::HistoryPoint};
 use tokio_postgres::NoTls;
 
 use crate::setting::{on_each_shared, organization};
@@ -53,6 +54,61 @@ fn a_newer_database_is_refused() {
             "{refused}"
         );
     });
+}
+
+#[test]
+fn an_older_node_leaves_the_database_to_a_newer_one() {
+    on_each_shared(async |setting| {
+        let store = setting.open().await;
+        let organization = organization(&store).await;
+        let begun = store.write(&organization, Actor::Operator).await;
+        let mut begun = begun.unwrap();
+        let change = begun.create_project(new_project("late")).await.unwrap();
+        let newer = "INSERT INTO schema_migrations (version, applied_at) VALUES (999, 0)";
+        if matches!(setting.location, Location::Sqlite(_)) {
+            // There, nobody changes the schema while somebody writes.
+            drop(begun);
+            setting.execute(newer).await;
+        } else {
+            // Here it is begun, and finds the new version when it commits.
+            setting.execute(newer).await;
+            assert_too_new(begun.commit(change.events).await);
+        }
+        let mut write = store.write(&organization, Actor::Operator).await.unwrap();
+        let change = write.create_project(new_project("later")).await.unwrap();
+        assert_too_new(write.commit(change.events).await);
+        // It is not ready, and tells gateways nothing.
+        assert_too_new(store.revision().await);
+        assert_too_new(store.bundle(HistoryPoint::START).await);
+        assert_too_new(store.bundle_digests().await);
+
+        // As when an older backup is put in place: what was refused has left nothing.
+        setting
+            .execute("DELETE FROM schema_migrations WHERE version = 999")
+            .await;
+        let page = PageRequest::default();
+        let projects = store.list_projects(&organization, &page, false).await;
+        assert!(projects.unwrap().data.is_empty());
+        let mut write = store.write(&organization, Actor::Operator).await.unwrap();
+        let change = write.create_project(new_project("shop")).await.unwrap();
+        assert!(write.commit(change.events).await.is_ok());
+    });
+}
+
+fn new_project(name: &str) -> NewProject {
+    NewProject {
+        name: name.to_owned(),
+        residency: None,
+        external_key_id: None,
+    }
+}
+
+fn assert_too_new<T>(done: Result<T, StoreError>) {
+    let error = done.err().unwrap();
+    assert!(
+        matches!(error, StoreError::TooNew { found: 999, .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -99,6 +99,29 @@ fn it_says_that_it_leaves_before_it_does() {
 }
 
 #[test]
+fn a_process_that_a_newer_version_overtook_is_not_ready() {
+    let data = tempdir().unwrap();
+    let mut served = Served::start(data.path(), &[]);
+    let ready = |served: &Served| -> Value {
+        let url = format!("http://{}/readyz", served.address);
+        let answer = Command::new("curl").args(["-s", &url]).output().unwrap();
+        serde_json::from_slice(&answer.stdout).unwrap()
+    };
+    assert_eq!(ready(&served)["status"], "ok");
+    let database = rusqlite::Connection::open(data.path().join("countersign.db")).unwrap();
+    let newer = "INSERT INTO schema_migrations (version, applied_at) VALUES (999, 0)";
+    database.execute_batch(newer).unwrap();
+    let refused = ready(&served);
+    assert_eq!(refused["error"]["code"], "storage_unavailable");
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("newer version"), "{message}");
+    served.wait_for(
+        "a newer version has brought the database up to date: this process is not ready any more, and \
+         commits nothing; replace it by the newer version",
+    );
+}
+
+#[test]
 fn sighup_reloads_what_can_change_and_names_what_waits() {
     let data = tempdir().unwrap();
     let configuration = data.path().join("countersign.toml");

@@ -1,4 +1,7 @@
-use countersign_types::page::MAX_LIMIT;
+mod rows;
+mod upgrade;
+
+use countersign_types::{certificate::Scope, id::OrganizationId, page::MAX_LIMIT};
 use countersign_verify::audit_chain::{ChainWalk, KeptHead};
 use tokio_postgres::NoTls;
 
@@ -41,31 +44,43 @@ async fn old_events_are_chained(location: &Location) {
     let store = Store::open(location, Sources::system()).await.unwrap();
     for (organization, count) in [("org-a", 800), ("org-b", 400)] {
         let organization = organization.parse().unwrap();
+        is_whole(&store, &organization, count).await;
         let head = store.retrieve_audit_head(&organization).await.unwrap();
-        assert_eq!((head.number, head.effective_at), (count, 171));
-        let mut walk = ChainWalk::new(vec![KeptHead {
-            number: Some(count),
-            sha256: head.sha256.to_string(),
-        }]);
-        let mut page = AuditPage {
-            limit: MAX_LIMIT,
-            ..AuditPage::default()
-        };
-        loop {
-            let filter = AuditFilter::default();
-            let listed = store.list_audit_logs(&organization, &filter, &page).await;
-            let listed = listed.unwrap();
-            for event in &listed.data {
-                walk.step(serde_json::to_value(event).unwrap().as_object().unwrap());
-            }
-            if !listed.has_more {
-                break;
-            }
-            page.after = listed.last_id;
-        }
-        assert_eq!(walk.events(), count);
-        assert_eq!(walk.finish(1), []);
+        assert_eq!(head.effective_at, 171);
     }
+}
+
+/// The organization's audit log is a whole chain of so many events.
+async fn is_whole(store: &Store, organization: &OrganizationId, count: u64) {
+    let head = store.retrieve_audit_head(organization).await.unwrap();
+    assert_eq!(head.number, count);
+    let mut walk = ChainWalk::new(vec![KeptHead {
+        number: Some(count),
+        sha256: head.sha256.to_string(),
+    }]);
+    let mut page = AuditPage {
+        limit: MAX_LIMIT,
+        ..AuditPage::default()
+    };
+    loop {
+        let filter = AuditFilter::default();
+        let listed = store.list_audit_logs(organization, &filter, &page).await;
+        let listed = listed.unwrap();
+        for event in &listed.data {
+            walk.step(serde_json::to_value(event).unwrap().as_object().unwrap());
+        }
+        if !listed.has_more {
+            break;
+        }
+        page.after = listed.last_id;
+    }
+    assert_eq!(walk.events(), count);
+    assert_eq!(walk.finish(1), []);
+}
+
+#[test]
+fn the_version_is_that_of_the_last_step() {
+    assert_eq!(i64::try_from(STEPS.len()), Ok(schema::KNOWN));
 }
 
 #[tokio::test]
@@ -76,6 +91,11 @@ async fn old_events_are_chained_on_sqlite() {
 
 #[tokio::test]
 async fn old_events_are_chained_on_postgresql() {
+    on_postgresql(async |location| old_events_are_chained(location).await).await;
+}
+
+/// Runs a test in a database of its own, if there is a server.
+async fn on_postgresql(test: impl AsyncFn(&Location)) {
     let Ok(url) = std::env::var("COUNTERSIGN_TEST_POSTGRES_URL") else {
         return;
     };
@@ -89,7 +109,7 @@ async fn old_events_are_chained_on_postgresql() {
         .await
         .unwrap();
     let own = url.replacen("/postgres?", &format!("/{name}?"), 1);
-    old_events_are_chained(&Location::Postgres(own)).await;
+    test(&Location::Postgres(own)).await;
     client
         .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
         .await
