@@ -1,6 +1,8 @@
 //! Release artefacts: an archive, a Debian package, a container image, what is in them, and their sums.
 
+mod answering;
 mod image;
+mod installed;
 
 use std::{
     fs,
@@ -25,6 +27,12 @@ pub(crate) struct Arguments {
     /// Leave the list of components out, for which `cargo-cyclonedx` is compiled.
     #[arg(long)]
     without_sbom: bool,
+    /// Build with another profile, such as `dev`: quicker, to try the rest.
+    #[arg(long, value_name = "PROFILE", default_value = "dist")]
+    profile: String,
+    /// Install the Debian package in a Debian system of its own, which takes root and `mmdebstrap`.
+    #[arg(long = "try")]
+    install: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
@@ -34,11 +42,14 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         let _ = fs::remove_dir_all(each);
         fs::create_dir_all(each)?;
     }
-    let program = build()?;
+    let program = build(&arguments.profile)?;
     generate(&program, &directory)?;
     let name = format!("countersign-{}-{}", version(), target()?);
     archive(&program, &directory, &artefacts.join(&name))?;
-    debian_package(&artefacts)?;
+    debian_package(&arguments.profile, &artefacts)?;
+    if arguments.install {
+        installed::check(&artefacts)?;
+    }
     if !arguments.without_sbom {
         components(&artefacts.join(format!("{name}.cdx.json")))?;
     }
@@ -50,10 +61,13 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 }
 
 /// The program as it is shipped.
-fn build() -> Outcome<PathBuf> {
+fn build(profile: &str) -> Outcome<PathBuf> {
     let what = ["build", "--package", "countersign", "--bin", "countersign"];
-    process::run(process::cargo().args(what).args(["--profile", "dist"]))?;
-    Ok(process::target_directory().join("dist").join("countersign"))
+    process::run(process::cargo().args(what).args(["--profile", profile]))?;
+    let directory = if profile == "dev" { "debug" } else { profile };
+    Ok(process::target_directory()
+        .join(directory)
+        .join("countersign"))
 }
 
 /// Writes what the program tells of itself: manual pages of every command, and completions.
@@ -139,17 +153,14 @@ fn archive(program: &Path, generated: &Path, path: &Path) -> Outcome {
     )
 }
 
-fn debian_package(artefacts: &Path) -> Outcome {
+fn debian_package(profile: &str, artefacts: &Path) -> Outcome {
     let cargo_deb = tool("cargo-deb", CARGO_DEB)?;
     process::run(
         Command::new(cargo_deb)
-            .args([
-                "--package",
-                "countersign",
-                "--profile",
-                "dist",
-                "--no-build",
-            ])
+            .args(["--package", "countersign", "--no-build"])
+            .args(["--profile", profile])
+            // Packages that are only tried need not be small.
+            .args((profile != "dist").then_some("--fast"))
             .arg("--output")
             .arg(artefacts)
             .current_dir(process::repository()),

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod bench;
+mod chart;
 mod debian;
 mod dist;
 mod failover;
@@ -11,6 +12,7 @@ mod process;
 mod python;
 mod simulate;
 mod suite;
+mod units;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,10 @@ enum Task {
     Dist(dist::Arguments),
     /// Check the alert rules and the metrics with Prometheus's own tool.
     Alerts,
+    /// Render the Helm chart with several sets of values, and check it and the `docker compose` file.
+    Chart,
+    /// Check the systemd units with systemd's own tools, and start a gateway by its socket.
+    Units,
     /// Run the fuzz targets for a while each.
     Fuzz(fuzz::Arguments),
     /// Run the simulation of control plane and gateways for many seeds.
@@ -49,8 +55,10 @@ fn main() -> ExitCode {
         Task::Bench(what) => bench::run(&what),
         Task::Failover(arguments) => failover::run(&arguments),
         Task::Alerts => alerts::run(),
+        Task::Chart => chart::run(),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::Units => units::run(),
         Task::Simulate(arguments) => simulate::run(&arguments),
     };
     match outcome {

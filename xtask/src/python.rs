@@ -1,4 +1,4 @@
-//! A private Python with the packages of `tests/python/requirements.txt`.
+//! A private Python with the packages that a file lists.
 
 use std::{
     fs,
@@ -12,10 +12,10 @@ use crate::{
     process::{self, Outcome, say},
 };
 
-/// The interpreter of a virtual environment that has what the tests need. There is one for each
-/// text of the requirements, so that changed versions never meet an old environment.
-pub(crate) fn environment() -> Outcome<PathBuf> {
-    let requirements = process::repository().join("tests/python/requirements.txt");
+/// The interpreter of a virtual environment that has what a file of the repository lists. There is one for
+/// each text of the requirements, so that changed versions never meet an old environment.
+pub(crate) fn environment(requirements: &str) -> Outcome<PathBuf> {
+    let requirements = process::repository().join(requirements);
     let directory = process::target_directory().join(format!(
         "python-venv-{:016x}",
         digest(&fs::read_to_string(&requirements)?)
@@ -26,7 +26,10 @@ pub(crate) fn environment() -> Outcome<PathBuf> {
     if complete.is_file() {
         return Ok(python);
     }
-    say("making a Python environment with the OpenAI SDK from PyPI");
+    say(&format!(
+        "making a Python environment with the packages of {} from PyPI",
+        requirements.display()
+    ));
     make(&directory)?;
     process::run(
         Command::new(&python)

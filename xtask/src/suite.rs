@@ -77,7 +77,7 @@ impl Surroundings {
     }
 
     fn make_python(&mut self) -> Outcome {
-        let python = python::environment()?;
+        let python = python::environment("tests/python/requirements.txt")?;
         let python = python
             .to_str()
             .ok_or("the path of the target directory is not UTF-8")?;

@@ -39,5 +39,6 @@ pub use operating::{
         DrivenStream, OnDisk,
     },
     gateway::{Gateway, StartError},
+    sockets::Sockets,
 };
 pub use shared::Clock;

@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
+use super::answering;
 use crate::{
     debian,
     process::{self, Outcome},
@@ -35,7 +36,8 @@ pub(super) fn build(program: &Path, directory: &Path, image: &Path) -> Outcome {
     let made = process::read(buildah().args(["from", "countersign"]))?;
     let container = made.trim();
     let tried =
-        process::run(buildah().args(["run", container, "--", "/usr/bin/countersign", "--version"]));
+        process::run(buildah().args(["run", container, "--", "/usr/bin/countersign", "--version"]))
+            .and_then(|()| answering::check(program, container, &buildah));
     process::run(buildah().args(["rm", container]))?;
     tried?;
     process::run(
@@ -64,6 +66,8 @@ fn assemble(program: &Path, rootfs: &Path) -> Outcome {
         Ok(())
     };
     copy(program, "usr/bin/countersign")?;
+    // What was built for tests is large.
+    process::run(Command::new("strip").arg(rootfs.join("usr/bin/countersign")))?;
     copy(
         Path::new("/etc/ssl/certs/ca-certificates.crt"),
         "etc/ssl/certs/ca-certificates.crt",

@@ -24,10 +24,10 @@ use super::{
     described::{describe, show_server_certificate},
     durations::Durations,
     health::Health,
+    sockets::Sockets,
     worker::Worker,
 };
 use crate::{
-    accepting::listener,
     access_log::file::AccessLog,
     caller::snapshot::Snapshot,
     contact::Contact,
@@ -57,13 +57,14 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway: binds, loads the last good bundle, and serves on threads of its own.
+    /// Starts a gateway: binds what was not passed, loads the last good bundle, and serves on threads of its own.
     /// Its own id and its request ids are made from the two random numbers.
     ///
     /// # Errors
     /// When the configuration, a file or a port cannot be used; then nothing is left running.
     pub fn start(
         options: GatewayOptions,
+        sockets: Sockets,
         clock: Clock,
         random: [u128; 2],
         metrics: Metrics,
@@ -72,8 +73,9 @@ impl Gateway {
         let tls = Arc::new(server_tls(&options)?);
         let client = client(&options)?;
         let threads = threads(&options);
-        let (listeners, address) = listeners(options.listen, threads)?;
-        let admin = options.admin_listen.map(bound).transpose()?;
+        let Sockets { clients, admin } = sockets;
+        let (listeners, address) = Sockets::listeners(clients, options.listen, threads)?;
+        let admin = Sockets::admin(admin, options.admin_listen)?;
         let (admin, admin_address) = admin.unzip();
         describe();
         show_server_certificate(&options);
@@ -225,35 +227,6 @@ fn spawn(
     std::thread::Builder::new()
         .name(name)
         .spawn(move || runtime.block_on(work))
-}
-
-fn std_bind(address: SocketAddr) -> Result<StdListener, StartError> {
-    listener::bind(address).map_err(|error| StartError::Listen { address, error })
-}
-
-/// A listener, and where it is.
-fn bound(address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
-    let listener = std_bind(address)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
-
-/// One listener for each thread, all on one port, which the first may pick.
-fn listeners(
-    address: SocketAddr,
-    count: usize,
-) -> Result<(Vec<StdListener>, SocketAddr), StartError> {
-    // Bound once without SO_REUSEPORT: another process that listens there with it would otherwise
-    // get part of the traffic unnoticed.
-    if address.port() != 0 {
-        drop(StdListener::bind(address).map_err(|error| StartError::Listen { address, error })?);
-    }
-    let (first, address) = bound(address)?;
-    let mut all = vec![first];
-    for _ in 1..count {
-        all.push(std_bind(address)?);
-    }
-    Ok((all, address))
 }
 
 pub(super) fn shared(

@@ -10,5 +10,6 @@ pub(crate) mod driven;
 pub(crate) mod durations;
 pub(crate) mod gateway;
 pub(crate) mod health;
+pub(crate) mod sockets;
 mod start_error;
 mod worker;

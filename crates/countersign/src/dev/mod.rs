@@ -18,6 +18,7 @@ use std::{
 };
 
 use clap::Args;
+use countersign_gateway::Sockets;
 use countersign_server::{
     WebhookOptions,
     store::{FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, Store},
@@ -119,7 +120,7 @@ impl Dev {
         };
         let setup = self.setup(address, upstream);
         let options = gateway::options(&directory.path, &gateway_files, setup);
-        let gateway = crate::gateway::start(options)?;
+        let gateway = crate::gateway::start(options, Sockets::default())?;
 
         let serving = plane.run(signals.clone(), None);
         // The gateway becomes ready by fetching its bundle, which only works while we serve.

@@ -1,6 +1,7 @@
 //! The gateway as a role of this binary.
 
 mod file;
+mod passed;
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +10,7 @@ use std::{
     thread,
 };
 
-use countersign_gateway::{Gateway, StartError, options::GatewayOptions};
+use countersign_gateway::{Gateway, Sockets, StartError, options::GatewayOptions};
 use countersign_server::{metrics, store::Sources};
 use tracing::level_filters::LevelFilter;
 
@@ -39,6 +40,8 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
             options.control_plane
         ));
     }
+    // Before there are threads.
+    let sockets = passed::sockets()?;
     let log = logs::start_with(LevelFilter::INFO, json_log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -47,7 +50,7 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
     runtime.block_on(async {
         // Before the gateway starts: a signal from then on ends nothing half-way.
         let (signals, requests) = (Signals::listen()?, Requests::listen()?);
-        let gateway = start(options)?;
+        let gateway = start(options, sockets)?;
         tokio::spawn(log.watch());
         tracing::info!(address = %gateway.address(), admin = ?gateway.admin_address(), "gateway listening");
         supervision::ready();
@@ -102,14 +105,20 @@ fn reread(path: &Path, started_with: &toml::Table) -> Result<GatewayOptions, Str
 }
 
 /// Starts a gateway with this process's clock, randomness and metrics.
-pub(crate) fn start(options: GatewayOptions) -> CommandResult<Gateway> {
+pub(crate) fn start(options: GatewayOptions, sockets: Sockets) -> CommandResult<Gateway> {
     // Installed before the gateway starts: measurements before it exists are lost.
     let recorder = metrics::install().doing("set up metrics")?;
     let mut drawn = [[0; 16]; 2];
     (Sources::system().random)(drawn.as_flattened_mut())?;
     let random = drawn.map(u128::from_le_bytes);
     let render = Arc::new(move || recorder.render());
-    let started = Gateway::start(options, Arc::new(clock::unix_seconds), random, render);
+    let started = Gateway::start(
+        options,
+        sockets,
+        Arc::new(clock::unix_seconds),
+        random,
+        render,
+    );
     started.map_err(cannot_start)
 }
 

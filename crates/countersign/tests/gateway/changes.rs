@@ -229,6 +229,7 @@ async fn a_gateway_without_any_bundle_lets_nothing_pass() {
     world.options.control_plane = "http://127.0.0.1:1/v1".to_owned();
     let gateway = countersign_gateway::Gateway::start(
         world.options.clone(),
+        countersign_gateway::Sockets::default(),
         std::sync::Arc::new(|| NOW),
         [8; 2],
         std::sync::Arc::new(String::new),

@@ -24,6 +24,7 @@ mod http2_upstream;
 mod kills;
 mod model;
 mod observations;
+mod passed;
 mod paths;
 mod plane_proxy;
 mod previewed;

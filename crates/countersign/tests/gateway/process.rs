@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
     sync::{Arc, Mutex},
@@ -17,6 +18,9 @@ use serde_json::Value;
 /// Too large a file is an error to be reported, as on a full disk, not a signal to die of.
 const NO_SIGNAL: &str = r#"trap "" XFSZ; exec "$@""#;
 
+/// Input and output become the descriptors that a service manager passes.
+const PASSED: &str = r#"exec 3<&0 4<&1 0</dev/null 1>/dev/null; LISTEN_PID=$$ exec "$@""#;
+
 /// A process that runs until it is killed or dropped.
 pub(crate) struct Process {
     child: Child,
@@ -27,7 +31,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the program and waits until its log says that it is ready.
-    fn start(command: &mut Command, ready: &str) -> Self {
+    pub(crate) fn start(command: &mut Command, ready: &str) -> Self {
         let mut process = Self::start_unread(command, ready);
         let mut log = process.unread.take().unwrap();
         let keep = Arc::clone(&process.log);
@@ -192,6 +196,28 @@ impl Deployment {
             .env("NOTIFY_SOCKET", manager)
             .env("WATCHDOG_USEC", "300000");
         Process::start(&mut command, "gateway listening")
+    }
+
+    /// A gateway that is passed so many descriptors under these names.
+    pub(crate) fn activated_gateway(
+        &self,
+        passed: [OwnedFd; 2],
+        count: u32,
+        names: &str,
+    ) -> Command {
+        let [input, output] = passed;
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", PASSED, "sh", env!("CARGO_BIN_EXE_countersign")])
+            .args(["gateway", "--config", "gateway-0.toml"])
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LISTEN_FDS", count.to_string())
+            .env("LISTEN_FDNAMES", names)
+            .current_dir(&self.directory)
+            .stdin(input)
+            .stdout(output);
+        command
     }
 
     fn gateway_command(&self, number: usize) -> Command {

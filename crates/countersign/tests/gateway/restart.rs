@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use countersign_gateway::Gateway;
+use countersign_gateway::{Gateway, Sockets};
 use countersign_testca::root;
 use countersign_types::certificate::{Scope, UploadCertificateRequest};
 use serde_json::Value;
@@ -46,6 +46,7 @@ async fn a_data_directory_belongs_to_one_gateway() {
     let world = World::new().await;
     let started = Gateway::start(
         world.options.clone(),
+        Sockets::default(),
         Arc::new(|| NOW),
         [8; 2],
         Arc::new(String::new),

@@ -12,7 +12,7 @@ use std::{
 
 use countersign_client::Client;
 use countersign_gateway::{
-    Gateway, StartError,
+    Gateway, Sockets, StartError,
     options::{
         Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, Route,
         Traceparent, XfccFormat, this_machine,
@@ -125,6 +125,7 @@ impl World {
         let clock = Arc::clone(&self.clock);
         Gateway::start(
             options,
+            Sockets::default(),
             Arc::new(move || clock.load(Ordering::Relaxed)),
             [u128::from(number); 2],
             Arc::new(String::new),
