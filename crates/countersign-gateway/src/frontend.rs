@@ -24,6 +24,7 @@ use crate::{
     forwarding::forward::{Forwarder, Permitted, refused},
     identity_headers::{REQUEST_ID, request_id},
     live::stream::{LiveStreams, Stream},
+    operating::upstreams::UpstreamMeters,
     options::IdentitySource,
     refusal::refused::Refusal,
     shared::Shared,
@@ -70,8 +71,12 @@ impl Frontend {
             started,
         };
         let sent = match self.send(&id_header, connection, arrived, &mut record) {
-            Ok((stream, response)) => {
-                stream.begin(UnderWay::new(record, started));
+            Ok(Sent {
+                stream,
+                response,
+                upstream,
+            }) => {
+                stream.begin(UnderWay::new(record, started, upstream));
                 Ok((stream, response))
             }
             Err(NotSent {
@@ -154,14 +159,21 @@ impl Frontend {
         awaited: AwaitedResponse<Stream>,
     ) -> Response<ResponseBody<Stream>> {
         let forwarded = match stream.carry(awaited.head(&*stream)).await {
-            Ok(forwarded) => forwarded.map_err(|error| refused(error.blame(stream.progress()))),
+            Ok(forwarded) => forwarded.map_err(|error| {
+                let error = error.blame(stream.progress());
+                stream.with_under_way(|under_way| under_way.upstream_failed(&error));
+                refused(error)
+            }),
             Err(Cut) => Err(self.why_cut(&stream)),
         };
         stream.connection.client.answer();
         match forwarded {
             Ok(forwarded) => {
                 let status = forwarded.status();
-                stream.with_under_way(|under_way| under_way.answer(status, &self.shared));
+                stream.with_under_way(|under_way| {
+                    under_way.upstream_answered(status);
+                    under_way.answer(status, &self.shared);
+                });
                 forwarded.into_response(stream)
             }
             Err(refusal) => stream.with_under_way(|under_way| {
@@ -179,7 +191,7 @@ impl Frontend {
         connection: &Arc<Connection>,
         arrived: Arrived,
         record: &mut Record,
-    ) -> Result<(Arc<Stream>, AwaitedResponse<Stream>), NotSent> {
+    ) -> Result<Sent, NotSent> {
         let Arrived {
             mut request,
             shape,
@@ -196,7 +208,11 @@ impl Frontend {
                     request_id: id,
                 };
                 match route.forward(&permitted, request) {
-                    Ok(response) => Ok((stream, response)),
+                    Ok(response) => Ok(Sent {
+                        upstream: Arc::clone(&route.meters),
+                        stream,
+                        response,
+                    }),
                     Err(refusal) => Err(NotSent {
                         refusal,
                         // It is gone by now.
@@ -336,6 +352,14 @@ struct Arrived {
     /// Whether its head may be forwarded.
     shape: Result<(), Refusal>,
     started: Instant,
+}
+
+/// A request that was sent.
+struct Sent {
+    stream: Arc<Stream>,
+    response: AwaitedResponse<Stream>,
+    /// What its upstream does is counted here.
+    upstream: Arc<UpstreamMeters>,
 }
 
 /// Why a request was not sent.

@@ -49,18 +49,11 @@ impl JsonLine {
         self.0.push(b'"');
     }
 
-    /// Adds a text, or `null`.
-    pub(crate) fn text_or_null(&mut self, name: Field, text: Option<&str>) {
-        match text {
-            Some(text) => self.text(name, text),
-            None => self.null(name),
+    /// Adds a text, where there is one.
+    pub(crate) fn text_if_any(&mut self, name: Field, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(name, text);
         }
-    }
-
-    /// Adds `null`.
-    pub(crate) fn null(&mut self, name: Field) {
-        self.0.extend_from_slice(name.0.as_bytes());
-        self.0.extend_from_slice(b"null");
     }
 
     /// Adds fields that were written before.
@@ -121,7 +114,7 @@ mod tests {
         ] {
             let mut before = JsonLine::with_capacity(0);
             before.text(field!("a"), text);
-            before.null(field!("b"));
+            before.text_if_any(field!("b"), None);
             let mut line = JsonLine::with_capacity(0);
             line.add(&before.into_fields());
             line.number(field!("c"), 7_u64);
@@ -129,7 +122,7 @@ mod tests {
             let line = String::from_utf8(line.end()).unwrap();
             assert_eq!(line.lines().count(), 1, "{line:?}");
             let read: Value = serde_json::from_str(&line).unwrap();
-            assert_eq!(read, json!({"a": text, "b": null, "c": 7, "d": "d"}));
+            assert_eq!(read, json!({"a": text, "c": 7, "d": "d"}));
         }
     }
 

@@ -20,6 +20,8 @@ mod log_fields;
 mod observing;
 mod operating;
 pub mod options;
+mod project_requests;
+mod prometheus_text;
 #[cfg(test)]
 mod recorded;
 mod refusal;

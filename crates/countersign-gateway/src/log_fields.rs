@@ -30,9 +30,9 @@ pub(crate) fn write_caller(
     project: Option<&str>,
     key: Option<&str>,
 ) {
-    line.text_or_null(field!("organization"), organization);
-    line.text_or_null(field!("project"), project);
-    line.text_or_null(field!("key"), key);
+    line.text_if_any(field!("organization"), organization);
+    line.text_if_any(field!("project"), project);
+    line.text_if_any(field!("key"), key);
 }
 
 /// What a request passes with, or was presented with.
@@ -42,12 +42,11 @@ pub(crate) fn write_verdict(
     revision: Option<u64>,
     leaf: Option<Sha256>,
 ) {
-    line.text_or_null(field!("certificate"), certificate);
-    match revision {
-        Some(revision) => line.number(field!("revision"), revision),
-        None => line.null(field!("revision")),
+    line.text_if_any(field!("certificate"), certificate);
+    if let Some(revision) = revision {
+        line.number(field!("revision"), revision);
     }
     let mut digits = [0; 64];
     let leaf = leaf.map(|leaf| HEXLOWER.encode_mut_str(leaf.as_bytes(), &mut digits));
-    line.text_or_null(field!("leaf_sha256"), leaf);
+    line.text_if_any(field!("leaf_sha256"), leaf);
 }

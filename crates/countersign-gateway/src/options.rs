@@ -1,7 +1,9 @@
 //! A gateway's configuration: plain data.
 
+mod reading;
+
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
@@ -9,8 +11,9 @@ use std::{
 use countersign_proxy::{EscapedSlashes, PathRules};
 use countersign_types::id::ProjectId;
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::Deserialize;
 
+use self::reading::{networks, one_or_more, seconds, some_seconds};
 use crate::{observing::new_chains::ReportLimits, shares::ShareLimits};
 
 /// A gateway's configuration. Times are in seconds, sizes in bytes.
@@ -74,9 +77,16 @@ pub struct GatewayOptions {
     /// Whether the file's group may read it. An existing file keeps its mode.
     #[serde(default)]
     pub access_log_group_readable: bool,
+    /// The program's own log, on standard error.
+    #[serde(default)]
+    pub log: Log,
     /// Where `/healthz`, `/readyz`, `/metrics` and refusals are served; it should be on loopback.
     #[serde(default)]
     pub admin_listen: Option<SocketAddr>,
+    /// How many projects have a metric of their requests, those that call first; all others are counted
+    /// together, as `other`. 0, none.
+    #[serde(default)]
+    pub project_metrics: usize,
     /// Whether the control plane is sent who called with which certificates.
     #[serde(default = "on")]
     pub observations: bool,
@@ -92,6 +102,46 @@ pub struct GatewayOptions {
     /// Limits on what clients and upstreams may take.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// The program's own log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Whom it is written for.
+    pub format: LogFormat,
+    /// The least severe events that are logged.
+    pub level: LogLevel,
+}
+
+/// Whom a log is written for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people on a terminal, and else for programs.
+    #[default]
+    Auto,
+    /// For people, in lines.
+    Human,
+    /// For programs, in JSON.
+    Json,
+}
+
+/// How severe an event is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// What was asked for cannot be done.
+    Error,
+    /// Something is wrong.
+    Warn,
+    /// What happens.
+    #[default]
+    Info,
+    /// What happens within.
+    Debug,
+    /// All of it.
+    Trace,
 }
 
 /// The fields of `X-Forwarded-Client-Cert`. The names are Envoy's, in lower case.
@@ -232,23 +282,6 @@ pub fn this_machine() -> Vec<IpNet> {
         IpNet::new(Ipv6Addr::LOCALHOST.into(), 128),
     ];
     networks.into_iter().flatten().collect()
-}
-
-/// Reads addresses, each a network of its own, and networks.
-fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    if texts.is_empty() {
-        let message = "an empty list lets nobody connect; leave it out to let this machine";
-        return Err(Error::custom(message));
-    }
-    let network = |text: &String| {
-        let address = text.parse::<IpAddr>().map(IpNet::from);
-        address.or_else(|_| text.parse()).map_err(|_| {
-            let wanted = "an IP address, nor a network such as `10.0.0.0/8`";
-            Error::custom(format_args!("`{text}` is not {wanted}"))
-        })
-    };
-    texts.iter().map(network).collect()
 }
 
 const fn on() -> bool {
@@ -459,56 +492,5 @@ impl Limits {
     }
 }
 
-fn some_seconds<'de, D>(deserializer: D) -> Result<Option<Duration>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    seconds(deserializer).map(Some)
-}
-
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let value = f64::deserialize(deserializer)?;
-    Duration::try_from_secs_f64(value).map_err(Error::custom)
-}
-
-/// A text, or a list of texts.
-fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a URL or a list of URLs")]
-    enum OneOrMore {
-        One(String),
-        More(Vec<String>),
-    }
-    Ok(match OneOrMore::deserialize(deserializer)? {
-        OneOrMore::One(one) => vec![one],
-        OneOrMore::More(more) => more,
-    })
-}
-
 #[cfg(test)]
 mod page;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn senders_of_the_proxy_protocol_are_addresses_and_networks() {
-        let read = |senders: serde_json::Value| networks(senders);
-        let found = read(serde_json::json!(["192.0.2.7", "10.0.0.0/8", "fd00::/8"])).unwrap();
-        let holds = |address: &str| {
-            let address = address.parse::<IpAddr>().unwrap();
-            found.iter().any(|network| network.contains(&address))
-        };
-        assert!(holds("192.0.2.7") && holds("10.1.2.3") && holds("fd00::1"));
-        assert!(!holds("192.0.2.8") && !holds("11.0.0.1") && !holds("::1"));
-        for (given, says) in [
-            (serde_json::json!([]), "lets nobody connect"),
-            (serde_json::json!(["10.0.0.0/33"]), "`10.0.0.0/33` is not"),
-            (serde_json::json!(["localhost"]), "`localhost` is not"),
-        ] {
-            let error = read(given).unwrap_err().to_string();
-            assert!(error.contains(says), "{error}");
-        }
-    }
-}

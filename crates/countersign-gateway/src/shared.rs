@@ -16,6 +16,7 @@ use crate::{
     observing::tally::Observer,
     operating::{durations::Durations, health::Health},
     options::GatewayOptions,
+    project_requests::ProjectRequests,
     refusal::refusals::Refusals,
     shares::Shares,
     unauthenticated::UnauthenticatedConnections,
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) shares: Shares,
     pub(crate) unauthenticated: Arc<UnauthenticatedConnections>,
     pub(crate) durations: Durations,
+    /// None where requests are not counted by project.
+    pub(crate) project_requests: Option<ProjectRequests>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -66,10 +69,22 @@ impl Shared {
         self.contact.too_old(now, limit)
     }
 
+    /// What is counted here and not by the recorder, as Prometheus reads it.
+    pub(crate) fn metrics_text(&self) -> String {
+        let mut text = self.durations.text();
+        if let Some(requests) = &self.project_requests {
+            requests.show(&mut text);
+        }
+        text
+    }
+
     /// Counts what became of a request. A refusal is counted where it is made.
     pub(crate) fn count(&self, record: &Record) {
         if !record.is_refused() {
             self.refusals.count_passed();
+        }
+        if let (Some(requests), Some(project)) = (&self.project_requests, record.project()) {
+            requests.count(project, record.is_refused());
         }
         if let Some(verdict) = record.report_only() {
             self.refusals.report(verdict, record, self.now());
@@ -113,6 +128,7 @@ impl Shared {
             refusals: Refusals::new(),
             observer: None,
             durations: Durations::default(),
+            project_requests: None,
         })
     }
 }

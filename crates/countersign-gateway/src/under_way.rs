@@ -1,12 +1,14 @@
 //! A request that was forwarded, from then on until its line is written.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
+use countersign_proxy::{ForwardError, Progress};
 use http::StatusCode;
 
 use crate::{
     access_log::record::{Ended, Record},
     connection::Connection,
+    operating::upstreams::UpstreamMeters,
     shared::Shared,
 };
 
@@ -21,14 +23,21 @@ pub(crate) struct UnderWay {
     /// None until it is forwarded.
     started: Option<Instant>,
     status: Option<StatusCode>,
+    /// What its upstream does is counted here; none until it is forwarded.
+    upstream: Option<Arc<UpstreamMeters>>,
 }
 
 impl UnderWay {
-    pub(crate) const fn new(record: Record, started: Instant) -> Self {
+    pub(crate) const fn new(
+        record: Record,
+        started: Instant,
+        upstream: Arc<UpstreamMeters>,
+    ) -> Self {
         Self {
             record,
             started: Some(started),
             status: None,
+            upstream: Some(upstream),
         }
     }
 
@@ -38,6 +47,21 @@ impl UnderWay {
             record: Record::of_connection(connection),
             started: None,
             status: None,
+            upstream: None,
+        }
+    }
+
+    /// Counts that its upstream answered.
+    pub(crate) fn upstream_answered(&self, status: StatusCode) {
+        if let (Some(upstream), Some(started)) = (&self.upstream, self.started) {
+            upstream.answered(status, started.elapsed());
+        }
+    }
+
+    /// Counts that its upstream did not answer.
+    pub(crate) fn upstream_failed(&self, error: &ForwardError) {
+        if let Some(upstream) = &self.upstream {
+            upstream.failed(error);
         }
     }
 
@@ -48,10 +72,13 @@ impl UnderWay {
     }
 
     /// Logs it, and counts it unless that is done.
-    pub(crate) fn end(&mut self, bytes_received: u64, bytes_sent: u64, shared: &Shared) {
+    pub(crate) fn end(&mut self, progress: &Progress, shared: &Shared) {
         let Some(started) = self.started.take() else {
             return;
         };
+        if let (true, Some(upstream)) = (progress.is_failed_by_upstream(), &self.upstream) {
+            upstream.broke_off();
+        }
         let status = self.status.unwrap_or_else(|| {
             let status = StatusCode::from_u16(CLIENT_CLOSED_REQUEST);
             let status = status.unwrap_or(StatusCode::REQUEST_TIMEOUT);
@@ -61,8 +88,8 @@ impl UnderWay {
         let ended = Ended {
             status,
             duration: started.elapsed(),
-            bytes_received,
-            bytes_sent,
+            bytes_received: progress.received(),
+            bytes_sent: progress.sent(),
         };
         shared.durations.requests.note(ended.duration);
         shared.log(&self.record, &ended);

@@ -21,6 +21,8 @@ pub struct Progress {
     failed_by_client: AtomicBool,
     /// The client sent nothing of its body for too long.
     stalled_by_client: AtomicBool,
+    /// The response's body broke off.
+    failed_by_upstream: AtomicBool,
 }
 
 impl Progress {
@@ -35,6 +37,7 @@ impl Progress {
             waiting_for_client: AtomicBool::default(),
             failed_by_client: AtomicBool::default(),
             stalled_by_client: AtomicBool::default(),
+            failed_by_upstream: AtomicBool::default(),
         }
     }
 
@@ -72,6 +75,15 @@ impl Progress {
     /// Whether nothing happens because the client does not send its body.
     pub(crate) fn is_waiting_for_client(&self) -> bool {
         self.waiting_for_client.load(Ordering::Relaxed)
+    }
+
+    /// Whether the upstream broke off the response's body.
+    pub fn is_failed_by_upstream(&self) -> bool {
+        self.failed_by_upstream.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn fail_by_upstream(&self) {
+        self.failed_by_upstream.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_failed_by_client(&self) -> bool {

@@ -150,7 +150,12 @@ impl<E: Exchange> UpstreamBody<E> {
                 self.read_no_further();
                 Poll::Ready(Some(Ok(frame)))
             }
-            other => Poll::Ready(other),
+            other => {
+                if matches!(other, Some(Err(_))) {
+                    progress.fail_by_upstream();
+                }
+                Poll::Ready(other)
+            }
         }
     }
 

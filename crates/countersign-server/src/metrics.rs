@@ -1,6 +1,6 @@
 //! Metrics for Prometheus: the recorder, and the router that is served on a separate listener.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path, time::Duration};
 
 use axum::{
     Router,
@@ -9,11 +9,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use countersign_types::error::ErrorCode;
+use countersign_verify::certificate::leaf_validity;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use tokio::time::timeout;
 
 pub use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::store::{ActiveAnchor, ExpiringCount, GatewayCounts, Store, StoreError};
+use crate::store::{ActiveAnchor, ExpiringCount, GatewayCounts, Room, Store, StoreError};
 
 pub(crate) const REQUESTS: &str = "countersign_http_requests_total";
 pub(crate) const SECONDS: &str = "countersign_http_request_duration_seconds";
@@ -29,6 +33,19 @@ const REVISION: &str = "countersign_revision";
 const LOG_LINES_LOST: &str = "countersign_log_lines_lost_total";
 const BUILD: &str = "countersign_build_info";
 const GATEWAYS: &str = "countersign_gateways";
+const DATABASE_UP: &str = "countersign_database_up";
+const DATABASE_WRITABLE: &str = "countersign_database_writable";
+const DATABASE_BYTES: &str = "countersign_database_size_bytes";
+const DISK_AVAILABLE: &str = "countersign_disk_available_bytes";
+pub(crate) const CONNECTIONS: &str = "countersign_http_connections";
+const OWN_NOT_AFTER: &str = "countersign_server_certificate_not_after_seconds";
+
+/// The code of what could not be read for the metrics themselves.
+const SCRAPE: &str = "scrape";
+
+/// How long the database may take for a scrape: less than Prometheus waits, so that a database that is
+/// silent is shown as such and not as a process that is down.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Upper bounds of the buckets of request durations, in seconds.
 const BUCKETS: [f64; 11] = [
@@ -56,6 +73,11 @@ fn describe() {
         "time to answer a request, by route and method"
     );
     describe_gauge!(IN_FLIGHT, "requests being answered");
+    describe_gauge!(CONNECTIONS, "connections that are open, on all listeners");
+    describe_gauge!(
+        OWN_NOT_AFTER,
+        "when the certificate of the control plane's listener expires, in Unix seconds"
+    );
     describe_gauge!(
         WARNING,
         "1 while something is wrong that `/readyz` names, by its name"
@@ -68,6 +90,10 @@ fn describe() {
         STORE_ERRORS,
         "requests that failed because of the database, by code"
     );
+    // A counter that begins with its first event shows no increase.
+    for code in [ErrorCode::StorageUnavailable.as_str(), SCRAPE] {
+        metrics::counter!(STORE_ERRORS, "code" => code).increment(0);
+    }
     describe_counter!(
         OBSERVED_REQUESTS,
         "requests that gateways observed and the database keeps"
@@ -101,29 +127,96 @@ pub struct GatewayAges {
     pub live_for: u64,
 }
 
-/// The recorder's metrics, then those that are read from the database. The latter are not kept in
-/// the recorder, where a deleted anchor would stay.
 async fn scrape(
     State((handle, store, ages)): State<(PrometheusHandle, Store, GatewayAges)>,
 ) -> Response {
+    let text = text(&handle, &store, ages).await;
+    let media_type = (
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    );
+    (StatusCode::OK, [media_type], text).into_response()
+}
+
+/// The recorder's metrics, then those that are read from the database. The latter are not kept in
+/// the recorder, where a deleted anchor would stay.
+pub async fn text(handle: &PrometheusHandle, store: &Store, ages: GatewayAges) -> String {
     handle.run_upkeep();
     let mut text = handle.render();
-    match stored(&store, ages).await {
+    let reading = async {
+        let writable = store.check_writes().await;
+        (writable.is_ok(), stored(store, ages).await)
+    };
+    let (writable, stored) = timeout(PATIENCE, reading).await.unwrap_or_else(|_| {
+        let silent = format!("the database has not answered within {PATIENCE:?}");
+        (false, Err(StoreError::Internal(silent)))
+    });
+    show_database(&mut text, stored.is_ok(), writable);
+    if let Ok(Ok(room)) = timeout(PATIENCE, store.room()).await {
+        show_room(&mut text, &room);
+    }
+    match stored {
         Ok(stored) => {
             show(&mut text, stored.revision, &stored.anchors);
             show_expiring(&mut text, &stored.expiring);
             show_gateways(&mut text, stored.gateways);
         }
         Err(error) => {
-            metrics::counter!(STORE_ERRORS, "code" => "scrape").increment(1);
+            metrics::counter!(STORE_ERRORS, "code" => SCRAPE).increment(1);
             tracing::warn!(%error, "the metrics from the database are missing from this scrape");
         }
     }
-    let media_type = (
-        header::CONTENT_TYPE,
-        "text/plain; version=0.0.4; charset=utf-8",
-    );
-    (StatusCode::OK, [media_type], text).into_response()
+    text
+}
+
+/// Shows when the certificate expires that the listener shows, in this file.
+pub fn show_own_certificate(file: &Path) {
+    if let Some(not_after) = leaf_not_after(file) {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        metrics::gauge!(OWN_NOT_AFTER).set(not_after as f64);
+    }
+}
+
+fn leaf_not_after(file: &Path) -> Option<u64> {
+    let leaf = CertificateDer::from_pem_file(file).ok()?;
+    let (_, not_after) = leaf_validity(&leaf)?;
+    Some(not_after)
+}
+
+fn show_database(text: &mut String, up: bool, writable: bool) {
+    for (name, help, is_so) in [
+        (DATABASE_UP, "1 if the database could be read just now", up),
+        (
+            DATABASE_WRITABLE,
+            "0 while the latest write failed for want of a disk, and still would",
+            writable,
+        ),
+    ] {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {}",
+            u8::from(is_so)
+        );
+    }
+}
+
+fn show_room(text: &mut String, room: &Room) {
+    for (name, help, bytes) in [
+        (DATABASE_BYTES, "bytes that the database takes", room.taken),
+        (
+            DISK_AVAILABLE,
+            "bytes that are free on the disk of `data_dir`; with PostgreSQL there is none",
+            room.available,
+        ),
+    ] {
+        if let Some(bytes) = bytes {
+            let _ = writeln!(
+                text,
+                "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {bytes}"
+            );
+        }
+    }
 }
 
 /// What is read from the database.

@@ -74,20 +74,27 @@ impl Level {
     }
 }
 
-/// Starts the log as it is configured.
-pub(crate) fn start(settings: LogSettings) -> CommandResult<Log> {
-    let json = match settings.format {
+/// Whether a log of this format is for programs.
+pub(crate) fn is_json(format: LogFormat) -> bool {
+    match format {
         LogFormat::Json => true,
         LogFormat::Human => false,
         LogFormat::Auto => !io::stderr().is_terminal(),
-    };
-    start_with(settings.level, json)
+    }
 }
 
-/// Starts the log of `dev`: a line for each request, and warnings.
-pub(crate) fn start_calm() -> CommandResult<Log> {
+/// Starts the log as it is configured.
+pub(crate) fn start(settings: LogSettings) -> CommandResult<Log> {
+    start_layer(settings, |lines| {
+        let layer = fmt::layer().with_writer(lines);
+        layer.with_ansi(has_colours()).with_target(false).boxed()
+    })
+}
+
+/// Starts the log of `dev`, which is for people a line for each request, and warnings.
+pub(crate) fn start_calm(settings: LogSettings) -> CommandResult<Log> {
     let format = fmt::format().with_target(false).with_ansi(has_colours());
-    start_layer(LevelFilter::INFO, |lines| {
+    start_layer(settings, |lines| {
         fmt::layer()
             .with_writer(lines)
             .event_format(Calm(format))
@@ -95,27 +102,23 @@ pub(crate) fn start_calm() -> CommandResult<Log> {
     })
 }
 
-/// Starts the log.
-pub(crate) fn start_with(level: LevelFilter, json: bool) -> CommandResult<Log> {
-    start_layer(level, |lines| {
-        let layer = fmt::layer().with_writer(lines);
-        if json {
-            layer.json().flatten_event(true).boxed()
-        } else {
-            layer.with_ansi(has_colours()).with_target(false).boxed()
-        }
-    })
-}
-
+/// Starts the log; the layer is for people.
 fn start_layer(
-    level: LevelFilter,
+    settings: LogSettings,
     layer: impl FnOnce(Arc<LineLog>) -> Box<dyn Layer<Registry> + Send + Sync>,
 ) -> CommandResult<Log> {
     let lines = LineLog::to_standard_error().doing("start the log")?;
     let lines = Arc::new(lines);
-    let (filter, handle) = reload::Layer::new(targets(level));
+    let (filter, handle) = reload::Layer::new(targets(settings.level));
+    let layer = if is_json(settings.format) {
+        let lines = Arc::clone(&lines);
+        let json = fmt::layer().with_writer(lines).json();
+        json.flatten_event(true).boxed()
+    } else {
+        layer(Arc::clone(&lines))
+    };
     tracing_subscriber::registry()
-        .with(layer(Arc::clone(&lines)).with_filter(filter))
+        .with(layer.with_filter(filter))
         .try_init()
         .doing("start the log")?;
     Ok(Log {

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    signals::outlive_early_requests();
     let Err(failure) = cli::Cli::read().run() else {
         return ExitCode::SUCCESS;
     };

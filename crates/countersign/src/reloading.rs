@@ -1,8 +1,8 @@
 //! What a running control plane takes up: a configuration when it is told to, a certificate by itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use countersign_server::{App, Warning};
+use countersign_server::{App, Warning, metrics::show_own_certificate};
 use countersign_tls::{ReloadingServerConfig, roots_from_file};
 
 use crate::{
@@ -20,7 +20,11 @@ const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(1);
 const LOG_LEVEL: &str = "log.level";
 
 /// Reads the certificate again when its files change, until the process ends.
-pub(crate) async fn follow_certificate(tls: Arc<ReloadingServerConfig>, app: App) {
+pub(crate) async fn follow_certificate(
+    tls: Arc<ReloadingServerConfig>,
+    certificate: PathBuf,
+    app: App,
+) {
     let mut ticks = tokio::time::interval(CERTIFICATE_INTERVAL);
     loop {
         ticks.tick().await;
@@ -29,6 +33,7 @@ pub(crate) async fn follow_certificate(tls: Arc<ReloadingServerConfig>, app: App
             Ok(false) => {}
             Ok(true) => {
                 app.set_warning(warning, false);
+                show_own_certificate(&certificate);
                 tracing::info!("TLS certificate reloaded");
             }
             Err(error) => {

@@ -20,7 +20,7 @@ use countersign_tls::{Error as TlsError, ReloadingServerConfig};
 use tokio::net::TcpListener;
 
 use crate::{
-    config::{Configuration, listen_address},
+    config::{Configuration, LogFlags, listen_address},
     database::{self, DatabaseOptions},
     failure::{CommandResult, Doing, Failure},
     file_kind::{Wanted, compare_keys, unreadable, wrong_kind},
@@ -51,29 +51,30 @@ pub(crate) struct Serve {
     /// Serve plain HTTP on an address that others can reach
     #[arg(long)]
     allow_cleartext: bool,
-    /// Log format: auto, human or json [default: auto]
-    #[arg(long, value_name = "FORMAT")]
-    log_format: Option<String>,
-    /// Least severe events to log: error, warn, info, debug or trace [default: info]
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<String>,
+    #[command(flatten)]
+    log: LogFlags,
     #[command(flatten)]
     database: DatabaseOptions,
 }
 
 impl Serve {
     pub(crate) fn run(self) -> CommandResult {
+        let runtime = server_runtime()?;
+        let requests = {
+            let _within = runtime.enter();
+            Requests::listen()?
+        };
         let configuration = self.configuration()?;
         configuration.settings.serve.check_cleartext()?;
         let log = logs::start(configuration.settings.log)?;
-        server_runtime()?.block_on(start(self, configuration, &log))
+        runtime.block_on(start(self, configuration, requests, &log))
     }
 
     /// What file, variables and flags come to now.
     fn configuration(&self) -> CommandResult<Configuration> {
         let text = |value: Option<SocketAddr>| value.map(|value| value.to_string());
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        self.database.configuration(vec![
+        let mut given = vec![
             ("serve.listen", text(self.listen)),
             ("serve.metrics_listen", text(self.metrics_listen)),
             ("serve.tls_certificate", path(&self.tls_certificate)),
@@ -82,9 +83,9 @@ impl Serve {
                 "serve.allow_cleartext",
                 self.allow_cleartext.then(|| true.to_string()),
             ),
-            ("log.format", self.log_format.clone()),
-            ("log.level", self.log_level.clone()),
-        ])
+        ];
+        given.extend(self.log.given());
+        self.database.configuration(given)
     }
 }
 
@@ -96,10 +97,20 @@ pub(crate) fn server_runtime() -> CommandResult<tokio::runtime::Runtime> {
         .doing("start")
 }
 
-async fn start(given: Serve, configuration: Configuration, log: &logs::Log) -> CommandResult {
-    let (signals, requests) = (Signals::listen()?, Requests::listen()?);
+async fn start(
+    given: Serve,
+    configuration: Configuration,
+    requests: Requests,
+    log: &logs::Log,
+) -> CommandResult {
+    let signals = Signals::listen()?;
     let (settings, used) = (configuration.settings, configuration.values);
     // Before anything listens: whoever waits for the port is answered, or not let in at all.
+    let certificate = settings
+        .serve
+        .tls
+        .as_ref()
+        .map(|tls| tls.certificate.clone());
     let tls = settings.serve.tls.map(listener_tls).transpose();
     let tls = tls.map_err(|error| tls_failure(&error))?;
     let listener = bind(settings.serve.listen, "--listen").await?;
@@ -114,6 +125,7 @@ async fn start(given: Serve, configuration: Configuration, log: &logs::Log) -> C
         listener,
         metrics_listener,
         tls,
+        certificate,
         webhooks: settings.webhooks,
         drain_delay: settings.serve.drain_delay,
         drain: settings.serve.drain,
@@ -142,6 +154,8 @@ pub(crate) struct ControlPlane {
     pub(crate) listener: TcpListener,
     pub(crate) metrics_listener: Option<TcpListener>,
     pub(crate) tls: Option<Arc<ReloadingServerConfig>>,
+    /// The file of its certificate.
+    pub(crate) certificate: Option<PathBuf>,
     pub(crate) webhooks: WebhookOptions,
     /// How long it says that it is not ready before the listener closes.
     pub(crate) drain_delay: Duration,
@@ -198,8 +212,9 @@ impl ControlPlane {
                 signals.ended(),
             ));
         }
-        if let Some(tls) = self.tls.clone() {
-            tokio::spawn(follow_certificate(tls, app.clone()));
+        if let (Some(tls), Some(certificate)) = (self.tls.clone(), self.certificate) {
+            metrics::show_own_certificate(&certificate);
+            tokio::spawn(follow_certificate(tls, certificate, app.clone()));
         }
         if let Some(reloading) = reloading {
             tokio::spawn(reloading.obey(signals.clone(), app.clone()));

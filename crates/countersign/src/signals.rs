@@ -76,6 +76,28 @@ impl Signals {
     }
 }
 
+/// The roles that take requests.
+const ROLES: [&str; 2] = ["serve", "gateway"];
+
+/// Lets a role survive signals that ask it for something before it listens for them: without this, a
+/// SIGHUP in its first milliseconds ends it. It is called before anything else is done, and what is asked
+/// for then is done anyway: everything is read and opened later.
+pub(crate) fn outlive_early_requests() {
+    let mut words = std::env::args_os().skip(1);
+    let takes_requests = words.any(|word| ROLES.iter().any(|role| word == *role));
+    let runtime = takes_requests.then(|| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+    });
+    if let Some(Ok(runtime)) = runtime {
+        let _within = runtime.enter();
+        // Handlers stay when what listens is dropped. Where none can be set, the role says so when it
+        // listens.
+        drop(Requests::handlers());
+    }
+}
+
 /// What an operator asks a running process for by signals. A process that does not listen for them is
 /// ended by them.
 pub(crate) struct Requests {
@@ -89,15 +111,25 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Listens from now on. Call it within the runtime.
+    /// Listens from now on. Call it within the runtime, and before anything is read that can be read
+    /// again: what is asked for meanwhile is done later.
     pub(crate) fn listen() -> CommandResult<Self> {
+        let [hangup, reopen, unused] = Self::handlers()?;
         Ok(Self {
-            hangup: signal(SignalKind::hangup()).doing("listen for SIGHUP")?,
-            reopen: signal(SignalKind::user_defined1()).doing("listen for SIGUSR1")?,
-            unused: signal(SignalKind::user_defined2()).doing("listen for SIGUSR2")?,
+            hangup,
+            reopen,
+            unused,
             had_terminal: io::stdin().is_terminal(),
             looks: interval(TERMINAL_INTERVAL),
         })
+    }
+
+    fn handlers() -> CommandResult<[Signal; 3]> {
+        Ok([
+            signal(SignalKind::hangup()).doing("listen for SIGHUP")?,
+            signal(SignalKind::user_defined1()).doing("listen for SIGUSR1")?,
+            signal(SignalKind::user_defined2()).doing("listen for SIGUSR2")?,
+        ])
     }
 
     /// The next; none once the terminal is gone that this was run in.

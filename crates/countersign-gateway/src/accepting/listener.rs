@@ -57,25 +57,21 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
 /// Unauthenticated connections make room once less than this part of all slots is free.
 const RESERVED: usize = 16;
 
+/// What serves requests from now on, also those on connections that are open: a connection that is
+/// closed under its client loses the request that comes at that moment.
+pub(super) type Latest = Arc<ArcSwap<Frontend>>;
+
 /// Accepts connections on one thread.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     shared: Arc<Shared>,
-    serving: ArcSwap<Serving>,
+    latest: Latest,
     tls: Arc<ReloadingServerConfig>,
     /// Over all threads.
     slots: Arc<Semaphore>,
     stop: CancellationToken,
     connections: TaskTracker,
     handshakes: Handshakes,
-}
-
-/// What serves the connections that are accepted now.
-#[derive(Debug)]
-struct Serving {
-    frontend: Arc<Frontend>,
-    /// Ends them: when the gateway stops, or when something else serves from then on.
-    stop: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -93,10 +89,7 @@ impl Acceptor {
     ) -> Arc<Self> {
         Arc::new(Self {
             shared: Arc::clone(&frontend.shared),
-            serving: ArcSwap::from_pointee(Serving {
-                frontend,
-                stop: stop.child_token(),
-            }),
+            latest: Arc::new(ArcSwap::new(frontend)),
             tls,
             slots,
             stop,
@@ -108,12 +101,9 @@ impl Acceptor {
         })
     }
 
-    /// Serves what is accepted from now on with other routes. Connections that are open end as they do
-    /// when the gateway stops: after the requests under way, which keep their routes.
+    /// Serves requests that begin from now on with other routes. Those under way keep theirs.
     pub(crate) fn replace(&self, frontend: Arc<Frontend>) {
-        let stop = self.stop.child_token();
-        let old = self.serving.swap(Arc::new(Serving { frontend, stop }));
-        old.stop.cancel();
+        self.latest.store(frontend);
     }
 
     /// Accepts connections until told to stop, then waits for those under way to end.
@@ -174,9 +164,7 @@ impl Acceptor {
                 return;
             };
             let (began, limit) = (Instant::now(), self.shared.options.limits.header_timeout);
-            let Serving { frontend, stop } = &**self.serving.load();
-            let (frontend, stop) = (Arc::clone(frontend), stop.clone());
-            if !serving::begins(&mut stream, limit, &stop).await {
+            if !serving::begins(&mut stream, limit, &self.stop).await {
                 return;
             }
             let tls = stream.get_ref().1;
@@ -187,9 +175,10 @@ impl Acceptor {
                 Connection::new(presented, peer, slot).not_authenticated_yet(unauthenticated);
             let connection = Arc::new(connection);
             if is_http2 {
-                Box::pin(serving::http2(&frontend, stream, connection, &stop)).await;
+                Box::pin(serving::http2(&self.latest, stream, connection, &self.stop)).await;
             } else {
-                Box::pin(serving::http1(&frontend, stream, connection, began, &stop)).await;
+                let serving = serving::http1(&self.latest, stream, connection, began, &self.stop);
+                Box::pin(serving).await;
             }
         };
         tokio::select! {

@@ -23,8 +23,8 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::seldom::seldom;
-use crate::{connection::Connection, frontend::Frontend, live::stream::Stream};
+use super::{listener::Latest, seldom::seldom};
+use crate::{connection::Connection, live::stream::Stream};
 
 /// How long a connection that was told to close may stay open without a request under way.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -58,25 +58,27 @@ pub(super) async fn begins(
 /// Serves HTTP/1.1 until the connection ends; once told to stop, only the request under way. The
 /// first request has been waited for since it began.
 pub(super) fn http1(
-    frontend: &Arc<Frontend>,
+    latest: &Latest,
     stream: TlsStream<TcpStream>,
     connection: Arc<Connection>,
     began: Instant,
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
-    let limits = &frontend.shared.options.limits;
+    let shared = Arc::clone(&latest.load().shared);
+    let limits = &shared.options.limits;
     let requests = Requests {
-        frontend: Arc::clone(frontend),
+        latest: Arc::clone(latest),
         connection: Arc::clone(&connection),
     };
     let client = Arc::clone(&connection.client);
     let watched = Arc::downgrade(&connection);
     let stream = ClientStream::new(stream, client, requests, limits.send_timeout)
         .with_head_timeout(limits.header_timeout, began);
-    let serving = Arc::clone(frontend);
+    let latest = Arc::clone(latest);
     // Each request is in a box of its own.
     let service = service_fn(move |request| {
-        let response = Box::pin(serving.serve(&connection, ClientBody::http1(request)));
+        let frontend = latest.load();
+        let response = Box::pin(frontend.serve(&connection, ClientBody::http1(request)));
         async move { Ok::<_, Infallible>(response.await) }
     });
     let serving = http1::Builder::new()
@@ -106,12 +108,13 @@ pub(super) fn http1(
 
 /// Serves HTTP/2 until the connection ends; once told to stop, or idle, only the requests under way.
 pub(super) fn http2(
-    frontend: &Arc<Frontend>,
+    latest: &Latest,
     stream: TlsStream<TcpStream>,
     connection: Arc<Connection>,
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
-    let limits = &frontend.shared.options.limits;
+    let shared = Arc::clone(&latest.load().shared);
+    let limits = &shared.options.limits;
     let idle_limit = limits.header_timeout;
     let watched = Arc::downgrade(&connection);
     let http2 = Http2Limits {
@@ -121,10 +124,10 @@ pub(super) fn http2(
         send_timeout: limits.send_timeout,
     };
     let requests = Requests {
-        frontend: Arc::clone(frontend),
+        latest: Arc::clone(latest),
         connection,
     };
-    let clock = Arc::clone(&frontend.shared.clock);
+    let clock = Arc::clone(&shared.clock);
     let mut serving = Box::pin(Http2Connection::new(stream, &http2, clock, requests));
     let stop = stop.clone();
     async move {
@@ -152,13 +155,14 @@ pub(super) fn http2(
 /// The requests of one connection.
 #[derive(Debug)]
 struct Requests {
-    frontend: Arc<Frontend>,
+    latest: Latest,
     connection: Arc<Connection>,
 }
 
 impl RefuseHead for Requests {
     fn refuse(&self, status: StatusCode) -> Response<Bytes> {
-        self.frontend.refuse_unreadable(status, &self.connection)
+        let frontend = self.latest.load();
+        frontend.refuse_unreadable(status, &self.connection)
     }
 }
 
@@ -169,11 +173,11 @@ impl ServeHttp2 for Requests {
         &self,
         request: Request<ClientBody>,
     ) -> impl Future<Output = Response<ResponseBody<Stream>>> + Send + 'static {
-        Box::pin(self.frontend.serve(&self.connection, request))
+        Box::pin(self.latest.load().serve(&self.connection, request))
     }
 
     fn note_malformed(&self) {
-        self.frontend.note_malformed(&self.connection);
+        self.latest.load().note_malformed(&self.connection);
     }
 
     fn note_flood(&self, flood: Flood) {

@@ -168,25 +168,23 @@ impl Record {
         Some(self.authorization.as_ref()?.revision())
     }
 
-    /// The record as it is written. `revision` is the organization's that it was judged under.
+    /// The record as it is written; what is absent has no field. `revision` is the organization's that it was judged under.
     pub(super) fn line(&self, time: u64, ended: &Ended) -> Vec<u8> {
         let mut line = JsonLine::with_capacity(LINE_BYTES);
         line.number(field!("time"), time);
-        match &self.id {
-            Some(id) => line.plain(field!("request_id"), id.as_str()),
-            None => line.null(field!("request_id")),
+        if let Some(id) = &self.id {
+            line.plain(field!("request_id"), id.as_str());
         }
         if let Some(trace) = &self.trace {
             line.plain(field!("trace_id"), trace.as_str());
         }
         line.plain(field!("peer"), &self.peer);
-        let asked = self.asked.as_ref();
-        let path = asked.map_or("", |asked| asked.uri.path());
-        let path = &path[..path.floor_char_boundary(MAX_PATH)];
-        // A method is a token (RFC 9110 section 9.1).
-        let method = asked.map_or("", |asked| asked.method.as_str());
-        line.plain(field!("method"), method);
-        line.text(field!("path"), path);
+        if let Some(Asked { method, uri }) = &self.asked {
+            // A method is a token (RFC 9110 section 9.1).
+            line.plain(field!("method"), method.as_str());
+            let path = uri.path();
+            line.text(field!("path"), &path[..path.floor_char_boundary(MAX_PATH)]);
+        }
         self.write_caller(&mut line);
         self.write_verdict(&mut line);
         line.number(field!("status"), ended.status.as_u16());
@@ -213,9 +211,8 @@ impl Record {
                 log_fields::write_verdict(line, anchor, self.revision(), self.leaf_sha256());
             }
         }
-        match &self.refused {
-            Some((code, _)) => line.plain(field!("code"), code.as_str()),
-            None => line.null(field!("code")),
+        if let Some((code, _)) = &self.refused {
+            line.plain(field!("code"), code.as_str());
         }
         if let Some(reported) = self.report_only() {
             // The verdict if what is only reported were enforced: `permit` or a code.

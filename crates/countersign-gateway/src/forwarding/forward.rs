@@ -13,6 +13,7 @@ use crate::{
     caller::identity::Identity,
     identity_headers,
     live::stream::Stream,
+    operating::upstreams::UpstreamMeters,
     options::{self, ForwardedHeaders},
     refusal::refused::Refusal,
     verdict::authorization::Authorization,
@@ -32,6 +33,8 @@ pub(crate) struct Forwarder {
     pub(super) host: Option<String>,
     pub(super) path: String,
     pub(super) upstream: countersign_proxy::Forwarder<Stream>,
+    /// What the upstream does is counted here.
+    pub(crate) meters: Arc<UpstreamMeters>,
     pub(super) authorization: AuthorizationHeader,
     pub(super) extra: Vec<(HeaderName, HeaderValue)>,
     pub(super) forwarded: ForwardedHeaders,

@@ -16,11 +16,16 @@ use super::{
     upstream_tls::RouteTls,
     xfcc::Xfcc,
 };
-use crate::options::{ForwardedHeaders, GatewayOptions, Route};
+use crate::{
+    operating::upstreams::Upstreams,
+    options::{ForwardedHeaders, GatewayOptions, Route},
+};
 
 /// A route, checked. Each thread makes its own forwarder of it, with connections of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedRoute {
+    /// What its metrics are labelled with.
+    name: String,
     /// As it was configured.
     route: Route,
     host: Option<String>,
@@ -39,7 +44,7 @@ pub(crate) struct CheckedRoute {
 }
 
 impl CheckedRoute {
-    /// The name is what the route's metrics are labelled with.
+    /// Checks a route.
     pub(crate) fn new(
         name: String,
         route: &Route,
@@ -60,10 +65,11 @@ impl CheckedRoute {
                 max_idle_connections: limits.idle_upstream_connections,
                 idle_timeout: route.idle_timeout,
             },
-            counters: counters(name),
+            counters: counters(name.clone()),
         };
         let mut tls = RouteTls::new(route)?;
         Ok(Self {
+            name,
             route: route.clone(),
             host: route.host.clone(),
             path: route.path.clone(),
@@ -90,7 +96,7 @@ impl CheckedRoute {
     }
 
     /// The route as one thread uses it.
-    pub(crate) fn forwarder(&self) -> Forwarder {
+    pub(crate) fn forwarder(&self, upstreams: &Upstreams) -> Forwarder {
         let (first, others) = &self.servers;
         Forwarder {
             host: self.host.clone(),
@@ -100,6 +106,7 @@ impl CheckedRoute {
                 others.clone(),
                 self.turns.fetch_add(1, Ordering::Relaxed),
             ),
+            meters: upstreams.meters(&self.name),
             authorization: self.authorization.clone(),
             extra: self.extra.clone(),
             forwarded: self.forwarded,

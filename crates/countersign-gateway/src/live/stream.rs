@@ -107,8 +107,7 @@ impl Drop for Stream {
         let under_way = self.under_way.get_mut();
         let under_way = under_way.unwrap_or_else(PoisonError::into_inner);
         if let (Some(under_way), Some(shared)) = (under_way, &self.live.shared) {
-            let (received, sent) = (self.progress.received(), self.progress.sent());
-            under_way.end(received, sent, shared);
+            under_way.end(&self.progress, shared);
         }
     }
 }

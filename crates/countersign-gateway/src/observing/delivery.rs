@@ -8,6 +8,7 @@ use countersign_types::{
     id::{GatewayId, OrganizationId},
     observation::{Der, Observation, ObservationBatch, ObservedChain},
 };
+use tokio::sync::watch;
 
 use super::{
     pending::{CountKey, Entry, Pending},
@@ -23,7 +24,8 @@ const REFUSALS_OF_A_BATCH: usize = 100;
 
 /// Sends batches to the control plane, one after another.
 pub(crate) struct Delivery {
-    client: Client,
+    /// The client as it was last configured.
+    client: watch::Receiver<Client>,
     gateway: GatewayId,
     /// The number of the batch that is being sent, or of the last one.
     number: u64,
@@ -37,7 +39,7 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    pub(crate) fn new(client: Client, gateway: GatewayId) -> Self {
+    pub(crate) fn new(client: watch::Receiver<Client>, gateway: GatewayId) -> Self {
         Self {
             client,
             gateway,
@@ -62,7 +64,8 @@ impl Delivery {
                 self.number += 1;
             }
             let batch = self.batch();
-            match self.client.countersign().record_observations(&batch).await {
+            let client = self.client.borrow().clone();
+            match client.countersign().record_observations(&batch).await {
                 Ok(receipt) if receipt.unknown_chains.is_empty() => {
                     self.acknowledged(receipt.refusals.is_some());
                 }
@@ -285,7 +288,7 @@ mod tests {
         Delivery {
             number: u64::MAX,
             sending,
-            ..Delivery::new(client, id("gw_", 0))
+            ..Delivery::new(watch::channel(client).1, id("gw_", 0))
         }
     }
 

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use countersign_client::Client;
 use countersign_types::id::GatewayId;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
 
@@ -36,7 +36,7 @@ impl Observations {
     pub(crate) fn new(
         every: Duration,
         started: mpsc::Receiver<Arc<Tally>>,
-        client: Client,
+        client: watch::Receiver<Client>,
         gateway: GatewayId,
         limits: ReportLimits,
     ) -> Self {

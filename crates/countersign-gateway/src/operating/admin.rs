@@ -37,7 +37,7 @@ fn answer(shared: &Shared, metrics: &Metrics, path: &str) -> Response<Full<Bytes
     match path {
         "/healthz" => json_response(StatusCode::OK, &json!({ "status": "ok" })),
         "/readyz" => ready(shared),
-        "/metrics" => text_response(metrics() + &shared.durations.text()),
+        "/metrics" => text_response(metrics() + &shared.metrics_text()),
         "/denials" => json_response(StatusCode::OK, &json!(shared.refusals.latest())),
         _ => match path
             .strip_prefix("/denials/")

@@ -5,7 +5,8 @@ use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
 use countersign_log::Progress;
 use countersign_tls::{ReloadingClientConfig, ReloadingServerConfig};
 use metrics::{counter, gauge};
-use tokio::{net::TcpListener, time::interval};
+use rustix::fs::statvfs;
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -22,6 +23,8 @@ use crate::{
 /// How often the access log, the bundle's age and the server certificate are looked at.
 const UPKEEP: Duration = Duration::from_secs(1);
 
+const CONNECTIONS: &str = "countersign_gateway_connections";
+const DISK_AVAILABLE: &str = "countersign_gateway_disk_available_bytes";
 const LINES_LOST: &str = "countersign_gateway_access_log_lines_lost_total";
 const LINES_WAITING: &str = "countersign_gateway_access_log_lines_waiting";
 
@@ -35,6 +38,8 @@ pub(super) struct Background {
     pub(super) routes: Routes,
     pub(super) admin: Option<StdListener>,
     pub(super) metrics: Metrics,
+    /// The connections that there is room for.
+    pub(super) slots: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
 }
 
@@ -48,6 +53,7 @@ impl Background {
             routes,
             admin,
             metrics,
+            slots,
             stop,
         } = self;
         if let Some(listener) = admin.and_then(|each| TcpListener::from_std(each).ok()) {
@@ -62,7 +68,7 @@ impl Background {
         tokio::select! {
             () = stop.cancelled() => {}
             () = sync.run() => {}
-            () = upkeep(&shared, &tls, &routes) => {}
+            () = upkeep(&shared, &tls, &routes, &slots) => {}
             () = observing => {}
         }
         // No request is under way any more: what is counted and logged now is complete.
@@ -74,11 +80,16 @@ impl Background {
     }
 }
 
-async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig, routes: &Routes) {
+async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig, routes: &Routes, slots: &Semaphore) {
     let mut ticks = interval(UPKEEP);
+    let mut looking = None;
     loop {
         ticks.tick().await;
         watch_access_log(shared);
+        watch_disk(shared, &mut looking);
+        let most = shared.options.limits.connections;
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        gauge!(CONNECTIONS).set(most.saturating_sub(slots.available_permits()) as f64);
         let now = shared.now();
         // Of unknown age is as old as can be.
         let age = shared.contact.age(now).unwrap_or(now);
@@ -92,6 +103,21 @@ async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig, routes: &Routes) {
         let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
         shared.health.set(Part::UpstreamTls, trouble);
     }
+}
+
+/// Shows how much room there is on the disk of the data directory. A disk may hang, and holds up nothing
+/// here.
+fn watch_disk(shared: &Shared, looking: &mut Option<JoinHandle<()>>) {
+    if looking.as_ref().is_some_and(|look| !look.is_finished()) {
+        return;
+    }
+    let directory = shared.options.data_dir.clone();
+    *looking = Some(tokio::task::spawn_blocking(move || {
+        if let Ok(disk) = statvfs(&directory) {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+            gauge!(DISK_AVAILABLE).set(disk.f_bavail.saturating_mul(disk.f_frsize) as f64);
+        }
+    }));
 }
 
 /// Counts the lines that the access log lost, and says when it cannot be written.

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use countersign_client::Client;
 use countersign_tls::ReloadingServerConfig;
 use metrics::gauge;
 use tokio::sync::watch;
@@ -23,6 +24,7 @@ pub struct GatewayControl {
     shared: Arc<Shared>,
     tls: Arc<ReloadingServerConfig>,
     routes: watch::Sender<Arc<Vec<CheckedRoute>>>,
+    client: watch::Sender<Client>,
 }
 
 impl GatewayControl {
@@ -30,24 +32,29 @@ impl GatewayControl {
         shared: Arc<Shared>,
         tls: Arc<ReloadingServerConfig>,
         routes: watch::Sender<Arc<Vec<CheckedRoute>>>,
+        client: watch::Sender<Client>,
     ) -> Self {
         gauge!(SUCCESSFUL).set(1.0);
         Self {
             shared,
             tls,
             routes,
+            client,
         }
     }
 
-    /// Takes up what an operator has changed: the routes of this configuration, or why it could not be
-    /// read; the server certificate; and the access log, which is opened again. What cannot be used
-    /// leaves the old in use, and says so in the log, in a metric and at `/readyz`.
+    /// Takes up what an operator has changed: the routes of this configuration, the gateway's key and the
+    /// CA of the control plane, or why it could not be read; the server certificate; and the access log,
+    /// which is opened again. What cannot be used leaves the old in use, and says so in the log, in a metric
+    /// and at `/readyz`.
     pub fn reload(&self, options: Result<GatewayOptions, String>) {
         let reopened = self.reopen_access_log();
         reload_certificate(&self.shared, &self.tls);
         let trouble = options.and_then(|options| {
-            let routes = checked(&self.shared.options, options);
-            self.set_routes(routes.map_err(|error| error.to_string())?);
+            let checked = Checked::of(&self.shared.options, options);
+            let Checked { routes, client } = checked.map_err(|error| error.to_string())?;
+            self.set_routes(routes);
+            self.client.send_replace(client);
             Ok(())
         });
         let trouble = trouble.err();
@@ -97,7 +104,7 @@ impl GatewayControl {
         self.shared.options.limits.drain_delay
     }
 
-    /// Connections end when the routes change, so they do not where nothing did.
+    /// Connections to upstreams end when the routes change, so they do not where nothing did.
     fn set_routes(&self, latest: Vec<CheckedRoute>) {
         let is_same = {
             let known = self.routes.borrow();
@@ -110,16 +117,26 @@ impl GatewayControl {
     }
 }
 
-/// The routes of a configuration that a gateway could start with. Of what is configured, only they can
-/// change while it runs.
-fn checked(
-    used: &GatewayOptions,
-    options: GatewayOptions,
-) -> Result<Vec<CheckedRoute>, StartError> {
-    server_tls(&options)?;
-    client(&options)?;
-    routes(&GatewayOptions {
-        routes: options.routes,
-        ..used.clone()
-    })
+/// What of a configuration can change while a gateway runs.
+struct Checked {
+    routes: Vec<CheckedRoute>,
+    client: Client,
+}
+
+impl Checked {
+    /// Of a configuration that a gateway could start with.
+    fn of(used: &GatewayOptions, options: GatewayOptions) -> Result<Self, StartError> {
+        server_tls(&options)?;
+        client(&options)?;
+        let next = GatewayOptions {
+            routes: options.routes,
+            key_file: options.key_file,
+            control_plane_ca: options.control_plane_ca,
+            ..used.clone()
+        };
+        Ok(Self {
+            routes: routes(&next)?,
+            client: client(&next)?,
+        })
+    }
 }

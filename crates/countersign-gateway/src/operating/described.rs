@@ -2,7 +2,7 @@
 //! them.
 
 use countersign_verify::certificate::leaf_validity;
-use metrics::{describe_counter, describe_gauge, gauge};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use crate::options::GatewayOptions;
@@ -80,6 +80,18 @@ const GAUGES: &[(&str, &str)] = &[
         "lines of the access log that could not be written yet",
     ),
     (
+        "countersign_gateway_connections",
+        "connections of clients that are open",
+    ),
+    (
+        "countersign_gateway_connections_limit",
+        "connections of clients that there is room for: `limits.connections`",
+    ),
+    (
+        "countersign_gateway_disk_available_bytes",
+        "bytes that are free on the disk of `data_dir`",
+    ),
+    (
         "countersign_gateway_revision",
         "revision of the control plane that is enforced",
     ),
@@ -114,13 +126,22 @@ const SERVER_CERTIFICATE: &str = "countersign_gateway_server_certificate_not_aft
 const BUILD: &str = "countersign_gateway_build_info";
 
 /// Describes every metric.
-pub(super) fn describe() {
+pub(super) fn describe(options: &GatewayOptions) {
     for &(name, help) in COUNTERS {
         describe_counter!(name, help);
     }
     for &(name, help) in GAUGES {
         describe_gauge!(name, help);
     }
+    // A counter that begins with its first event shows no increase.
+    for alerting in [
+        "countersign_gateway_reconciled_organizations_total",
+        "countersign_gateway_observations_dropped_total",
+    ] {
+        counter!(alerting).increment(0);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    gauge!("countersign_gateway_connections_limit").set(options.limits.connections as f64);
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 
@@ -163,7 +184,12 @@ mod tests {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         names_in(&sources, &mut names);
         // Those that describe themselves.
-        names.retain(|name| !name.ends_with("_duration_seconds"));
+        let themselves = [
+            "_duration_seconds",
+            "_upstream_errors_total",
+            "_project_requests_total",
+        ];
+        names.retain(|name| !themselves.iter().any(|end| name.ends_with(end)));
         let described = COUNTERS.iter().chain(GAUGES);
         let described: BTreeSet<String> = described.map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(names, described);

@@ -36,6 +36,7 @@ use crate::{
         tally::{Observer, Tally},
     },
     options::GatewayOptions,
+    project_requests::ProjectRequests,
     refusal::refusals::Refusals,
     shared::{Clock, Shared},
     shares::Shares,
@@ -71,13 +72,13 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         let (routes, configured) = watch::channel(Arc::new(routes(&options)?));
         let tls = Arc::new(server_tls(&options)?);
-        let client = client(&options)?;
+        let (client, configured_client) = watch::channel(client(&options)?);
         let threads = threads(&options);
         let Sockets { clients, admin } = sockets;
         let (listeners, address) = Sockets::listeners(clients, options.listen, threads)?;
         let admin = Sockets::admin(admin, options.admin_listen)?;
         let (admin, admin_address) = admin.unzip();
-        describe();
+        describe(&options);
         show_server_certificate(&options);
         let [own, first_request] = random;
         let data_dir = DataDir::take(&options.data_dir, own)?;
@@ -90,9 +91,14 @@ impl Gateway {
             threads,
             observer,
         )?);
-        let observations =
-            tallies.map(|tallies| observations(&shared.options, tallies, client.clone(), own));
-        let sync = Sync::start(Arc::clone(&shared), client, data_dir.lock, jitter_seed(own))?;
+        let observations = tallies
+            .map(|tallies| observations(&shared.options, tallies, configured_client.clone(), own));
+        let sync = Sync::start(
+            Arc::clone(&shared),
+            configured_client,
+            data_dir.lock,
+            jitter_seed(own),
+        )?;
         let follower = &sync.follower;
         let (receiver, started) = (follower.changed.subscribe(), follower.ready.subscribe());
         let (stop, stop_background) = (CancellationToken::new(), CancellationToken::new());
@@ -115,6 +121,7 @@ impl Gateway {
             routes: configured,
             admin,
             metrics,
+            slots,
             stop: stop_background.clone(),
         };
         let background = spawn("gateway-sync".to_owned(), background.run())?;
@@ -125,7 +132,7 @@ impl Gateway {
             threads: workers,
             background: (stop_background, background),
             ready: started,
-            control: GatewayControl::new(shared, tls, routes),
+            control: GatewayControl::new(shared, tls, routes, client),
         })
     }
 
@@ -183,7 +190,7 @@ const fn jitter_seed(own: u128) -> u64 {
 fn observations(
     options: &GatewayOptions,
     tallies: mpsc::Receiver<Arc<Tally>>,
-    client: Client,
+    client: watch::Receiver<Client>,
     own: u128,
 ) -> Observations {
     // Batches are numbered from each start, so the process is what counts them.
@@ -250,6 +257,7 @@ pub(super) fn shared(
             opened.map_err(|error| StartError::file(path, error))
         })
         .transpose()?;
+    let project_requests = ProjectRequests::new(options.project_metrics);
     Ok(Shared {
         shares: Shares::new(options.limits.shares(threads), threads),
         unauthenticated: Arc::new(UnauthenticatedConnections::default()),
@@ -266,5 +274,6 @@ pub(super) fn shared(
         refusals: Refusals::new(),
         observer,
         durations: Durations::default(),
+        project_requests,
     })
 }

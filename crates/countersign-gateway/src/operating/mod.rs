@@ -10,6 +10,8 @@ pub(crate) mod driven;
 pub(crate) mod durations;
 pub(crate) mod gateway;
 pub(crate) mod health;
+mod histogram;
 pub(crate) mod sockets;
 mod start_error;
+pub(crate) mod upstreams;
 mod worker;

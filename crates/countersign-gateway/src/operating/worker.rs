@@ -45,12 +45,16 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let frontend = |routes: &[CheckedRoute]| {
             let (control_plane, routes) = routes.split_last()?;
+            let upstreams = &shared.durations.upstreams;
             Some(Arc::new(Frontend {
                 thread: self.number,
                 shared: Arc::clone(&shared),
                 live: Arc::clone(&live),
-                routes: routes.iter().map(CheckedRoute::forwarder).collect(),
-                control_plane: control_plane.forwarder(),
+                routes: routes
+                    .iter()
+                    .map(|route| route.forwarder(upstreams))
+                    .collect(),
+                control_plane: control_plane.forwarder(upstreams),
             }))
         };
         let mut routes = self.routes;

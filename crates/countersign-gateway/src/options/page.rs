@@ -12,7 +12,7 @@ const PAGE: &str = concat!(
 );
 
 /// The sections of the file, by the types that they are read into, and how each begins.
-const SECTIONS: [(&str, &str, &str); 5] = [
+const SECTIONS: [(&str, &str, &str); 6] = [
     (
         "GatewayOptions",
         "At the top of the file",
@@ -22,6 +22,12 @@ const SECTIONS: [(&str, &str, &str); 5] = [
         "Route",
         "`[[routes]]`",
         "once for each route; the first that matches is used",
+    ),
+    (
+        "Log",
+        "`[log]`",
+        "the program's own log; `--log-format` and `--log-level` win over `COUNTERSIGN_LOG_FORMAT` and \
+         `COUNTERSIGN_LOG_LEVEL`, and these over the file",
     ),
     (
         "Paths",
@@ -135,7 +141,9 @@ fn words(kind: &str) -> String {
         "SocketAddr" => "IP address and port".to_owned(),
         "Vec<String>" => "URL, or a list of URLs".to_owned(),
         "Vec<IpNet>" => "list of addresses and networks".to_owned(),
-        "Vec<Route>" | "Paths" | "Limits" | "ForwardedHeaders" => "section, below".to_owned(),
+        "Vec<Route>" | "Log" | "Paths" | "Limits" | "ForwardedHeaders" => {
+            "section, below".to_owned()
+        }
         map if map.contains("BTreeMap") => "table of names and values".to_owned(),
         list if list.starts_with("Vec<") => {
             let of = list.trim_start_matches("Vec<").trim_end_matches('>');
@@ -191,7 +199,7 @@ fn default(all: &str, section: &str, field: &Field) -> String {
         };
     }
     match shown(value.trim_end_matches(',')).as_str() {
-        "" | "{}" | "Paths {" | "Limits {" | "ForwardedHeaders {" => String::new(),
+        "" | "{}" | "Log {" | "Paths {" | "Limits {" | "ForwardedHeaders {" => String::new(),
         shown => format!("`{shown}`"),
     }
 }
@@ -230,7 +238,7 @@ fn shown(value: &str) -> String {
 
 fn page() -> String {
     let defaults = defaults();
-    let mut page = "# Settings of a gateway\n\nEvery setting of `gateway.toml`. This page is made of the program's own types, and a test compares them;\nwhat the settings are for is in [gateway.md](gateway.md). A setting that is not here is an error, which names\nthe line. Sizes are in bytes, times in seconds (also with a fraction). Where no default is given, the setting is\nabsent, or its description says what stands in for it. Routes are read again [when you reload](gateway.md#reload-and-stop);\nthe others only when the gateway starts.\n".to_owned();
+    let mut page = "# Settings of a gateway\n\nEvery setting of `gateway.toml`. This page is made of the program's own types, and a test compares them;\nwhat the settings are for is in [gateway.md](gateway.md). A setting that is not here is an error, which names\nthe line. Sizes are in bytes, times in seconds (also with a fraction). Where no default is given, the setting is\nabsent, or its description says what stands in for it. Routes, `key_file`, `control_plane_ca` and\n`log.level` are read again [when you reload](gateway.md#reload-and-stop); the others only when the gateway starts.\n".to_owned();
     for (name, title, about) in SECTIONS {
         let _ = write!(
             page,
@@ -264,6 +272,7 @@ fn meanings() -> String {
         ("xfcc_fields", "XfccField"),
         ("xfcc_format", "XfccFormat"),
         ("traceparent", "Traceparent"),
+        ("log.format", "LogFormat"),
         (
             "paths.path_with_escaped_slashes_action",
             "EscapedSlashesAction",

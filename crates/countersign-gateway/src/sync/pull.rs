@@ -14,7 +14,7 @@ use countersign_client::{BundleReader, Client, Error};
 use countersign_types::id::OrganizationId;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, sleep_until},
 };
 
@@ -40,6 +40,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub(crate) struct Sync {
     shared: Arc<Shared>,
     client: Client,
+    /// The client as it was last configured.
+    configured: watch::Receiver<Client>,
     pub(crate) follower: Follower,
     disk: Disk,
     /// The requests under way.
@@ -69,17 +71,19 @@ impl Sync {
     /// nothing writes to the data directory any more.
     pub(crate) fn start(
         shared: Arc<Shared>,
-        client: Client,
+        mut configured: watch::Receiver<Client>,
         held: impl Send + 'static,
         seed: u64,
     ) -> io::Result<Self> {
         let mut file = StateFile::new(shared.options.data_dir.clone());
+        let client = configured.borrow_and_update().clone();
         Ok(Self {
             follower: Follower::start(Arc::clone(&shared), &mut file, seed),
             disk: Disk::start(file, held)?,
             requests: Requests::default(),
             shared,
             client,
+            configured,
         })
     }
 
@@ -134,6 +138,10 @@ impl Sync {
     }
 
     fn perform(&mut self, task: Task) {
+        // An error means that the gateway stops.
+        if self.configured.has_changed().unwrap_or(false) {
+            self.client = self.configured.borrow_and_update().clone();
+        }
         match task {
             Task::Pull(pull) => {
                 self.requests.keep(pull.beside);

@@ -96,23 +96,22 @@ impl Record {
         status: u16,
         refusal: Option<&ApiError>,
     ) {
-        let code = refusal.map_or("", |error| error.code.as_str());
-        let cause = refusal
-            .and_then(|error| error.cause.as_deref())
-            .unwrap_or_default();
+        // What is absent has no field.
+        let code = refusal.map(|error| error.code.as_str());
+        let cause = refusal.and_then(|error| error.cause.as_deref());
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
                     target: "countersign::access",
-                    method = parts.map_or("", |parts| known_method(&parts.method)),
+                    method = parts.map(|parts| known_method(&parts.method)),
                     route,
                     status,
                     code,
                     cause,
-                    organization = self.organization.as_ref().map_or("", OrganizationId::as_str),
-                    key = self.key.as_ref().map_or("", ApiKeyId::as_str),
+                    organization = self.organization.as_ref().map(OrganizationId::as_str),
+                    key = self.key.as_ref().map(ApiKeyId::as_str),
                     request_id = self.id.as_str(),
-                    client_request_id = parts.map_or_else(String::new, |parts| client_request_id(&parts.headers)),
+                    client_request_id = parts.and_then(|parts| client_request_id(&parts.headers)),
                     duration_us = self.started.elapsed().as_micros(),
                     "request"
                 )
@@ -176,13 +175,11 @@ fn known_method(method: &Method) -> &str {
 }
 
 /// The caller's own id for the request, without characters that could forge a line of the log.
-fn client_request_id(headers: &HeaderMap) -> String {
+fn client_request_id(headers: &HeaderMap) -> Option<String> {
     let given = headers
         .get("x-client-request-id")
         .and_then(|value| value.to_str().ok());
-    let plain = given
-        .unwrap_or_default()
-        .chars()
-        .filter(char::is_ascii_graphic);
-    plain.take(MAX_CLIENT_REQUEST_ID).collect()
+    let plain = given?.chars().filter(char::is_ascii_graphic);
+    let plain: String = plain.take(MAX_CLIENT_REQUEST_ID).collect();
+    (!plain.is_empty()).then_some(plain)
 }

@@ -32,6 +32,8 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
+use crate::metrics::CONNECTIONS;
+
 pub(crate) use self::routes::BothLengths;
 pub use self::{routes::Routes, tls::listener_tls};
 
@@ -191,6 +193,7 @@ impl Acceptor {
         async move {
             // Held until the connection ends.
             let _slot = slot;
+            let _open = Open::begin();
             // Responses are small and sent whole: waiting to fill a packet only adds delay.
             let _ = stream.set_nodelay(true);
             let served = match tls {
@@ -208,6 +211,23 @@ impl Acceptor {
                 tracing::debug!(error = %error, "a connection ended early");
             }
         }
+    }
+}
+
+/// A connection that is open, counted until it ends.
+struct Open(metrics::Gauge);
+
+impl Open {
+    fn begin() -> Self {
+        let open = metrics::gauge!(CONNECTIONS);
+        open.increment(1.0);
+        Self(open)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 

@@ -39,6 +39,7 @@ mod quotas;
 mod refusals;
 mod refused_scopes;
 mod retention;
+mod room;
 mod rotation_ends;
 mod rotations;
 mod row;
@@ -84,6 +85,7 @@ pub use self::{
     projects::NewProject,
     quotas::{Quota, Quotas},
     retention::OBSERVATION_DAYS,
+    room::Room,
     rotations::NewRotation,
     service_accounts::NewServiceAccount,
     sources::{Clock, Random, Sources},

@@ -4,7 +4,7 @@
 use std::{
     fs,
     os::unix::fs::OpenOptionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -70,6 +70,11 @@ impl Sqlite {
             readers: std::sync::Mutex::default(),
             in_trouble: AtomicBool::new(false),
         })
+    }
+
+    /// Its file; none in memory.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// After a write that failed for want of a disk, writes a file beside the database: a statement

@@ -17,6 +17,7 @@ use crate::{
         api::{ApiOptions, block_on},
         reference::{Entry, Listing, Reference},
     },
+    config::LogFlags,
     failure::{CommandResult, Failure},
     gateway,
     output::{Cell, Output, Row, Tone, moment, note, row, text_or_dash},
@@ -36,9 +37,8 @@ pub(crate) struct Gateway {
         default_value = "gateway.toml"
     )]
     config: PathBuf,
-    /// Write the log as JSON
-    #[arg(long)]
-    json_log: bool,
+    #[command(flatten)]
+    log: LogFlags,
 }
 
 #[derive(Debug, Subcommand)]
@@ -151,7 +151,7 @@ impl Gateway {
                 let forgotten = block_on(forget(&client, &gateway))?;
                 output.one(&forgotten)
             }
-            None => gateway::run(&self.config, self.json_log),
+            None => gateway::run(&self.config, self.log),
         }
     }
 }

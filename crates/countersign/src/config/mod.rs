@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 pub(crate) use address::listen_address;
 pub(crate) use schema::{Kind, SETTINGS, Setting};
 pub(crate) use secret::secret_file;
-pub(crate) use settings::{Database, LogFormat, LogSettings, Settings};
-pub(crate) use source::{Given, Layer, Source};
+pub(crate) use settings::{Database, LogFlags, LogFormat, LogSettings, Settings};
+pub(crate) use source::{Given, Layer};
 
 use crate::failure::CommandResult;
 pub(crate) use crate::likely::likely;
@@ -57,7 +57,7 @@ impl Configuration {
             layers.push(source::file(path)?);
         }
         layers.push(source::environment(sources.env));
-        layers.push(flags(sources.flags));
+        layers.push(source::flags(sources.flags));
         let mut values = Layer::new();
         for layer in layers {
             values.extend(layer);
@@ -80,17 +80,6 @@ fn named_file(sources: &Sources<'_>) -> Option<PathBuf> {
     named
         .or_else(|| (sources.env)("COUNTERSIGN_CONFIG").map(PathBuf::from))
         .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()))
-}
-
-fn flags(flags: Vec<(&'static str, String)>) -> Layer {
-    let given = |value| Given {
-        value,
-        source: Source::Flag,
-    };
-    flags
-        .into_iter()
-        .map(|(key, value)| (key, given(value)))
-        .collect()
 }
 
 #[cfg(test)]
@@ -135,6 +124,35 @@ mod tests {
         assert_eq!(port(load(file, &[], &[])), 1);
         assert_eq!(port(load(file, &env, &[])), 2);
         assert_eq!(port(load(file, &env, &flags)), 3);
+    }
+
+    #[test]
+    fn a_role_with_another_file_takes_the_log_from_flags_environment_and_that() {
+        use clap::Parser as _;
+        #[derive(clap::Parser)]
+        struct Role {
+            #[command(flatten)]
+            log: LogFlags,
+        }
+        let format = |file, env: Option<&str>, flags: &[&str]| {
+            let flags = Role::parse_from([&["role"], flags].concat()).log;
+            let settings = LogSettings {
+                format: file,
+                ..LogSettings::DEFAULT
+            };
+            let env = |name: &str| {
+                let value = env.filter(|_| name == "COUNTERSIGN_LOG_FORMAT");
+                value.map(str::to_owned)
+            };
+            settings.or_given(&env, &flags).map(|given| given.format)
+        };
+        use LogFormat::{Auto, Human, Json};
+        let human: &[&str] = &["--log-format", "human"];
+        assert_eq!(format(Auto, None, &[]).unwrap(), Auto);
+        assert_eq!(format(Human, Some("json"), &[]).unwrap(), Json);
+        assert_eq!(format(Json, Some("json"), human).unwrap(), Human);
+        let error = format(Auto, Some("xml"), &[]).unwrap_err().to_string();
+        assert!(error.contains("(from COUNTERSIGN_LOG_FORMAT)"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::{cmp::Ordering, net::SocketAddr, path::PathBuf, time::Duration};
 
+use clap::Args;
 use countersign_server::{WebhookOptions, store::Quotas};
 use countersign_tls::CertificateFiles;
 use countersign_types::secret::Secret;
@@ -11,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 use super::{
     read::{NonZero, SettingValue, Words, meaning, one_of, read, read_optional},
     secret::secret_file,
-    source::Layer,
+    source::{self, Layer},
 };
 use crate::failure::{CommandResult, Failure};
 
@@ -44,6 +45,54 @@ pub(crate) enum LogFormat {
     Auto,
     Human,
     Json,
+}
+
+impl LogSettings {
+    /// What a role without such a file is logged with.
+    pub(crate) const DEFAULT: Self = Self {
+        format: LogFormat::Auto,
+        level: LevelFilter::INFO,
+    };
+
+    /// The same where neither environment nor flags say otherwise.
+    pub(crate) fn or_given(
+        self,
+        env: &dyn Fn(&str) -> Option<String>,
+        flags: &LogFlags,
+    ) -> CommandResult<Self> {
+        let mut values = source::environment(env);
+        let flags = flags.given().into_iter();
+        let flags = flags.filter_map(|(key, value)| Some((key, value?)));
+        values.extend(source::flags(flags.collect()));
+        Ok(Self {
+            format: read_optional(&values, LOG_FORMAT)?.unwrap_or(self.format),
+            level: read_optional(&values, LOG_LEVEL)?.unwrap_or(self.level),
+        })
+    }
+}
+
+const LOG_FORMAT: &str = "log.format";
+const LOG_LEVEL: &str = "log.level";
+
+/// The flags of the log, the same for every role that has one.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct LogFlags {
+    /// Log format: auto (JSON unless standard error is a terminal), human or json [default: auto]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Least severe events to log: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+impl LogFlags {
+    /// The settings that they give.
+    pub(crate) fn given(&self) -> [(&'static str, Option<String>); 2] {
+        [
+            (LOG_FORMAT, self.log_format.clone()),
+            (LOG_LEVEL, self.log_level.clone()),
+        ]
+    }
 }
 
 const FORMATS: Words<LogFormat> = &[
@@ -99,8 +148,8 @@ impl Settings {
         Ok(Self {
             database: DatabaseSetting::read(values)?,
             log: LogSettings {
-                format: read(values, "log.format")?,
-                level: read(values, "log.level")?,
+                format: read(values, LOG_FORMAT)?,
+                level: read(values, LOG_LEVEL)?,
             },
             serve: ServeSettings {
                 listen: read(values, "serve.listen")?,

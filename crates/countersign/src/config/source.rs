@@ -76,6 +76,14 @@ pub(crate) fn environment(read: &dyn Fn(&str) -> Option<String>) -> Layer {
     layer
 }
 
+/// The values of flags, by their settings' keys.
+pub(crate) fn flags(flags: Vec<(&'static str, String)>) -> Layer {
+    let flags = flags.into_iter();
+    flags
+        .map(|(key, value)| (key, given(&value, Source::Flag)))
+        .collect()
+}
+
 /// The values in a file. An unknown key is an error that names the key, the line and a likely key.
 pub(crate) fn file(path: &Path) -> CommandResult<Layer> {
     let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;

@@ -160,6 +160,8 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         access_log: Some(access_log(directory)),
         access_log_group_readable: false,
         admin_listen: Some(operator),
+        project_metrics: 0,
+        log: countersign_gateway::options::Log::default(),
         observations: true,
         observation_interval: OBSERVE_EVERY,
         threads: None,

@@ -31,7 +31,7 @@ use self::{
 };
 use crate::{
     clock,
-    config::{Database, listen_address},
+    config::{Database, LogFlags, LogSettings, listen_address, process_env},
     database,
     failure::{CommandResult, Doing, Failure},
     files, logs,
@@ -66,6 +66,8 @@ pub(crate) struct Dev {
     /// URL of the upstream behind the gateway [default: a built-in echo server]
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
+    #[command(flatten)]
+    log: LogFlags,
 }
 
 impl Dev {
@@ -85,19 +87,27 @@ impl Dev {
                 ),
             );
         }
-        let _log = logs::start_calm()?;
+        let settings = LogSettings::DEFAULT.or_given(&process_env, &self.log)?;
+        let _log = logs::start_calm(settings)?;
         let directory = DevDirectory::take(self.data_dir.as_deref(), self.memory)?;
-        let served = serve::server_runtime()?.block_on(self.start(&directory, output));
+        let is_json = logs::is_json(settings.format);
+        let served = serve::server_runtime()?.block_on(self.start(&directory, output, is_json));
         served.and(directory.release())
     }
 
-    async fn start(&self, directory: &DevDirectory, output: Output) -> CommandResult {
+    async fn start(
+        &self,
+        directory: &DevDirectory,
+        output: Output,
+        json_log: bool,
+    ) -> CommandResult {
         let signals = Signals::listen()?;
         let plane = ControlPlane {
             listener: serve::bind(self.listen, "--listen").await?,
             store: self.open(&directory.path).await?,
             metrics_listener: None,
             tls: None,
+            certificate: None,
             // A developer's webhook receiver runs on this machine.
             webhooks: WebhookOptions {
                 private_addresses: true,
@@ -143,8 +153,10 @@ impl Dev {
                 &files::shell_exports(&ready.variables()),
             )?;
             output.text(&welcome::text(directory, &ready))?;
-            let access_log = gateway::access_log(&directory.path);
-            tokio::spawn(requests::tell(access_log, welcome::program()));
+            if !json_log {
+                let access_log = gateway::access_log(&directory.path);
+                tokio::spawn(requests::tell(access_log, welcome::program()));
+            }
             serving.await
         };
         let served = serving.await;

@@ -10,7 +10,10 @@ use std::{
     thread,
 };
 
-use countersign_gateway::{Gateway, Sockets, StartError, options::GatewayOptions};
+use countersign_gateway::{
+    Gateway, Sockets, StartError,
+    options::{self, GatewayOptions},
+};
 use countersign_server::{metrics, store::Sources};
 use tracing::level_filters::LevelFilter;
 
@@ -19,7 +22,7 @@ pub(crate) use file::Configured;
 use crate::{
     base_url::likely_base_url,
     clock,
-    config::secret_file,
+    config::{LogFlags, LogFormat, LogSettings, process_env, secret_file},
     failure::{CommandResult, Doing, Failure},
     logs,
     output::note,
@@ -29,7 +32,17 @@ use crate::{
 };
 
 /// Runs a gateway until a signal stops it.
-pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
+pub(crate) fn run(config: &Path, log_flags: LogFlags) -> CommandResult {
+    // Before there are threads.
+    let sockets = passed::sockets()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .doing("start")?;
+    let requests = {
+        let _within = runtime.enter();
+        Requests::listen()?
+    };
     let configured = Configured::read(config)?;
     let options = configured.options;
     // For its message alone: the gateway reads it itself.
@@ -40,24 +53,20 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
             options.control_plane
         ));
     }
-    // Before there are threads.
-    let sockets = passed::sockets()?;
-    let log = logs::start_with(LevelFilter::INFO, json_log)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .doing("start")?;
+    let log = logs::start(log_settings(&options, &log_flags)?)?;
     runtime.block_on(async {
         // Before the gateway starts: a signal from then on ends nothing half-way.
-        let (signals, requests) = (Signals::listen()?, Requests::listen()?);
+        let signals = Signals::listen()?;
         let gateway = start(options, sockets)?;
         tokio::spawn(log.watch());
-        tracing::info!(address = %gateway.address(), admin = ?gateway.admin_address(), "gateway listening");
+        let admin = gateway.admin_address().map(tracing::field::display);
+        tracing::info!(address = %gateway.address(), admin, "gateway listening");
         supervision::ready();
         let control = gateway.control();
         tokio::spawn(supervision::give_signs_of_life(move || control.is_moving()));
         let (ask, asked) = mpsc::channel();
-        let (control, path, given) = (gateway.control(), config.to_owned(), configured.given);
+        let (control, level) = (gateway.control(), log.level());
+        let (path, given) = (config.to_owned(), configured.given);
         // On a thread of its own: a file may be a pipe, or on a network, and signals are heard all the
         // same.
         thread::spawn(move || {
@@ -65,7 +74,13 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
                 match asked {
                     Asked::Reload => {
                         supervision::reloading();
-                        control.reload(reread(&path, &given));
+                        let options = reread(&path, &given);
+                        if let Ok(options) = &options
+                            && let Ok(settings) = log_settings(options, &log_flags)
+                        {
+                            level.set(settings.level);
+                        }
+                        control.reload(options);
                         supervision::ready();
                     }
                     Asked::Reopen => {
@@ -92,16 +107,43 @@ pub(crate) fn run(config: &Path, json_log: bool) -> CommandResult {
     })
 }
 
+/// The settings that are taken up when the configuration is read again.
+const RELOADED: [&str; 4] = ["routes", "key_file", "control_plane_ca", "log"];
+
 /// Reads the configuration again. What is used only at the start is named if it has changed.
 fn reread(path: &Path, started_with: &toml::Table) -> Result<GatewayOptions, String> {
     let now = Configured::read(path).map_err(|failure| failure.message().to_owned())?;
     let names: BTreeSet<&String> = now.given.keys().chain(started_with.keys()).collect();
     for name in names {
-        if name != "routes" && now.given.get(name) != started_with.get(name) {
+        if !RELOADED.contains(&name.as_str()) && now.given.get(name) != started_with.get(name) {
             tracing::warn!("`{name}` has changed: it is used from the next start on");
         }
     }
+    let format = |given: &toml::Table| given.get("log")?.get("format").cloned();
+    if format(&now.given) != format(started_with) {
+        tracing::warn!("`log.format` has changed: it is used from the next start on");
+    }
     Ok(now.options)
+}
+
+/// How this gateway logs: as its file says, where neither environment nor flags say otherwise.
+fn log_settings(options: &GatewayOptions, flags: &LogFlags) -> CommandResult<LogSettings> {
+    let log = &options.log;
+    let settings = LogSettings {
+        format: match log.format {
+            options::LogFormat::Auto => LogFormat::Auto,
+            options::LogFormat::Human => LogFormat::Human,
+            options::LogFormat::Json => LogFormat::Json,
+        },
+        level: match log.level {
+            options::LogLevel::Error => LevelFilter::ERROR,
+            options::LogLevel::Warn => LevelFilter::WARN,
+            options::LogLevel::Info => LevelFilter::INFO,
+            options::LogLevel::Debug => LevelFilter::DEBUG,
+            options::LogLevel::Trace => LevelFilter::TRACE,
+        },
+    };
+    settings.or_given(&process_env, flags)
 }
 
 /// Starts a gateway with this process's clock, randomness and metrics.

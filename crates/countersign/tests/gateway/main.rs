@@ -22,6 +22,7 @@ mod going_away;
 mod http2_streams;
 mod http2_upstream;
 mod kills;
+mod metrics;
 mod model;
 mod observations;
 mod passed;

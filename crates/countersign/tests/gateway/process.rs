@@ -32,7 +32,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the program and waits until its log says that it is ready.
     pub(crate) fn start(command: &mut Command, ready: &str) -> Self {
-        let mut process = Self::start_unread(command, ready);
+        Starting::begin(command).until(ready)
+    }
+
+    /// Reads its log from now on.
+    fn read(mut self) -> Self {
+        let process = &mut self;
         let mut log = process.unread.take().unwrap();
         let keep = Arc::clone(&process.log);
         thread::spawn(move || {
@@ -42,22 +47,12 @@ impl Process {
                 line.clear();
             }
         });
-        process
+        self
     }
 
     /// The same, but nobody reads its log from then on.
     fn start_unread(command: &mut Command, ready: &str) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains(ready) {
-            assert!(log.read_line(&mut said).unwrap() > 0, "it ended: {said}");
-        }
-        Self {
-            child,
-            log: Arc::default(),
-            unread: Some(log),
-        }
+        Starting::begin(command).until_unread(ready)
     }
 
     /// What it logged since it was ready.
@@ -67,9 +62,7 @@ impl Process {
 
     /// Sends it a signal, by its name without `SIG`.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(sent.unwrap().success());
+        signal(&self.child, name);
     }
 
     /// Limits how large its files may get from now on, in bytes or `unlimited`.
@@ -80,6 +73,44 @@ impl Process {
             .status();
         assert!(set.unwrap().success());
     }
+}
+
+/// A process that was just started.
+pub(crate) struct Starting(Child);
+
+impl Starting {
+    pub(crate) fn begin(command: &mut Command) -> Self {
+        Self(command.stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.0, name);
+    }
+
+    /// Waits until its log says this, and reads on.
+    pub(crate) fn until(self, ready: &str) -> Process {
+        self.until_unread(ready).read()
+    }
+
+    fn until_unread(mut self, ready: &str) -> Process {
+        let mut log = BufReader::new(self.0.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(ready) {
+            assert!(log.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+        }
+        Process {
+            child: self.0,
+            log: Arc::default(),
+            unread: Some(log),
+        }
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &pid]).status();
+    assert!(sent.unwrap().success());
 }
 
 impl Drop for Process {
@@ -220,7 +251,7 @@ impl Deployment {
         command
     }
 
-    fn gateway_command(&self, number: usize) -> Command {
+    pub(crate) fn gateway_command(&self, number: usize) -> Command {
         let file = format!("gateway-{number}.toml");
         let mut command = self.program();
         command.args(["gateway", "--config", &file]);

@@ -3,35 +3,39 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
+use countersign_client::Client;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::UnixDatagram, time::timeout};
 
 use crate::{
     client::{Tls, plain_get},
-    process::{Deployment, Process, free_address, patient_client},
+    process::{Deployment, Process, Starting, free_address, patient_client},
     upstream,
     world::{LIMIT, make_project},
 };
 
 /// A gateway as a process, with its control plane, and a key that it lets through.
-struct Operated {
+pub(crate) struct Operated {
     directory: TempDir,
-    _plane: Process,
-    gateway: Process,
-    address: SocketAddr,
-    admin: SocketAddr,
-    client: Tls,
-    key: String,
+    plane: Process,
+    pub(crate) gateway: Process,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) client: Tls,
+    pub(crate) key: String,
+    /// An admin's, at the control plane.
+    api: Client,
 }
 
 impl Operated {
     /// With these lines at the top of the gateway's configuration.
-    async fn with(lines: &str) -> Self {
+    pub(crate) async fn with(lines: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let deployment = Deployment::local(directory.path());
         let (plane_address, address, admin) = (free_address(), free_address(), free_address());
@@ -50,7 +54,8 @@ impl Operated {
             gateway: deployment.gateway(0),
             client: Tls::new(&deployment.server_ca, &[]),
             directory,
-            _plane: plane,
+            plane,
+            api,
             address,
             admin,
             key,
@@ -64,7 +69,7 @@ impl Operated {
         self.directory.path().join(name)
     }
 
-    async fn passes(&self) -> bool {
+    pub(crate) async fn passes(&self) -> bool {
         let code = self.client.try_code(self.address, &self.key).await;
         code.as_deref() == Some("")
     }
@@ -98,7 +103,7 @@ impl Operated {
         self.until_ready(words, fits).await;
     }
 
-    async fn until_logged(&self, words: &str) {
+    pub(crate) async fn until_logged(&self, words: &str) {
         let waiting = async {
             while !self.gateway.log().contains(words) {
                 tokio::task::yield_now().await;
@@ -107,7 +112,7 @@ impl Operated {
         timeout(LIMIT, waiting).await.expect(words);
     }
 
-    fn configure(&self, change: impl Fn(&str) -> String) {
+    pub(crate) fn configure(&self, change: impl Fn(&str) -> String) {
         let path = self.path("gateway-0.toml");
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, change(&text)).unwrap();
@@ -175,12 +180,14 @@ async fn routes_change_without_a_restart_and_bad_ones_change_nothing() {
     operated.gateway.signal("HUP");
     operated.until_logged("configuration reloaded").await;
     operated.until_logged("`threads` has changed").await;
-    // A connection under the old routes ends, so that its client comes back under the new ones.
-    let end = timeout(LIMIT, idle.rest()).await.unwrap();
-    assert!(end.is_empty());
+    // A connection that was open serves under the new routes: closed under its client, it could lose
+    // the request that comes at that moment.
     let mut fresh = operated.client.connect(operated.address).await;
-    assert_eq!(fresh.get("/v1/models", key, "").await.status, 404);
-    assert_eq!(fresh.get("/other/models", key, "").await.status, 200);
+    for connection in [&mut idle, &mut fresh] {
+        let gone = async { while connection.get("/v1/models", key, "").await.status != 404 {} };
+        timeout(LIMIT, gone).await.unwrap();
+        assert_eq!(connection.get("/other/models", key, "").await.status, 200);
+    }
 
     for (bad, says) in [
         ("nonsense = 1\n", "nonsense"),
@@ -393,4 +400,123 @@ async fn whoever_sends_clients_here_hears_of_the_end_before_it_comes() {
     operated.gateway.signal("TERM");
     let gone = async { while operated.passes().await {} };
     timeout(LIMIT, gone).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_of_the_gateway_is_read_again_and_a_bad_one_changes_nothing() {
+    let operated = Operated::with("").await;
+    let key_file = operated.path("key");
+    let good = fs::read_to_string(&key_file).unwrap();
+
+    fs::remove_file(&key_file).unwrap();
+    operated.gateway.signal("HUP");
+    operated.until_warned("cannot read `key`", true).await;
+    let (_, next) = make_project(&operated.api, "beta").await;
+    let passes = async || operated.client.try_code(operated.address, &next).await;
+    let enforced = async { while passes().await.as_deref() != Some("") {} };
+    timeout(LIMIT, enforced).await.expect("the old key is used");
+
+    // One that the control plane does not know is taken up, and cannot pull.
+    fs::write(&key_file, "sk-gateway-unknown").unwrap();
+    operated.gateway.signal("HUP");
+    operated.until_warned("cannot read `key`", false).await;
+    let (_, next) = make_project(&operated.api, "gamma").await;
+    operated.until_logged("cannot pull the bundle").await;
+
+    fs::write(&key_file, good).unwrap();
+    operated.gateway.signal("HUP");
+    let passes = async || operated.client.try_code(operated.address, &next).await;
+    let enforced = async { while passes().await.as_deref() != Some("") {} };
+    timeout(LIMIT, enforced).await.expect("the new key is used");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_before_the_configuration_is_read_ends_nothing() {
+    let operated = Operated::with("").await;
+    let configuration = operated.path("gateway-0.toml");
+    let text = fs::read_to_string(&configuration).unwrap();
+    drop(operated.gateway);
+    fs::remove_file(&configuration).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&configuration)
+        .status();
+    assert!(made.unwrap().success());
+    let deployment = Deployment::local(configuration.parent().unwrap());
+    let starting = Starting::begin(&mut deployment.gateway_command(0));
+    // This waits until the other end is opened, so that the gateway has begun.
+    let mut pipe = fs::File::options()
+        .write(true)
+        .open(&configuration)
+        .unwrap();
+    for signal in ["HUP", "USR1", "USR2"] {
+        starting.signal(signal);
+    }
+    pipe.write_all(text.as_bytes()).unwrap();
+    drop(pipe);
+    let gateway = starting.until("gateway listening");
+    // What was asked for meanwhile is done now.
+    let mut pipe = fs::File::options()
+        .write(true)
+        .open(&configuration)
+        .unwrap();
+    pipe.write_all(text.as_bytes()).unwrap();
+    drop(pipe);
+    let operated = Operated {
+        gateway,
+        ..operated
+    };
+    operated.until_logged("configuration reloaded").await;
+    let passes = async { while !operated.passes().await {} };
+    timeout(LIMIT, passes).await.unwrap();
+}
+
+/// Whether every line is JSON, without an empty field.
+fn has_full_lines(log: &str) -> bool {
+    let is_empty = |value: &Value| value.is_null() || value == "";
+    let mut lines = log.lines().map(serde_json::from_str::<Value>);
+    lines.all(|line| {
+        let fields = line.as_ref().ok().and_then(Value::as_object);
+        fields.is_some_and(|fields| !fields.values().any(is_empty))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_in_a_pipe_are_json_without_empty_fields_unless_configured_otherwise() {
+    let operated = Operated::with("access_log = \"access.log\"").await;
+    assert_eq!(
+        operated
+            .client
+            .try_code(operated.address, "x")
+            .await
+            .as_deref(),
+        Some("invalid_api_key")
+    );
+    let mut half = operated.client.connect(operated.address).await;
+    half.write("GET / HTTP/1.1\r\nno colon\r\n\r\n").await;
+    operated.gateway.signal("HUP");
+    operated.until_logged("configuration reloaded").await;
+    let access_log = operated.path("access.log");
+    until_lines(&access_log, 3).await;
+    for log in [
+        operated.gateway.log(),
+        operated.plane.log(),
+        fs::read_to_string(&access_log).unwrap(),
+    ] {
+        assert!(!log.is_empty() && has_full_lines(&log), "{log}");
+    }
+
+    operated.configure(|text| format!("log = {{ format = \"human\", level = \"warn\" }}\n{text}"));
+    operated.gateway.signal("HUP");
+    operated.until_logged("`log.format` has changed").await;
+    operated.configure(|text| text.replace("warn", "info"));
+    drop(operated.gateway);
+    let deployment = Deployment::local(access_log.parent().unwrap());
+    let gateway = deployment.gateway(0);
+    gateway.signal("HUP");
+    let operated = Operated {
+        gateway,
+        ..operated
+    };
+    operated.until_logged("configuration reloaded").await;
+    assert!(!has_full_lines(&operated.gateway.log()));
 }

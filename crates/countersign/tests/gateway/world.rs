@@ -327,6 +327,8 @@ async fn options(
         access_log: Some(directory.path().join("access.log")),
         access_log_group_readable: false,
         admin_listen: Some("127.0.0.1:0".parse().unwrap()),
+        project_metrics: 0,
+        log: countersign_gateway::options::Log::default(),
         observations: false,
         observation_interval: Duration::from_millis(20),
         threads: Some(2),

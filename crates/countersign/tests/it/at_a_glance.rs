@@ -171,6 +171,7 @@ fn dev_says_each_request_in_a_line_and_how_to_explain_a_refusal() {
     let log = std::fs::File::create(directory.path().join("log")).unwrap();
     let mut dev = crate::running::countersign(&["dev", "--listen", "127.0.0.1:0", "--memory"]);
     dev.args(["--data-dir", directory.path().to_str().unwrap()]);
+    dev.args(["--log-format", "human"]);
     dev.stderr(log);
     let dev = Dev::started(dev, directory.path());
     dev.upload("mesh");

@@ -49,7 +49,8 @@ impl Plane {
             .base_url(format!("http://{}/v1", self.0.local_addr().unwrap()))
             .key(Secret::new("k"))
             .max_retries(0);
-        Sync::start(shared, client.build().unwrap(), (), 7).unwrap()
+        let (_, configured) = tokio::sync::watch::channel(client.build().unwrap());
+        Sync::start(shared, configured, (), 7).unwrap()
     }
 
     async fn accept(&self) -> TcpStream {
