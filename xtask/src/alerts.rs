@@ -9,11 +9,18 @@ use std::{
 
 use crate::{
     bench::server::{Server, free_address},
-    debian,
+    debian, firing,
     process::{self, Outcome, say},
 };
 
-pub(crate) fn run() -> Outcome {
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Have alerts fire in a real Prometheus, too; that takes two minutes
+    #[arg(long)]
+    fire: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let promtool = debian::require("promtool", "prometheus")?;
     let rules = process::repository().join("packaging/prometheus");
     for arguments in [
@@ -43,7 +50,11 @@ pub(crate) fn run() -> Outcome {
         .args(["--metrics-listen", &plane.to_string()])
         .arg("--data-dir")
         .arg(directory.path().join("serve"));
-    check("the control plane", &promtool, &serve, plane)
+    check("the control plane", &promtool, &serve, plane)?;
+    if arguments.fire {
+        firing::run(&program)?;
+    }
+    Ok(())
 }
 
 /// Checks the metrics that a program shows at an address.

@@ -6,6 +6,7 @@ mod chart;
 mod debian;
 mod dist;
 mod failover;
+mod firing;
 mod fuzz;
 mod postgres;
 mod process;
@@ -38,7 +39,7 @@ enum Task {
     /// Build the release artefacts: archive, Debian package, container image, their components and sums.
     Dist(dist::Arguments),
     /// Check the alert rules and the metrics with Prometheus's own tool.
-    Alerts,
+    Alerts(alerts::Arguments),
     /// Render the Helm chart with several sets of values, and check it and the `docker compose` file.
     Chart,
     /// Check the systemd units with systemd's own tools, and start a gateway by its socket.
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => suite::run(&arguments),
         Task::Bench(what) => bench::run(&what),
         Task::Failover(arguments) => failover::run(&arguments),
-        Task::Alerts => alerts::run(),
+        Task::Alerts(arguments) => alerts::run(&arguments),
         Task::Chart => chart::run(),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),

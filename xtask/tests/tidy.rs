@@ -168,17 +168,19 @@ fn server_and_gateway_never_meet() {
 }
 
 /// What each library may depend on among our own crates.
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 10] = [
     ("types", &[]),
     ("tls", &[]),
     ("log", &[]),
+    ("trace", &[]),
+    ("otlp", &["tls", "trace"]),
     ("proxy", &[]),
     ("verify", &["types"]),
     ("client", &["tls", "types"]),
-    ("server", &["proxy", "tls", "types", "verify"]),
+    ("server", &["proxy", "tls", "trace", "types", "verify"]),
     (
         "gateway",
-        &["client", "log", "proxy", "tls", "types", "verify"],
+        &["client", "log", "proxy", "tls", "trace", "types", "verify"],
     ),
 ];
 

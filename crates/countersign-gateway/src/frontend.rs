@@ -27,6 +27,7 @@ use crate::{
     operating::upstreams::UpstreamMeters,
     options::IdentitySource,
     refusal::refused::Refusal,
+    request_span::RequestSpan,
     shared::Shared,
     trace_context,
     under_way::UnderWay,
@@ -61,8 +62,11 @@ impl Frontend {
         let id = RequestId::from_random(number);
         let id_header = request_id(&id);
         let setting = self.shared.options.traceparent;
-        let trace = trace_context::settle(request.headers_mut(), number, setting);
-        let mut record = Record::new(id, trace, &request, connection);
+        let spans = self.shared.spans.as_deref();
+        let traced = trace_context::settle(request.headers_mut(), number, setting, spans);
+        let mut record = Record::new(id, traced.trace, &request, connection);
+        let span = traced.span.map(|span| RequestSpan::begin(span, &request));
+        record.record_span(span);
         let started = Instant::now();
         let shape = self.check_head(&request, ambiguous);
         let arrived = Arrived {
@@ -276,6 +280,7 @@ impl Frontend {
         }
         record.set_authorization(&admission.authorization);
         let route = self.route(request, &admission.identity)?;
+        record.set_route(route.path());
         Ok((stream, admission, route))
     }
 

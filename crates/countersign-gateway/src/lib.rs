@@ -11,6 +11,7 @@ mod admission;
 mod caller;
 mod connection;
 mod contact;
+mod finished_span;
 mod forwarding;
 mod frontend;
 mod identity_headers;
@@ -25,6 +26,7 @@ mod prometheus_text;
 #[cfg(test)]
 mod recorded;
 mod refusal;
+mod request_span;
 mod shared;
 mod shares;
 pub mod sync;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use arc_swap::ArcSwap;
+use countersign_trace::Spans;
 use countersign_types::{UnixSeconds, id::GatewayId, request_ids::RequestIds};
 use tokio::sync::Notify;
 
@@ -13,6 +14,7 @@ use crate::{
     },
     caller::snapshot::Snapshot,
     contact::Contact,
+    finished_span,
     observing::tally::Observer,
     operating::{durations::Durations, health::Health},
     options::GatewayOptions,
@@ -46,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) shares: Shares,
     pub(crate) unauthenticated: Arc<UnauthenticatedConnections>,
     pub(crate) durations: Durations,
+    /// Where spans go; none unless they are collected.
+    pub(crate) spans: Option<Arc<Spans>>,
     /// None where requests are not counted by project.
     pub(crate) project_requests: Option<ProjectRequests>,
 }
@@ -91,8 +95,11 @@ impl Shared {
         }
     }
 
-    /// Logs how a request ended.
+    /// Logs how a request ended, and hands its span on.
     pub(crate) fn log(&self, record: &Record, ended: &Ended) {
+        if let Some(spans) = &self.spans {
+            finished_span::hand_over(record, ended, spans);
+        }
         if let Some(log) = &self.access_log {
             log.write(record, self.now(), ended);
         }
@@ -128,6 +135,7 @@ impl Shared {
             refusals: Refusals::new(),
             observer: None,
             durations: Durations::default(),
+            spans: None,
             project_requests: None,
         })
     }

@@ -1,149 +1,134 @@
 //! W3C Trace Context: the trace that a request belongs to. What a client says of it passes if it is
-//! well-formed; otherwise the request begins a trace here.
+//! well-formed; otherwise the request begins a trace here. Where spans are collected, the upstream is told
+//! of the span of this gateway.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
+use countersign_trace::{Ids, LENGTH, Spans, TraceId, Traceparent as Given};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::options::Traceparent;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// `VERSION-TRACE-PARENT-FLAGS` in hexadecimal digits: 2, 32, 16 and 2 of them.
-const LENGTH: usize = 55;
-
-/// A trace's id: 32 hexadecimal digits.
+/// The trace of a request, and its span, if it is recorded here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TraceId([u8; 32]);
+pub(crate) struct Traced {
+    /// None where the request goes on without a trace.
+    pub(crate) trace: Option<TraceId>,
+    pub(crate) span: Option<Recorded>,
+}
 
-impl TraceId {
-    pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
+/// The span of a request that is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    pub(crate) ids: Ids,
+    /// What the client says.
+    pub(crate) given: Option<Given>,
 }
 
 /// Keeps a well-formed `traceparent`, and replaces any other, with the `tracestate` that came with
-/// it, by one that is made of this request's own number. The trace that the request belongs to.
+/// it, by one that is made of this request's own number.
 pub(crate) fn settle(
     headers: &mut HeaderMap,
     number: u128,
     setting: Traceparent,
-) -> Option<TraceId> {
-    let place = headers.entry(TRACEPARENT);
-    if let Entry::Occupied(given) = &place
-        && given.iter().nth(1).is_none()
-        && let Some(known) = read(given.get().as_bytes())
-    {
-        return Some(known);
-    }
-    let flags = match setting {
-        Traceparent::CreateSampled => b"01",
-        Traceparent::CreateUnsampled => b"00",
-        Traceparent::Pass => {
-            headers.remove(TRACEPARENT);
-            headers.remove(TRACESTATE);
-            return None;
+    spans: Option<&Spans>,
+) -> Traced {
+    if let Some(given) = given(headers) {
+        let own = Ids {
+            trace: given.trace,
+            ..Ids::of(number)
+        };
+        let recorded = spans.is_some_and(|spans| spans.samples(Some(&given), &given.trace));
+        if recorded {
+            tell(headers, &own.header(true));
         }
-    };
-    let (made, id) = make(number, *flags);
-    let mut value = HeaderValue::from_bytes(&made).ok()?;
-    // It is unique, so it must not go into the HTTP/2 header table of its connection.
-    value.set_sensitive(true);
-    match place {
-        Entry::Vacant(place) => {
-            place.insert(value);
-        }
-        Entry::Occupied(mut place) => {
-            place.insert(value);
-        }
+        return Traced {
+            trace: Some(given.trace),
+            span: recorded.then_some(Recorded {
+                ids: own,
+                given: Some(given),
+            }),
+        };
     }
     headers.remove(TRACESTATE);
-    Some(id)
+    begin(headers, number, setting, spans)
 }
 
-/// The trace that a `traceparent` names. A later version may say more after its flags (section 3.2.4
-/// of the recommendation).
-fn read(value: &[u8]) -> Option<TraceId> {
-    let (known, rest) = value.split_at_checked(LENGTH)?;
-    let (version, known) = known.split_at_checked(2)?;
-    let (trace, known) = known.strip_prefix(b"-")?.split_at_checked(32)?;
-    let (parent, known) = known.strip_prefix(b"-")?.split_at_checked(16)?;
-    let flags = known.strip_prefix(b"-")?;
-    let may_go_on = match version {
-        b"ff" => false,
-        b"00" => rest.is_empty(),
-        _ => rest.is_empty() || rest.starts_with(b"-"),
+/// Begins a trace.
+fn begin(
+    headers: &mut HeaderMap,
+    number: u128,
+    setting: Traceparent,
+    spans: Option<&Spans>,
+) -> Traced {
+    let own = Ids::of(number);
+    let wanted = match setting {
+        Traceparent::CreateSampled => Some(true),
+        Traceparent::CreateUnsampled => Some(false),
+        Traceparent::Pass => None,
     };
-    let is_id = |digits: &[u8]| is_hex(digits) && digits.iter().any(|digit| *digit != b'0');
-    let is_right = may_go_on && is_hex(version) && is_id(trace) && is_id(parent) && is_hex(flags);
-    is_right.then(|| trace.try_into().ok().map(TraceId))?
-}
-
-/// Lower case only, as the recommendation says.
-fn is_hex(digits: &[u8]) -> bool {
-    digits
-        .iter()
-        .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// A `traceparent` out of a number that no other request has. Neither id may be zero.
-fn make(number: u128, flags: [u8; 2]) -> ([u8; LENGTH], TraceId) {
-    /// An odd number: products with it differ as their factors do.
-    const FACTOR: u128 = 0xda94_2042_e4dd_58b5_b492_66e9_2df2_3a4b;
-    let number = number.max(1);
-    let span = number.wrapping_mul(FACTOR) >> 64 | 1;
-    let (trace, parent) = (hex(number), hex(span));
-    let (_, parent) = parent.split_at(parent.len() / 2);
-    let mut made = [b'-'; LENGTH];
-    let parts = [&b"00"[..], &trace, parent, &flags];
-    let mut rest = &mut made[..];
-    for part in parts {
-        if let Some(place) = rest.split_off_mut(..part.len()) {
-            place.copy_from_slice(part);
+    // What nobody else is asked to record is recorded here only where it is told to nobody.
+    let recorded =
+        wanted != Some(false) && spans.is_some_and(|spans| spans.samples(None, &own.trace));
+    match wanted {
+        None => {
+            headers.remove(TRACEPARENT);
         }
-        // A hyphen, which is there already.
-        let _ = rest.split_off_first_mut();
+        Some(sampled) => {
+            let sampled = sampled && (spans.is_none() || recorded);
+            tell(headers, &own.header(sampled));
+        }
     }
-    (made, TraceId(trace))
+    Traced {
+        trace: (wanted.is_some() || recorded).then_some(own.trace),
+        span: recorded.then_some(Recorded {
+            ids: own,
+            given: None,
+        }),
+    }
 }
 
-/// A number in hexadecimal digits. Eight at a time, since each request has them.
-fn hex(number: u128) -> [u8; 32] {
-    let mut digits = [0; 32];
-    let words = number.to_be_bytes();
-    let (words, _) = words.as_chunks::<4>();
-    let (places, _) = digits.as_chunks_mut::<8>();
-    for (place, word) in places.iter_mut().zip(words) {
-        *place = eight_digits(u32::from_be_bytes(*word));
-    }
-    digits
+/// What a client says, if it says it once.
+fn given(headers: &HeaderMap) -> Option<Given> {
+    let mut all = headers.get_all(TRACEPARENT).iter();
+    let first = all.next()?;
+    all.next()
+        .is_none()
+        .then(|| Given::read(first.as_bytes()))?
 }
 
-/// The hexadecimal digits of a number, all at once: each byte of a word becomes one of them.
-fn eight_digits(number: u32) -> [u8; 8] {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let mut digits = u64::from(number);
-    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
-    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
-    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
-    // One for each that is above nine.
-    let letters = (digits + 6 * EACH) >> 4 & EACH;
-    (digits + u64::from(b'0') * EACH + letters * u64::from(b'a' - b'9' - 1)).to_be_bytes()
+fn tell(headers: &mut HeaderMap, value: &[u8; LENGTH]) {
+    let Ok(mut value) = HeaderValue::from_bytes(value) else {
+        return;
+    };
+    // It is unique, so it must not go into the HTTP/2 header table of its connection.
+    value.set_sensitive(true);
+    headers.insert(TRACEPARENT, value);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     const GIVEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn check(given: &[&str], setting: Traceparent) -> (Option<TraceId>, HeaderMap) {
+    fn settled(given: &[&str], setting: Traceparent, spans: Option<&Spans>) -> (Traced, HeaderMap) {
         let mut headers = HeaderMap::new();
         headers.insert(TRACESTATE, HeaderValue::from_static("a=1"));
         for value in given {
             headers.append(TRACEPARENT, value.parse().unwrap());
         }
-        let id = settle(&mut headers, 7, setting);
-        (id, headers)
+        let traced = settle(&mut headers, 7, setting, spans);
+        (traced, headers)
+    }
+
+    fn check(given: &[&str], setting: Traceparent) -> (Option<TraceId>, HeaderMap) {
+        let (traced, headers) = settled(given, setting, None);
+        assert_eq!(traced.span, None);
+        (traced.trace, headers)
     }
 
     #[test]
@@ -177,7 +162,7 @@ mod tests {
         ] {
             let (id, headers) = check(given, Traceparent::CreateSampled);
             let made = headers[TRACEPARENT].as_bytes();
-            assert_eq!(read(made), id, "{given:?}");
+            assert_eq!(Given::read(made).map(|made| made.trace), id, "{given:?}");
             assert!(made.ends_with(b"-01"), "{given:?}");
             assert_eq!(headers.get_all(TRACEPARENT).iter().count(), 1);
             assert!(!headers.contains_key(TRACESTATE), "{given:?}");
@@ -188,20 +173,49 @@ mod tests {
         assert!(headers[TRACEPARENT].as_bytes().ends_with(b"-00"));
     }
 
-    #[test]
-    fn digits_are_those_that_are_formatted() {
-        for number in [0, 1, 9, 10, u128::MAX, 0x0123_4567_89ab_cdef << 64 | 0xfedc] {
-            let formatted = format!("{number:032x}");
-            assert_eq!(hex(number), formatted.as_bytes(), "{formatted}");
-        }
+    /// Spans that are recorded where a client says so, and else as given here.
+    fn spans(roots: bool) -> Arc<Spans> {
+        let sample = move |given: Option<&Given>, _: &TraceId| given.map_or(roots, |it| it.sampled);
+        Spans::new(1, Arc::new(sample), Arc::new(|| 0)).0
     }
 
     #[test]
-    fn every_number_makes_a_traceparent_of_its_own() {
-        for number in [0, 1, 1 << 64, u128::MAX] {
-            let (made, id) = make(number, *b"00");
-            assert_eq!(read(&made), Some(id), "{number}");
-        }
-        assert_ne!(make(2, *b"00").0[36..52], make(3, *b"00").0[36..52]);
+    fn the_upstream_is_told_of_the_span_that_is_recorded_here() {
+        let spans = spans(true);
+        let (traced, headers) = settled(&[GIVEN], Traceparent::CreateSampled, Some(&spans));
+        let told = Given::read(headers[TRACEPARENT].as_bytes()).unwrap();
+        let recorded = traced.span.unwrap();
+        let parent = recorded.given.unwrap().parent;
+        assert_eq!(parent.as_str(), "b7ad6b7169203331");
+        assert_eq!(told.parent, recorded.ids.span);
+        assert_ne!(told.parent, parent);
+        assert_eq!(told.trace.as_str(), "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(headers[TRACESTATE], "a=1");
+
+        let (traced, headers) = settled(&[], Traceparent::CreateSampled, Some(&spans));
+        let told = Given::read(headers[TRACEPARENT].as_bytes()).unwrap();
+        let recorded = traced.span.unwrap();
+        assert_eq!((told.parent, told.sampled), (recorded.ids.span, true));
+        assert_eq!(recorded.given, None);
+
+        let (traced, headers) = settled(&[], Traceparent::Pass, Some(&spans));
+        assert!(traced.span.is_some() && headers.is_empty());
+        let (traced, headers) = settled(&[], Traceparent::CreateUnsampled, Some(&spans));
+        assert!(traced.span.is_none() && headers[TRACEPARENT].as_bytes().ends_with(b"-00"));
+    }
+
+    #[test]
+    fn what_is_not_recorded_passes_as_it_came() {
+        let unsampled = GIVEN.replace("-01", "-00");
+        let (traced, headers) = settled(
+            &[&unsampled],
+            Traceparent::CreateSampled,
+            Some(&spans(true)),
+        );
+        assert_eq!(traced.span, None);
+        assert_eq!(headers[TRACEPARENT], unsampled);
+        let (traced, headers) = settled(&[], Traceparent::CreateSampled, Some(&spans(false)));
+        assert_eq!(traced.span, None);
+        assert!(headers[TRACEPARENT].as_bytes().ends_with(b"-00"));
     }
 }

@@ -18,6 +18,7 @@ mod reloading;
 mod serve;
 mod signals;
 mod supervision;
+mod telemetry;
 
 use std::process::ExitCode;
 

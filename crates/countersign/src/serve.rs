@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::Args;
+use countersign_otlp::Figures;
 use countersign_server::{
     App, AppOptions, GATEWAY_LIVE_SECONDS, Limits, WebhookOptions, Webhooks, listener_tls,
     metrics::{self, GatewayAges},
@@ -29,6 +30,7 @@ use crate::{
     reloading::{Reloading, follow_certificate},
     signals::{Requests, Signals},
     supervision,
+    telemetry::Telemetry,
 };
 
 /// How often old observations are removed. Every node does it; whichever comes first does the work.
@@ -67,7 +69,10 @@ impl Serve {
         let configuration = self.configuration()?;
         configuration.settings.serve.check_cleartext()?;
         let log = logs::start(configuration.settings.log)?;
-        runtime.block_on(start(self, configuration, requests, &log))
+        let mut telemetry = Telemetry::start("countersign");
+        let served = runtime.block_on(start(self, configuration, requests, &log, &mut telemetry));
+        telemetry.finish();
+        served
     }
 
     /// What file, variables and flags come to now.
@@ -102,6 +107,7 @@ async fn start(
     configuration: Configuration,
     requests: Requests,
     log: &logs::Log,
+    telemetry: &mut Telemetry,
 ) -> CommandResult {
     let signals = Signals::listen()?;
     let (settings, used) = (configuration.settings, configuration.values);
@@ -143,7 +149,7 @@ async fn start(
         used,
         level: log.level(),
     };
-    plane.run(signals, Some(reloading)).await?;
+    plane.run(signals, Some(reloading), telemetry).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -176,41 +182,49 @@ impl ControlPlane {
     }
 
     /// Serves until the first signal, then drains. Until then it does what an operator asks for.
-    pub(crate) async fn run(self, signals: Signals, reloading: Option<Reloading>) -> CommandResult {
+    pub(crate) async fn run(
+        self,
+        signals: Signals,
+        reloading: Option<Reloading>,
+        telemetry: &mut Telemetry,
+    ) -> CommandResult {
         let limits = Limits {
             grace: self.drain,
             ..Limits::default()
         };
         // The recorder comes first: measurements before it exists are lost.
-        let recorder = match self.metrics_listener {
-            Some(listener) => Some((listener, metrics::install().doing("set up metrics")?)),
-            None => None,
-        };
+        let is_measured = self.metrics_listener.is_some() || telemetry.is_on();
+        // In `dev` the gateway has installed it.
+        let recorder = (is_measured && reloading.is_some()).then(metrics::install);
+        let recorder = recorder.transpose().doing("set up metrics")?;
         let (store, sources) = (self.store.clone(), Sources::system());
         let options = AppOptions {
             observation_days: self.observation_days,
             private_webhooks: self.webhooks.private_addresses,
             forget_gateways_after: self.forget_gateways_after.as_secs(),
         };
-        let app = App::with_options(store.clone(), &sources, options)?;
+        let app = App::with_options(store.clone(), &sources, options, telemetry.spans())?;
         // Held until the listener has drained, then dropped, which ends the task.
         let _cleanup = ObservationCleanup::start(store.clone(), self.observation_days);
         tokio::spawn(watch_expiry(store.clone(), signals.ended()));
         let webhooks = Webhooks::new(store, sources, &self.webhooks)?;
         let webhooks = tokio::spawn(webhooks.run(signals.ended()));
-        if let Some((listener, handle)) = recorder {
+        if let Some(handle) = recorder {
             let ages = GatewayAges {
                 kept_for: self.forget_gateways_after.as_secs(),
                 live_for: GATEWAY_LIVE_SECONDS,
             };
-            let metrics_routes = metrics::router(handle, self.store.clone(), ages);
-            tokio::spawn(serve(
-                listener,
-                metrics_routes,
-                None,
-                limits.clone(),
-                signals.ended(),
-            ));
+            telemetry.send_figures(figures(handle.clone(), self.store.clone(), ages));
+            if let Some(listener) = self.metrics_listener {
+                let metrics_routes = metrics::router(handle, self.store.clone(), ages);
+                tokio::spawn(serve(
+                    listener,
+                    metrics_routes,
+                    None,
+                    limits.clone(),
+                    signals.ended(),
+                ));
+            }
         }
         if let (Some(tls), Some(certificate)) = (self.tls.clone(), self.certificate) {
             metrics::show_own_certificate(&certificate);
@@ -235,6 +249,16 @@ impl ControlPlane {
         serve(self.listener, router(app), self.tls, limits, ending).await;
         webhooks.await.doing("stop sending webhooks")
     }
+}
+
+/// All metrics, read in this runtime: connections to the database belong to it.
+fn figures(handle: metrics::PrometheusHandle, store: Store, ages: GatewayAges) -> Figures {
+    let runtime = tokio::runtime::Handle::current();
+    Box::new(move || {
+        let (handle, store) = (handle.clone(), store.clone());
+        let reading = runtime.spawn(async move { metrics::text(&handle, &store, ages).await });
+        Box::pin(async move { reading.await.unwrap_or_default() })
+    })
 }
 
 /// The task that removes old observations; it ends when this is dropped.

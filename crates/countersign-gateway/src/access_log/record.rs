@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use countersign_trace::TraceId;
 use countersign_types::{
     digest::Sha256,
     error::ErrorCode,
@@ -15,7 +16,7 @@ use crate::{
     connection::Connection,
     json_line::{JsonLine, field},
     log_fields,
-    trace_context::TraceId,
+    request_span::RequestSpan,
     verdict::{authorization::Authorization, report_only::ReportOnlyVerdict},
 };
 
@@ -36,6 +37,8 @@ pub(crate) struct Record {
     id: Option<RequestId>,
     /// The trace that it belongs to, where it does.
     trace: Option<TraceId>,
+    /// What is kept for its span, where it is recorded.
+    span: Option<Box<RequestSpan>>,
     /// None if the request's head could not be read.
     asked: Option<Asked>,
     peer: Arc<str>,
@@ -95,6 +98,7 @@ impl Record {
         Self {
             id: None,
             trace: None,
+            span: None,
             asked: None,
             peer: Arc::clone(connection.peer_text()),
             identity: None,
@@ -102,6 +106,23 @@ impl Record {
             report_only: None,
             refused: None,
         }
+    }
+
+    /// Has its span recorded.
+    pub(crate) fn record_span(&mut self, span: Option<Box<RequestSpan>>) {
+        self.span = span;
+    }
+
+    /// Sets which route serves it, by its path.
+    pub(crate) fn set_route(&mut self, path: &str) {
+        if let Some(span) = &mut self.span {
+            span.set_route(path);
+        }
+    }
+
+    /// What is kept for its span, where it is recorded.
+    pub(crate) fn span(&self) -> Option<&RequestSpan> {
+        self.span.as_deref()
     }
 
     /// Sets who is calling.
@@ -132,6 +153,27 @@ impl Record {
 
     pub(crate) const fn request_id(&self) -> Option<&RequestId> {
         self.id.as_ref()
+    }
+
+    pub(crate) fn method(&self) -> Option<&Method> {
+        Some(&self.asked.as_ref()?.method)
+    }
+
+    /// Its path, without query.
+    pub(crate) fn path(&self) -> Option<&str> {
+        let path = self.asked.as_ref()?.uri.path();
+        Some(&path[..path.floor_char_boundary(MAX_PATH)])
+    }
+
+    /// The address that it came from, without port.
+    pub(crate) fn peer_address(&self) -> Option<&str> {
+        let (address, _) = self.peer.rsplit_once(':')?;
+        Some(address.trim_start_matches('[').trim_end_matches(']'))
+    }
+
+    /// What it is refused with.
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
+        self.refused.as_ref().map(|(code, _)| *code)
     }
 
     pub(crate) fn organization(&self) -> Option<&str> {
@@ -179,11 +221,10 @@ impl Record {
             line.plain(field!("trace_id"), trace.as_str());
         }
         line.plain(field!("peer"), &self.peer);
-        if let Some(Asked { method, uri }) = &self.asked {
+        if let (Some(method), Some(path)) = (self.method(), self.path()) {
             // A method is a token (RFC 9110 section 9.1).
             line.plain(field!("method"), method.as_str());
-            let path = uri.path();
-            line.text(field!("path"), &path[..path.floor_char_boundary(MAX_PATH)]);
+            line.text(field!("path"), path);
         }
         self.write_caller(&mut line);
         self.write_verdict(&mut line);

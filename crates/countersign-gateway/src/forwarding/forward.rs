@@ -71,6 +71,11 @@ fn read_bearer(file: &Path) -> Result<HeaderValue, String> {
 }
 
 impl Forwarder {
+    /// What its requests' paths start with.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether this route serves a request: its host, and its path by whole segments.
     pub(crate) fn serves<'a>(&self, host: impl FnOnce() -> Option<&'a str>, path: &str) -> bool {
         let right_host = self.host.as_deref().is_none_or(|wanted| {

@@ -92,6 +92,12 @@ impl GatewayControl {
         is_open
     }
 
+    /// The metrics that are counted here and not by the recorder, in Prometheus's format.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        self.shared.metrics_text()
+    }
+
     /// Whether every serving thread moves.
     #[must_use]
     pub fn is_moving(&self) -> bool {

@@ -10,6 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use countersign_client::Client;
+use countersign_trace::Spans;
 use countersign_types::{id::GatewayId, request_ids::RequestIds};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -59,7 +60,8 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts a gateway: binds what was not passed, loads the last good bundle, and serves on threads of its own.
-    /// Its own id and its request ids are made from the two random numbers.
+    /// Its own id and its request ids are made from the two random numbers. Requests are recorded as
+    /// spans where these go anywhere.
     ///
     /// # Errors
     /// When the configuration, a file or a port cannot be used; then nothing is left running.
@@ -69,6 +71,7 @@ impl Gateway {
         clock: Clock,
         random: [u128; 2],
         metrics: Metrics,
+        spans: Option<Arc<Spans>>,
     ) -> Result<Self, StartError> {
         let (routes, configured) = watch::channel(Arc::new(routes(&options)?));
         let tls = Arc::new(server_tls(&options)?);
@@ -83,14 +86,16 @@ impl Gateway {
         let [own, first_request] = random;
         let data_dir = DataDir::take(&options.data_dir, own)?;
         let (observer, tallies) = options.observations.then(Observer::new).unzip();
-        let shared = Arc::new(shared(
+        let mut shared = shared(
             options,
             clock,
             data_dir.id,
             first_request,
             threads,
             observer,
-        )?);
+        )?;
+        shared.spans = spans;
+        let shared = Arc::new(shared);
         let observations = tallies
             .map(|tallies| observations(&shared.options, tallies, configured_client.clone(), own));
         let sync = Sync::start(
@@ -274,6 +279,7 @@ pub(super) fn shared(
         refusals: Refusals::new(),
         observer,
         durations: Durations::default(),
+        spans: None,
         project_requests,
     })
 }

@@ -9,7 +9,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use countersign_types::{UnixSeconds, id::RequestId, request_ids::RequestIds};
+use countersign_trace::Spans;
+use countersign_types::{UnixSeconds, request_ids::RequestIds};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -33,6 +34,8 @@ struct Shared {
     request_ids: RequestIds,
     options: AppOptions,
     warnings: Mutex<BTreeSet<Warning>>,
+    /// Where spans go; none unless they are collected.
+    spans: Option<Arc<Spans>>,
     /// The OpenAPI document. The router sets it: the document is made from the table of
     /// operations, whose handlers know this type.
     document: OnceLock<Bytes>,
@@ -85,10 +88,10 @@ impl App {
     /// # Errors
     /// When the source of randomness fails.
     pub fn new(store: Store, sources: &Sources) -> Result<Self, StoreError> {
-        Self::with_options(store, sources, AppOptions::default())
+        Self::with_options(store, sources, AppOptions::default(), None)
     }
 
-    /// The same with the operator's settings.
+    /// The same with the operator's settings. Requests are recorded as spans where these go anywhere.
     ///
     /// # Errors
     /// When the source of randomness fails.
@@ -96,6 +99,7 @@ impl App {
         store: Store,
         sources: &Sources,
         options: AppOptions,
+        spans: Option<Arc<Spans>>,
     ) -> Result<Self, StoreError> {
         let mut seed = [0; 16];
         (sources.random)(&mut seed)?;
@@ -109,6 +113,7 @@ impl App {
             request_ids: RequestIds::new(u128::from_be_bytes(seed)),
             options,
             warnings: Mutex::default(),
+            spans,
             document: OnceLock::new(),
         })))
     }
@@ -180,8 +185,13 @@ impl App {
         &self.0.closing
     }
 
-    pub(super) fn next_request_id(&self) -> RequestId {
-        self.0.request_ids.next()
+    /// A number that no other request has.
+    pub(super) fn next_request_number(&self) -> u128 {
+        self.0.request_ids.next_number()
+    }
+
+    pub(super) fn spans(&self) -> Option<&Arc<Spans>> {
+        self.0.spans.as_ref()
     }
 
     /// Sets the OpenAPI document; a second router over the same state sets the same one.

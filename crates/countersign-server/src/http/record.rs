@@ -1,9 +1,13 @@
 //! What is known of a request, and what every response has in common: request id, headers, access
 //! log and metrics.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
+use countersign_trace::{Ids, Span, Spans, Traceparent, Value};
 use countersign_types::{
     error::ErrorCode,
     history::HistoryPoint,
@@ -33,16 +37,21 @@ const TOKEN: HeaderName = HeaderName::from_static("countersign-token");
 /// What is known of a request, for its response and its line in the log.
 pub(super) struct Record {
     started: Instant,
+    number: u128,
     id: RequestId,
+    spans: Option<Arc<Spans>>,
     pub(super) organization: Option<OrganizationId>,
     pub(super) key: Option<ApiKeyId>,
 }
 
 impl Record {
     pub(super) fn begin(app: &App) -> Self {
+        let number = app.next_request_number();
         Self {
             started: Instant::now(),
-            id: app.next_request_id(),
+            number,
+            id: RequestId::from_random(number),
+            spans: app.spans().cloned(),
             organization: None,
             key: None,
         }
@@ -63,8 +72,54 @@ impl Record {
         };
         let status = response.status().as_u16();
         meters.end(status, took);
+        if let Some(spans) = &self.spans {
+            self.end_span(spans, route, parts, (status, refusal.as_ref()));
+        }
         self.log(route, parts, status, refusal.as_ref());
         self.head(response, took)
+    }
+
+    /// Hands its span on, if it is recorded. It never contains a key, a query or a body.
+    fn end_span(
+        &self,
+        spans: &Spans,
+        route: &'static str,
+        parts: Option<&Parts>,
+        (status, refusal): (u16, Option<&ApiError>),
+    ) {
+        let own = Ids::of(self.number);
+        let given = parts.and_then(|parts| traceparent(&parts.headers));
+        let trace = given.map_or(own.trace, |given| given.trace);
+        if !spans.samples(given.as_ref(), &trace) {
+            return;
+        }
+        let method = parts.map_or("_OTHER", |parts| known_method(&parts.method));
+        let method = if method == "other" { "_OTHER" } else { method };
+        let code = refusal.map(|error| error.code.as_str());
+        let text = |key: &'static str, text: Option<&str>| Some((key, Value::from(text?)));
+        let all = [
+            text("http.request.method", Some(method)),
+            Some(("http.response.status_code", Value::from(status))),
+            text("http.route", Some(route)),
+            text("url.path", parts.map(|parts| parts.uri.path())),
+            text("error.type", code.filter(|_| status >= 500)),
+            text("countersign.request_id", Some(self.id.as_str())),
+            text(
+                "countersign.organization",
+                self.organization.as_ref().map(OrganizationId::as_str),
+            ),
+            text("countersign.key", self.key.as_ref().map(ApiKeyId::as_str)),
+            text("countersign.code", code),
+        ];
+        spans.offer(Span {
+            trace,
+            id: own.span,
+            parent: given.map(|given| given.parent),
+            name: format!("{method} {route}"),
+            time: spans.time_of(self.started.elapsed()),
+            attributes: all.into_iter().flatten().collect(),
+            failed: status >= 500,
+        });
     }
 
     /// The headers that every response has.
@@ -99,6 +154,7 @@ impl Record {
         // What is absent has no field.
         let code = refusal.map(|error| error.code.as_str());
         let cause = refusal.and_then(|error| error.cause.as_deref());
+        let given = parts.and_then(|parts| traceparent(&parts.headers));
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -111,6 +167,7 @@ impl Record {
                     organization = self.organization.as_ref().map(OrganizationId::as_str),
                     key = self.key.as_ref().map(ApiKeyId::as_str),
                     request_id = self.id.as_str(),
+                    trace_id = given.as_ref().map(|given| given.trace.as_str()),
                     client_request_id = parts.and_then(|parts| client_request_id(&parts.headers)),
                     duration_us = self.started.elapsed().as_micros(),
                     "request"
@@ -172,6 +229,15 @@ fn known_method(method: &Method) -> &str {
     } else {
         "other"
     }
+}
+
+/// What a caller says of the trace, if it says it once (W3C Trace Context).
+fn traceparent(headers: &HeaderMap) -> Option<Traceparent> {
+    let mut all = headers.get_all("traceparent").iter();
+    let first = all.next()?;
+    all.next()
+        .is_none()
+        .then(|| Traceparent::read(first.as_bytes()))?
 }
 
 /// The caller's own id for the request, without characters that could forge a line of the log.

@@ -38,6 +38,7 @@ use crate::{
     output::Output,
     serve::{self, ControlPlane},
     signals::Signals,
+    telemetry::Telemetry,
 };
 
 /// How long open requests may take at the end; a developer's own tools need no longer.
@@ -91,7 +92,10 @@ impl Dev {
         let _log = logs::start_calm(settings)?;
         let directory = DevDirectory::take(self.data_dir.as_deref(), self.memory)?;
         let is_json = logs::is_json(settings.format);
-        let served = serve::server_runtime()?.block_on(self.start(&directory, output, is_json));
+        let mut telemetry = Telemetry::start("countersign-dev");
+        let starting = self.start(&directory, output, is_json, &mut telemetry);
+        let served = serve::server_runtime()?.block_on(starting);
+        telemetry.finish();
         served.and(directory.release())
     }
 
@@ -100,6 +104,7 @@ impl Dev {
         directory: &DevDirectory,
         output: Output,
         json_log: bool,
+        telemetry: &mut Telemetry,
     ) -> CommandResult {
         let signals = Signals::listen()?;
         let plane = ControlPlane {
@@ -130,9 +135,9 @@ impl Dev {
         };
         let setup = self.setup(address, upstream);
         let options = gateway::options(&directory.path, &gateway_files, setup);
-        let gateway = crate::gateway::start(options, Sockets::default())?;
+        let gateway = crate::gateway::start(options, Sockets::default(), telemetry)?;
 
-        let serving = plane.run(signals.clone(), None);
+        let serving = plane.run(signals.clone(), None, telemetry);
         // The gateway becomes ready by fetching its bundle, which only works while we serve.
         let serving = async {
             let mut serving = std::pin::pin!(serving);

@@ -29,6 +29,7 @@ use crate::{
     serve::{cannot_listen, tls_failure},
     signals::{Asked, Requests, Signals},
     supervision,
+    telemetry::Telemetry,
 };
 
 /// Runs a gateway until a signal stops it.
@@ -54,10 +55,12 @@ pub(crate) fn run(config: &Path, log_flags: LogFlags) -> CommandResult {
         ));
     }
     let log = logs::start(log_settings(&options, &log_flags)?)?;
-    runtime.block_on(async {
+    // After the log, for what it says of itself.
+    let mut telemetry = Telemetry::start("countersign-gateway");
+    let served = runtime.block_on(async {
         // Before the gateway starts: a signal from then on ends nothing half-way.
         let signals = Signals::listen()?;
-        let gateway = start(options, sockets)?;
+        let gateway = start(options, sockets, &mut telemetry)?;
         tokio::spawn(log.watch());
         let admin = gateway.admin_address().map(tracing::field::display);
         tracing::info!(address = %gateway.address(), admin, "gateway listening");
@@ -104,7 +107,9 @@ pub(crate) fn run(config: &Path, log_flags: LogFlags) -> CommandResult {
         tokio::task::spawn_blocking(|| gateway.stop())
             .await
             .doing("stop the gateway")
-    })
+    });
+    telemetry.finish();
+    served
 }
 
 /// The settings that are taken up when the configuration is read again.
@@ -146,22 +151,28 @@ fn log_settings(options: &GatewayOptions, flags: &LogFlags) -> CommandResult<Log
     settings.or_given(&process_env, flags)
 }
 
-/// Starts a gateway with this process's clock, randomness and metrics.
-pub(crate) fn start(options: GatewayOptions, sockets: Sockets) -> CommandResult<Gateway> {
+/// Starts a gateway with this process's clock, randomness, metrics and telemetry.
+pub(crate) fn start(
+    options: GatewayOptions,
+    sockets: Sockets,
+    telemetry: &mut Telemetry,
+) -> CommandResult<Gateway> {
     // Installed before the gateway starts: measurements before it exists are lost.
     let recorder = metrics::install().doing("set up metrics")?;
     let mut drawn = [[0; 16]; 2];
     (Sources::system().random)(drawn.as_flattened_mut())?;
     let random = drawn.map(u128::from_le_bytes);
-    let render = Arc::new(move || recorder.render());
-    let started = Gateway::start(
-        options,
-        sockets,
-        Arc::new(clock::unix_seconds),
-        random,
-        render,
-    );
-    started.map_err(cannot_start)
+    let shown = recorder.clone();
+    let render = Arc::new(move || shown.render());
+    let clock = Arc::new(clock::unix_seconds);
+    let started = Gateway::start(options, sockets, clock, random, render, telemetry.spans());
+    let gateway = started.map_err(cannot_start)?;
+    let control = gateway.control();
+    telemetry.send_figures(Box::new(move || {
+        let text = recorder.render() + &control.metrics_text();
+        Box::pin(std::future::ready(text))
+    }));
+    Ok(gateway)
 }
 
 /// Why a gateway does not start, and what to do.

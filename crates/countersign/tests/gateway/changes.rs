@@ -233,6 +233,7 @@ async fn a_gateway_without_any_bundle_lets_nothing_pass() {
         std::sync::Arc::new(|| NOW),
         [8; 2],
         std::sync::Arc::new(String::new),
+        None,
     )
     .unwrap();
     world.gateway = Some(gateway);

@@ -270,6 +270,7 @@ async fn deployment() -> Option<(Deployment, String)> {
     let deployment = Deployment {
         database_url: Some(url.replacen("/postgres?", &format!("/{name}?"), 1)),
         directory: tempfile::tempdir().unwrap().keep(),
+        variables: Vec::new(),
         server_ca: root("Server CA").mint(),
     };
     Some((deployment, restart))

@@ -41,6 +41,7 @@ mod several_servers;
 mod silence;
 mod slow_peers;
 mod tap;
+mod telemetry;
 mod trailers;
 mod troubles;
 mod upstream;

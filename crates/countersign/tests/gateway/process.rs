@@ -65,6 +65,16 @@ impl Process {
         signal(&self.child, name);
     }
 
+    /// The names of its threads.
+    pub(crate) fn threads(&self) -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let name = |task: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+        };
+        let names = tasks.filter_map(name);
+        names.map(|name| name.trim().to_owned()).collect()
+    }
+
     /// Limits how large its files may get from now on, in bytes or `unlimited`.
     pub(crate) fn limit_files(&self, bytes: &str) {
         let set = Command::new("prlimit")
@@ -133,6 +143,8 @@ pub(crate) struct Deployment {
     pub(crate) database_url: Option<String>,
     pub(crate) directory: PathBuf,
     pub(crate) server_ca: Minted,
+    /// Further variables of the environment.
+    pub(crate) variables: Vec<(String, String)>,
 }
 
 impl Deployment {
@@ -142,6 +154,7 @@ impl Deployment {
             database_url: None,
             directory: directory.to_owned(),
             server_ca: root("Server CA").mint(),
+            variables: Vec::new(),
         }
     }
 
@@ -151,6 +164,7 @@ impl Deployment {
             .args(["-c", NO_SIGNAL, "sh", env!("CARGO_BIN_EXE_countersign")])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.directory)
             .stdin(Stdio::null());
         match &self.database_url {

@@ -22,22 +22,32 @@ use crate::{
 
 /// A gateway as a process, with its control plane, and a key that it lets through.
 pub(crate) struct Operated {
-    directory: TempDir,
-    plane: Process,
+    pub(crate) directory: TempDir,
+    pub(crate) plane: Process,
     pub(crate) gateway: Process,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) client: Tls,
     pub(crate) key: String,
-    /// An admin's, at the control plane.
+    pub(crate) admin_key: String,
+    /// With that key.
     api: Client,
 }
 
 impl Operated {
     /// With these lines at the top of the gateway's configuration.
     pub(crate) async fn with(lines: &str) -> Self {
+        Self::with_variables(lines, &[]).await
+    }
+
+    /// The same, with these variables in the environment of both processes.
+    pub(crate) async fn with_variables(lines: &str, variables: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let deployment = Deployment::local(directory.path());
+        let mut deployment = Deployment::local(directory.path());
+        let variables = variables.iter();
+        deployment.variables = variables
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let (plane_address, address, admin) = (free_address(), free_address(), free_address());
         let admin_key = deployment.prepare(upstream::start().await, &[(plane_address, address)]);
         let path = directory.path().join("gateway-0.toml");
@@ -56,6 +66,7 @@ impl Operated {
             directory,
             plane,
             api,
+            admin_key,
             address,
             admin,
             key,
@@ -75,7 +86,7 @@ impl Operated {
     }
 
     /// So many requests that pass, with long lines in the access log.
-    async fn make_requests(&self, count: u32) {
+    pub(crate) async fn make_requests(&self, count: u32) {
         let mut connection = self.client.connect(self.address).await;
         let path = format!("/{}", "x".repeat(500));
         for _ in 0..count {

@@ -50,6 +50,7 @@ async fn a_data_directory_belongs_to_one_gateway() {
         Arc::new(|| NOW),
         [8; 2],
         Arc::new(String::new),
+        None,
     );
     let refused = started.unwrap_err().to_string();
     assert!(

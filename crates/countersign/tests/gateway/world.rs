@@ -129,6 +129,7 @@ impl World {
             Arc::new(move || clock.load(Ordering::Relaxed)),
             [u128::from(number); 2],
             Arc::new(String::new),
+            None,
         )
     }
 

@@ -98,7 +98,7 @@ impl Server {
             clock: Arc::new(move || reading.0.load(Ordering::SeqCst)),
             ..Sources::system()
         };
-        let app = App::with_options(self.store.clone(), &sources, options).unwrap();
+        let app = App::with_options(self.store.clone(), &sources, options, None).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (routes, limits) = (router(app.clone()), Limits::default());

@@ -54,6 +54,7 @@ impl Scene {
         let deployment = Deployment {
             database_url: Some(cluster.url(way, DATABASE)),
             directory: directory.path().to_owned(),
+            variables: Vec::new(),
             server_ca: root("Server CA").mint(),
         };
         let addresses = [(); 2].map(|()| (free_address(), free_address()));
