@@ -12,7 +12,7 @@ use countersign_proxy::{
 };
 use countersign_types::{error::ErrorCode, id::RequestId};
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
+    HeaderValue, Request, Response, StatusCode, Version,
     header::{CONNECTION, TRANSFER_ENCODING},
 };
 
@@ -244,7 +244,7 @@ impl Frontend {
             return Err(Refusal::new(ErrorCode::BadRequest, reason));
         }
         let limit = self.shared.options.limits.header_bytes;
-        if request.version() == Version::HTTP_2 && list_bytes(request.headers()) > limit {
+        if request.version() == Version::HTTP_2 && list_bytes(request) > limit {
             let reason = format!("the request's headers have more than {limit} bytes");
             return Err(Refusal::new(ErrorCode::HeadersTooLarge, reason));
         }
@@ -374,13 +374,22 @@ struct NotSent {
     has_coding: bool,
 }
 
-/// The size of a header list, as HTTP/2 measures it.
-fn list_bytes(headers: &HeaderMap) -> usize {
+/// The size of a header list, as HTTP/2 measures it: what HTTP/1.1 has in the request line counts too.
+fn list_bytes<B>(request: &Request<B>) -> usize {
     const EACH: usize = 32;
-    headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + EACH)
-        .sum()
+    let uri = request.uri();
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    let pseudo = [
+        (":method", request.method().as_str()),
+        (":scheme", uri.scheme_str().unwrap_or_default()),
+        (":authority", authority),
+        (":path", path),
+    ];
+    let pseudo = pseudo.map(|(name, value)| name.len() + value.len() + EACH);
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + EACH);
+    pseudo.into_iter().chain(fields).sum()
 }
 
 fn is_management(path: &str) -> bool {
@@ -408,10 +417,13 @@ mod tests {
 
     #[test]
     fn a_header_list_has_32_bytes_more_for_each_field() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(list_bytes(&headers), 0);
+        let mut request = Request::get("https://b/c?d").body(()).unwrap();
+        let (names, values) = (7 + 7 + 10 + 5, 3 + 5 + 1 + 4);
+        let pseudo = names + values + 4 * 32;
+        assert_eq!(list_bytes(&request), pseudo);
+        let headers = request.headers_mut();
         headers.append("a", HeaderValue::from_static("bc"));
         headers.append("a", HeaderValue::from_static(""));
-        assert_eq!(list_bytes(&headers), 3 + 1 + 2 * 32);
+        assert_eq!(list_bytes(&request), pseudo + 3 + 1 + 2 * 32);
     }
 }

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header::TRANSFER_ENCODING,
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Version,
+    header::{CONNECTION, TRANSFER_ENCODING, UPGRADE},
 };
 use http_body::Body as _;
 use http_body_util::Full;
@@ -169,7 +170,7 @@ impl<E: Exchange> Forwarded<E> {
         } = self;
         match answer {
             Answer::Http1(mut response) => {
-                settle(&mut response);
+                settle(&mut response, version);
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     let upstream = hyper::upgrade::on(&mut response);
                     exchange.client().upgrade();
@@ -184,7 +185,7 @@ impl<E: Exchange> Forwarded<E> {
                 })
             }
             Answer::Http2(mut response) => {
-                settle(&mut response);
+                settle(&mut response, version);
                 response.map(|body| {
                     let body = Received::Http2(body);
                     ResponseBody::upstream(body, exchange, lease, (version, idle_timeout))
@@ -195,8 +196,13 @@ impl<E: Exchange> Forwarded<E> {
 }
 
 /// Turns the head of an upstream's response into that of the client's.
-fn settle<B>(response: &mut Response<B>) {
+fn settle<B>(response: &mut Response<B>, version: Version) {
     let status = response.status();
     headers::to_client(response.headers_mut(), status);
+    if status == StatusCode::UPGRADE_REQUIRED && version == Version::HTTP_2 {
+        // HTTP/2 has no upgrades, and these headers would make the response malformed.
+        response.headers_mut().remove(CONNECTION);
+        response.headers_mut().remove(UPGRADE);
+    }
     *response.version_mut() = Version::HTTP_11;
 }

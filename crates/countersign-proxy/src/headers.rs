@@ -217,13 +217,14 @@ pub(crate) fn write(headers: &HeaderMap, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Turns an upstream's headers into those for the client. A 101 keeps the protocol it changes to.
+/// Turns an upstream's headers into those for the client. A 101 keeps the protocol it changes to, and a
+/// 426 those that it asks for (RFC 9110 section 15.5.22).
 pub(crate) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
-    let switching = status == StatusCode::SWITCHING_PROTOCOLS;
-    let upgrade = if switching {
-        headers.get(UPGRADE).cloned()
-    } else {
-        None
+    let upgrade = match status {
+        StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED => {
+            headers.get(UPGRADE).cloned()
+        }
+        _ => None,
     };
     let found = Found::of(headers, |_| false);
     // Beside a transfer coding, a length must be ignored (RFC 9112 section 6.3).

@@ -53,6 +53,7 @@ impl<E: Exchange> ResponseBody<E> {
             exchange,
             lease: Some(lease),
             ended: false,
+            failed: None,
             idle: idle_timeout.map(Stall::new),
         }))
     }
@@ -104,6 +105,8 @@ pub struct UpstreamBody<E: Exchange> {
     lease: Option<Lease<E>>,
     /// Whether nothing more comes. A chunked body shows that only with its last frame.
     ended: bool,
+    /// Why it breaks off, once what came before is on its way.
+    failed: Option<BodyError>,
     /// Ends it when nothing moves in either direction.
     idle: Option<Stall>,
 }
@@ -115,6 +118,9 @@ impl<E: Exchange> UpstreamBody<E> {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Err(cut) = ready!(self.exchange.poll_response(context)) {
             return Poll::Ready(Some(Err(cut.into())));
+        }
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
         }
         let polled = if self.must_wait() {
             Poll::Pending
@@ -150,12 +156,15 @@ impl<E: Exchange> UpstreamBody<E> {
                 self.read_no_further();
                 Poll::Ready(Some(Ok(frame)))
             }
-            other => {
-                if matches!(other, Some(Err(_))) {
-                    progress.fail_by_upstream();
-                }
-                Poll::Ready(other)
+            Some(Err(error)) => {
+                // An error ends the stream, or the connection, with all that was not written yet: the head
+                // too, and its client could not tell that there was a response.
+                progress.fail_by_upstream();
+                self.failed = Some(error);
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
+            None => Poll::Ready(None),
         }
     }
 

@@ -109,6 +109,35 @@ async fn the_response_of_an_upstream_that_answers_an_upload_early_and_closes_arr
 }
 
 #[tokio::test]
+async fn the_head_of_a_response_arrives_whose_body_is_broken_from_the_start() {
+    let (upstream, route) = Upstream::start().await;
+    let world = World::with(route).await;
+    let tls = world.tls(&[]);
+    let answer = async || {
+        let broken =
+            b"HTTP/1.1 200 OK\r\nx-a: 1\r\ntransfer-encoding: chunked\r\n\r\nno length\r\n";
+        let mut stream = upstream.request().await;
+        stream.write_all(broken).await.unwrap();
+        stream
+    };
+    let mut connection = tls.connect(world.address()).await;
+    connection.write(&head(&world, "GET", "/v1/a", "")).await;
+    let _kept = answer().await;
+    let first = connection.head().await.expect("a head");
+    assert_eq!((first.status, first.header("x-a")), (200, Some("1")));
+    assert!(connection.rest().await.is_empty(), "no end of the body");
+    let request = Request::get("https://localhost/v1/a")
+        .header("authorization", format!("Bearer {}", world.key))
+        .body(Full::default())
+        .unwrap();
+    let (response, _kept) = tokio::join!(tls.http2(world.address(), request), answer());
+    let response = response.expect("a head");
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["x-a"], "1");
+    response.into_body().collect().await.unwrap_err();
+}
+
+#[tokio::test]
 async fn a_client_that_closed_its_side_is_answered() {
     let (upstream, route) = Upstream::start().await;
     let world = World::with(route).await;

@@ -7,7 +7,7 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 
-use crate::world::World;
+use crate::{raw_upstream::RawUpstream, world::World};
 
 const SPOOF: &str = "x-countersign-project: proj_evil\r\nX-Countersign-Key: key_evil\r\n\
     x_countersign_organization: org-evil\r\nClient-Cert: :AAAA:\r\nclient_cert_chain: :AAAA:\r\n\
@@ -195,6 +195,39 @@ async fn an_upgrade_is_carried_both_ways() {
 }
 
 #[tokio::test]
+async fn a_response_that_asks_for_an_upgrade_says_to_what() {
+    let (upstream, route) = RawUpstream::start().await;
+    let world = World::with(route).await;
+    let answer = async || {
+        let mut raw = upstream.accept().await;
+        raw.head().await;
+        let asks = "HTTP/1.1 426 Upgrade Required\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
+        let asks = format!("{asks}content-length: 0\r\nconnection: close\r\n\r\n");
+        raw.write(asks.as_bytes()).await;
+        raw
+    };
+    let tls = world.tls(&[]);
+    let mut connection = tls.connect(world.address()).await;
+    let (asked, _kept) = tokio::join!(connection.get("/v1/a", &world.key, ""), answer());
+    assert_eq!(
+        (
+            asked.status,
+            asked.header("upgrade"),
+            asked.header("connection")
+        ),
+        (426, Some("websocket"), Some("upgrade"))
+    );
+    let request = Request::get("https://localhost/v1/a")
+        .header("authorization", format!("Bearer {}", world.key))
+        .body(Full::default())
+        .unwrap();
+    let (response, _kept) = tokio::join!(tls.http2(world.address(), request), answer());
+    let response = response.unwrap();
+    assert_eq!(response.status(), 426);
+    assert!(!response.headers().contains_key("upgrade"));
+}
+
+#[tokio::test]
 async fn shapes_that_two_servers_read_differently_are_refused() {
     let world = World::new().await;
     let heads = [
@@ -267,15 +300,24 @@ async fn a_head_may_have_so_many_bytes_and_no_more() {
         assert_eq!(answer.status, status, "{bytes}");
         assert_eq!(answer.code() == "headers_too_large", status == 431);
     }
-    for (bytes, status) in [(3_000, 200), (4_100, 431), (6_000, 431)] {
-        let request = Request::get("https://localhost/v1/echo")
+    for (path, field, status) in [
+        (0, 3_000, 200),
+        (0, 4_100, 431),
+        (0, 6_000, 431),
+        (3_000, 0, 200),
+        (4_100, 0, 431),
+        (6_000, 0, 431),
+        (2_000, 2_000, 431),
+    ] {
+        let path_and_query = format!("/v1/echo?{}", "a".repeat(path));
+        let request = Request::get(format!("https://localhost{path_and_query}"))
             .header("authorization", format!("Bearer {}", world.key))
-            .header("x", "a".repeat(bytes))
+            .header("x", "a".repeat(field))
             .body(Full::default())
             .unwrap();
         let tls = world.tls(&[]);
         let response = tls.http2(world.address(), request).await.unwrap();
-        assert_eq!(response.status(), status, "{bytes}");
+        assert_eq!(response.status(), status, "{path} {field}");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let body = String::from_utf8_lossy(&body);
         assert_eq!(body.contains("headers_too_large"), status == 431, "{body}");

@@ -10,13 +10,19 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, interval, timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{Instant, interval, timeout},
+};
 
 use super::LIMIT;
 use crate::process::free_address;
 
 /// How often a condition of the cluster is looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// How many lines of each log are shown when a condition does not come.
+const LINES: usize = 15;
 
 /// How the control planes find the primary.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -230,7 +236,7 @@ impl Cluster {
         let log = fs::File::options()
             .create(true)
             .append(true)
-            .open(self.directory.join(format!("{name}.log")))
+            .open(directory.join(format!("{name}.log")))
             .unwrap();
         let child = command
             .args(program)
@@ -344,26 +350,76 @@ impl Cluster {
                 }
             }
         };
-        timeout(LIMIT, found).await.expect("a primary")
+        match timeout(LIMIT, found).await {
+            Ok(found) => found,
+            Err(_) => panic!("no primary within {LIMIT:?}\n{}", self.said().await),
+        }
     }
 
-    /// Waits until two standbys follow the primary, and if so wanted, one of them synchronously.
+    /// Waits until two standbys follow the primary, and if so wanted, Patroni would promote one of them.
     pub(super) async fn until_whole(&self) {
-        let wanted = if self.synchronous { "2 1" } else { "2 0" };
         // A server that is still being copied streams under another name.
-        let sql = "SELECT count(*) || ' ' || count(*) FILTER (WHERE sync_state = 'sync') \
-                   FROM pg_stat_replication WHERE state = 'streaming' AND application_name LIKE 'node%'";
+        let sql = "SELECT count(*)::text FROM pg_stat_replication \
+                   WHERE state = 'streaming' AND application_name LIKE 'node%'";
         let whole = async {
             let mut looks = interval(LOOK);
             loop {
                 looks.tick().await;
                 let (primary, _) = self.until_primary(None).await;
-                if self.ask(primary, sql).await.as_deref() == Some(wanted) {
+                let follow = self.ask(primary, sql).await.as_deref() == Some("2");
+                if follow && (!self.synchronous || self.has_synchronous_standby(primary).await) {
                     return;
                 }
             }
         };
-        timeout(LIMIT, whole).await.expect("two standbys");
+        if timeout(LIMIT, whole).await.is_err() {
+            panic!("not whole within {LIMIT:?}\n{}", self.said().await);
+        }
+    }
+
+    /// Whether Patroni's own key names a standby that may be promoted when this primary ends. PostgreSQL waits
+    /// for that standby before: Patroni names it seconds later, and until then promotes nobody.
+    async fn has_synchronous_standby(&self, primary: usize) -> bool {
+        let Some(cluster) = self.cluster_as_of(primary).await else {
+            return false;
+        };
+        let name = format!("node{primary}");
+        let members = cluster.get("members").and_then(Value::as_array);
+        let has = |role: &str, is_name: bool| {
+            members.into_iter().flatten().any(|member| {
+                member.get("role").and_then(Value::as_str) == Some(role)
+                    && (member.get("name").and_then(Value::as_str) == Some(&name)) == is_name
+            })
+        };
+        has("leader", true) && has("sync_standby", false)
+    }
+
+    /// What a node's Patroni reads in etcd about the members; none when it does not answer.
+    async fn cluster_as_of(&self, number: usize) -> Option<Value> {
+        let asked = async {
+            let mut stream = TcpStream::connect(self.nodes[number].api).await.ok()?;
+            let request = b"GET /cluster HTTP/1.0\r\n\r\n";
+            stream.write_all(request).await.ok()?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.ok()?;
+            let (_, body) = answer.split_once("\r\n\r\n")?;
+            serde_json::from_str(body).ok()
+        };
+        timeout(Duration::from_secs(2), asked).await.ok()?
+    }
+
+    /// What each Patroni reads and wrote last.
+    async fn said(&self) -> String {
+        let mut said = String::new();
+        for (number, node) in self.nodes.iter().enumerate() {
+            let cluster = self.cluster_as_of(number).await;
+            let cluster = cluster.map_or("no answer".to_owned(), |cluster| cluster.to_string());
+            let log = fs::read_to_string(node.directory.join("patroni.log")).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(LINES)..].join("\n  ");
+            said.push_str(&format!("node{number}: {cluster}\n  {last}\n"));
+        }
+        said
     }
 
     /// A connection to a database of the primary.
