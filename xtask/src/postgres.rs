@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     debian,
+    pgbouncer::free_port,
     process::{self, Outcome},
 };
 
@@ -41,17 +42,68 @@ impl Cluster {
             "--locale=C",
             "--pgdata=data",
         ]))?;
+        cluster.run_with("-c listen_addresses=")?;
+        Ok(cluster)
+    }
+
+    /// A standby of another cluster, which follows it. It is reached over TLS, at `encrypted_url`.
+    pub(crate) fn standby_of(primary: &Self) -> Outcome<Standby> {
+        let user = unprivileged_user()?;
+        let directory = short_directory(user.as_deref())?;
+        let programs = primary.programs.clone();
+        let watcher = watcher(&directory, &programs, user.as_deref())?;
+        let cluster = Self {
+            directory,
+            programs,
+            user,
+            watcher,
+        };
         process::read(
             cluster
-                .program("pg_ctl")
+                .program("pg_basebackup")
+                .args([
+                    "--username=postgres",
+                    "--pgdata=data",
+                    "--write-recovery-conf",
+                ])
+                .args(["--checkpoint=fast", "--host"])
+                .arg(&primary.directory),
+        )?;
+        let tls = self_signed(&cluster.directory, cluster.user.as_deref())?;
+        let port = free_port()?;
+        cluster.run_with(&format!(
+            "-c listen_addresses=127.0.0.1 -c port={port} -c ssl=on -c ssl_cert_file={} -c ssl_key_file={}",
+            tls.certificate.display(),
+            tls.key.display()
+        ))?;
+        let encrypted_url = format!(
+            "postgresql://postgres@localhost:{port}/postgres?sslmode=verify-full&sslrootcert={}",
+            tls.certificate.display()
+        );
+        let socket_url = format!("{}&port={port}", cluster.url());
+        Ok(Standby {
+            encrypted_url,
+            socket_url,
+            cluster,
+        })
+    }
+
+    fn run_with(&self, options: &str) -> Outcome {
+        process::read(
+            self.program("pg_ctl")
                 .args(["--pgdata=data", "--log=log", "--wait", "--timeout=60"])
                 .arg(format!(
-                    "--options=-c listen_addresses= -c unix_socket_directories={} -c max_connections=200",
-                    cluster.directory.display()
+                    "--options=-c unix_socket_directories={} -c max_connections=200 {options}",
+                    self.directory.display()
                 ))
                 .arg("start"),
         )?;
-        Ok(cluster)
+        Ok(())
+    }
+
+    /// Where its socket is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Its URL for clients.
@@ -109,6 +161,44 @@ impl Cluster {
         command.current_dir(&self.directory).env("LC_ALL", "C");
         command
     }
+}
+
+/// A running standby.
+pub(crate) struct Standby {
+    pub(crate) encrypted_url: String,
+    pub(crate) socket_url: String,
+    pub(crate) cluster: Cluster,
+}
+
+/// A certificate for `localhost` and its key.
+pub(crate) struct SelfSigned {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// Makes them in a directory of that user.
+pub(crate) fn self_signed(directory: &Path, user: Option<&str>) -> Outcome<SelfSigned> {
+    const REQUEST: &str = "[req]\ndistinguished_name = name\nx509_extensions = extensions\nprompt = no\n\
+                           [name]\nCN = localhost\n[extensions]\nsubjectAltName = DNS:localhost\n";
+    let openssl = debian::require("openssl", "openssl")?;
+    let (request, certificate, key) = (
+        directory.join("request.cnf"),
+        directory.join("server.pem"),
+        directory.join("server.key"),
+    );
+    fs::write(&request, REQUEST)?;
+    process::read(
+        as_user(user, &openssl)
+            .current_dir(directory)
+            .args(["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"])
+            .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-config"])
+            .arg(&request)
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate),
+    )?;
+    Ok(SelfSigned { certificate, key })
 }
 
 impl Drop for Cluster {
@@ -179,7 +269,7 @@ pub(crate) fn unprivileged_user() -> Outcome<Option<String>> {
 
 /// A socket's path may have 107 bytes and PostgreSQL's user must reach it, so it cannot be under
 /// the repository. `/var/tmp` is on a disk where `/tmp` may be memory: commits stay real.
-fn short_directory(user: Option<&str>) -> Outcome<PathBuf> {
+pub(crate) fn short_directory(user: Option<&str>) -> Outcome<PathBuf> {
     let directory = tempfile::Builder::new()
         .prefix("countersign-")
         .tempdir_in("/var/tmp")?

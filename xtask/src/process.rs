@@ -8,7 +8,12 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
+
+/// How long a program may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The result of a task; a failure is a sentence for the person at the terminal.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -49,6 +54,18 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     env::split_paths(&path)
         .map(|directory| directory.join(program))
         .find(|candidate| candidate.is_file())
+}
+
+/// Tries again until it works, for as long as a program may take to start.
+pub(crate) fn wait_for<T>(attempt: impl Fn() -> Outcome<T>) -> Outcome<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(failure) if Instant::now() > deadline => return Err(failure),
+            Err(_) => thread::yield_now(),
+        }
+    }
 }
 
 /// Runs a program on our own terminal and fails unless it succeeds.

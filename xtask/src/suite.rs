@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::{
     debian,
+    pgbouncer::{Options, Pooler},
     postgres::Cluster,
     process::{self, Outcome, say},
     python,
@@ -26,6 +27,7 @@ pub(crate) struct Arguments {
 #[derive(Default)]
 struct Surroundings {
     variables: Vec<(&'static str, String)>,
+    poolers: Vec<Pooler>,
     clusters: Vec<Cluster>,
     missing: Vec<String>,
 }
@@ -59,7 +61,23 @@ impl Surroundings {
         // Two tests restart PostgreSQL under load, which must not disturb the others.
         let crashed = Cluster::start()?;
         let killed = Cluster::start()?;
+        let standby = Cluster::standby_of(&shared)?;
+        let pooler = Pooler::start(&shared, Options::Refused)?;
+        let forgetful = Pooler::start(&shared, Options::Ignored)?;
         self.variables.extend([
+            (
+                "COUNTERSIGN_TEST_POSTGRES_REPLICA_URL",
+                standby.encrypted_url,
+            ),
+            (
+                "COUNTERSIGN_TEST_POSTGRES_REPLICA_SOCKET",
+                standby.socket_url,
+            ),
+            ("COUNTERSIGN_TEST_PGBOUNCER_URL", pooler.url()),
+            (
+                "COUNTERSIGN_TEST_PGBOUNCER_TLS_URL",
+                forgetful.encrypted_url(),
+            ),
             ("COUNTERSIGN_TEST_POSTGRES_URL", shared.url()),
             ("COUNTERSIGN_TEST_POSTGRES_CRASH_URL", crashed.url()),
             (
@@ -72,7 +90,9 @@ impl Surroundings {
                 killed.restart_command(),
             ),
         ]);
-        self.clusters.extend([shared, crashed, killed]);
+        self.poolers.extend([pooler, forgetful]);
+        self.clusters
+            .extend([standby.cluster, shared, crashed, killed]);
         Ok(())
     }
 
@@ -90,6 +110,10 @@ impl Surroundings {
         let mut cargo = process::cargo();
         for name in [
             "COUNTERSIGN_TEST_POSTGRES_URL",
+            "COUNTERSIGN_TEST_POSTGRES_REPLICA_URL",
+            "COUNTERSIGN_TEST_POSTGRES_REPLICA_SOCKET",
+            "COUNTERSIGN_TEST_PGBOUNCER_URL",
+            "COUNTERSIGN_TEST_PGBOUNCER_TLS_URL",
             "COUNTERSIGN_TEST_POSTGRES_CRASH_URL",
             "COUNTERSIGN_TEST_POSTGRES_CRASH_COMMAND",
             "COUNTERSIGN_TEST_POSTGRES_KILL_URL",

@@ -101,7 +101,7 @@ impl Store {
         project: &ProjectId,
         request: &PageRequest,
     ) -> Result<Page<ProjectApiKey>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         projects::find(&mut connection, organization, project).await?;
         project_keys(params![organization, project])
             .page(&mut connection, request)
@@ -134,7 +134,7 @@ impl Store {
         organization: &OrganizationId,
         request: &PageRequest,
     ) -> Result<Page<AdminApiKey>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         admin_keys(params![organization])
             .page(&mut connection, request)
             .await

@@ -28,7 +28,7 @@ impl Store {
         organization: &OrganizationId,
         request: &PageRequest,
     ) -> Result<Page<Assertion>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         let (kept, has_more) = assertions(params![organization])
             .entries::<KeptAssertion>(&mut connection, request)
             .await?;

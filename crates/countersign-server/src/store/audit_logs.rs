@@ -81,7 +81,7 @@ impl Store {
         filter: &AuditFilter,
         page: &AuditPage,
     ) -> Result<Page<AuditLog>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         let mut query = AuditQuery::of(organization);
         query.filter(filter);
         let after = sort_key(&mut connection, organization, page.after.as_deref()).await?;

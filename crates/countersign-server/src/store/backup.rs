@@ -70,9 +70,13 @@ pub async fn check_database(path: &Path) -> Result<DatabaseContents, StoreError>
         return Err(StoreError::Corrupt(what.to_owned()));
     }
     // Its schema stays as it is.
-    let store = Store::with(database, Sources::system(), HistoryPoint::START, |_, _| {
-        JoinSet::new()
-    });
+    let store = Store::with(
+        database,
+        None,
+        Sources::system(),
+        HistoryPoint::START,
+        |_, _| JoinSet::new(),
+    );
     let contents = store.contents(schema_version).await;
     drop(store);
     settle_database(path).await?;

@@ -74,7 +74,7 @@ impl Store {
         scope: &Scope,
         request: &PageRequest,
     ) -> Result<Page<ScopedCertificate>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         if let Some(project) = scope.project() {
             projects::find(&mut connection, organization, project).await?;
         }

@@ -1,6 +1,6 @@
 //! One connection to either database, and the transactions on it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::task;
 
@@ -14,6 +14,9 @@ use super::{
     value::Value,
 };
 
+/// How often to look for changes where no notification comes: every gateway waits for it.
+const WITHOUT_NOTIFICATIONS: Duration = Duration::from_millis(100);
+
 /// A database of either kind.
 #[derive(Clone)]
 pub(super) enum Database {
@@ -26,7 +29,10 @@ impl Database {
         Ok(match location {
             Location::Sqlite(path) => Self::Sqlite(Arc::new(Sqlite::new(Some(path.clone()))?)),
             Location::Memory => Self::Sqlite(Arc::new(Sqlite::new(None)?)),
-            Location::Postgres(url) => Self::Postgres(Arc::new(Postgres::open(url)?)),
+            Location::Postgres(urls) => {
+                let postgres = Postgres::open(&urls.main, urls.listen.as_deref())?;
+                Self::Postgres(Arc::new(postgres))
+            }
         })
     }
 
@@ -37,8 +43,8 @@ impl Database {
         }
     }
 
-    /// Whether the disk can be written again, if the last write failed for want of it. PostgreSQL
-    /// keeps its own.
+    /// Whether the disk can be written again, if the last write failed for want of it; whether the
+    /// server takes writes at all, where it is PostgreSQL.
     pub(super) async fn check_writes(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(sqlite) => {
@@ -47,7 +53,17 @@ impl Database {
                     .await
                     .unwrap_or_else(|error| Err(StoreError::Internal(error.to_string())))
             }
-            Self::Postgres(_) => Ok(()),
+            Self::Postgres(postgres) => postgres.connection().await?.check_writes().await,
+        }
+    }
+
+    /// How often to look for changes that no signal announced.
+    pub(super) fn reread_every(&self) -> Duration {
+        match self {
+            Self::Postgres(postgres) if postgres.listening.session.is_pooled() => {
+                WITHOUT_NOTIFICATIONS
+            }
+            other => other.dialect().reread_every(),
         }
     }
 

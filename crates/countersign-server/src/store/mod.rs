@@ -32,12 +32,14 @@ mod organizations;
 mod plausible;
 mod postgres;
 mod postgres_connect;
+mod postgres_session;
 mod postgres_url;
 mod projects;
 mod quota_check;
 mod quotas;
 mod refusals;
 mod refused_scopes;
+mod replica;
 mod retention;
 mod room;
 mod rotation_ends;
@@ -65,7 +67,6 @@ use std::sync::Arc;
 use countersign_types::{bundle::BundleDigests, history::HistoryPoint};
 use tokio::{sync::watch, task::JoinSet};
 
-use self::connection::{Connection, Database};
 pub use self::{
     api_keys::{Caller, CreatedGatewayKey, GatewayKey, NewAdminApiKey},
     audit_logs::{AuditFilter, AuditPage, AuditRange},
@@ -78,7 +79,7 @@ pub use self::{
     gateways::{FORGET_GATEWAYS_AFTER, GatewayCounts, GatewayFilter, GatewayKeyUse, GatewayReport},
     kept_assertion::{JudgedChange, KeptAssertion, NewAssertion, UnjudgedChange},
     listing::PageRequest,
-    location::Location,
+    location::{Location, PostgresUrls},
     observations::{NotKept, RecordedBatch},
     observed_chains::ReceivedChain,
     organizations::CreatedOrganization,
@@ -93,6 +94,10 @@ pub use self::{
     webhooks::NewWebhook,
     workloads::{WORKLOADS_OF_A_PAGE, Workload, WorkloadPage, Workloads},
     write::{Change, WriteTx},
+};
+use self::{
+    connection::{Connection, Database},
+    replica::Replica,
 };
 
 pub(crate) use self::gateways::SEEN_EVERY;
@@ -110,6 +115,8 @@ pub struct Store {
 
 struct Inner {
     database: Database,
+    /// For pages of lists, while it has every change that this node knows of.
+    replica: Option<Replica>,
     sources: Sources,
     /// The point that was announced last.
     announced: watch::Sender<HistoryPoint>,
@@ -150,13 +157,15 @@ impl Store {
         follow: impl FnOnce(&Database, &watch::Sender<HistoryPoint>) -> JoinSet<()>,
     ) -> Result<Self, StoreError> {
         let database = Database::open(location)?;
+        let replica = Replica::open(location)?;
         migrations::apply(&database, &sources).await?;
         let point = signal::read_point(&database).await?;
-        Ok(Self::with(database, sources, point, follow))
+        Ok(Self::with(database, replica, sources, point, follow))
     }
 
     fn with(
         database: Database,
+        replica: Option<Replica>,
         sources: Sources,
         point: HistoryPoint,
         follow: impl FnOnce(&Database, &watch::Sender<HistoryPoint>) -> JoinSet<()>,
@@ -166,6 +175,7 @@ impl Store {
             inner: Arc::new(Inner {
                 _followers: follow(&database, &announced),
                 database,
+                replica,
                 sources,
                 announced,
                 digests: tokio::sync::Mutex::default(),
@@ -223,5 +233,16 @@ impl Store {
 
     async fn reader(&self) -> Result<Connection, StoreError> {
         self.inner.database.reader().await
+    }
+
+    /// For a page of a list: the replica, if it has every change that this node knows of.
+    async fn list_reader(&self) -> Result<Connection, StoreError> {
+        if let Some(replica) = &self.inner.replica {
+            let known = *self.inner.announced.borrow();
+            if let Some(connection) = replica.with_all_until(known).await {
+                return Ok(connection);
+            }
+        }
+        self.reader().await
     }
 }

@@ -10,11 +10,16 @@ use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Timeouts,
 };
 use tokio::{runtime::Handle, sync::watch, time};
-use tokio_postgres::{NoTls, error::Severity, types::ToSql};
+use tokio_postgres::{
+    NoTls,
+    error::Severity,
+    types::{ToSql, Type},
+};
 
 use super::{
     Outage, StoreError,
     postgres_connect::{PoolConnect, Servers, WAIT_FOR_CONNECTION},
+    postgres_session::{LIMITS_OF_TRANSACTION, Session},
     postgres_url::{self, Tls},
     row::{DriverRow, FromRow, Row},
     value::Value,
@@ -28,27 +33,47 @@ const WAIT_FOR_STATEMENT: Duration = Duration::from_secs(15);
 /// A PostgreSQL database.
 pub(super) struct Postgres {
     pool: Pool,
+    /// What the pool's connections lead to.
+    session: Session,
     /// For the connection that listens, which is not one of the pool's.
-    pub(super) servers: Servers,
-    pub(super) tls: Tls,
+    pub(super) listening: Listening,
     /// When a server was last found to say nothing: what was connected before leads nowhere.
     silent: watch::Sender<Instant>,
 }
 
+/// Where changes by other nodes are listened for.
+pub(super) struct Listening {
+    pub(super) servers: Servers,
+    pub(super) tls: Tls,
+    pub(super) session: Session,
+}
+
+impl Listening {
+    fn at(url: &str) -> Result<Self, StoreError> {
+        let (config, tls) = postgres_url::read(url)?;
+        let session = Session::default();
+        Ok(Self {
+            servers: Servers::new(config, session.clone()),
+            tls,
+            session,
+        })
+    }
+}
+
 impl Postgres {
-    pub(super) fn open(url: &str) -> Result<Self, StoreError> {
+    pub(super) fn open(url: &str, listen: Option<&str>) -> Result<Self, StoreError> {
         let (config, tls) = postgres_url::read(url)?;
         let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let servers = Servers::new(config.clone());
-        let manager = match tls.clone() {
+        let session = Session::default();
+        let servers = Servers::new(config.clone(), session.clone());
+        let manager = match tls {
             Tls::Plain => {
-                let (servers, tls) = (servers.clone(), NoTls);
+                let tls = NoTls;
                 Manager::from_connect(config, PoolConnect { servers, tls }, recycling)
             }
             Tls::Verified(tls) => {
-                let servers = servers.clone();
                 Manager::from_connect(config, PoolConnect { servers, tls }, recycling)
             }
         };
@@ -64,8 +89,8 @@ impl Postgres {
             .map_err(|error| StoreError::Configuration(error.to_string()))?;
         Ok(Self {
             pool,
-            servers,
-            tls,
+            session,
+            listening: Listening::at(listen.unwrap_or(url))?,
             silent: watch::Sender::new(Instant::now()),
         })
     }
@@ -88,6 +113,7 @@ impl Postgres {
         Ok(Guard {
             connected: Object::metrics(&client).created,
             silent: self.silent.subscribe(),
+            pooled: self.session.is_pooled(),
             client: Some(client),
             in_transaction: false,
             broken: false,
@@ -101,6 +127,8 @@ pub(super) struct Guard {
     client: Option<Object>,
     connected: Instant,
     silent: watch::Receiver<Instant>,
+    /// Whether the session is this connection's for a transaction only: nothing may be kept in it.
+    pooled: bool,
     in_transaction: bool,
     broken: bool,
 }
@@ -108,7 +136,25 @@ pub(super) struct Guard {
 impl Guard {
     pub(super) async fn begin(&mut self, sql: &str) -> Result<(), StoreError> {
         self.in_transaction = true;
+        if self.pooled {
+            return self.batch(&format!("{sql}; {LIMITS_OF_TRANSACTION}")).await;
+        }
         self.batch(sql).await
+    }
+
+    /// Whether the server takes writes: a standby does not.
+    pub(super) async fn check_writes(&mut self) -> Result<(), StoreError> {
+        let sql = "SELECT count(*) FROM pg_settings \
+                   WHERE name = 'transaction_read_only' AND setting = 'on'";
+        let read_only: Vec<i64> = self.query(sql, &[]).await?;
+        if read_only == [0] {
+            return Ok(());
+        }
+        self.broken = true;
+        Err(StoreError::Unavailable(
+            Outage::ReadOnly,
+            "the server takes no writes".to_owned(),
+        ))
     }
 
     /// The server's limit on a statement is lifted first: where a commit waits for a synchronous
@@ -135,6 +181,9 @@ impl Guard {
         let client = self.client()?;
         let done = self
             .within(async {
+                if self.pooled {
+                    return client.execute_typed(sql, &typed(values)).await;
+                }
                 let statement = client.prepare_cached(sql).await?;
                 client.execute(&statement, &references(values)).await
             })
@@ -147,6 +196,9 @@ impl Guard {
         sql: &str,
         values: &[Value<'_>],
     ) -> Result<Vec<T>, StoreError> {
+        if self.pooled {
+            return self.query_once(sql, values).await;
+        }
         let client = self.client()?;
         let done = self
             .within(async {
@@ -166,11 +218,7 @@ impl Guard {
         values: &[Value<'_>],
     ) -> Result<Vec<T>, StoreError> {
         let client = self.client()?;
-        let typed: Vec<_> = values
-            .iter()
-            .map(|value| (value as &(dyn ToSql + Sync), value.postgres_type()))
-            .collect();
-        let done = self.within(client.query_typed(sql, &typed)).await;
+        let done = self.within(client.query_typed(sql, &typed(values))).await;
         let rows = done.map_err(|fault| self.failed(fault))?;
         read(&rows)
     }
@@ -263,6 +311,11 @@ fn references<'a>(values: &'a [Value<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
         .iter()
         .map(|value| value as &(dyn ToSql + Sync))
         .collect()
+}
+
+fn typed<'a>(values: &'a [Value<'_>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    let typed = |value: &'a Value<'_>| (value as &(dyn ToSql + Sync), value.postgres_type());
+    values.iter().map(typed).collect()
 }
 
 fn read<T: FromRow>(rows: &[tokio_postgres::Row]) -> Result<Vec<T>, StoreError> {

@@ -11,6 +11,8 @@ use tokio_postgres::{
     tls::{MakeTlsConnect, TlsConnect},
 };
 
+use super::postgres_session::{LIMITS, Session, refuses_options};
+
 /// How long to wait for a connection, whichever server it leads to.
 pub(super) const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 
@@ -19,23 +21,24 @@ pub(super) const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 pub(super) struct Servers {
     before: Vec<Config>,
     last: Config,
+    session: Session,
 }
 
 impl Servers {
-    pub(super) fn new(config: Config) -> Self {
+    pub(super) fn new(config: Config, session: Session) -> Self {
         // What is chosen by lot, or has addresses beside its names, is left to the driver.
         let together = !config.get_hostaddrs().is_empty()
             || config.get_load_balance_hosts() != LoadBalanceHosts::Disable;
         let hosts = config.get_hosts().iter().enumerate();
-        let mut each: Vec<_> = hosts
-            .map(|(place, host)| only(&config, host, place))
-            .collect();
-        match each.pop() {
-            Some(last) if !together => Self { before: each, last },
-            _ => Self {
-                before: Vec::new(),
-                last: config,
-            },
+        let mut each: Vec<_> = hosts.map(|host| rebuilt(&config, &[host], true)).collect();
+        let (before, last) = match each.pop() {
+            Some(last) if !together => (each, last),
+            _ => (Vec::new(), config),
+        };
+        Self {
+            before,
+            last,
+            session,
         }
     }
 
@@ -51,24 +54,51 @@ impl Servers {
         let parts = u32::try_from(self.before.len() + 1).unwrap_or(u32::MAX);
         let limit = WAIT_FOR_CONNECTION / parts;
         for server in &self.before {
-            if let Ok(Ok(connected)) = timeout(limit, server.connect(tls.clone())).await {
+            if let Ok(Ok(connected)) = timeout(limit, self.connect_to(server, tls.clone())).await {
                 return Ok(connected);
             }
         }
-        self.last.connect(tls).await
+        self.connect_to(&self.last, tls).await
+    }
+
+    /// A connection, without options where a pooler refuses them.
+    async fn connect_to<T>(
+        &self,
+        server: &Config,
+        tls: T,
+    ) -> Result<(Client, Connection<Socket, T::Stream>), Error>
+    where
+        T: MakeTlsConnect<Socket> + Clone,
+    {
+        let connected = server.connect(tls.clone()).await;
+        match connected {
+            // What the URL itself asks for must not be left out in silence.
+            Err(error) if refuses_options(&error) && server.get_options() == Some(LIMITS) => {
+                self.session.set_pooled();
+                let hosts: Vec<_> = server.get_hosts().iter().enumerate().collect();
+                rebuilt(server, &hosts, false).connect(tls).await
+            }
+            connected => connected,
+        }
     }
 }
 
-/// The same for one of its hosts.
-fn only(config: &Config, host: &Host, place: usize) -> Config {
+/// The same for some of its hosts, each with its place among them.
+fn rebuilt(config: &Config, hosts: &[(usize, &Host)], with_options: bool) -> Config {
     let mut one = Config::new();
-    match host {
-        Host::Tcp(name) => one.host(name),
-        Host::Unix(path) => one.host_path(path),
-    };
     let ports = config.get_ports();
-    if let Some(port) = ports.get(place).or(ports.first()) {
-        one.port(*port);
+    let addresses = config.get_hostaddrs();
+    for (place, host) in hosts {
+        match host {
+            Host::Tcp(name) => one.host(name),
+            Host::Unix(path) => one.host_path(path),
+        };
+        if let Some(port) = ports.get(*place).or(ports.first()) {
+            one.port(*port);
+        }
+        if let Some(address) = addresses.get(*place) {
+            one.hostaddr(*address);
+        }
     }
     if let Some(user) = config.get_user() {
         one.user(user);
@@ -79,7 +109,7 @@ fn only(config: &Config, host: &Host, place: usize) -> Config {
     if let Some(database) = config.get_dbname() {
         one.dbname(database);
     }
-    if let Some(options) = config.get_options() {
+    if let Some(options) = config.get_options().filter(|_| with_options) {
         one.options(options);
     }
     if let Some(name) = config.get_application_name() {
@@ -97,7 +127,8 @@ fn only(config: &Config, host: &Host, place: usize) -> Config {
     if let Some(retries) = config.get_keepalives_retries() {
         one.keepalives_retries(retries);
     }
-    one.keepalives(config.get_keepalives())
+    one.load_balance_hosts(config.get_load_balance_hosts())
+        .keepalives(config.get_keepalives())
         .keepalives_idle(config.get_keepalives_idle())
         .ssl_mode(config.get_ssl_mode())
         .ssl_negotiation(config.get_ssl_negotiation())
@@ -129,6 +160,7 @@ where
                     tracing::warn!(%error, "a connection to the database was lost");
                 }
             });
+            self.servers.session.look(&client).await?;
             Ok((client, driving))
         })
     }
@@ -145,7 +177,7 @@ mod tests {
     fn each_host_keeps_the_settings_of_all() {
         let url = "postgres://u:p@one:1,two:2/d?target_session_attrs=read-write&connect_timeout=2\
                    &application_name=a&keepalives_idle=7&options=-c%20x%3D1";
-        let servers = Servers::new(url.parse().unwrap());
+        let servers = Servers::new(url.parse().unwrap(), Session::default());
         let config = |url: &str| -> Config { url.parse().unwrap() };
         let [first] = &servers.before[..] else {
             panic!("two hosts");
@@ -153,7 +185,7 @@ mod tests {
         assert_eq!(*first, config(&url.replace("one:1,two:2", "one:1")));
         assert_eq!(servers.last, config(&url.replace("one:1,two:2", "two:2")));
         let lot = "postgres://one,two/d?load_balance_hosts=random";
-        let lot = Servers::new(config(lot));
+        let lot = Servers::new(config(lot), Session::default());
         assert!(lot.before.is_empty() && lot.last.get_hosts().len() == 2);
     }
 
@@ -162,7 +194,7 @@ mod tests {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (silent, nobody) = (silent.local_addr().unwrap().port(), 1);
         let url = format!("postgres://u@127.0.0.1:{silent},127.0.0.1:{nobody}/d");
-        let servers = Servers::new(url.parse().unwrap());
+        let servers = Servers::new(url.parse().unwrap(), Session::default());
         let tried = timeout(WAIT_FOR_CONNECTION, servers.connect(NoTls)).await;
         let error = tried.expect("in time").err().unwrap();
         assert!(error.to_string().contains("connecting"), "{error}");

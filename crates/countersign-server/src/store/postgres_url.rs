@@ -9,7 +9,7 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::StoreError;
+use super::{StoreError, postgres_session::LIMITS};
 
 /// How long a connection is idle before it is probed, where the URL does not say: the driver's default.
 const TWO_HOURS: Duration = Duration::from_secs(2 * 60 * 60);
@@ -96,10 +96,7 @@ fn set_limits(config: &mut Config) {
         config.keepalives_interval(Duration::from_secs(2));
     }
     let given = config.get_options().unwrap_or_default();
-    let options = format!(
-        "-c statement_timeout=15s -c lock_timeout=10s \
-         -c idle_in_transaction_session_timeout=30s {given}"
-    );
+    let options = format!("{LIMITS} {given}");
     config.options(options.trim());
 }
 

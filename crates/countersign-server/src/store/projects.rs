@@ -30,7 +30,7 @@ impl Store {
         request: &PageRequest,
         include_archived: bool,
     ) -> Result<Page<Project>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         let values = params![organization];
         let mut listing = listing(values);
         if !include_archived {

@@ -267,7 +267,7 @@ impl Store {
         organization: &OrganizationId,
         request: &PageRequest,
     ) -> Result<Page<Refusal>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         let after = sort_key(&mut connection, organization, request).await?;
         let (than, direction) = match request.order {
             Order::Asc => (">", "ASC"),

@@ -43,7 +43,7 @@ impl Store {
         project: &ProjectId,
         request: &PageRequest,
     ) -> Result<Page<ServiceAccount>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         projects::find(&mut connection, organization, project).await?;
         listing(params![organization, project])
             .page(&mut connection, request)

@@ -62,11 +62,10 @@ pub(super) fn follow(database: &Database, sender: &watch::Sender<HistoryPoint>) 
 }
 
 async fn reread(database: Database, sender: watch::Sender<HistoryPoint>, wake: Arc<Notify>) {
-    let every = database.dialect().reread_every();
     let mut is_outdated = false;
     loop {
         // Whether it was woken or the time ran out, it reads.
-        let _ = time::timeout(every, wake.notified()).await;
+        let _ = time::timeout(database.reread_every(), wake.notified()).await;
         let looked = look(&database, &sender).await;
         let was_outdated = is_outdated;
         is_outdated = matches!(looked, Err(StoreError::TooNew { .. }));
@@ -97,7 +96,7 @@ async fn listen(postgres: Arc<Postgres>, wake: Arc<Notify>) {
         .without_max_times();
     let mut pauses = backoff.build();
     loop {
-        let listened = match &postgres.tls {
+        let listened = match &postgres.listening.tls {
             Tls::Plain => listen_once(&postgres, NoTls, &wake).await,
             Tls::Verified(tls) => listen_once(&postgres, tls.clone(), &wake).await,
         };
@@ -120,13 +119,22 @@ where
     T: MakeTlsConnect<Socket> + Clone,
     T::Stream: Unpin,
 {
-    let connecting = time::timeout(WAIT_FOR_CONNECTION, postgres.servers.connect(tls)).await;
+    let listening = &postgres.listening;
+    let connecting = time::timeout(WAIT_FOR_CONNECTION, listening.servers.connect(tls)).await;
     let (client, connection) = connecting
         .map_err(|_| silent())?
         .map_err(|error| failure(&error).0)?;
     let subscribe = async {
-        let listen = format!("LISTEN {CHANNEL}");
-        within(postgres, client.batch_execute(&listen)).await?;
+        within(postgres, listening.session.look(&client)).await?;
+        if listening.session.is_pooled() {
+            tracing::warn!(
+                "a pooler passes no notifications, so changes by other nodes are looked for ten times \
+                 a second; set `database_listen_url` to the server itself"
+            );
+        } else {
+            let listen = format!("LISTEN {CHANNEL}");
+            within(postgres, client.batch_execute(&listen)).await?;
+        }
         // Nobody here was notified of changes before the subscription.
         wake.notify_one();
         loop {

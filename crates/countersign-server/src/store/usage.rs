@@ -90,7 +90,7 @@ impl Store {
         id: &CertificateId,
         request: &PageRequest,
     ) -> Result<Page<CertificateUse>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         certificates::find(&mut connection, organization, id, false).await?;
         let after = sort_key(&mut connection, id, request).await?;
         let (than, direction) = match request.order {

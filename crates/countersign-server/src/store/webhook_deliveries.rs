@@ -35,7 +35,7 @@ impl Store {
         webhook: &WebhookId,
         request: &PageRequest,
     ) -> Result<Page<WebhookDelivery>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         find(&mut connection, organization, webhook).await?;
         let deliveries = Listing {
             columns: "t.id, t.event_type, t.created_at, t.status, t.attempts, t.attempted_at, \

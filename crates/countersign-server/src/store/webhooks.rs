@@ -62,7 +62,7 @@ impl Store {
         organization: &OrganizationId,
         request: &PageRequest,
     ) -> Result<Page<Webhook>, StoreError> {
-        let mut connection = self.reader().await?;
+        let mut connection = self.list_reader().await?;
         webhooks(params![organization])
             .page(&mut connection, request)
             .await

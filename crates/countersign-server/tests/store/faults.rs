@@ -113,7 +113,7 @@ fn a_refused_write_leaves_nothing_behind() {
 #[test]
 fn a_lost_connection_heals() {
     on_each_shared(async |setting| {
-        let Location::Postgres(url) = setting.location.clone() else {
+        let Some(url) = setting.server_url() else {
             return;
         };
         let store = setting.open().await;
@@ -124,7 +124,7 @@ fn a_lost_connection_heals() {
             let change = tx.upload_certificate(anchor("c")).await.unwrap();
             let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                        WHERE datname = current_database() AND pid <> pg_backend_pid()";
-            administer(&url, cut).await;
+            administer(url, cut).await;
             let lost = tx.commit(change.events).await.unwrap_err();
             assert!(
                 matches!(lost, StoreError::Unavailable(Outage::Disconnected, _)),
@@ -160,7 +160,7 @@ fn a_lost_connection_heals() {
 async fn no_server_is_an_outage_and_not_a_hang() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("postgres://x@/x?host={}", directory.path().display());
-    let opened = Store::open(&Location::Postgres(url), Sources::system()).await;
+    let opened = Store::open(&Location::postgres(url), Sources::system()).await;
     let error = opened.err().unwrap();
     assert!(
         matches!(error, StoreError::Unavailable(Outage::Disconnected, _)),

@@ -31,20 +31,7 @@ fn a_newer_database_is_refused() {
     on_each_shared(async |setting| {
         drop(setting.open().await);
         let newer = "INSERT INTO schema_migrations (version, applied_at) VALUES (999, 0)";
-        match &setting.location {
-            Location::Postgres(url) => {
-                let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-                let driver = tokio::spawn(connection);
-                client.batch_execute(newer).await.unwrap();
-                drop(client);
-                driver.await.unwrap().unwrap();
-            }
-            Location::Sqlite(path) => rusqlite::Connection::open(path)
-                .unwrap()
-                .execute_batch(newer)
-                .unwrap(),
-            Location::Memory => unreachable!("a database in memory is never old"),
-        }
+        setting.execute(newer).await;
         let refused = Store::open(&setting.location, setting.sources())
             .await
             .err()
@@ -128,7 +115,7 @@ async fn what_cannot_be_opened_says_why() {
             "the database URL cannot be read",
         ),
     ] {
-        let location = Location::Postgres(url.to_owned());
+        let location = Location::postgres(url.to_owned());
         let error = Store::open(&location, Sources::system())
             .await
             .err()

@@ -40,6 +40,8 @@ impl TestClock {
 /// A database of a test's own.
 pub(crate) struct Setting {
     pub(crate) location: Location,
+    /// The URL of the server itself, where that is PostgreSQL: `location` may lead through a pooler.
+    server: Option<String>,
     pub(crate) clock: TestClock,
     /// Removed with the setting.
     _directory: TempDir,
@@ -58,10 +60,35 @@ impl Setting {
         Store::open(&self.location, self.sources()).await.unwrap()
     }
 
+    /// At a place that is there already.
+    pub(crate) fn at(location: Location) -> Self {
+        Self::new(|_| location)
+    }
+
+    /// On PostgreSQL, with the server's own URL.
+    fn on_server(location: Location, server: String) -> Self {
+        Self {
+            server: Some(server),
+            ..Self::at(location)
+        }
+    }
+
+    /// The URL of the server itself, where the database is PostgreSQL.
+    pub(crate) fn server_url(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+
+    /// Whether it is reached through a pooler.
+    pub(crate) fn is_pooled(&self) -> bool {
+        let direct = self.server.clone().map(Location::postgres);
+        direct.is_some_and(|direct| direct != self.location)
+    }
+
     fn new(location: impl FnOnce(&TempDir) -> Location) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self {
             location: location(&directory),
+            server: None,
             clock: TestClock(Arc::new(AtomicU64::new(START))),
             _directory: directory,
         }
@@ -71,6 +98,9 @@ impl Setting {
 impl Setting {
     /// Runs SQL beside the stores, as a restore or an operator does.
     pub(crate) async fn execute(&self, sql: &str) {
+        if let Some(server) = &self.server {
+            return administer(server, sql).await;
+        }
         Self::execute_on(&self.location, sql).await;
     }
 
@@ -81,7 +111,7 @@ impl Setting {
                 file.busy_timeout(Duration::from_secs(5)).unwrap();
                 file.execute_batch(sql).unwrap();
             }
-            Location::Postgres(url) => administer(url, sql).await,
+            Location::Postgres(urls) => administer(&urls.main, sql).await,
             Location::Memory => unreachable!("nobody else can open it"),
         }
     }
@@ -95,12 +125,17 @@ impl Setting {
                 self.execute(&sql).await;
                 Location::Sqlite(copy)
             }
-            Location::Postgres(url) => {
+            Location::Postgres(urls) => {
                 let server = env::var("COUNTERSIGN_TEST_POSTGRES_URL").unwrap();
-                let name = database(url);
+                let name = database(&urls.main);
                 let copy = format!("{name}_copy");
+                // A pooler keeps sessions that nobody has open.
+                let kept = format!(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+                );
+                administer(&server, &kept).await;
                 administer(&server, &format!("CREATE DATABASE {copy} TEMPLATE {name}")).await;
-                Location::Postgres(with_database(&server, &copy))
+                Location::postgres(with_database(&server, &copy))
             }
             Location::Memory => unreachable!("nobody else can open it"),
         }
@@ -127,15 +162,26 @@ pub(crate) fn on_each_shared<F: Future<Output = ()>>(test: impl Fn(Setting) -> F
             println!("PostgreSQL skipped: COUNTERSIGN_TEST_POSTGRES_URL is not set");
             return;
         };
-        let name = format!("countersign_test_{:016x}", fresh());
-        administer(&server, &format!("CREATE DATABASE {name}")).await;
-        let location = Location::Postgres(with_database(&server, &name));
-        test(Setting::new(|_| location)).await;
-        for name in [format!("{name}_copy"), name] {
-            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            administer(&server, &sql).await;
+        let pooler = env::var("COUNTERSIGN_TEST_PGBOUNCER_URL").ok();
+        for through in [Some(server.clone()), pooler].into_iter().flatten() {
+            with_fresh_database(&server, async |name, own| {
+                let location = Location::postgres(with_database(&through, name));
+                test(Setting::on_server(location, own.to_owned())).await;
+            })
+            .await;
         }
     });
+}
+
+/// Makes a database for a test, of which it gets name and URL, and removes it.
+pub(crate) async fn with_fresh_database(server: &str, test: impl AsyncFnOnce(&str, &str)) {
+    let name = format!("countersign_test_{:016x}", fresh());
+    administer(server, &format!("CREATE DATABASE {name}")).await;
+    test(&name, &with_database(server, &name)).await;
+    for name in [format!("{name}_copy"), name] {
+        let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        administer(server, &sql).await;
+    }
 }
 
 /// Runs a test on every database.
@@ -160,7 +206,7 @@ fn fresh() -> u64 {
 }
 
 /// The URL with another database's name.
-fn with_database(server: &str, name: &str) -> String {
+pub(crate) fn with_database(server: &str, name: &str) -> String {
     let (address, query) = server.split_once('?').unwrap_or((server, ""));
     let host_at = address.find("://").unwrap() + 3;
     let path_at = address[host_at..]

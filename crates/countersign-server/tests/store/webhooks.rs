@@ -203,14 +203,6 @@ fn a_receiver_that_keeps_failing_is_tried_with_one_delivery_until_it_recovers() 
 
 /// Lets a webhook's URL lead elsewhere, as its receiver would be mended.
 async fn move_webhook(setting: &Setting, webhook: &WebhookId, to: SocketAddr) {
-    use countersign_server::store::Location;
     let sql = format!("UPDATE webhooks SET url = 'http://{to}/' WHERE id = '{webhook}'");
-    match &setting.location {
-        Location::Postgres(url) => crate::setting::administer(url, &sql).await,
-        Location::Sqlite(path) => {
-            let file = rusqlite::Connection::open(path).unwrap();
-            file.execute_batch(&sql).unwrap();
-        }
-        Location::Memory => {}
-    }
+    setting.execute(&sql).await;
 }

@@ -91,7 +91,7 @@ fn file_of(options: &DatabaseOptions, otherwise: &str) -> CommandResult<PathBuf>
     let configuration = options.configuration(Vec::new())?;
     match configuration.settings.database.resolve()? {
         Database::Sqlite(directory) => Ok(file_in(&directory)),
-        Database::Postgres(_) => Err(Failure::usage(
+        Database::Postgres { .. } => Err(Failure::usage(
             "the database is PostgreSQL, and this is for SQLite",
         )
         .hint(otherwise)),

@@ -218,7 +218,7 @@ mod tests {
         let env = [("DATABASE_URL", "postgres://env/")];
         let loaded = load("database_url_file = \"/nowhere\"", &env, &[]).unwrap();
         assert!(
-            matches!(loaded.database.resolve(), Ok(Database::Postgres(url)) if url.reveal() == "postgres://env/")
+            matches!(loaded.database.resolve(), Ok(Database::Postgres { main, .. }) if main.reveal() == "postgres://env/")
         );
     }
 

@@ -110,6 +110,32 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Kind::Text,
         "file that holds the database URL",
     ),
+    Setting {
+        secret: true,
+        ..setting(
+            "database_listen_url",
+            Kind::Text,
+            "the server itself, where the database URL leads through a pooler such as PgBouncer: changes by other nodes are listened for there",
+        )
+    },
+    setting(
+        "database_listen_url_file",
+        Kind::Text,
+        "file that holds that URL",
+    ),
+    Setting {
+        secret: true,
+        ..setting(
+            "database_replica_url",
+            Kind::Text,
+            "a replica, from which pages of lists are read while it has every change that this node knows of",
+        )
+    },
+    setting(
+        "database_replica_url_file",
+        Kind::Text,
+        "file that holds that URL",
+    ),
     setting(
         "log.format",
         Kind::Text,

@@ -126,20 +126,38 @@ pub(crate) struct ServeSettings {
     pub(crate) drain: Duration,
 }
 
-/// Which database is used. A URL's file is read only when the database is opened.
+/// Which database is used.
 #[derive(Debug)]
 pub(crate) enum DatabaseSetting {
     DataDir(PathBuf),
+    Postgres(PostgresSetting),
+}
+
+/// The URLs of a PostgreSQL database.
+#[derive(Debug)]
+pub(crate) struct PostgresSetting {
+    main: UrlSetting,
+    listen: Option<UrlSetting>,
+    replica: Option<UrlSetting>,
+}
+
+/// A URL, or the file that holds it, which is read only when the database is opened.
+#[derive(Debug)]
+enum UrlSetting {
     Url(Secret),
-    UrlFile(PathBuf),
+    File(PathBuf),
 }
 
 /// Where the database is.
 pub(crate) enum Database {
     /// In a directory of this machine.
     Sqlite(PathBuf),
-    /// At a URL, which holds a password.
-    Postgres(Secret),
+    /// At URLs, which hold a password.
+    Postgres {
+        main: Secret,
+        listen: Option<Secret>,
+        replica: Option<Secret>,
+    },
 }
 
 impl Settings {
@@ -216,38 +234,75 @@ fn tls_files(values: &Layer) -> CommandResult<Option<CertificateFiles>> {
 
 impl DatabaseSetting {
     fn read(values: &Layer) -> CommandResult<Self> {
-        const URL: &str = "database_url";
-        const URL_FILE: &str = "database_url_file";
         let data_dir = read(values, "data_dir")?;
-        let url = read_optional(values, URL)?;
-        let file = read_optional(values, URL_FILE)?;
+        let main = UrlSetting::read(values, "database_url", "database_url_file")?;
+        let listen = UrlSetting::read(values, "database_listen_url", "database_listen_url_file")?;
+        let replica =
+            UrlSetting::read(values, "database_replica_url", "database_replica_url_file")?;
+        match (main, &listen, &replica) {
+            (Some(main), _, _) => Ok(Self::Postgres(PostgresSetting {
+                main,
+                listen,
+                replica,
+            })),
+            (None, None, None) => Ok(Self::DataDir(data_dir)),
+            (None, ..) => Err(Failure::usage(
+                "`database_listen_url` or `database_replica_url` is set and `database_url` is not",
+            )
+            .hint("they go with PostgreSQL: set `database_url` too")),
+        }
+    }
+
+    /// Where the database is; reads the URLs' files.
+    pub(crate) fn resolve(&self) -> CommandResult<Database> {
+        Ok(match self {
+            Self::DataDir(directory) => Database::Sqlite(directory.clone()),
+            Self::Postgres(urls) => {
+                let optional =
+                    |url: &Option<UrlSetting>| url.as_ref().map(UrlSetting::resolve).transpose();
+                Database::Postgres {
+                    main: urls.main.resolve()?,
+                    listen: optional(&urls.listen)?,
+                    replica: optional(&urls.replica)?,
+                }
+            }
+        })
+    }
+}
+
+impl UrlSetting {
+    fn read(
+        values: &Layer,
+        url_key: &'static str,
+        file_key: &'static str,
+    ) -> CommandResult<Option<Self>> {
+        let url = read_optional(values, url_key)?;
+        let file = read_optional(values, file_key)?;
         let source = |key| values.get(key).map(|given| &given.source);
         // Both may be set: a flag or a variable then replaces what the file says in the other way.
         match (url, file) {
-            (None, None) => Ok(Self::DataDir(data_dir)),
-            (Some(url), None) => Ok(Self::Url(url)),
-            (None, Some(file)) => Ok(Self::UrlFile(file)),
-            (Some(url), Some(file)) => match source(URL).cmp(&source(URL_FILE)) {
-                Ordering::Greater => Ok(Self::Url(url)),
-                Ordering::Less => Ok(Self::UrlFile(file)),
+            (None, None) => Ok(None),
+            (Some(url), None) => Ok(Some(Self::Url(url))),
+            (None, Some(file)) => Ok(Some(Self::File(file))),
+            (Some(url), Some(file)) => match source(url_key).cmp(&source(file_key)) {
+                Ordering::Greater => Ok(Some(Self::Url(url))),
+                Ordering::Less => Ok(Some(Self::File(file))),
                 Ordering::Equal => Err(Failure::usage(format_args!(
-                    "`{URL}` and `{URL_FILE}` are both set (by {}); keep one",
-                    source(URL).map(ToString::to_string).unwrap_or_default()
+                    "`{url_key}` and `{file_key}` are both set (by {}); keep one",
+                    source(url_key).map(ToString::to_string).unwrap_or_default()
                 ))),
             },
         }
     }
 
-    /// Where the database is; reads the URL's file, if there is one.
-    pub(crate) fn resolve(&self) -> CommandResult<Database> {
+    fn resolve(&self) -> CommandResult<Secret> {
         let url = match self {
-            Self::DataDir(directory) => return Ok(Database::Sqlite(directory.clone())),
             Self::Url(url) => url.clone(),
-            Self::UrlFile(path) => secret_file(path)?,
+            Self::File(path) => secret_file(path)?,
         };
         let text = url.reveal();
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Database::Postgres(url));
+            return Ok(url);
         }
         Err(
             Failure::usage("the database URL does not start with `postgres://`")

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use countersign_server::store::{
-    Location, NewAdminApiKey, Sources as StoreSources, Store, StoreError,
+    Location, NewAdminApiKey, PostgresUrls, Sources as StoreSources, Store, StoreError,
 };
-use countersign_types::{api_key::AdminApiKey, audit::Actor, id::OrganizationId};
+use countersign_types::{api_key::AdminApiKey, audit::Actor, id::OrganizationId, secret::Secret};
 
 use crate::{
     config::{Configuration, Database, Sources, process_env},
@@ -95,7 +95,18 @@ pub(crate) async fn look_at(database: &Database) -> CommandResult<&'static str> 
 fn location(database: &Database) -> Location {
     match database {
         Database::Sqlite(directory) => Location::Sqlite(file_in(directory)),
-        Database::Postgres(url) => Location::Postgres(url.reveal().to_owned()),
+        Database::Postgres {
+            main,
+            listen,
+            replica,
+        } => {
+            let text = |url: &Secret| url.reveal().to_owned();
+            Location::Postgres(PostgresUrls {
+                main: text(main),
+                listen: listen.as_ref().map(text),
+                replica: replica.as_ref().map(text),
+            })
+        }
     }
 }
 
@@ -103,7 +114,7 @@ fn location(database: &Database) -> Location {
 fn why_not(database: &Database, error: &StoreError) -> Failure {
     match database {
         Database::Sqlite(directory) => trouble::of_file(directory, DATABASE_FILE, error),
-        Database::Postgres(_) => trouble::of_server(error),
+        Database::Postgres { .. } => trouble::of_server(error),
     }
 }
 

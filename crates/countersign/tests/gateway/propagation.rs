@@ -37,7 +37,7 @@ async fn store() -> Option<Store> {
         .unwrap();
     let url = url.replacen("/postgres?", &format!("/{name}?"), 1);
     Some(
-        Store::open(&Location::Postgres(url), Sources::system())
+        Store::open(&Location::postgres(url), Sources::system())
             .await
             .unwrap(),
     )

@@ -6,7 +6,6 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -20,11 +19,8 @@ use crate::{
         load::{ask, request},
         server::{Server, free_address},
     },
-    process::{self, Outcome},
+    process::{self, Outcome, wait_for},
 };
-
-/// How long a gateway may take to let the first request through.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program, and a control plane for its gateways.
 pub(crate) struct Countersign {
@@ -118,18 +114,6 @@ impl Countersign {
         };
         wait_for(|| traffic.send(&proxy.target, &once))?;
         Ok(proxy)
-    }
-}
-
-/// Tries again until it works.
-fn wait_for<T>(attempt: impl Fn() -> Outcome<T>) -> Outcome<T> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match attempt() {
-            Ok(done) => return Ok(done),
-            Err(failure) if Instant::now() > deadline => return Err(failure),
-            Err(_) => {}
-        }
     }
 }
 

@@ -109,7 +109,7 @@ async fn on_postgresql(test: impl AsyncFn(&Location)) {
         .await
         .unwrap();
     let own = url.replacen("/postgres?", &format!("/{name}?"), 1);
-    test(&Location::Postgres(own)).await;
+    test(&Location::postgres(own)).await;
     client
         .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
         .await

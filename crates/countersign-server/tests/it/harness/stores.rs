@@ -18,7 +18,7 @@ pub(crate) async fn on_each_store(test: impl AsyncFn(&mut Server)) {
     };
     let database = format!("countersign_it_{:032x}", random());
     execute(&url, &format!("CREATE DATABASE {database}")).await;
-    run(&Location::Postgres(with_database(&url, &database)), &test).await;
+    run(&Location::postgres(with_database(&url, &database)), &test).await;
     execute(&url, &format!("DROP DATABASE {database} WITH (FORCE)")).await;
 }
 

@@ -36,7 +36,7 @@ pub(super) fn checks(options: &DatabaseOptions) -> Vec<Check> {
     let mut checks = vec![Check::ok("configuration", detail)];
     checks.push(match configuration.settings.database.resolve() {
         Ok(Database::Sqlite(directory)) => data_directory(&directory),
-        Ok(database @ Database::Postgres(_)) => postgres(&database),
+        Ok(database @ Database::Postgres { .. }) => postgres(&database),
         Err(failure) => Check::failed("database", &failure),
     });
     checks.extend(empty_key_files());

@@ -1,0 +1,61 @@
+//! Whose session a connection leads to: its own, or one of a pooler such as PgBouncer, which may be
+//! another at each transaction. There a prepared statement is not found, or is another node's; settings
+//! are lost; and notifications never come.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio_postgres::{Client, Error, SimpleQueryMessage, error::SqlState};
+
+/// Limits of every statement, set when a session begins. A pooler that gives its own sessions does not
+/// take these options, or ignores them, and that is how it is told from a server.
+pub(super) const LIMITS: &str = "-c statement_timeout=15s -c lock_timeout=10s \
+     -c idle_in_transaction_session_timeout=30s -c countersign.session=own";
+/// The same where a session is lent for a transaction.
+pub(super) const LIMITS_OF_TRANSACTION: &str = "SET LOCAL statement_timeout = '15s'; \
+     SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '30s'";
+const WHOSE: &str = "SELECT current_setting('countersign.session', true)";
+
+/// What the connections of a URL lead to. It is a pooler from the first that did: what works there
+/// works anywhere.
+#[derive(Clone, Default)]
+pub(super) struct Session(Arc<AtomicBool>);
+
+impl Session {
+    pub(super) fn is_pooled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_pooled(&self) {
+        if !self.0.swap(true, Ordering::AcqRel) {
+            tracing::info!(
+                "the database is reached through a pooler; nothing is kept in its sessions"
+            );
+        }
+    }
+
+    /// Looks at a new connection, before it is used.
+    pub(super) async fn look(&self, client: &Client) -> Result<(), Error> {
+        if self.is_pooled() {
+            return Ok(());
+        }
+        let answered = client.simple_query(WHOSE).await?;
+        let own = answered.iter().any(
+            |message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("own")),
+        );
+        if !own {
+            self.set_pooled();
+        }
+        Ok(())
+    }
+}
+
+/// Whether a connection was refused because of its options: a pooler does not know them.
+pub(super) fn refuses_options(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|refusal| {
+        *refusal.code() == SqlState::PROTOCOL_VIOLATION
+            && refusal.message().contains("startup parameter")
+    })
+}
