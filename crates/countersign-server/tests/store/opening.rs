@@ -2,7 +2,6 @@
 
 use countersign_server::store::{Location, NewProject, PageRequest, Sources, Store, StoreError};
 use countersign_types::{audit::Actor, history::HistoryPoint};
-use tokio_postgres::NoTls;
 
 use crate::setting::{on_each_shared, organization};
 
