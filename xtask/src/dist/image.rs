@@ -10,15 +10,15 @@ use crate::{
 
 /// What name lookup loads by itself, so that no program lists it.
 const NAME_LOOKUP: [&str; 1] = ["libnss_dns.so.2"];
-/// The unprivileged user that the image runs as.
-const USER: &str = "65532";
-
 /// Assembles the image's files, builds it, and tries it.
 pub(super) fn build(program: &Path, directory: &Path, image: &Path) -> Outcome {
     let buildah = debian::require("buildah", "buildah")?;
     debian::require("update-ca-certificates", "ca-certificates")?;
     let rootfs = directory.join("rootfs");
     assemble(program, &rootfs)?;
+    let data = directory.join("data");
+    fs::create_dir_all(&data)?;
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o700))?;
     let buildah = || {
         let mut command = Command::new(&buildah);
         // Without a container engine, and without privileges of the kernel.
@@ -48,13 +48,7 @@ pub(super) fn build(program: &Path, directory: &Path, image: &Path) -> Outcome {
 }
 
 fn assemble(program: &Path, rootfs: &Path) -> Outcome {
-    for each in [
-        "usr/bin",
-        "etc/ssl/certs",
-        "tmp",
-        "var/lib/countersign",
-        "lib64",
-    ] {
+    for each in ["usr/bin", "etc/ssl/certs", "tmp", "var/lib", "lib64"] {
         fs::create_dir_all(rootfs.join(each))?;
     }
     let copy = |from: &Path, to: &str| -> Outcome {
@@ -86,13 +80,7 @@ fn assemble(program: &Path, rootfs: &Path) -> Outcome {
         fs::write(rootfs.join(name), text)?;
     }
     fs::set_permissions(rootfs.join("tmp"), fs::Permissions::from_mode(0o1777))?;
-    let data = rootfs.join("var/lib/countersign");
-    fs::set_permissions(&data, fs::Permissions::from_mode(0o700))?;
-    process::run(
-        Command::new("chown")
-            .arg(format!("{USER}:{USER}"))
-            .arg(&data),
-    )
+    Ok(())
 }
 
 /// The shared libraries that the program loads, and those of name lookup beside them.
