@@ -20,6 +20,7 @@ pub(crate) fn run() -> Outcome {
     let python = python::environment("tests/chart/requirements.txt")?;
     let packaging = process::repository().join("packaging");
     let compose = packaging.join("compose");
+    is_of_this_version(&packaging.join("helm/countersign/Chart.yaml"))?;
     let made = tempfile::tempdir()?;
     process::run(
         Command::new(&python)
@@ -46,6 +47,21 @@ pub(crate) fn run() -> Outcome {
         return Err("nothing was rendered that the program could be asked about".into());
     }
     say(&format!("the program takes all {asked} configurations"));
+    Ok(())
+}
+
+/// The chart names the image that is built with it.
+fn is_of_this_version(chart: &Path) -> Outcome {
+    let version = env!("CARGO_PKG_VERSION");
+    let text = fs::read_to_string(chart)?;
+    for line in [
+        format!("version: {version}"),
+        format!("appVersion: {version}"),
+    ] {
+        if !text.lines().any(|each| each == line) {
+            return Err(format!("`{}` does not say `{line}`", chart.display()).into());
+        }
+    }
     Ok(())
 }
 
