@@ -43,15 +43,33 @@ impl Countersign {
         after: HistoryPoint,
         wait: Duration,
     ) -> Result<Response<Bundle>, Error> {
-        let name = reader.map(|reader| &reader.name);
+        self.client.send(changes(reader, after, wait)).await
+    }
+
+    /// The same, where the server may answer with the first page of all organizations: its `next` is then
+    /// what [`Self::bundle_page`] takes. What changed after the point of the first page makes all pages
+    /// of one time. Servers that know no pages answer as to [`Self::bundle`].
+    ///
+    /// # Errors
+    /// Those of every call: see [`Error`].
+    pub async fn bundle_in_pages(
+        &self,
+        reader: Option<&BundleReader>,
+        after: HistoryPoint,
+        wait: Duration,
+    ) -> Result<Response<Bundle>, Error> {
+        let request = changes(reader, after, wait).query("paged", [true]);
+        self.client.send(request).await
+    }
+
+    /// The page of all organizations that comes after this one. Needs a gateway key.
+    ///
+    /// # Errors
+    /// Those of every call: see [`Error`].
+    pub async fn bundle_page(&self, from: &OrganizationId) -> Result<Response<Bundle>, Error> {
         let request = Request::get(&["countersign", "bundle"])
-            .query("gateway", reader.map(|reader| &reader.gateway))
-            .query("name", name.filter(|name| !name.is_empty()))
-            .query("durable", reader.map(|reader| reader.durable))
-            .query("after", [after.revision])
-            .query("token", Some(after.token).filter(|token| !token.is_none()))
-            .query("wait", [wait.as_secs()])
-            .held_open(wait);
+            .query("paged", [true])
+            .query("from", [from]);
         self.client.send(request).await
     }
 
@@ -161,6 +179,19 @@ impl Countersign {
             .query("token", token);
         self.client.send(request).await
     }
+}
+
+/// The request for what changed after a point.
+fn changes(reader: Option<&BundleReader>, after: HistoryPoint, wait: Duration) -> Request {
+    let name = reader.map(|reader| &reader.name);
+    Request::get(&["countersign", "bundle"])
+        .query("gateway", reader.map(|reader| &reader.gateway))
+        .query("name", name.filter(|name| !name.is_empty()))
+        .query("durable", reader.map(|reader| reader.durable))
+        .query("after", [after.revision])
+        .query("token", Some(after.token).filter(|token| !token.is_none()))
+        .query("wait", [wait.as_secs()])
+        .held_open(wait)
 }
 
 impl Client {

@@ -103,7 +103,7 @@ fn main() {
     let leaf = ca.leaf("billing").mint();
     let snapshot = Snapshot::default().after(1, true, vec![organization(ca.pem())], &[]);
     let credential = Credential::KeyDigest(KeyDigest::of(KEY));
-    let identity = snapshot.identity(&credential, NOW).unwrap();
+    let caller = snapshot.caller(&credential, NOW).unwrap();
     let presented = Presented::new(vec![CertificateDer::from(leaf.der().to_vec())]);
     let connection = Connection::new(presented, ([127, 0, 0, 1], 1).into(), None);
     let (observer, _tallies) = Observer::new();
@@ -119,12 +119,12 @@ fn main() {
         clock: &Instant::now,
     };
     let arrival = Some(&arrival);
-    connection.authorize(identity, NOW, arrival).unwrap();
+    connection.authorize(caller, NOW, arrival).unwrap();
     let mut samples: Vec<f64> = (0..rounds)
         .map(|_| {
             let before = cpu_microseconds();
             for _ in 0..batch {
-                let passed = connection.authorize(black_box(identity), black_box(NOW), arrival);
+                let passed = connection.authorize(black_box(caller), black_box(NOW), arrival);
                 black_box(passed).unwrap();
             }
             (cpu_microseconds() - before) / f64::from(batch)

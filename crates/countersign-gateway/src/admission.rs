@@ -38,28 +38,28 @@ pub(crate) fn admit(
         return Err(Refusal::new(code, reason));
     }
     let snapshot = shared.snapshot.load();
-    let identity = snapshot.identity(credential, now).ok_or_else(|| {
+    let caller = snapshot.caller(credential, now).ok_or_else(|| {
         Refusal::new(
             ErrorCode::InvalidApiKey,
             "the API key is unknown, expired, or of an archived project",
         )
     })?;
-    record.set_identity(identity);
+    record.set_identity(caller.identity);
     let passed = connection
-        .authorize(identity, now, arrival)
+        .authorize(caller, now, arrival)
         .map_err(|refused| match refused {
             NotAuthorized::Exceeded(exceeded) => Refusal::from(exceeded),
             NotAuthorized::Denied(denied) => {
                 if let Some(observer) = arrival.and_then(|arrival| arrival.observer) {
                     let outcome = Outcome::refused(&denied.denial, denied.report_only.as_deref());
-                    connection.count_refused(identity, outcome, now, observer);
+                    connection.count_refused(caller.identity, outcome, now, observer);
                 }
                 record.set_report_only(denied.report_only.clone());
                 Refusal::from(denied)
             }
         })?;
     Ok(Admission {
-        identity: Arc::clone(identity),
+        identity: Arc::clone(caller.identity),
         authorization: passed.authorization,
         place: passed.place,
     })
@@ -77,7 +77,7 @@ pub(crate) fn must_judge(
         return None;
     }
     let snapshot = shared.snapshot.load();
-    let identity = snapshot.identity(credential, now)?;
-    let known = connection.remembers(identity, now);
-    (!known).then(|| identity.organization.id.clone())
+    let caller = snapshot.caller(credential, now)?;
+    let known = connection.remembers(caller, now);
+    (!known).then(|| caller.identity.organization.clone())
 }

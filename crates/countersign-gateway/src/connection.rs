@@ -14,12 +14,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
-    caller::identity::{Identity, Organization},
+    caller::identity::{Caller, Identity},
     observing::tally::{Observer, Tally},
     shares::{ConnectionPlace, Exceeded, Shares, StreamPlace},
     unauthenticated::UnauthenticatedConnection,
     verdict::{
-        authorization::{Authorization, Judged},
+        authorization::{Authorization, Judged, OrganizationTrust},
         chain::Chain,
         denied::Denied,
         outcome::Outcome,
@@ -32,9 +32,9 @@ const MAX_REMEMBERED: usize = 8;
 /// How requests of one caller passed.
 #[derive(Debug)]
 struct Remembered {
-    /// As it was compiled then, and not its revision: after a restored backup another history may
-    /// have the same number.
-    organization: Weak<Organization>,
+    /// The trust as it was compiled then, and not its revision: after a restored backup another history
+    /// may have the same number.
+    trust: Weak<OnceLock<OrganizationTrust>>,
     scope: Scope,
     key: Option<ApiKeyId>,
     authorization: Arc<Authorization>,
@@ -88,12 +88,11 @@ impl Remembered {
         self.scope == identity.scope && self.key == identity.key
     }
 
-    fn holds(&self, identity: &Identity, now: UnixSeconds) -> bool {
+    fn holds(&self, caller: Caller<'_>, now: UnixSeconds) -> bool {
+        let trust = caller.organization.compiled();
         // The address cannot be another organization's: the weak pointer keeps it allocated.
-        std::ptr::eq(
-            self.organization.as_ptr(),
-            Arc::as_ptr(&identity.organization),
-        ) && self.is_of(identity)
+        std::ptr::eq(self.trust.as_ptr(), Arc::as_ptr(trust))
+            && self.is_of(caller.identity)
             && self.authorization.holds_at(now)
     }
 
@@ -106,7 +105,7 @@ impl Remembered {
         let place = match &mut self.place {
             Some(place) => place,
             none => {
-                let id = &identity.organization.id;
+                let id = &identity.organization;
                 let share = arrival.shares.of(id, (arrival.clock)());
                 none.insert(share.connection(arrival.thread)?)
             }
@@ -126,14 +125,15 @@ struct Memory {
 
 impl Memory {
     /// Remembers how requests of a caller pass, in place of what no longer holds; and at which index.
-    fn remember(&mut self, identity: &Identity, authorization: Arc<Authorization>) -> usize {
+    fn remember(&mut self, caller: Caller<'_>, authorization: Arc<Authorization>) -> usize {
+        let identity = caller.identity;
         let before = self.passed.iter().position(|each| each.is_of(identity));
         let before = before.map(|index| self.passed.remove(index));
         if self.passed.len() >= MAX_REMEMBERED {
             self.passed.remove(0);
         }
         self.passed.push(Remembered {
-            organization: Arc::downgrade(&identity.organization),
+            trust: Arc::downgrade(caller.organization.compiled()),
             scope: identity.scope.clone(),
             key: identity.key.clone(),
             authorization,
@@ -229,7 +229,7 @@ impl Connection {
     /// an arrival nothing is counted or refused for its organization's share.
     pub(crate) fn authorize(
         &self,
-        identity: &Identity,
+        caller: Caller<'_>,
         now: UnixSeconds,
         arrival: Option<&Arrival<'_>>,
     ) -> Result<Passed, NotAuthorized> {
@@ -237,12 +237,12 @@ impl Connection {
         let found = memory
             .passed
             .iter()
-            .position(|each| each.holds(identity, now));
+            .position(|each| each.holds(caller, now));
         let index = match found {
             Some(index) => index,
             None => {
-                let authorization = self.find_verdict(identity, now, arrival)??;
-                memory.remember(identity, authorization)
+                let authorization = self.find_verdict(caller, now, arrival)??;
+                memory.remember(caller, authorization)
             }
         };
         let Some(known) = memory.passed.get_mut(index) else {
@@ -256,8 +256,8 @@ impl Connection {
                 place: None,
             });
         };
-        let place = known.stream_place(identity, arrival)?;
-        self.count_passed(known, identity, now, arrival.observer);
+        let place = known.stream_place(caller.identity, arrival)?;
+        self.count_passed(known, caller.identity, now, arrival.observer);
         memory.unauthenticated = None;
         Ok(Passed {
             authorization,
@@ -268,11 +268,12 @@ impl Connection {
     /// What was decided about the chain, or is now: that takes of the organization's share.
     fn find_verdict(
         &self,
-        identity: &Identity,
+        caller: Caller<'_>,
         now: UnixSeconds,
         arrival: Option<&Arrival<'_>>,
     ) -> Result<Judged, Exceeded> {
-        let (trust, scope) = (&identity.organization.trust, &identity.scope);
+        let (organization, scope) = (caller.organization, &caller.identity.scope);
+        let trust = organization.trust();
         if let Some(known) = trust.remembered(scope, &self.chain, now) {
             return Ok(known);
         }
@@ -280,7 +281,7 @@ impl Connection {
             return Ok(trust.judge(scope, &self.chain, now));
         };
         let started = (arrival.clock)();
-        let share = arrival.shares.of(&identity.organization.id, started);
+        let share = arrival.shares.of(organization.id(), started);
         let here = share.on(arrival.thread).ok_or(Exceeded::Verification)?;
         here.may_verify(started, worked)?;
         let judged = trust.judge(scope, &self.chain, now);
@@ -289,13 +290,14 @@ impl Connection {
     }
 
     /// Whether a look into memory decides about a request of this caller.
-    pub(crate) fn remembers(&self, identity: &Identity, now: UnixSeconds) -> bool {
-        let holds = |each: &Remembered| each.holds(identity, now);
-        let trust = &identity.organization.trust;
-        self.lock().passed.iter().any(holds)
-            || trust
-                .remembered(&identity.scope, &self.chain, now)
-                .is_some()
+    pub(crate) fn remembers(&self, caller: Caller<'_>, now: UnixSeconds) -> bool {
+        let holds = |each: &Remembered| each.holds(caller, now);
+        let scope = &caller.identity.scope;
+        let remembered = || {
+            let trust = caller.organization.trust();
+            trust.remembered(scope, &self.chain, now).is_some()
+        };
+        self.lock().passed.iter().any(holds) || remembered()
     }
 
     /// Counts a request that passes.
@@ -417,8 +419,8 @@ mod tests {
 
     fn passes(connection: &Connection, snapshot: &Snapshot) -> bool {
         let credential = Credential::FixedProject(ProjectId::from_random(1));
-        let identity = snapshot.identity(&credential, 0).unwrap();
-        connection.authorize(identity, 0, None).is_ok()
+        let caller = snapshot.caller(&credential, 0).unwrap();
+        connection.authorize(caller, 0, None).is_ok()
     }
 
     #[test]
@@ -440,7 +442,7 @@ mod tests {
         assert!(passes(&connection, &snapshot));
         // Neither has a key, so only the scope tells them apart.
         let other = Credential::FixedProject(ProjectId::from_random(2));
-        let other = snapshot.identity(&other, 0).unwrap();
+        let other = snapshot.caller(&other, 0).unwrap();
         assert!(connection.authorize(other, 0, None).is_err());
     }
 
@@ -465,8 +467,8 @@ mod tests {
         };
         let credential = Credential::FixedProject(ProjectId::from_random(1));
         let arrives = |connection: &Connection, snapshot: &Snapshot| {
-            let identity = snapshot.identity(&credential, 0).unwrap();
-            connection.authorize(identity, 0, Some(&arrival))
+            let caller = snapshot.caller(&credential, 0).unwrap();
+            connection.authorize(caller, 0, Some(&arrival))
         };
         let (closed, open) = (snapshot(true), snapshot(false));
         assert!(matches!(
@@ -521,8 +523,8 @@ mod tests {
         let connection = Connection::new(Presented::default(), peer, None);
         let arrives = |number| {
             let credential = Credential::FixedProject(ProjectId::from_random(number));
-            let identity = snapshot.identity(&credential, 0).unwrap();
-            connection.authorize(identity, 0, Some(&arrival))
+            let caller = snapshot.caller(&credential, 0).unwrap();
+            connection.authorize(caller, 0, Some(&arrival))
         };
         let under_way = [1, 2].map(|number| arrives(number).unwrap());
         assert!(arrives(1).is_err() && arrives(2).is_err());

@@ -340,7 +340,7 @@ impl Frontend {
         if is_management(path) {
             return Ok(&self.control_plane);
         }
-        if identity.project_header.is_none() {
+        if identity.project().is_none() {
             let reason = "an admin key is accepted only for paths under `/v1/organization`";
             return Err(Refusal::new(ErrorCode::InvalidApiKey, reason));
         }

@@ -15,6 +15,7 @@ use crate::{
 };
 
 /// The response of `GET /v1/countersign/bundle?after=REVISION&token=TOKEN`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Bundle {
@@ -30,6 +31,11 @@ pub struct Bundle {
     pub complete: bool,
     /// The organizations that changed after that point, each one whole.
     pub organizations: Vec<OrganizationBundle>,
+    /// Where this is a page of every organization and there may be more: `from` for the request for the
+    /// next page.
+    #[serde(default, deserialize_with = "id::checked")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub next: Option<OrganizationId>,
 }
 
 impl Bundle {

@@ -47,6 +47,12 @@ impl RevisionToken {
         Self(random)
     }
 
+    /// The token mixed with something else; mixed with it again, it is what it was.
+    #[must_use]
+    pub const fn masked(self, mask: u128) -> Self {
+        Self(self.0 ^ mask)
+    }
+
     /// Whether it stands for no token.
     #[must_use]
     pub const fn is_none(&self) -> bool {

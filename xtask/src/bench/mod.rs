@@ -8,6 +8,7 @@ mod peers;
 mod reads;
 mod report;
 mod sampling;
+mod scale;
 pub(crate) mod server;
 mod subjects;
 mod verify;
@@ -24,6 +25,8 @@ pub(crate) enum Bench {
     Control(control::Arguments),
     /// The gateway: CPU, memory and latency, beside nginx, HAProxy and Envoy.
     Gateway(gateway::Arguments),
+    /// A change and a start with very many organizations: time, CPU, memory and bytes written.
+    Scale(scale::Arguments),
     /// Judgement: CPU and signature checks of a verdict, beside the bare signature check.
     Verify(verify::Arguments),
 }
@@ -32,6 +35,7 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
     match bench {
         Bench::Control(arguments) => control::run(arguments),
         Bench::Gateway(arguments) => gateway::run(arguments),
+        Bench::Scale(arguments) => scale::run(arguments),
         Bench::Verify(arguments) => verify::run(arguments),
     }
 }

@@ -37,6 +37,12 @@ impl Server {
         Self::launch(pinned(command, LOAD_CORE), address)
     }
 
+    /// The same on both cores: for what has nothing else beside it.
+    pub(crate) fn start_anywhere(command: &Command, address: SocketAddr) -> Outcome<Self> {
+        let both = format!("{SERVER_CORE},{LOAD_CORE}");
+        Self::launch(pinned(command, &both), address)
+    }
+
     fn launch(mut command: Command, address: SocketAddr) -> Outcome<Self> {
         let mut child = command.spawn()?;
         let lines = lines(&mut child);

@@ -178,7 +178,7 @@ impl Record {
 
     pub(crate) fn organization(&self) -> Option<&str> {
         let identity = self.identity.as_ref()?;
-        Some(identity.organization.id.as_str())
+        Some(identity.organization.as_str())
     }
 
     pub(crate) fn project(&self) -> Option<&str> {

@@ -1,11 +1,15 @@
 //! Everything that is enforced at one time, indexed by what requests bring.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::RandomState,
+    sync::Arc,
+};
 
 use countersign_types::{
     UnixSeconds,
     api_key::KeyKind,
-    bundle::OrganizationBundle,
+    bundle::{BundleKey, OrganizationBundle},
     certificate::Scope,
     digest::KeyDigest,
     id::{OrganizationId, ProjectId},
@@ -13,45 +17,45 @@ use countersign_types::{
 
 use super::{
     credential::Credential,
-    identity::{Identity, Organization},
+    identity::{Caller, Identity},
+    organization::Organization,
+    sharded::{ByDigest, Sharded},
 };
 
 /// Everything that is enforced at one time. A change builds the next one beside it, which then
-/// replaces it in one step.
-#[derive(Debug, Default)]
+/// replaces it in one step. The next one shares with it all that the change does not touch.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     /// The deployment's revision.
     pub(crate) revision: u64,
-    organizations: HashMap<OrganizationId, Arc<Organization>>,
-    keys: HashMap<KeyDigest, Arc<Identity>>,
-    projects: HashMap<ProjectId, Arc<Identity>>,
+    organizations: Sharded<OrganizationId, Arc<Organization>, foldhash::fast::RandomState>,
+    keys: Sharded<KeyDigest, Arc<Identity>, ByDigest>,
+    projects: Sharded<ProjectId, Arc<Identity>, RandomState>,
 }
 
 impl Snapshot {
     /// Who is calling; nobody if the key is unknown or expired, or its project is archived.
-    pub(crate) fn identity(
-        &self,
-        credential: &Credential,
-        now: UnixSeconds,
-    ) -> Option<&Arc<Identity>> {
+    pub(crate) fn caller(&self, credential: &Credential, now: UnixSeconds) -> Option<Caller<'_>> {
         let identity = match credential {
             Credential::KeyDigest(digest) => self.keys.get(digest),
             Credential::FixedProject(project) => self.projects.get(project),
         }?;
-        identity
-            .expires_at
-            .is_none_or(|end| now < end)
-            .then_some(identity)
+        let in_force = identity.expires_at.is_none_or(|end| now < end);
+        let organization = self.organizations.get(&identity.organization)?;
+        in_force.then_some(Caller {
+            identity,
+            organization,
+        })
     }
 
-    /// The organizations as they were pulled, to be stored on disk.
-    pub(crate) fn bundles(&self) -> impl Iterator<Item = &OrganizationBundle> {
-        self.organizations.values().map(|each| &each.bundle)
+    /// The organizations in force.
+    pub(crate) fn organizations(&self) -> impl Iterator<Item = &Arc<Organization>> {
+        self.organizations.values()
     }
 
-    /// An organization as it was pulled.
-    pub(crate) fn bundle(&self, id: &OrganizationId) -> Option<&OrganizationBundle> {
-        self.organizations.get(id).map(|each| &each.bundle)
+    /// An organization in force.
+    pub(crate) fn organization(&self, id: &OrganizationId) -> Option<&Arc<Organization>> {
+        self.organizations.get(id)
     }
 
     /// What is enforced after these organizations changed, and others went. Unchanged ones keep what was compiled,
@@ -63,63 +67,122 @@ impl Snapshot {
         changed: Vec<OrganizationBundle>,
         removed: &[OrganizationId],
     ) -> Self {
-        let mut organizations = if complete {
-            HashMap::new()
-        } else {
-            self.organizations.clone()
-        };
+        let mut next = self.clone();
+        next.revision = revision;
+        if complete {
+            let stay: HashSet<&OrganizationId> = changed.iter().map(|each| &each.id).collect();
+            let all = self.organizations.values();
+            for gone in all.filter(|each| !stay.contains(each.id())) {
+                next.remove(gone);
+            }
+        }
         for bundle in changed {
-            let unchanged = self
-                .organizations
-                .get(&bundle.id)
-                .filter(|known| known.bundle == bundle)
-                .map(Arc::clone);
-            let id = bundle.id.clone();
-            let organization = unchanged.unwrap_or_else(|| Organization::compile(bundle));
-            organizations.insert(id, organization);
+            next.put(bundle);
         }
-        for id in removed {
-            organizations.remove(id);
+        for gone in removed.iter().filter_map(|id| self.organizations.get(id)) {
+            next.remove(gone);
         }
-        let mut next = Self {
-            revision,
-            organizations,
-            ..Self::default()
-        };
-        next.index();
         next
     }
 
-    /// Indexes keys and projects. An archived project has neither.
-    fn index(&mut self) {
-        for organization in self.organizations.values() {
-            let unarchived: Vec<&ProjectId> = organization
-                .bundle
-                .projects
-                .iter()
-                .filter(|project| !project.archived)
-                .map(|project| &project.id)
-                .collect();
-            for project in &unarchived {
-                let scope = Scope::Project((*project).clone());
-                let identity = Identity::new(organization, scope, None, None);
-                self.projects.insert((*project).clone(), identity);
-            }
-            for key in &organization.bundle.keys {
-                let scope = match (key.kind, &key.project) {
-                    (KeyKind::Admin, None) => Scope::Organization,
-                    (KeyKind::Project, Some(project)) if unarchived.contains(&project) => {
-                        Scope::Project(project.clone())
-                    }
-                    // A key of an archived project, or one that makes no sense: nobody's key.
-                    _ => continue,
-                };
-                let identity =
-                    Identity::new(organization, scope, Some(key.id.clone()), key.expires_at);
-                self.keys.insert(key.sha256, identity);
+    /// Puts an organization in force, in place of what it was before.
+    fn put(&mut self, bundle: OrganizationBundle) {
+        let before = self.organizations.get(&bundle.id).map(Arc::clone);
+        if before.as_ref().is_some_and(|before| before.is(&bundle)) {
+            return;
+        }
+        let after = Arc::new(Organization::after(before.as_deref(), bundle));
+        self.index(before.as_deref(), &after);
+        self.organizations.insert(after.id().clone(), after);
+    }
+
+    fn remove(&mut self, gone: &Organization) {
+        let is_it = |identity: &Arc<Identity>| identity.organization == *gone.id();
+        for key in &**gone.keys() {
+            self.keys.remove_if(&key.sha256, is_it);
+        }
+        for project in &gone.bundle().projects {
+            self.projects.remove_if(&project.id, is_it);
+        }
+        self.organizations.remove_if(gone.id(), |_| true);
+    }
+
+    /// Indexes the keys and projects of an organization, where the change touched them. An archived project
+    /// has neither.
+    fn index(&mut self, before: Option<&Organization>, after: &Organization) {
+        let known_before = before.map(unarchived).unwrap_or_default();
+        let known = unarchived(after);
+        let same_projects = known.keys().all(|id| known_before.contains_key(id))
+            && known.len() == known_before.len();
+        if !same_projects {
+            self.index_projects(&known_before, &known, after.id());
+        }
+        let same_keys = before.is_some_and(|before| Arc::ptr_eq(before.keys(), after.keys()));
+        if same_projects && same_keys {
+            return;
+        }
+        let mut indexed = HashSet::with_capacity(after.keys().len());
+        for key in &**after.keys() {
+            if let Some(identity) = identity_of(key, after.id(), &known) {
+                indexed.insert(key.sha256);
+                let found = self.keys.get(&key.sha256);
+                if !found.is_some_and(|found| found.is_same(&identity)) {
+                    self.keys.insert(key.sha256, Arc::new(identity));
+                }
             }
         }
+        let is_it = |identity: &Arc<Identity>| identity.organization == *after.id();
+        let gone = before.into_iter().flat_map(|before| &**before.keys());
+        for key in gone.filter(|key| !indexed.contains(&key.sha256)) {
+            self.keys.remove_if(&key.sha256, is_it);
+        }
     }
+
+    fn index_projects(
+        &mut self,
+        before: &HashMap<&ProjectId, Scope>,
+        after: &HashMap<&ProjectId, Scope>,
+        organization: &OrganizationId,
+    ) {
+        let is_it = |identity: &Arc<Identity>| identity.organization == *organization;
+        for gone in before.keys().filter(|id| !after.contains_key(*id)) {
+            self.projects.remove_if(gone, is_it);
+        }
+        for (id, scope) in after.iter().filter(|(id, _)| !before.contains_key(*id)) {
+            let identity = Identity::new(organization.clone(), scope.clone(), None, None);
+            self.projects.insert((*id).clone(), Arc::new(identity));
+        }
+    }
+}
+
+/// The projects of an organization that are not archived, as scopes.
+fn unarchived(organization: &Organization) -> HashMap<&ProjectId, Scope> {
+    let projects = organization.bundle().projects.iter();
+    projects
+        .filter(|project| !project.archived)
+        .map(|project| (&project.id, Scope::Project(project.id.clone())))
+        .collect()
+}
+
+/// Whose key it is.
+fn identity_of(
+    key: &BundleKey,
+    organization: &OrganizationId,
+    projects: &HashMap<&ProjectId, Scope>,
+) -> Option<Identity> {
+    let scope = match (key.kind, &key.project) {
+        (KeyKind::Admin, None) => Scope::Organization,
+        (KeyKind::Project, Some(project)) => projects.get(project)?.clone(),
+        // A key of an archived project, or one that makes no sense: nobody's key.
+        _ => return None,
+    };
+    let id = Some(key.id.clone());
+    Some(Identity::new(
+        organization.clone(),
+        scope,
+        id,
+        key.expires_at,
+    ))
 }
 
 #[cfg(test)]
@@ -127,7 +190,7 @@ mod tests {
     use super::*;
     use countersign_types::{
         bundle::{BundleKey, BundleProject},
-        id::ApiKeyId,
+        id::{ApiKeyId, CertificateId},
     };
 
     const LIVE: &str = "sk-live";
@@ -167,8 +230,8 @@ mod tests {
 
     fn scope(snapshot: &Snapshot, value: &str, now: UnixSeconds) -> Option<Scope> {
         let credential = Credential::KeyDigest(KeyDigest::of(value));
-        let identity = snapshot.identity(&credential, now)?;
-        Some(identity.scope.clone())
+        let caller = snapshot.caller(&credential, now)?;
+        Some(caller.identity.scope.clone())
     }
 
     #[test]
@@ -208,7 +271,7 @@ mod tests {
         }
         let fixed = |project| {
             let credential = Credential::FixedProject(ProjectId::from_random(project));
-            snapshot.identity(&credential, 0).is_some()
+            snapshot.caller(&credential, 0).is_some()
         };
         assert!(fixed(10) && !fixed(11) && !fixed(30));
     }
@@ -231,5 +294,56 @@ mod tests {
         assert!(scope(&third, "c", 0).is_none() && scope(&third, "b", 0).is_some());
         let fourth = third.after(4, false, Vec::new(), &[OrganizationId::from_random(2)]);
         assert!(scope(&fourth, "b", 0).is_none(), "it went");
+    }
+
+    fn caller<'s>(snapshot: &'s Snapshot, value: &str) -> Caller<'s> {
+        let credential = Credential::KeyDigest(KeyDigest::of(value));
+        snapshot.caller(&credential, 0).unwrap()
+    }
+
+    #[test]
+    fn a_change_of_keys_leaves_trust_and_the_other_keys_alone() {
+        let [a, b] = ["a", "b"].map(|value| key(value, KeyKind::Admin, None));
+        let first = snapshot(vec![organization(1, vec![a.clone()])]);
+        let compiled = |value, snapshot: &Snapshot| {
+            let organization = caller(snapshot, value).organization;
+            organization.trust();
+            Arc::as_ptr(organization.compiled())
+        };
+        let renamed = OrganizationBundle {
+            revision: 2,
+            ..organization(1, vec![a.clone(), b])
+        };
+        let second = first.after(2, false, vec![renamed.clone()], &[]);
+        assert_eq!(compiled("a", &first), compiled("a", &second));
+        let [before, after] = [&first, &second].map(|snapshot| caller(snapshot, "a").identity);
+        assert!(Arc::ptr_eq(before, after), "the key is as it was");
+        let revised = OrganizationBundle {
+            active: vec![CertificateId::from_random(1)],
+            ..renamed
+        };
+        let third = second.after(3, false, vec![revised], &[]);
+        assert_ne!(compiled("b", &second), compiled("b", &third));
+    }
+
+    #[test]
+    fn archiving_a_project_takes_its_keys_and_a_key_moves_with_its_organization() {
+        let of_project = key("p", KeyKind::Project, Some(10));
+        let first = snapshot(vec![organization(1, vec![of_project.clone()])]);
+        let mut archived = organization(1, vec![of_project.clone()]);
+        archived.projects[0].archived = true;
+        let second = first.after(2, false, vec![archived], &[]);
+        assert!(scope(&first, "p", 0).is_some() && scope(&second, "p", 0).is_none());
+        let back = second.after(3, false, vec![organization(1, vec![of_project])], &[]);
+        assert!(scope(&back, "p", 0).is_some());
+
+        let admin = || vec![key("k", KeyKind::Admin, None)];
+        let moved = [organization(1, Vec::new()), organization(2, admin())];
+        for order in [[0, 1], [1, 0]] {
+            let first = snapshot(vec![organization(1, admin())]);
+            let changed = order.map(|index: usize| moved[index].clone());
+            let second = first.after(2, false, changed.into(), &[]);
+            assert_eq!(*caller(&second, "k").organization.id(), moved[1].id);
+        }
     }
 }

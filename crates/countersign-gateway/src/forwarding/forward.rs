@@ -125,15 +125,15 @@ impl Forwarder {
             remove_folded(headers, name);
             headers.insert(name.clone(), value.clone());
         }
-        let identity = permitted.identity;
+        let identity = permitted.identity.headers();
         headers.insert(
             identity_headers::ORGANIZATION,
-            identity.organization_header.clone(),
+            identity.organization.clone(),
         );
-        if let Some(project) = &identity.project_header {
+        if let Some(project) = &identity.project {
             headers.insert(identity_headers::PROJECT, project.clone());
         }
-        if let Some(key) = &identity.key_header {
+        if let Some(key) = &identity.key {
             headers.insert(identity_headers::KEY, key.clone());
         }
         // Only a verified certificate is named: one that was merely presented proves nothing.

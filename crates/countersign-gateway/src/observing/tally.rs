@@ -60,7 +60,7 @@ impl Tally {
     /// Whether it counts requests of this caller with this outcome.
     pub(crate) fn counts(&self, identity: &Identity, outcome: &Outcome) -> bool {
         let subject = &self.subject;
-        subject.organization == identity.organization.id
+        subject.organization == identity.organization
             && subject.identity.project.as_ref() == identity.project()
             && subject.identity.key == identity.key
             && subject.outcome == *outcome
@@ -110,7 +110,7 @@ impl Observer {
         now: UnixSeconds,
     ) -> Option<Arc<Tally>> {
         let subject = Subject {
-            organization: identity.organization.id.clone(),
+            organization: identity.organization.clone(),
             identity: ObservedWorkload {
                 project: identity.project().cloned(),
                 key: identity.key.clone(),

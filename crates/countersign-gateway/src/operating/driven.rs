@@ -308,8 +308,10 @@ impl DrivenGateway {
     #[must_use]
     pub fn digests(&self) -> HashMap<OrganizationId, Option<Sha256>> {
         let snapshot = self.shared.snapshot.load();
-        let bundles = snapshot.bundles();
-        bundles.map(|each| (each.id.clone(), each.digest)).collect()
+        let organizations = snapshot.organizations();
+        organizations
+            .map(|each| (each.id().clone(), each.digest()))
+            .collect()
     }
 
     /// Why nothing passes now, and what is wrong while requests are served: what `/readyz` says.

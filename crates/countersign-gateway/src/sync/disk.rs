@@ -53,10 +53,10 @@ impl Job {
                 }
                 return Written::Kept;
             }
-            Rows::All => (true, snapshot.bundles().collect(), &[]),
+            Rows::All => (true, snapshot.organizations().cloned().collect(), &[]),
             Rows::Some { changed, removed } => {
-                let bundles = changed.iter().filter_map(|id| snapshot.bundle(id));
-                (false, bundles.collect(), removed)
+                let organizations = changed.iter().filter_map(|id| snapshot.organization(id));
+                (false, organizations.cloned().collect(), removed)
             }
         };
         let entry = Entry {

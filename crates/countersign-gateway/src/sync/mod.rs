@@ -12,6 +12,7 @@ mod durability;
 pub mod follower;
 pub mod machine;
 pub mod messages;
+mod pages;
 pub(crate) mod pull;
 pub(crate) mod state_file;
 #[cfg(test)]

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use countersign_client::{BundleReader, Client, Error};
-use countersign_types::id::OrganizationId;
+use countersign_client::{BundleReader, Client, Countersign, Error};
+use countersign_types::{bundle::Bundle, id::OrganizationId};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::{
     sync::{Notify, watch},
@@ -22,6 +22,7 @@ use super::{
     disk::Disk,
     follower::{Follower, Task},
     messages::{Failure, Input, Moment, Pull, Report},
+    pages::{Pages, Step},
     state_file::StateFile,
 };
 use crate::shared::Shared;
@@ -46,6 +47,8 @@ pub(crate) struct Sync {
     disk: Disk,
     /// The requests under way.
     requests: Requests,
+    /// What arrived of everything, where that comes in pages.
+    pages: Arc<Pages>,
 }
 
 /// The requests under way: at most two pulls, and one for the comparison.
@@ -81,6 +84,7 @@ impl Sync {
             follower: Follower::start(Arc::clone(&shared), &mut file, seed),
             disk: Disk::start(file, held)?,
             requests: Requests::default(),
+            pages: Arc::default(),
             shared,
             client,
             configured,
@@ -160,11 +164,10 @@ impl Sync {
         let client = self.client.with_patience(pull.patience);
         let client = client.with_arrivals(Arc::clone(&arrivals));
         let failing = self.requests.failing;
+        let pages = Arc::clone(&self.pages);
         let answer = async move {
-            let countersign = client.countersign();
-            let answer = countersign.bundle(reader.as_ref(), pull.after, pull.wait);
-            let error = match answer.await {
-                Ok(answer) => return Input::Pulled(pull.number, answer.value),
+            let error = match pulled(&client.countersign(), &pages, reader.as_ref(), &pull).await {
+                Ok(bundle) => return Input::Pulled(pull.number, bundle),
                 Err(error) => error,
             };
             if failing {
@@ -209,6 +212,32 @@ impl Requests {
                 "the control plane is silent: it is asked again on a new connection, and what was last \
                  said stays in force"
             );
+        }
+    }
+}
+
+/// What a pull brings, page after page where the server sends pages.
+async fn pulled(
+    countersign: &Countersign,
+    pages: &Pages,
+    reader: Option<&BundleReader>,
+    pull: &Pull,
+) -> Result<Bundle, Error> {
+    loop {
+        let step = pages.step(pull.after);
+        let answer = match &step {
+            Step::Changes => {
+                let changes = countersign.bundle_in_pages(reader, pull.after, pull.wait);
+                changes.await
+            }
+            Step::Page(from) => countersign.bundle_page(from).await,
+            Step::Rest(point) => {
+                let rest = countersign.bundle_in_pages(None, *point, Duration::ZERO);
+                rest.await
+            }
+        };
+        if let Some(bundle) = pages.answered(pull.after, &step, answer?.value) {
+            return Ok(bundle);
         }
     }
 }

@@ -5,75 +5,35 @@
 //! that cannot be brought to the next point is removed: after a restart it would bring back what
 //! was taken away. A file that cannot be read in full is no file.
 
+mod contents;
+mod former;
+mod reading;
+mod rows;
+
 use std::{
     fs, io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
-use countersign_types::{
-    UnixSeconds, bundle::OrganizationBundle, digest::Sha256, history::HistoryPoint,
-    id::OrganizationId,
+use countersign_types::UnixSeconds;
+use rusqlite::{Connection, params};
+
+pub(crate) use self::contents::{Entry, StateError, Stored};
+use self::{
+    contents::{FORMAT, signed},
+    former::FORMAT_BEFORE,
 };
-use rusqlite::{Connection, Transaction, params};
 
 const NAME: &str = "state.db";
 /// What SQLite keeps beside it.
 const BESIDE: [&str; 2] = ["state.db-wal", "state.db-shm"];
 /// What versions before this one kept instead.
 const FORMER: [&str; 3] = ["bundle.json", "last_contact", "heard_at"];
-/// The format of the file, in `user_version`. A file of a later one is not read.
-const FORMAT: u32 = 1;
-/// What the organizations were written by: another version may know more of them than is written
-/// here, and asks for all of them again.
-const WRITER: &str = env!("CARGO_PKG_VERSION");
-
 const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA journal_size_limit = 16777216;";
 /// SQLite's own limit.
 const MOST_PAGES: u32 = 4_294_967_294;
-const TABLES: &str = "CREATE TABLE state (\
-     id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL, token TEXT NOT NULL, \
-     contact INTEGER NOT NULL, writer TEXT NOT NULL) STRICT; \
-     CREATE TABLE organizations (\
-     id TEXT PRIMARY KEY, digest TEXT, bundle TEXT NOT NULL, checksum TEXT NOT NULL) STRICT;";
-
-/// Why the file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StateError {
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("{0}")]
-    Database(#[from] rusqlite::Error),
-    #[error("it was written by a later version of this program (format {0})")]
-    LaterFormat(u32),
-    #[error("it is gone")]
-    Gone,
-    #[error("it is damaged: {0}")]
-    Damaged(String),
-}
-
-/// What the file holds.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Stored {
-    /// The point that it vouches for; the start where all is to be asked for again.
-    pub(crate) point: HistoryPoint,
-    /// The revision, whatever the point is good for.
-    pub(crate) revision: u64,
-    pub(crate) contact: UnixSeconds,
-    pub(crate) organizations: Vec<OrganizationBundle>,
-}
-
-/// What is to be written.
-pub(crate) struct Entry<'a> {
-    pub(crate) point: HistoryPoint,
-    pub(crate) contact: UnixSeconds,
-    /// Whether the organizations that are there go first.
-    pub(crate) all: bool,
-    pub(crate) changed: Vec<&'a OrganizationBundle>,
-    pub(crate) removed: &'a [OrganizationId],
-}
-
 /// The file. It is opened when it is first written.
 #[derive(Debug)]
 pub(crate) struct StateFile {
@@ -111,13 +71,24 @@ impl StateFile {
         if !self.path().try_exists()? {
             return Ok(None);
         }
-        let connection = Connection::open(self.path())?;
-        let stored = read(&connection)?;
-        if stored.is_some() {
+        let mut connection = Connection::open(self.path())?;
+        let (stored, former) = read(&connection)?;
+        if let Some(stored) = &stored {
             connection.execute_batch(SETTINGS)?;
             // The log was created just now: without its name, what is written to it would be lost.
             sync_directory(&self.directory)?;
-            self.connection = Some(connection);
+            let converted = if former {
+                former::convert(&mut connection, stored)
+            } else {
+                Ok(())
+            };
+            match converted {
+                Ok(()) => self.connection = Some(connection),
+                // It stays as it is, and is replaced by the next write of the whole.
+                Err(error) => {
+                    tracing::warn!(%error, "cannot convert the file of an earlier version")
+                }
+            }
         }
         Ok(stored)
     }
@@ -156,7 +127,7 @@ impl StateFile {
             return Ok(());
         };
         let transaction = connection.transaction()?;
-        write_entry(&transaction, entry)?;
+        rows::write(&transaction, entry)?;
         transaction.commit()?;
         Ok(())
     }
@@ -172,7 +143,7 @@ impl StateFile {
         let connection = Connection::open(self.path())?;
         connection.execute_batch(SETTINGS)?;
         set_room(&connection, self.room)?;
-        connection.execute_batch(TABLES)?;
+        connection.execute_batch(rows::TABLES)?;
         connection.pragma_update(None, "user_version", FORMAT)?;
         sync_directory(&self.directory)?;
         Ok(connection)
@@ -217,101 +188,31 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     fs::File::open(directory)?.sync_all()
 }
 
-fn write_entry(transaction: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), StateError> {
-    if entry.all {
-        transaction.execute("DELETE FROM organizations", [])?;
-    }
-    let mut delete = transaction.prepare_cached("DELETE FROM organizations WHERE id = ?1")?;
-    for id in entry.removed {
-        delete.execute(params![id.as_str()])?;
-    }
-    let mut insert = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO organizations (id, digest, bundle, checksum) \
-         VALUES (?1, ?2, ?3, ?4)",
-    )?;
-    for bundle in &entry.changed {
-        let text = serde_json::to_string(bundle).map_err(io::Error::from)?;
-        let digest = bundle.digest.map(|digest| digest.to_string());
-        let checksum = Sha256::of(&text).to_string();
-        insert.execute(params![bundle.id.as_str(), digest, text, checksum])?;
-    }
-    transaction.execute(
-        "INSERT OR REPLACE INTO state (id, revision, token, contact, writer) \
-         VALUES (1, ?1, ?2, ?3, ?4)",
-        params![
-            signed(entry.point.revision),
-            entry.point.token.to_string(),
-            signed(entry.contact),
-            WRITER
-        ],
-    )?;
-    Ok(())
-}
-
-fn read(connection: &Connection) -> Result<Option<Stored>, StateError> {
-    let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if sound != "ok" {
-        return Err(StateError::Damaged(sound));
-    }
+/// What the file holds, and whether in a format before this one.
+fn read(connection: &Connection) -> Result<(Option<Stored>, bool), StateError> {
     let format = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match format {
         // Created, and never written.
-        0 => return Ok(None),
-        FORMAT => {}
-        later => return Err(StateError::LaterFormat(later)),
+        0 => Ok((None, false)),
+        FORMAT => Ok((rows::read(connection)?, false)),
+        FORMAT_BEFORE => Ok((former::read(connection)?, true)),
+        later => Err(StateError::LaterFormat(later)),
     }
-    let mut found = connection.prepare("SELECT revision, token, contact, writer FROM state")?;
-    let mut rows = found.query([])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    let revision = unsigned(row.get(0)?)?;
-    let token = row.get::<_, String>(1)?.parse().map_err(damaged)?;
-    let contact = unsigned(row.get(2)?)?;
-    let same_writer = row.get::<_, String>(3)? == WRITER;
-    let point = HistoryPoint { revision, token };
-    let good = same_writer && !point.token.is_none();
-    Ok(Some(Stored {
-        point: if good { point } else { HistoryPoint::START },
-        revision,
-        contact,
-        organizations: read_organizations(connection)?,
-    }))
-}
-
-fn read_organizations(connection: &Connection) -> Result<Vec<OrganizationBundle>, StateError> {
-    let mut found = connection.prepare("SELECT bundle, checksum FROM organizations")?;
-    let mut rows = found.query([])?;
-    let mut organizations = Vec::new();
-    while let Some(row) = rows.next()? {
-        let text: String = row.get(0)?;
-        if Sha256::of(&text).to_string() != row.get::<_, String>(1)? {
-            return Err(StateError::Damaged(
-                "an organization is not as it was written".to_owned(),
-            ));
-        }
-        organizations.push(serde_json::from_str(&text).map_err(damaged)?);
-    }
-    Ok(organizations)
-}
-
-fn damaged(error: impl std::fmt::Display) -> StateError {
-    StateError::Damaged(error.to_string())
-}
-
-/// SQLite's numbers have a sign.
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn unsigned(number: i64) -> Result<u64, StateError> {
-    u64::try_from(number).map_err(damaged)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use countersign_types::history::RevisionToken;
+    use crate::caller::organization::Organization;
+    use countersign_types::{
+        api_key::KeyKind,
+        bundle::{BundleKey, OrganizationBundle},
+        digest::{KeyDigest, Sha256},
+        history::{HistoryPoint, RevisionToken},
+        id::ApiKeyId,
+    };
 
     fn bundle(name: &str, revision: u64) -> OrganizationBundle {
         OrganizationBundle {
@@ -333,12 +234,16 @@ mod tests {
         }
     }
 
-    fn entry(revision: u64, all: bool, changed: &[OrganizationBundle]) -> Entry<'_> {
+    fn organization(bundle: &OrganizationBundle) -> Arc<Organization> {
+        Arc::new(Organization::after(None, bundle.clone()))
+    }
+
+    fn entry(revision: u64, all: bool, changed: &[OrganizationBundle]) -> Entry<'static> {
         Entry {
             point: point(revision),
             contact: 1000 + revision,
             all,
-            changed: changed.iter().collect(),
+            changed: changed.iter().map(organization).collect(),
             removed: &[],
         }
     }
@@ -586,20 +491,113 @@ mod tests {
 
     #[test]
     fn what_another_version_wrote_or_no_token_names_is_fetched_again() {
-        for change in [
-            "writer = '0.0.0'",
-            "token = '00000000000000000000000000000000'",
-        ] {
+        for writer in ["0.0.0", rows::WRITER] {
             let directory = tempfile::tempdir().unwrap();
-            let file = written(directory.path());
+            let mut file = written(directory.path());
+            if writer == rows::WRITER {
+                let without_token = HistoryPoint {
+                    token: RevisionToken::default(),
+                    ..point(7)
+                };
+                let entry = Entry {
+                    point: without_token,
+                    ..entry(7, false, &[])
+                };
+                file.write(&entry).unwrap();
+            }
             let connection = file.connection.as_ref().unwrap();
-            let sql = format!("UPDATE state SET {change}");
+            let sql = format!("UPDATE state SET writer = '{writer}'");
             connection.execute_batch(&sql).unwrap();
             let stored = StateFile::new(directory.path().to_owned()).load();
             let stored = stored.unwrap().unwrap();
             assert_eq!((stored.point, stored.revision), (HistoryPoint::START, 7));
             assert_eq!(stored.organizations.len(), 2);
         }
+    }
+
+    fn keys(numbers: impl Iterator<Item = u128>) -> Vec<BundleKey> {
+        let key = |number: u128| BundleKey {
+            id: ApiKeyId::from_random(number),
+            kind: KeyKind::Admin,
+            sha256: KeyDigest::of(number.to_string()),
+            project: None,
+            expires_at: None,
+        };
+        numbers.map(key).collect()
+    }
+
+    #[test]
+    fn of_many_keys_only_the_part_is_written_that_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut file = written(directory.path());
+        let with_keys = |revision, numbers: std::ops::Range<u128>| OrganizationBundle {
+            keys: keys(numbers),
+            ..bundle("a", revision)
+        };
+        let mut write = |revision, of: &OrganizationBundle| {
+            let before = file.connection.as_ref().map(Connection::total_changes);
+            file.write(&entry(revision, false, std::slice::from_ref(of)))
+                .unwrap();
+            let mut stored = found(directory.path()).unwrap().unwrap().1;
+            stored[0].keys.sort_by(|one, other| one.id.cmp(&other.id));
+            let mut expected = of.clone();
+            expected.keys.sort_by(|one, other| one.id.cmp(&other.id));
+            assert_eq!(stored, [expected, bundle("b", 7)]);
+            let after = file.connection.as_ref().map(Connection::total_changes);
+            after.unwrap() - before.unwrap()
+        };
+        assert_eq!(
+            write(8, &with_keys(8, 0..5_000)),
+            66,
+            "64 parts, and two rows"
+        );
+        assert_eq!(
+            write(9, &with_keys(9, 0..5_001)),
+            3,
+            "one part, and two rows"
+        );
+        assert_eq!(write(10, &with_keys(10, 0..5_001)), 2, "no part");
+        assert_eq!(write(11, &with_keys(11, 1..5_001)), 3);
+        assert_eq!(write(12, &with_keys(12, 0..200)), 66, "all parts go");
+        let removed = ["org-a".parse().unwrap()];
+        let last = Entry {
+            removed: &removed,
+            ..entry(13, false, &[])
+        };
+        file.write(&last).unwrap();
+        let b = Some((point(13), vec![bundle("b", 7)]));
+        assert_eq!(found(directory.path()).unwrap(), b);
+    }
+
+    #[test]
+    fn the_format_before_this_one_is_read_and_written_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = Connection::open(directory.path().join(NAME)).unwrap();
+        let tables = "CREATE TABLE state (\
+             id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL, token TEXT NOT NULL, \
+             contact INTEGER NOT NULL, writer TEXT NOT NULL) STRICT; \
+             CREATE TABLE organizations (\
+             id TEXT PRIMARY KEY, digest TEXT, bundle TEXT NOT NULL, checksum TEXT NOT NULL) STRICT;";
+        connection.execute_batch(tables).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        let a = bundle("a", 3);
+        let text = serde_json::to_string(&a).unwrap();
+        let checksum = Sha256::of(&text).to_string();
+        let insert = "INSERT INTO organizations VALUES ('org-a', NULL, ?1, ?2)";
+        connection.execute(insert, [text, checksum]).unwrap();
+        let insert = "INSERT INTO state VALUES (1, 7, ?1, 1007, ?2)";
+        let token = point(7).token.to_string();
+        connection.execute(insert, [&token, rows::WRITER]).unwrap();
+        drop(connection);
+        let mut file = StateFile::new(directory.path().to_owned());
+        let stored = file.load().unwrap().unwrap();
+        assert_eq!((stored.point, stored.contact), (point(7), 1007));
+        assert_eq!(stored.organizations, std::slice::from_ref(&a));
+        let b = bundle("b", 8);
+        file.write(&entry(8, false, std::slice::from_ref(&b)))
+            .unwrap();
+        let both = Some((point(8), vec![a, b]));
+        assert_eq!(found(directory.path()).unwrap(), both);
     }
 
     #[test]

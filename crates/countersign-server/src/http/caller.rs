@@ -11,7 +11,7 @@ use countersign_types::{
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{app::App, error::ApiError, record::Record};
-use crate::store::{self, StoreError, WriteTx};
+use crate::store::{self, Reach, StoreError, WriteTx};
 
 const NO_KEY: &str = "No API key was given. Send the header `Authorization: Bearer KEY`.";
 const UNREADABLE: &str = "The `Authorization` header cannot be read. Send it once, as \
@@ -43,12 +43,13 @@ pub(super) struct Anyone(());
 pub(super) struct Gateway {
     /// The key that it calls with.
     pub(super) key: ApiKeyId,
+    /// The organizations that the key reaches.
+    pub(super) reach: Reach,
 }
 
 /// A gateway, or an admin key that may make the request.
 pub(super) enum AdminOrGateway {
     Admin(Admin),
-    #[expect(dead_code, reason = "it is proof, which nobody looks into")]
     Gateway(Gateway),
 }
 
@@ -238,6 +239,7 @@ fn gateway(found: &store::Caller) -> Result<Gateway, ApiError> {
     match (found.kind, &found.organization) {
         (KeyKind::Gateway, None) => Ok(Gateway {
             key: found.key.clone(),
+            reach: found.reach.clone(),
         }),
         _ => Err(ApiError::invalid_key(WRONG_KIND)),
     }

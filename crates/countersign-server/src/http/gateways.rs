@@ -1,6 +1,6 @@
 //! What gateways ask for: the bundle, held open until something changes; and which gateways asked.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use countersign_types::{
     bundle::{Bundle, BundleDigests, Gateways},
@@ -20,7 +20,7 @@ use super::{
     path::Path,
     query::{Query, WholeOr},
 };
-use crate::store::{GatewayFilter, GatewayReport, SEEN_EVERY};
+use crate::store::{BundleAnswer, BundleRequest, GatewayFilter, GatewayReport, Reach, SEEN_EVERY};
 
 /// The longest that a bundle may be waited for, in seconds, and the default.
 const MAX_WAIT_SECONDS: u64 = 60;
@@ -65,6 +65,14 @@ pub(super) struct BundleQuery {
     #[serde(default, rename = "organizations[]", deserialize_with = "id::checked")]
     #[param(value_type = Vec<String>)]
     organizations: Vec<OrganizationId>,
+    /// Where the answer is every organization, send them in pages: `next` of each answer is `from` of the
+    /// request for the next page. What changed meanwhile is what changed after the point of the first.
+    #[param(nullable = false, default = json!(false))]
+    paged: Option<bool>,
+    /// Answer with the page of organizations after this one, at once and whatever `after` is.
+    #[serde(default, deserialize_with = "id::checked")]
+    #[param(value_type = Option<String>, nullable = false)]
+    from: Option<OrganizationId>,
 }
 
 /// Which change the caller waits for.
@@ -96,22 +104,41 @@ pub(super) async fn bundle(
     app: App,
     Query(query): Query<BundleQuery>,
 ) -> Answer<Bundle> {
-    let enforced = query.point();
     if let Some(report) = query.report(&gateway)? {
         let kept_since = app.gateways_kept_since();
         app.store().record_gateway(report, kept_since).await?;
     }
+    let reach = gateway.reach;
     if !query.organizations.is_empty() {
-        let organizations = app.store().organization_bundles(&query.organizations);
-        return answer::read(&organizations.await?);
+        let asked = query.organizations.into_iter();
+        let asked: Vec<_> = asked.filter(|id| reach.includes(id)).collect();
+        let organizations = app.store().organization_bundles(&asked).await?;
+        return answer::read(&told(organizations, &reach));
+    }
+    if let Some(from) = &query.from {
+        let page = app.store().bundle_page(&reach, Some(from)).await?;
+        return answer::read(&told(page, &reach));
     }
     let until = Instant::now() + Duration::from_secs(query.wait.0);
     if query.is_of_before_tokens()
-        && let Some(unchanged) = wait_at_revision(&app, enforced.revision, until).await?
+        && let Some(unchanged) = wait_at_revision(&app, query.after.0, until).await?
     {
-        return answer::read(&unchanged);
+        return answer::read(&told(unchanged, &reach));
     }
-    answer::read(&next_bundle(&app, enforced, until).await?)
+    let request = BundleRequest {
+        after: reach.inward(query.point()),
+        reach,
+        paged: query.paged.unwrap_or(false),
+    };
+    Ok(answer::ready_made(
+        next_bundle(&app, request, until).await?.json(),
+    ))
+}
+
+/// The same as a gateway with a key that reaches so far is told it.
+fn told(mut bundle: Bundle, reach: &Reach) -> Bundle {
+    bundle.token = reach.outward(bundle.point()).token;
+    bundle
 }
 
 impl BundleQuery {
@@ -138,7 +165,7 @@ impl BundleQuery {
             id,
             name,
             key: &by.key,
-            enforced: self.point(),
+            enforced: by.reach.inward(self.point()),
             durable: self.durable.unwrap_or(true),
         }))
     }
@@ -175,8 +202,12 @@ async fn wait_at_revision(
     }
 }
 
-async fn next_bundle(app: &App, after: HistoryPoint, until: Instant) -> Result<Bundle, ApiError> {
-    let mut waiting = app.store().wait_after(after);
+async fn next_bundle(
+    app: &App,
+    request: BundleRequest,
+    until: Instant,
+) -> Result<Arc<BundleAnswer>, ApiError> {
+    let mut waiting = app.store().wait_for(request);
     loop {
         let last = Instant::now() >= until || app.closing().is_cancelled();
         if let Some(bundle) = waiting.look(last).await? {
@@ -190,12 +221,13 @@ async fn next_bundle(app: &App, after: HistoryPoint, until: Instant) -> Result<B
 }
 
 /// What every organization's bundle should be.
-pub(super) async fn digests(_: Gateway, app: App) -> Answer<BundleDigests> {
-    answer::read(&*app.store().bundle_digests().await?)
+pub(super) async fn digests(gateway: Gateway, app: App) -> Answer<BundleDigests> {
+    let digests = app.store().bundle_digests_within(&gateway.reach);
+    answer::read(&*digests.await?)
 }
 
-/// The gateways that are known: all of them to a gateway's key, and to an organization what
-/// concerns it.
+/// The gateways that are known: all of them to a gateway's key, those that use it to one that is limited, and
+/// to an organization what concerns it.
 pub(super) async fn list(
     caller: AdminOrGateway,
     app: App,
@@ -206,7 +238,13 @@ pub(super) async fn list(
         live_since: app.now().saturating_sub(GATEWAY_LIVE_SECONDS),
     };
     let mut gateways = match caller {
-        AdminOrGateway::Gateway(_) => app.store().list_gateways(filter).await?,
+        AdminOrGateway::Gateway(gateway) if gateway.reach == Reach::All => {
+            app.store().list_gateways(filter).await?
+        }
+        AdminOrGateway::Gateway(gateway) => {
+            let listed = app.store().list_gateways_with_key(&gateway.key, filter);
+            listed.await?
+        }
         AdminOrGateway::Admin(admin) => {
             let listed = app.store().list_gateways_of(&admin.organization, filter);
             listed.await?
@@ -226,11 +264,12 @@ pub(super) async fn list(
 /// Forgets a gateway: the goodbye of one that ends, and what an operator does for one that will not
 /// come back.
 pub(super) async fn forget(
-    _: Gateway,
+    gateway: Gateway,
     app: App,
     Path(id): Path<GatewayId>,
 ) -> Answer<ForgottenGateway> {
-    app.store().forget_gateway(&id).await?;
+    let only = (gateway.reach != Reach::All).then_some(&gateway.key);
+    app.store().forget_gateway_with_key(&id, only).await?;
     tracing::info!(gateway = %id, "a gateway was removed from the list");
     answer::read(&ForgottenGateway { id, deleted: true })
 }

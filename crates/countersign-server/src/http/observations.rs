@@ -21,15 +21,16 @@ use super::{
 };
 use crate::{
     metrics::{OBSERVATIONS_REFUSED, OBSERVED_REQUESTS},
-    store::{ReceivedChain, RecordedBatch},
+    store::{NotKept, Reach, ReceivedChain, RecordedBatch},
 };
 
 /// Keeps a batch. It changes no organization: there is no revision and no audit event.
 pub(super) async fn record(
-    _: Gateway,
+    gateway: Gateway,
     app: App,
-    Body(batch): Body<ObservationBatch>,
+    Body(mut batch): Body<ObservationBatch>,
 ) -> Answer<ObservationReceipt> {
+    let foreign = leave_out_foreign(&mut batch, &gateway.reach);
     let mut chains = Vec::with_capacity(batch.chains.len());
     for chain in &batch.chains {
         chains.push(ReceivedChain::new(chain));
@@ -37,10 +38,13 @@ pub(super) async fn record(
         tokio::task::yield_now().await;
     }
     let days = app.observation_days();
-    let recorded = app
+    let mut recorded = app
         .store()
         .record_observations(&batch, &chains, days)
         .await?;
+    if foreign > 0 {
+        *recorded.refused.entry(NotKept::Foreign).or_default() += foreign;
+    }
     count(&recorded);
     answer::read(&ObservationReceipt {
         accepted: recorded.accepted,
@@ -48,6 +52,25 @@ pub(super) async fn record(
         unknown_chains: recorded.unknown_chains,
         refusals: batch.refusals.map(|_| recorded.refusals),
     })
+}
+
+/// Leaves out what is of organizations that the gateway's key does not reach, and returns how many
+/// observations that were.
+fn leave_out_foreign(batch: &mut ObservationBatch, reach: &Reach) -> u64 {
+    if *reach == Reach::All {
+        return 0;
+    }
+    let before = batch.observations.len();
+    batch
+        .observations
+        .retain(|each| reach.includes(&each.organization));
+    batch
+        .chains
+        .retain(|each| reach.includes(&each.organization));
+    if let Some(refusals) = &mut batch.refusals {
+        refusals.retain(|each| reach.includes(&each.organization));
+    }
+    u64::try_from(before - batch.observations.len()).unwrap_or(u64::MAX)
 }
 
 fn count(recorded: &RecordedBatch) {

@@ -12,7 +12,6 @@ use countersign_types::{
     digest::KeyDigest,
     id::{ApiKeyId, OrganizationId, ProjectId},
     page::Page,
-    secret::Secret,
 };
 
 use super::{
@@ -20,12 +19,13 @@ use super::{
     listing::Listing,
     new_key::NewKey,
     projects::{self, Archived},
+    reach::{self, Reach},
     row::{FromRow, Row},
     value::{Value, params},
 };
 
 const CALLER: &str = "SELECT k.organization_id, k.id, k.kind, k.permissions, k.project_id, \
-     p.archived_at, k.expires_at \
+     p.archived_at, k.expires_at, k.limited \
      FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id WHERE k.digest = $1";
 
 /// Whose key it is. Expiry and an archived project are reported here; whether the key may still be
@@ -46,6 +46,8 @@ pub struct Caller {
     pub project_archived: bool,
     /// When the key stops working, in Unix seconds.
     pub expires_at: Option<UnixSeconds>,
+    /// Which organizations a gateway's key reaches.
+    pub reach: Reach,
 }
 
 /// An admin key to create.
@@ -59,28 +61,6 @@ pub struct NewAdminApiKey {
     pub permissions: Vec<Permission>,
 }
 
-/// A gateway's key, without its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GatewayKey {
-    /// Its id.
-    pub id: ApiKeyId,
-    /// Its name.
-    pub name: String,
-    /// Its prefix and last four characters.
-    pub redacted_value: String,
-    /// When it was created, in Unix seconds.
-    pub created_at: UnixSeconds,
-}
-
-/// A new gateway key, with its value, which can never be read again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreatedGatewayKey {
-    /// The key.
-    pub key: GatewayKey,
-    /// Its value.
-    pub value: Secret,
-}
-
 impl Store {
     /// Finds the key with this digest, of any kind.
     ///
@@ -88,7 +68,14 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn caller(&self, digest: KeyDigest) -> Result<Option<Caller>, StoreError> {
         let mut connection = self.reader().await?;
-        connection.find(CALLER, params![digest]).await
+        let found: Option<FoundCaller> = connection.find(CALLER, params![digest]).await?;
+        let Some(FoundCaller(mut caller, limited)) = found else {
+            return Ok(None);
+        };
+        if limited {
+            caller.reach = reach::of_key(&mut connection, &caller.key).await?;
+        }
+        Ok(Some(caller))
     }
 
     /// The keys of a project.
@@ -154,60 +141,6 @@ impl Store {
             .retrieve(&mut connection, id.as_str())
             .await?
             .ok_or_else(|| unknown(id))
-    }
-
-    /// Creates a gateway key.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn create_gateway_key(&self, name: &str) -> Result<CreatedGatewayKey, StoreError> {
-        let sources = &self.inner.sources;
-        let key = NewKey::mint(sources, KeyKind::Gateway, name)?;
-        let mut connection = self.inner.database.transaction().await?;
-        key.insert(&mut connection).await?;
-        connection.commit("COMMIT", || ()).await?;
-        Ok(CreatedGatewayKey {
-            key: GatewayKey {
-                id: key.id,
-                name: name.to_owned(),
-                redacted_value: key.value.redacted(),
-                created_at: key.created_at,
-            },
-            value: key.value,
-        })
-    }
-
-    /// Every gateway key, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn list_gateway_keys(&self) -> Result<Vec<GatewayKey>, StoreError> {
-        let mut connection = self.reader().await?;
-        connection
-            .query(
-                "SELECT id, name, redacted_value, created_at FROM api_keys \
-                 WHERE kind = 'gateway' AND organization_id IS NULL ORDER BY created_at, seq",
-                &[],
-            )
-            .await
-    }
-
-    /// Deletes a gateway key.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`].
-    pub async fn delete_gateway_key(&self, id: &ApiKeyId) -> Result<(), StoreError> {
-        let mut connection = self.inner.database.transaction().await?;
-        let deleted = connection
-            .execute(
-                "DELETE FROM api_keys WHERE id = $1 AND kind = 'gateway'",
-                params![id],
-            )
-            .await?;
-        if deleted == 0 {
-            return Err(unknown(id));
-        }
-        connection.commit("COMMIT", || ()).await
     }
 }
 
@@ -317,13 +250,23 @@ impl WriteTx {
     }
 }
 
-fn unknown(id: &ApiKeyId) -> StoreError {
+pub(super) fn unknown(id: &ApiKeyId) -> StoreError {
     StoreError::not_found(Kind::ApiKey, id.as_str())
+}
+
+/// Whose key it is, before its reach is read, and whether that is limited.
+struct FoundCaller(Caller, bool);
+
+impl FromRow for FoundCaller {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self(row.several()?, row.next::<u64>()? != 0))
+    }
 }
 
 impl FromRow for Caller {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
+            reach: Reach::All,
             organization: row.next()?,
             key: row.next()?,
             kind: row.next()?,
@@ -410,17 +353,6 @@ impl FromRow for ProjectApiKey {
                     role: row.next()?,
                 }),
             },
-        })
-    }
-}
-
-impl FromRow for GatewayKey {
-    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.next()?,
-            name: row.next()?,
-            redacted_value: row.next()?,
-            created_at: row.next()?,
         })
     }
 }

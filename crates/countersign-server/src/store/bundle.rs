@@ -1,31 +1,25 @@
 //! What gateways are sent: the organizations that changed, each of them whole
 //! (docs/specification.md, section 4).
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{collections::HashMap, hash::Hash};
 
 use countersign_types::{
     UnixSeconds,
-    bundle::{
-        Bundle, BundleCertificate, BundleDigests, BundleKey, BundleProject, OrganizationBundle,
-        OrganizationDigest,
-    },
+    bundle::{BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
     certificate::Enforcement,
     digest::Sha256,
-    history::HistoryPoint,
     id::{CertificateId, OrganizationId},
 };
 
 use super::{
-    Kind, Store, StoreError, WriteTx, certificates,
+    Kind, Reach, Store, StoreError, WriteTx, certificates,
     connection::Connection,
-    history,
     row::{FromRow, Row},
-    value::params,
+    value::{Value, params},
 };
 
 /// How many organizations are read at a time.
 const AT_A_TIME: i64 = 256;
-
 /// An anchor that is active somewhere, and when it expires: for the operator's metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveAnchor {
@@ -38,99 +32,6 @@ pub struct ActiveAnchor {
 }
 
 impl Store {
-    /// The organizations that changed after a point of the history, each whole, all in one
-    /// snapshot. Every organization from the start, and from a point that is not in this history:
-    /// it was lost in a failover or before a backup was restored, or is too old to be known still.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn bundle(&self, after: HistoryPoint) -> Result<Bundle, StoreError> {
-        let mut connection = self.inner.database.snapshot().await?;
-        let latest = history::read(&mut connection).await?;
-        let known = after.revision > 0
-            && (after == latest || history::contains(&mut connection, after).await?);
-        let mut changed = Changed {
-            connection,
-            after: if known { after.revision } else { 0 },
-        };
-        let mut organizations = Vec::new();
-        loop {
-            let some = changed.next().await?;
-            if some.is_empty() {
-                break;
-            }
-            organizations.extend(some);
-        }
-        Ok(Bundle {
-            revision: latest.revision,
-            token: latest.token,
-            complete: !known,
-            organizations,
-        })
-    }
-
-    /// These organizations as they are now, each whole, all in one snapshot; none for an id that
-    /// is unknown.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn organization_bundles(&self, ids: &[OrganizationId]) -> Result<Bundle, StoreError> {
-        let mut connection = self.inner.database.snapshot().await?;
-        let latest = history::read(&mut connection).await?;
-        let mut organizations = Vec::new();
-        for id in ids {
-            let mut found = read_one(&mut connection, id).await?;
-            add_digests(&mut found)?;
-            organizations.extend(found);
-            tokio::task::yield_now().await;
-        }
-        Ok(Bundle {
-            revision: latest.revision,
-            token: latest.token,
-            complete: false,
-            organizations,
-        })
-    }
-
-    /// The digest of every organization's bundle. They are read from the database once for each
-    /// point of the history: whoever asks meanwhile waits for the same reading.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn bundle_digests(&self) -> Result<Arc<BundleDigests>, StoreError> {
-        let mut kept = self.inner.digests.lock().await;
-        let mut connection = self.inner.database.snapshot().await?;
-        let HistoryPoint { revision, token } = history::read(&mut connection).await?;
-        if let Some(kept) = &*kept
-            && (kept.revision, kept.token) == (revision, token)
-        {
-            return Ok(Arc::clone(kept));
-        }
-        let mut every = Changed {
-            connection,
-            after: 0,
-        };
-        let mut organizations = Vec::new();
-        loop {
-            let some = every.next().await?;
-            if some.is_empty() {
-                break;
-            }
-            organizations.extend(some.into_iter().filter_map(
-                |OrganizationBundle { id, digest, .. }| {
-                    digest.map(|digest| OrganizationDigest { id, digest })
-                },
-            ));
-        }
-        let read = Arc::new(BundleDigests {
-            revision,
-            token,
-            organizations,
-        });
-        *kept = Some(Arc::clone(&read));
-        Ok(read)
-    }
-
     /// The active anchors of all organizations, those that expire first.
     ///
     /// # Errors
@@ -154,34 +55,70 @@ impl WriteTx {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn bundle(&mut self) -> Result<OrganizationBundle, StoreError> {
-        let mut found = read_one(&mut self.connection, &self.organization).await?;
+        let mut found = read_one(&mut self.connection, &self.organization, 0).await?;
         found
             .pop()
             .ok_or_else(|| StoreError::not_found(Kind::Organization, self.organization.as_str()))
     }
 }
 
-/// The organizations after a revision, in the order of their revisions, some at a time.
-struct Changed {
-    connection: Connection,
-    after: u64,
+/// The organizations of a revision or a later one that a key reaches.
+pub(super) async fn read_all(
+    mut connection: Connection,
+    reach: &Reach,
+    from: u64,
+) -> Result<Vec<OrganizationBundle>, StoreError> {
+    if let Reach::Only(ids) = reach {
+        return read_some(&mut connection, ids, from).await;
+    }
+    let mut changed = Changed { connection, from };
+    let mut organizations = Vec::new();
+    loop {
+        let some = changed.next().await?;
+        if some.is_empty() {
+            return Ok(organizations);
+        }
+        organizations.extend(some);
+    }
+}
+
+/// Those of these that are of a revision or a later one.
+pub(super) async fn read_some(
+    connection: &mut Connection,
+    ids: &[OrganizationId],
+    from: u64,
+) -> Result<Vec<OrganizationBundle>, StoreError> {
+    let mut organizations = Vec::new();
+    for id in ids {
+        let mut found = read_one(connection, id, from).await?;
+        add_digests(&mut found)?;
+        organizations.extend(found);
+        tokio::task::yield_now().await;
+    }
+    Ok(organizations)
+}
+
+/// The organizations from a revision on, in the order of their revisions, some at a time.
+pub(super) struct Changed {
+    pub(super) connection: Connection,
+    pub(super) from: u64,
 }
 
 impl Changed {
     /// The next of them; empty at the end.
-    async fn next(&mut self) -> Result<Vec<OrganizationBundle>, StoreError> {
+    pub(super) async fn next(&mut self) -> Result<Vec<OrganizationBundle>, StoreError> {
         let mut some: Vec<OrganizationBundle> = self
             .connection
             .query(
-                "SELECT id, revision FROM organizations WHERE revision > $1 \
+                "SELECT id, revision FROM organizations WHERE revision >= $1 \
                  ORDER BY revision LIMIT $2",
-                params![self.after, AT_A_TIME],
+                params![self.from, AT_A_TIME],
             )
             .await?;
-        fill(&mut self.connection, &mut some).await?;
+        fill(&mut self.connection, &mut some, Order::Revisions).await?;
         add_digests(&mut some)?;
         if let Some(last) = some.last() {
-            self.after = last.revision;
+            self.from = last.revision + 1;
         }
         // Reading many organizations takes long, and SQLite is read inline: let others run.
         tokio::task::yield_now().await;
@@ -189,30 +126,33 @@ impl Changed {
     }
 }
 
-/// The organization of an id, or nothing.
+/// The organization of an id, if it is of a revision or a later one.
 async fn read_one(
     connection: &mut Connection,
     id: &OrganizationId,
+    from: u64,
 ) -> Result<Vec<OrganizationBundle>, StoreError> {
     let mut found = connection
         .query(
-            "SELECT id, revision FROM organizations WHERE id = $1",
-            params![id],
+            "SELECT id, revision FROM organizations WHERE id = $1 AND revision >= $2",
+            params![id, from],
         )
         .await?;
-    fill(connection, &mut found).await?;
+    fill(connection, &mut found, Order::Ids).await?;
     Ok(found)
 }
 
-/// Adds the digest of each organization as it will be written without it.
-fn add_digests(organizations: &mut [OrganizationBundle]) -> Result<(), StoreError> {
+/// Adds the digest of each organization as it will be written without it, and returns how many bytes that are.
+pub(super) fn add_digests(organizations: &mut [OrganizationBundle]) -> Result<usize, StoreError> {
+    let mut bytes = 0;
     for organization in organizations {
         organization.digest = None;
         let text = serde_json::to_vec(organization)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
+        bytes += text.len();
         organization.digest = Some(Sha256::of(text));
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// An organization, before what belongs to it is read.
@@ -231,17 +171,43 @@ impl FromRow for OrganizationBundle {
     }
 }
 
-/// Reads what belongs to organizations that stand in the order of their revisions, without a gap.
-async fn fill(
+/// The order in which organizations stand, without a gap.
+#[derive(Clone, Copy)]
+pub(super) enum Order {
+    Revisions,
+    Ids,
+}
+
+impl Order {
+    /// The condition on organizations from one to another.
+    const fn range(self) -> &'static str {
+        match self {
+            Self::Revisions => "o.revision >= $1 AND o.revision <= $2",
+            Self::Ids => "o.id >= $1 AND o.id <= $2",
+        }
+    }
+
+    fn place(self, organization: &OrganizationBundle) -> Value<'_> {
+        match self {
+            Self::Revisions => organization.revision.into(),
+            Self::Ids => organization.id.as_str().into(),
+        }
+    }
+}
+
+/// Reads what belongs to organizations that stand in an order.
+pub(super) async fn fill(
     connection: &mut Connection,
     organizations: &mut [OrganizationBundle],
+    order: Order,
 ) -> Result<(), StoreError> {
     let (Some(first), Some(last)) = (organizations.first(), organizations.last()) else {
         return Ok(());
     };
     let mut parts = Parts {
         connection,
-        range: [first.revision, last.revision],
+        order,
+        range: [order.place(first), order.place(last)],
     };
     let mut certificates = parts.certificates().await?;
     let mut active = parts.active().await?;
@@ -283,10 +249,11 @@ fn group<K: Eq + Hash, V>(rows: Vec<(K, V)>) -> HashMap<K, Vec<V>> {
     out
 }
 
-/// What belongs to the organizations of a range of revisions, by organization.
+/// What belongs to the organizations of a range, by organization.
 struct Parts<'a> {
     connection: &'a mut Connection,
-    range: [u64; 2],
+    order: Order,
+    range: [Value<'a>; 2],
 }
 
 type ByOrganization<T> = HashMap<String, Vec<T>>;
@@ -298,8 +265,8 @@ impl Parts<'_> {
         &mut self,
         sql: &str,
     ) -> Result<HashMap<K, Vec<T>>, StoreError> {
-        let [first, last] = self.range;
-        let rows = self.connection.query(sql, params![first, last]).await?;
+        let sql = sql.replace("{range}", self.order.range());
+        let rows = self.connection.query(&sql, &self.range).await?;
         Ok(group(rows))
     }
 
@@ -307,7 +274,7 @@ impl Parts<'_> {
         self.read(
             "SELECT c.organization_id, c.id, c.pem, c.cel_policy, c.reported_policy \
              FROM organizations o JOIN certificates c ON c.organization_id = o.id \
-             WHERE o.revision >= $1 AND o.revision <= $2 \
+             WHERE {range} \
              AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
              ORDER BY c.created_at, c.seq",
         )
@@ -319,7 +286,7 @@ impl Parts<'_> {
         self.read(
             "SELECT a.organization_id, a.project_id, a.certificate_id, a.enforcement \
              FROM organizations o JOIN activations a ON a.organization_id = o.id \
-             WHERE o.revision >= $1 AND o.revision <= $2 ORDER BY a.activated_at, a.seq",
+             WHERE {range} ORDER BY a.activated_at, a.seq",
         )
         .await
     }
@@ -328,7 +295,7 @@ impl Parts<'_> {
         self.read(
             "SELECT p.organization_id, p.id, p.archived_at \
              FROM organizations o JOIN projects p ON p.organization_id = o.id \
-             WHERE o.revision >= $1 AND o.revision <= $2 ORDER BY p.created_at, p.seq",
+             WHERE {range} ORDER BY p.created_at, p.seq",
         )
         .await
     }
@@ -337,7 +304,7 @@ impl Parts<'_> {
         self.read(
             "SELECT k.organization_id, k.id, k.kind, k.digest, k.project_id, k.expires_at \
              FROM organizations o JOIN api_keys k ON k.organization_id = o.id \
-             WHERE o.revision >= $1 AND o.revision <= $2 ORDER BY k.created_at, k.seq",
+             WHERE {range} ORDER BY k.created_at, k.seq",
         )
         .await
     }

@@ -8,7 +8,7 @@ use countersign_types::{
 };
 
 use super::{
-    Kind, Store, StoreError,
+    Kind, Reach, Store, StoreError,
     connection::Connection,
     history,
     row::{FromRow, Row},
@@ -109,10 +109,32 @@ impl Store {
     pub async fn list_gateways(&self, filter: GatewayFilter) -> Result<Gateways, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let revision = history::read(&mut connection).await?.revision;
-        let gateways = read_list(&mut connection, filter).await?;
+        let listed = read_list(&mut connection, revision, filter).await?;
         Ok(Gateways {
             revision,
-            gateways,
+            gateways: listed.into_iter().map(|listed| listed.gateway).collect(),
+            lost: None,
+        })
+    }
+
+    /// The same as a gateway key that is limited may see it: the gateways that use that key.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn list_gateways_with_key(
+        &self,
+        key: &ApiKeyId,
+        filter: GatewayFilter,
+    ) -> Result<Gateways, StoreError> {
+        let mut connection = self.inner.database.snapshot().await?;
+        let revision = history::read(&mut connection).await?.revision;
+        let listed = read_list(&mut connection, revision, filter).await?;
+        let own = listed
+            .into_iter()
+            .filter(|each| each.key.as_ref() == Some(key));
+        Ok(Gateways {
+            revision,
+            gateways: own.map(|listed| listed.gateway).collect(),
             lost: None,
         })
     }
@@ -138,7 +160,13 @@ impl Store {
             .await?;
         let (revision, organizations) = found
             .ok_or_else(|| StoreError::not_found(Kind::Organization, organization.as_str()))?;
-        let mut gateways = read_list(&mut connection, filter).await?;
+        let latest = history::read(&mut connection).await?.revision;
+        let listed = read_list(&mut connection, latest, filter).await?;
+        // A gateway that has nothing of the organization enforces nothing for it.
+        let concerned = listed
+            .into_iter()
+            .filter(|each| each.reach.includes(organization));
+        let mut gateways: Vec<Gateway> = concerned.map(|listed| listed.gateway).collect();
         for gateway in &mut gateways {
             gateway.revision = gateway.revision.min(revision);
         }
@@ -238,10 +266,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn forget_gateway(&self, id: &GatewayId) -> Result<(), StoreError> {
+        self.forget_gateway_with_key(id, None).await
+    }
+
+    /// The same for one that uses a certain key, if one is given.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn forget_gateway_with_key(
+        &self,
+        id: &GatewayId,
+        key: Option<&ApiKeyId>,
+    ) -> Result<(), StoreError> {
         let mut connection = self.inner.database.transaction().await?;
-        let removed = connection
-            .execute("DELETE FROM gateways WHERE id = $1", params![id])
-            .await?;
+        let sql = "DELETE FROM gateways WHERE id = $1 AND ($2 = '' OR key_id = $2)";
+        let key = key.map_or("", ApiKeyId::as_str);
+        let removed = connection.execute(sql, params![id, key]).await?;
         if removed == 0 {
             return Err(StoreError::not_found(Kind::Gateway, id.as_str()));
         }
@@ -249,25 +289,65 @@ impl Store {
     }
 }
 
+/// A gateway that is listed, and the organizations that it has.
+struct Listed {
+    gateway: Gateway,
+    key: Option<ApiKeyId>,
+    reach: Reach,
+}
+
+/// The organizations that limited keys reach, with their revisions.
+type Limits = Vec<(ApiKeyId, OrganizationId, u64)>;
+
+/// The gateways at a time when this is the deployment's latest revision.
 async fn read_list(
     connection: &mut Connection,
+    latest: u64,
     filter: GatewayFilter,
-) -> Result<Vec<Gateway>, StoreError> {
-    let mut gateways: Vec<Gateway> = connection
+) -> Result<Vec<Listed>, StoreError> {
+    let mut listed: Vec<Listed> = connection
         .query(
-            "SELECT g.id, g.name, coalesce(h.revision, 0), g.durable, g.seen_at \
-             FROM gateways g \
+            "SELECT g.id, g.name, coalesce(h.revision, 0), g.durable, g.seen_at, g.key_id, \
+             coalesce(k.limited, 0) FROM gateways g \
              LEFT JOIN history h ON h.revision = g.revision AND h.token = g.token \
+             LEFT JOIN api_keys k ON k.id = g.key_id \
              WHERE g.seen_at >= $1 ORDER BY g.name, g.id",
             params![filter.kept_since],
         )
         .await?;
-    for gateway in &mut gateways {
-        if gateway.seen_at < filter.live_since {
-            gateway.state = GatewayState::Missing.into();
+    let is_limited = |each: &Listed| each.reach != Reach::All;
+    let limits: Limits = if listed.iter().any(is_limited) {
+        let sql = "SELECT l.key_id, o.id, o.revision FROM gateway_key_organizations l \
+                   JOIN organizations o ON o.id = l.organization_id";
+        connection.query(sql, &[]).await?
+    } else {
+        Vec::new()
+    };
+    for each in &mut listed {
+        if is_limited(each) {
+            each.limit(&limits, latest);
+        }
+        if each.gateway.seen_at < filter.live_since {
+            each.gateway.state = GatewayState::Missing.into();
         }
     }
-    Ok(gateways)
+    Ok(listed)
+}
+
+impl Listed {
+    /// Notes the organizations of its key. Of what changed elsewhere it is not told at once, and has it all
+    /// the same.
+    fn limit(&mut self, limits: &Limits, latest: u64) {
+        let own = limits
+            .iter()
+            .filter(|(key, ..)| Some(key) == self.key.as_ref());
+        let newest = own.clone().map(|(.., revision)| *revision).max();
+        self.reach = Reach::Only(own.map(|(_, id, _)| id.clone()).collect());
+        let gateway = &mut self.gateway;
+        if gateway.revision > 0 && newest.is_none_or(|newest| gateway.revision >= newest) {
+            gateway.revision = latest;
+        }
+    }
 }
 
 /// A gateway as it is recorded.
@@ -322,6 +402,19 @@ impl FromRow for GatewayKeyUse {
             gateway: row.next()?,
             name: row.next()?,
             seen_at: row.next()?,
+        })
+    }
+}
+
+impl FromRow for Listed {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            gateway: row.several()?,
+            key: row.next()?,
+            reach: match row.next::<u64>()? {
+                0 => Reach::All,
+                _ => Reach::Only([].into()),
+            },
         })
     }
 }

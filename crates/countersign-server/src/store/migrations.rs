@@ -28,6 +28,9 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0013_assertions.sql")),
     Step::Text(include_str!("migrations/0014_reported_policy.sql")),
     Step::Text(include_str!("migrations/0015_gateway_key_uses.sql")),
+    Step::Text(include_str!(
+        "migrations/0016_gateway_key_organizations.sql"
+    )),
 ];
 
 /// The first schema version with the deployment's history, and chains of audit events.

@@ -12,6 +12,8 @@ mod audit_logs;
 mod backup;
 mod belonging;
 mod bundle;
+mod bundle_answers;
+mod bundle_digests;
 mod certificates;
 mod chain_pages;
 mod connection;
@@ -19,6 +21,7 @@ mod day;
 mod dialect;
 mod error;
 mod expiry;
+mod gateway_keys;
 mod gateways;
 mod history;
 mod kept_assertion;
@@ -37,6 +40,7 @@ mod postgres_url;
 mod projects;
 mod quota_check;
 mod quotas;
+mod reach;
 mod refusals;
 mod refused_scopes;
 mod replica;
@@ -47,6 +51,7 @@ mod rotations;
 mod row;
 mod schema;
 mod service_accounts;
+mod shared_answers;
 mod signal;
 mod sources;
 mod sqlite;
@@ -64,11 +69,11 @@ mod write;
 
 use std::sync::Arc;
 
-use countersign_types::{bundle::BundleDigests, history::HistoryPoint};
+use countersign_types::history::HistoryPoint;
 use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
-    api_keys::{Caller, CreatedGatewayKey, GatewayKey, NewAdminApiKey},
+    api_keys::{Caller, NewAdminApiKey},
     audit_logs::{AuditFilter, AuditPage, AuditRange},
     backup::{DatabaseContents, check_database, copy_database, settle_database},
     bundle::ActiveAnchor,
@@ -76,6 +81,7 @@ pub use self::{
     chain_pages::ObservedIdentity,
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
+    gateway_keys::{CreatedGatewayKey, GatewayKey, GatewayKeyOrganization},
     gateways::{FORGET_GATEWAYS_AFTER, GatewayCounts, GatewayFilter, GatewayKeyUse, GatewayReport},
     kept_assertion::{JudgedChange, KeptAssertion, NewAssertion, UnjudgedChange},
     listing::PageRequest,
@@ -85,12 +91,14 @@ pub use self::{
     organizations::CreatedOrganization,
     projects::NewProject,
     quotas::{Quota, Quotas},
+    reach::Reach,
     retention::OBSERVATION_DAYS,
     room::Room,
     rotations::NewRotation,
     service_accounts::NewServiceAccount,
+    shared_answers::BundleAnswer,
     sources::{Clock, Random, Sources},
-    waiting::Waiting,
+    waiting::{BundleRequest, Waiting},
     webhooks::NewWebhook,
     workloads::{WORKLOADS_OF_A_PAGE, Workload, WorkloadPage, Workloads},
     write::{Change, WriteTx},
@@ -98,6 +106,7 @@ pub use self::{
 use self::{
     connection::{Connection, Database},
     replica::Replica,
+    shared_answers::{KeptDigests, SharedAnswers},
 };
 
 pub(crate) use self::gateways::SEEN_EVERY;
@@ -121,7 +130,8 @@ struct Inner {
     /// The point that was announced last.
     announced: watch::Sender<HistoryPoint>,
     /// Those of the point at which they were asked for last.
-    digests: tokio::sync::Mutex<Option<Arc<BundleDigests>>>,
+    digests: tokio::sync::Mutex<Option<KeptDigests>>,
+    answers: SharedAnswers,
     /// Ends with the store.
     _followers: JoinSet<()>,
 }
@@ -179,6 +189,7 @@ impl Store {
                 sources,
                 announced,
                 digests: tokio::sync::Mutex::default(),
+                answers: SharedAnswers::default(),
             }),
             quotas: Quotas::DEFAULT,
         }

@@ -119,7 +119,7 @@ impl World {
             node.set_clock(clock);
         }
         match self.runtime.block_on(held.waiting.look(last)) {
-            Ok(Some(bundle)) => self.answer_pull(node, held, bundle),
+            Ok(Some(answer)) => self.answer_pull(node, held, (**answer).clone()),
             Ok(None) => {
                 if let Some(node) = self.plane.nodes.get_mut(node) {
                     node.held.push(held);

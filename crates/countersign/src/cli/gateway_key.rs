@@ -3,9 +3,13 @@
 use clap::Subcommand;
 use countersign_server::{
     GATEWAY_LIVE_SECONDS,
-    store::{GatewayKey, GatewayKeyUse, Store},
+    store::{GatewayKey, GatewayKeyOrganization, GatewayKeyUse, Store},
 };
-use countersign_types::{UnixSeconds, id::ApiKeyId, secret::Secret};
+use countersign_types::{
+    UnixSeconds,
+    id::{ApiKeyId, OrganizationId},
+    secret::Secret,
+};
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 
@@ -29,6 +33,9 @@ pub(crate) enum GatewayKeyVerb {
         /// Its name
         #[arg(long, value_parser = name)]
         name: String,
+        /// Limit it to this organization: its gateways get nothing of others. Repeat it for several
+        #[arg(long = "organization", value_name = "ID|NAME")]
+        organizations: Vec<Reference<OrganizationId>>,
         #[command(flatten)]
         to: KeyFile,
     },
@@ -53,6 +60,8 @@ struct ShownKey {
     redacted_value: String,
     created_at: UnixSeconds,
     value: Option<Secret>,
+    /// The organizations that it is limited to; absent if it reaches all.
+    organizations: Option<Vec<GatewayKeyOrganization>>,
     /// The gateways that asked with it last; absent where they were not looked for.
     used_by: Option<Vec<String>>,
 }
@@ -67,9 +76,18 @@ struct Deleted {
 impl Verb<Store> for GatewayKeyVerb {
     async fn run(self, store: &Store, output: Output) -> CommandResult {
         match self {
-            Self::Create { name, to } => {
+            Self::Create {
+                name,
+                organizations,
+                to,
+            } => {
+                let mut only = Vec::with_capacity(organizations.len());
+                for organization in organizations {
+                    only.push(organization.resolve(store).await?);
+                }
                 to.prepare(output)?;
-                let created = store.create_gateway_key(&name).await?;
+                let only = (!only.is_empty()).then_some(only.as_slice());
+                let created = store.create_gateway_key_for(&name, only).await?;
                 let shown = to.keep(created.value)?;
                 output.one(&ShownKey::new(created.key, shown))?;
                 to.remind();
@@ -136,22 +154,29 @@ impl ShownKey {
             redacted_value: key.redacted_value,
             created_at: key.created_at,
             value,
+            organizations: key.organizations,
             used_by: None,
         }
     }
 }
 
 impl Row for ShownKey {
-    const HEAD: &'static [&'static str] = &["name", "id", "key", "used by", "created"];
+    const HEAD: &'static [&'static str] =
+        &["name", "id", "key", "organizations", "used by", "created"];
 
     fn cells(&self) -> Vec<Cell> {
         let shown = self.value.as_ref().map(Secret::reveal);
         let used_by = self.used_by.as_ref().filter(|all| !all.is_empty());
         let used_by = used_by.map(|all| all.join(", "));
+        let organizations = self.organizations.as_ref().map(|all| {
+            let names: Vec<&str> = all.iter().map(|each| each.name.as_str()).collect();
+            names.join(", ")
+        });
         row![
             self.name.clone(),
             self.id.to_string(),
             shown.unwrap_or(&self.redacted_value).to_owned(),
+            organizations.unwrap_or_else(|| "all".to_owned()),
             text_or_dash(used_by.as_deref()),
             moment(self.created_at),
         ]

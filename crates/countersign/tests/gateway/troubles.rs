@@ -174,10 +174,18 @@ async fn what_differs_from_the_control_plane_is_mended_counted_and_logged() {
     bundle["active"] = Value::Array(Vec::new());
     bundle["digest"] = Value::from(Sha256::of("tampered").to_string());
     let text = bundle.to_string();
-    let checksum = Sha256::of(&text).to_string();
-    let sql = "UPDATE organizations SET bundle = ?1, checksum = ?2, digest = ?3";
-    let digest = bundle["digest"].as_str();
-    assert_eq!(state.execute(sql, (&text, &checksum, digest)), Ok(1));
+    let checksum = Sha256::of(&text);
+    let sql = "UPDATE organizations SET bundle = ?1, checksum = ?2";
+    assert_eq!(state.execute(sql, (&text, checksum.as_ref())), Ok(1));
+    // It is the only one, so the sum of all checksums is its own.
+    let sql = "SELECT revision || ' ' || token || ' ' FROM state";
+    let point: String = state.query_row(sql, [], |row| row.get(0)).unwrap();
+    let seal = Sha256::of([point.as_bytes(), checksum.as_ref()].concat());
+    let sql = "UPDATE state SET sum = ?1, seal = ?2";
+    assert_eq!(
+        state.execute(sql, (checksum.as_ref(), seal.as_ref())),
+        Ok(1)
+    );
     drop(state);
 
     let gateway = scene.deployment.gateway(0);

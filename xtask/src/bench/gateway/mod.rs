@@ -12,6 +12,8 @@ use std::{fs, path::PathBuf, rc::Rc};
 
 use serde_json::json;
 
+pub(crate) use self::countersign::build;
+
 use crate::{
     bench::{
         gateway::{

@@ -53,6 +53,7 @@ fn a_complete_answer_replaces_what_is_in_force_at_the_very_point() {
         token: point.token,
         complete: true,
         organizations: Vec::new(),
+        next: None,
     });
     assert!(gateway.in_force.is_empty());
 }

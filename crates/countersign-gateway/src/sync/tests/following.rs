@@ -215,6 +215,7 @@ fn everything_is_fetched_from_a_server_without_tokens_that_goes_back() {
         token: RevisionToken::NONE,
         complete,
         organizations: Vec::new(),
+        next: None,
     };
     gateway.answered(bundle(7, true));
     gateway.on(Input::Enforced(1));

@@ -92,6 +92,7 @@ impl Server {
             token,
             complete,
             organizations: organizations.cloned().collect(),
+            next: None,
         }
     }
 

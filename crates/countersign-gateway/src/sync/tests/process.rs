@@ -107,8 +107,8 @@ impl Process {
     fn assert_enforces(&self, server: &Server) {
         let snapshot = self.shared.snapshot.load();
         let in_force = snapshot
-            .bundles()
-            .map(|each| (each.id.clone(), each.digest));
+            .organizations()
+            .map(|each| (each.id().clone(), each.digest()));
         assert_eq!(in_force.collect::<super::State>(), server.state());
     }
 }
@@ -324,8 +324,8 @@ fn a_file_that_cannot_be_read_is_none_and_is_replaced() {
         .shared
         .snapshot
         .load()
-        .bundles()
-        .map(|each| each.id.clone())
+        .organizations()
+        .map(|each| each.id().clone())
         .collect();
     assert!(ids.is_empty());
     assert_eq!(process.latest().after, HistoryPoint::START);

@@ -1,3 +1,4 @@
 mod bundle;
 mod gateways;
+mod limited;
 mod observations;

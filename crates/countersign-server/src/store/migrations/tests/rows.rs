@@ -32,6 +32,7 @@ impl Chain {
             7 => EXPIRY,
             11 => REFUSALS,
             13 => ASSERTIONS,
+            16 => LIMITED_KEYS,
             _ => return String::new(),
         };
         let blob = |bytes: &[u8]| {
@@ -121,4 +122,9 @@ const ASSERTIONS: &str = "
 UPDATE organizations SET assertions = 1;
 INSERT INTO assertions (id, organization_id, project_id, name, expect, chain, created_at) VALUES
     ('asrt_a', 'org-a', 'proj_a', 'must', 'permit', {chain}, {at});
+";
+
+const LIMITED_KEYS: &str = "
+UPDATE api_keys SET limited = 1 WHERE id = 'key_gateway';
+INSERT INTO gateway_key_organizations (key_id, organization_id) VALUES ('key_gateway', 'org-a');
 ";

@@ -1,0 +1,130 @@
+//! An organization as it is enforced.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, OnceLock},
+};
+
+use countersign_types::{
+    bundle::{BundleKey, BundleProject, OrganizationBundle},
+    digest::Sha256,
+    id::{OrganizationId, ProjectId},
+};
+
+use crate::verdict::authorization::OrganizationTrust;
+
+/// An organization as it is enforced.
+#[derive(Debug)]
+pub(crate) struct Organization {
+    /// As it was pulled, without its keys.
+    bundle: OrganizationBundle,
+    keys: Arc<[BundleKey]>,
+    /// Compiled at the first request; shared with the organization before a change that left it alone.
+    trust: Arc<OnceLock<OrganizationTrust>>,
+}
+
+impl Organization {
+    /// The organization after a change. What the change left alone is shared with it as it was before.
+    pub(crate) fn after(before: Option<&Self>, mut bundle: OrganizationBundle) -> Self {
+        let mut keys = std::mem::take(&mut bundle.keys);
+        bundle.certificates.shrink_to_fit();
+        bundle.projects.shrink_to_fit();
+        let same_keys = before.filter(|before| *before.keys == *keys);
+        let keys = match same_keys {
+            Some(before) => Arc::clone(&before.keys),
+            None => {
+                share_projects(&mut keys, &bundle.projects);
+                keys.into()
+            }
+        };
+        let same_trust = before.filter(|before| trusts_alike(&before.bundle, &bundle));
+        let organization = Self {
+            trust: same_trust.map_or_else(Arc::default, |before| Arc::clone(&before.trust)),
+            bundle,
+            keys,
+        };
+        if before.is_some_and(|before| before.trust.get().is_some()) {
+            // It is in use: no request should wait for the compilation.
+            organization.trust();
+        }
+        organization
+    }
+
+    pub(crate) const fn id(&self) -> &OrganizationId {
+        &self.bundle.id
+    }
+
+    pub(crate) const fn digest(&self) -> Option<Sha256> {
+        self.bundle.digest
+    }
+
+    /// As it was pulled, without its keys.
+    pub(crate) const fn bundle(&self) -> &OrganizationBundle {
+        &self.bundle
+    }
+
+    /// As it was pulled.
+    pub(crate) fn whole(&self) -> OrganizationBundle {
+        OrganizationBundle {
+            keys: self.keys.to_vec(),
+            ..self.bundle.clone()
+        }
+    }
+
+    pub(crate) const fn keys(&self) -> &Arc<[BundleKey]> {
+        &self.keys
+    }
+
+    pub(crate) fn trust(&self) -> &OrganizationTrust {
+        self.trust
+            .get_or_init(|| OrganizationTrust::compile(&self.bundle))
+    }
+
+    /// What its trust is recognized by, as long as someone remembers it.
+    pub(crate) const fn compiled(&self) -> &Arc<OnceLock<OrganizationTrust>> {
+        &self.trust
+    }
+
+    /// Whether it is as a bundle says.
+    pub(super) fn is(&self, bundle: &OrganizationBundle) -> bool {
+        let OrganizationBundle {
+            id,
+            revision,
+            digest,
+            certificates,
+            active,
+            with_reported,
+            projects,
+            keys,
+        } = bundle;
+        let known = &self.bundle;
+        (&known.id, known.revision, known.digest) == (id, *revision, *digest)
+            && known.certificates == *certificates
+            && (&known.active, &known.with_reported) == (active, with_reported)
+            && known.projects == *projects
+            && *self.keys == **keys
+    }
+}
+
+/// Whether two bundles are the same in what trust is compiled from.
+fn trusts_alike(one: &OrganizationBundle, other: &OrganizationBundle) -> bool {
+    let same_project = |(one, other): (&BundleProject, &BundleProject)| {
+        (&one.id, &one.active, &one.with_reported)
+            == (&other.id, &other.active, &other.with_reported)
+    };
+    one.certificates == other.certificates
+        && one.active == other.active
+        && one.with_reported == other.with_reported
+        && one.projects.len() == other.projects.len()
+        && one.projects.iter().zip(&other.projects).all(same_project)
+}
+
+/// Lets keys name their projects by the same memory.
+fn share_projects(keys: &mut [BundleKey], projects: &[BundleProject]) {
+    let known: HashSet<&ProjectId> = projects.iter().map(|project| &project.id).collect();
+    for project in keys.iter_mut().filter_map(|key| key.project.as_mut()) {
+        if let Some(same) = known.get(project) {
+            *project = (*same).clone();
+        }
+    }
+}

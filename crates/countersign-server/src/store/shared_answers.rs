@@ -1,0 +1,113 @@
+//! What changed after a point is read once for all gateways that ask for it: whoever comes first reads, and
+//! the others take what was read, as long as nothing else changed since.
+
+use std::{
+    collections::VecDeque,
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use countersign_types::{
+    UnixSeconds,
+    bundle::{Bundle, BundleDigests},
+    history::HistoryPoint,
+};
+
+use super::{Reach, StoreError};
+
+/// For how many points what changed after them is kept.
+const MOST_POINTS: usize = 8;
+/// The most bytes of an answer that is kept.
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// An answer to a gateway, and its JSON.
+#[derive(Debug)]
+pub struct BundleAnswer {
+    bundle: Bundle,
+    json: Bytes,
+}
+
+impl BundleAnswer {
+    pub(super) fn new(mut bundle: Bundle, reach: &Reach) -> Result<Self, StoreError> {
+        let known = bundle.token;
+        bundle.token = reach.outward(bundle.point()).token;
+        let json = serde_json::to_vec(&bundle);
+        let json = json.map_err(|error| StoreError::Internal(error.to_string()))?;
+        bundle.token = known;
+        Ok(Self {
+            bundle,
+            json: json.into(),
+        })
+    }
+
+    /// As it is sent.
+    #[must_use]
+    pub fn json(&self) -> Bytes {
+        self.json.clone()
+    }
+}
+
+impl Deref for BundleAnswer {
+    type Target = Bundle;
+
+    fn deref(&self) -> &Bundle {
+        &self.bundle
+    }
+}
+
+/// The digests of all organizations, as they were at a point.
+pub(super) struct KeptDigests {
+    pub(super) point: HistoryPoint,
+    /// When all of them were read.
+    pub(super) whole_at: UnixSeconds,
+    pub(super) digests: Arc<BundleDigests>,
+}
+
+/// What was read after one point last; locked while it is read.
+type Kept = Arc<tokio::sync::Mutex<Option<Arc<BundleAnswer>>>>;
+
+/// What was read after the points that were asked for last.
+#[derive(Default)]
+pub(super) struct SharedAnswers(Mutex<VecDeque<(HistoryPoint, Kept)>>);
+
+impl SharedAnswers {
+    /// What changed after a point up to the latest, as somebody read it or `read` does now; nothing if the
+    /// point is not known.
+    pub(super) async fn get(
+        &self,
+        after: HistoryPoint,
+        latest: HistoryPoint,
+        read: impl Future<Output = Result<Option<Bundle>, StoreError>>,
+    ) -> Result<Option<Arc<BundleAnswer>>, StoreError> {
+        let kept = self.of(after);
+        let mut kept = kept.lock().await;
+        if let Some(answer) = &*kept
+            && answer.point() == latest
+        {
+            return Ok(Some(Arc::clone(answer)));
+        }
+        *kept = None;
+        let Some(bundle) = read.await? else {
+            return Ok(None);
+        };
+        let answer = Arc::new(BundleAnswer::new(bundle, &Reach::All)?);
+        if answer.json.len() <= MOST_BYTES {
+            *kept = Some(Arc::clone(&answer));
+        }
+        Ok(Some(answer))
+    }
+
+    fn of(&self, after: HistoryPoint) -> Kept {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kept)) = all.iter().find(|(point, _)| *point == after) {
+            return Arc::clone(kept);
+        }
+        if all.len() >= MOST_POINTS {
+            all.pop_front();
+        }
+        let kept = Kept::default();
+        all.push_back((after, Arc::clone(&kept)));
+        kept
+    }
+}
