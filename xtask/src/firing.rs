@@ -33,7 +33,7 @@ pub(crate) fn run(program: &Path) -> Outcome {
     let mut deployment = Deployment::start(program, directory.path())?;
     let prometheus = Prometheus::start(&deployment, directory.path())?;
     let plane = deployment.plane_metrics;
-    let (first, second) = (deployment.gateways[0].admin, deployment.gateways[1].admin);
+    let (first, second) = (deployment.vanishing.admin, deployment.staying.admin);
 
     prometheus.until("CountersignServerCertificateExpires", first, true)?;
 
@@ -41,7 +41,7 @@ pub(crate) fn run(program: &Path) -> Outcome {
     prometheus.until("CountersignTrustAnchorExpires", plane, true)?;
 
     // Its access log is on a full disk.
-    deployment.gateways[1].be_asked()?;
+    deployment.staying.be_asked()?;
     prometheus.until("CountersignLogLinesLost", second, true)?;
 
     deployment.limit_files("0")?;
@@ -53,7 +53,7 @@ pub(crate) fn run(program: &Path) -> Outcome {
     prometheus.until("CountersignDatabaseUnavailable", plane, false)?;
     deployment.create_project("made")?;
 
-    deployment.gateways[0].server = None;
+    deployment.vanishing.server = None;
     prometheus.until("CountersignDown", first, true)?;
     prometheus.until("CountersignGatewaysMissing", plane, true)?;
 
@@ -70,7 +70,10 @@ struct Deployment {
     plane_metrics: SocketAddr,
     base_url: String,
     admin_key: String,
-    gateways: [Gateway; 2],
+    /// One that is killed.
+    vanishing: Gateway,
+    /// One whose access log cannot be written.
+    staying: Gateway,
 }
 
 struct Gateway {
@@ -115,7 +118,8 @@ impl Deployment {
         let base_url = format!("http://{address}/v1");
         let gateway = |number| Gateway::start(program, directory, number, &base_url);
         Ok(Self {
-            gateways: [gateway(0)?, gateway(1)?],
+            vanishing: gateway(0)?,
+            staying: gateway(1)?,
             program: program.to_owned(),
             directory: directory.to_owned(),
             plane: Some(plane),
@@ -244,8 +248,8 @@ impl Prometheus {
             directory.join("alerts.yml"),
             hurried(&fs::read_to_string(rules)?),
         )?;
-        let gateways = deployment.gateways.iter();
-        let gateways: Vec<String> = gateways.map(|each| format!("\"{}\"", each.admin)).collect();
+        let gateways = [&deployment.vanishing, &deployment.staying];
+        let gateways = gateways.map(|each| format!("\"{}\"", each.admin));
         let configuration = format!(
             "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\n\
              rule_files: [alerts.yml]\nscrape_configs:\n\

@@ -1,7 +1,7 @@
 //! The span of one request. The attributes have the names of OpenTelemetry's semantic conventions for HTTP
 //! servers where they have one, and no query, key or body.
 
-use countersign_trace::{Attribute, Span, Spans, Value};
+use countersign_trace::{Attribute, Side, Span, Spans, Value};
 use http::{Method, Version};
 
 use crate::{
@@ -22,6 +22,7 @@ pub(crate) fn hand_over(record: &Record, ended: &Ended, spans: &Spans) {
     spans.offer(Span {
         trace: span.recorded.ids.trace,
         id: span.recorded.ids.span,
+        side: Side::Server,
         parent: span.recorded.given.map(|given| given.parent),
         name,
         time: spans.time_of(ended.duration),

@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use countersign_proxy::{
     AwaitedResponse, ClientBody, Cut, Exchange as _, ResponseBody, check_shape, host_of,
@@ -46,6 +47,10 @@ pub(crate) struct Frontend {
     pub(crate) routes: Vec<Forwarder>,
     pub(crate) control_plane: Forwarder,
 }
+
+/// What serves requests from now on, also those on connections that are open: a connection that is
+/// closed under its client loses the request that comes at that moment.
+pub(crate) type Latest = Arc<ArcSwap<Frontend>>;
 
 impl Frontend {
     /// Serves one request: judges it, forwards or refuses it, and logs what became of it. What need

@@ -26,10 +26,14 @@ pub(crate) fn families(text: &str) -> Vec<Family<'_>> {
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             let (name, help) = rest.split_once(' ').unwrap_or((rest, ""));
-            family(&mut families, name).help = help;
+            if let Some(family) = family(&mut families, name) {
+                family.help = help;
+            }
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
-            if let Some((name, kind)) = rest.split_once(' ') {
-                family(&mut families, name).kind = kind;
+            if let Some((name, kind)) = rest.split_once(' ')
+                && let Some(family) = family(&mut families, name)
+            {
+                family.kind = kind;
             }
         } else if let (Some(last), Some((name, rest))) = (families.last_mut(), name_of(line))
             && let Some(end) = name.strip_prefix(last.name)
@@ -44,15 +48,14 @@ pub(crate) fn families(text: &str) -> Vec<Family<'_>> {
 }
 
 /// The metric that the lines are of from here on.
-fn family<'f, 'a>(families: &'f mut Vec<Family<'a>>, name: &'a str) -> &'f mut Family<'a> {
+fn family<'f, 'a>(families: &'f mut Vec<Family<'a>>, name: &'a str) -> Option<&'f mut Family<'a>> {
     if families.last().is_none_or(|last| last.name != name) {
         families.push(Family {
             name,
             ..Family::default()
         });
     }
-    let last = families.len() - 1;
-    &mut families[last]
+    families.last_mut()
 }
 
 fn name_of(line: &str) -> Option<(&str, &str)> {

@@ -1,6 +1,6 @@
 //! Spans as OTLP has them.
 
-use countersign_trace::{Span, Value};
+use countersign_trace::{Side, Span, Value};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value},
@@ -19,8 +19,8 @@ pub(crate) fn scope() -> InstrumentationScope {
     }
 }
 
-pub(crate) fn request(resource: &Resource, spans: &[Box<Span>]) -> ExportTraceServiceRequest {
-    let spans = spans.iter().map(|span| data(span)).collect();
+pub(crate) fn request(resource: &Resource, spans: &[Span]) -> ExportTraceServiceRequest {
+    let spans = spans.iter().map(data).collect();
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: Some(resource.clone()),
@@ -43,7 +43,10 @@ fn data(span: &Span) -> Data {
             .parent
             .map_or_else(Vec::new, |parent| id(parent.number())),
         name: span.name.clone(),
-        kind: SpanKind::Server.into(),
+        kind: match span.side {
+            Side::Server => SpanKind::Server.into(),
+            Side::Client => SpanKind::Client.into(),
+        },
         start_time_unix_nano: span.time.0,
         end_time_unix_nano: span.time.1,
         attributes: span

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use countersign_trace::{Clock, Spans, Waiting};
+use countersign_trace::{Clock, Span, Spans, Waiting};
 use metrics::{counter, describe_counter};
 use tokio::{
     sync::oneshot,
-    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout_at},
+    time::{Instant, MissedTickBehavior, interval, interval_at, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,12 @@ use crate::{
 
 /// How long a stop waits for what is to be sent still.
 const FLUSH: Duration = Duration::from_secs(5);
+
+/// How long it may take to show the metrics.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is counted how many spans found no room.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 const SPANS: &str = "countersign_telemetry_spans_total";
 const EXPORTS: &str = "countersign_telemetry_exports_total";
@@ -151,7 +157,10 @@ impl Sending {
     ) {
         let traces = async {
             if let Some(traces) = traces {
-                self.send_spans(traces).await;
+                let spans = Arc::clone(&traces.spans);
+                // Also while a collector is waited for.
+                let counting = self.stop.run_until_cancelled(count_dropped(&spans));
+                tokio::join!(self.send_spans(traces), counting);
             }
         };
         let metrics = async {
@@ -188,7 +197,7 @@ impl Sending {
     }
 
     /// Gathers spans until there are enough, or it is time; none once all are sent.
-    async fn gather(&self, waiting: &mut Waiting, batch: &mut Vec<Box<countersign_trace::Span>>) {
+    async fn gather(&self, waiting: &mut Waiting, batch: &mut Vec<Span>) {
         let most = self.settings.batch;
         let first = self
             .stop
@@ -225,7 +234,7 @@ impl Sending {
             let text = tokio::select! {
                 text = figures() => text,
                 // Whoever shows them may be stuck.
-                () = sleep(every.min(FLUSH)) => String::new(),
+                () = sleep(PATIENCE) => String::new(),
             };
             let now = (self.clock)();
             let request =
@@ -235,6 +244,15 @@ impl Sending {
                 return;
             }
         }
+    }
+}
+
+/// Counts the spans that found no room.
+async fn count_dropped(spans: &Spans) {
+    let mut ticks = interval(COUNT_EVERY);
+    loop {
+        ticks.tick().await;
+        counter!(SPANS, "result" => "no_room").increment(spans.take_dropped());
     }
 }
 

@@ -147,12 +147,14 @@ pub async fn text(handle: &PrometheusHandle, store: &Store, ages: GatewayAges) -
         let writable = store.check_writes().await;
         (writable.is_ok(), stored(store, ages).await)
     };
-    let (writable, stored) = timeout(PATIENCE, reading).await.unwrap_or_else(|_| {
+    // At once: together they may take no longer than one of them.
+    let (read, room) = tokio::join!(timeout(PATIENCE, reading), timeout(PATIENCE, store.room()));
+    let (writable, stored) = read.unwrap_or_else(|_| {
         let silent = format!("the database has not answered within {PATIENCE:?}");
         (false, Err(StoreError::Internal(silent)))
     });
     show_database(&mut text, stored.is_ok(), writable);
-    if let Ok(Ok(room)) = timeout(PATIENCE, store.room()).await {
+    if let Ok(Ok(room)) = room {
         show_room(&mut text, &room);
     }
     match stored {

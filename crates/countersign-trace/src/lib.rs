@@ -6,6 +6,6 @@ mod span;
 mod spans;
 mod traceparent;
 
-pub use span::{Attribute, Span, Value};
+pub use span::{Attribute, Side, Span, Value};
 pub use spans::{Clock, Sample, Spans, Waiting};
 pub use traceparent::{Ids, LENGTH, SpanId, TraceId, Traceparent};

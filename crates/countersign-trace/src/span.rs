@@ -2,7 +2,7 @@
 
 use crate::traceparent::{SpanId, TraceId};
 
-/// What became of one request that this process served.
+/// What became of one request that this process served, or made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
     /// Its trace.
@@ -11,14 +11,25 @@ pub struct Span {
     pub id: SpanId,
     /// The span that the request comes from.
     pub parent: Option<SpanId>,
+    /// On which side of the request it was.
+    pub side: Side,
     /// What it is called: few names, so that they can be grouped.
     pub name: String,
     /// When it began and ended, in nanoseconds since the beginning of 1970.
     pub time: (u64, u64),
     /// What is known of it, by the names of OpenTelemetry's semantic conventions where they have one.
     pub attributes: Vec<Attribute>,
-    /// Whether the server failed it.
+    /// Whether it failed for another reason than what was asked.
     pub failed: bool,
+}
+
+/// A side of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// It was served.
+    Server,
+    /// It was made.
+    Client,
 }
 
 /// One thing that is known of a span.

@@ -25,14 +25,14 @@ pub type Sample = Arc<dyn Fn(Option<&Traceparent>, &TraceId) -> bool + Send + Sy
 /// Where spans go. So many wait at most: whoever collects them may be slow or gone, and further ones are
 /// then counted and dropped.
 pub struct Spans {
-    waiting: mpsc::Sender<Box<Span>>,
+    waiting: mpsc::Sender<Span>,
     dropped: AtomicU64,
     sample: Sample,
     clock: Clock,
 }
 
 /// The spans that wait.
-pub type Waiting = mpsc::Receiver<Box<Span>>;
+pub type Waiting = mpsc::Receiver<Span>;
 
 impl Spans {
     /// Lets so many spans wait.
@@ -64,7 +64,7 @@ impl Spans {
 
     /// Hands a span on, if there is room for it.
     pub fn offer(&self, span: Span) {
-        if self.waiting.try_send(Box::new(span)).is_err() {
+        if self.waiting.try_send(span).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -84,7 +84,7 @@ impl fmt::Debug for Spans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::traceparent::Ids;
+    use crate::{span::Side, traceparent::Ids};
 
     #[test]
     fn what_finds_no_room_is_counted() {
@@ -94,6 +94,7 @@ mod tests {
             trace: ids.trace,
             id: ids.span,
             parent: None,
+            side: Side::Server,
             name: "GET".to_owned(),
             time: spans.time_of(Duration::from_nanos(3)),
             attributes: Vec::new(),
@@ -104,7 +105,7 @@ mod tests {
             spans.offer(span.clone());
         }
         assert_eq!((spans.take_dropped(), spans.take_dropped()), (3, 0));
-        assert_eq!(waiting.try_recv().ok().as_deref(), Some(&span));
+        assert_eq!(waiting.try_recv().ok().as_ref(), Some(&span));
         spans.offer(span);
         assert_eq!(spans.take_dropped(), 0);
     }

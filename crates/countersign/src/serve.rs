@@ -208,6 +208,7 @@ impl ControlPlane {
         let _cleanup = ObservationCleanup::start(store.clone(), self.observation_days);
         tokio::spawn(watch_expiry(store.clone(), signals.ended()));
         let webhooks = Webhooks::new(store, sources, &self.webhooks)?;
+        let webhooks = webhooks.recorded_by(telemetry.spans());
         let webhooks = tokio::spawn(webhooks.run(signals.ended()));
         if let Some(handle) = recorder {
             let ages = GatewayAges {

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     connection::{Connection, ConnectionSlot},
-    frontend::Frontend,
+    frontend::{Frontend, Latest},
     shared::Shared,
 };
 
@@ -56,10 +56,6 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
 
 /// Unauthenticated connections make room once less than this part of all slots is free.
 const RESERVED: usize = 16;
-
-/// What serves requests from now on, also those on connections that are open: a connection that is
-/// closed under its client loses the request that comes at that moment.
-pub(super) type Latest = Arc<ArcSwap<Frontend>>;
 
 /// Accepts connections on one thread.
 #[derive(Debug)]

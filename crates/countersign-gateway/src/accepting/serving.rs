@@ -23,8 +23,8 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{listener::Latest, seldom::seldom};
-use crate::{connection::Connection, live::stream::Stream};
+use super::seldom::seldom;
+use crate::{connection::Connection, frontend::Latest, live::stream::Stream};
 
 /// How long a connection that was told to close may stay open without a request under way.
 const CLOSING: Duration = Duration::from_secs(1);

@@ -112,6 +112,10 @@ const GAUGES: &[(&str, &str)] = &[
         "0 when the latest reload was not, and the old configuration stays in use",
     ),
     (
+        "countersign_gateway_warning",
+        "1 while something is wrong that `/readyz` says in words, by its name",
+    ),
+    (
         "countersign_gateway_live_streams",
         "requests under way, by serving thread",
     ),

@@ -75,7 +75,7 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         let (routes, configured) = watch::channel(Arc::new(routes(&options)?));
         let tls = Arc::new(server_tls(&options)?);
-        let (client, configured_client) = watch::channel(client(&options)?);
+        let (client_sender, client) = watch::channel(client(&options)?);
         let threads = threads(&options);
         let Sockets { clients, admin } = sockets;
         let (listeners, address) = Sockets::listeners(clients, options.listen, threads)?;
@@ -83,27 +83,15 @@ impl Gateway {
         let (admin, admin_address) = admin.unzip();
         describe(&options);
         show_server_certificate(&options);
-        let [own, first_request] = random;
+        let [own, first] = random;
         let data_dir = DataDir::take(&options.data_dir, own)?;
         let (observer, tallies) = options.observations.then(Observer::new).unzip();
-        let mut shared = shared(
-            options,
-            clock,
-            data_dir.id,
-            first_request,
-            threads,
-            observer,
-        )?;
+        let mut shared = shared(options, clock, data_dir.id, first, threads, observer)?;
         shared.spans = spans;
         let shared = Arc::new(shared);
-        let observations = tallies
-            .map(|tallies| observations(&shared.options, tallies, configured_client.clone(), own));
-        let sync = Sync::start(
-            Arc::clone(&shared),
-            configured_client,
-            data_dir.lock,
-            jitter_seed(own),
-        )?;
+        let observations =
+            tallies.map(|tallies| observations(&shared.options, tallies, client.clone(), own));
+        let sync = Sync::start(Arc::clone(&shared), client, data_dir.lock, jitter_seed(own))?;
         let follower = &sync.follower;
         let (receiver, started) = (follower.changed.subscribe(), follower.ready.subscribe());
         let (stop, stop_background) = (CancellationToken::new(), CancellationToken::new());
@@ -137,7 +125,7 @@ impl Gateway {
             threads: workers,
             background: (stop_background, background),
             ready: started,
-            control: GatewayControl::new(shared, tls, routes, client),
+            control: GatewayControl::new(shared, tls, routes, client_sender),
         })
     }
 

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use metrics::{Gauge, gauge};
+
 /// How often a serving thread shows that it moves.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -51,9 +53,34 @@ pub(crate) enum Part {
     UpstreamTls,
 }
 
+impl Part {
+    const ALL: [Self; 5] = [
+        Self::AccessLog,
+        Self::Reopening,
+        Self::Configuration,
+        Self::ServerCertificate,
+        Self::UpstreamTls,
+    ];
+
+    /// Its metric, which is 1 while it is in trouble.
+    fn gauge(self) -> Gauge {
+        let name = match self {
+            Self::AccessLog => "access_log",
+            Self::Reopening => "access_log_not_reopened",
+            Self::Configuration => "configuration_not_reloaded",
+            Self::ServerCertificate => "server_certificate_not_reloaded",
+            Self::UpstreamTls => "upstream_tls_not_reloaded",
+        };
+        gauge!("countersign_gateway_warning", "warning" => name)
+    }
+}
+
 impl Health {
     /// A process whose serving threads, so many, all move.
     pub(crate) fn new(threads: usize) -> Self {
+        for part in Part::ALL {
+            part.gauge().set(0.0);
+        }
         Self {
             begun: Instant::now(),
             moved: (0..threads).map(|_| AtomicU64::new(0)).collect(),
@@ -105,6 +132,7 @@ impl Health {
             Part::ServerCertificate => &mut troubles.server_certificate,
             Part::UpstreamTls => &mut troubles.upstream_tls,
         };
+        part.gauge().set(if trouble.is_some() { 1.0 } else { 0.0 });
         let is_news = *known != trouble;
         *known = trouble;
         is_news

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use countersign_trace::{Ids, Span, Spans, Traceparent, Value};
+use countersign_trace::{Ids, Side, Span, Spans, Traceparent, Value};
 use countersign_types::{
     error::ErrorCode,
     history::HistoryPoint,
@@ -114,6 +114,7 @@ impl Record {
         spans.offer(Span {
             trace,
             id: own.span,
+            side: Side::Server,
             parent: given.map(|given| given.parent),
             name: format!("{method} {route}"),
             time: spans.time_of(self.started.elapsed()),
@@ -155,6 +156,8 @@ impl Record {
         let code = refusal.map(|error| error.code.as_str());
         let cause = refusal.and_then(|error| error.cause.as_deref());
         let given = parts.and_then(|parts| traceparent(&parts.headers));
+        // As a number: one of 128 bits would be logged as a text.
+        let duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -169,7 +172,7 @@ impl Record {
                     request_id = self.id.as_str(),
                     trace_id = given.as_ref().map(|given| given.trace.as_str()),
                     client_request_id = parts.and_then(|parts| client_request_id(&parts.headers)),
-                    duration_us = self.started.elapsed().as_micros(),
+                    duration_us,
                     "request"
                 )
             };

@@ -7,9 +7,11 @@ mod options;
 mod retry;
 mod send;
 mod slots;
+mod traced;
 
 use std::{sync::Arc, time::Duration};
 
+use countersign_trace::Spans;
 use countersign_types::{
     UnixSeconds,
     id::{OrganizationId, WebhookId},
@@ -22,6 +24,7 @@ pub use options::WebhookOptions;
 use retry::pause;
 use send::{SEND_TIMEOUT, Sender};
 use slots::Slots;
+use traced::Traced;
 
 use crate::{
     metrics::WEBHOOK_ATTEMPTS,
@@ -48,6 +51,8 @@ pub struct Webhooks {
     sender: Arc<Sender>,
     slots: Slots,
     attempts: JoinSet<(OrganizationId, WebhookId)>,
+    /// Where spans go; none unless they are collected.
+    spans: Option<Arc<Spans>>,
 }
 
 impl Webhooks {
@@ -66,7 +71,14 @@ impl Webhooks {
             sources,
             slots: Slots::default(),
             attempts: JoinSet::new(),
+            spans: None,
         })
+    }
+
+    /// The same, whose attempts are recorded as spans where these go anywhere.
+    #[must_use]
+    pub fn recorded_by(self, spans: Option<Arc<Spans>>) -> Self {
+        Self { spans, ..self }
     }
 
     /// Runs until `ended`, then waits for the attempts that are under way.
@@ -127,6 +139,7 @@ impl Webhooks {
                 store: self.store.clone(),
                 sources: self.sources.clone(),
                 sender: Arc::clone(&self.sender),
+                spans: self.spans.clone(),
                 delivery,
             };
             self.attempts.spawn(attempt.make());
@@ -156,6 +169,7 @@ struct Attempt {
     store: Store,
     sources: Sources,
     sender: Arc<Sender>,
+    spans: Option<Arc<Spans>>,
     delivery: Claimed,
 }
 
@@ -167,7 +181,14 @@ impl Attempt {
             attempt,
             ..
         } = &self.delivery.due;
-        let sent = self.sender.send(&self.delivery, self.sources.now()).await;
+        let spans = self.spans.as_ref();
+        let traced = spans.and_then(|spans| Traced::begin(spans, &self.sources));
+        let header = traced.as_ref().and_then(Traced::header);
+        let now = self.sources.now();
+        let sent = self.sender.send(&self.delivery, now, header).await;
+        if let Some(traced) = traced {
+            traced.end(&self.delivery.due, &sent);
+        }
         let accepted = sent.as_ref().is_ok_and(http::StatusCode::is_success);
         let result = match sent {
             Ok(status) => status.as_u16().to_string(),

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use countersign_tls::{add_roots, client_config, public_roots, standard};
-use http::{Request, StatusCode, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -65,17 +65,30 @@ impl Sender {
     }
 
     /// Tries a delivery once, at a time in Unix seconds. Only the status of the response is read.
-    pub(super) async fn send(&self, delivery: &Claimed, at: u64) -> Result<StatusCode, Failure> {
-        let attempt = self.attempt(delivery, at);
+    pub(super) async fn send(
+        &self,
+        delivery: &Claimed,
+        at: u64,
+        traceparent: Option<HeaderValue>,
+    ) -> Result<StatusCode, Failure> {
+        let attempt = self.attempt(delivery, at, traceparent);
         timeout(SEND_TIMEOUT, attempt)
             .await
             .map_err(|_| Failure::Timeout)?
     }
 
-    async fn attempt(&self, delivery: &Claimed, at: u64) -> Result<StatusCode, Failure> {
+    async fn attempt(
+        &self,
+        delivery: &Claimed,
+        at: u64,
+        traceparent: Option<HeaderValue>,
+    ) -> Result<StatusCode, Failure> {
         // Checked again: the operator may have changed what is allowed.
         let url = check_url(delivery.url.reveal(), self.private).map_err(Failure::Url)?;
-        let request = request(&url, delivery, at)?;
+        let mut request = request(&url, delivery, at)?;
+        if let Some(traceparent) = traceparent {
+            request.headers_mut().insert("traceparent", traceparent);
+        }
         let stream = self.connect(&url).await?;
         if url.scheme() != "https" {
             return exchange(stream, request).await;

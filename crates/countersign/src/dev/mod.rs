@@ -107,22 +107,7 @@ impl Dev {
         telemetry: &mut Telemetry,
     ) -> CommandResult {
         let signals = Signals::listen()?;
-        let plane = ControlPlane {
-            listener: serve::bind(self.listen, "--listen").await?,
-            store: self.open(&directory.path).await?,
-            metrics_listener: None,
-            tls: None,
-            certificate: None,
-            // A developer's webhook receiver runs on this machine.
-            webhooks: WebhookOptions {
-                private_addresses: true,
-                ca_file: None,
-            },
-            drain_delay: Duration::ZERO,
-            drain: DRAIN,
-            forget_gateways_after: Duration::from_secs(FORGET_GATEWAYS_AFTER),
-            observation_days: OBSERVATION_DAYS,
-        };
+        let plane = self.plane(directory).await?;
         let address = plane.address()?;
         let store = plane.store.clone();
         let identity = identity::prepare(&directory.path, clock::now())?;
@@ -170,6 +155,26 @@ impl Dev {
             .await
             .doing("stop the gateway")?;
         served
+    }
+
+    /// A control plane for this machine alone.
+    async fn plane(&self, directory: &DevDirectory) -> CommandResult<ControlPlane> {
+        Ok(ControlPlane {
+            listener: serve::bind(self.listen, "--listen").await?,
+            store: self.open(&directory.path).await?,
+            metrics_listener: None,
+            tls: None,
+            certificate: None,
+            // A developer's webhook receiver runs on this machine.
+            webhooks: WebhookOptions {
+                private_addresses: true,
+                ca_file: None,
+            },
+            drain_delay: Duration::ZERO,
+            drain: DRAIN,
+            forget_gateways_after: Duration::from_secs(FORGET_GATEWAYS_AFTER),
+            observation_days: OBSERVATION_DAYS,
+        })
     }
 
     fn setup(&self, control_plane: SocketAddr, upstream: String) -> gateway::Setup {

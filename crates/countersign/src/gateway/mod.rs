@@ -5,13 +5,13 @@ mod passed;
 
 use std::{
     collections::BTreeSet,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
 };
 
 use countersign_gateway::{
-    Gateway, Sockets, StartError,
+    Gateway, GatewayControl, Sockets, StartError,
     options::{self, GatewayOptions},
 };
 use countersign_server::{metrics, store::Sources};
@@ -68,30 +68,16 @@ pub(crate) fn run(config: &Path, log_flags: LogFlags) -> CommandResult {
         let control = gateway.control();
         tokio::spawn(supervision::give_signs_of_life(move || control.is_moving()));
         let (ask, asked) = mpsc::channel();
-        let (control, level) = (gateway.control(), log.level());
-        let (path, given) = (config.to_owned(), configured.given);
+        let reloading = Reloading {
+            control: gateway.control(),
+            level: log.level(),
+            path: config.to_owned(),
+            started_with: configured.given,
+            log_flags,
+        };
         // On a thread of its own: a file may be a pipe, or on a network, and signals are heard all the
         // same.
-        thread::spawn(move || {
-            for asked in asked {
-                match asked {
-                    Asked::Reload => {
-                        supervision::reloading();
-                        let options = reread(&path, &given);
-                        if let Ok(options) = &options
-                            && let Ok(settings) = log_settings(options, &log_flags)
-                        {
-                            level.set(settings.level);
-                        }
-                        control.reload(options);
-                        supervision::ready();
-                    }
-                    Asked::Reopen => {
-                        control.reopen_access_log();
-                    }
-                }
-            }
-        });
+        thread::spawn(move || asked.into_iter().for_each(|asked| reloading.act(asked)));
         let hand_over = move |asked| {
             // An error means that the thread has panicked, which is in the log.
             let _ = ask.send(asked);
@@ -112,12 +98,47 @@ pub(crate) fn run(config: &Path, log_flags: LogFlags) -> CommandResult {
     served
 }
 
+/// Takes up what an operator has changed.
+struct Reloading {
+    control: GatewayControl,
+    level: logs::Level,
+    path: PathBuf,
+    started_with: toml::Table,
+    log_flags: LogFlags,
+}
+
+impl Reloading {
+    fn act(&self, asked: Asked) {
+        match asked {
+            Asked::Reload => {
+                supervision::reloading();
+                let options = reread(&self.path, &self.started_with);
+                let settings = options
+                    .as_ref()
+                    .ok()
+                    .map(|options| log_settings(options, &self.log_flags));
+                if let Some(Ok(settings)) = settings {
+                    self.level.set(settings.level);
+                }
+                self.control.reload(options);
+                supervision::ready();
+            }
+            Asked::Reopen => {
+                self.control.reopen_access_log();
+            }
+        }
+    }
+}
+
 /// The settings that are taken up when the configuration is read again.
 const RELOADED: [&str; 4] = ["routes", "key_file", "control_plane_ca", "log"];
 
 /// Reads the configuration again. What is used only at the start is named if it has changed.
 fn reread(path: &Path, started_with: &toml::Table) -> Result<GatewayOptions, String> {
-    let now = Configured::read(path).map_err(|failure| failure.message().to_owned())?;
+    let said = |failure: Failure| failure.message().to_owned();
+    let now = Configured::read(path).map_err(said)?;
+    // For its message alone.
+    secret_file(&now.options.key_file).map_err(said)?;
     let names: BTreeSet<&String> = now.given.keys().chain(started_with.keys()).collect();
     for name in names {
         if !RELOADED.contains(&name.as_str()) && now.given.get(name) != started_with.get(name) {

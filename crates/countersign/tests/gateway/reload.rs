@@ -421,7 +421,7 @@ async fn the_key_of_the_gateway_is_read_again_and_a_bad_one_changes_nothing() {
 
     fs::remove_file(&key_file).unwrap();
     operated.gateway.signal("HUP");
-    operated.until_warned("cannot read `key`", true).await;
+    operated.until_warned("there is no file `key`", true).await;
     let (_, next) = make_project(&operated.api, "beta").await;
     let passes = async || operated.client.try_code(operated.address, &next).await;
     let enforced = async { while passes().await.as_deref() != Some("") {} };
@@ -430,7 +430,7 @@ async fn the_key_of_the_gateway_is_read_again_and_a_bad_one_changes_nothing() {
     // One that the control plane does not know is taken up, and cannot pull.
     fs::write(&key_file, "sk-gateway-unknown").unwrap();
     operated.gateway.signal("HUP");
-    operated.until_warned("cannot read `key`", false).await;
+    operated.until_warned("there is no file `key`", false).await;
     let (_, next) = make_project(&operated.api, "gamma").await;
     operated.until_logged("cannot pull the bundle").await;
 
@@ -515,6 +515,15 @@ async fn logs_in_a_pipe_are_json_without_empty_fields_unless_configured_otherwis
     ] {
         assert!(!log.is_empty() && has_full_lines(&log), "{log}");
     }
+    let logged = operated.plane.log();
+    let lines = logged
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let durations = lines.filter_map(|line| line.get("duration_us").cloned());
+    assert!(
+        durations.into_iter().all(|duration| duration.is_u64()),
+        "{logged}"
+    );
 
     operated.configure(|text| format!("log = {{ format = \"human\", level = \"warn\" }}\n{text}"));
     operated.gateway.signal("HUP");

@@ -128,19 +128,38 @@ async fn a_request_is_one_trace_through_gateway_and_control_plane() {
     let operated = operated(collector.address, &more).await;
     let mut connection = operated.client.connect(operated.address).await;
     let line = format!("traceparent: {GIVEN}\r\n");
-    let answer = connection
-        .get("/v1/echo?api_key=hidden", &operated.key, &line)
-        .await;
-    assert_eq!(answer.status, 200);
+    let path = "/v1/traced?api_key=hidden";
+    let answer = connection.get(path, &operated.key, &line).await;
     let told = answer.json()["headers"]["traceparent"][0].clone();
-    let span = collector.span("/v1/echo", "permit").await;
+    let span = collector.span("/v1/traced", "permit").await;
+    check_span(&span, told.as_str().unwrap());
+
+    // One that begins here, and is refused.
+    assert_eq!(connection.get("/v1/begun", "unknown", "").await.status, 401);
+    let refused = collector.span("/v1/begun", "invalid_api_key").await;
+    assert!(refused.parent_span_id.is_empty() && refused.status.is_none());
+
+    // To the control plane, whose span is the child of the gateway's.
+    let path = "/v1/organization/certificates";
+    let answer = connection.get(path, &operated.admin_key, &line).await;
+    assert_eq!(answer.status, 200);
+    until_child(&collector, path).await;
+    let logged = operated.plane.log();
+    assert!(logged.contains("0af7651916cd43dd8448eb211c80319c"));
+
+    until_metrics(&collector).await;
+    let received = collector.received.lock().unwrap();
+    let mut keys = received.iter().map(|(_, headers, _)| &headers["api-key"]);
+    assert!(keys.all(|key| key == "secret"));
+    assert!(!operated.gateway.log().contains("secret"));
+}
+
+/// Whether a span is that of the request, of which the upstream was told this.
+fn check_span(span: &Span, told: &str) {
     assert_eq!(hex(&span.trace_id), "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(hex(&span.parent_span_id), "b7ad6b7169203331");
-    let told = told.as_str().unwrap().to_owned();
-    assert_eq!(
-        told,
-        format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id))
-    );
+    let own = format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id));
+    assert_eq!(told, own);
     for (key, wanted) in [
         ("http.request.method", "GET"),
         ("http.response.status_code", "200"),
@@ -149,55 +168,38 @@ async fn a_request_is_one_trace_through_gateway_and_control_plane() {
         ("client.address", "127.0.0.1"),
         ("url.scheme", "https"),
     ] {
-        assert_eq!(text(&span, key).as_deref(), Some(wanted), "{key}");
+        assert_eq!(text(span, key).as_deref(), Some(wanted), "{key}");
     }
     assert_eq!(span.name, "GET /");
-    assert!(
-        text(&span, "countersign.project")
-            .unwrap()
-            .starts_with("proj_")
-    );
+    let project = text(span, "countersign.project").unwrap();
+    assert!(project.starts_with("proj_"));
     assert!(span.end_time_unix_nano > span.start_time_unix_nano);
     assert!(!format!("{span:?}").contains("hidden"));
+}
 
-    // One that begins here, and is refused.
-    assert_eq!(connection.get("/v1/echo", "unknown", "").await.status, 401);
-    let refused = collector.span("/v1/echo", "invalid_api_key").await;
-    assert!(refused.parent_span_id.is_empty() && refused.status.is_none());
-
-    // To the control plane, whose span is the child of the gateway's.
-    let path = "/v1/organization/certificates";
-    let answer = connection.get(path, &operated.admin_key, &line).await;
-    assert_eq!(answer.status, 200);
+/// Waits for the control plane's span of a path, below the gateway's.
+async fn until_child(collector: &Collector, path: &str) {
     let waiting = async {
         loop {
-            let spans = collector.spans();
-            let of_path = |span: &&Span| text(span, "url.path").as_deref() == Some(path);
-            let of_gateway = spans
-                .iter()
-                .filter(of_path)
-                .find(|span| hex(&span.parent_span_id) == "b7ad6b7169203331");
-            if let Some(gateway) = of_gateway
-                && spans
-                    .iter()
-                    .filter(of_path)
-                    .any(|span| span.parent_span_id == gateway.span_id)
-            {
+            let mut spans = collector.spans();
+            spans.retain(|span| text(span, "url.path").as_deref() == Some(path));
+            let of_gateway = |span: &&Span| hex(&span.parent_span_id) == "b7ad6b7169203331";
+            let gateway = spans.iter().find(of_gateway);
+            let is_child = |gateway: &Span| {
+                let mut parents = spans.iter().map(|span| &span.parent_span_id);
+                parents.any(|parent| *parent == gateway.span_id)
+            };
+            if gateway.is_some_and(is_child) {
                 return;
             }
             tokio::task::yield_now().await;
         }
     };
-    timeout(LIMIT, waiting)
-        .await
-        .expect("the control plane's span");
-    assert!(
-        operated
-            .plane
-            .log()
-            .contains("0af7651916cd43dd8448eb211c80319c")
-    );
+    let waited = timeout(LIMIT, waiting).await;
+    waited.expect("the control plane's span");
+}
 
+async fn until_metrics(collector: &Collector) {
     for (name, is_it) in [
         (
             "countersign_gateway_verdicts_total",
@@ -213,22 +215,14 @@ async fn a_request_is_one_trace_through_gateway_and_control_plane() {
             matches!(data, Data::Gauge(_))
         }),
     ] {
+        let fits = |metric: &Metric| metric.name == name && metric.data.as_ref().is_some_and(is_it);
         let waiting = async {
-            let fits =
-                |metric: &Metric| metric.name == name && metric.data.as_ref().is_some_and(is_it);
             while !collector.metrics().iter().any(fits) {
                 tokio::task::yield_now().await;
             }
         };
         timeout(LIMIT, waiting).await.expect(name);
     }
-    let received = collector.received.lock().unwrap();
-    assert!(
-        received
-            .iter()
-            .all(|(_, headers, _)| headers["api-key"] == "secret")
-    );
-    assert!(!operated.gateway.log().contains("secret"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
