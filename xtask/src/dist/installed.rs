@@ -7,14 +7,19 @@ use std::{
 };
 
 use crate::{
+    bench::server::free_address,
     debian,
     process::{self, Outcome, say},
 };
 
-/// What the package needs, and what a machine that runs it has.
-const INCLUDED: &str = "--include=adduser,ca-certificates";
+/// What the package needs, and what those who operate it use.
+const INCLUDED: &str = "--include=adduser,ca-certificates,curl,logrotate,openssl,procps";
 
-/// Makes a system in a directory that goes at the end, and installs, upgrades, removes and purges.
+/// Of the control plane, for clients, and of the gateway's admin listener.
+const PORTS: usize = 3;
+
+/// Makes a system in a directory that goes at the end; installs, upgrades, removes and purges there; and operates what
+/// was installed.
 pub(super) fn check(artefacts: &Path) -> Outcome {
     if !process::is_root() {
         return Err("a Debian system can be made only by root; leave `--try` out".into());
@@ -30,13 +35,27 @@ pub(super) fn check(artefacts: &Path) -> Outcome {
     )?;
     let tests = process::repository().join("tests/debian");
     fs::copy(&package, root.join("tmp/countersign.deb"))?;
-    fs::copy(tests.join("installed.sh"), root.join("tmp/installed.sh"))?;
+    for script in ["installed.sh", "operated.sh"] {
+        fs::copy(tests.join(script), root.join("tmp").join(script))?;
+    }
     process::run(Command::new("chroot").arg(&root).args([
         "/bin/sh",
         "/tmp/installed.sh",
         "/tmp/countersign.deb",
     ]))?;
-    say("the Debian package can be installed");
+    // Its own processes alone can be seen there, and end with it.
+    let mut operated = Command::new("unshare");
+    operated
+        .args(["--pid", "--fork", "--kill-child"])
+        .arg(format!("--mount-proc={}", root.join("proc").display()))
+        .arg("chroot")
+        .arg(&root)
+        .args(["/bin/sh", "/tmp/operated.sh", "/tmp/countersign.deb"]);
+    for _ in 0..PORTS {
+        operated.arg(free_address()?.port().to_string());
+    }
+    process::run(&mut operated)?;
+    say("the Debian package can be installed, and what it installs be operated");
     Ok(())
 }
 
