@@ -190,7 +190,7 @@ fn show_database(text: &mut String, up: bool, writable: bool) {
         (DATABASE_UP, "1 if the database could be read just now", up),
         (
             DATABASE_WRITABLE,
-            "0 while the latest write failed for want of a disk, and still would",
+            "0 while nothing can be written: the disk is full, or PostgreSQL takes no writes",
             writable,
         ),
     ] {
