@@ -7,6 +7,10 @@ use std::sync::{
 
 use crate::{deadline::Deadline, interim::Interims, trailers::Trailers};
 
+/// More than the sockets take that are between here and a client that reads nothing: Linux lets one grow to
+/// 4 MiB on this side (`tcp_wmem`), and on the other only as its program reads.
+const IN_SOCKETS: u64 = 8 << 20;
+
 /// How many timers are kept for the next requests: over HTTP/2 there are several at once.
 const MAX_TIMERS: usize = 8;
 
@@ -28,6 +32,8 @@ pub struct ClientState {
     begun: AtomicU64,
     /// Which of them has both lengths; 0 for none.
     ambiguous: AtomicU64,
+    /// Bytes that were written to a client of HTTP/1.1.
+    written: AtomicU64,
     /// Interim responses to the present request of HTTP/1.1.
     interims: Arc<Interims>,
     /// Trailers of the present response of HTTP/1.1.
@@ -70,6 +76,20 @@ impl ClientState {
     /// Says that the request's body is not read to its end.
     pub(crate) fn leave_body(&self) {
         self.body_left.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts what was written. Only the connection's own task does.
+    pub(crate) fn add_written(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        let written = self.written.load(Ordering::Relaxed);
+        let written = written.saturating_add(count);
+        self.written.store(written, Ordering::Relaxed);
+    }
+
+    /// Whether the client seems to read what it is sent: it came back with another request, or more was
+    /// written than would wait in sockets.
+    pub(crate) fn seems_to_read(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) > 1 || self.written.load(Ordering::Relaxed) > IN_SOCKETS
     }
 
     pub(crate) fn has_body_left(&self) -> bool {

@@ -249,6 +249,9 @@ impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
         match self.state.trailers().find_end(parts) {
             Parts::These(parts) => {
                 let polled = Pin::new(&mut self.inner).poll_write_vectored(context, parts);
+                if let Poll::Ready(Ok(count)) = polled {
+                    self.state.add_written(count);
+                }
                 self.stall.watch_io(context, polled)
             }
             Parts::Instead(own, count) => {

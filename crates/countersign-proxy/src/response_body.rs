@@ -15,7 +15,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::{
-    connections::Lease, error::BodyError, exchange::Exchange, stall::Stall, stream_body::StreamBody,
+    connect::READ_BYTES, connections::Lease, error::BodyError, exchange::Exchange, stall::Stall,
+    stream_body::StreamBody, traffic::CAREFUL_READ_BYTES,
 };
 
 /// What goes back to the client.
@@ -175,6 +176,12 @@ impl<E: Exchange> UpstreamBody<E> {
             return true;
         }
         if let Some(upstream) = self.lease.as_ref().and_then(Lease::traffic) {
+            let reads = !self.to_http1 || self.exchange.client().seems_to_read();
+            upstream.read_at_once(if reads {
+                READ_BYTES
+            } else {
+                CAREFUL_READ_BYTES
+            });
             upstream.resume();
         }
         false

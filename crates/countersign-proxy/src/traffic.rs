@@ -4,7 +4,7 @@ use std::{
     io::IoSlice,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -14,12 +14,17 @@ use http::{HeaderName, HeaderValue, Request};
 
 use crate::{interim::Interims, trailers::Trailers};
 
+/// The most bytes that are read at once for a client that may read nothing: they are kept, and so is the
+/// room that they were read into. As a TLS record, 22 bytes longer, they fill 14 KiB exactly, for which the
+/// allocator has a size.
+pub(crate) const CAREFUL_READ_BYTES: usize = 14 * 1024 - 22;
+
 /// The most headers of a request that is sent again: clients send at most 100.
 const MAX_HEADERS: usize = 256;
 
 /// What has passed over a connection since its present request began. The bytes of a head are a
 /// small part of what a copy of its headers would cost, and a head is seldom needed twice.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Traffic {
     received: AtomicBool,
     records: AtomicBool,
@@ -35,6 +40,25 @@ pub(crate) struct Traffic {
     /// Nothing more is to be read for now: the client takes nothing.
     paused: AtomicBool,
     reader: AtomicWaker,
+    /// The most bytes to read at once.
+    at_once: AtomicUsize,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            received: AtomicBool::default(),
+            records: AtomicBool::default(),
+            head: Mutex::default(),
+            awaiting: AtomicBool::default(),
+            interims: Mutex::default(),
+            trailers: Trailers::default(),
+            blocked: AtomicBool::default(),
+            paused: AtomicBool::default(),
+            reader: AtomicWaker::new(),
+            at_once: AtomicUsize::new(CAREFUL_READ_BYTES),
+        }
+    }
 }
 
 impl Traffic {
@@ -90,6 +114,15 @@ impl Traffic {
             self.paused.store(false, Ordering::Release);
             self.reader.wake();
         }
+    }
+
+    /// Says how much may be read at once from now on.
+    pub(crate) fn read_at_once(&self, bytes: usize) {
+        self.at_once.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn at_once(&self) -> usize {
+        self.at_once.load(Ordering::Relaxed)
     }
 
     /// Waits while nothing is to be read.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
@@ -122,7 +122,10 @@ impl AsyncRead for UpstreamStream {
     ) -> Poll<io::Result<()>> {
         ready!(self.traffic.poll_unpaused(context));
         let before = buffer.filled().len();
-        let done = ready!(self.poll_with(|stream| stream.poll_read(context, buffer)));
+        let limit = u64::try_from(self.traffic.at_once()).unwrap_or(u64::MAX);
+        let done = ready!(
+            self.poll_with(|stream| Pin::new(&mut stream.take(limit)).poll_read(context, buffer))
+        );
         match buffer.filled().get(before..) {
             None | Some([]) => {}
             Some(bytes) => self.note(bytes),
@@ -171,5 +174,37 @@ impl AsyncWrite for UpstreamStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_with(|stream| stream.poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{connect::READ_BYTES, traffic::CAREFUL_READ_BYTES};
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+
+    #[tokio::test]
+    async fn no_more_is_read_at_once_than_is_wanted() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connecting = TcpStream::connect(address);
+        let (sent, connected) = tokio::join!(listener.accept(), connecting);
+        let mut sent = sent.unwrap().0;
+        let mut stream = UpstreamStream::new(Transport::Plain(connected.unwrap()));
+        sent.write_all(&vec![b'x'; 2 * READ_BYTES]).await.unwrap();
+        drop(sent);
+        let mut buffer = vec![0; 2 * READ_BYTES];
+        let (mut total, mut most) = (0, 0);
+        while let count @ 1.. = stream.read(&mut buffer).await.unwrap() {
+            assert!(count <= CAREFUL_READ_BYTES || total > READ_BYTES, "{count}");
+            assert!(count <= READ_BYTES, "{count}");
+            total += count;
+            most = most.max(count);
+            if total > READ_BYTES {
+                stream.traffic().read_at_once(READ_BYTES);
+            }
+        }
+        assert_eq!(total, 2 * READ_BYTES);
+        assert!(most > CAREFUL_READ_BYTES, "{most}");
     }
 }

@@ -424,10 +424,21 @@ impl Cluster {
 
     /// A connection to a database of the primary.
     pub(super) async fn at_primary(&self, database: &str) -> tokio_postgres::Client {
-        let (primary, _) = self.until_primary(None).await;
-        self.connect(primary, database)
-            .await
-            .expect("the primary to answer")
+        let connected = async {
+            let mut looks = interval(LOOK);
+            loop {
+                looks.tick().await;
+                // Under load, it may take longer than one attempt may.
+                let (primary, _) = self.until_primary(None).await;
+                if let Some(client) = self.connect(primary, database).await {
+                    return client;
+                }
+            }
+        };
+        match timeout(LIMIT, connected).await {
+            Ok(client) => client,
+            Err(_) => panic!("no connection within {LIMIT:?}\n{}", self.said().await),
+        }
     }
 }
 
