@@ -98,11 +98,11 @@ impl Collector {
 
 fn text(span: &Span, key: &str) -> Option<String> {
     let found = span.attributes.iter().find(|each| each.key == key)?;
-    match found.value.as_ref()?.value.as_ref()? {
-        Value::StringValue(text) => Some(text.clone()),
-        Value::IntValue(number) => Some(number.to_string()),
-        other => panic!("{other:?}"),
-    }
+    Some(match found.value.as_ref()?.value.as_ref()? {
+        Value::StringValue(text) => text.clone(),
+        Value::IntValue(number) => number.to_string(),
+        other => format!("{other:?}"),
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {
