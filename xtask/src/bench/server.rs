@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{time::clock_getcpuclockid, unistd::Pid};
+
 use crate::process::{self, Outcome};
 
 /// The core that servers run on; the load has the other.
@@ -100,28 +102,27 @@ pub(crate) fn pin_load() -> Outcome {
     process::read(Command::new("taskset").args(pin)).map(drop)
 }
 
-/// Seconds of CPU of a process and of all threads that it ever had.
+/// Seconds of CPU of a process and of all threads that it ever had, to the nanosecond.
 fn cpu_seconds(process: u32) -> Outcome<f64> {
-    let status = Status::read(process)?;
-    Ok((status.user + status.system) / ticks_per_second()?)
+    let clock = clock_getcpuclockid(Pid::from_raw(process.try_into()?))?;
+    Ok(Duration::from(clock.now()?).as_secs_f64())
 }
 
 /// Seconds of CPU of a process and of all children, running and ended, that it ever had.
 pub(crate) fn cpu_seconds_of_family(process: u32) -> Outcome<f64> {
-    let parent = Status::read(process)?;
-    let mut ticks = parent.user + parent.system + parent.ended_children;
+    let ended_children = Status::read(process)?.ended_children;
+    let mut seconds = cpu_seconds(process)? + ended_children / ticks_per_second()?;
     for entry in fs::read_dir("/proc")?.flatten() {
         let number = entry
             .file_name()
             .to_str()
             .and_then(|name| name.parse().ok());
         // A process may end between being listed and being read.
-        let status = number.and_then(|number| Status::read(number).ok());
-        if let Some(status) = status.filter(|status| status.parent == process) {
-            ticks += status.user + status.system;
-        }
+        let child = number
+            .filter(|number| Status::read(*number).is_ok_and(|status| status.parent == process));
+        seconds += child.map_or(0.0, |child| cpu_seconds(child).unwrap_or(0.0));
     }
-    Ok(ticks / ticks_per_second()?)
+    Ok(seconds)
 }
 
 /// KiB of memory that a process and its children hold.
@@ -160,8 +161,6 @@ pub(crate) fn raise_file_limit() -> Outcome {
 /// What the system says of a process; times in ticks.
 struct Status {
     parent: u32,
-    user: f64,
-    system: f64,
     ended_children: f64,
 }
 
@@ -180,8 +179,6 @@ impl Status {
         let ticks = |number: usize| -> Outcome<f64> { Ok(field(number)?.parse()?) };
         Ok(Self {
             parent: field(4)?.parse()?,
-            user: ticks(14)?,
-            system: ticks(15)?,
             ended_children: ticks(16)? + ticks(17)?,
         })
     }

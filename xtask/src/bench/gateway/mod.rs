@@ -45,6 +45,9 @@ pub(crate) struct Arguments {
     /// Measure this build of the program instead of building one.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+    /// Another build of HAProxy, such as one with AWS-LC, measured beside Debian's.
+    #[arg(long, value_name = "FILE")]
+    haproxy: Option<PathBuf>,
     /// An earlier build of the program, measured in the same run.
     #[arg(long, value_name = "FILE")]
     before: Option<PathBuf>,
@@ -80,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         Some(program) => program.clone(),
         None => countersign::build(arguments.quick)?,
     };
-    let peers = servers::peers(arguments.quick);
+    let peers = servers::peers(arguments.quick, arguments.haproxy.as_deref());
     let directory = tempfile::Builder::new()
         .prefix("bench-")
         .tempdir_in(process::target_directory())?;

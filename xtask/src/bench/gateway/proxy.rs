@@ -12,6 +12,8 @@ pub(crate) const UNOBSERVED: &str = "Countersign, not observing";
 pub(crate) const BEFORE: &str = "Before";
 pub(crate) const NGINX: &str = "nginx";
 pub(crate) const HAPROXY: &str = "HAProxy";
+/// Another build of it, given with `--haproxy`.
+pub(crate) const HAPROXY_GIVEN: &str = "HAProxy given";
 pub(crate) const ENVOY: &str = "Envoy";
 
 /// A running server.

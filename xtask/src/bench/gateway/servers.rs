@@ -12,7 +12,7 @@ use crate::{
     bench::{
         gateway::{
             countersign::Countersign,
-            proxy::{ENVOY, HAPROXY, NGINX, Proxy},
+            proxy::{ENVOY, HAPROXY, HAPROXY_GIVEN, NGINX, Proxy},
             traffic::{Target, Traffic},
         },
         server::{Server, free_address},
@@ -30,17 +30,20 @@ pub(crate) enum Kind {
     Countersign(Rc<Countersign>, &'static str),
     Nginx(PathBuf),
     HaProxy(PathBuf),
+    /// The one of `--haproxy`.
+    HaProxyGiven(PathBuf),
     Envoy(PathBuf),
 }
 
 /// The peers that are available; for the others, prints why not.
-pub(crate) fn peers(quick: bool) -> Vec<Kind> {
+pub(crate) fn peers(quick: bool, haproxy: Option<&Path>) -> Vec<Kind> {
     let found = [
         (NGINX, debian_program("nginx", quick).map(Kind::Nginx)),
         (HAPROXY, debian_program("haproxy", quick).map(Kind::HaProxy)),
         (ENVOY, envoy_program(quick).map(Kind::Envoy)),
     ];
-    let mut kinds = Vec::new();
+    let given = haproxy.map(|program| Kind::HaProxyGiven(program.to_owned()));
+    let mut kinds: Vec<_> = given.into_iter().collect();
     for (name, kind) in found {
         match kind {
             Ok(kind) => kinds.push(kind),
@@ -86,6 +89,7 @@ impl Kind {
             Self::Countersign(_, name) => name,
             Self::Nginx(_) => NGINX,
             Self::HaProxy(_) => HAPROXY,
+            Self::HaProxyGiven(_) => HAPROXY_GIVEN,
             Self::Envoy(_) => ENVOY,
         }
     }
@@ -94,7 +98,9 @@ impl Kind {
     pub(crate) fn version(&self) -> Outcome<String> {
         let (program, flag) = match self {
             Self::Countersign(countersign, _) => (&countersign.program, "--version"),
-            Self::Nginx(program) | Self::HaProxy(program) => (program, "-v"),
+            Self::Nginx(program) | Self::HaProxy(program) | Self::HaProxyGiven(program) => {
+                (program, "-v")
+            }
             Self::Envoy(program) => (program, "--version"),
         };
         let output = Command::new(program).arg(flag).output()?;
@@ -118,7 +124,7 @@ impl Kind {
                 command = Command::new(program);
                 command.arg("-c").arg(write("nginx.conf")?);
             }
-            Self::HaProxy(program) => {
+            Self::HaProxy(program) | Self::HaProxyGiven(program) => {
                 command = Command::new(program);
                 command.arg("-db").arg("-f").arg(write("haproxy.cfg")?);
             }
