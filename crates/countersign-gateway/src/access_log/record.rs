@@ -221,11 +221,9 @@ impl Record {
             line.plain(field!("trace_id"), trace.as_str());
         }
         line.plain(field!("peer"), &self.peer);
-        if let (Some(method), Some(path)) = (self.method(), self.path()) {
-            // A method is a token (RFC 9110 section 9.1).
-            line.plain(field!("method"), method.as_str());
-            line.text(field!("path"), path);
-        }
+        // Always there: whoever reads the log may count on them. A method is a token (RFC 9110 section 9.1).
+        line.plain(field!("method"), self.method().map_or("", Method::as_str));
+        line.text(field!("path"), self.path().unwrap_or_default());
         self.write_caller(&mut line);
         self.write_verdict(&mut line);
         line.number(field!("status"), ended.status.as_u16());
