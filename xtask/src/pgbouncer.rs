@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::TcpListener,
     os::unix::net::UnixStream,
     path::Path,
     process::{Child, Command, Stdio},
@@ -11,7 +10,7 @@ use std::{
 use crate::{
     debian,
     postgres::{Cluster, self_signed, short_directory, unprivileged_user},
-    process::{Outcome, wait_for},
+    process::{Outcome, free_port, wait_for},
 };
 
 /// What it does with options that a client sends at the start.
@@ -89,11 +88,6 @@ impl Drop for Pooler {
         // There is nothing more to do if the watcher cannot be waited for.
         let _ = self.watcher.wait();
     }
-}
-
-/// A port that nobody listens at.
-pub(crate) fn free_port() -> Outcome<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// Runs it until we let go of the standard input, then removes its files.

@@ -8,8 +8,7 @@ use std::{
 
 use crate::{
     debian,
-    pgbouncer::free_port,
-    process::{self, Outcome},
+    process::{self, Outcome, free_port},
 };
 
 /// A running cluster. It stops, and its files are removed, when this is dropped, and also when this
