@@ -15,27 +15,8 @@ use super::{
     value::params,
 };
 
-/// For how many seconds a gateway is not recorded again where it has nothing new to say, so that
-/// a request for bundles costs no write.
-pub(crate) const SEEN_EVERY: UnixSeconds = 15;
-
 /// For how many seconds a gateway that vanished is listed as missing by default: a day.
 pub const FORGET_GATEWAYS_AFTER: u64 = 24 * 60 * 60;
-
-/// What a gateway says of itself with each request for bundles.
-#[derive(Debug, Clone, Copy)]
-pub struct GatewayReport<'a> {
-    /// The gateway.
-    pub id: &'a GatewayId,
-    /// The name it was configured with.
-    pub name: &'a str,
-    /// The key that it asks with.
-    pub key: &'a ApiKeyId,
-    /// The point of the history that all its threads enforce.
-    pub enforced: HistoryPoint,
-    /// Whether that would survive its restart.
-    pub durable: bool,
-}
 
 /// A gateway key, and a gateway that asked with it last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,58 +190,6 @@ impl Store {
         history::lacks(&mut connection, change).await
     }
 
-    /// Records what a gateway reports, and that it was seen now; and forgets those that were last
-    /// seen before `kept_since`. It writes only when there is something new, or the last time is
-    /// some seconds ago.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn record_gateway(
-        &self,
-        report: GatewayReport<'_>,
-        kept_since: UnixSeconds,
-    ) -> Result<(), StoreError> {
-        let now = self.inner.sources.now();
-        // Read each time: another node may have forgotten it, or recorded something else.
-        let recorded = {
-            let mut connection = self.reader().await?;
-            read_report(&mut connection, report.id).await?
-        };
-        if recorded.is_some_and(|recorded| recorded.says(&report, now)) {
-            return Ok(());
-        }
-        let mut connection = self.inner.database.transaction().await?;
-        let GatewayReport { id, name, key, .. } = report;
-        // What would not survive a restart is not taken as enforced: the older point stays.
-        let sql = if report.durable {
-            "INSERT INTO gateways (id, name, revision, token, durable, seen_at, key_id) \
-             VALUES ($1, $2, $3, $4, 1, $5, $6) ON CONFLICT (id) DO UPDATE SET \
-             name = excluded.name, revision = excluded.revision, token = excluded.token, \
-             durable = 1, seen_at = excluded.seen_at, key_id = excluded.key_id"
-        } else {
-            "INSERT INTO gateways (id, name, revision, token, durable, seen_at, key_id) \
-             VALUES ($1, $2, $3, $4, 0, $5, $6) ON CONFLICT (id) DO UPDATE SET \
-             name = excluded.name, durable = 0, seen_at = excluded.seen_at, \
-             key_id = excluded.key_id"
-        };
-        let point = if report.durable {
-            report.enforced
-        } else {
-            HistoryPoint::START
-        };
-        let token = point.token.to_string();
-        connection
-            .execute(sql, params![id, name, point.revision, token, now, key])
-            .await?;
-        connection
-            .execute(
-                "DELETE FROM gateways WHERE seen_at < $1",
-                params![kept_since],
-            )
-            .await?;
-        connection.commit("COMMIT", || ()).await
-    }
-
     /// Forgets a gateway: it has ended, and enforces nothing any more.
     ///
     /// # Errors
@@ -347,51 +276,6 @@ impl Listed {
         if gateway.revision > 0 && newest.is_none_or(|newest| gateway.revision >= newest) {
             gateway.revision = latest;
         }
-    }
-}
-
-/// A gateway as it is recorded.
-struct Recorded {
-    name: String,
-    point: HistoryPoint,
-    durable: bool,
-    seen_at: UnixSeconds,
-    key: Option<ApiKeyId>,
-}
-
-impl Recorded {
-    /// Whether a report has nothing new.
-    fn says(&self, report: &GatewayReport<'_>, now: UnixSeconds) -> bool {
-        self.name == report.name
-            && self.durable == report.durable
-            && self.key.as_ref() == Some(report.key)
-            && (!report.durable || self.point == report.enforced)
-            // Nodes' clocks differ, and one may have been wrong.
-            && self.seen_at.abs_diff(now) < SEEN_EVERY
-    }
-}
-
-async fn read_report(
-    connection: &mut Connection,
-    id: &GatewayId,
-) -> Result<Option<Recorded>, StoreError> {
-    connection
-        .find(
-            "SELECT name, revision, token, durable, seen_at, key_id FROM gateways WHERE id = $1",
-            params![id],
-        )
-        .await
-}
-
-impl FromRow for Recorded {
-    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            name: row.next()?,
-            point: row.several()?,
-            durable: row.next::<u64>()? != 0,
-            seen_at: row.next()?,
-            key: row.next()?,
-        })
     }
 }
 

@@ -22,6 +22,7 @@ mod dialect;
 mod error;
 mod expiry;
 mod gateway_keys;
+mod gateway_reports;
 mod gateways;
 mod history;
 mod kept_assertion;
@@ -44,6 +45,7 @@ mod reach;
 mod refusals;
 mod refused_scopes;
 mod replica;
+mod reports_waiting;
 mod retention;
 mod room;
 mod rotation_ends;
@@ -82,7 +84,8 @@ pub use self::{
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
     gateway_keys::{CreatedGatewayKey, GatewayKey, GatewayKeyOrganization},
-    gateways::{FORGET_GATEWAYS_AFTER, GatewayCounts, GatewayFilter, GatewayKeyUse, GatewayReport},
+    gateway_reports::GatewayReport,
+    gateways::{FORGET_GATEWAYS_AFTER, GatewayCounts, GatewayFilter, GatewayKeyUse},
     kept_assertion::{JudgedChange, KeptAssertion, NewAssertion, UnjudgedChange},
     listing::PageRequest,
     location::{Location, PostgresUrls},
@@ -106,10 +109,11 @@ pub use self::{
 use self::{
     connection::{Connection, Database},
     replica::Replica,
+    reports_waiting::ReportsWaiting,
     shared_answers::{KeptDigests, SharedAnswers},
 };
 
-pub(crate) use self::gateways::SEEN_EVERY;
+pub(crate) use self::gateway_reports::SEEN_EVERY;
 pub(crate) use self::webhook_queue::{AttemptResult, Claimed, Due, DueWebhook};
 
 /// The store. Cheap to clone: every clone is the same store.
@@ -132,6 +136,7 @@ struct Inner {
     /// Those of the point at which they were asked for last.
     digests: tokio::sync::Mutex<Option<KeptDigests>>,
     answers: SharedAnswers,
+    reports: ReportsWaiting,
     /// Ends with the store.
     _followers: JoinSet<()>,
 }
@@ -190,6 +195,7 @@ impl Store {
                 announced,
                 digests: tokio::sync::Mutex::default(),
                 answers: SharedAnswers::default(),
+                reports: ReportsWaiting::default(),
             }),
             quotas: Quotas::DEFAULT,
         }

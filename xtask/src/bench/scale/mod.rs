@@ -149,7 +149,7 @@ fn measure(
     let gateway = Gateway::start(&plane, program, directory)?;
     let resident = gateway.resident_mib()?;
     let over = Arc::new(AtomicBool::new(false));
-    plane.wait_beside(arguments.gateways, &over);
+    plane.wait_beside(arguments.gateways, &over)?;
     let enforced = running::latencies(&plane, size, changes)?;
     let cost = running::cost(&plane, &gateway, size, changes)?;
     over.store(true, Ordering::Relaxed);

@@ -81,13 +81,20 @@ impl ControlPlane {
     }
 
     /// Gateways that wait for changes, and nothing else, until the flag is set.
-    pub(super) fn wait_beside(&self, number: usize, over: &Arc<AtomicBool>) {
-        for _ in 0..number {
+    pub(super) fn wait_beside(&self, number: usize, over: &Arc<AtomicBool>) -> Outcome {
+        // The point of the first page is as good as any to begin at.
+        let page = "/v1/countersign/bundle?paged=true&wait=0";
+        let answer = ask(self.server.address, &request("GET", page, &self.key, ""))?;
+        let start = next_point(&answer).ok_or("an answer without a point")?;
+        for gateway in 0..number {
             let (address, key, over) = (self.server.address, self.key.clone(), Arc::clone(over));
+            let start = start.clone();
             thread::spawn(move || {
-                let mut after = String::new();
+                let mut after = start;
                 while !over.load(Ordering::Relaxed) {
-                    let path = format!("/v1/countersign/bundle?wait=5{after}");
+                    // It enforces at once whatever it is sent.
+                    let reported = format!("&gateway=gw_beside{gateway}&durable=true");
+                    let path = format!("/v1/countersign/bundle?wait=5{after}{reported}");
                     let Ok(answer) = ask(address, &request("GET", &path, &key, "")) else {
                         return;
                     };
@@ -97,6 +104,7 @@ impl ControlPlane {
                 }
             });
         }
+        Ok(())
     }
 }
 
