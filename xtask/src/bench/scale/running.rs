@@ -223,7 +223,8 @@ pub(super) fn cost(
     let begun = Instant::now();
     for number in 0..changes {
         pause_until(begun, number);
-        plane.change(number, size)?;
+        // As many changes went before.
+        plane.change(changes + number, size)?;
     }
     pause_until(begun, changes + 10);
     let after = read()?;
