@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::unwrap_used,

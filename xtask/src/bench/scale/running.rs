@@ -148,7 +148,7 @@ impl Gateway {
             if started.elapsed() > PATIENCE {
                 return Err("the gateway did not get ready".into());
             }
-            thread::sleep(Duration::from_millis(5));
+            pause(Duration::from_millis(5));
         }
         Ok(Self {
             server,
@@ -190,7 +190,7 @@ pub(super) fn latencies(plane: &ControlPlane, size: Size, changes: usize) -> Out
             if sent.elapsed() > PATIENCE {
                 return Err("a change was not enforced".into());
             }
-            thread::sleep(Duration::from_millis(2));
+            pause(Duration::from_millis(2));
         }
         seconds.push(sent.elapsed().as_secs_f64());
     }
@@ -242,5 +242,13 @@ pub(super) fn cost(
 
 fn pause_until(begun: Instant, number: usize) {
     let due = EVERY * u32::try_from(number).unwrap_or(u32::MAX);
-    thread::sleep(due.saturating_sub(begun.elapsed()));
+    pause(due.saturating_sub(begun.elapsed()));
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "changes come at a rate, and nothing tells this process what another one has done"
+)]
+fn pause(time: Duration) {
+    thread::sleep(time);
 }
