@@ -222,8 +222,8 @@ impl Record {
         }
         line.plain(field!("peer"), &self.peer);
         // Always there: whoever reads the log may count on them. A method is a token (RFC 9110 section 9.1).
-        line.plain(field!("method"), self.method().map_or("", Method::as_str));
-        line.text(field!("path"), self.path().unwrap_or_default());
+        line.plain(field!("method"), self.method().map_or("-", Method::as_str));
+        line.text(field!("path"), self.path().unwrap_or("-"));
         self.write_caller(&mut line);
         self.write_verdict(&mut line);
         line.number(field!("status"), ended.status.as_u16());

@@ -115,26 +115,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
         ..setting(
             "database_listen_url",
             Kind::Text,
-            "the server itself, where the database URL leads through a pooler such as PgBouncer: changes by other nodes are listened for there",
+            "the PostgreSQL server itself, to listen for changes at, where `database_url` leads through a pooler",
         )
     },
     setting(
         "database_listen_url_file",
         Kind::Text,
-        "file that holds that URL",
+        "file that holds the URL to listen at",
     ),
     Setting {
         secret: true,
         ..setting(
             "database_replica_url",
             Kind::Text,
-            "a replica, from which pages of lists are read while it has every change that this node knows of",
+            "a replica of that PostgreSQL, for pages of lists",
         )
     },
     setting(
         "database_replica_url_file",
         Kind::Text,
-        "file that holds that URL",
+        "file that holds the URL of the replica",
     ),
     setting(
         "log.format",
