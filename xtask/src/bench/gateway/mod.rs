@@ -235,7 +235,7 @@ fn as_number(count: usize) -> f64 {
 
 fn finish(arguments: &Arguments, figures: &Figures) -> Outcome {
     let rows: Vec<Figure> = figures.medians();
-    say("\nmedians; the ratio to the better of nginx and HAProxy in parentheses");
+    say("\nmedians; the ratio to the best of the others in parentheses");
     figures::print(&rows);
     let goals = if arguments.quick {
         say("a quick run judges no goal: it shows only that the benchmark works");
