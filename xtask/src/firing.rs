@@ -16,6 +16,7 @@ use crate::{
     bench::server::{Server, free_address},
     debian,
     process::{self, Outcome, say},
+    self_signed::{self, Purpose},
 };
 
 /// How long an alert may take: a gateway that vanished is missing after 75 seconds.
@@ -104,7 +105,7 @@ impl Deployment {
             "--key-file",
             &key_file,
         ])?;
-        mint(directory, "server", "subjectAltName=DNS:localhost", "3")?;
+        self_signed::make(Purpose::Server, directory, 3)?;
 
         let (address, plane_metrics) = (free_address()?, free_address()?);
         let mut plane = Command::new("sh");
@@ -139,8 +140,8 @@ impl Deployment {
     }
 
     fn activate_expiring_anchor(&self) -> Outcome {
-        let ca = "basicConstraints=critical,CA:TRUE";
-        let file = mint(&self.directory, "anchor", ca, "5")?;
+        let anchor = self_signed::make(Purpose::Authority, &self.directory, 5)?;
+        let file = anchor.certificate.display().to_string();
         self.call(&["certificate", "upload", &file, "--name", "expiring"])?;
         self.call(&["certificate", "activate", "expiring", "--yes"])
     }
@@ -201,37 +202,6 @@ impl Gateway {
         let url = format!("https://{}/", self.address);
         process::read(Command::new("curl").args(["--silent", "--insecure", &url])).map(drop)
     }
-}
-
-/// A certificate that signs itself, valid for so many days, and its key; the file of the former.
-fn mint(directory: &Path, name: &str, extension: &str, days: &str) -> Outcome<String> {
-    let file = |kind: &str| {
-        directory
-            .join(format!("{name}.{kind}"))
-            .display()
-            .to_string()
-    };
-    let mut openssl = Command::new("openssl");
-    openssl
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-        ])
-        .args(["-nodes", "-days", days, "-subj", &format!("/CN={name}")])
-        .args([
-            "-addext",
-            extension,
-            "-keyout",
-            &file("key"),
-            "-out",
-            &file("pem"),
-        ]);
-    process::read(&mut openssl)?;
-    Ok(file("pem"))
 }
 
 /// Prometheus, which scrapes a deployment each second.

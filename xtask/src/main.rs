@@ -12,6 +12,7 @@ mod pgbouncer;
 mod postgres;
 mod process;
 mod python;
+mod self_signed;
 mod simulate;
 mod suite;
 mod units;

@@ -9,8 +9,9 @@ use std::{
 
 use crate::{
     debian,
-    postgres::{Cluster, self_signed, short_directory, unprivileged_user},
+    postgres::{Cluster, short_directory, unprivileged_user},
     process::{Outcome, free_port, wait_for},
+    self_signed::{self, Purpose},
 };
 
 /// What it does with options that a client sends at the start.
@@ -36,7 +37,7 @@ impl Pooler {
         let program = debian::require("pgbouncer", "pgbouncer")?;
         let user = unprivileged_user()?;
         let directory = short_directory(user.as_deref())?;
-        let certificate = self_signed(&directory, user.as_deref())?;
+        let certificate = self_signed::make_as(user.as_deref(), Purpose::Server, &directory, 2)?;
         let port = free_port()?;
         let shown = directory.display();
         let ignored = match options {

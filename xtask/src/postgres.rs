@@ -8,7 +8,8 @@ use std::{
 
 use crate::{
     debian,
-    process::{self, Outcome, free_port},
+    process::{self, Outcome, as_user, free_port},
+    self_signed::{self, Purpose},
 };
 
 /// A running cluster. It stops, and its files are removed, when this is dropped, and also when this
@@ -24,16 +25,7 @@ impl Cluster {
     /// Creates and starts a cluster with default settings except for the socket: every durability
     /// setting stays at its safe default.
     pub(crate) fn start() -> Outcome<Self> {
-        let programs = programs()?;
-        let user = unprivileged_user()?;
-        let directory = short_directory(user.as_deref())?;
-        let watcher = watcher(&directory, &programs, user.as_deref())?;
-        let cluster = Self {
-            directory,
-            programs,
-            user,
-            watcher,
-        };
+        let cluster = Self::without_files(programs()?)?;
         process::read(cluster.program("initdb").args([
             "--username=postgres",
             "--auth=trust",
@@ -47,16 +39,7 @@ impl Cluster {
 
     /// A standby of another cluster, which follows it. It is reached over TLS, at `encrypted_url`.
     pub(crate) fn standby_of(primary: &Self) -> Outcome<Standby> {
-        let user = unprivileged_user()?;
-        let directory = short_directory(user.as_deref())?;
-        let programs = primary.programs.clone();
-        let watcher = watcher(&directory, &programs, user.as_deref())?;
-        let cluster = Self {
-            directory,
-            programs,
-            user,
-            watcher,
-        };
+        let cluster = Self::without_files(primary.programs.clone())?;
         process::read(
             cluster
                 .program("pg_basebackup")
@@ -68,7 +51,8 @@ impl Cluster {
                 .args(["--checkpoint=fast", "--host"])
                 .arg(&primary.directory),
         )?;
-        let tls = self_signed(&cluster.directory, cluster.user.as_deref())?;
+        let user = cluster.user.as_deref();
+        let tls = self_signed::make_as(user, Purpose::Server, &cluster.directory, 2)?;
         let port = free_port()?;
         cluster.run_with(&format!(
             "-c listen_addresses=127.0.0.1 -c port={port} -c ssl=on -c ssl_cert_file={} -c ssl_key_file={}",
@@ -84,6 +68,18 @@ impl Cluster {
             encrypted_url,
             socket_url,
             cluster,
+        })
+    }
+
+    /// A place for one, which does not run yet.
+    fn without_files(programs: PathBuf) -> Outcome<Self> {
+        let user = unprivileged_user()?;
+        let directory = short_directory(user.as_deref())?;
+        Ok(Self {
+            watcher: watcher(&directory, &programs, user.as_deref())?,
+            directory,
+            programs,
+            user,
         })
     }
 
@@ -169,52 +165,12 @@ pub(crate) struct Standby {
     pub(crate) cluster: Cluster,
 }
 
-/// A certificate for `localhost` and its key.
-pub(crate) struct SelfSigned {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
-}
-
-/// Makes them in a directory of that user.
-pub(crate) fn self_signed(directory: &Path, user: Option<&str>) -> Outcome<SelfSigned> {
-    const REQUEST: &str = "[req]\ndistinguished_name = name\nx509_extensions = extensions\nprompt = no\n\
-                           [name]\nCN = localhost\n[extensions]\nsubjectAltName = DNS:localhost\n";
-    let openssl = debian::require("openssl", "openssl")?;
-    let (request, certificate, key) = (
-        directory.join("request.cnf"),
-        directory.join("server.pem"),
-        directory.join("server.key"),
-    );
-    fs::write(&request, REQUEST)?;
-    process::read(
-        as_user(user, &openssl)
-            .current_dir(directory)
-            .args(["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"])
-            .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-config"])
-            .arg(&request)
-            .arg("-keyout")
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate),
-    )?;
-    Ok(SelfSigned { certificate, key })
-}
-
 impl Drop for Cluster {
     fn drop(&mut self) {
         drop(self.watcher.stdin.take());
         // There is nothing more to do if the watcher cannot be waited for.
         let _ = self.watcher.wait();
     }
-}
-
-fn as_user(user: Option<&str>, program: &Path) -> Command {
-    let Some(user) = user else {
-        return Command::new(program);
-    };
-    let mut command = Command::new("runuser");
-    command.args(["-u", user, "--"]).arg(program);
-    command
 }
 
 /// The directory that holds `initdb` and the rest, of the newest installed version.

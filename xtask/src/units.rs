@@ -11,6 +11,7 @@ use crate::{
     bench::server::free_address,
     debian,
     process::{self, Outcome, say},
+    self_signed::{self, Purpose},
 };
 
 /// The exposure that `systemd-analyze security` may find, in tenths.
@@ -83,7 +84,6 @@ impl Drop for Activated {
 /// Starts a gateway by its socket: the first client's connection does.
 fn activate() -> Outcome {
     let activate = debian::require("systemd-socket-activate", "systemd")?;
-    debian::require("openssl", "openssl")?;
     let what = ["build", "--package", "countersign", "--bin", "countersign"];
     process::run(process::cargo().args(what))?;
     let program = process::target_directory().join("debug/countersign");
@@ -121,18 +121,7 @@ fn activate() -> Outcome {
 }
 
 fn configure(directory: &Path, clients: SocketAddr) -> Outcome {
-    process::read(
-        Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
-            .args([
-                "ec_paramgen_curve:P-256",
-                "-noenc",
-                "-subj",
-                "/CN=localhost",
-            ])
-            .args(["-keyout", "server.key", "-out", "server.pem"])
-            .current_dir(directory),
-    )?;
+    self_signed::make(Purpose::Server, directory, 2)?;
     fs::write(directory.join("gateway.key"), "sk-gateway-none\n")?;
     // `listen` is not what it gets.
     let settings = format!(

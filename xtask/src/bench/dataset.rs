@@ -12,7 +12,10 @@ use data_encoding::HEXLOWER;
 use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::process::{self, Outcome};
+use crate::{
+    process::{self, Outcome},
+    self_signed::{self, Purpose},
+};
 
 /// How many certificates an organization may have (docs/specification.md, section 1).
 pub(crate) const PER_ORGANIZATION: usize = 50;
@@ -51,6 +54,13 @@ impl Storage {
         };
         command
     }
+
+    /// Makes the schema, and a key to copy the permissions of.
+    pub(crate) fn begin(&self, program: &Path) -> Outcome {
+        let mut made = self.program(program);
+        made.args(["organization", "create", "--name", "first"]);
+        process::read(made.args(["--output", "json"])).map(drop)
+    }
 }
 
 impl Dataset {
@@ -62,16 +72,7 @@ impl Dataset {
         certificates: usize,
         pem: &str,
     ) -> Outcome<Self> {
-        // This makes the schema, and a key to copy the permissions of.
-        let made = [
-            "organization",
-            "create",
-            "--name",
-            "first",
-            "--output",
-            "json",
-        ];
-        process::read(place.program(program).args(made))?;
+        place.begin(program)?;
         let dataset = Self {
             place,
             certificates,
@@ -216,30 +217,8 @@ fn scattered(number: usize) -> String {
     HEXLOWER.encode(digest.get(..13).unwrap_or_default())
 }
 
-/// A self-signed root, as `openssl` makes it.
+/// The PEM of a root that is made there.
 pub(crate) fn mint(directory: &Path) -> Outcome<String> {
-    let certificate = directory.join("root.pem");
-    process::read(
-        Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-            ])
-            .args([
-                "-nodes",
-                "-days",
-                "3650",
-                "-subj",
-                "/O=Example/CN=Benchmark root",
-                "-keyout",
-            ])
-            .arg(directory.join("root.key"))
-            .arg("-out")
-            .arg(&certificate),
-    )?;
-    Ok(fs::read_to_string(certificate)?)
+    let root = self_signed::make(Purpose::Authority, directory, 3650)?;
+    Ok(fs::read_to_string(root.certificate)?)
 }

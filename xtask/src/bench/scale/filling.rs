@@ -11,10 +11,7 @@ use data_encoding::HEXLOWER;
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    bench::dataset::Storage,
-    process::{self, Outcome},
-};
+use crate::{bench::dataset::Storage, process::Outcome};
 
 /// How many organizations have an admin key, and are changed in turn.
 pub(super) const CHANGED: usize = 500;
@@ -46,16 +43,7 @@ impl Size {
 
 /// Fills an empty database.
 pub(super) fn fill(place: &Storage, program: &Path, size: Size, pem: &str) -> Outcome {
-    // This makes the schema, and a key to copy the permissions of.
-    let made = [
-        "organization",
-        "create",
-        "--name",
-        "first",
-        "--output",
-        "json",
-    ];
-    process::read(place.program(program).args(made))?;
+    place.begin(program)?;
     match place {
         Storage::Sqlite(directory) => {
             let database = Connection::open(directory.join("countersign.db"))?;

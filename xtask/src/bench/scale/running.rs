@@ -80,6 +80,21 @@ impl ControlPlane {
         Ok((revision(&list), least.unwrap_or(0)))
     }
 
+    /// Waits until every gateway enforces the latest change, durably.
+    pub(super) fn until_enforced(&self) -> Outcome {
+        let begun = Instant::now();
+        loop {
+            let (latest, enforced) = self.enforced()?;
+            if enforced >= latest {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err("a change was not enforced".into());
+            }
+            pause(Duration::from_millis(2));
+        }
+    }
+
     /// Gateways that wait for changes, and nothing else, until the flag is set.
     pub(super) fn wait_beside(&self, number: usize, over: &Arc<AtomicBool>) -> Outcome {
         // The point of the first page is as good as any to begin at.
@@ -182,16 +197,7 @@ pub(super) fn latencies(plane: &ControlPlane, size: Size, changes: usize) -> Out
         pause_until(begun, number);
         let sent = Instant::now();
         plane.change(number, size)?;
-        loop {
-            let (latest, enforced) = plane.enforced()?;
-            if enforced >= latest {
-                break;
-            }
-            if sent.elapsed() > PATIENCE {
-                return Err("a change was not enforced".into());
-            }
-            pause(Duration::from_millis(2));
-        }
+        plane.until_enforced()?;
         seconds.push(sent.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
