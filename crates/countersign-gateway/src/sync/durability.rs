@@ -20,13 +20,13 @@ enum Writing {
     Organizations,
 }
 
-/// What is to be written to disk. One write is under way at a time; what changes meanwhile makes
-/// the whole be written after it.
+/// What is to be written to disk. One write is under way at a time; what changes meanwhile waits for
+/// its end, and is then written as it is in force.
 #[derive(Debug)]
 pub(super) struct Durability {
     writing: Writing,
-    /// Whether what is on disk, after the write under way, is not what is in force.
-    behind: bool,
+    /// What is to be written after that, so that what is on disk is what is in force.
+    waiting: Option<Rows>,
     retry_at: Duration,
     pauses: ExponentialBackoff,
     /// When contact was last written.
@@ -38,7 +38,7 @@ impl Durability {
     pub(super) fn new(kept: bool) -> Self {
         Self {
             writing: Writing::Nothing,
-            behind: !kept,
+            waiting: (!kept).then_some(Rows::All),
             retry_at: Duration::ZERO,
             pauses: pauses(),
             contact_at: None,
@@ -47,7 +47,7 @@ impl Durability {
 
     /// Whether a restart would begin with what is in force.
     pub(super) fn is_durable(&self) -> bool {
-        !self.behind && self.writing != Writing::Organizations
+        self.waiting.is_none() && self.writing != Writing::Organizations
     }
 
     pub(super) fn is_writing(&self) -> bool {
@@ -56,17 +56,16 @@ impl Durability {
 
     /// What to write after a change.
     pub(super) fn change(&mut self, now: Duration, rows: Rows) -> Option<Rows> {
-        if self.writing != Writing::Nothing || self.behind {
-            self.behind = true;
-            return self.retry(now);
-        }
-        self.begin(now, Writing::Organizations);
-        Some(rows)
+        self.waiting = Some(match self.waiting.take() {
+            Some(waiting) => waiting.and(rows),
+            None => rows,
+        });
+        self.retry(now)
     }
 
     /// What to write after an answer without a change: at times, that there was one.
     pub(super) fn contact(&mut self, now: Duration) -> Option<Rows> {
-        let idle = self.writing == Writing::Nothing && !self.behind;
+        let idle = self.writing == Writing::Nothing && self.waiting.is_none();
         let due = self.contact_at.is_none_or(|at| now >= at + CONTACT_EVERY);
         (idle && due).then(|| {
             self.begin(now, Writing::Contact);
@@ -74,18 +73,18 @@ impl Durability {
         })
     }
 
-    /// The whole, if that is to be written and it is time.
+    /// What waits to be written, if it is time.
     pub(super) fn retry(&mut self, now: Duration) -> Option<Rows> {
-        let due = self.writing == Writing::Nothing && self.behind && now >= self.retry_at;
-        due.then(|| {
-            self.behind = false;
-            self.begin(now, Writing::Organizations);
-            Rows::All
-        })
+        if self.writing != Writing::Nothing || now < self.retry_at {
+            return None;
+        }
+        let rows = self.waiting.take()?;
+        self.begin(now, Writing::Organizations);
+        Some(rows)
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let waits = self.writing == Writing::Nothing && self.behind;
+        let waits = self.writing == Writing::Nothing && self.waiting.is_some();
         waits.then_some(self.retry_at)
     }
 
@@ -95,7 +94,7 @@ impl Durability {
         if kept {
             self.pauses = pauses();
         } else {
-            self.behind = true;
+            self.waiting = Some(Rows::All);
             self.retry_at = now + self.pauses.next().unwrap_or(LONGEST_RETRY);
         }
     }

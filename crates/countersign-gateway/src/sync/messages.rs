@@ -145,6 +145,37 @@ pub enum Rows {
     All,
 }
 
+impl Rows {
+    /// These and then others, as they are in force at the end.
+    pub(super) fn and(self, later: Self) -> Self {
+        match (self, later) {
+            (Self::All, _) | (_, Self::All) => Self::All,
+            (Self::None, rows) | (rows, Self::None) => rows,
+            (
+                Self::Some {
+                    mut changed,
+                    mut removed,
+                },
+                Self::Some {
+                    changed: more_changed,
+                    removed: more_removed,
+                },
+            ) => {
+                add(&mut changed, more_changed);
+                add(&mut removed, more_removed);
+                Self::Some { changed, removed }
+            }
+        }
+    }
+}
+
+/// Adds ids, each of them once: however long a write takes, there are no more than organizations.
+fn add(ids: &mut Vec<OrganizationId>, more: Vec<OrganizationId>) {
+    ids.extend(more);
+    ids.sort_unstable();
+    ids.dedup();
+}
+
 /// What an operator wants to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {

@@ -237,11 +237,16 @@ pub(super) async fn list(
         kept_since: app.gateways_kept_since(),
         live_since: app.now().saturating_sub(GATEWAY_LIVE_SECONDS),
     };
+    let mut change = HistoryPoint {
+        revision: query.revision.0,
+        token: query.token,
+    };
     let mut gateways = match caller {
         AdminOrGateway::Gateway(gateway) if gateway.reach == Reach::All => {
             app.store().list_gateways(filter).await?
         }
         AdminOrGateway::Gateway(gateway) => {
+            change = gateway.reach.inward(change);
             let listed = app.store().list_gateways_with_key(&gateway.key, filter);
             listed.await?
         }
@@ -252,10 +257,6 @@ pub(super) async fn list(
     };
     // After the list: a database that is put back in between must not pass for the one before.
     if !query.token.is_none() {
-        let change = HistoryPoint {
-            revision: query.revision.0,
-            token: query.token,
-        };
         gateways.lost = app.store().has_lost(change).await?;
     }
     answer::read(&gateways)

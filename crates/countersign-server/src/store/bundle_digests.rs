@@ -29,14 +29,10 @@ impl Store {
         let mut connection = self.inner.database.snapshot().await?;
         let latest = history::read(&mut connection).await?;
         let now = self.inner.sources.now();
-        let before = kept.take();
+        let before = kept.clone();
         let before = before.filter(|kept| now.abs_diff(kept.whole_at) < READ_WHOLE_EVERY);
         let since = match before {
-            Some(before) if before.point == latest => {
-                let digests = Arc::clone(&before.digests);
-                *kept = Some(before);
-                return Ok(digests);
-            }
+            Some(before) if before.point == latest => return Ok(before.digests),
             Some(before) if history::contains(&mut connection, before.point).await? => Some(before),
             _ => None,
         };

@@ -54,8 +54,18 @@ impl Store {
             let mut connection = self.reader().await?;
             read_report(&mut connection, report.id).await?
         };
-        if recorded.is_some_and(|recorded| recorded.says(&report, now)) {
-            return Ok(());
+        if let Some(recorded) = recorded {
+            if recorded.says(&report, now) {
+                return Ok(());
+            }
+            if recorded.key.as_ref() != Some(report.key) && self.is_anothers(&report).await? {
+                tracing::warn!(
+                    gateway = %report.id, key = %report.key,
+                    "a gateway of this id was recorded with a key that reaches more: what one with a key \
+                     that is limited says of it is not taken until it is forgotten"
+                );
+                return Ok(());
+            }
         }
         let report = Report {
             gateway: report.id.clone(),
@@ -67,6 +77,22 @@ impl Store {
         };
         let write = async |reports| self.write_reports(reports, kept_since).await;
         self.inner.reports.write(report, write).await
+    }
+
+    /// Whether a gateway is recorded with a key that reaches what the limited key of this report does not.
+    /// Else whoever has such a key could say for others' gateways what they enforce.
+    async fn is_anothers(&self, report: &GatewayReport<'_>) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM gateways g JOIN api_keys n ON n.id = $2 AND n.limited = 1 \
+             WHERE g.id = $1 AND NOT (\
+               EXISTS (SELECT 1 FROM api_keys k WHERE k.id = g.key_id AND k.limited = 1) \
+               AND NOT EXISTS (SELECT 1 FROM gateway_key_organizations o WHERE o.key_id = g.key_id \
+                 AND NOT EXISTS (SELECT 1 FROM gateway_key_organizations r \
+                   WHERE r.key_id = $2 AND r.organization_id = o.organization_id)))";
+        let mut connection = self.reader().await?;
+        let others: u64 = connection
+            .number(sql, params![report.id, report.key])
+            .await?;
+        Ok(others > 0)
     }
 
     async fn write_reports(

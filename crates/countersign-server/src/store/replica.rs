@@ -53,16 +53,19 @@ impl Replica {
             return None;
         }
         let asked = async {
-            let mut connection = self.database.reader().await?;
+            // One transaction: through a pooler, each read may be of another server.
+            let mut connection = self.database.snapshot().await?;
             let point = history::read(&mut connection).await?;
-            Ok::<_, StoreError>((connection, point))
+            let has_all = point == known
+                || (point.revision > known.revision
+                    && history::contains(&mut connection, known).await?);
+            Ok::<_, StoreError>((connection, has_all))
         };
-        let (connection, point) = match time::timeout(PATIENCE, asked).await {
+        let (connection, has_all) = match time::timeout(PATIENCE, asked).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(error)) => return self.rest(&error.to_string()),
             Err(_) => return self.rest("it says nothing"),
         };
-        let has_all = point == known || point.revision > known.revision;
         has_all.then_some(connection)
     }
 

@@ -57,6 +57,7 @@ impl Deref for BundleAnswer {
 }
 
 /// The digests of all organizations, as they were at a point.
+#[derive(Clone)]
 pub(super) struct KeptDigests {
     pub(super) point: HistoryPoint,
     /// When all of them were read.

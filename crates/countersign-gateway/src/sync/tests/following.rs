@@ -176,6 +176,28 @@ fn a_disk_that_hangs_holds_up_no_change() {
 }
 
 #[test]
+fn what_changes_during_a_write_is_written_after_it_and_nothing_else() {
+    let mut server = server(&["a", "b", "c"]);
+    let mut gateway = Gateway::start(None);
+    gateway.run(&server, SECOND);
+    gateway.disk_stuck = true;
+    for name in ["a", "b", "c", "b"] {
+        server.commit(name);
+        gateway.run(&server, SECOND);
+    }
+    let under_way = gateway.writing.take().unwrap();
+    gateway.write(under_way);
+    let next = gateway.writing.as_ref().map(|write| write.rows.clone());
+    let Some(Rows::Some { changed, .. }) = next else {
+        panic!("{next:?}");
+    };
+    assert_eq!(changed.len(), 2, "each once: {changed:?}");
+    gateway.disk_stuck = false;
+    gateway.run(&server, SECOND);
+    gateway.assert_follows(&server);
+}
+
+#[test]
 fn a_write_that_hangs_is_not_done_when_the_time_of_contact_is_due() {
     let mut server = server(&["a"]);
     let mut gateway = Gateway::start(None);

@@ -298,10 +298,12 @@ impl Gateway {
             Rows::None => {}
             Rows::All => state = self.in_force.clone(),
             Rows::Some { changed, removed } => {
-                for id in changed {
-                    state.insert(id.clone(), self.in_force[&id]);
-                }
                 state.retain(|id, _| !removed.contains(id));
+                for id in changed {
+                    if let Some(in_force) = self.in_force.get(&id) {
+                        state.insert(id, *in_force);
+                    }
+                }
             }
         }
         self.disk = Some((write.point, state));

@@ -147,6 +147,17 @@ async fn a_limited_gateway_counts_for_its_own_organizations() {
             both.sort();
             assert_eq!(both, [of_all.clone(), of_limited.clone()]);
         }
+        // It cannot speak for a gateway of all organizations, whose id every administrator sees.
+        let claim = format!("{}&gateway=gw_all&durable=true", after(&first));
+        get(server, &key, &claim).await;
+        assert_eq!(listed(&key).await, std::slice::from_ref(&of_limited));
+        assert_eq!(listed(&other_key).await, std::slice::from_ref(&of_all));
+        // A gateway's key may be replaced by one that reaches as much.
+        let same = limited(server, &[&own]).await;
+        let again = format!("{}&gateway=gw_limited&durable=true", after(&first));
+        get(server, &same, &again).await;
+        assert_eq!(listed(&same).await.len(), 1);
+        get(server, &key, &again).await;
         server
             .post("/v1/organization/projects", json!({ "name": "p" }))
             .ok()
