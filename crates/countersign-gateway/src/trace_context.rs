@@ -35,19 +35,19 @@ pub(crate) fn settle(
     spans: Option<&Spans>,
 ) -> Traced {
     if let Some(given) = given(headers) {
-        let own = Ids {
-            trace: given.trace,
-            ..Ids::of(number)
-        };
         let recorded = spans.is_some_and(|spans| spans.samples(Some(&given), &given.trace));
-        if recorded {
-            tell(headers, &own.header(true));
-        }
         return Traced {
             trace: Some(given.trace),
-            span: recorded.then_some(Recorded {
-                ids: own,
-                given: Some(given),
+            span: recorded.then(|| {
+                let ids = Ids {
+                    trace: given.trace,
+                    ..Ids::of(number)
+                };
+                tell(headers, &ids.header(true));
+                Recorded {
+                    ids,
+                    given: Some(given),
+                }
             }),
         };
     }

@@ -22,6 +22,9 @@ pub struct Settings {
     pub(crate) interval: Duration,
 }
 
+/// The most spans that may wait, whatever is asked for.
+const MOST_WAITING: usize = 1 << 20;
+
 /// Where one signal goes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Destination {
@@ -52,6 +55,8 @@ pub struct Service<'a> {
     pub name: &'a str,
     /// Its version.
     pub version: &'a str,
+    /// What tells this process from others of the same name: without it, their figures would be taken for one's.
+    pub instance: &'a str,
 }
 
 /// Reads an environment variable; one that is empty counts as unset.
@@ -78,7 +83,9 @@ impl Settings {
             metrics,
             resource: resource(service),
             ca: env("OTEL_EXPORTER_OTLP_CERTIFICATE").map(PathBuf::from),
-            most_waiting: number(env, "OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(2048),
+            most_waiting: number(env, "OTEL_BSP_MAX_QUEUE_SIZE")
+                .unwrap_or(2048)
+                .min(MOST_WAITING),
             batch: number(env, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(512),
             gather: milliseconds(env, "OTEL_BSP_SCHEDULE_DELAY").unwrap_or(Duration::from_secs(5)),
             interval: milliseconds(env, "OTEL_METRIC_EXPORT_INTERVAL")
@@ -158,7 +165,12 @@ fn resource(service: Service<'_>) -> Resource {
             ..KeyValue::default()
         })
         .collect();
-    for (key, value) in [(NAME, service.name), ("service.version", service.version)] {
+    let own = [
+        (NAME, service.name),
+        ("service.version", service.version),
+        ("service.instance.id", service.instance),
+    ];
+    for (key, value) in own {
         if !attributes.iter().any(|known| known.key == key) {
             attributes.push(KeyValue {
                 key: key.to_owned(),
@@ -185,6 +197,7 @@ mod tests {
         let service = Service {
             name: "a",
             version: "1",
+            instance: "i",
         };
         Settings::from_env(&env, service)
     }

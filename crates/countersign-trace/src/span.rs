@@ -44,9 +44,13 @@ pub enum Value {
     Number(i64),
 }
 
+/// The most bytes of a text: clients choose some, and many spans may wait.
+const LONGEST: usize = 512;
+
 impl From<&str> for Value {
+    /// A text, without what is beyond 512 bytes.
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        Self::Text(text[..text.floor_char_boundary(LONGEST)].to_owned())
     }
 }
 

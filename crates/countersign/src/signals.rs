@@ -84,8 +84,14 @@ const ROLES: [&str; 2] = ["serve", "gateway"];
 /// for then is done anyway: everything is read and opened later.
 pub(crate) fn outlive_early_requests() {
     let mut words = std::env::args_os().skip(1);
-    let takes_requests = words.any(|word| ROLES.iter().any(|role| word == *role));
-    let runtime = takes_requests.then(|| {
+    let is_role = words
+        .next()
+        .is_some_and(|word| ROLES.iter().any(|role| word == *role));
+    // `gateway list` is no role, and no role takes a word.
+    let has_verb = words
+        .next()
+        .is_some_and(|word| !word.as_encoded_bytes().starts_with(b"-"));
+    let runtime = (is_role && !has_verb).then(|| {
         tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()

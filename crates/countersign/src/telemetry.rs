@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countersign_otlp::{Figures, Service, Settings};
+use countersign_server::store::Sources;
 use countersign_trace::Spans;
 
 use crate::{clock, config::process_env};
@@ -13,9 +14,15 @@ pub(crate) struct Telemetry(Option<countersign_otlp::Telemetry>);
 impl Telemetry {
     /// Starts sending what the environment asks for, under this name unless that has another.
     pub(crate) fn start(name: &str) -> Self {
+        let mut random = [0; 16];
+        if let Err(error) = (Sources::system().random)(&mut random) {
+            tracing::error!(%error, "no telemetry is sent");
+            return Self(None);
+        }
         let service = Service {
             name,
             version: env!("CARGO_PKG_VERSION"),
+            instance: &format!("{:032x}", u128::from_be_bytes(random)),
         };
         let settings = match Settings::from_env(&process_env, service) {
             Ok(Some(settings)) => settings,

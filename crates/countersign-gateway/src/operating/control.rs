@@ -46,8 +46,8 @@ impl GatewayControl {
     /// Takes up what an operator has changed: the routes of this configuration, the gateway's key and the
     /// CA of the control plane, or why it could not be read; the server certificate; and the access log,
     /// which is opened again. What cannot be used leaves the old in use, and says so in the log, in a metric
-    /// and at `/readyz`.
-    pub fn reload(&self, options: Result<GatewayOptions, String>) {
+    /// and at `/readyz`. Whether the configuration is used.
+    pub fn reload(&self, options: Result<GatewayOptions, String>) -> bool {
         let reopened = self.reopen_access_log();
         reload_certificate(&self.shared, &self.tls);
         let trouble = options.and_then(|options| {
@@ -69,7 +69,9 @@ impl GatewayControl {
         }
         let successful = reopened && trouble.is_none() && self.tls.trouble().is_none();
         gauge!(SUCCESSFUL).set(if successful { 1.0 } else { 0.0 });
+        let is_used = trouble.is_none();
         self.shared.health.set(Part::Configuration, trouble);
+        is_used
     }
 
     /// Opens the access log again by its name, for whoever moved it away; whether it could be.

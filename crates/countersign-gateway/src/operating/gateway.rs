@@ -224,9 +224,11 @@ fn spawn(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    std::thread::Builder::new()
-        .name(name)
-        .spawn(move || runtime.block_on(work))
+    std::thread::Builder::new().name(name).spawn(move || {
+        runtime.block_on(work);
+        // A disk that hangs may hold what looks at it, and must not hold the stop.
+        runtime.shutdown_background();
+    })
 }
 
 pub(super) fn shared(

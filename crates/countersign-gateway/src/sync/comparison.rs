@@ -115,8 +115,8 @@ impl Comparison {
         complete: bool,
         now: Duration,
     ) -> Option<Vec<OrganizationId>> {
-        if complete {
-            // Everything was replaced: there is nothing to compare, and what comes of an older comparison says nothing.
+        if complete && !matches!(self.step, Step::Resting(_)) {
+            // Everything was replaced; what comes of the old comparison says nothing.
             self.step = Step::Resting(now + self.every);
             return None;
         }

@@ -112,15 +112,16 @@ impl Reloading {
         match asked {
             Asked::Reload => {
                 supervision::reloading();
-                let options = reread(&self.path, &self.started_with);
-                let settings = options
-                    .as_ref()
-                    .ok()
-                    .map(|options| log_settings(options, &self.log_flags));
-                if let Some(Ok(settings)) = settings {
-                    self.level.set(settings.level);
+                let said = |failure: Failure| failure.message().to_owned();
+                let read = reread(&self.path, &self.started_with).and_then(|options| {
+                    let settings = log_settings(&options, &self.log_flags).map_err(said)?;
+                    Ok((options, settings.level))
+                });
+                let level = read.as_ref().ok().map(|(_, level)| *level);
+                let is_used = self.control.reload(read.map(|(options, _)| options));
+                if let Some(level) = level.filter(|_| is_used) {
+                    self.level.set(level);
                 }
-                self.control.reload(options);
                 supervision::ready();
             }
             Asked::Reopen => {

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -252,7 +253,7 @@ async fn a_collector_that_is_silent_or_refuses_holds_nothing_up_and_what_is_lost
             ("OTEL_BSP_SCHEDULE_DELAY", "10"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "2"),
         ];
-        let operated = operated(address, &more).await;
+        let mut operated = operated(address, &more).await;
         let lost = format!("countersign_telemetry_spans_total{{result=\"{result}\"}} ");
         let counted = async {
             loop {
@@ -267,8 +268,12 @@ async fn a_collector_that_is_silent_or_refuses_holds_nothing_up_and_what_is_lost
         };
         timeout(LIMIT, counted).await.expect(result);
         operated.gateway.signal("TERM");
-        let gone = async { while operated.passes().await {} };
-        timeout(LIMIT, gone).await.unwrap();
+        let ended = async {
+            while !operated.gateway.has_ended() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(LIMIT, ended).await.expect("the end of the process");
     }
 }
 
