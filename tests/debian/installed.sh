@@ -54,6 +54,17 @@ grep -q "^# theirs" "$conffile" && die "an upgrade changed what was configured"
 has "$conffile" 640 root:countersign
 has "$data" 600 countersign:countersign
 chmod 700 "$data"
+
+# Nor does it give back what an administrator took away, or fail for it.
+chgrp root "$conffile"
+dpkg --force-confold --install /tmp/next.deb
+has "$conffile" 640 root:root
+mv "$conffile" /tmp/ours.toml
+dpkg --force-confold --install /tmp/next.deb
+[ ! -e "$conffile" ] || die "an upgrade brought back a configuration that was deleted"
+cp /tmp/ours.toml "$conffile"
+chgrp countersign "$conffile"
+chmod 640 "$conffile"
 [ "$(runuser -u countersign -- countersign organization list -q | wc -l)" = 1 ] || die "an upgrade lost the database"
 
 dpkg --remove countersign
@@ -61,15 +72,25 @@ dpkg --remove countersign
 [ -e "$conffile" ] || die "removing the package removed its configuration"
 [ -e "$data/countersign.db" ] || die "removing the package removed the database"
 echo "line" >/var/log/countersign/edge.log
+# As `systemctl enable` makes it.
+enabled=/etc/systemd/system/multi-user.target.wants/countersign-gateway@edge.service
+mkdir -p "${enabled%/*}"
+ln -s /lib/systemd/system/countersign-gateway@.service "$enabled"
 dpkg --purge countersign
+[ ! -L "$enabled" ] || die "a purge left a gateway enabled"
 [ ! -e "$conffile" ] || die "a purge left the configuration"
 [ ! -e /etc/logrotate.d/countersign ] || die "a purge left the rotation of logs"
 [ ! -e /var/log/countersign ] || die "a purge left the logs"
 [ -e "$data/countersign.db" ] || die "a purge removed the database"
 
-# A database that nobody wants any more, and a second purge.
+# A copy of it, and a database that nobody wants any more.
 dpkg --install "$package"
 rm "$data"/countersign.db*
+touch "$data/copy.db"
+dpkg --purge countersign
+[ -e "$data/copy.db" ] || die "a purge removed a copy of the database"
+dpkg --install "$package"
+rm "$data/copy.db"
 dpkg --purge countersign
 [ ! -e "$data" ] || die "a purge left a directory without a database"
 echo "installed, upgraded, removed and purged as it should be"

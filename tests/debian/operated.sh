@@ -1,5 +1,5 @@
 #!/bin/sh
-# Operates what the package installs, as docs/install.md, docs/backup.md and docs/gateway.md say, where nobody has
+# Operates what the package installs, as docs/install.md, docs/backup.md and docs/gateway.md say, on a system without
 # systemd: operated.sh PACKAGE PLANE CLIENTS ADMIN, the last three being free ports. Run it in a PID namespace of its
 # own; what it started ends with that.
 set -eu

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What the package needs, and what those who operate it use.
-const INCLUDED: &str = "--include=adduser,ca-certificates,curl,logrotate,openssl,procps";
+const INCLUDED: &str = "--include=adduser,ca-certificates,curl,logrotate,openssl";
 
 /// Of the control plane, for clients, and of the gateway's admin listener.
 const PORTS: usize = 3;
