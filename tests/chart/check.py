@@ -22,6 +22,12 @@ WRONG = [
     ({"controlPlane": {"replicas": 0}}, ["replicas"]),
     ({"controlPlane": {"replica": 3}}, ["replica"]),
     ({"controlPlane": {"settings": {"serve.listen": "0.0.0.0:1"}}}, ["serve.listen"]),
+    ({"controlPlane": {"settings": {"database_listen_url": "postgres://a:b@c/d"}}}, ["database_listen_url"]),
+    ({"controlPlane": {"settings": {"database_replica_url": "postgres://a:b@c/d"}}}, ["database_replica_url"]),
+    ({"controlPlane": {"settings": {"data_dir": "/data"}}}, ["data_dir"]),
+    ({"controlPlane": {"mountSecrets": ["Not a name"]}}, ["mountSecrets"]),
+    ({"telemetry": {"COUNTERSIGN_LOG_LEVEL": "debug"}}, ["COUNTERSIGN_LOG_LEVEL", "OTEL_"]),
+    ({"serviceMonitor": {"enabled": True}}, ["networkPolicy.monitoringFrom", "serviceMonitor.enabled"]),
     ({"gateway": {**GATEWAY, "kind": "StatefulSet"}}, ["kind", "DaemonSet"]),
     ({"gateway": {**GATEWAY, "routes": []}}, ["gateway.routes", "upstream"]),
     ({"gateway": {**GATEWAY, "routes": [{"path": "/v1"}]}}, ["routes", "upstream"]),
@@ -60,6 +66,8 @@ def rendered(chart, values):
     files = chart.render(values, name="demo", namespace="edge", is_install=True)
     texts = [text for path, text in files.items() if path.endswith(".yaml")]
     assert any("Once it is ready" in text or "Clients connect" in text for text in files.values())
+    if chart.merge_values(values)["controlPlane"]["enabled"]:
+        assert any("gateway-key create" in text for text in files.values())
     objects = [each for text in texts for each in yaml.safe_load_all(text) if each]
     names = [(each["kind"], each["metadata"]["name"]) for each in objects]
     assert len(set(names)) == len(names), names

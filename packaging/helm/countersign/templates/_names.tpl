@@ -87,6 +87,15 @@ topologySpreadConstraints:
   {{- end }}
 {{- end -}}
 
+{{/* A value as an environment variable has it: Helm reads each number of a file as a fraction, 1000000 as 1e+06. */}}
+{{- define "countersign.variable" -}}
+{{- $value := . -}}
+{{- if kindIs "float64" $value -}}
+{{- if eq (floor $value) $value -}}{{- $value = int64 $value -}}{{- end -}}
+{{- end -}}
+{{- $value | toString | quote -}}
+{{- end -}}
+
 {{/* JSON knows one kind of number, TOML two: what is whole is written as such. Changes the dictionary. */}}
 {{- define "countersign.wholeNumbers" -}}
 {{- $table := . -}}
