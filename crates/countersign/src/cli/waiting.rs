@@ -30,7 +30,7 @@ const LIVE_AFTER: Duration = Duration::from_millis(300);
 const INTERRUPTED: u8 = 130;
 
 const HINT: &str = "run `countersign gateway status` to see when each was last in contact, and \
-                    `countersign gateway forget ID` for one that will not come back";
+                    `countersign gateway forget ID --key-file GATEWAY_KEY` for one that will not come back";
 
 /// Whether to wait for the gateways.
 #[derive(Debug, Args)]
