@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let promtool = debian::require("promtool", "prometheus")?;
+    debian::require("curl", "curl")?;
     let rules = process::repository().join("packaging/prometheus");
     for arguments in [
         ["check", "rules", "alerts.yml"],

@@ -3,7 +3,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::process::{self, Outcome, say};
+use crate::{
+    debian,
+    process::{self, Outcome},
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -23,10 +26,8 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module \
     -Ccodegen-units=1";
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    if process::find("c++").is_none() {
-        say("skipped: libFuzzer is C++, and there is no `c++` here (Debian's package is `g++`)");
-        return Ok(());
-    }
+    // libFuzzer is C++.
+    debian::require("c++", "g++")?;
     let fuzz = process::repository().join("fuzz");
     let targets = if arguments.targets.is_empty() {
         every_target(&fuzz)?

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test, with what it needs set up first.
 
-use std::process::Command;
+use std::{env, process::Command};
 
 use crate::{
     debian,
@@ -9,6 +9,9 @@ use crate::{
     process::{self, Outcome, say},
     python,
 };
+
+/// How the names of the variables begin that tell tests where something is.
+const PREFIX: &[u8] = b"COUNTERSIGN_TEST_";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -108,19 +111,11 @@ impl Surroundings {
 
     fn cargo(&self) -> Command {
         let mut cargo = process::cargo();
-        for name in [
-            "COUNTERSIGN_TEST_POSTGRES_URL",
-            "COUNTERSIGN_TEST_POSTGRES_REPLICA_URL",
-            "COUNTERSIGN_TEST_POSTGRES_REPLICA_SOCKET",
-            "COUNTERSIGN_TEST_PGBOUNCER_URL",
-            "COUNTERSIGN_TEST_PGBOUNCER_TLS_URL",
-            "COUNTERSIGN_TEST_POSTGRES_CRASH_URL",
-            "COUNTERSIGN_TEST_POSTGRES_CRASH_COMMAND",
-            "COUNTERSIGN_TEST_POSTGRES_KILL_URL",
-            "COUNTERSIGN_TEST_POSTGRES_KILL_COMMAND",
-            "COUNTERSIGN_TEST_PYTHON",
-        ] {
-            cargo.env_remove(name);
+        // Only what was set up here is used.
+        for (name, _) in env::vars_os() {
+            if name.as_encoded_bytes().starts_with(PREFIX) {
+                cargo.env_remove(name);
+            }
         }
         cargo.envs(self.variables.iter().map(|(name, value)| (name, value)));
         cargo

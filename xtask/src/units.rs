@@ -43,8 +43,9 @@ fn verify(analyze: &Path, units: &Path) -> Outcome {
     let root = tempfile::tempdir()?;
     let directory = root.path().join(UNITS);
     fs::create_dir_all(&directory)?;
-    copy(units, &directory)?;
     copy(Path::new("/usr/lib/systemd/system"), &directory)?;
+    // Ours last: a machine may have others of the same names.
+    copy(units, &directory)?;
     for program in ["usr/bin/countersign", "bin/kill"] {
         let path = root.path().join(program);
         fs::create_dir_all(path.parent().ok_or("a program has a directory")?)?;
@@ -84,6 +85,7 @@ impl Drop for Activated {
 /// Starts a gateway by its socket: the first client's connection does.
 fn activate() -> Outcome {
     let activate = debian::require("systemd-socket-activate", "systemd")?;
+    debian::require("curl", "curl")?;
     let what = ["build", "--package", "countersign", "--bin", "countersign"];
     process::run(process::cargo().args(what))?;
     let program = process::target_directory().join("debug/countersign");

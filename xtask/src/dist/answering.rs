@@ -6,6 +6,13 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
 };
 
 use crate::{
@@ -17,21 +24,45 @@ use crate::{
 /// Where the demonstration's files are in a container.
 const DEMO: &str = "/demo";
 
+/// How long a role may take to end, its drain included, before it is killed.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait between two looks at whether it has ended.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// A role that runs in a container, until this is dropped.
 struct Running(Child);
 
+impl Running {
+    /// Signals the whole group: buildah starts the program as its child.
+    fn signal(&self, signal: Signal) {
+        if let Ok(group) = self.0.id().try_into() {
+            // It may have ended by itself.
+            let _ = killpg(Pid::from_raw(group), signal);
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        // The whole group: buildah starts the program as its child.
-        let group = format!("-{}", self.0.id());
-        let _ = Command::new("kill").args(["-TERM", "--", &group]).status();
-        let _ = self.0.wait();
+        self.signal(Signal::SIGTERM);
+        let begun = Instant::now();
+        let (_open, pause) = mpsc::channel::<()>();
+        while matches!(self.0.try_wait(), Ok(None)) {
+            if begun.elapsed() > PATIENCE {
+                say("a role of the image did not end when it was told to, and is killed");
+                self.signal(Signal::SIGKILL);
+                let _ = self.0.wait();
+                return;
+            }
+            let _ = pause.recv_timeout(PAUSE);
+        }
     }
 }
 
 /// Sets up the demonstration of `packaging/compose` with a database in a file, and runs a control plane and a
 /// gateway from a container of the image.
 pub(super) fn check(program: &Path, container: &str, buildah: &dyn Fn() -> Command) -> Outcome {
+    debian::require("curl", "curl")?;
     let directory = tempfile::tempdir()?;
     let demo = directory.path().join("demo");
     set_up(program, &demo)?;
