@@ -24,7 +24,7 @@ pub(super) const OTHER_VARIABLES: [&str; 7] = [
 
 #[derive(Args)]
 pub(crate) struct Config {
-    /// The configuration file [env: COUNTERSIGN_CONFIG] [default: countersign.toml, if it exists]
+    /// The configuration file [env: COUNTERSIGN_CONFIG] [default: the first that exists of countersign.toml and /etc/countersign/countersign.toml]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]

@@ -20,8 +20,9 @@ pub(crate) use source::{Given, Layer};
 use crate::failure::CommandResult;
 pub(crate) use crate::likely::likely;
 
-/// The file that is read from the working directory when none is named.
-const DEFAULT_FILE: &str = "countersign.toml";
+/// The files that are read if no other is named, of which the first that exists is meant: one of the directory that
+/// people work in, and the one that packages install.
+const DEFAULT_FILES: [&str; 2] = ["countersign.toml", "/etc/countersign/countersign.toml"];
 
 /// The sources as plain data, so that tests can give them.
 pub(crate) struct Sources<'a> {
@@ -79,7 +80,12 @@ fn named_file(sources: &Sources<'_>) -> Option<PathBuf> {
     let named = sources.file.map(Path::to_owned);
     named
         .or_else(|| (sources.env)("COUNTERSIGN_CONFIG").map(PathBuf::from))
-        .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()))
+        .or_else(|| {
+            DEFAULT_FILES
+                .map(PathBuf::from)
+                .into_iter()
+                .find(|path| path.exists())
+        })
 }
 
 #[cfg(test)]

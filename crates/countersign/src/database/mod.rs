@@ -25,7 +25,7 @@ const DATABASE_FILE: &str = "countersign.db";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub(crate) struct DatabaseOptions {
-    /// The configuration file [env: COUNTERSIGN_CONFIG] [default: countersign.toml, if it exists]
+    /// The configuration file [env: COUNTERSIGN_CONFIG] [default: the first that exists of countersign.toml and /etc/countersign/countersign.toml]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Directory of the SQLite database [default: /var/lib/countersign]
