@@ -8,7 +8,10 @@ const MAX_MESSAGE_CHARACTERS: usize = 2000;
 /// A server's text, made safe for a terminal and a log: one line, without control characters,
 /// truncated, without the key and without anything after a PEM header.
 pub(crate) fn presentable(text: &str, key: &Secret) -> String {
-    let hidden = text.replace(key.reveal(), "[the key]");
+    let hidden = match key.reveal() {
+        "" => text.to_owned(),
+        key => text.replace(key, "[the key]"),
+    };
     let printable: String = without_pem(&hidden)
         .chars()
         .map(|each| if each.is_control() { ' ' } else { each })
@@ -37,7 +40,14 @@ fn without_pem(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::without_pem;
+    use super::*;
+
+    #[test]
+    fn a_key_is_hidden_and_none_hides_nothing() {
+        let shown = |key| presentable("not sk-a\u{1b} but another", &Secret::new(key));
+        assert_eq!(shown("sk-a"), "not [the key] but another");
+        assert_eq!(shown(""), "not sk-a but another");
+    }
 
     #[test]
     fn advice_that_names_a_header_is_kept_and_a_block_is_not() {

@@ -59,6 +59,13 @@ impl Unreachable {
         )
     }
 
+    /// Why a connection failed, whoever made it, with the error at the beginning of its chain. What is not
+    /// known here keeps the text of its library, which repeats nothing of a request.
+    #[must_use]
+    pub fn of_connection(error: &(dyn StdError + 'static)) -> Self {
+        Self::of(error, &Secret::new(""))
+    }
+
     /// The cause at the end of a chain of errors.
     pub(crate) fn of(error: &(dyn StdError + 'static), key: &Secret) -> Self {
         let mut cause = error;

@@ -13,7 +13,7 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     time::{Instant, Sleep, sleep, sleep_until},
 };
 use tokio_rustls::server::TlsStream;
@@ -37,16 +37,44 @@ const DISCARD_AT_ONCE: usize = 16 * 1024;
 
 /// A byte stream over a socket.
 pub trait OverSocket: AsyncRead + AsyncWrite + Unpin {
+    /// What kind of socket.
+    type Socket: AsyncRead + Unpin;
+
     /// The socket itself.
-    fn socket(&mut self) -> &mut TcpStream;
+    fn socket(&mut self) -> &mut Self::Socket;
+
+    /// Ready once there is something to read in the socket.
+    fn poll_read_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Whether something that was written waits here, and not in the socket.
     fn has_backlog(&self) -> bool;
 }
 
 impl OverSocket for TcpStream {
-    fn socket(&mut self) -> &mut TcpStream {
+    type Socket = Self;
+
+    fn socket(&mut self) -> &mut Self {
         self
+    }
+
+    fn poll_read_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_read_ready(self, context)
+    }
+
+    fn has_backlog(&self) -> bool {
+        false
+    }
+}
+
+impl OverSocket for UnixStream {
+    type Socket = Self;
+
+    fn socket(&mut self) -> &mut Self {
+        self
+    }
+
+    fn poll_read_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_read_ready(self, context)
     }
 
     fn has_backlog(&self) -> bool {
@@ -55,8 +83,14 @@ impl OverSocket for TcpStream {
 }
 
 impl OverSocket for TlsStream<TcpStream> {
+    type Socket = TcpStream;
+
     fn socket(&mut self) -> &mut TcpStream {
         self.get_mut().0
+    }
+
+    fn poll_read_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().0.poll_read_ready(context)
     }
 
     fn has_backlog(&self) -> bool {
@@ -279,7 +313,7 @@ impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
             return Ok(());
         }
         let may_look = self.ahead.is_none() && !self.ended;
-        if may_look && self.inner.socket().poll_read_ready(context).is_ready() {
+        if may_look && self.inner.poll_read_ready(context).is_ready() {
             self.look_ahead(context)?;
         }
         if !self.ended || self.state.is_awaiting() {
@@ -328,7 +362,11 @@ impl Lingering {
     }
 
     /// Discards what arrives, undecrypted, until the client closes its side or a bound is reached.
-    fn poll(&mut self, socket: &mut TcpStream, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(
+        &mut self,
+        socket: &mut (impl AsyncRead + Unpin),
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
         while self.left > 0 {
             let mut buffer = ReadBuf::new(&mut self.buffer);
             match Pin::new(&mut *socket).poll_read(context, &mut buffer) {

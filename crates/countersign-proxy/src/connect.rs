@@ -104,8 +104,11 @@ pub(crate) async fn connect(
 ) -> Result<UpstreamStream, Unconnected> {
     let limit = target.options.limits.connect_timeout;
     let connected = async {
-        let stream = TcpStream::connect(address).await?;
+        let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        if let Some(tunnel) = &target.tunnel {
+            tunnel.open(&mut stream).await?;
+        }
         Ok::<_, io::Error>(match (tls, &target.tls) {
             (Some(config), Some(tls)) => {
                 let connector = TlsConnector::from(Arc::clone(config));

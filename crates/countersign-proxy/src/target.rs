@@ -11,7 +11,7 @@ use metrics::Counter;
 use rustls::{ClientConfig, pki_types::ServerName};
 use url::Url;
 
-use crate::error::TargetError;
+use crate::{error::TargetError, http_tunnel::HttpTunnel};
 
 /// How an upstream is described.
 #[derive(Debug, Clone)]
@@ -134,6 +134,16 @@ pub(crate) enum Host {
     Name(String),
 }
 
+impl Host {
+    /// Reads a host without brackets.
+    fn read(bare: &str) -> Self {
+        match bare.parse() {
+            Ok(address) => Self::Address(address),
+            Err(_) => Self::Name(bare.to_owned()),
+        }
+    }
+}
+
 /// Where an upstream is, checked.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -144,6 +154,8 @@ pub struct Target {
     /// The authority as the `Host` header of HTTP/1.1.
     pub(crate) host_header: HeaderValue,
     pub(crate) scheme: Scheme,
+    /// What leads there from the proxy that is connected to.
+    pub(crate) tunnel: Option<Arc<HttpTunnel>>,
     pub(crate) options: Arc<TargetOptions>,
 }
 
@@ -188,17 +200,31 @@ impl Target {
             None
         };
         Ok(Self {
-            host: match bare.parse() {
-                Ok(address) => Host::Address(address),
-                Err(_) => Host::Name(bare.to_owned()),
-            },
+            host: Host::read(bare),
             port: url.port().unwrap_or(default_port),
             tls,
             host_header: HeaderValue::from_str(&authority).map_err(|_| not_a_host())?,
             authority: authority.parse().map_err(|_| not_a_host())?,
             scheme,
+            tunnel: None,
             options,
         })
+    }
+
+    /// The same server at another address: its name, in TLS and in requests, stays as it is.
+    #[must_use]
+    pub fn at(mut self, host: &str, port: u16) -> Self {
+        self.host = Host::read(bare_host(host));
+        self.port = port;
+        self
+    }
+
+    /// The same server, reached through an HTTP proxy at this address, which is asked for a tunnel.
+    #[must_use]
+    pub fn through(self, proxy_host: &str, proxy_port: u16, tunnel: HttpTunnel) -> Self {
+        let mut target = self.at(proxy_host, proxy_port);
+        target.tunnel = Some(Arc::new(tunnel));
+        target
     }
 
     /// The TLS configuration for the next connection.
@@ -278,6 +304,15 @@ mod tests {
             let error = read(upstream).unwrap_err().to_string();
             assert!(error.contains(says), "{upstream}: {error}");
         }
+    }
+
+    #[test]
+    fn another_address_is_connected_to_under_the_same_name() {
+        let target = read("http://a.example:8080").unwrap().at("[::1]", 1);
+        let elsewhere = Host::Address("::1".parse().unwrap());
+        assert_eq!((&target.host, target.port), (&elsewhere, 1));
+        assert_eq!(target.host_header, "a.example:8080");
+        assert_eq!(target.authority, "a.example:8080");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub use files::CertificateFiles;
 pub use provider::{aes128_first, standard};
 pub use reload::{Reloading, ReloadingClientConfig, ReloadingServerConfig};
 pub use roots::{add_roots, public_roots, roots_from_file};
-pub use server::server_config;
+pub use server::{issued, server_config, server_config_choosing};
 
 /// The examples of the README.
 #[cfg(doctest)]

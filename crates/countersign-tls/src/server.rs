@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use rustls::{ServerConfig, crypto::CryptoProvider, server::danger::ClientCertVerifier};
+use rustls::{
+    ServerConfig,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::{ResolvesServerCert, danger::ClientCertVerifier},
+    sign::CertifiedKey,
+};
 
 use crate::{error::Error, files::CertificateFiles};
 
@@ -25,4 +31,34 @@ pub fn server_config(
         None => builder.with_no_client_auth(),
     };
     Ok(builder.with_cert_resolver(pair))
+}
+
+/// A server whose certificate is chosen for each connection, and which asks for no client certificates.
+///
+/// # Errors
+/// When the cryptography supports no protocol version.
+pub fn server_config_choosing(
+    provider: Arc<CryptoProvider>,
+    certificates: Arc<dyn ResolvesServerCert>,
+) -> Result<ServerConfig, Error> {
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(Error::Setup)?;
+    Ok(builder
+        .with_no_client_auth()
+        .with_cert_resolver(certificates))
+}
+
+/// A certificate that was issued in this process, and its key as PKCS #8.
+///
+/// # Errors
+/// When the cryptography cannot use the key.
+pub fn issued(
+    provider: &CryptoProvider,
+    chain: Vec<CertificateDer<'static>>,
+    key: Vec<u8>,
+) -> Result<Arc<CertifiedKey>, Error> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
+    let pair = CertifiedKey::from_der(chain, key, provider);
+    pair.map(Arc::new).map_err(Error::Setup)
 }
