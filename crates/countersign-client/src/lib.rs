@@ -42,6 +42,7 @@ mod config;
 mod connections;
 mod countersign;
 mod error;
+mod federation_rules;
 mod page;
 mod presentable;
 mod projects;
@@ -54,6 +55,7 @@ mod service_accounts;
 mod tls;
 mod unreachable;
 mod webhooks;
+mod workload_identity_providers;
 
 pub use countersign_types as types;
 
@@ -67,6 +69,7 @@ pub use crate::{
     config::{ClientBuilder, DEFAULT_BASE_URL},
     countersign::{BundleReader, Countersign},
     error::{ApiError, Error},
+    federation_rules::{FederationRuleListParams, FederationRules},
     page::{ItemStream, ListParams},
     projects::{ProjectListParams, Projects},
     received::Received,
@@ -75,6 +78,7 @@ pub use crate::{
     service_accounts::ServiceAccounts,
     unreachable::Unreachable,
     webhooks::Webhooks,
+    workload_identity_providers::WorkloadIdentityProviders,
 };
 
 /// The examples of the README.

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use serde_with::skip_serializing_none;
 
-pub use crate::organization_change::{AssertionChange, WebhookChange};
 use crate::{
     UnixSeconds,
     certificate::Enforcement,
@@ -16,6 +15,11 @@ use crate::{
     or_unknown::OrUnknown,
     page::Listed,
     rotation::RotationStatus,
+};
+pub use crate::{
+    audit_project::AuditProject,
+    federation_event::{FederationEvent, ProviderChange, RuleChange},
+    organization_change::{AssertionChange, WebhookChange},
 };
 
 /// An audit event as the API shows it. Its details are in the property named after its type.
@@ -124,15 +128,6 @@ pub struct AuditLogProject {
     pub id: Option<ProjectId>,
     /// Its name at the time of the event.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub name: Option<String>,
-}
-
-/// The project that an event is about, where the event is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditProject {
-    /// Its id.
-    pub id: ProjectId,
-    /// Its name at the time of the event.
     pub name: Option<String>,
 }
 
@@ -318,6 +313,8 @@ pub enum AuditEvent {
         id: AssertionId,
         change: AssertionChange,
     },
+    /// A workload identity provider or a federation rule.
+    Federation(FederationEvent),
 }
 
 impl std::fmt::Debug for AuditEvent {
@@ -346,6 +343,7 @@ impl AuditEvent {
             Self::ApiKeyCreated { .. } => "api_key.created",
             Self::ApiKeyDeleted { .. } => "api_key.deleted",
             Self::WebhookChanged { .. } | Self::AssertionChanged { .. } => "organization.updated",
+            Self::Federation(event) => event.event_type(),
         }
     }
 
@@ -369,6 +367,7 @@ impl AuditEvent {
             | Self::CertificateDeleted { .. }
             | Self::WebhookChanged { .. }
             | Self::AssertionChanged { .. } => None,
+            Self::Federation(event) => event.project(),
         }
     }
 
@@ -395,6 +394,7 @@ impl AuditEvent {
             Self::ApiKeyCreated { id, .. } | Self::ApiKeyDeleted { id, .. } => vec![id.as_str()],
             Self::WebhookChanged { id, .. } => vec![id.as_str()],
             Self::AssertionChanged { id, .. } => vec![id.as_str()],
+            Self::Federation(event) => event.resource_ids(),
         }
     }
 
@@ -458,6 +458,7 @@ impl AuditEvent {
                 id,
                 change,
             } => json!({ "id": organization, "changes_requested": change.details(id) }),
+            Self::Federation(event) => event.details(),
         }
     }
 }

@@ -26,6 +26,9 @@ pub const ROTATIONS: &str = "rotations";
 
 /// `/v1/organization/assertions`: what must pass and what must be refused, whatever changes.
 pub const ASSERTIONS: &str = "assertions";
+/// Workload identity providers of type `x509`, which the reference does not have, and their
+/// `attribute_conditions`.
+pub const X509_WORKLOAD_IDENTITY: &str = "x509_workload_identity";
 
 /// The response of `GET /v1/countersign/extensions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

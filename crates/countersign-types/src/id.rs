@@ -75,7 +75,7 @@ fn encode(prefix: &str, random: u128) -> Arc<str> {
 }
 
 /// The prefixes of all kinds, by which an id of another kind is recognized.
-const PREFIXES: [&str; 15] = [
+const PREFIXES: [&str; 17] = [
     "org-",
     "proj_",
     "cert_",
@@ -91,6 +91,8 @@ const PREFIXES: [&str; 15] = [
     "wh_",
     "msg_",
     "asrt_",
+    "idp_",
+    "idprule_",
 ];
 
 /// The prefix, of whatever kind of id, that a text begins with.
@@ -314,6 +316,14 @@ id!(
 id!(
     /// An assertion of an organization, `asrt_…`.
     AssertionId, "assertion", "asrt_"
+);
+id!(
+    /// A workload identity provider of an organization, `idp_…`.
+    WorkloadIdentityProviderId, "workload identity provider", "idp_"
+);
+id!(
+    /// A federation rule of a workload identity provider, `idprule_…`.
+    FederationRuleId, "federation rule", "idprule_"
 );
 
 #[cfg(test)]

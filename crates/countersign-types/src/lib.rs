@@ -11,6 +11,7 @@
 pub mod api_key;
 pub mod assertion;
 pub mod audit;
+mod audit_project;
 pub mod bearer;
 pub mod bundle;
 pub mod certificate;
@@ -18,6 +19,8 @@ pub mod digest;
 pub mod error;
 pub mod expiry;
 pub mod extension;
+mod federation_event;
+pub mod federation_rule;
 pub mod history;
 pub mod id;
 mod not_null;
@@ -35,6 +38,7 @@ pub mod secret;
 pub mod usage;
 pub mod webhook;
 pub mod workload;
+pub mod workload_identity_provider;
 
 /// Seconds since 1970-01-01T00:00:00Z. The API has no negative times.
 pub type UnixSeconds = u64;

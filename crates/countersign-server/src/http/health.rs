@@ -93,6 +93,7 @@ pub(super) async fn extensions(_: Anyone) -> Answer<Extensions> {
             extension::ROTATIONS,
             extension::ASSERTIONS,
             extension::REPORTED_POLICY,
+            extension::X509_WORKLOAD_IDENTITY,
         ]
         .map(str::to_owned)
         .to_vec(),

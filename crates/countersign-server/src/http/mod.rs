@@ -18,6 +18,7 @@ mod error;
 mod event_types;
 mod expiring;
 mod extract;
+mod federation_rules;
 mod gateways;
 mod handler;
 mod health;
@@ -50,6 +51,7 @@ mod unreadable;
 mod unreadable_heads;
 mod upload;
 mod webhooks;
+mod workload_identity_providers;
 
 pub use app::{App, AppOptions, Warning};
 pub use caller::Needs;

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use countersign_types::id::{
-    ApiKeyId, AssertionId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId,
-    WebhookId,
+    ApiKeyId, AssertionId, CertificateId, FederationRuleId, GatewayId, ProjectId, RotationId,
+    ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
 };
 
 use super::{call::Call, contract::Contract, error::ApiError, extract::Extract};
@@ -30,11 +30,13 @@ path_ids! {
     ApiKeyId: "API key",
     AssertionId: "assertion",
     CertificateId: "certificate",
+    FederationRuleId: "federation rule",
     GatewayId: "gateway",
     ProjectId: "project",
     RotationId: "rotation",
     ServiceAccountId: "service account",
     WebhookId: "webhook",
+    WorkloadIdentityProviderId: "workload identity provider",
 }
 
 impl<Id: PathId> Extract for Path<Id> {

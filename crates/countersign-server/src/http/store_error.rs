@@ -69,6 +69,8 @@ fn noun(kind: Kind) -> &'static str {
         Kind::Webhook => "webhook",
         Kind::Gateway => "gateway",
         Kind::Assertion => "assertion",
+        Kind::WorkloadIdentityProvider => "workload identity provider",
+        Kind::FederationRule => "federation rule",
     }
 }
 
@@ -111,12 +113,19 @@ fn limit_reached() -> ApiError {
 fn quota_reached(quota: Quota, most: u32) -> ApiError {
     let advice = match quota {
         Quota::Projects => "Archived projects count too: use one that exists",
-        Quota::ApiKeys | Quota::ServiceAccounts | Quota::Webhooks | Quota::Assertions => {
-            "Delete some that are not used"
-        }
+        Quota::ApiKeys
+        | Quota::ServiceAccounts
+        | Quota::Webhooks
+        | Quota::Assertions
+        | Quota::WorkloadIdentityProviders
+        | Quota::FederationRules => "Delete some that are not used",
+    };
+    let whose = match quota {
+        Quota::FederationRules => "workload identity provider",
+        _ => "organization",
     };
     let message = format!(
-        "The organization already has {most} {quota}, the maximum. {advice}, or ask the operator of \
+        "The {whose} already has {most} {quota}, the maximum. {advice}, or ask the operator of \
          this server to raise `{}`.",
         quota.setting()
     );

@@ -11,11 +11,11 @@ use countersign_types::{
 use http::Method;
 
 use super::{
-    active, admin_api_keys, assertions, audit_logs, certificates, expiring, gateways, health,
-    observations,
+    active, admin_api_keys, assertions, audit_logs, certificates, expiring, federation_rules,
+    gateways, health, observations,
     operation::{Operation, Route},
     project_api_keys, projects, refusals, rotations, service_accounts, toggles, trust_changes,
-    webhooks,
+    webhooks, workload_identity_providers,
 };
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
@@ -29,6 +29,8 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     all.extend(audit_logs());
     all.extend(webhooks());
     all.extend(assertions());
+    all.extend(workload_identity_providers());
+    all.extend(federation_rules());
     all.extend(trust_changes());
     all.push(expiring());
     all.push(refusals());
@@ -366,6 +368,52 @@ fn assertions() -> Vec<Operation> {
             .refuses(&[Code::UnsupportedParameter]),
         Operation::admin(MtlsWrite, delete(ONE, "deleteAssertion"), assertions::delete)
             .summary(TAG, "Delete an assertion."),
+    ]
+}
+
+#[rustfmt::skip]
+fn workload_identity_providers() -> Vec<Operation> {
+    const TAG: &str = "Workload identity";
+    const ALL: &str = "/v1/organization/workload_identity_providers";
+    const ONE: &str = "/v1/organization/workload_identity_providers/{workload_identity_provider_id}";
+    vec![
+        Operation::admin(Management, get(ALL, "listWorkloadIdentityProviders"), workload_identity_providers::list)
+            .summary(TAG, "List the organization's workload identity providers."),
+        Operation::admin(Management, post(ALL, "createWorkloadIdentityProvider"), workload_identity_providers::create)
+            .summary(TAG, "Create a workload identity provider: how certificates become attributes.")
+            .refuses(&[
+                Code::MissingRequiredParameter, Code::UnsupportedParameter, Code::MtlsCelPolicyInvalid, Code::LimitExceeded,
+            ]),
+        Operation::admin(Management, get(ONE, "getWorkloadIdentityProvider"), workload_identity_providers::retrieve)
+            .summary(TAG, "Get a workload identity provider."),
+        Operation::admin(Management, post(ONE, "updateWorkloadIdentityProvider"), workload_identity_providers::update)
+            .summary(TAG, "Change a workload identity provider.")
+            .refuses(&[Code::UnsupportedParameter, Code::MtlsCelPolicyInvalid]),
+        Operation::admin(Management, delete(ONE, "deleteWorkloadIdentityProvider"), workload_identity_providers::delete)
+            .summary(TAG, "Delete a workload identity provider and its federation rules."),
+    ]
+}
+
+#[rustfmt::skip]
+fn federation_rules() -> Vec<Operation> {
+    const TAG: &str = "Workload identity";
+    const ALL: &str = "/v1/organization/workload_identity_providers/{workload_identity_provider_id}/federation_rules";
+    const ONE: &str = "/v1/organization/workload_identity_providers/{workload_identity_provider_id}/federation_rules/{federation_rule_id}";
+    vec![
+        Operation::admin(Management, get(ALL, "listFederationRules"), federation_rules::list)
+            .summary(TAG, "List a workload identity provider's federation rules."),
+        Operation::admin(Management, post(ALL, "createFederationRule"), federation_rules::create)
+            .summary(TAG, "Create a federation rule: which attributes belong to which service account.")
+            .refuses(&[
+                Code::MissingRequiredParameter, Code::ProjectArchived, Code::LimitExceeded,
+            ]),
+        Operation::admin(Management, get(ONE, "getFederationRule"), federation_rules::retrieve)
+            .summary(TAG, "Get a federation rule."),
+        Operation::admin(Management, post(ONE, "updateFederationRule"), federation_rules::update)
+            .summary(TAG, "Change a federation rule.")
+            .refuses(&[Code::UnsupportedParameter]),
+        Operation::admin(Management, delete(ONE, "deleteFederationRule"), federation_rules::delete)
+            .summary(TAG, "Delete a federation rule."),
     ]
 }
 

@@ -99,6 +99,7 @@ fn noun(wanted: &str) -> Option<&'static str> {
     match wanted {
         "a valid certificate id" => Some("certificate"),
         "a valid project id" => Some("project"),
+        "a valid service account id" => Some("service account"),
         _ => None,
     }
 }

@@ -30,6 +30,10 @@ pub enum Kind {
     Gateway,
     /// An assertion.
     Assertion,
+    /// A workload identity provider.
+    WorkloadIdentityProvider,
+    /// A federation rule.
+    FederationRule,
 }
 
 impl fmt::Display for Kind {
@@ -44,6 +48,8 @@ impl fmt::Display for Kind {
             Self::Webhook => "webhook",
             Self::Gateway => "gateway",
             Self::Assertion => "assertion",
+            Self::WorkloadIdentityProvider => "workload identity provider",
+            Self::FederationRule => "federation rule",
         })
     }
 }
@@ -124,8 +130,8 @@ pub enum StoreError {
     /// The organization has the most certificates that it may have.
     #[error("the organization has reached its limit of certificates")]
     CertificateLimit,
-    /// The organization has as many of something as it may have.
-    #[error("the organization has {most} {quota}, as many as it may have")]
+    /// The organization, or the provider, has as many of something as it may have.
+    #[error("there are {most} {quota} already, as many as there may be")]
     QuotaReached {
         /// What it has as many of.
         quota: Quota,

@@ -31,6 +31,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!(
         "migrations/0016_gateway_key_organizations.sql"
     )),
+    Step::Text(include_str!("migrations/0017_workload_identity.sql")),
 ];
 
 /// The first schema version with the deployment's history, and chains of audit events.

@@ -15,6 +15,10 @@ pub struct Quotas {
     pub webhooks: u32,
     /// Assertions. Each costs a verdict or two when trust changes at its scope.
     pub assertions: u32,
+    /// Workload identity providers.
+    pub workload_identity_providers: u32,
+    /// Federation rules of one workload identity provider: each is looked at in an exchange.
+    pub federation_rules: u32,
 }
 
 impl Quotas {
@@ -25,6 +29,8 @@ impl Quotas {
         service_accounts: 20_000,
         webhooks: 10,
         assertions: 200,
+        workload_identity_providers: 50,
+        federation_rules: 50,
     };
 }
 
@@ -47,6 +53,10 @@ pub enum Quota {
     Webhooks,
     /// Assertions.
     Assertions,
+    /// Workload identity providers.
+    WorkloadIdentityProviders,
+    /// Federation rules of a provider.
+    FederationRules,
 }
 
 impl Quota {
@@ -59,6 +69,8 @@ impl Quota {
             Self::ServiceAccounts => "limits.service_accounts",
             Self::Webhooks => "limits.webhooks",
             Self::Assertions => "limits.assertions",
+            Self::WorkloadIdentityProviders => "limits.workload_identity_providers",
+            Self::FederationRules => "limits.federation_rules",
         }
     }
 }
@@ -71,6 +83,8 @@ impl fmt::Display for Quota {
             Self::ServiceAccounts => "service accounts",
             Self::Webhooks => "webhooks",
             Self::Assertions => "assertions",
+            Self::WorkloadIdentityProviders => "workload identity providers",
+            Self::FederationRules => "federation rules",
         })
     }
 }

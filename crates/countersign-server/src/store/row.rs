@@ -9,8 +9,9 @@ use countersign_types::{
     digest::{ChainDigest, KeyDigest, Sha256},
     history::RevisionToken,
     id::{
-        ApiKeyId, AssertionId, AuditLogId, CertificateId, GatewayId, OrganizationId, ProjectId,
-        RotationId, ServiceAccountId, WebhookDeliveryId, WebhookId,
+        ApiKeyId, AssertionId, AuditLogId, CertificateId, FederationRuleId, GatewayId,
+        OrganizationId, ProjectId, RotationId, ServiceAccountId, WebhookDeliveryId, WebhookId,
+        WorkloadIdentityProviderId,
     },
     or_unknown::OrUnknown,
     project::{Residency, ServiceAccountRole},
@@ -292,6 +293,7 @@ parsed!(
     AssertionId,
     AuditLogId,
     CertificateId,
+    FederationRuleId,
     Enforcement,
     Expectation,
     GatewayId,
@@ -302,6 +304,7 @@ parsed!(
     ServiceAccountId,
     WebhookDeliveryId,
     WebhookId,
+    WorkloadIdentityProviderId,
 );
 
 macro_rules! words {

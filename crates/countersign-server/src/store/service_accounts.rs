@@ -16,6 +16,7 @@ use countersign_types::{
 use super::{
     Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     connection::Connection,
+    ended_rules::Of,
     listing::Listing,
     new_key::NewKey,
     projects::{self, Archived},
@@ -149,7 +150,7 @@ impl WriteTx {
         })
     }
 
-    /// Deletes a service account and its keys.
+    /// Deletes a service account, its keys and the federation rules that give tokens of it.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -160,6 +161,8 @@ impl WriteTx {
     ) -> Result<Change<DeletedServiceAccount>, StoreError> {
         let audited = self.open_project(project, Archived::Allowed).await?;
         self.find_service_account(project, id).await?;
+        let rules = Of::ServiceAccount(id);
+        let mut events = self.delete_federation_rules_of(rules).await?;
         let keys: Vec<ApiKeyId> = self
             .connection
             .query(
@@ -170,13 +173,10 @@ impl WriteTx {
         self.connection
             .execute("DELETE FROM service_accounts WHERE id = $1", params![id])
             .await?;
-        let mut events: Vec<_> = keys
-            .into_iter()
-            .map(|key| AuditEvent::ApiKeyDeleted {
-                project: Some(audited.clone()),
-                id: key,
-            })
-            .collect();
+        events.extend(keys.into_iter().map(|key| AuditEvent::ApiKeyDeleted {
+            project: Some(audited.clone()),
+            id: key,
+        }));
         events.push(AuditEvent::ServiceAccountDeleted {
             project: audited,
             id: id.clone(),
@@ -208,7 +208,7 @@ impl WriteTx {
         self.add_key(audited, &account, name, scopes).await
     }
 
-    async fn find_service_account(
+    pub(super) async fn find_service_account(
         &mut self,
         project: &ProjectId,
         id: &ServiceAccountId,

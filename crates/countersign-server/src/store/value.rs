@@ -9,8 +9,9 @@ use countersign_types::{
     certificate::{Enforcement, Scope},
     digest::{ChainDigest, KeyDigest, Sha256},
     id::{
-        ApiKeyId, AssertionId, AuditLogId, CertificateId, GatewayId, OrganizationId, ProjectId,
-        RotationId, ServiceAccountId, WebhookDeliveryId, WebhookId,
+        ApiKeyId, AssertionId, AuditLogId, CertificateId, FederationRuleId, GatewayId,
+        OrganizationId, ProjectId, RotationId, ServiceAccountId, WebhookDeliveryId, WebhookId,
+        WorkloadIdentityProviderId,
     },
     project::ServiceAccountRole,
     webhook::WebhookDeliveryStatus,
@@ -148,6 +149,7 @@ stored_as_text!(
     AssertionId,
     AuditLogId,
     CertificateId,
+    FederationRuleId,
     Enforcement,
     Expectation,
     GatewayId,
@@ -160,6 +162,7 @@ stored_as_text!(
     WebhookDeliveryId,
     WebhookDeliveryStatus,
     WebhookId,
+    WorkloadIdentityProviderId,
 );
 
 macro_rules! stored_as_bytes {

@@ -40,6 +40,17 @@ fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
             "name": "another", "project_id": fixture.project, "expect": "deny", "chain": [],
         }),
         "updateAssertion" => json!({ "reason": "why" }),
+        "createWorkloadIdentityProvider" => json!({
+            "type": "x509", "name": "another", "attribute_transformations": [
+                { "attribute": "openai.subject", "expression": "assertion.subject.common_name" },
+            ],
+        }),
+        "updateWorkloadIdentityProvider" => json!({ "description": "why" }),
+        "createFederationRule" => json!({
+            "project_id": fixture.project, "service_account_id": fixture.service_account,
+            "attribute_matchers": { "openai.subject": "another" },
+        }),
+        "updateFederationRule" => json!({ "description": "why" }),
         "createWebhook" => json!({ "url": "https://example.com/hook" }),
         "recordObservations" => json!({
             "gateway": "gw_every", "number": 1, "chains": [], "observations": [],
@@ -59,6 +70,8 @@ fn path(operation: &Operation, fixture: &Fixture) -> String {
         .replace("{key_id}", &fixture.admin_key)
         .replace("{webhook_id}", &fixture.webhook)
         .replace("{assertion_id}", &fixture.assertion)
+        .replace("{workload_identity_provider_id}", &fixture.provider)
+        .replace("{federation_rule_id}", &fixture.rule)
         .replace("{gateway_id}", "gw_every")
 }
 
@@ -276,6 +289,8 @@ async fn an_id_of_another_form_is_refused_wherever_one_is_read() {
                 &mut fixture.admin_key,
                 &mut fixture.webhook,
                 &mut fixture.assertion,
+                &mut fixture.provider,
+                &mut fixture.rule,
             ] {
                 form.clone_into(id);
             }
@@ -506,7 +521,7 @@ async fn every_list_holds_its_query_to_the_same_rules() {
             assert_eq!(page["last_id"], page["data"][0]["id"]);
             count += 1;
         }
-        assert_eq!(count, 13);
+        assert_eq!(count, 15);
     })
     .await;
 }

@@ -1,15 +1,19 @@
 //! What an organization may have, exactly, from two stores on one database.
 
 use countersign_server::store::{
-    Change, NewAdminApiKey, NewAssertion, NewProject, NewServiceAccount, NewWebhook, Quota, Quotas,
-    Store, StoreError, WriteTx,
+    Change, NewAdminApiKey, NewAssertion, NewProject, NewServiceAccount, NewWebhook, PageRequest,
+    Quota, Quotas, Store, StoreError, WriteTx,
 };
 use countersign_types::{
     assertion::Expectation,
     audit::Actor,
     certificate::Scope,
+    federation_rule::{FederationRuleCreateRequest, MatcherValue},
     id::{OrganizationId, ProjectId},
     secret::Secret,
+    workload_identity_provider::{
+        WorkloadIdentityProviderCreateRequest, WorkloadIdentityProviderType,
+    },
 };
 use countersign_verify::presented::Presented;
 use tokio::task::JoinSet;
@@ -22,7 +26,20 @@ const FEW: Quotas = Quotas {
     service_accounts: 5,
     webhooks: 2,
     assertions: 3,
+    workload_identity_providers: 3,
+    federation_rules: 4,
 };
+
+fn provider() -> WorkloadIdentityProviderCreateRequest {
+    WorkloadIdentityProviderCreateRequest {
+        kind: WorkloadIdentityProviderType::X509,
+        name: "mesh".to_owned(),
+        description: None,
+        enabled: None,
+        attribute_transformations: Vec::new(),
+        attribute_conditions: None,
+    }
+}
 
 /// Creates one more.
 async fn create(
@@ -79,6 +96,34 @@ async fn create(
             };
             events(tx.create_assertion(new).await?)
         }
+        Quota::WorkloadIdentityProviders => {
+            events(tx.create_workload_identity_provider(provider()).await?)
+        }
+        Quota::FederationRules => {
+            let page = PageRequest::default();
+            drop(tx);
+            let providers = store
+                .list_workload_identity_providers(organization, &page)
+                .await?;
+            let accounts = store
+                .list_service_accounts(organization, project, &page)
+                .await?;
+            tx = store.write(organization, Actor::Operator).await?;
+            let new = FederationRuleCreateRequest {
+                attribute_matchers: [("openai.subject".to_owned(), MatcherValue::Bool(true))]
+                    .into(),
+                project_id: project.clone(),
+                service_account_id: accounts.data[0].id.clone(),
+                name: None,
+                description: None,
+                enabled: None,
+                permissions: None,
+            };
+            events(
+                tx.create_federation_rule(&providers.data[0].id, new)
+                    .await?,
+            )
+        }
     };
     Ok(tx.commit(events).await?.revision)
 }
@@ -103,6 +148,8 @@ fn a_quota_is_exact_under_concurrency_and_each_organizations_own() {
             (Quota::ServiceAccounts, 5, 5),
             (Quota::Webhooks, 2, 2),
             (Quota::Assertions, 3, 3),
+            (Quota::WorkloadIdentityProviders, 3, 3),
+            (Quota::FederationRules, 4, 4),
         ] {
             let mut writers = JoinSet::new();
             for number in 0..24 {

@@ -4,6 +4,7 @@ use super::{
     call,
     cost::Bound,
     error::Refusal,
+    language::Language,
     limits::{ELEMENT, MAX_COST, MAX_NAMES, MAX_NESTED_COMPREHENSIONS},
     names, operator,
     program::{Comprehension, Expr, Macro, NameField, TextTest},
@@ -20,22 +21,18 @@ struct Variable<'a> {
 }
 
 /// Checks a whole policy and gives its program with its worst cost.
-pub(super) fn check(syntax: &Syntax<'_>) -> Result<(Expr, u64), Refusal> {
+pub(super) fn check(syntax: &Syntax<'_>, language: Language) -> Result<(Expr, u64), Refusal> {
     let checked = Checker {
+        language,
         variables: Vec::new(),
     }
     .check(syntax)?;
-    if checked.of != Type::BOOL {
-        return Err(Refusal::new(
-            syntax.at,
-            format!("the policy yields {}, not a bool", checked.of),
-        )
-        .suggest("compare it with something"));
-    }
+    language.must_yield(checked.of, syntax.at)?;
     let cost = checked.cost.total();
     if cost > MAX_COST {
         let message = format!(
-            "the policy could cost {cost} units on a crowded leaf, over the limit of {MAX_COST}"
+            "the {} could cost {cost} units on a crowded leaf, over the limit of {MAX_COST}",
+            language.noun()
         );
         return Err(Refusal::new(syntax.at, message).suggest(
             "move `matches` and `contains` out of nested comprehensions, or shorten the patterns",
@@ -45,6 +42,7 @@ pub(super) fn check(syntax: &Syntax<'_>) -> Result<(Expr, u64), Refusal> {
 }
 
 struct Checker<'a> {
+    language: Language,
     /// The variables of the comprehensions around; the index is the slot.
     variables: Vec<Variable<'a>>,
 }
@@ -125,36 +123,50 @@ impl<'a> Checker<'a> {
                 Bound::default(),
             ));
         }
-        match name {
-            "subject_alt_names" => Ok(Checked {
-                items: MAX_NAMES as u64,
-                names: true,
-                ..Checked::new(
-                    Expr::Names,
-                    Type {
-                        scalar: Scalar::Name,
-                        list: true,
-                    },
-                    Bound::default(),
-                )
-                .with_text(Bound::ANY_TEXT)
-            }),
-            "subject" => Err(Refusal::new(at, "`subject` is not a value of its own")
-                .suggest("name one of its attributes, such as `subject.common_name`")),
+        match (self.language, name) {
+            (Language::Policy, "subject_alt_names") => Ok(all_names()),
+            (Language::Policy, "subject") => Err(names::not_a_value(at, self.language, "subject")),
+            (Language::Condition | Language::Transformation, "assertion") => {
+                Err(Refusal::new(at, "`assertion` is not a value of its own")
+                    .suggest("it has `assertion.subject` and `assertion.subject_alt_names`"))
+            }
             _ => {
                 let variables = self.variables.iter().map(|variable| variable.name);
-                Err(names::unknown(at, name, variables))
+                Err(names::unknown(at, name, self.language, variables))
             }
         }
     }
 
+    /// Whether this is the leaf's subject: `subject`, or `assertion.subject`.
+    fn is_subject(&self, syntax: &Syntax<'_>) -> bool {
+        match (self.language, &syntax.kind) {
+            (Language::Policy, SyntaxKind::Name(name)) => *name == "subject",
+            (Language::Condition | Language::Transformation, SyntaxKind::Field(of, name)) => {
+                *name == "subject" && matches!(of.kind, SyntaxKind::Name("assertion"))
+            }
+            _ => false,
+        }
+    }
+
+    /// A field of `assertion` that is used by itself.
+    fn asserted(&self, at: usize, name: &str) -> Result<Checked, Refusal> {
+        match name {
+            "subject_alt_names" => Ok(all_names()),
+            "subject" => Err(names::not_a_value(at, self.language, "assertion.subject")),
+            _ => Err(names::not_asserted(at, name)),
+        }
+    }
+
     fn field(&mut self, at: usize, of: &Syntax<'a>, name: &str) -> Result<Checked, Refusal> {
-        if matches!(of.kind, SyntaxKind::Name("subject")) {
-            let attribute = names::attribute(at, name)?;
+        if self.is_subject(of) {
+            let attribute = names::attribute(at, name, self.language)?;
             return Ok(
                 Checked::new(Expr::Attribute(attribute), Type::TEXT, Bound::default())
                     .with_text(Bound::ANY_TEXT),
             );
+        }
+        if self.language != Language::Policy && matches!(of.kind, SyntaxKind::Name("assertion")) {
+            return self.asserted(at, name);
         }
         let owner = self.check(of)?;
         if owner.of != Type::one(Scalar::Name) {
@@ -218,9 +230,12 @@ impl<'a> Checker<'a> {
     }
 
     fn index(&mut self, list: &Syntax<'a>, index: &Syntax<'a>) -> Result<Checked, Refusal> {
-        if matches!(list.kind, SyntaxKind::Name("subject")) {
-            return Err(Refusal::new(list.at, "`subject` cannot be indexed")
-                .suggest("write `subject.common_name`, without brackets"));
+        if self.is_subject(list) {
+            let root = self.language.root();
+            let refusal = Refusal::new(list.at, format!("`{root}subject` cannot be indexed"));
+            return Err(refusal.suggest(format!(
+                "write `{root}subject.common_name`, without brackets"
+            )));
         }
         let owner = self.check(list)?;
         if !owner.of.list {
@@ -409,7 +424,7 @@ impl<'a> Checker<'a> {
             return Err(Refusal::new(syntax.at, "expected the name of a variable")
                 .suggest("write for example `.exists(san, san.type == DNS)`"));
         };
-        let taken = ["subject", "subject_alt_names"].contains(&name)
+        let taken = self.language.names().contains(&name)
             || names::constant(name).is_some()
             || self.variables.iter().any(|variable| variable.name == name);
         if taken {
@@ -419,5 +434,18 @@ impl<'a> Checker<'a> {
             );
         }
         Ok(name)
+    }
+}
+
+/// `subject_alt_names`, or `assertion.subject_alt_names`.
+fn all_names() -> Checked {
+    let of = Type {
+        scalar: Scalar::Name,
+        list: true,
+    };
+    Checked {
+        items: MAX_NAMES as u64,
+        names: true,
+        ..Checked::new(Expr::Names, of, Bound::default()).with_text(Bound::ANY_TEXT)
     }
 }

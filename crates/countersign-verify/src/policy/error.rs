@@ -3,8 +3,10 @@
 /// Why a policy cannot be saved: where, what is wrong, and what to write instead. It becomes
 /// `mtls_cel_policy_invalid` (docs/specification.md, section 2).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("policy line {line}, column {column}: {message}{}", Hint(.suggestion))]
+#[error("{noun} line {line}, column {column}: {message}{}", Hint(.suggestion))]
 pub struct PolicyError {
+    /// What was to be compiled: a policy, a condition or an expression.
+    pub noun: &'static str,
     /// The line, from 1.
     pub line: usize,
     /// The column, from 1, in characters.
@@ -86,10 +88,11 @@ impl Refusal {
     }
 
     /// Finds line and column of the byte in the text.
-    pub(super) fn locate(self, text: &str) -> PolicyError {
+    pub(super) fn locate(self, text: &str, noun: &'static str) -> PolicyError {
         let before = text.get(..self.at).unwrap_or(text);
         let line = before.rsplit('\n').next().unwrap_or_default();
         PolicyError {
+            noun,
             line: before.matches('\n').count() + 1,
             column: line.chars().count() + 1,
             message: self.message,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
+    attribute::AttributeValue,
     error::EvaluationError,
     facts::{LeafFacts, Name, NameType, Text},
     limits::{CONTAINS_BYTE, ELEMENT, JOIN, MAX_NESTED_COMPREHENSIONS, TERM},
@@ -45,13 +46,25 @@ type Evaluated<T> = Result<T, Halt>;
 
 /// Evaluates with so many units of work at most, and tells how many it took.
 pub(super) fn run(program: &Expr, facts: &LeafFacts, most: u64) -> (Evaluated<bool>, u64) {
-    let mut evaluator = Evaluator {
-        facts,
-        variables: [const { None }; MAX_NESTED_COMPREHENSIONS],
-        most,
-        spent: 0,
-    };
+    let mut evaluator = Evaluator::new(facts, most);
     let value = evaluator.bool(program);
+    (value, evaluator.spent)
+}
+
+/// The same for a program that yields any scalar.
+pub(super) fn value(
+    program: &Expr,
+    facts: &LeafFacts,
+    most: u64,
+) -> (Evaluated<AttributeValue>, u64) {
+    let mut evaluator = Evaluator::new(facts, most);
+    let value = match evaluator.value(program) {
+        Ok(Value::Bool(value)) => Ok(AttributeValue::Bool(value)),
+        Ok(Value::Int(value)) => Ok(AttributeValue::Int(value)),
+        Ok(Value::Text(text)) => Ok(AttributeValue::Text(text.into_owned())),
+        Ok(_) => Err(MISTYPED),
+        Err(halt) => Err(halt),
+    };
     (value, evaluator.spent)
 }
 
@@ -64,6 +77,15 @@ struct Evaluator<'v> {
 }
 
 impl<'v> Evaluator<'v> {
+    const fn new(facts: &'v LeafFacts, most: u64) -> Self {
+        Self {
+            facts,
+            variables: [const { None }; MAX_NESTED_COMPREHENSIONS],
+            most,
+            spent: 0,
+        }
+    }
+
     fn charge(&mut self, units: u64) -> Evaluated<()> {
         self.spent = self.spent.saturating_add(units);
         if self.spent > self.most {

@@ -14,12 +14,14 @@
 //! bad encodings). They spread through `!` and `!=` like errors and end as `false`, so no negation
 //! permits by them; `&&` and `||` may still be decided by their other operand, as CEL has it.
 
+mod attribute;
 mod call;
 mod check;
 mod cost;
 mod error;
 mod evaluate;
 mod facts;
+mod language;
 mod leaf;
 mod lexer;
 pub mod limits;
@@ -33,16 +35,21 @@ mod syntax;
 mod tests;
 mod types;
 
-use self::{error::Refusal, evaluate::Halt, program::Expr};
 pub use self::{
+    attribute::{AttributeValue, Condition, NoValue, Transformation},
     error::{EvaluationError, PolicyError},
     facts::{Attribute, LeafFacts, NameType},
     leaf::UnreadableLeaf,
 };
+use self::{error::Refusal, evaluate::Halt, language::Language, program::Expr};
 
 /// A compiled policy. Cheap to evaluate, any number of times, from any thread.
 #[derive(Debug, Clone)]
-pub struct Policy {
+pub struct Policy(Compiled);
+
+/// A program, and the most that one evaluation can cost.
+#[derive(Debug, Clone)]
+struct Compiled {
     program: Expr,
     cost: u64,
 }
@@ -54,7 +61,7 @@ impl Policy {
     /// When it is too long, does not parse, names what does not exist, gives an operator or a
     /// function the wrong types, does not yield a bool, or could cost too much.
     pub fn compile(text: &str) -> Result<Self, PolicyError> {
-        compile(text).map_err(|refusal| refusal.locate(text))
+        compile(text, Language::Policy).map(Self)
     }
 
     /// Whether the leaf satisfies the policy.
@@ -72,7 +79,7 @@ impl Policy {
     /// As [`Policy::evaluate`], and when the units do not suffice for this leaf.
     pub fn evaluate_within(&self, facts: &LeafFacts, units: u64) -> Result<bool, EvaluationError> {
         let units = units.min(limits::MAX_COST);
-        match evaluate::run(&self.program, facts, units).0 {
+        match evaluate::run(&self.0.program, facts, units).0 {
             Ok(answer) => Ok(answer),
             Err(Halt::Unusable) => Ok(false),
             Err(Halt::Error(error)) => Err(error),
@@ -82,14 +89,19 @@ impl Policy {
     /// The most that one evaluation can cost, in units of about a nanosecond.
     #[must_use]
     pub fn cost(&self) -> u64 {
-        self.cost
+        self.0.cost
     }
 }
 
-fn compile(text: &str) -> Result<Policy, Refusal> {
+fn compile(text: &str, language: Language) -> Result<Compiled, PolicyError> {
+    try_compile(text, language).map_err(|refusal| refusal.locate(text, language.noun()))
+}
+
+fn try_compile(text: &str, language: Language) -> Result<Compiled, Refusal> {
+    let noun = language.noun();
     if text.len() > limits::MAX_POLICY_BYTES {
         let message = format!(
-            "the policy has {} bytes, more than {}",
+            "the {noun} has {} bytes, more than {}",
             text.len(),
             limits::MAX_POLICY_BYTES
         );
@@ -100,14 +112,15 @@ fn compile(text: &str) -> Result<Policy, Refusal> {
     let stray = |(_, c): &(usize, char)| c.is_control() && !lexer::is_blank(*c);
     if let Some((at, c)) = text.char_indices().find(stray) {
         let message = format!(
-            "the policy contains the control character U+{:04X}",
+            "the {noun} contains the control character U+{:04X}",
             u32::from(c)
         );
         return Err(Refusal::new(at, message).suggest("remove it"));
     }
     if text.trim().is_empty() {
-        return Err(Refusal::new(0, "the policy is empty").suggest("send `null` to have no policy"));
+        let message = format!("the {noun} is empty");
+        return Err(Refusal::new(0, message).suggest(language.about_empty()));
     }
-    let (program, cost) = check::check(&parser::parse(text)?)?;
-    Ok(Policy { program, cost })
+    let (program, cost) = check::check(&parser::parse(text)?, language)?;
+    Ok(Compiled { program, cost })
 }

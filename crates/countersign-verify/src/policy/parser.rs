@@ -112,7 +112,7 @@ impl<'a> Parser<'a> {
         self.terms += 1;
         if self.terms > MAX_TERMS {
             return Err(
-                Refusal::new(at, format!("the policy has more than {MAX_TERMS} terms"))
+                Refusal::new(at, format!("there are more than {MAX_TERMS} terms"))
                     .suggest("shorten it, or test patterns with `matches`"),
             );
         }

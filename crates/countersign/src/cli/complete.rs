@@ -12,7 +12,7 @@ use clap_complete::{
 use countersign_client::Client;
 use countersign_types::id::{
     ApiKeyId, AssertionId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId,
-    WebhookId,
+    WebhookId, WorkloadIdentityProviderId,
 };
 
 use super::{
@@ -62,6 +62,8 @@ pub(super) fn with_values(argument: Arg, noun: Option<&str>) -> Arg {
         of_client::<RotationId>()
     } else if is(TypeId::of::<Reference<WebhookId>>()) {
         of_client::<WebhookId>()
+    } else if is(TypeId::of::<Reference<WorkloadIdentityProviderId>>()) {
+        of_client::<WorkloadIdentityProviderId>()
     } else if is(TypeId::of::<Reference<GatewayId>>()) {
         of_client::<GatewayId>()
     } else if is(TypeId::of::<Reference<ServiceAccountId>>()) {

@@ -3,14 +3,14 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use countersign_client::{Client, Error, ItemStream, ProjectListParams};
+use countersign_client::{Client, Error, FederationRuleListParams, ItemStream, ProjectListParams};
 use countersign_server::store::Store;
 use countersign_types::{
     certificate::Scope,
     error::ErrorCode,
     id::{
-        ApiKeyId, AssertionId, CertificateId, GatewayId, OrganizationId, ProjectId, RotationId,
-        ServiceAccountId, WebhookId,
+        ApiKeyId, AssertionId, CertificateId, FederationRuleId, GatewayId, OrganizationId,
+        ProjectId, RotationId, ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
     },
     rotation::RotationStatus,
 };
@@ -18,6 +18,7 @@ use futures_util::TryStreamExt;
 
 use super::{
     api::whole,
+    federation_rule::ProviderClient,
     noun::ProjectClient,
     reference::{Directory, Entry, Listing},
 };
@@ -104,6 +105,29 @@ impl Directory<WebhookId> for Client {
         let listed = self.webhooks().stream(&whole());
         read(listed, |each| {
             Entry::new(each.id.clone(), Some(each.url.reveal().to_owned()))
+        })
+        .await
+    }
+}
+
+impl Directory<WorkloadIdentityProviderId> for Client {
+    async fn entries(&self) -> Entries<WorkloadIdentityProviderId> {
+        let listed = self.workload_identity_providers().stream(&whole());
+        read(listed, |each| {
+            Entry::new(each.id.clone(), Some(each.name.clone()))
+        })
+        .await
+    }
+}
+
+impl Directory<FederationRuleId> for ProviderClient {
+    async fn entries(&self) -> Entries<FederationRuleId> {
+        let params = FederationRuleListParams {
+            list: whole(),
+            service_account_id: None,
+        };
+        read(self.rules().stream(&params), |each| {
+            Entry::new(each.id.clone(), each.name.clone())
         })
         .await
     }

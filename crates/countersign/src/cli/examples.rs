@@ -198,6 +198,50 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
     ("admin-key retrieve", &["admin-key retrieve ci"]),
     ("admin-key delete", &["admin-key delete ci"]),
     (
+        "workload-identity-provider list",
+        &["workload-identity-provider list"],
+    ),
+    (
+        "workload-identity-provider create",
+        &[
+            "workload-identity-provider create --name mesh --attribute openai.subject=assertion.subject.common_name",
+        ],
+    ),
+    (
+        "workload-identity-provider retrieve",
+        &["workload-identity-provider retrieve mesh"],
+    ),
+    (
+        "workload-identity-provider update",
+        &["workload-identity-provider update mesh --disable"],
+    ),
+    (
+        "workload-identity-provider delete",
+        &["workload-identity-provider delete mesh"],
+    ),
+    (
+        "federation-rule list",
+        &["federation-rule list --provider mesh"],
+    ),
+    (
+        "federation-rule create",
+        &[
+            "federation-rule create --provider mesh --project payments --service-account billing --match 'openai.subject=worker-*'",
+        ],
+    ),
+    (
+        "federation-rule retrieve",
+        &["federation-rule retrieve workers --provider mesh"],
+    ),
+    (
+        "federation-rule update",
+        &["federation-rule update workers --provider mesh --disable"],
+    ),
+    (
+        "federation-rule delete",
+        &["federation-rule delete workers --provider mesh"],
+    ),
+    (
         "audit-log list",
         &[
             "audit-log list --since 1h",

@@ -21,6 +21,7 @@ mod doctor;
 mod examples;
 mod expiring;
 mod explain;
+mod federation_rule;
 mod find;
 mod gateway;
 mod gateway_key;
@@ -54,6 +55,7 @@ mod usage;
 mod verify;
 mod waiting;
 mod webhook;
+mod workload_identity_provider;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -129,6 +131,10 @@ enum Command {
     ApiKey(Noun<api_key::ApiKeyVerb, ProjectOptions>),
     /// Manage the organization's admin keys
     AdminKey(Noun<admin_key::AdminKeyVerb>),
+    /// Manage workload identity providers: how client certificates become attributes
+    WorkloadIdentityProvider(Noun<workload_identity_provider::WorkloadIdentityProviderVerb>),
+    /// Manage federation rules: which attributes belong to which service account
+    FederationRule(federation_rule::FederationRuleNoun),
     /// List and verify the audit log
     AuditLog(Noun<audit_log::AuditLogVerb>),
     /// Manage webhooks, which receive every event
@@ -182,6 +188,8 @@ impl Cli {
             Command::ServiceAccount(noun) => noun.run(output),
             Command::ApiKey(noun) => noun.run(output),
             Command::AdminKey(noun) => noun.run(output),
+            Command::WorkloadIdentityProvider(noun) => noun.run(output),
+            Command::FederationRule(noun) => noun.run(output),
             Command::AuditLog(noun) => noun.run(output),
             Command::Webhook(noun) => noun.run(output),
             Command::Organization(noun) => noun.run(output),

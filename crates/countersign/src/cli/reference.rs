@@ -5,8 +5,9 @@
 use std::{fmt, str::FromStr};
 
 use countersign_types::id::{
-    ApiKeyId, AssertionId, CertificateId, GatewayId, InvalidId, MAX_ID_BYTES, OrganizationId,
-    ProjectId, RotationId, ServiceAccountId, WebhookId, prefix_of,
+    ApiKeyId, AssertionId, CertificateId, FederationRuleId, GatewayId, InvalidId, MAX_ID_BYTES,
+    OrganizationId, ProjectId, RotationId, ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
+    prefix_of,
 };
 
 use crate::{
@@ -50,12 +51,14 @@ identifier! {
     ApiKeyId: "key", "list";
     AssertionId: "assertion", "assertion list";
     CertificateId: "certificate", "certificate list";
+    FederationRuleId: "federation rule", "federation-rule list";
     GatewayId: "gateway", "gateway status";
     OrganizationId: "organization", "organization list";
     ProjectId: "project", "project list";
     RotationId: "rotation", "rotation list";
     ServiceAccountId: "service account", "service-account list";
     WebhookId: "webhook", "webhook list";
+    WorkloadIdentityProviderId: "workload identity provider", "workload-identity-provider list";
 }
 
 /// An id or a name, as it was given.

@@ -218,6 +218,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
     )
     .or_number(Quotas::DEFAULT.assertions),
     setting(
+        "limits.workload_identity_providers",
+        Kind::Number,
+        "workload identity providers that an organization may have",
+    )
+    .or_number(Quotas::DEFAULT.workload_identity_providers),
+    setting(
+        "limits.federation_rules",
+        Kind::Number,
+        "federation rules that a workload identity provider may have",
+    )
+    .or_number(Quotas::DEFAULT.federation_rules),
+    setting(
         "observations.days",
         Kind::Number,
         "days that observations of gateways are kept, including today",

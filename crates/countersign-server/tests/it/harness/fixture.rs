@@ -26,6 +26,10 @@ pub(crate) struct Fixture {
     pub(crate) webhook: String,
     /// One about the project that never holds, so that it breaks by nothing.
     pub(crate) assertion: String,
+    /// One that there is, or else a new one: there may not be many.
+    pub(crate) provider: String,
+    /// A rule of the provider.
+    pub(crate) rule: String,
 }
 
 fn id(made: &Value) -> String {
@@ -56,6 +60,36 @@ impl Server {
             "code": "invalid_certificate", "chain": [],
         });
         id(&self.post("/v1/organization/assertions", body).ok().await)
+    }
+
+    /// A workload identity provider, and a rule of it: those that there are, or else new ones.
+    pub(crate) async fn federation(&self, project: &str, account: &str) -> (String, String) {
+        let all = "/v1/organization/workload_identity_providers";
+        let found = self.get(all).ok().await["data"][0]["id"].clone();
+        let provider = match found.as_str() {
+            Some(found) => found.to_owned(),
+            None => {
+                let body = json!({
+                    "type": "x509", "name": "mesh", "attribute_transformations": [
+                        { "attribute": "openai.subject", "expression": "assertion.subject.common_name" },
+                    ],
+                });
+                id(&self.post(all, body).ok().await)
+            }
+        };
+        let rules = format!("{all}/{provider}/federation_rules");
+        let found = self.get(&rules).ok().await["data"][0]["id"].clone();
+        let rule = match found.as_str() {
+            Some(found) => found.to_owned(),
+            None => {
+                let body = json!({
+                    "project_id": project, "service_account_id": account,
+                    "attribute_matchers": { "openai.subject": "worker-*" },
+                });
+                id(&self.post(&rules, body).ok().await)
+            }
+        };
+        (provider, rule)
     }
 
     pub(crate) async fn project(&self, name: &str) -> String {
@@ -97,7 +131,10 @@ impl Server {
             .post("/v1/organization/admin_api_keys", admin)
             .ok()
             .await;
+        let (provider, rule) = self.federation(&project, &id(&account)).await;
         Fixture {
+            provider,
+            rule,
             certificate: self.upload("Example Root").await,
             assertion: self.assertion(&project).await,
             project,

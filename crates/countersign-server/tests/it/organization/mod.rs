@@ -5,3 +5,4 @@ mod certificates;
 mod projects;
 mod rotations;
 mod webhooks;
+mod workload_identity;

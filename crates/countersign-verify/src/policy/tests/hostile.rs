@@ -6,6 +6,7 @@ use super::facts;
 use crate::policy::{
     Attribute, EvaluationError, LeafFacts, NameType, Policy, PolicyError, compile,
     evaluate::{Halt, run},
+    language::Language,
     limits::{MAX_COST, MAX_NAMES, MAX_NAMES_BYTES, MAX_POLICY_BYTES},
 };
 
@@ -149,7 +150,7 @@ fn the_cost_checked_at_saving_is_never_exceeded() {
     for policy in policies {
         let compiled = Policy::compile(policy).unwrap_or_else(|error| panic!("{policy}: {error}"));
         for facts in [crowded(), facts(), LeafFacts::default()] {
-            let (_, spent) = run(&compiled.program, &facts, MAX_COST);
+            let (_, spent) = run(&compiled.0.program, &facts, MAX_COST);
             assert!(
                 spent <= compiled.cost() && compiled.cost() <= MAX_COST,
                 "{policy}: {spent} of {}",
@@ -262,14 +263,13 @@ proptest! {
 
     #[test]
     fn no_text_panics_and_errors_point_into_it(text in prop_oneof![any::<String>(), words()]) {
-        match compile(&text) {
+        match compile(&text, Language::Policy) {
             Ok(policy) => {
                 let (outcome, spent) = run(&policy.program, &crowded(), MAX_COST);
                 prop_assert!(spent <= policy.cost);
                 prop_assert!(!matches!(outcome, Err(Halt::Error(EvaluationError::Mistyped | EvaluationError::BudgetExceeded))));
             }
-            Err(refusal) => {
-                let error = refusal.locate(&text);
+            Err(error) => {
                 let line = text.split('\n').nth(error.line - 1);
                 prop_assert!(line.is_some_and(|line| error.column <= line.chars().count() + 1), "{}", error);
             }

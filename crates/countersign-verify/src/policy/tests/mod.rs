@@ -1,3 +1,4 @@
+mod attribute;
 mod evaluated;
 mod hostile;
 mod leaf;

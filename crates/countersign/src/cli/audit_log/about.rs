@@ -4,7 +4,8 @@ use std::{collections::HashSet, convert::Infallible, str::FromStr};
 
 use countersign_client::Client;
 use countersign_types::id::{
-    ApiKeyId, AssertionId, CertificateId, ProjectId, WebhookId, prefix_of,
+    ApiKeyId, AssertionId, CertificateId, ProjectId, WebhookId, WorkloadIdentityProviderId,
+    prefix_of,
 };
 
 use crate::{
@@ -56,7 +57,7 @@ pub(super) async fn resources(client: &Client, given: &[About]) -> CommandResult
             [] => {
                 let shown = printable(text);
                 return Err(Failure::usage(format_args!(
-                    "there is no certificate, project, admin key, assertion or webhook called `{shown}`"
+                    "there is no certificate, project, admin key, assertion, webhook or workload identity provider called `{shown}`"
                 ))
                 .hint("give its id: what is gone, and a project's accounts and keys, are found by it"));
             }
@@ -82,6 +83,10 @@ async fn all_called(client: &Client, name: &str) -> CommandResult<Vec<String>> {
         name,
     ));
     ids.extend(named(&Directory::<WebhookId>::entries(client).await?, name));
+    ids.extend(named(
+        &Directory::<WorkloadIdentityProviderId>::entries(client).await?,
+        name,
+    ));
     Ok(ids)
 }
 

@@ -33,6 +33,7 @@ impl Chain {
             11 => REFUSALS,
             13 => ASSERTIONS,
             16 => LIMITED_KEYS,
+            17 => WORKLOAD_IDENTITY,
             _ => return String::new(),
         };
         let blob = |bytes: &[u8]| {
@@ -122,6 +123,14 @@ const ASSERTIONS: &str = "
 UPDATE organizations SET assertions = 1;
 INSERT INTO assertions (id, organization_id, project_id, name, expect, chain, created_at) VALUES
     ('asrt_a', 'org-a', 'proj_a', 'must', 'permit', {chain}, {at});
+";
+
+const WORKLOAD_IDENTITY: &str = "
+INSERT INTO workload_identity_providers (id, organization_id, name, enabled, transformations, created_at, updated_at) VALUES
+    ('idp_a', 'org-a', 'mesh', 1, '[]', {at}, {at});
+INSERT INTO federation_rules (id, organization_id, provider_id, project_id, service_account_id, enabled, matchers, permissions, created_at, updated_at)
+    SELECT 'idprule_a', 'org-a', 'idp_a', project_id, id, 1, '{}', '{\"type\":\"service_account_default\"}', {at}, {at}
+    FROM service_accounts;
 ";
 
 const LIMITED_KEYS: &str = "

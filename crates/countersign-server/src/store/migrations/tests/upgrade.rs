@@ -93,6 +93,13 @@ async fn is_read(store: &Store, version: usize) {
     assert_eq!(refusals.data.len(), since(11));
     let assertions = store.list_assertions(&organization, &page).await.unwrap();
     assert_eq!(assertions.data.len(), since(13));
+    let providers = store.list_workload_identity_providers(&organization, &page);
+    let providers = providers.await.unwrap().data;
+    assert_eq!(providers.len(), since(17));
+    for provider in providers {
+        let rules = store.list_federation_rules(&organization, &provider.id, None, &page);
+        assert_eq!(rules.await.unwrap().data.len(), 1);
+    }
     let anchor: CertificateId = "cert_a".parse().unwrap();
     let uses = store.list_certificate_uses(&organization, &anchor, &page);
     assert_eq!(uses.await.unwrap().data.len(), since(4));
