@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test, with what it needs set up first.
 
-use std::{env, process::Command};
+use std::{env, path::Path, process::Command};
 
 use crate::{
     debian,
@@ -21,6 +21,9 @@ pub(crate) struct Arguments {
     /// Leave out the tests that need Python packages.
     #[arg(long)]
     no_python: bool,
+    /// Leave out the tests with other proxies (nginx, Envoy, Traefik, Caddy).
+    #[arg(long)]
+    no_proxies: bool,
     /// What to pass to the test runner: names of tests, or its own options.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     runner: Vec<String>,
@@ -45,6 +48,10 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if !arguments.no_python {
         let outcome = surroundings.make_python();
         surroundings.expect("the Python packages", outcome);
+    }
+    if !arguments.no_proxies {
+        let outcome = surroundings.find_proxies();
+        surroundings.expect("the other proxies", outcome);
     }
     surroundings.run_tests(&arguments.runner)?;
     surroundings.verdict()
@@ -109,6 +116,17 @@ impl Surroundings {
         Ok(())
     }
 
+    /// nginx is Debian's; the others come as Python packages, beside their interpreter.
+    fn find_proxies(&mut self) -> Outcome {
+        debian::require("nginx", "nginx")?;
+        let python = python::environment("tests/proxies/requirements.txt")?;
+        let programs = python.parent().and_then(Path::to_str);
+        let programs = programs.ok_or("the path of the target directory is not UTF-8")?;
+        self.variables
+            .push(("COUNTERSIGN_TEST_PROXIES", programs.to_owned()));
+        Ok(())
+    }
+
     fn cargo(&self) -> Command {
         let mut cargo = process::cargo();
         // Only what was set up here is used.
@@ -159,7 +177,7 @@ impl Surroundings {
             return Ok(());
         }
         Err(format!(
-            "the tests that need {} did not run; see the warnings above, or pass `--no-postgres` or `--no-python` to do without",
+            "the tests that need {} did not run; see the warnings above, or pass `--no-postgres`, `--no-python` or `--no-proxies` to do without",
             self.missing.join(" and ")
         )
         .into())

@@ -116,6 +116,7 @@ fn main() {
         observer: Some(&observer),
         shares: &Shares::new(limits, 1),
         thread: 0,
+        takes_place: true,
         clock: &Instant::now,
     };
     let arrival = Some(&arrival);

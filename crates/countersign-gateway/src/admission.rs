@@ -8,6 +8,7 @@ use crate::{
     access_log::record::Record,
     caller::{credential::Credential, identity::Identity},
     connection::{Arrival, Connection, NotAuthorized},
+    options::IdentitySource,
     refusal::refused::Refusal,
     shared::Shared,
     shares::StreamPlace,
@@ -21,6 +22,23 @@ pub(crate) struct Admission {
     pub(crate) authorization: Arc<Authorization>,
     /// Its place among its organization's requests, if it just arrived.
     pub(crate) place: Option<StreamPlace>,
+}
+
+/// How the caller is looked up, by the values of a request's `authorization` headers. The control plane
+/// knows only keys: a request to it is judged by its key, even where all other requests belong to one
+/// project.
+pub(crate) fn credential<'a>(
+    shared: &Shared,
+    is_management: impl FnOnce() -> bool,
+    keys: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Credential, Refusal> {
+    match &shared.options.identity {
+        IdentitySource::FixedProject(project) if !is_management() => {
+            Ok(Credential::FixedProject(project.clone()))
+        }
+        _ => Credential::from_bearer(keys)
+            .ok_or_else(|| Refusal::new(ErrorCode::InvalidApiKey, "the request has no bearer key")),
+    }
 }
 
 /// Judges a request under what is enforced now. One that just arrived is counted, and takes of its

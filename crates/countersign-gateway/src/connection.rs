@@ -52,6 +52,9 @@ pub(crate) struct Arrival<'a> {
     pub(crate) shares: &'a Shares,
     /// The thread that serves it.
     pub(crate) thread: usize,
+    /// Whether it takes places of its organization's: its connection's, and one until it ends. Another
+    /// proxy has the connection and the request where only the verdict is given here.
+    pub(crate) takes_place: bool,
     /// Reads the time by which shares fill up, and by which verdicts are charged.
     pub(crate) clock: &'a dyn Fn() -> Instant,
 }
@@ -60,7 +63,7 @@ pub(crate) struct Arrival<'a> {
 #[derive(Debug)]
 pub(crate) struct Passed {
     pub(crate) authorization: Arc<Authorization>,
-    /// None for what is judged again.
+    /// None for what takes no place, or is judged again.
     pub(crate) place: Option<StreamPlace>,
 }
 
@@ -256,12 +259,16 @@ impl Connection {
                 place: None,
             });
         };
-        let place = known.stream_place(caller.identity, arrival)?;
+        let place = if arrival.takes_place {
+            Some(known.stream_place(caller.identity, arrival)?)
+        } else {
+            None
+        };
         self.count_passed(known, caller.identity, now, arrival.observer);
         memory.unauthenticated = None;
         Ok(Passed {
             authorization,
-            place: Some(place),
+            place,
         })
     }
 
@@ -463,6 +470,7 @@ mod tests {
             observer: None,
             shares: &shares,
             thread: 0,
+            takes_place: true,
             clock: &Instant::now,
         };
         let credential = Credential::FixedProject(ProjectId::from_random(1));
@@ -517,6 +525,7 @@ mod tests {
             observer: None,
             shares: &shares,
             thread: 0,
+            takes_place: true,
             clock: &Instant::now,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));

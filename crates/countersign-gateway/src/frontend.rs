@@ -14,19 +14,18 @@ use countersign_proxy::{
 use countersign_types::{error::ErrorCode, id::RequestId};
 use http::{
     HeaderValue, Request, Response, StatusCode, Version,
-    header::{CONNECTION, TRANSFER_ENCODING},
+    header::{AUTHORIZATION, CONNECTION, TRANSFER_ENCODING},
 };
 
 use crate::{
-    access_log::record::{Ended, Record},
-    admission::{Admission, admit},
-    caller::{credential::Credential, identity::Identity},
+    access_log::record::Record,
+    admission::{Admission, admit, credential},
+    caller::identity::Identity,
     connection::{Arrival, Connection},
     forwarding::forward::{Forwarder, Permitted, refused},
     identity_headers::{REQUEST_ID, request_id},
     live::stream::{LiveStreams, Stream},
     operating::upstreams::UpstreamMeters,
-    options::IdentitySource,
     refusal::refused::Refusal,
     request_span::RequestSpan,
     shared::Shared,
@@ -93,7 +92,9 @@ impl Frontend {
                 has_coding,
             }) => {
                 connection.client.answer();
-                let mut response = self.refuse_at_once(&refusal, &mut record, connection, started);
+                let mut response =
+                    self.shared
+                        .refuse_at_once(&refusal, &mut record, connection, started);
                 // Where such a request ends is a matter of opinion, and so is what follows it.
                 if has_coding && response.status() == StatusCode::BAD_REQUEST {
                     let close = HeaderValue::from_static("close");
@@ -128,7 +129,10 @@ impl Frontend {
         let id = self.shared.request_ids.next();
         let id_header = request_id(&id);
         let mut record = Record::unreadable(id, connection);
-        let mut response = self.refuse_at_once(&refusal, &mut record, connection, Instant::now());
+        let now = Instant::now();
+        let mut response = self
+            .shared
+            .refuse_at_once(&refusal, &mut record, connection, now);
         response.headers_mut().insert(REQUEST_ID, id_header);
         response
     }
@@ -138,27 +142,9 @@ impl Frontend {
         let reason = "the request's head is malformed, or far too large: HTTP/2 has it reset";
         let refusal = Refusal::new(ErrorCode::BadRequest, reason);
         let mut record = Record::unreadable(self.shared.request_ids.next(), connection);
-        self.refuse_at_once(&refusal, &mut record, connection, Instant::now());
-    }
-
-    /// Refuses a request that was not forwarded: all of it is done here.
-    fn refuse_at_once(
-        &self,
-        refusal: &Refusal,
-        record: &mut Record,
-        connection: &Connection,
-        started: Instant,
-    ) -> Response<Bytes> {
-        let response = self.refuse(refusal, record, connection);
-        let ended = Ended {
-            status: response.status(),
-            duration: started.elapsed(),
-            bytes_received: 0,
-            bytes_sent: u64::try_from(response.body().len()).unwrap_or(u64::MAX),
-        };
-        self.shared.count(record);
-        self.shared.log(record, &ended);
-        response
+        let now = Instant::now();
+        self.shared
+            .refuse_at_once(&refusal, &mut record, connection, now);
     }
 
     /// The response to a request that was forwarded.
@@ -186,7 +172,8 @@ impl Frontend {
                 forwarded.into_response(stream)
             }
             Err(refusal) => stream.with_under_way(|under_way| {
-                let response = self.refuse(&refusal, &mut under_way.record, &stream.connection);
+                let record = &mut under_way.record;
+                let response = self.shared.refuse(&refusal, record, &stream.connection);
                 under_way.answer(response.status(), &self.shared);
                 response.map(ResponseBody::own)
             }),
@@ -266,7 +253,9 @@ impl Frontend {
     ) -> Result<(Arc<Stream>, Admission, &Forwarder), Refusal> {
         check_shape(request)?;
         settle_path(request, self.shared.options.paths.rules())?;
-        let credential = self.credential(request)?;
+        let keys = request.headers().get_all(AUTHORIZATION).iter();
+        let is_management = || is_management(&without_parameters(request.uri().path()));
+        let credential = credential(&self.shared, is_management, keys.map(HeaderValue::as_bytes))?;
         // Registered first, judged second: a change of trust in between finds the stream, and
         // judges it again.
         let stream = self
@@ -276,6 +265,7 @@ impl Frontend {
             observer: self.shared.observer.as_ref(),
             shares: &self.shared.shares,
             thread: self.thread,
+            takes_place: true,
             clock: &Instant::now,
         };
         let credential = &stream.credential;
@@ -287,38 +277,6 @@ impl Frontend {
         let route = self.route(request, &admission.identity)?;
         record.set_route(route.path());
         Ok((stream, admission, route))
-    }
-
-    /// The response to a request that does not pass, which is counted and logged here, once.
-    fn refuse(
-        &self,
-        refusal: &Refusal,
-        record: &mut Record,
-        connection: &Connection,
-    ) -> Response<Bytes> {
-        record.set_refused(refusal.code, connection);
-        self.shared
-            .refusals
-            .refuse(refusal, record, self.shared.now());
-        match record.request_id() {
-            Some(id) => refusal.envelope(id),
-            None => refusal.envelope(&self.shared.request_ids.next()),
-        }
-    }
-
-    /// How the caller is looked up. The control plane knows only keys: a request to it is judged by
-    /// its key, even where all other requests belong to one project.
-    fn credential(&self, request: &Request<ClientBody>) -> Result<Credential, Refusal> {
-        match &self.shared.options.identity {
-            IdentitySource::FixedProject(project)
-                if !is_management(&without_parameters(request.uri().path())) =>
-            {
-                Ok(Credential::FixedProject(project.clone()))
-            }
-            _ => Credential::from_bearer(request.headers()).ok_or_else(|| {
-                Refusal::new(ErrorCode::InvalidApiKey, "the request has no bearer key")
-            }),
-        }
     }
 
     /// What to tell a client whose stream was cut: why it does not pass now.

@@ -5,6 +5,8 @@ use countersign_verify::{permit::Permit, presented::Presented};
 use data_encoding::BASE64;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::{caller::identity::Identity, verdict::authorization::Authorization};
+
 /// Only the gateway sets headers whose names begin so.
 const OWN_PREFIX: &str = "x-countersign-";
 
@@ -29,8 +31,38 @@ pub(crate) const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client
 pub(crate) const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The headers that say who is calling, and with which certificate.
+pub(crate) const NAMED: [HeaderName; 5] = [ORGANIZATION, PROJECT, KEY, CERTIFICATE, LEAF_SHA256];
+
 /// How many headers tell an upstream who is calling and from where, the optional ones apart.
 pub(crate) const ADDED_HEADERS: usize = 9;
+
+/// The headers that say who is calling, and with which certificate, without the request's id. Only a
+/// verified certificate is named: one that was merely presented proves nothing.
+pub(crate) fn named<'a>(
+    identity: &'a Identity,
+    authorization: &'a Authorization,
+) -> impl Iterator<Item = (HeaderName, &'a HeaderValue)> {
+    let (identity, verified) = (
+        identity.headers(),
+        authorization.certificate_headers.as_ref(),
+    );
+    let values = [
+        Some(&identity.organization),
+        identity.project.as_ref(),
+        identity.key.as_ref(),
+        verified.map(|each| &each.certificate),
+        verified.map(|each| &each.leaf_sha256),
+    ];
+    let each = NAMED.into_iter().zip(values);
+    each.filter_map(|(name, value)| Some((name, value?)))
+}
+
+/// Whether a name, as a server that folds such names would read it, is one that only the gateway sets.
+pub(crate) fn is_own(name: &str) -> bool {
+    name.get(..OWN_PREFIX.len())
+        .is_some_and(|head| folds_to(OWN_PREFIX, head))
+}
 
 /// A request's id as a header. It is unique, so it must not go into the HTTP/2 header table of its
 /// connection, where it would push out headers that are repeated: "sensitive" keeps it out.
@@ -59,8 +91,7 @@ pub(crate) fn claims_identity(name: &str) -> bool {
     if !name.starts_with(['x', 'X', 'c', 'C']) {
         return false;
     }
-    name.get(..OWN_PREFIX.len())
-        .is_some_and(|head| folds_to(OWN_PREFIX, head))
+    is_own(name)
         || CLIENT_CERTIFICATE_NAMES
             .iter()
             .any(|known| folds_to(known, name))

@@ -3,7 +3,8 @@
 //!
 //! One request goes `accepting` → `frontend` (`caller` → `live` → `admission` with the `verdict` →
 //! `forwarding`, which hands it to `countersign-proxy`); what does not pass ends in `refusal`. `sync`
-//! keeps what is enforced in sync with the control plane.
+//! keeps what is enforced in sync with the control plane. `decisions` is the second way in: other proxies
+//! ask there, and get the same verdict.
 
 mod accepting;
 mod access_log;
@@ -11,6 +12,7 @@ mod admission;
 mod caller;
 mod connection;
 mod contact;
+mod decisions;
 mod finished_span;
 mod forwarding;
 mod frontend;

@@ -1,5 +1,7 @@
 //! A gateway's configuration: plain data.
 
+mod decisions;
+mod log;
 mod reading;
 
 use std::{
@@ -15,6 +17,14 @@ use serde::Deserialize;
 
 use self::reading::{networks, one_or_more, seconds, some_seconds};
 use crate::{observing::new_chains::ReportLimits, shares::ShareLimits};
+
+pub use self::{
+    decisions::{
+        AskedBy, CertificateForm, DecisionAddress, DecisionProtocol, Decisions, ProxyCertificate,
+        ProxySecret,
+    },
+    log::{Log, LogFormat, LogLevel},
+};
 
 /// A gateway's configuration. Times are in seconds, sizes in bytes.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,6 +56,9 @@ pub struct GatewayOptions {
     pub identity: IdentitySource,
     /// Where requests go: the first route that matches.
     pub routes: Vec<Route>,
+    /// Where other proxies ask for verdicts on their own requests.
+    #[serde(default)]
+    pub decisions: Vec<Decisions>,
     /// Whether the PROXY protocol, version 2, precedes each connection.
     #[serde(default)]
     pub proxy_protocol: bool,
@@ -102,46 +115,6 @@ pub struct GatewayOptions {
     /// Limits on what clients and upstreams may take.
     #[serde(default)]
     pub limits: Limits,
-}
-
-/// The program's own log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// Whom it is written for.
-    pub format: LogFormat,
-    /// The least severe events that are logged.
-    pub level: LogLevel,
-}
-
-/// Whom a log is written for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// For people on a terminal, and else for programs.
-    #[default]
-    Auto,
-    /// For people, in lines.
-    Human,
-    /// For programs, in JSON.
-    Json,
-}
-
-/// How severe an event is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLevel {
-    /// What was asked for cannot be done.
-    Error,
-    /// Something is wrong.
-    Warn,
-    /// What happens.
-    #[default]
-    Info,
-    /// What happens within.
-    Debug,
-    /// All of it.
-    Trace,
 }
 
 /// The fields of `X-Forwarded-Client-Cert`. The names are Envoy's, in lower case.

@@ -1,10 +1,15 @@
 //! What all threads of a gateway share.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use countersign_trace::Spans;
 use countersign_types::{UnixSeconds, id::GatewayId, request_ids::RequestIds};
+use http::Response;
 use tokio::sync::Notify;
 
 use crate::{
@@ -13,13 +18,14 @@ use crate::{
         record::{Ended, Record},
     },
     caller::snapshot::Snapshot,
+    connection::Connection,
     contact::Contact,
     finished_span,
     observing::tally::Observer,
     operating::{durations::Durations, health::Health},
     options::GatewayOptions,
     project_requests::ProjectRequests,
-    refusal::refusals::Refusals,
+    refusal::{refusals::Refusals, refused::Refusal},
     shares::Shares,
     unauthenticated::UnauthenticatedConnections,
 };
@@ -82,10 +88,45 @@ impl Shared {
         text
     }
 
+    /// The response to a request that does not pass, which is counted and logged here, once.
+    pub(crate) fn refuse(
+        &self,
+        refusal: &Refusal,
+        record: &mut Record,
+        connection: &Connection,
+    ) -> Response<Bytes> {
+        record.set_refused(refusal.code, connection);
+        self.refusals.refuse(refusal, record, self.now());
+        match record.request_id() {
+            Some(id) => refusal.envelope(id),
+            None => refusal.envelope(&self.request_ids.next()),
+        }
+    }
+
+    /// Refuses a request that was not forwarded: all of it is done here.
+    pub(crate) fn refuse_at_once(
+        &self,
+        refusal: &Refusal,
+        record: &mut Record,
+        connection: &Connection,
+        started: Instant,
+    ) -> Response<Bytes> {
+        let response = self.refuse(refusal, record, connection);
+        let ended = Ended {
+            status: response.status(),
+            duration: started.elapsed(),
+            bytes_received: 0,
+            bytes_sent: u64::try_from(response.body().len()).unwrap_or(u64::MAX),
+        };
+        self.count(record);
+        self.log(record, &ended);
+        response
+    }
+
     /// Counts what became of a request. A refusal is counted where it is made.
     pub(crate) fn count(&self, record: &Record) {
         if !record.is_refused() {
-            self.refusals.count_passed();
+            self.refusals.count_passed(record.door());
         }
         if let (Some(requests), Some(project)) = (&self.project_requests, record.project()) {
             requests.count(project, record.is_refused());
@@ -132,7 +173,7 @@ impl Shared {
             enforced_changed: Notify::new(),
             request_ids: RequestIds::new(0),
             access_log: None,
-            refusals: Refusals::new(),
+            refusals: Refusals::new([]),
             observer: None,
             durations: Durations::default(),
             spans: None,

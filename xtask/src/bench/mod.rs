@@ -2,6 +2,7 @@
 
 mod control;
 mod dataset;
+mod decisions;
 mod gateway;
 mod load;
 mod peers;
@@ -23,6 +24,8 @@ use crate::process::Outcome;
 pub(crate) enum Bench {
     /// The control plane: CPU and requests a second, beside a bare handler and Stoplight Prism.
     Control(control::Arguments),
+    /// The decision service: CPU and latency of a decision, beside a bare gRPC server.
+    Decisions(decisions::Arguments),
     /// The gateway: CPU, memory and latency, beside nginx, HAProxy and Envoy.
     Gateway(gateway::Arguments),
     /// A change and a start with very many organizations: time, CPU, memory and bytes written.
@@ -34,6 +37,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(bench: &Bench) -> Outcome {
     match bench {
         Bench::Control(arguments) => control::run(arguments),
+        Bench::Decisions(arguments) => decisions::run(arguments),
         Bench::Gateway(arguments) => gateway::run(arguments),
         Bench::Scale(arguments) => scale::run(arguments),
         Bench::Verify(arguments) => verify::run(arguments),

@@ -90,6 +90,20 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     Ok(())
 }
 
+/// Microseconds of a remembered verdict.
+pub(crate) fn remembered(quick: bool) -> Outcome<f64> {
+    let rows = measure(
+        &process::repository(),
+        "countersign-gateway",
+        REMEMBERED,
+        quick,
+    )?;
+    let row = rows.iter().find(|row| row.case == REMEMBERED);
+    Ok(row
+        .ok_or("no remembered verdict was measured")?
+        .microseconds)
+}
+
 /// Whether a checkout has this benchmark: an earlier one may not have it yet.
 fn has(checkout: &Path, package: &str, name: &str) -> bool {
     let benches = checkout.join("crates").join(package).join("benches");

@@ -5,5 +5,5 @@ mod handshake;
 pub(crate) mod listener;
 mod proxy_protocol;
 mod seldom;
-mod serving;
+pub(crate) mod serving;
 pub(crate) mod tls;

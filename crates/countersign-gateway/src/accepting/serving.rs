@@ -181,16 +181,21 @@ impl ServeHttp2 for Requests {
     }
 
     fn note_flood(&self, flood: Flood) {
-        let (kind, what) = match flood {
-            Flood::Frames => ("frames", "more frames that are no work than it can need"),
-            Flood::Resets => (
-                "resets",
-                "too many requests reset before they were answered",
-            ),
-        };
-        counter!("countersign_gateway_floods_total", "kind" => kind).increment(1);
-        tracing::warn!(peer = %self.connection.peer, "closed an HTTP/2 connection: {what}");
+        note_flood(flood, self.connection.peer_text());
     }
+}
+
+/// Notes why an HTTP/2 connection is closed.
+pub(crate) fn note_flood(flood: Flood, peer: &str) {
+    let (kind, what) = match flood {
+        Flood::Frames => ("frames", "more frames that are no work than it can need"),
+        Flood::Resets => (
+            "resets",
+            "too many requests reset before they were answered",
+        ),
+    };
+    counter!("countersign_gateway_floods_total", "kind" => kind).increment(1);
+    tracing::warn!(%peer, "closed an HTTP/2 connection: {what}");
 }
 
 /// Ready once no request arrived or was under way on a connection for that long. HTTP/1.1 has its

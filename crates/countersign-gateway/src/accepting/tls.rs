@@ -76,7 +76,11 @@ impl ChainLimits {
         }
     }
 
-    fn allow(self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> bool {
+    pub(crate) fn allow(
+        self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> bool {
         let bytes: usize = intermediates.iter().map(|der| der.len()).sum();
         intermediates.len() < self.certificates && leaf.len() + bytes <= self.bytes
     }

@@ -41,6 +41,8 @@ pub(crate) struct Record {
     span: Option<Box<RequestSpan>>,
     /// None if the request's head could not be read.
     asked: Option<Asked>,
+    /// Where it came in, unless that is the gateway's own listener: the protocol of a decision.
+    door: Option<&'static str>,
     peer: Arc<str>,
     identity: Option<Arc<Identity>>,
     authorization: Option<Arc<Authorization>>,
@@ -93,6 +95,27 @@ impl Record {
         }
     }
 
+    /// A record of a request that another proxy has, and asks about.
+    pub(crate) fn of_decision(
+        id: RequestId,
+        door: &'static str,
+        peer: &Arc<str>,
+        asked: Option<(Method, Uri)>,
+    ) -> Self {
+        Self {
+            id: Some(id),
+            trace: None,
+            span: None,
+            asked: asked.map(|(method, uri)| Asked { method, uri }),
+            door: Some(door),
+            peer: Arc::clone(peer),
+            identity: None,
+            authorization: None,
+            report_only: None,
+            refused: None,
+        }
+    }
+
     /// A record of which nothing is known but the connection.
     pub(crate) fn of_connection(connection: &Connection) -> Self {
         Self {
@@ -100,6 +123,7 @@ impl Record {
             trace: None,
             span: None,
             asked: None,
+            door: None,
             peer: Arc::clone(connection.peer_text()),
             identity: None,
             authorization: None,
@@ -153,6 +177,11 @@ impl Record {
 
     pub(crate) const fn request_id(&self) -> Option<&RequestId> {
         self.id.as_ref()
+    }
+
+    /// Where it came in, unless that is the gateway's own listener.
+    pub(crate) const fn door(&self) -> Option<&'static str> {
+        self.door
     }
 
     pub(crate) fn method(&self) -> Option<&Method> {
@@ -219,6 +248,9 @@ impl Record {
         }
         if let Some(trace) = &self.trace {
             line.plain(field!("trace_id"), trace.as_str());
+        }
+        if let Some(door) = self.door {
+            line.plain(field!("door"), door);
         }
         line.plain(field!("peer"), &self.peer);
         // Always there: whoever reads the log may count on them. A method is a token (RFC 9110 section 9.1).

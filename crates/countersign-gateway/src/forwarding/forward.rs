@@ -125,25 +125,13 @@ impl Forwarder {
             remove_folded(headers, name);
             headers.insert(name.clone(), value.clone());
         }
-        let identity = permitted.identity.headers();
-        headers.insert(
-            identity_headers::ORGANIZATION,
-            identity.organization.clone(),
-        );
-        if let Some(project) = &identity.project {
-            headers.insert(identity_headers::PROJECT, project.clone());
+        let named = identity_headers::named(permitted.identity, permitted.authorization);
+        for (name, value) in named {
+            headers.insert(name, value.clone());
         }
-        if let Some(key) = &identity.key {
-            headers.insert(identity_headers::KEY, key.clone());
-        }
-        // Only a verified certificate is named: one that was merely presented proves nothing.
-        if let Some(verified) = &permitted.authorization.certificate_headers {
-            headers.insert(identity_headers::CERTIFICATE, verified.certificate.clone());
-            headers.insert(identity_headers::LEAF_SHA256, verified.leaf_sha256.clone());
+        if let Some(permit) = permitted.authorization.permit() {
             let presented = permitted.stream.connection.presented();
-            if let Some(permit) = permitted.authorization.permit() {
-                self.set_certificate_headers(presented, permit, headers);
-            }
+            self.set_certificate_headers(presented, permit, headers);
         }
         headers.insert(identity_headers::REQUEST_ID, permitted.request_id.clone());
     }

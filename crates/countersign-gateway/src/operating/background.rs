@@ -16,8 +16,8 @@ use super::{
     worker::Routes,
 };
 use crate::{
-    forwarding::routes::CheckedRoute, observing::observations::Observations, shared::Shared,
-    sync::pull::Sync,
+    decisions::door::OpenDoor, forwarding::routes::CheckedRoute,
+    observing::observations::Observations, shared::Shared, sync::pull::Sync,
 };
 
 /// How often the access log, the bundle's age and the server certificate are looked at.
@@ -40,6 +40,7 @@ pub(super) struct Background {
     pub(super) metrics: Metrics,
     /// The connections that there is room for.
     pub(super) slots: Arc<Semaphore>,
+    pub(super) doors: Arc<[OpenDoor]>,
     pub(super) stop: CancellationToken,
 }
 
@@ -54,6 +55,7 @@ impl Background {
             admin,
             metrics,
             slots,
+            doors,
             stop,
         } = self;
         if let Some(listener) = admin.and_then(|each| TcpListener::from_std(each).ok()) {
@@ -69,6 +71,7 @@ impl Background {
             () = stop.cancelled() => {}
             () = sync.run() => {}
             () = upkeep(&shared, &tls, &routes, &slots) => {}
+            () = follow_doors(&shared, &doors) => {}
             () = observing => {}
         }
         // No request is under way any more: what is counted and logged now is complete.
@@ -102,6 +105,18 @@ async fn upkeep(shared: &Shared, tls: &ReloadingServerConfig, routes: &Routes, s
         let troubles: Vec<String> = tls.iter().filter_map(|tls| tls.trouble()).collect();
         let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
         shared.health.set(Part::UpstreamTls, trouble);
+    }
+}
+
+/// Reads the files again with which proxies that ask prove themselves.
+async fn follow_doors(shared: &Shared, doors: &[OpenDoor]) {
+    let mut ticks = interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        let troubles = doors.iter().filter_map(|open| open.door.reload());
+        let troubles: Vec<String> = troubles.collect();
+        let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
+        shared.health.set(Part::Decisions, trouble);
     }
 }
 

@@ -53,6 +53,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "organizations that were not enforced as the control plane says, found by digest",
     ),
     (
+        "countersign_gateway_decision_faults_total",
+        "requests of other proxies for a decision that could not be judged, by door and reason",
+    ),
+    (
         "countersign_gateway_upstream_connections_total",
         "connections to upstreams that were opened, by route",
     ),

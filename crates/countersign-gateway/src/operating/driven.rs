@@ -283,6 +283,7 @@ impl DrivenGateway {
             observer: None,
             shares: &self.shared.shares,
             thread: request.thread,
+            takes_place: true,
             clock: &clock,
         };
         let mut record = Record::of_connection(connection);

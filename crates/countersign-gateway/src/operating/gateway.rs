@@ -1,6 +1,7 @@
 //! A gateway's life: start, threads, stop.
 
 use std::{
+    collections::BTreeSet,
     io,
     net::{SocketAddr, TcpListener as StdListener},
     sync::{Arc, atomic::AtomicU64},
@@ -32,11 +33,12 @@ use crate::{
     access_log::file::AccessLog,
     caller::snapshot::Snapshot,
     contact::Contact,
+    decisions::door::{self, OpenDoor},
     observing::{
         observations::Observations,
         tally::{Observer, Tally},
     },
-    options::GatewayOptions,
+    options::{DecisionAddress, GatewayOptions},
     project_requests::ProjectRequests,
     refusal::refusals::Refusals,
     shared::{Clock, Shared},
@@ -50,6 +52,7 @@ use crate::{
 pub struct Gateway {
     address: SocketAddr,
     admin_address: Option<SocketAddr>,
+    doors: Arc<[OpenDoor]>,
     stop: CancellationToken,
     threads: Vec<JoinHandle<()>>,
     /// Stopped last: requests still under way must follow changes of trust to their end.
@@ -80,6 +83,7 @@ impl Gateway {
         let Sockets { clients, admin } = sockets;
         let (listeners, address) = Sockets::listeners(clients, options.listen, threads)?;
         let admin = Sockets::admin(admin, options.admin_listen)?;
+        let doors = open_doors(&options)?;
         let (admin, admin_address) = admin.unzip();
         describe(&options);
         show_server_certificate(&options);
@@ -103,6 +107,7 @@ impl Gateway {
             shared: Arc::clone(&shared),
             tls: Arc::clone(&tls),
             slots: Arc::clone(&slots),
+            doors: Arc::clone(&doors),
             changed: receiver.clone(),
             stop: stop.clone(),
         })?;
@@ -115,12 +120,14 @@ impl Gateway {
             admin,
             metrics,
             slots,
+            doors: Arc::clone(&doors),
             stop: stop_background.clone(),
         };
         let background = spawn("gateway-sync".to_owned(), background.run())?;
         Ok(Self {
             address,
             admin_address,
+            doors,
             stop,
             threads: workers,
             background: (stop_background, background),
@@ -145,6 +152,11 @@ impl Gateway {
     #[must_use]
     pub const fn admin_address(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// Where other proxies ask for verdicts, in the order of the configuration.
+    pub fn decision_addresses(&self) -> impl Iterator<Item = &DecisionAddress> {
+        self.doors.iter().map(|door| &door.address)
     }
 
     /// Waits until the control plane's bundle is enforced. Before that, a gateway without a stored
@@ -172,6 +184,11 @@ impl Gateway {
         stop_background.cancel();
         join(background);
     }
+}
+
+fn open_doors(options: &GatewayOptions) -> Result<Arc<[OpenDoor]>, StartError> {
+    let opened = door::open(options).map_err(|error| StartError::Options(error.to_string()))?;
+    Ok(opened.into())
 }
 
 /// Only the waits between failed attempts depend on it, so it need not be independent of the id.
@@ -253,6 +270,11 @@ pub(super) fn shared(
         })
         .transpose()?;
     let project_requests = ProjectRequests::new(options.project_metrics);
+    let doors: BTreeSet<_> = options
+        .decisions
+        .iter()
+        .map(|each| each.protocol.word())
+        .collect();
     Ok(Shared {
         shares: Shares::new(options.limits.shares(threads), threads),
         unauthenticated: Arc::new(UnauthenticatedConnections::default()),
@@ -266,7 +288,7 @@ pub(super) fn shared(
         enforced_changed: Notify::new(),
         request_ids: RequestIds::new(first_request),
         access_log,
-        refusals: Refusals::new(),
+        refusals: Refusals::new(doors),
         observer,
         durations: Durations::default(),
         spans: None,

@@ -36,6 +36,7 @@ struct Troubles {
     configuration: Option<String>,
     server_certificate: Option<String>,
     upstream_tls: Option<String>,
+    decisions: Option<String>,
 }
 
 /// What can be in trouble.
@@ -51,15 +52,18 @@ pub(crate) enum Part {
     ServerCertificate,
     /// The files for TLS to an upstream could not be reloaded.
     UpstreamTls,
+    /// The files with which proxies that ask prove themselves could not be reloaded.
+    Decisions,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::AccessLog,
         Self::Reopening,
         Self::Configuration,
         Self::ServerCertificate,
         Self::UpstreamTls,
+        Self::Decisions,
     ];
 
     /// Its metric, which is 1 while it is in trouble.
@@ -70,6 +74,7 @@ impl Part {
             Self::Configuration => "configuration_not_reloaded",
             Self::ServerCertificate => "server_certificate_not_reloaded",
             Self::UpstreamTls => "upstream_tls_not_reloaded",
+            Self::Decisions => "decisions_not_reloaded",
         };
         gauge!("countersign_gateway_warning", "warning" => name)
     }
@@ -131,6 +136,7 @@ impl Health {
             Part::Configuration => &mut troubles.configuration,
             Part::ServerCertificate => &mut troubles.server_certificate,
             Part::UpstreamTls => &mut troubles.upstream_tls,
+            Part::Decisions => &mut troubles.decisions,
         };
         part.gauge().set(if trouble.is_some() { 1.0 } else { 0.0 });
         let is_news = *known != trouble;
@@ -158,6 +164,10 @@ impl Health {
             (
                 "files for TLS to an upstream were not reloaded, and the old ones stay in use",
                 &troubles.upstream_tls,
+            ),
+            (
+                "files of `decisions` were not reloaded, and the old ones stay in use",
+                &troubles.decisions,
             ),
         ];
         let each = each.into_iter();

@@ -3,6 +3,7 @@
 use std::{net::TcpListener as StdListener, sync::Arc};
 
 use countersign_tls::ReloadingServerConfig;
+use futures_util::future::{join, join_all};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::HEARTBEAT;
 use crate::{
     accepting::listener::Acceptor,
+    decisions::{self, door::OpenDoor},
     forwarding::routes::CheckedRoute,
     frontend::Frontend,
     live::{recheck::Recheck, stream::LiveStreams},
@@ -30,6 +32,7 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) tls: Arc<ReloadingServerConfig>,
     pub(super) slots: Arc<Semaphore>,
+    pub(super) doors: Arc<[OpenDoor]>,
     pub(super) changed: watch::Receiver<u64>,
     pub(super) stop: CancellationToken,
 }
@@ -62,6 +65,7 @@ impl Worker {
         let Some(first) = frontend(&first) else {
             return;
         };
+        let deciding = decide(&self.doors, self.number, &self.shared, &self.stop);
         let acceptor = Acceptor::new(first, self.tls, self.slots, self.stop);
         let follow = async {
             // An error means that the gateway stops.
@@ -75,10 +79,35 @@ impl Worker {
         };
         tokio::select! {
             () = recheck.run() => {}
-            () = Arc::clone(&acceptor).run(listener) => {}
+            _ = join(Arc::clone(&acceptor).run(listener), deciding) => {}
             () = follow => {}
             () = beat(&self.shared, self.number) => {}
         }
+    }
+}
+
+/// Serves the proxies that ask for verdicts, until told to stop.
+fn decide(
+    doors: &[OpenDoor],
+    thread: usize,
+    shared: &Arc<Shared>,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let serving = doors.iter().filter_map(|open| {
+        let socket = open.socket.try_clone();
+        let socket = socket.inspect_err(|error| tracing::error!(%error, "cannot serve decisions"));
+        let (shared, door) = (Arc::clone(shared), Arc::clone(&open.door));
+        Some(decisions::serve(
+            shared,
+            thread,
+            door,
+            socket.ok()?,
+            stop.clone(),
+        ))
+    });
+    let serving = join_all(serving.collect::<Vec<_>>());
+    async move {
+        serving.await;
     }
 }
 

@@ -5,14 +5,18 @@ use std::fmt::Write as _;
 
 use super::GatewayOptions;
 
-const SOURCE: &str = include_str!("../options.rs");
+const SOURCE: &str = concat!(
+    include_str!("../options.rs"),
+    include_str!("decisions.rs"),
+    include_str!("log.rs")
+);
 const PAGE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../docs/gateway-settings.md"
 );
 
 /// The sections of the file, by the types that they are read into, and how each begins.
-const SECTIONS: [(&str, &str, &str); 6] = [
+const SECTIONS: [(&str, &str, &str); 7] = [
     (
         "GatewayOptions",
         "At the top of the file",
@@ -22,6 +26,11 @@ const SECTIONS: [(&str, &str, &str); 6] = [
         "Route",
         "`[[routes]]`",
         "once for each route; the first that matches is used",
+    ),
+    (
+        "Decisions",
+        "`[[decisions]]`",
+        "once for each listener where another proxy asks ([decision-service.md](decision-service.md))",
     ),
     (
         "Log",
@@ -122,6 +131,13 @@ fn snake(name: &str) -> String {
 fn variant(declared: &str) -> String {
     match declared.split_once('(') {
         None => format!("`\"{}\"`", snake(declared)),
+        Some((_, "ProxyCertificate)")) => {
+            "`{ client_certificate = { ca = \"FILE\", names = [\"NAME\"] } }`".to_owned()
+        }
+        Some((_, "ProxySecret)")) => {
+            "`{ secret = { file = \"FILE\", header = \"NAME\" } }`".to_owned()
+        }
+        Some((name, "Vec<u32>)")) => format!("`{{ {} = [UID] }}`", snake(name)),
         Some((name, "PathBuf)")) => format!("`{{ {} = \"FILE\" }}`", snake(name)),
         Some((name, _)) => format!("`{{ {} = \"proj_…\" }}`", snake(name)),
     }
@@ -141,7 +157,8 @@ fn words(kind: &str) -> String {
         "SocketAddr" => "IP address and port".to_owned(),
         "Vec<String>" => "URL, or a list of URLs".to_owned(),
         "Vec<IpNet>" => "list of addresses and networks".to_owned(),
-        "Vec<Route>" | "Log" | "Paths" | "Limits" | "ForwardedHeaders" => {
+        "DecisionAddress" => "IP address and port, or `unix:` and a path".to_owned(),
+        "Vec<Route>" | "Vec<Decisions>" | "Log" | "Paths" | "Limits" | "ForwardedHeaders" => {
             "section, below".to_owned()
         }
         map if map.contains("BTreeMap") => "table of names and values".to_owned(),
@@ -166,6 +183,7 @@ fn defaults() -> String {
     let least = serde_json::json!({
         "listen": "127.0.0.1:1", "certificate": "-", "private_key": "-", "control_plane": "-",
         "key_file": "-", "data_dir": "-", "routes": [{"upstream": "-"}],
+        "decisions": [{"listen": "127.0.0.1:1", "protocol": "auth_request", "certificate": "alb"}],
     });
     let options: GatewayOptions = serde_json::from_value(least).unwrap();
     format!("{options:#?}")
@@ -269,6 +287,9 @@ fn meanings() -> String {
     for (key, name) in [
         ("identity", "IdentitySource"),
         ("routes.authorization", "Authorization"),
+        ("decisions.protocol", "DecisionProtocol"),
+        ("decisions.certificate", "CertificateForm"),
+        ("decisions.asked_by", "AskedBy"),
         ("xfcc_fields", "XfccField"),
         ("xfcc_format", "XfccFormat"),
         ("traceparent", "Traceparent"),

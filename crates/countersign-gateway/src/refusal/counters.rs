@@ -10,6 +10,13 @@ pub(super) fn enforced() -> VerdictCounters {
     VerdictCounters::new(|code| counter!("countersign_gateway_verdicts_total", "code" => code))
 }
 
+/// The verdicts that other proxies asked for in this way.
+pub(super) fn decided(door: &'static str) -> VerdictCounters {
+    VerdictCounters::new(
+        |code| counter!("countersign_gateway_verdicts_total", "code" => code, "door" => door),
+    )
+}
+
 /// The verdicts of anchors that are only reported.
 pub(super) fn report_only() -> VerdictCounters {
     VerdictCounters::new(

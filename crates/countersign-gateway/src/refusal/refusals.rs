@@ -18,15 +18,20 @@ const MAX_LISTED: usize = 500;
 /// All refusals of a gateway.
 pub(crate) struct Refusals {
     enforced: VerdictCounters,
+    /// Of what other proxies asked, by how they did.
+    decided: Vec<(&'static str, VerdictCounters)>,
     report_only: VerdictCounters,
     explanations: Explanations,
     report_only_explanations: ReportOnlyExplanations,
 }
 
 impl Refusals {
-    pub(crate) fn new() -> Self {
+    /// `doors` are the ways in which other proxies may ask.
+    pub(crate) fn new(doors: impl IntoIterator<Item = &'static str>) -> Self {
+        let decided = |door| (door, counters::decided(door));
         Self {
             enforced: counters::enforced(),
+            decided: doors.into_iter().map(decided).collect(),
             report_only: counters::report_only(),
             explanations: Explanations::default(),
             report_only_explanations: ReportOnlyExplanations::default(),
@@ -34,8 +39,17 @@ impl Refusals {
     }
 
     /// Counts a request that passed.
-    pub(crate) fn count_passed(&self) {
-        self.enforced.count(None);
+    pub(crate) fn count_passed(&self, door: Option<&'static str>) {
+        self.counters(door).count(None);
+    }
+
+    fn counters(&self, door: Option<&'static str>) -> &VerdictCounters {
+        let Some(door) = door else {
+            return &self.enforced;
+        };
+        let mut doors = self.decided.iter();
+        let found = doors.find(|(known, _)| *known == door);
+        found.map_or(&self.enforced, |(_, counters)| counters)
     }
 
     /// Counts a live stream that is cut.
@@ -46,7 +60,7 @@ impl Refusals {
 
     /// Counts and logs a refusal, and remembers it for `countersign explain`.
     pub(crate) fn refuse(&self, refusal: &Refusal, record: &Record, now: UnixSeconds) {
-        self.enforced.count(Some(refusal.code));
+        self.counters(record.door()).count(Some(refusal.code));
         let Some(id) = record.request_id().cloned() else {
             return;
         };

@@ -148,6 +148,7 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         data_dir: directory.join("gateway"),
         identity: IdentitySource::Bearer,
         routes: vec![route],
+        decisions: Vec::new(),
         proxy_protocol: false,
         proxy_protocol_senders: this_machine(),
         client_cert_header: false,

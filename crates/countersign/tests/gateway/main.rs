@@ -15,6 +15,7 @@ mod changes;
 mod client;
 mod codes;
 mod connections;
+mod decisions;
 mod early_ends;
 mod failover;
 mod floods;

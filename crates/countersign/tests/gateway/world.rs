@@ -301,6 +301,7 @@ async fn options(
         key_file: write("gateway.key", gateway_key.reveal()),
         data_dir: directory.path().join("gateway"),
         identity: IdentitySource::Bearer,
+        decisions: Vec::new(),
         routes: vec![Route {
             host: None,
             path: "/".to_owned(),

@@ -81,6 +81,17 @@ impl Countersign {
         upstream: SocketAddr,
         name: &'static str,
     ) -> Outcome<Proxy> {
+        self.start_with(traffic, upstream, name, "")
+    }
+
+    /// The same with more in its configuration.
+    pub(crate) fn start_with(
+        &self,
+        traffic: &Traffic,
+        upstream: SocketAddr,
+        name: &'static str,
+        more: &str,
+    ) -> Outcome<Proxy> {
         let observes = name != UNOBSERVED;
         let directory = &traffic.directory;
         let address = free_address()?;
@@ -88,7 +99,7 @@ impl Countersign {
         let own = format!("gateway-{}", address.port());
         let configuration = format!(
             "listen = \"{address}\"\ncertificate = {}\nprivate_key = {}\ncontrol_plane = {}\n\
-             key_file = {}\ndata_dir = {}\nobservations = {observes}\n\n[[routes]]\nupstream = \"http://{upstream}\"\n",
+             key_file = {}\ndata_dir = {}\nobservations = {observes}\n\n[[routes]]\nupstream = \"http://{upstream}\"\n{more}",
             file("server.pem"),
             file("server.key"),
             json!(self.base_url),

@@ -12,17 +12,19 @@ use std::{fs, path::PathBuf, rc::Rc};
 
 use serde_json::json;
 
-pub(crate) use self::countersign::build;
+pub(crate) use self::{
+    countersign::{Countersign, build},
+    traffic::{Answered, Traffic},
+};
 
 use crate::{
     bench::{
         gateway::{
-            countersign::Countersign,
             figures::{Figure, Figures},
             measures::{MEMORY, Measure, P50, P99, What},
             proxy::{BEFORE, COUNTERSIGN, Proxy, UNOBSERVED},
             servers::Kind,
-            traffic::{Answered, Load, Target, Traffic},
+            traffic::{Load, Target},
         },
         report,
         server::{self, Server, cpu_seconds_of_family, resident_kib_of_family},
