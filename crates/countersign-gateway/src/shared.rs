@@ -151,6 +151,11 @@ impl Shared {
 impl Shared {
     /// What one thread has that serves this snapshot, at a time when everything minted is valid.
     pub(crate) fn of(snapshot: Snapshot) -> Arc<Self> {
+        Self::at(snapshot, 1_800_000_000)
+    }
+
+    /// The same at another time.
+    pub(crate) fn at(snapshot: Snapshot, now: UnixSeconds) -> Arc<Self> {
         let options: GatewayOptions = serde_json::from_value(serde_json::json!({
             "listen": "127.0.0.1:0",
             "certificate": "", "private_key": "", "key_file": "", "data_dir": "",
@@ -159,13 +164,13 @@ impl Shared {
         }))
         .expect("options");
         let contact = Contact::default();
-        contact.note(1_800_000_000);
+        contact.note(now);
         Arc::new(Self {
             shares: Shares::new(options.limits.shares(1), 1),
             unauthenticated: Arc::default(),
             options,
             id: GatewayId::from_random(0),
-            clock: Arc::new(|| 1_800_000_000),
+            clock: Arc::new(move || now),
             snapshot: ArcSwap::from_pointee(snapshot),
             health: Health::new(1),
             contact,

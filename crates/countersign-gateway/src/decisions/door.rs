@@ -134,6 +134,21 @@ impl Door {
     }
 }
 
+#[cfg(test)]
+impl Door {
+    /// A door that nobody knocks at.
+    pub(super) fn of(protocol: DecisionProtocol, form: CertificateForm) -> Self {
+        Self {
+            protocol,
+            form,
+            asker: Asker::UnixUsers(Vec::new()),
+            chains: ChainLimits::new(&crate::options::Limits::default()),
+            tls: None,
+            slots: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
 /// Whether the settings go together.
 fn check(decisions: &Decisions) -> Result<&AskedBy, (String, &'static str)> {
     let is_unix = matches!(decisions.listen, DecisionAddress::Unix(_));

@@ -51,19 +51,16 @@ pub(super) struct Requests {
 
 /// Answers checks.
 #[derive(Debug)]
-struct Check {
+pub(super) struct Check {
     deciding: Arc<Deciding>,
     peer: Arc<str>,
 }
 
 impl Requests {
     pub(super) fn new(deciding: &Arc<Deciding>, peer: &Arc<str>, proven: &Arc<AtomicU64>) -> Self {
-        let check = Check {
-            deciding: Arc::clone(deciding),
-            peer: Arc::clone(peer),
-        };
         Self {
-            server: AuthorizationServer::new(check).max_decoding_message_size(MAX_MESSAGE),
+            server: AuthorizationServer::new(Check::new(deciding, peer))
+                .max_decoding_message_size(MAX_MESSAGE),
             deciding: Arc::clone(deciding),
             peer: Arc::clone(peer),
             proven: Arc::clone(proven),
@@ -117,7 +114,14 @@ impl Authorization for Check {
 }
 
 impl Check {
-    fn answer(&self, request: &CheckRequest) -> CheckResponse {
+    pub(super) fn new(deciding: &Arc<Deciding>, peer: &Arc<str>) -> Self {
+        Self {
+            deciding: Arc::clone(deciding),
+            peer: Arc::clone(peer),
+        }
+    }
+
+    pub(super) fn answer(&self, request: &CheckRequest) -> CheckResponse {
         let attributes = request.attributes.as_ref();
         let source = attributes.and_then(|attributes| attributes.source.as_ref());
         let http = attributes.and_then(|attributes| attributes.request.as_ref()?.http.as_ref());

@@ -8,6 +8,8 @@ mod accepting;
 mod asker;
 mod auth_request;
 mod certificate;
+#[cfg(test)]
+mod conformance;
 mod deciding;
 pub(crate) mod door;
 mod envoy_grpc;
