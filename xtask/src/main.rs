@@ -8,6 +8,7 @@ mod dist;
 mod failover;
 mod firing;
 mod fuzz;
+mod node;
 mod pgbouncer;
 mod postgres;
 mod process;

@@ -66,7 +66,8 @@ fn make(directory: &PathBuf) -> Outcome {
     Ok(())
 }
 
-fn digest(text: &str) -> u64 {
+/// Tells one text of requirements from another.
+pub(crate) fn digest(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()

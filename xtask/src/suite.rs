@@ -3,7 +3,7 @@
 use std::{env, path::Path, process::Command};
 
 use crate::{
-    debian,
+    debian, node,
     pgbouncer::{Options, Pooler},
     postgres::Cluster,
     process::{self, Outcome, say},
@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     /// Leave out the tests with other proxies (nginx, Envoy, Traefik, Caddy).
     #[arg(long)]
     no_proxies: bool,
+    /// Leave out the tests with programs from PyPI and npm that cannot send a client certificate.
+    #[arg(long)]
+    no_tools: bool,
     /// What to pass to the test runner: names of tests, or its own options.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     runner: Vec<String>,
@@ -52,6 +55,10 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     if !arguments.no_proxies {
         let outcome = surroundings.find_proxies();
         surroundings.expect("the other proxies", outcome);
+    }
+    if !arguments.no_tools {
+        let outcome = surroundings.install_tools();
+        surroundings.expect("the programs from PyPI and npm", outcome);
     }
     surroundings.run_tests(&arguments.runner)?;
     surroundings.verdict()
@@ -108,11 +115,22 @@ impl Surroundings {
 
     fn make_python(&mut self) -> Outcome {
         let python = python::environment("tests/python/requirements.txt")?;
-        let python = python
+        self.name("COUNTERSIGN_TEST_PYTHON", &python)
+    }
+
+    fn install_tools(&mut self) -> Outcome {
+        let python = python::environment("tests/tools/requirements.txt")?;
+        self.name("COUNTERSIGN_TEST_TOOLS_PYTHON", &python)?;
+        let modules = node::modules("tests/tools/package.json")?;
+        self.name("COUNTERSIGN_TEST_NODE_MODULES", &modules)
+    }
+
+    /// Tells the tests where something is.
+    fn name(&mut self, variable: &'static str, path: &Path) -> Outcome {
+        let path = path
             .to_str()
             .ok_or("the path of the target directory is not UTF-8")?;
-        self.variables
-            .push(("COUNTERSIGN_TEST_PYTHON", python.to_owned()));
+        self.variables.push((variable, path.to_owned()));
         Ok(())
     }
 
@@ -177,7 +195,7 @@ impl Surroundings {
             return Ok(());
         }
         Err(format!(
-            "the tests that need {} did not run; see the warnings above, or pass `--no-postgres`, `--no-python` or `--no-proxies` to do without",
+            "the tests that need {} did not run; see the warnings above, or pass `--no-postgres`, `--no-python`, `--no-tools` or `--no-proxies` to do without",
             self.missing.join(" and ")
         )
         .into())

@@ -30,6 +30,7 @@ struct Fields {
     method: String,
     route: String,
     code: String,
+    meaning: String,
     status: u64,
 }
 
@@ -40,6 +41,7 @@ impl Visit for Fields {
             "method" => &mut self.method,
             "route" => &mut self.route,
             "code" => &mut self.code,
+            "meaning" => &mut self.meaning,
             _ => return,
         };
         value.clone_into(place);
@@ -84,10 +86,18 @@ where
             method,
             route,
             code,
+            meaning,
             status,
             ..
         } = fields;
-        let line = line(clock::now(), &method, &route, &format!("{status} {code}"));
+        let mut what = match status {
+            0 => code,
+            status => format!("{status} {code}"),
+        };
+        if !meaning.is_empty() {
+            what = format!("{}: {meaning}", what.trim());
+        }
+        let line = line(clock::now(), &method, &route, what.trim_start_matches(": "));
         writeln!(writer, "{line}")
     }
 }

@@ -5,6 +5,7 @@ mod calm;
 mod cli;
 mod clock;
 mod config;
+mod connect;
 mod database;
 mod dev;
 mod failure;

@@ -23,6 +23,8 @@ const TASKS: &str = "Tasks:
   see why a request was refused    countersign explain
   take a client's access away      countersign api-key delete KEY --project PROJECT
                                    countersign certificate deactivate CA --project PROJECT
+  use a tool that cannot send      countersign connect URL --exec -- PROGRAM
+  a client certificate
   keep the set-up in a file        countersign export trust.toml
                                    countersign plan trust.toml
                                    countersign apply trust.toml

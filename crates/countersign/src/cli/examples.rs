@@ -27,6 +27,15 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
     ("dev", &["dev", "dev --memory --listen 127.0.0.1:0"]),
     ("gateway", &["gateway --config gateway.toml"]),
     (
+        "connect",
+        &[
+            "connect https://api.example.com/v1 --client-certificate client.pem --client-key client.key",
+            "connect https://api.example.com/v1 --check",
+            "connect https://api.example.com/v1 --exec -- python app.py",
+            "connect --proxy --host api.example.com=client.pem,client.key --exec -- python app.py",
+        ],
+    ),
+    (
         "gateway status",
         &["gateway status", "gateway status --key-file gateway.key"],
     ),

@@ -62,6 +62,7 @@ use clap_complete::Shell;
 
 use self::noun::{Noun, ProjectOptions};
 use crate::{
+    connect,
     database::DatabaseOptions,
     dev,
     failure::{CommandResult, Doing},
@@ -101,6 +102,8 @@ enum Command {
     Dev(dev::Dev),
     /// Run a gateway, or list the gateways and what they enforce
     Gateway(gateway::Gateway),
+    /// Add a client certificate to the requests of tools that cannot
+    Connect(connect::Connect),
     /// Show what is enforced where, the gateways, rotations, what expires and what is refused
     Status(status::Status),
     /// Judge a client's certificate chain as a gateway would, and explain the verdict
@@ -173,6 +176,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Dev(dev) => dev.run(output),
             Command::Gateway(gateway) => gateway.run(output),
+            Command::Connect(connect) => connect.run(output),
             Command::Status(status) => status.run(output),
             Command::Verify(verify) => verify.run(output),
             Command::Explain(explain) => explain.run(output),

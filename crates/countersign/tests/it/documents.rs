@@ -56,6 +56,14 @@ fn configuration() {
 }
 
 #[test]
+fn connect() {
+    check(&page!(
+        "connect.md",
+        ["\"passes\": true", "\"object\": \"echo\""]
+    ));
+}
+
+#[test]
 fn declared_state() {
     check(&page!(
         "declared-state.md",

@@ -11,6 +11,7 @@ fn each_noun_says_what_it_does() {
         "serve",
         "dev",
         "gateway",
+        "connect",
         "verify",
         "explain",
         "certificate",

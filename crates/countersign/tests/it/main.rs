@@ -11,6 +11,7 @@ mod assertion;
 mod at_a_glance;
 mod backup;
 mod configuration;
+mod connect;
 mod declared;
 mod dev;
 mod doctor;

@@ -1,0 +1,9 @@
+//! `countersign connect`, in front of a real `dev` whose upstream the test itself is.
+
+mod access;
+mod certificates;
+mod passing;
+mod programs;
+mod proxy;
+mod scene;
+mod tools;
