@@ -82,6 +82,22 @@ impl Countersign {
         self.client.send(request).await
     }
 
+    /// The page of digests that comes after an organization, or the first: `next` of each answer is what this
+    /// takes for the next page. Servers that know no pages answer as to [`Self::bundle_digests`]. Needs a
+    /// gateway key.
+    ///
+    /// # Errors
+    /// Those of every call: see [`Error`].
+    pub async fn bundle_digests_page(
+        &self,
+        from: Option<&OrganizationId>,
+    ) -> Result<Response<BundleDigests>, Error> {
+        let request = Request::get(&["countersign", "bundle", "digests"])
+            .query("paged", [true])
+            .query("from", from);
+        self.client.send(request).await
+    }
+
     /// The current bundles of these organizations, without those that do not exist. Needs a gateway
     /// key.
     ///

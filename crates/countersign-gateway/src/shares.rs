@@ -6,13 +6,14 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use countersign_types::id::OrganizationId;
 use metrics::counter;
+use slab::Slab;
 
 /// How much of its share of verification an organization may save up, in seconds of that share.
 const SAVED: u32 = 2;
@@ -86,13 +87,16 @@ impl Shares {
             return Arc::clone(share);
         }
         if known.len() >= MAX_KNOWN {
-            known.retain(|_, share| Arc::strong_count(share) > 1);
+            known.retain(|_, share| Arc::strong_count(share) > 1 || share.has_streams());
         }
         let threads = self.idle.iter().map(|idle| {
             Arc::new(ThreadShare {
                 idle: Arc::clone(idle),
                 most_streams: self.limits.streams,
                 streams: AtomicUsize::new(0),
+                organization: organization.clone(),
+                changes: AtomicU64::new(0),
+                under_way: Mutex::default(),
                 verification: Mutex::new(Verification::full(self.limits.verification, now)),
             })
         });
@@ -103,6 +107,18 @@ impl Shares {
         });
         known.insert(organization.clone(), Arc::clone(&share));
         share
+    }
+}
+
+impl Shares {
+    /// The share of an organization, if it has taken of it.
+    pub(crate) fn known(&self, organization: &OrganizationId) -> Option<Arc<Share>> {
+        lock(&self.known).get(organization).map(Arc::clone)
+    }
+
+    /// All shares that somebody has taken of.
+    pub(crate) fn all(&self) -> Vec<Arc<Share>> {
+        lock(&self.known).values().map(Arc::clone).collect()
     }
 }
 
@@ -118,6 +134,12 @@ impl Share {
     /// Its part on one thread. None for a thread that there is not.
     pub(crate) fn on(&self, thread: usize) -> Option<&Arc<ThreadShare>> {
         self.threads.get(thread)
+    }
+
+    /// Whether a request of its organization is under way.
+    fn has_streams(&self) -> bool {
+        let mut threads = self.threads.iter();
+        threads.any(|here| here.streams.load(Ordering::Relaxed) > 0)
     }
 
     /// A connection on which its requests pass.
@@ -137,12 +159,34 @@ impl Share {
 pub(crate) struct ThreadShare {
     most_streams: usize,
     streams: AtomicUsize,
+    organization: OrganizationId,
+    /// How many changes of the organization the thread has noticed.
+    changes: AtomicU64,
+    /// Its requests under way, by their places among all of the thread.
+    under_way: Mutex<Slab<usize>>,
     verification: Mutex<Verification>,
     /// The thread's, which all organizations share.
     idle: Arc<Mutex<Idle>>,
 }
 
 impl ThreadShare {
+    /// Holds the organization's requests on this thread until they are judged again.
+    pub(crate) fn hold(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) const fn organization(&self) -> &OrganizationId {
+        &self.organization
+    }
+
+    /// The places of its requests under way.
+    pub(crate) fn under_way(&self) -> Vec<usize> {
+        lock(&self.under_way)
+            .iter()
+            .map(|(_, place)| *place)
+            .collect()
+    }
+
     /// Whether it may have another chain judged: of its share, or else of what the thread has idle.
     /// `busy` says how long the thread has worked since it began, where that is known.
     pub(crate) fn may_verify(
@@ -276,7 +320,10 @@ impl ConnectionPlace {
         if !take(&self.here.streams, self.here.most_streams) {
             return Err(Exceeded::Streams.count());
         }
-        Ok(StreamPlace(Arc::clone(&self.here)))
+        Ok(StreamPlace {
+            here: Arc::clone(&self.here),
+            entry: None,
+        })
     }
 }
 
@@ -286,13 +333,37 @@ impl Drop for ConnectionPlace {
     }
 }
 
-/// A request's place among those under way.
+/// A request's place among those of its organization that are under way.
 #[derive(Debug)]
-pub(crate) struct StreamPlace(Arc<ThreadShare>);
+pub(crate) struct StreamPlace {
+    here: Arc<ThreadShare>,
+    /// Where it stands in the list of them.
+    entry: Option<usize>,
+}
+
+impl StreamPlace {
+    /// Lets it be found among its organization's, by its place among all of the thread.
+    pub(crate) fn register(&mut self, place: usize) {
+        let entry = lock(&self.here.under_way).insert(place);
+        self.entry = Some(entry);
+    }
+
+    /// How many changes of its organization the thread has noticed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.here.changes.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_of(&self, organization: &OrganizationId) -> bool {
+        self.here.organization == *organization
+    }
+}
 
 impl Drop for StreamPlace {
     fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+        if let Some(entry) = self.entry {
+            lock(&self.here.under_way).try_remove(entry);
+        }
+        self.here.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Ticket {
 #[derive(Debug, Clone)]
 pub(crate) enum Ask {
     Pull(Pull),
-    Digests,
+    Digests(Option<OrganizationId>),
     Fetch(Vec<OrganizationId>),
     Goodbye,
 }

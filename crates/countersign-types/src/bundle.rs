@@ -50,16 +50,21 @@ impl Bundle {
 }
 
 /// The response of `GET /v1/countersign/bundle/digests`: the digest of every organization's
-/// bundle.
+/// bundle, or a page of them.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BundleDigests {
-    /// The deployment's revision at the time of the read.
+    /// A revision that the digests are at least as recent as.
     pub revision: u64,
     /// That revision's token.
     pub token: RevisionToken,
-    /// Every organization.
+    /// Every organization, or those of the page.
     pub organizations: Vec<OrganizationDigest>,
+    /// Where this is a page and there may be more: `from` for the request for the next page.
+    #[serde(default, deserialize_with = "id::checked")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub next: Option<OrganizationId>,
 }
 
 /// The digest of an organization's bundle.

@@ -77,12 +77,12 @@ pub(crate) fn drive(address: SocketAddr, requests: &Requests, count: usize) -> O
 /// Sends one request and returns the body of its answer.
 pub(crate) fn ask(address: SocketAddr, request: &[u8]) -> Outcome<Vec<u8>> {
     let mut connection = Connection::open(address)?;
-    connection.send(request)?;
-    connection.receive()?;
+    connection.ask(request)?;
     Ok(connection.body)
 }
 
-struct Connection {
+/// A connection that is kept.
+pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     waiting: bool,
     line: String,
@@ -90,7 +90,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> Outcome<Self> {
+    pub(crate) fn open(address: SocketAddr) -> Outcome<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -100,6 +100,13 @@ impl Connection {
             line: String::new(),
             body: Vec::new(),
         })
+    }
+
+    /// Sends a request and returns the body of its answer.
+    pub(crate) fn ask(&mut self, request: &[u8]) -> Outcome<&[u8]> {
+        self.send(request)?;
+        self.receive()?;
+        Ok(&self.body)
     }
 
     fn send(&mut self, request: &[u8]) -> Outcome {

@@ -807,6 +807,18 @@ async fn bundles() {
         calls![client => client.countersign().bundle_digests().await],
     )
     .await;
+    let page =
+        json!({ "revision": 8, "token": "ab".repeat(16), "organizations": [], "next": "org-b" });
+    check(
+        "GET /v1/countersign/bundle/digests?paged=true&from=org-a",
+        Value::Null,
+        &page,
+        calls![client => {
+            let from = "org-a".parse().unwrap();
+            client.countersign().bundle_digests_page(Some(&from)).await
+        }],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -7,13 +7,18 @@ use std::{
     sync::Arc,
 };
 
-/// The number of shards, a power of two. With a million entries, a change copies a few hundred of them.
-const SHARDS: usize = 4096;
+/// The number of shards. With a million entries, a change copies a few hundred of them.
+const SHARDS: usize = GROUPS * IN_GROUP;
+/// They are shared in groups, so that neither a copy nor a comparison of two has to do with each of them.
+const GROUPS: usize = 64;
+const IN_GROUP: usize = 64;
+
+type Shard<K, V, S> = Arc<HashMap<K, V, S>>;
 
 /// A map in shards.
 #[derive(Debug, Clone)]
 pub(super) struct Sharded<K, V, S> {
-    shards: Vec<Arc<HashMap<K, V, S>>>,
+    groups: Vec<Arc<[Shard<K, V, S>]>>,
     hasher: S,
 }
 
@@ -21,8 +26,9 @@ impl<K, V, S: BuildHasher + Clone + Default> Default for Sharded<K, V, S> {
     fn default() -> Self {
         let hasher = S::default();
         let empty = Arc::new(HashMap::with_hasher(hasher.clone()));
+        let group: Arc<[_]> = vec![empty; IN_GROUP].into();
         Self {
-            shards: vec![empty; SHARDS],
+            groups: vec![group; GROUPS],
             hasher,
         }
     }
@@ -33,13 +39,14 @@ impl<K: Hash + Eq + Clone, V: Clone, S: BuildHasher + Clone> Sharded<K, V, S> {
     where
         K: Borrow<Q>,
     {
-        self.shards.get(self.shard_of(key))?.get(key)
+        let place = self.place_of(key);
+        let group = self.groups.get(place / IN_GROUP)?;
+        group.get(place % IN_GROUP)?.get(key)
     }
 
     pub(super) fn insert(&mut self, key: K, value: V) {
-        let shard = self.shard_of(&key);
-        if let Some(shard) = self.shards.get_mut(shard) {
-            Arc::make_mut(shard).insert(key, value);
+        if let Some(shard) = self.shard_mut(&key) {
+            shard.insert(key, value);
         }
     }
 
@@ -48,17 +55,34 @@ impl<K: Hash + Eq + Clone, V: Clone, S: BuildHasher + Clone> Sharded<K, V, S> {
         if !self.get(key).is_some_and(is_it) {
             return;
         }
-        let shard = self.shard_of(key);
-        if let Some(shard) = self.shards.get_mut(shard) {
-            Arc::make_mut(shard).remove(key);
+        if let Some(shard) = self.shard_mut(key) {
+            shard.remove(key);
         }
     }
 
-    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
-        self.shards.iter().flat_map(|shard| shard.values())
+    /// What may differ from another map of which this is a copy, or the other way round: the entries of this one,
+    /// and those of the other, in shards that they do not share.
+    pub(super) fn unshared<'s>(&'s self, other: &'s Self) -> impl Iterator<Item = (&'s K, &'s V)> {
+        let groups = self.groups.iter().zip(&other.groups);
+        let groups = groups.filter(|(one, other)| !Arc::ptr_eq(one, other));
+        let shards = groups.flat_map(|(one, other)| one.iter().zip(&**other));
+        let shards = shards.filter(|(one, other)| !Arc::ptr_eq(one, other));
+        shards.flat_map(|(one, other)| one.iter().chain(other.iter()))
     }
 
-    fn shard_of<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        let shards = self.groups.iter().flat_map(|group| &**group);
+        shards.flat_map(|shard| shard.values())
+    }
+
+    /// The shard of a key, of this map's own.
+    fn shard_mut(&mut self, key: &K) -> Option<&mut HashMap<K, V, S>> {
+        let place = self.place_of(key);
+        let group = Arc::make_mut(self.groups.get_mut(place / IN_GROUP)?);
+        group.get_mut(place % IN_GROUP).map(Arc::make_mut)
+    }
+
+    fn place_of<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
         // Other bits than those that a place within a shard is chosen by, which are the lowest and the
         // highest.
         let bits = self.hasher.hash_one(key) >> 32;
@@ -122,14 +146,18 @@ mod tests {
             (map.values().count(), copy.values().count()),
             (10_000, 9_999)
         );
-        let pairs = map.shards.iter().zip(&copy.shards);
+        let [shards, copied] =
+            [&map, &copy].map(|map| map.groups.iter().flat_map(|group| &**group));
+        let pairs = shards.clone().zip(copied);
         assert!(
             pairs
                 .filter(|(one, other)| !Arc::ptr_eq(one, other))
                 .count()
                 <= 2
         );
-        let largest = map.shards.iter().map(|shard| shard.len()).max();
+        let differing: Vec<_> = map.unshared(&copy).collect();
+        assert!(differing.iter().any(|(key, _)| **key == keys[7]) && differing.len() < 40);
+        let largest = shards.map(|shard| shard.len()).max();
         assert!(largest < Some(20), "digests are spread: {largest:?}");
     }
 }

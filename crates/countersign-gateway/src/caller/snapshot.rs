@@ -53,6 +53,21 @@ impl Snapshot {
         self.organizations.values()
     }
 
+    /// The organizations that are not the same in this and another snapshot, each of them once or twice. It costs
+    /// what differs between them.
+    pub(crate) fn differing<'s>(
+        &'s self,
+        other: &'s Self,
+    ) -> impl Iterator<Item = &'s OrganizationId> {
+        let unshared = self.organizations.unshared(&other.organizations);
+        let differ = unshared.filter(move |(id, _)| {
+            let both = [self, other].map(|snapshot| snapshot.organization(id).map(Arc::as_ptr));
+            let [one, other] = both;
+            one != other
+        });
+        differ.map(|(id, _)| id)
+    }
+
     /// An organization in force.
     pub(crate) fn organization(&self, id: &OrganizationId) -> Option<&Arc<Organization>> {
         self.organizations.get(id)
@@ -294,6 +309,26 @@ mod tests {
         assert!(scope(&third, "c", 0).is_none() && scope(&third, "b", 0).is_some());
         let fourth = third.after(4, false, Vec::new(), &[OrganizationId::from_random(2)]);
         assert!(scope(&fourth, "b", 0).is_none(), "it went");
+    }
+
+    #[test]
+    fn what_differs_is_what_changed_came_or_went() {
+        let keys = |value| vec![key(value, KeyKind::Admin, None)];
+        let all = (1..=100).map(|number| organization(number, Vec::new()));
+        let first = snapshot(all.collect());
+        let differing = |one: &Snapshot, other: &Snapshot| {
+            let mut ids: Vec<_> = one.differing(other).cloned().collect();
+            ids.sort();
+            ids.dedup();
+            ids
+        };
+        assert!(differing(&first, &first.clone()).is_empty());
+        let changed = vec![organization(7, keys("a")), organization(101, Vec::new())];
+        let second = first.after(2, false, changed, &[OrganizationId::from_random(8)]);
+        let mut expected = [7, 8, 101].map(OrganizationId::from_random);
+        expected.sort();
+        assert_eq!(differing(&first, &second), expected);
+        assert_eq!(differing(&second, &first), expected);
     }
 
     fn caller<'s>(snapshot: &'s Snapshot, value: &str) -> Caller<'s> {

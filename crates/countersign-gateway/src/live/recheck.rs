@@ -1,5 +1,5 @@
-//! Judging again what is under way: after each change of trust, and every second, because a verdict
-//! may also expire. In slices, so that the thread serves other requests in between.
+//! Judging again what is under way: after each change what it concerns, and every second everything, because
+//! a verdict may also expire. In slices, so that the thread serves other requests in between.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,7 +8,7 @@ use std::{
 };
 
 use countersign_proxy::Exchange as _;
-use countersign_types::id::OrganizationId;
+use countersign_types::{error::ErrorCode, id::OrganizationId};
 use metrics::gauge;
 use tokio::{
     sync::watch,
@@ -19,12 +19,18 @@ use super::stream::{LiveStreams, Stream};
 use crate::{
     access_log::record::Record,
     admission::{admit, must_judge},
+    caller::snapshot::Snapshot,
     refusal::refused::Refusal,
     shared::Shared,
+    shares::Share,
 };
 
 /// How often a thread looks for verdicts that expired while their streams live on.
 const EXPIRY_CHECK: Duration = Duration::from_secs(1);
+
+/// From how many changed organizations on all of them are held that have requests: as when everything is
+/// replaced.
+const MANY: usize = 1024;
 
 /// How long a thread judges before it serves what else is ready. One verdict costs about as much at
 /// the most, so a slice takes at most twice that.
@@ -39,8 +45,13 @@ pub(crate) struct Recheck {
     thread: usize,
     /// Which change is in force, sent after each.
     changed: watch::Receiver<u64>,
-    /// The latest change that this thread knows of.
+    /// The latest change that this thread knows of, and what was in force with it.
     latest: Option<u64>,
+    known: Option<Arc<Snapshot>>,
+    /// The latest change under which every stream that it concerns was judged.
+    enforced: Option<u64>,
+    /// The organizations that it changed, and those of changes before it, whose streams are to be judged.
+    held: HashMap<OrganizationId, Arc<Share>>,
     slice: Instant,
 }
 
@@ -57,6 +68,9 @@ impl Recheck {
             thread,
             changed,
             latest: None,
+            known: None,
+            enforced: None,
+            held: HashMap::new(),
             slice: Instant::now(),
         }
     }
@@ -67,10 +81,12 @@ impl Recheck {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                changed = self.changed.changed() => if changed.is_err() { return },
-                _ = ticks.tick() => {}
+                changed = self.changed.changed() => match changed {
+                    Ok(()) => self.follow().await,
+                    Err(_) => return,
+                },
+                _ = ticks.tick() => self.round().await,
             }
-            self.round().await;
         }
     }
 
@@ -78,35 +94,73 @@ impl Recheck {
     pub(crate) async fn round(&mut self) {
         self.slice = Instant::now();
         self.note_change();
+        self.held.clear();
+        let judged = self.latest;
+        let streams = self.live.streams();
+        self.judge(streams).await;
+        self.report(judged);
+        self.follow().await;
+    }
+
+    /// Whether there is a change that this thread has not noticed.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.enforced != Some(*self.changed.borrow())
+    }
+
+    /// Judges the live streams that changes concern which it has not enforced yet, and reports the latest.
+    pub(crate) async fn follow(&mut self) {
+        self.slice = Instant::now();
+        self.note_change();
         // A change that arrived while judging needs a round of its own: some streams were judged before
         // it.
-        loop {
+        while self.latest != self.enforced {
             let judged = self.latest;
-            self.judge_all().await;
+            let held = std::mem::take(&mut self.held);
+            let here = held.values().filter_map(|share| share.on(self.thread));
+            let places: Vec<usize> = here.flat_map(|here| here.under_way()).collect();
+            let streams = self.live.streams_at(&places);
+            self.judge(streams).await;
             self.report(judged);
-            if self.latest == judged {
-                break;
+        }
+    }
+
+    /// If there is another change, holds the live streams of the organizations that it changed.
+    fn note_change(&mut self) {
+        // Read before judging: the snapshot is of this change or a later one.
+        let change = *self.changed.borrow_and_update();
+        if self.latest.replace(change) == Some(change) {
+            return;
+        }
+        let now = self.shared.snapshot.load_full();
+        let before = self.known.replace(Arc::clone(&now));
+        self.live.hold();
+        let shares = &self.shared.shares;
+        let changed: Option<Vec<_>> = before.as_ref().map(|before| {
+            let differing = before.differing(&now);
+            differing.take(MANY).collect()
+        });
+        let held: Vec<_> = match changed {
+            Some(changed) if changed.len() < MANY => {
+                let known = changed.into_iter();
+                known.filter_map(|id| shares.known(id)).collect()
+            }
+            _ => shares.all(),
+        };
+        for share in held {
+            if let Some(here) = share.on(self.thread) {
+                here.hold();
+                self.held.insert(here.organization().clone(), share);
             }
         }
     }
 
-    /// Holds the live streams if there is another change.
-    fn note_change(&mut self) {
-        // Read before judging: the snapshot is of this change or a later one.
-        let change = *self.changed.borrow_and_update();
-        if self.latest.replace(change) != Some(change) {
-            self.live.hold();
-        }
-    }
-
-    /// Judges every live stream again and cuts those that no longer pass. First those that a look
+    /// Judges live streams again and cuts those that no longer pass. First those that a look
     /// into memory is enough for, so that they do not wait for signatures; then one of each
     /// organization in turn, so that none waits for all of another's.
-    async fn judge_all(&mut self) {
-        let streams = self.live.streams();
+    async fn judge(&mut self, streams: Vec<Arc<Stream>>) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         gauge!("countersign_gateway_live_streams", "thread" => self.thread.to_string())
-            .set(streams.len() as f64);
+            .set(self.live.count() as f64);
         let mut rest: HashMap<OrganizationId, Vec<Arc<Stream>>> = HashMap::new();
         for stream in streams {
             match must_judge(&self.shared, &stream.connection, &stream.credential) {
@@ -135,7 +189,7 @@ impl Recheck {
             return;
         }
         // Read before judging: a change after this holds it again.
-        let changes = self.live.changes();
+        let changes = stream.changes();
         match readmit(&self.shared, stream) {
             Ok(()) => stream.pass(changes),
             Err(refusal) => {
@@ -155,7 +209,8 @@ impl Recheck {
     }
 
     /// Every live stream was judged under this change: only now is it enforced on this thread.
-    fn report(&self, change: Option<u64>) {
+    fn report(&mut self, change: Option<u64>) {
+        self.enforced = change;
         let enforced = self.shared.enforced.get(self.thread);
         if let (Some(change), Some(enforced)) = (change, enforced) {
             enforced.store(change, Ordering::Release);
@@ -174,7 +229,13 @@ fn readmit(shared: &Shared, stream: &Stream) -> Result<(), Refusal> {
         &mut record,
         None,
     )
-    .map(|_| ())
+    .and_then(|admission| {
+        if stream.is_found_by(&admission.identity.organization) {
+            return Ok(());
+        }
+        let reason = "the API key is another organization's by now";
+        Err(Refusal::new(ErrorCode::InvalidApiKey, reason))
+    })
 }
 
 #[cfg(test)]
@@ -317,6 +378,33 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn a_change_concerns_the_streams_of_its_organization_alone() {
+        let thread = Thread::new(vec![organization(1, None), organization(2, None)]);
+        let [own, other] = [1, 2].map(|number| {
+            let stream = thread.stream(number, Vec::new());
+            let id = OrganizationId::from_random(number);
+            let share = thread.shared.shares.of(&id, Instant::now());
+            stream.keep(share.connection(0).unwrap().stream().unwrap());
+            stream
+        });
+        let mut recheck = thread.recheck();
+        recheck.round().await;
+        assert!(!own.is_held() && !other.is_held());
+        thread.change(2, organization(1, Some(&root("Ours").mint().pem())));
+        recheck.note_change();
+        assert!(own.is_held() && !other.is_held());
+        recheck.follow().await;
+        assert!(own.cut_signal().is_cut() && !other.cut_signal().is_cut());
+        assert_eq!(thread.enforced(), 2);
+        thread.change(3, organization(2, Some(&root("Theirs").mint().pem())));
+        recheck.note_change();
+        assert!(other.is_held());
+        drop(own);
+        recheck.follow().await;
+        assert!(other.cut_signal().is_cut());
+    }
+
     #[test]
     fn each_change_holds_the_streams_once() {
         let thread = Thread::new(vec![organization(1, None)]);
@@ -375,7 +463,7 @@ mod tests {
         thread.shared.snapshot.store(Arc::new(next));
         let mut recheck = thread.recheck();
         recheck.note_change();
-        let mut judging = Box::pin(recheck.judge_all());
+        let mut judging = Box::pin(recheck.round());
         let one = one.unwrap();
         while !one.cut_signal().is_cut() {
             assert_eq!(judging.as_mut().now_or_never(), None);

@@ -3,20 +3,21 @@
 //! that no longer holds.
 //!
 //! A stream and whatever carries its bytes live on one thread, and so does what judges it again.
-//! That thread counts the changes of trust that it noticed; a stream that was not judged since the
-//! latest of them passes nothing on. So a change holds every stream with one write to memory, and
-//! what this costs a stream is to compare two numbers for each frame. What was handed to a socket
+//! For each organization, that thread counts the changes that it noticed; a stream that was not judged
+//! since the latest of them passes nothing on. So a change holds every stream of its organization with one
+//! write to memory, and what this costs a stream is to compare two numbers for each frame. What was handed to a socket
 //! before counts as passed on.
 
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
 
 use countersign_proxy::{ClientState, CutSignal, Exchange, Progress};
+use countersign_types::id::OrganizationId;
 use http::HeaderName;
 use slab::Slab;
 
@@ -58,10 +59,29 @@ impl Stream {
         }
     }
 
-    /// Counts it among its organization's, until it ends.
-    pub(crate) fn keep(&self, place: StreamPlace) {
+    /// Counts it among its organization's, until it ends: from now on only their changes concern it. It was
+    /// judged a moment ago, and its thread has noticed no change since.
+    pub(crate) fn keep(&self, mut place: StreamPlace) {
+        place.register(self.index);
+        self.judged.store(place.changes(), Ordering::Release);
         // It passes once, so there is no other.
-        let _ = self.place.set(place);
+        if self.place.set(place).is_ok() {
+            self.live.unplaced.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many changes that concern it its thread has noticed.
+    pub(crate) fn changes(&self) -> u64 {
+        match self.place.get() {
+            Some(place) => place.changes(),
+            None => self.live.changes(),
+        }
+    }
+
+    /// Whether it is found where this organization's requests are looked for.
+    pub(crate) fn is_found_by(&self, organization: &OrganizationId) -> bool {
+        let place = self.place.get();
+        place.is_none_or(|place| place.is_of(organization))
     }
 }
 
@@ -71,7 +91,7 @@ impl Exchange for Stream {
     }
 
     fn is_held(&self) -> bool {
-        self.judged.load(Ordering::Acquire) != self.live.changes()
+        self.judged.load(Ordering::Acquire) != self.changes()
     }
 
     fn progress(&self) -> &Progress {
@@ -104,6 +124,9 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.live.lock().try_remove(self.index);
+        if self.place.get().is_none() {
+            self.live.unplaced.fetch_sub(1, Ordering::Relaxed);
+        }
         let under_way = self.under_way.get_mut();
         let under_way = under_way.unwrap_or_else(PoisonError::into_inner);
         if let (Some(under_way), Some(shared)) = (under_way, &self.live.shared) {
@@ -118,7 +141,9 @@ pub(crate) struct LiveStreams {
     /// Counts and logs how requests end, if anything does.
     shared: Option<Arc<Shared>>,
     streams: Mutex<Slab<Weak<Stream>>>,
-    /// How many changes of trust this thread has enforced.
+    /// How many of them are not counted among an organization's.
+    unplaced: AtomicUsize,
+    /// How many changes of trust this thread has noticed.
     changes: AtomicU64,
 }
 
@@ -138,6 +163,7 @@ impl LiveStreams {
         credential: Credential,
         started: Instant,
     ) -> Arc<Stream> {
+        self.unplaced.fetch_add(1, Ordering::Relaxed);
         let mut streams = self.lock();
         let entry = streams.vacant_entry();
         let stream = Arc::new(Stream {
@@ -155,31 +181,49 @@ impl LiveStreams {
         stream
     }
 
-    /// Holds every stream until it is judged again.
+    /// Holds the streams that are not counted among an organization's until they are judged again.
     pub(crate) fn hold(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How many times the streams were held.
+    /// How many times they were held.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
+    /// How many streams are under way.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// The streams under way now that were not cut, those held for longest first.
     pub(crate) fn streams(&self) -> Vec<Arc<Stream>> {
-        let mut streams: Vec<_> = self
-            .lock()
-            .iter()
-            .filter_map(|(_, stream)| stream.upgrade())
-            .filter(|stream| !stream.cut.is_cut())
-            .collect();
-        streams.sort_by_key(|stream| stream.judged.load(Ordering::Acquire));
-        streams
+        let streams = self.lock();
+        judgeable(streams.iter().map(|(_, stream)| stream))
+    }
+
+    /// The same of those in certain places, and those that are not counted among an organization's.
+    pub(crate) fn streams_at(&self, places: &[usize]) -> Vec<Arc<Stream>> {
+        if self.unplaced.load(Ordering::Relaxed) > 0 {
+            // A request is counted in the moment in which it is registered: there are none but in tests.
+            return self.streams();
+        }
+        let streams = self.lock();
+        judgeable(places.iter().filter_map(|place| streams.get(*place)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Slab<Weak<Stream>>> {
         lock(&self.streams)
     }
+}
+
+fn judgeable<'s>(streams: impl Iterator<Item = &'s Weak<Stream>>) -> Vec<Arc<Stream>> {
+    let mut streams: Vec<_> = streams
+        .filter_map(Weak::upgrade)
+        .filter(|stream| !stream.cut.is_cut())
+        .collect();
+    streams.sort_by_key(|stream| stream.judged.load(Ordering::Acquire));
+    streams
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -237,13 +237,21 @@ impl DrivenGateway {
         self.file.limit(pages);
     }
 
-    /// Lets a thread judge its streams again.
-    pub fn recheck(&mut self, thread: usize) {
-        if let Some(thread) = self.threads.get_mut(thread) {
-            let mut round = Box::pin(thread.recheck.round());
-            // It pauses for others on its thread: here are none.
-            while round.as_mut().now_or_never().is_none() {}
-        }
+    /// Lets a thread judge its streams again, as it does after a change, or every second: whether it judged
+    /// all of them.
+    pub fn recheck(&mut self, thread: usize) -> bool {
+        let Some(thread) = self.threads.get_mut(thread) else {
+            return false;
+        };
+        let is_behind = thread.recheck.is_behind();
+        let mut judging = if is_behind {
+            thread.recheck.follow().boxed_local()
+        } else {
+            thread.recheck.round().boxed_local()
+        };
+        // It pauses for others on its thread: here are none.
+        while judging.as_mut().now_or_never().is_none() {}
+        !is_behind
     }
 
     /// The change that threads are to enforce, while not all do.

@@ -1,33 +1,37 @@
 //! The comparison by digests: what is in force is compared with what the control plane says it
-//! should be. An organization is wrong only if it differs *and* no pull brings it: whatever a pull
-//! brought since the digests were asked for, or brings in the first pull after them, was merely
+//! should be, page by page, so that neither side has more to do at a time than for a change. An
+//! organization is wrong only if it differs *and* no pull brings it: whatever a pull brought since
+//! the first digests were asked for, or brings in the first pull after the last of them, was merely
 //! changing.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use countersign_types::{
     bundle::{Bundle, BundleDigests, OrganizationBundle},
-    digest::Sha256,
     id::OrganizationId,
 };
+
+use super::{held::Held, messages::Output};
 
 /// How long after one comparison the next one begins, give or take a tenth.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long after one that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(5 * 60);
+/// How long after one page the next is asked for: reading them is work for the control plane, which has
+/// changes to send meanwhile.
+const BETWEEN_PAGES: Duration = Duration::from_millis(20);
 /// How many organizations are fetched at a time.
 const AT_A_TIME: usize = 50;
 
 #[derive(Debug)]
 enum Step {
     Resting(Duration),
-    /// The digests were asked for.
+    /// The digests were asked for, or a page of them.
     Asked,
-    /// These differ. The first answer to a pull after that one decides whether they are wrong.
-    Confirming(Vec<OrganizationId>, u64),
+    /// Then the page after this organization is asked for.
+    BetweenPages(Duration, OrganizationId),
+    /// All pages are there. The first answer to a pull after that one decides whether what differs is wrong.
+    Confirming(u64),
     /// These are being fetched; the rest comes after them.
     Fetching(Vec<OrganizationId>, Vec<OrganizationId>),
 }
@@ -43,6 +47,8 @@ pub(super) struct Difference {
 #[derive(Debug)]
 pub(super) struct Comparison {
     step: Step,
+    /// What differs so far.
+    suspects: Vec<OrganizationId>,
     /// What changed since the digests were asked for.
     changed: HashSet<OrganizationId>,
     every: Duration,
@@ -54,6 +60,7 @@ impl Comparison {
         let tenths = EVERY / 5 * u32::try_from(seed % 1000).unwrap_or(0) / 1000;
         Self {
             step: Step::Resting(Duration::ZERO),
+            suspects: Vec::new(),
             changed: HashSet::new(),
             every: EVERY - EVERY / 10 + tenths,
         }
@@ -62,19 +69,26 @@ impl Comparison {
     pub(super) const fn deadline(&self) -> Option<Duration> {
         match self.step {
             // The very first waits for the start, not for the time.
-            Step::Resting(until) if !until.is_zero() => Some(until),
+            Step::Resting(until) if until.is_zero() => None,
+            Step::Resting(until) | Step::BetweenPages(until, _) => Some(until),
             _ => None,
         }
     }
 
-    /// Whether the digests are to be asked for now; then they count as asked for.
-    pub(super) fn is_due(&mut self, now: Duration) -> bool {
-        let due = matches!(self.step, Step::Resting(until) if now >= until);
-        if due {
-            self.step = Step::Asked;
-            self.changed.clear();
-        }
-        due
+    /// The digests to ask for now, if it is time; then they count as asked for.
+    pub(super) fn due(&mut self, now: Duration, held: &mut Held) -> Option<Output> {
+        let from = match &self.step {
+            Step::Resting(until) if now >= *until => {
+                held.begin_comparison();
+                self.suspects.clear();
+                self.changed.clear();
+                None
+            }
+            Step::BetweenPages(until, from) if now >= *until => Some(from.clone()),
+            _ => return None,
+        };
+        self.step = Step::Asked;
+        Some(Output::AskDigests(from))
     }
 
     /// Notes what a pull brought.
@@ -84,28 +98,34 @@ impl Comparison {
         }
     }
 
-    /// The digests, while pull number `pull` is under way or was the latest.
+    /// The digests, or a page of them, while pull number `pull` is under way or was the latest.
     pub(super) fn digests(
         &mut self,
-        held: &HashMap<OrganizationId, Option<Sha256>>,
+        held: &mut Held,
         answer: BundleDigests,
         pull: u64,
+        now: Duration,
     ) {
         if !matches!(self.step, Step::Asked) {
             return;
         }
-        let said: HashMap<_, _> = answer
-            .organizations
-            .into_iter()
-            .map(|each| (each.id, each.digest))
-            .collect();
-        let differs = said
-            .iter()
-            .filter(|(id, digest)| held.get(*id) != Some(&Some(**digest)))
-            .map(|(id, _)| id);
-        let gone = held.keys().filter(|id| !said.contains_key(*id));
-        let suspects = differs.chain(gone).cloned().collect();
-        self.step = Step::Confirming(suspects, pull);
+        for said in answer.organizations {
+            held.meet(&said.id);
+            if !held.is(&said.id, Some(said.digest)) {
+                self.suspects.push(said.id);
+            }
+        }
+        if let Some(next) = answer.next {
+            self.step = Step::BetweenPages(now + BETWEEN_PAGES, next);
+            return;
+        }
+        self.suspects.append(&mut held.unmet());
+        self.suspects.retain(|id| !self.changed.contains(id));
+        self.step = if self.suspects.is_empty() {
+            Step::Resting(now + self.every)
+        } else {
+            Step::Confirming(pull)
+        };
     }
 
     /// Pull number `pull` was answered, and put in force: what is to be fetched now, if anything.
@@ -120,9 +140,9 @@ impl Comparison {
             self.step = Step::Resting(now + self.every);
             return None;
         }
-        match &mut self.step {
-            Step::Confirming(suspects, after) if pull > *after => {
-                let suspects = std::mem::take(suspects);
+        match self.step {
+            Step::Confirming(after) if pull > after => {
+                let suspects = std::mem::take(&mut self.suspects);
                 self.begin(suspects, now)
             }
             _ => None,
@@ -130,11 +150,7 @@ impl Comparison {
     }
 
     /// What was fetched: of that, what differs indeed.
-    pub(super) fn fetched(
-        &mut self,
-        held: &HashMap<OrganizationId, Option<Sha256>>,
-        answer: Bundle,
-    ) -> Difference {
+    pub(super) fn fetched(&mut self, held: &Held, answer: Bundle) -> Difference {
         let Step::Fetching(asked, _) = &self.step else {
             return Difference::default();
         };
@@ -142,11 +158,11 @@ impl Comparison {
         let mut difference = Difference::default();
         for bundle in answer.organizations {
             let expected = gone.remove(&bundle.id) && !self.changed.contains(&bundle.id);
-            if expected && held.get(&bundle.id) != Some(&bundle.digest) {
+            if expected && !held.is(&bundle.id, bundle.digest) {
                 difference.changed.push(bundle);
             }
         }
-        gone.retain(|id| held.contains_key(id) && !self.changed.contains(id));
+        gone.retain(|id| held.contains(id) && !self.changed.contains(id));
         difference.removed.extend(gone);
         difference.removed.sort();
         difference

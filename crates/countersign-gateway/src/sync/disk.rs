@@ -53,7 +53,12 @@ impl Job {
                 }
                 return Written::Kept;
             }
-            Rows::All => (true, snapshot.organizations().cloned().collect(), &[]),
+            Rows::All => {
+                let mut all: Vec<_> = snapshot.organizations().cloned().collect();
+                // In the order of the file's own: no page of it is written twice.
+                all.sort_unstable_by(|one, other| one.id().cmp(other.id()));
+                (true, all, &[])
+            }
             Rows::Some { changed, removed } => {
                 let organizations = changed.iter().filter_map(|id| snapshot.organization(id));
                 (false, organizations.cloned().collect(), removed)
@@ -95,6 +100,7 @@ impl Disk {
                 if report.send(job.perform(&mut file)).is_err() {
                     return;
                 }
+                file.settle();
             }
         };
         thread::Builder::new()

@@ -17,7 +17,10 @@ enum Writing {
     Nothing,
     /// The time of contact: what is there stays true whatever becomes of it.
     Contact,
-    Organizations,
+    /// The organizations of a change.
+    Some,
+    /// Every organization.
+    All,
 }
 
 /// What is to be written to disk. One write is under way at a time; what changes meanwhile waits for
@@ -25,6 +28,8 @@ enum Writing {
 #[derive(Debug)]
 pub(super) struct Durability {
     writing: Writing,
+    /// When that began.
+    began: Duration,
     /// What is to be written after that, so that what is on disk is what is in force.
     waiting: Option<Rows>,
     retry_at: Duration,
@@ -38,6 +43,7 @@ impl Durability {
     pub(super) fn new(kept: bool) -> Self {
         Self {
             writing: Writing::Nothing,
+            began: Duration::ZERO,
             waiting: (!kept).then_some(Rows::All),
             retry_at: Duration::ZERO,
             pauses: pauses(),
@@ -47,11 +53,21 @@ impl Durability {
 
     /// Whether a restart would begin with what is in force.
     pub(super) fn is_durable(&self) -> bool {
-        self.waiting.is_none() && self.writing != Writing::Organizations
+        self.waiting.is_none() && !self.is_writing()
     }
 
-    pub(super) fn is_writing(&self) -> bool {
-        self.writing == Writing::Organizations
+    fn is_writing(&self) -> bool {
+        matches!(self.writing, Writing::Some | Writing::All)
+    }
+
+    /// Whether a change is being written, which takes no longer for all there is besides.
+    pub(super) fn is_writing_change(&self) -> bool {
+        self.writing == Writing::Some
+    }
+
+    /// Until when it is no news that the write under way has not ended.
+    pub(super) fn is_late_at(&self, patience: Duration) -> Option<Duration> {
+        self.is_writing().then(|| self.began + patience)
     }
 
     /// What to write after a change.
@@ -79,7 +95,8 @@ impl Durability {
             return None;
         }
         let rows = self.waiting.take()?;
-        self.begin(now, Writing::Organizations);
+        let all = matches!(rows, Rows::All);
+        self.begin(now, if all { Writing::All } else { Writing::Some });
         Some(rows)
     }
 
@@ -100,7 +117,7 @@ impl Durability {
     }
 
     const fn begin(&mut self, now: Duration, writing: Writing) {
-        self.writing = writing;
+        (self.writing, self.began) = (writing, now);
         self.contact_at = Some(now);
     }
 }

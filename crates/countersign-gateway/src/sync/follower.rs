@@ -20,8 +20,8 @@ use crate::{caller::snapshot::Snapshot, shared::Shared};
 pub enum Task {
     /// Send this pull. It takes the place of those that are under way, but for one that it names.
     Pull(Pull),
-    /// Ask for the digests.
-    AskDigests,
+    /// Ask for the digests; for the page of them after this organization.
+    AskDigests(Option<OrganizationId>),
     /// Ask for these organizations.
     Fetch(Vec<OrganizationId>),
     /// Make new connections for what is sent from now on.
@@ -65,7 +65,7 @@ impl Follower {
         while let Some(output) = self.machine.next_output() {
             match output {
                 Output::Pull(pull) => tasks.push(Task::Pull(pull)),
-                Output::AskDigests => tasks.push(Task::AskDigests),
+                Output::AskDigests(from) => tasks.push(Task::AskDigests(from)),
                 Output::Fetch(ids) => tasks.push(Task::Fetch(ids)),
                 Output::Reconnect => tasks.push(Task::Reconnect),
                 Output::Enforce(change) => self.enforce(change),

@@ -7,15 +7,11 @@
 //! The *comparison* asks now and then for the digest of every organization, in case something was missed
 //! all the same.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use countersign_types::{
     UnixSeconds,
     bundle::{Bundle, OrganizationBundle},
-    digest::Sha256,
     history::HistoryPoint,
     id::OrganizationId,
 };
@@ -25,13 +21,15 @@ use super::{
     backoff::Backoff,
     comparison::{Comparison, Difference},
     durability::Durability,
+    held::Held,
     messages::{Change, Event, Failure, Input, Moment, Output, Report, Rows, Start, Write},
 };
 
 /// How long the control plane may hold a pull open. It is also the timer: whatever signal was lost,
 /// the bundle is read again after so long.
 pub const WAIT: Duration = Duration::from_secs(5);
-/// How long threads and disk get before the next pull goes out without them: then it reports less.
+/// How long threads get before the next pull goes out without them, and the disk for a change: then it
+/// reports less. No pull waits for all organizations to be written, which may take many times as long.
 const SETTLE: Duration = Duration::from_secs(1);
 /// Without an answer for so long, contact is lost.
 const CONTACT_LOST: Duration = Duration::from_secs(15);
@@ -51,7 +49,7 @@ enum Phase {
 pub struct Machine {
     /// What is in force.
     point: HistoryPoint,
-    digests: HashMap<OrganizationId, Option<Sha256>>,
+    held: Held,
     generation: u64,
     /// The generation that every thread enforces.
     enforced: u64,
@@ -81,7 +79,7 @@ impl Machine {
         let Start { point, digests } = found.unwrap_or_default();
         Self {
             point,
-            digests,
+            held: Held::new(digests),
             generation: 0,
             enforced: 0,
             phase: Phase::Pausing(Duration::ZERO),
@@ -109,7 +107,8 @@ impl Machine {
             Input::PullFailed(number, failure) => self.pull_failed(now, number, failure),
             Input::Digests(digests) => {
                 let latest = self.asking.count();
-                self.comparison.digests(&self.digests, digests, latest);
+                let held = &mut self.held;
+                self.comparison.digests(held, digests, latest, now.elapsed);
             }
             Input::Fetched(bundle) => self.fetched(now, bundle),
             Input::ComparisonFailed(failure) => self.comparison_failed(now, failure),
@@ -136,7 +135,12 @@ impl Machine {
         let lost = (!self.lost).then(|| self.last_answer + CONTACT_LOST);
         let retry = self.durability.deadline().filter(|_| self.answered);
         let compare = self.comparison.deadline();
-        [phase, lost, retry, compare].into_iter().flatten().min()
+        let late = self.durability.is_late_at(SETTLE);
+        let late = late.filter(|_| self.told_durable && !self.is_durable());
+        [phase, lost, retry, compare, late]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The generation that threads are to enforce, while not all do.
@@ -194,14 +198,15 @@ impl Machine {
         removed: Vec<OrganizationId>,
     ) {
         if complete {
-            self.digests.clear();
+            self.held.clear();
         }
         for id in &removed {
-            self.digests.remove(id);
+            self.held.remove(id);
         }
         let ids: Vec<_> = changed.iter().map(|each| each.id.clone()).collect();
-        let digests = changed.iter().map(|each| (each.id.clone(), each.digest));
-        self.digests.extend(digests);
+        for each in &changed {
+            self.held.put(each.id.clone(), each.digest);
+        }
         self.comparison.changed(&ids);
         let rows = if complete {
             Rows::All
@@ -279,7 +284,7 @@ impl Machine {
 
     /// The organizations that seemed wrong, as they should be.
     fn fetched(&mut self, now: Moment, bundle: Bundle) {
-        let Difference { changed, removed } = self.comparison.fetched(&self.digests, bundle);
+        let Difference { changed, removed } = self.comparison.fetched(&self.held, bundle);
         if !changed.is_empty() || !removed.is_empty() {
             let ids = changed.iter().map(|each| &each.id).chain(&removed);
             let ids = ids.cloned().collect();
@@ -308,13 +313,15 @@ impl Machine {
             self.started = true;
             self.tell(Event::Started);
         }
-        if self.started && self.comparison.is_due(now.elapsed) {
-            self.outputs.push_back(Output::AskDigests);
+        if self.started {
+            let due = self.comparison.due(now.elapsed, &mut self.held);
+            self.outputs.extend(due);
         }
         let silent_at = self.asking.silent_at();
         if self.phase == Phase::Pulling && silent_at.is_some_and(|at| now.elapsed >= at) {
             self.silent(now);
         }
+        self.tell_durable(now);
         let report = self.report();
         match self.phase {
             Phase::Settling(until) if report != self.wanted() && now.elapsed < until => {}
@@ -337,7 +344,7 @@ impl Machine {
 
     /// What is worth waiting for: a disk that has failed is not.
     fn wanted(&self) -> Report {
-        if self.is_durable() || self.durability.is_writing() {
+        if self.is_durable() || self.durability.is_writing_change() {
             Report::Durable
         } else {
             Report::Enforced
@@ -355,16 +362,22 @@ impl Machine {
             self.told_late = late;
             self.tell(Event::ThreadLate(late));
         }
-        let durable = self.is_durable();
-        if self.told_durable != durable {
-            self.told_durable = durable;
-            self.tell(Event::Durable(durable));
-        }
         let wait = if self.failed { Duration::ZERO } else { WAIT };
-        let late = self.point != HistoryPoint::START || !self.digests.is_empty();
+        let late = self.point != HistoryPoint::START || !self.held.is_empty();
         let ask = self.asking.ask(now.elapsed, self.point, wait, report, late);
         self.phase = Phase::Pulling;
         self.outputs.push_back(Output::Pull(ask));
+    }
+
+    /// Says whether what is in force would survive a restart, where a write takes its time or failed.
+    fn tell_durable(&mut self, now: Moment) {
+        let durable = self.is_durable();
+        let late_at = self.durability.is_late_at(SETTLE);
+        let is_news = durable || late_at.is_none_or(|at| now.elapsed >= at);
+        if self.told_durable != durable && is_news {
+            self.told_durable = durable;
+            self.tell(Event::Durable(durable));
+        }
     }
 
     fn tell(&mut self, event: Event) {

@@ -28,7 +28,7 @@ pub enum Input {
     Arriving(u64),
     /// It failed.
     PullFailed(u64, Failure),
-    /// The digests that were asked for.
+    /// The digests that were asked for, or a page of them.
     Digests(BundleDigests),
     /// The organizations that were asked for.
     Fetched(Bundle),
@@ -58,8 +58,8 @@ pub enum Failure {
 pub enum Output {
     /// Send this pull. It takes the place of those that are under way, but for one that it names.
     Pull(Pull),
-    /// Ask for the digests.
-    AskDigests,
+    /// Ask for the digests; for the page of them after this organization.
+    AskDigests(Option<OrganizationId>),
     /// Ask for these organizations.
     Fetch(Vec<OrganizationId>),
     /// Make new connections for what is sent from now on.

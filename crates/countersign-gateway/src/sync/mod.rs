@@ -10,6 +10,7 @@ mod comparison;
 pub mod disk;
 mod durability;
 pub mod follower;
+mod held;
 pub mod machine;
 pub mod messages;
 mod pages;

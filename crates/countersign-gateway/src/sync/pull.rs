@@ -151,7 +151,9 @@ impl Sync {
                 self.requests.keep(pull.beside);
                 self.requests.pull = Some(self.pull(pull));
             }
-            Task::AskDigests => self.requests.comparison = Some(ask_digests(&self.client)),
+            Task::AskDigests(from) => {
+                self.requests.comparison = Some(ask_digests(&self.client, from));
+            }
             Task::Fetch(ids) => self.requests.comparison = Some(fetch(&self.client, ids)),
             Task::Reconnect => self.reconnect(),
             Task::Store(job) => self.disk.write(job),
@@ -296,10 +298,14 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-fn ask_digests(client: &Client) -> BoxFuture<'static, Input> {
+fn ask_digests(client: &Client, from: Option<OrganizationId>) -> BoxFuture<'static, Input> {
     let client = client.with_patience(PATIENCE);
     async move {
-        match client.countersign().bundle_digests().await {
+        match client
+            .countersign()
+            .bundle_digests_page(from.as_ref())
+            .await
+        {
             Ok(digests) => Input::Digests(digests.value),
             Err(error) => comparison_failed(&error),
         }

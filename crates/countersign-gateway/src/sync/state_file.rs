@@ -1,9 +1,9 @@
 //! The file that a gateway starts from when the control plane is down: an SQLite database of what
 //! is in force, which names the point of the history that it vouches for.
 //!
-//! A transaction brings it from one point to the next, and is durable when it is committed. A file
-//! that cannot be brought to the next point is removed: after a restart it would bring back what
-//! was taken away. A file that cannot be read in full is no file.
+//! A transaction brings it from one point to the next, and is durable when it is committed; where everything is
+//! written, a new file takes its place. A file that cannot be brought to the next point is removed: after a
+//! restart it would bring back what was taken away. A file that cannot be read in full is no file.
 
 mod contents;
 mod former;
@@ -30,8 +30,15 @@ const NAME: &str = "state.db";
 const BESIDE: [&str; 2] = ["state.db-wal", "state.db-shm"];
 /// What versions before this one kept instead.
 const FORMER: [&str; 3] = ["bundle.json", "last_contact", "heard_at"];
+/// Where everything is written before it takes the place of what was there.
+const NEW: &str = "state.db.new";
 const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA journal_size_limit = 16777216;";
+/// While everything is written, nothing of it is good for anything: one sync makes it so. A log would hold all of
+/// it once more, to be copied with the next change.
+const SETTINGS_OF_NEW: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;";
+/// After how many organizations the log is copied into the file, when nobody waits for it.
+const LOGGED: usize = 256;
 /// SQLite's own limit.
 const MOST_PAGES: u32 = 4_294_967_294;
 /// The file. It is opened when it is first written.
@@ -41,6 +48,8 @@ pub(crate) struct StateFile {
     connection: Option<Connection>,
     /// The most pages that it may have; none for as many as the disk holds.
     room: Option<u32>,
+    /// How many organizations the log holds.
+    logged: usize,
 }
 
 impl StateFile {
@@ -49,6 +58,7 @@ impl StateFile {
             directory,
             connection: None,
             room: None,
+            logged: 0,
         }
     }
 
@@ -68,6 +78,8 @@ impl StateFile {
 
     /// What it holds; nothing when there is no file.
     pub(crate) fn load(&mut self) -> Result<Option<Stored>, StateError> {
+        // What was not finished is good for nothing.
+        remove_if_there(&self.directory.join(NEW))?;
         if !self.path().try_exists()? {
             return Ok(None);
         }
@@ -114,44 +126,83 @@ impl StateFile {
     }
 
     fn try_write(&mut self, entry: &Entry<'_>) -> Result<(), StateError> {
-        // Who removed the file from outside made it worthless, though it can still be written.
-        if self.connection.is_none() || !self.path().try_exists()? {
-            if !entry.all {
-                return Err(StateError::Gone);
-            }
-            // Whatever is there could not be read in full.
-            self.remove()?;
-            self.connection = Some(self.create()?);
+        if entry.all {
+            return self.replace(entry);
         }
-        let Some(connection) = &mut self.connection else {
-            return Ok(());
-        };
-        let transaction = connection.transaction()?;
-        rows::write(&transaction, entry)?;
-        transaction.commit()?;
+        // Who removed the file from outside made it worthless, though it can still be written.
+        let there = self.path().try_exists()?;
+        let connection = self.connection.as_mut().filter(|_| there);
+        let connection = connection.ok_or(StateError::Gone)?;
+        write_rows(connection, entry)?;
+        self.logged += entry.changed.len() + 1;
         Ok(())
     }
 
-    fn create(&self) -> Result<Connection, StateError> {
+    /// Copies the log into the file if it has become long. Until then it only grows, so that no change waits
+    /// for that.
+    pub(crate) fn settle(&mut self) {
+        if self.logged < LOGGED {
+            return;
+        }
+        self.logged = 0;
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = copied {
+            tracing::warn!(%error, "cannot copy the log of what is in force into its file");
+        }
+    }
+
+    /// Puts a new file in the place of what is there.
+    fn replace(&mut self, entry: &Entry<'_>) -> Result<(), StateError> {
+        let new = self.directory.join(NEW);
+        remove_if_there(&new)?;
         // For its owner only, before SQLite would create it readable by others.
         let file = fs::OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
-            .open(self.path())?;
-        file.sync_all()?;
-        let connection = Connection::open(self.path())?;
-        connection.execute_batch(SETTINGS)?;
+            .open(&new)?;
+        let mut connection = Connection::open(&new)?;
+        connection.execute_batch(SETTINGS_OF_NEW)?;
         set_room(&connection, self.room)?;
         connection.execute_batch(rows::TABLES)?;
         connection.pragma_update(None, "user_version", FORMAT)?;
+        write_rows(&mut connection, entry)?;
+        drop(connection);
+        file.sync_all()?;
+        self.let_go_of_log()?;
+        fs::rename(&new, self.path())?;
+        let connection = Connection::open(self.path())?;
+        connection.execute_batch(SETTINGS)?;
+        set_room(&connection, self.room)?;
+        // Its name, and that of its log.
         sync_directory(&self.directory)?;
-        Ok(connection)
+        (self.connection, self.logged) = (Some(connection), 0);
+        Ok(())
+    }
+
+    /// Leaves no log that would be taken for that of another file.
+    fn let_go_of_log(&mut self) -> io::Result<()> {
+        // Whoever closes it last copies its log, and removes it.
+        self.connection = None;
+        let beside = BESIDE.map(|name| self.directory.join(name));
+        let mut left = beside.iter().map(|path| path.try_exists());
+        if left.any(|there| there.unwrap_or(true)) {
+            self.remove_file()?;
+        }
+        Ok(())
     }
 
     /// Removes the file, for good.
     fn remove(&mut self) -> io::Result<()> {
         self.connection = None;
+        remove_if_there(&self.directory.join(NEW))?;
+        self.remove_file()
+    }
+
+    fn remove_file(&self) -> io::Result<()> {
         for name in [NAME].into_iter().chain(BESIDE) {
             remove_if_there(&self.directory.join(name))?;
         }
@@ -166,6 +217,13 @@ impl StateFile {
             }
         }
     }
+}
+
+fn write_rows(connection: &mut Connection, entry: &Entry<'_>) -> Result<(), StateError> {
+    let transaction = connection.transaction()?;
+    rows::write(&transaction, entry)?;
+    transaction.commit()?;
+    Ok(())
 }
 
 fn set_room(connection: &Connection, room: Option<u32>) -> rusqlite::Result<()> {
@@ -307,6 +365,28 @@ mod tests {
                 .permissions();
             assert_eq!(mode.mode() & 0o077, 0, "{name} is its owner's alone");
         }
+    }
+
+    #[test]
+    fn a_long_log_is_copied_into_the_file_once_a_write_is_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut file = written(directory.path());
+        let path = file.path();
+        let alone = || {
+            let alone = tempfile::tempdir().unwrap();
+            fs::copy(&path, alone.path().join(NAME)).unwrap();
+            let (point, _) = found(alone.path()).unwrap().unwrap();
+            point.revision
+        };
+        assert_eq!(alone(), 7, "a file that is written whole needs no log");
+        let last = 7 + u64::try_from(LOGGED / 2).unwrap();
+        for revision in 8..=last {
+            let changed = [bundle("a", revision)];
+            file.write(&entry(revision, false, &changed)).unwrap();
+        }
+        assert_eq!(alone(), 7);
+        file.settle();
+        assert_eq!(alone(), last);
     }
 
     #[test]

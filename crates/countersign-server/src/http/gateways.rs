@@ -75,6 +75,18 @@ pub(super) struct BundleQuery {
     from: Option<OrganizationId>,
 }
 
+/// Which digests are asked for.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct DigestsQuery {
+    /// Send them in pages: `next` of each answer is `from` of the request for the next page.
+    #[param(nullable = false, default = json!(false))]
+    paged: Option<bool>,
+    /// Answer with the page of digests after this organization.
+    #[serde(default, deserialize_with = "id::checked")]
+    #[param(value_type = Option<String>, nullable = false)]
+    from: Option<OrganizationId>,
+}
+
 /// Which change the caller waits for.
 #[derive(Deserialize, IntoParams)]
 pub(super) struct ChangeQuery {
@@ -221,9 +233,19 @@ async fn next_bundle(
 }
 
 /// What every organization's bundle should be.
-pub(super) async fn digests(gateway: Gateway, app: App) -> Answer<BundleDigests> {
-    let digests = app.store().bundle_digests_within(&gateway.reach);
-    answer::read(&*digests.await?)
+pub(super) async fn digests(
+    gateway: Gateway,
+    app: App,
+    Query(query): Query<DigestsQuery>,
+) -> Answer<BundleDigests> {
+    let reach = &gateway.reach;
+    let digests = if query.paged.unwrap_or(false) || query.from.is_some() {
+        let page = app.store().bundle_digests_page(reach, query.from.as_ref());
+        page.await?
+    } else {
+        app.store().bundle_digests(reach).await?
+    };
+    answer::read(&digests)
 }
 
 /// The gateways that are known: all of them to a gateway's key, those that use it to one that is limited, and

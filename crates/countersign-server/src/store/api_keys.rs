@@ -1,5 +1,7 @@
 //! Keys: who calls, and the lists of admin, project and gateway keys.
 
+use std::{collections::HashMap, sync::Arc};
+
 use countersign_types::{
     UnixSeconds,
     api_key::{
@@ -16,17 +18,20 @@ use countersign_types::{
 
 use super::{
     Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
+    dialect::Dialect,
     listing::Listing,
     new_key::NewKey,
     projects::{self, Archived},
     reach::{self, Reach},
     row::{FromRow, Row},
-    value::{Value, params},
+    value::{ToValue, Value, params},
 };
 
 const CALLER: &str = "SELECT k.organization_id, k.id, k.kind, k.permissions, k.project_id, \
-     p.archived_at, k.expires_at, k.limited \
-     FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id WHERE k.digest = $1";
+     p.archived_at, k.expires_at, k.limited, k.digest \
+     FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id WHERE k.digest";
+/// The most keys that are looked for by one statement.
+const AT_A_TIME: usize = 32;
 
 /// Whose key it is. Expiry and an archived project are reported here; whether the key may still be
 /// used is for the caller of the store to decide.
@@ -67,15 +72,39 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn caller(&self, digest: KeyDigest) -> Result<Option<Caller>, StoreError> {
-        let mut connection = self.reader().await?;
-        let found: Option<FoundCaller> = connection.find(CALLER, params![digest]).await?;
-        let Some(FoundCaller(mut caller, limited)) = found else {
-            return Ok(None);
+        let found = match self.inner.database.dialect() {
+            // A look takes less time than to wait for others.
+            Dialect::Sqlite => return Ok(self.find_callers(vec![digest]).await?.remove(&digest)),
+            Dialect::Postgres => {
+                let find = async |digests| Ok(Arc::new(self.find_callers(digests).await?));
+                self.inner.callers.take(digest, find).await?
+            }
         };
-        if limited {
-            caller.reach = reach::of_key(&mut connection, &caller.key).await?;
+        Ok(found.get(&digest).cloned())
+    }
+
+    /// The keys with these digests, as far as there are any.
+    async fn find_callers(
+        &self,
+        mut digests: Vec<KeyDigest>,
+    ) -> Result<HashMap<KeyDigest, Caller>, StoreError> {
+        digests.sort_unstable();
+        digests.dedup();
+        let mut connection = self.reader().await?;
+        let mut callers = HashMap::with_capacity(digests.len());
+        for some in digests.chunks(AT_A_TIME) {
+            let places: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
+            let sql = format!("{CALLER} IN ({})", places.join(", "));
+            let values: Vec<Value<'_>> = some.iter().map(ToValue::to_value).collect();
+            let found: Vec<FoundCaller> = connection.query(&sql, &values).await?;
+            for FoundCaller(mut caller, limited, digest) in found {
+                if limited {
+                    caller.reach = reach::of_key(&mut connection, &caller.key).await?;
+                }
+                callers.insert(digest, caller);
+            }
         }
-        Ok(Some(caller))
+        Ok(callers)
     }
 
     /// The keys of a project.
@@ -255,11 +284,11 @@ pub(super) fn unknown(id: &ApiKeyId) -> StoreError {
 }
 
 /// Whose key it is, before its reach is read, and whether that is limited.
-struct FoundCaller(Caller, bool);
+struct FoundCaller(Caller, bool, KeyDigest);
 
 impl FromRow for FoundCaller {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self(row.several()?, row.next::<u64>()? != 0))
+        Ok(Self(row.several()?, row.next::<u64>()? != 0, row.next()?))
     }
 }
 

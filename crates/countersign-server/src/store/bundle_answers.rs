@@ -10,23 +10,15 @@ use countersign_types::{
 
 use super::{
     BundleAnswer, BundleRequest, Reach, Store, StoreError,
-    bundle::{Order, add_digests, fill, read_all, read_some},
+    bundle::{add_digests, read_all, read_some},
+    bundle_heads::Heads,
     history,
-    value::params,
+    recent_changes::{Seen, Since},
+    signal,
 };
 
-/// How large a page of all organizations is.
-const PAGE: PageSize = PageSize {
-    bytes: 4 * 1024 * 1024,
-    step: 64,
-};
-
-/// From how many bytes on a page is full, and how many organizations it grows by.
-#[derive(Clone, Copy)]
-struct PageSize {
-    bytes: usize,
-    step: u32,
-}
+/// From how many bytes on a page of all organizations is full.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 impl Store {
     /// The organizations that changed after a point of the history, each whole, all in one
@@ -36,42 +28,71 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn bundle(&self, after: HistoryPoint) -> Result<Bundle, StoreError> {
-        match self.bundle_since(after, &Reach::All).await? {
+        match self.bundle_since(after).await? {
             Some(changed) => Ok(changed),
             None => self.whole_bundle(&Reach::All).await,
         }
     }
 
-    /// The answer to a gateway, as of now.
+    /// The latest point, as it is now: read once for all who ask at the same time.
+    async fn latest(&self) -> Result<HistoryPoint, StoreError> {
+        let read = async |_| signal::read_point(&self.inner.database).await;
+        self.inner.latest.take((), read).await
+    }
+
+    /// The answer to a gateway, as of now; of the time when a point was announced, if one is given.
     pub(super) async fn answer(
         &self,
         request: &BundleRequest,
+        announced: Option<HistoryPoint>,
     ) -> Result<Arc<BundleAnswer>, StoreError> {
-        let BundleRequest {
-            after,
-            reach,
-            paged,
-        } = request;
-        let latest = {
-            let mut connection = self.reader().await?;
-            history::read(&mut connection).await?
-        };
-        let changed = if *after == HistoryPoint::START {
-            None
-        } else if *after == latest {
-            let nothing = bundle_of(latest, false, Vec::new());
-            Some(Arc::new(BundleAnswer::new(nothing, reach)?))
-        } else if *reach == Reach::All {
-            let read = self.bundle_since(*after, reach);
-            self.inner.answers.get(*after, latest, read).await?
-        } else {
-            let read = self.bundle_since(*after, reach).await?;
-            read.map(|bundle| BundleAnswer::new(bundle, reach).map(Arc::new))
-                .transpose()?
-        };
-        if let Some(changed) = changed {
-            return Ok(changed);
+        let after = request.after;
+        if after != HistoryPoint::START {
+            let latest = match announced {
+                Some(announced) => announced,
+                None => self.latest().await?,
+            };
+            if after == latest {
+                return Ok(Arc::new(BundleAnswer::nothing(latest)?));
+            }
+            let read = self.bundle_since(after);
+            let changed = self.inner.answers.get(after, latest, read).await?;
+            if let Some(changed) = changed {
+                return Ok(changed);
+            }
         }
+        self.everything(request).await
+    }
+
+    /// The answer to a gateway that is sent some organizations only, and up to where that looked.
+    pub(super) async fn answer_within(
+        &self,
+        request: &BundleRequest,
+        ids: &[OrganizationId],
+    ) -> Result<(Arc<BundleAnswer>, Option<Seen>), StoreError> {
+        let (after, reach) = (request.after, &request.reach);
+        if after != HistoryPoint::START {
+            let database = &self.inner.database;
+            let since = self.inner.recent_changes.since(database, after, ids);
+            if let Some(since) = since.await? {
+                let Since {
+                    mut connection,
+                    latest,
+                    changed,
+                    seen,
+                } = since;
+                let from = after.revision + 1;
+                let organizations = read_some(&mut connection, &changed, from).await?;
+                let bundle = bundle_of(latest, false, organizations);
+                return Ok((Arc::new(BundleAnswer::new(bundle, reach)?), Some(seen)));
+            }
+        }
+        Ok((self.everything(request).await?, None))
+    }
+
+    /// Everything, or the first page of it.
+    async fn everything(&self, request: &BundleRequest) -> Result<Arc<BundleAnswer>, StoreError> {
+        let BundleRequest { reach, paged, .. } = request;
         let whole = if *paged {
             self.bundle_page(reach, None).await?
         } else {
@@ -81,11 +102,7 @@ impl Store {
     }
 
     /// What changed after a point; nothing if it is not known.
-    async fn bundle_since(
-        &self,
-        after: HistoryPoint,
-        reach: &Reach,
-    ) -> Result<Option<Bundle>, StoreError> {
+    async fn bundle_since(&self, after: HistoryPoint) -> Result<Option<Bundle>, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let latest = history::read(&mut connection).await?;
         let known = after.revision > 0
@@ -94,7 +111,7 @@ impl Store {
             return Ok(None);
         }
         let from = after.revision + 1;
-        let organizations = read_all(connection, reach, from).await?;
+        let organizations = read_all(connection, &Reach::All, from).await?;
         Ok(Some(bundle_of(latest, false, organizations)))
     }
 
@@ -115,45 +132,26 @@ impl Store {
         reach: &Reach,
         after: Option<&OrganizationId>,
     ) -> Result<Bundle, StoreError> {
-        self.read_page(reach, after, PAGE).await
+        let heads = Heads::after(reach, after);
+        self.read_page(heads, PAGE_BYTES).await
     }
 
-    async fn read_page(
-        &self,
-        reach: &Reach,
-        after: Option<&OrganizationId>,
-        size: PageSize,
-    ) -> Result<Bundle, StoreError> {
+    async fn read_page(&self, mut heads: Heads<'_>, bytes: usize) -> Result<Bundle, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let latest = history::read(&mut connection).await?;
-        let Reach::All = reach else {
-            let organizations = read_all(connection, reach, 0).await?;
-            return Ok(bundle_of(latest, true, organizations));
-        };
-        let (mut organizations, mut bytes) = (Vec::new(), 0);
-        let mut last = after.map_or("", OrganizationId::as_str).to_owned();
-        let mut next = None;
-        while bytes < size.bytes {
-            let mut some: Vec<OrganizationBundle> = connection
-                .query(
-                    "SELECT id, revision FROM organizations WHERE id > $1 ORDER BY id LIMIT $2",
-                    params![last, size.step],
-                )
-                .await?;
-            fill(&mut connection, &mut some, Order::Ids).await?;
-            bytes += add_digests(&mut some)?;
-            next = some.last().map(|last| last.id.clone());
-            if let Some(id) = &next {
-                id.as_str().clone_into(&mut last);
-            }
-            let is_last = some.len() < usize::try_from(size.step).unwrap_or(usize::MAX);
+        let (mut organizations, mut read) = (Vec::new(), 0);
+        let next = loop {
+            let mut some = heads.next(&mut connection).await?;
+            heads.fill(&mut connection, &mut some).await?;
+            read += add_digests(&mut some)?;
             organizations.extend(some);
-            if is_last {
-                next = None;
-                break;
+            let rest = heads.rest();
+            if read >= bytes || rest.is_none() {
+                break rest;
             }
+            // Reading takes long, and SQLite is read inline: let others run.
             tokio::task::yield_now().await;
-        }
+        };
         Ok(Bundle {
             next,
             ..bundle_of(latest, true, organizations)
@@ -210,11 +208,10 @@ mod tests {
             (1, 7, vec![7, 0]),
             (usize::MAX, 2, vec![7]),
         ] {
-            let size = PageSize { bytes, step };
             let (mut found, mut pages, mut next) = (Vec::new(), Vec::new(), None);
             loop {
-                let page = store.read_page(&Reach::All, next.as_ref(), size);
-                let page = page.await.unwrap();
+                let heads = Heads::after(&Reach::All, next.as_ref()).by(step);
+                let page = store.read_page(heads, bytes).await.unwrap();
                 assert!(page.complete && page.point() == whole.point());
                 pages.push(page.organizations.len());
                 found.extend(page.organizations);
@@ -240,11 +237,11 @@ mod tests {
             reach: Reach::All,
             paged: false,
         };
-        let first = store.answer(&request).await.unwrap();
-        let second = store.answer(&request).await.unwrap();
+        let first = store.answer(&request, None).await.unwrap();
+        let second = store.answer(&request, None).await.unwrap();
         assert!(Arc::ptr_eq(&first, &second) && first.organizations.len() == 1);
         store.create_organization("c").await.unwrap();
-        let third = store.answer(&request).await.unwrap();
+        let third = store.answer(&request, None).await.unwrap();
         assert_eq!(third.organizations.len(), 2);
     }
 }

@@ -1,98 +1,100 @@
-//! The digests of all organizations, with which a gateway compares what it has.
-
-use std::{collections::HashSet, sync::Arc};
+//! The digests of organizations, with which a gateway compares what it has. They are read a few at a time:
+//! nobody who waits for a change waits for everything to be read.
 
 use countersign_types::{
     UnixSeconds,
-    bundle::{Bundle, BundleDigests, OrganizationBundle, OrganizationDigest},
-    history::HistoryPoint,
+    bundle::{BundleDigests, OrganizationBundle, OrganizationDigest},
     id::OrganizationId,
 };
 
 use super::{
-    Reach, Store, StoreError, bundle::Changed, connection::Connection, history,
-    shared_answers::KeptDigests,
+    Reach, Store, StoreError, bundle::add_digests, bundle_heads::Heads, connection::Connection,
+    history, known_digests::KnownDigests,
 };
 
-/// For how many seconds the digests of organizations that did not change are not computed anew. They are in
-/// the end: what has changed without a revision is found by them alone.
-const READ_WHOLE_EVERY: UnixSeconds = 60 * 60;
+/// How many organizations a page has at most.
+const MOST_IN_PAGE: usize = 1024;
+/// From how many bytes on that were read for it a page is full.
+const MOST_BYTES_READ: usize = 512 * 1024;
 
-impl Store {
-    /// The digest of every organization's bundle. All are read from the database once an hour, and besides
-    /// once for each point of the history those that changed: whoever asks meanwhile waits for the same reading.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn bundle_digests(&self) -> Result<Arc<BundleDigests>, StoreError> {
-        let mut kept = self.inner.digests.lock().await;
-        let mut connection = self.inner.database.snapshot().await?;
-        let latest = history::read(&mut connection).await?;
-        let now = self.inner.sources.now();
-        let before = kept.clone();
-        let before = before.filter(|kept| now.abs_diff(kept.whole_at) < READ_WHOLE_EVERY);
-        let since = match before {
-            Some(before) if before.point == latest => return Ok(before.digests),
-            Some(before) if history::contains(&mut connection, before.point).await? => Some(before),
-            _ => None,
-        };
-        let from = since.as_ref().map_or(0, |kept| kept.point.revision + 1);
-        let changed = digests_of(connection, from).await?;
-        let (whole_at, organizations) = match since {
-            None => (now, changed),
-            Some(before) => (before.whole_at, merged(&before.digests, changed)),
-        };
-        let digests = Arc::new(BundleDigests {
-            revision: latest.revision,
-            token: latest.token,
-            organizations,
-        });
-        *kept = Some(KeptDigests {
-            point: latest,
-            whole_at,
-            digests: Arc::clone(&digests),
-        });
-        Ok(digests)
+/// Adds the digests of some organizations, and reads those that are not known. Returns how many bytes these
+/// have.
+async fn add(
+    known: &mut KnownDigests,
+    some: &mut [OrganizationBundle],
+    (heads, connection): (&Heads<'_>, &mut Connection),
+    now: UnixSeconds,
+) -> Result<usize, StoreError> {
+    for each in &mut *some {
+        each.digest = known.of(each, now);
     }
-
-    /// The same of the organizations that a key reaches.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn bundle_digests_within(
-        &self,
-        reach: &Reach,
-    ) -> Result<Arc<BundleDigests>, StoreError> {
-        let Reach::Only(ids) = reach else {
-            return self.bundle_digests().await;
-        };
-        let Bundle {
-            revision,
-            token,
-            organizations,
-            ..
-        } = self.organization_bundles(ids).await?;
-        let point = reach.outward(HistoryPoint { revision, token });
-        Ok(Arc::new(BundleDigests {
-            revision,
-            token: point.token,
-            organizations: organizations.into_iter().filter_map(digest_of).collect(),
-        }))
+    let mut bytes = 0;
+    let is_known = |each: &OrganizationBundle| each.digest.is_some();
+    for alike in some.chunk_by_mut(|one, other| is_known(one) == is_known(other)) {
+        if alike.first().is_some_and(is_known) {
+            continue;
+        }
+        heads.fill(connection, alike).await?;
+        bytes += add_digests(alike)?;
+        for each in alike {
+            known.keep(each, now);
+        }
+        // Reading takes long, and SQLite is read inline: let others run.
+        tokio::task::yield_now().await;
     }
+    Ok(bytes)
 }
 
-async fn digests_of(
-    connection: Connection,
-    from: u64,
-) -> Result<Vec<OrganizationDigest>, StoreError> {
-    let mut changed = Changed { connection, from };
-    let mut digests = Vec::new();
-    loop {
-        let some = changed.next().await?;
-        if some.is_empty() {
-            return Ok(digests);
+impl Store {
+    /// The digest of every organization's bundle that a key reaches. Each is at least as recent as the point
+    /// that is named.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn bundle_digests(&self, reach: &Reach) -> Result<BundleDigests, StoreError> {
+        let mut all = self.bundle_digests_page(reach, None).await?;
+        while let Some(next) = all.next.take() {
+            let page = self.bundle_digests_page(reach, Some(&next)).await?;
+            all.organizations.extend(page.organizations);
+            all.next = page.next;
         }
-        digests.extend(some.into_iter().filter_map(digest_of));
+        Ok(all)
+    }
+
+    /// A page of them, in the order of their ids: those after an id, or the first. What did not change is read
+    /// from the database once an hour, for all who ask.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn bundle_digests_page(
+        &self,
+        reach: &Reach,
+        after: Option<&OrganizationId>,
+    ) -> Result<BundleDigests, StoreError> {
+        let mut known = self.inner.digests.lock().await;
+        let mut connection = self.inner.database.snapshot().await?;
+        let latest = history::read(&mut connection).await?;
+        known.follow(&mut connection, latest).await?;
+        let now = self.inner.sources.now();
+        let (mut organizations, mut bytes) = (Vec::new(), 0);
+        let mut heads = Heads::after(reach, after);
+        let next = loop {
+            let mut some = heads.next(&mut connection).await?;
+            let reading = (&heads, &mut connection);
+            bytes += add(&mut known, &mut some, reading, now).await?;
+            organizations.extend(some.into_iter().filter_map(digest_of));
+            let full = bytes >= MOST_BYTES_READ || organizations.len() >= MOST_IN_PAGE;
+            let rest = heads.rest();
+            if full || rest.is_none() {
+                break rest;
+            }
+        };
+        Ok(BundleDigests {
+            revision: latest.revision,
+            token: reach.outward(latest).token,
+            organizations,
+            next,
+        })
     }
 }
 
@@ -101,16 +103,10 @@ fn digest_of(organization: OrganizationBundle) -> Option<OrganizationDigest> {
     digest.map(|digest| OrganizationDigest { id, digest })
 }
 
-/// All digests after some changed. Organizations never go, but with another history.
-fn merged(before: &BundleDigests, changed: Vec<OrganizationDigest>) -> Vec<OrganizationDigest> {
-    let ids: HashSet<OrganizationId> = changed.iter().map(|each| each.id.clone()).collect();
-    let before = before.organizations.iter();
-    let unchanged = before.filter(|each| !ids.contains(&each.id)).cloned();
-    unchanged.chain(changed).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use countersign_types::history::HistoryPoint;
+
     use crate::store::{Location, Sources, Store};
 
     use super::*;
@@ -120,25 +116,32 @@ mod tests {
         let store = Store::open(&Location::Memory, Sources::system())
             .await
             .unwrap();
+        let mut ids = Vec::new();
         for name in ["a", "b", "c"] {
-            store.create_organization(name).await.unwrap();
-            let digests = store.bundle_digests().await.unwrap();
-            let whole = store.bundle(HistoryPoint::START).await.unwrap();
+            ids.push(
+                store
+                    .create_organization(name)
+                    .await
+                    .unwrap()
+                    .organization
+                    .id,
+            );
+            ids.sort();
+            let digests = store.bundle_digests(&Reach::All).await.unwrap();
+            let mut whole = store.bundle(HistoryPoint::START).await.unwrap();
             assert_eq!(
                 (digests.revision, digests.token),
                 (whole.revision, whole.token)
             );
-            let mut found = digests.organizations.clone();
-            found.sort_by(|one, other| one.id.cmp(&other.id));
-            let mut expected: Vec<_> = whole
-                .organizations
-                .into_iter()
-                .filter_map(digest_of)
-                .collect();
-            expected.sort_by(|one, other| one.id.cmp(&other.id));
-            assert_eq!(found, expected);
-            let again = store.bundle_digests().await.unwrap();
-            assert!(Arc::ptr_eq(&digests, &again));
+            let organizations = &mut whole.organizations;
+            organizations.sort_by(|one, other| one.id.cmp(&other.id));
+            let expected = organizations.drain(..).filter_map(digest_of);
+            assert_eq!(digests.organizations, expected.collect::<Vec<_>>());
+            let rest = store.bundle_digests_page(&Reach::All, ids.first()).await;
+            assert_eq!(rest.unwrap().organizations, digests.organizations[1..]);
+            let own = Reach::Only([ids[0].clone()].into());
+            let own = store.bundle_digests(&own).await.unwrap();
+            assert_eq!(own.organizations, digests.organizations[..1]);
         }
     }
 }

@@ -119,7 +119,8 @@ impl Store {
         Ok(keys)
     }
 
-    /// Deletes a gateway key.
+    /// Deletes a gateway key. A gateway that is listed as having asked with it still concerns only the
+    /// organizations that it was limited to.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
@@ -127,10 +128,18 @@ impl Store {
         let mut connection = self.inner.database.transaction().await?;
         connection
             .execute(
-                "DELETE FROM gateway_key_organizations WHERE key_id = $1",
-                params![id],
+                "DELETE FROM former_key_organizations WHERE NOT EXISTS (\
+                 SELECT 1 FROM gateways g WHERE g.key_id = former_key_organizations.key_id)",
+                &[],
             )
             .await?;
+        for sql in [
+            "INSERT INTO former_key_organizations (key_id, organization_id) \
+             SELECT key_id, organization_id FROM gateway_key_organizations WHERE key_id = $1",
+            "DELETE FROM gateway_key_organizations WHERE key_id = $1",
+        ] {
+            connection.execute(sql, params![id]).await?;
+        }
         let deleted = connection
             .execute(
                 "DELETE FROM api_keys WHERE id = $1 AND kind = 'gateway'",

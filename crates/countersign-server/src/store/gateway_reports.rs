@@ -1,5 +1,7 @@
 //! What gateways report with each request for bundles, as it is recorded.
 
+use std::collections::HashMap;
+
 use countersign_types::{
     UnixSeconds,
     history::HistoryPoint,
@@ -9,7 +11,7 @@ use countersign_types::{
 use super::{
     Store, StoreError,
     connection::Connection,
-    reports_waiting::Report,
+    report::Report,
     row::{FromRow, Row},
     value::{Value, params},
 };
@@ -48,51 +50,51 @@ impl Store {
         report: GatewayReport<'_>,
         kept_since: UnixSeconds,
     ) -> Result<(), StoreError> {
-        let now = self.inner.sources.now();
-        // Read each time: another node may have forgotten it, or recorded something else.
-        let recorded = {
-            let mut connection = self.reader().await?;
-            read_report(&mut connection, report.id).await?
-        };
-        if let Some(recorded) = recorded {
-            if recorded.says(&report, now) {
-                return Ok(());
-            }
-            if recorded.key.as_ref() != Some(report.key) && self.is_anothers(&report).await? {
-                tracing::warn!(
-                    gateway = %report.id, key = %report.key,
-                    "a gateway of this id was recorded with a key that reaches more: what one with a key \
-                     that is limited says of it is not taken until it is forgotten"
-                );
-                return Ok(());
-            }
-        }
         let report = Report {
             gateway: report.id.clone(),
             name: report.name.to_owned(),
             key: report.key.clone(),
             enforced: report.enforced,
             durable: report.durable,
-            seen_at: now,
+            seen_at: self.inner.sources.now(),
         };
-        let write = async |reports| self.write_reports(reports, kept_since).await;
-        self.inner.reports.write(report, write).await
+        let record = async |reports| {
+            let news = self.news(Report::latest_of_each(reports)).await?;
+            if news.is_empty() {
+                return Ok(());
+            }
+            self.write_reports(news, kept_since).await
+        };
+        self.inner.reports.take(report, record).await
     }
 
-    /// Whether a gateway is recorded with a key that reaches what the limited key of this report does not.
-    /// Else whoever has such a key could say for others' gateways what they enforce.
-    async fn is_anothers(&self, report: &GatewayReport<'_>) -> Result<bool, StoreError> {
-        let sql = "SELECT count(*) FROM gateways g JOIN api_keys n ON n.id = $2 AND n.limited = 1 \
-             WHERE g.id = $1 AND NOT (\
-               EXISTS (SELECT 1 FROM api_keys k WHERE k.id = g.key_id AND k.limited = 1) \
-               AND NOT EXISTS (SELECT 1 FROM gateway_key_organizations o WHERE o.key_id = g.key_id \
-                 AND NOT EXISTS (SELECT 1 FROM gateway_key_organizations r \
-                   WHERE r.key_id = $2 AND r.organization_id = o.organization_id)))";
+    /// The reports that say something new.
+    async fn news(&self, reports: Vec<Report>) -> Result<Vec<Report>, StoreError> {
         let mut connection = self.reader().await?;
-        let others: u64 = connection
-            .number(sql, params![report.id, report.key])
-            .await?;
-        Ok(others > 0)
+        // Read each time: another node may have forgotten them, or recorded something else.
+        let mut recorded = HashMap::with_capacity(reports.len());
+        for some in reports.chunks(AT_A_TIME) {
+            recorded.extend(read_reports(&mut connection, some).await?);
+        }
+        let mut news = Vec::new();
+        for report in reports {
+            if let Some(recorded) = recorded.get(&report.gateway) {
+                if recorded.says(&report) {
+                    continue;
+                }
+                let other_key = recorded.key.as_ref() != Some(&report.key);
+                if other_key && is_anothers(&mut connection, &report).await? {
+                    tracing::warn!(
+                        gateway = %report.gateway, key = %report.key,
+                        "a gateway of this id was recorded with a key that reaches more: what one with a \
+                         key that is limited says of it is not taken until it is forgotten"
+                    );
+                    continue;
+                }
+            }
+            news.push(report);
+        }
+        Ok(news)
     }
 
     async fn write_reports(
@@ -180,26 +182,49 @@ struct Recorded {
 
 impl Recorded {
     /// Whether a report has nothing new.
-    fn says(&self, report: &GatewayReport<'_>, now: UnixSeconds) -> bool {
+    fn says(&self, report: &Report) -> bool {
         self.name == report.name
             && self.durable == report.durable
-            && self.key.as_ref() == Some(report.key)
+            && self.key.as_ref() == Some(&report.key)
             && (!report.durable || self.point == report.enforced)
             // Nodes' clocks differ, and one may have been wrong.
-            && self.seen_at.abs_diff(now) < SEEN_EVERY
+            && self.seen_at.abs_diff(report.seen_at) < SEEN_EVERY
     }
 }
 
-async fn read_report(
+/// What is recorded of the gateways that report.
+async fn read_reports(
     connection: &mut Connection,
-    id: &GatewayId,
-) -> Result<Option<Recorded>, StoreError> {
-    connection
-        .find(
-            "SELECT name, revision, token, durable, seen_at, key_id FROM gateways WHERE id = $1",
-            params![id],
-        )
-        .await
+    reports: &[Report],
+) -> Result<Vec<(GatewayId, Recorded)>, StoreError> {
+    let places: Vec<String> = (1..=reports.len())
+        .map(|number| format!("${number}"))
+        .collect();
+    let sql = format!(
+        "SELECT id, name, revision, token, durable, seen_at, key_id FROM gateways WHERE id IN ({})",
+        places.join(", ")
+    );
+    let ids = reports
+        .iter()
+        .map(|each| Value::from(each.gateway.as_str()));
+    connection.query(&sql, &ids.collect::<Vec<_>>()).await
+}
+
+/// Whether a gateway is recorded with a key that reaches what the limited key of this report does not.
+/// Else whoever has such a key could say for others' gateways what they enforce.
+async fn is_anothers(connection: &mut Connection, report: &Report) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT count(*) FROM gateways g JOIN api_keys n ON n.id = $2 AND n.limited = 1 \
+         WHERE g.id = $1 AND (NOT (\
+           EXISTS (SELECT 1 FROM api_keys k WHERE k.id = g.key_id AND k.limited = 1) \
+           OR EXISTS (SELECT 1 FROM former_key_organizations f WHERE f.key_id = g.key_id)) \
+         OR EXISTS (SELECT 1 FROM (\
+             SELECT key_id, organization_id FROM gateway_key_organizations \
+             UNION ALL SELECT key_id, organization_id FROM former_key_organizations) AS o \
+           WHERE o.key_id = g.key_id AND NOT EXISTS (SELECT 1 FROM gateway_key_organizations r \
+             WHERE r.key_id = $2 AND r.organization_id = o.organization_id)))";
+    let values = params![report.gateway, report.key];
+    let others: u64 = connection.number(SQL, values).await?;
+    Ok(others > 0)
 }
 
 impl FromRow for Recorded {

@@ -1,5 +1,7 @@
 //! Gateways, as they report themselves.
 
+use std::collections::HashMap;
+
 use countersign_types::{
     UnixSeconds,
     bundle::{Gateway, GatewayState, Gateways},
@@ -225,8 +227,8 @@ struct Listed {
     reach: Reach,
 }
 
-/// The organizations that limited keys reach, with their revisions.
-type Limits = Vec<(ApiKeyId, OrganizationId, u64)>;
+/// The organizations that limited keys reach, or reached until they were deleted, with their revisions.
+type Limits = HashMap<ApiKeyId, Vec<(OrganizationId, u64)>>;
 
 /// The gateways at a time when this is the deployment's latest revision.
 async fn read_list(
@@ -237,7 +239,8 @@ async fn read_list(
     let mut listed: Vec<Listed> = connection
         .query(
             "SELECT g.id, g.name, coalesce(h.revision, 0), g.durable, g.seen_at, g.key_id, \
-             coalesce(k.limited, 0) FROM gateways g \
+             coalesce(k.limited, (SELECT max(1) FROM former_key_organizations f \
+             WHERE f.key_id = g.key_id), 0) FROM gateways g \
              LEFT JOIN history h ON h.revision = g.revision AND h.token = g.token \
              LEFT JOIN api_keys k ON k.id = g.key_id \
              WHERE g.seen_at >= $1 ORDER BY g.name, g.id",
@@ -245,13 +248,18 @@ async fn read_list(
         )
         .await?;
     let is_limited = |each: &Listed| each.reach != Reach::All;
-    let limits: Limits = if listed.iter().any(is_limited) {
-        let sql = "SELECT l.key_id, o.id, o.revision FROM gateway_key_organizations l \
+    let mut limits = Limits::new();
+    if listed.iter().any(is_limited) {
+        let sql = "SELECT l.key_id, o.id, o.revision FROM (\
+                   SELECT key_id, organization_id FROM gateway_key_organizations UNION ALL \
+                   SELECT key_id, organization_id FROM former_key_organizations) AS l \
                    JOIN organizations o ON o.id = l.organization_id";
-        connection.query(sql, &[]).await?
-    } else {
-        Vec::new()
-    };
+        let all: Vec<(ApiKeyId, OrganizationId, u64)> = connection.query(sql, &[]).await?;
+        for (key, organization, revision) in all {
+            let own = limits.entry(key).or_default();
+            own.push((organization, revision));
+        }
+    }
     for each in &mut listed {
         if is_limited(each) {
             each.limit(&limits, latest);
@@ -267,11 +275,10 @@ impl Listed {
     /// Notes the organizations of its key. Of what changed elsewhere it is not told at once, and has it all
     /// the same.
     fn limit(&mut self, limits: &Limits, latest: u64) {
-        let own = limits
-            .iter()
-            .filter(|(key, ..)| Some(key) == self.key.as_ref());
-        let newest = own.clone().map(|(.., revision)| *revision).max();
-        self.reach = Reach::Only(own.map(|(_, id, _)| id.clone()).collect());
+        let own = self.key.as_ref().and_then(|key| limits.get(key));
+        let own = own.map(Vec::as_slice).unwrap_or_default();
+        let newest = own.iter().map(|(_, revision)| *revision).max();
+        self.reach = Reach::Only(own.iter().map(|(id, _)| id.clone()).collect());
         let gateway = &mut self.gateway;
         if gateway.revision > 0 && newest.is_none_or(|newest| gateway.revision >= newest) {
             gateway.revision = latest;

@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
         "migrations/0016_gateway_key_organizations.sql"
     )),
     Step::Text(include_str!("migrations/0017_workload_identity.sql")),
+    Step::Text(include_str!("migrations/0018_former_key_organizations.sql")),
 ];
 
 /// The first schema version with the deployment's history, and chains of audit events.

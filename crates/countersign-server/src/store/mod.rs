@@ -14,6 +14,7 @@ mod belonging;
 mod bundle;
 mod bundle_answers;
 mod bundle_digests;
+mod bundle_heads;
 mod certificates;
 mod chain_pages;
 mod connection;
@@ -29,6 +30,7 @@ mod gateways;
 mod history;
 mod json_column;
 mod kept_assertion;
+mod known_digests;
 mod listing;
 mod location;
 mod migrations;
@@ -45,10 +47,11 @@ mod projects;
 mod quota_check;
 mod quotas;
 mod reach;
+mod recent_changes;
 mod refusals;
 mod refused_scopes;
 mod replica;
-mod reports_waiting;
+mod report;
 mod retention;
 mod room;
 mod rotation_ends;
@@ -62,6 +65,7 @@ mod sources;
 mod sqlite;
 mod sqlite_copy;
 mod toggles;
+mod turns;
 mod unverified_chains;
 mod usage;
 mod value;
@@ -73,9 +77,9 @@ mod workload_identity_providers;
 mod workloads;
 mod write;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use countersign_types::history::HistoryPoint;
+use countersign_types::{digest::KeyDigest, history::HistoryPoint};
 use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
@@ -112,9 +116,12 @@ pub use self::{
 };
 use self::{
     connection::{Connection, Database},
+    known_digests::KnownDigests,
+    recent_changes::RecentChanges,
     replica::Replica,
-    reports_waiting::ReportsWaiting,
-    shared_answers::{KeptDigests, SharedAnswers},
+    report::Report,
+    shared_answers::SharedAnswers,
+    turns::Turns,
 };
 
 pub(crate) use self::gateway_reports::SEEN_EVERY;
@@ -137,10 +144,15 @@ struct Inner {
     sources: Sources,
     /// The point that was announced last.
     announced: watch::Sender<HistoryPoint>,
-    /// Those of the point at which they were asked for last.
-    digests: tokio::sync::Mutex<Option<KeptDigests>>,
+    digests: tokio::sync::Mutex<KnownDigests>,
     answers: SharedAnswers,
-    reports: ReportsWaiting,
+    recent_changes: RecentChanges,
+    /// Who asks whose key it has.
+    callers: Turns<KeyDigest, Arc<HashMap<KeyDigest, Caller>>>,
+    /// Who asks for the latest point.
+    latest: Turns<(), HistoryPoint>,
+    /// Who reports what it enforces.
+    reports: Turns<Report, ()>,
     /// Ends with the store.
     _followers: JoinSet<()>,
 }
@@ -199,7 +211,10 @@ impl Store {
                 announced,
                 digests: tokio::sync::Mutex::default(),
                 answers: SharedAnswers::default(),
-                reports: ReportsWaiting::default(),
+                recent_changes: RecentChanges::default(),
+                callers: Turns::default(),
+                latest: Turns::default(),
+                reports: Turns::default(),
             }),
             quotas: Quotas::DEFAULT,
         }

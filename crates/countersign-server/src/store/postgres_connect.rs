@@ -11,7 +11,7 @@ use tokio_postgres::{
     tls::{MakeTlsConnect, TlsConnect},
 };
 
-use super::postgres_session::{LIMITS, Session, refuses_options};
+use super::postgres_session::{LIMITS, Mark, Session, refuses_options};
 
 /// How long to wait for a connection, whichever server it leads to.
 pub(super) const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
@@ -44,10 +44,7 @@ impl Servers {
 
     /// A connection to the first server that answers in time and, if the URL says so, takes writes.
     /// Whoever waits for this sets the limit for the last one.
-    pub(super) async fn connect<T>(
-        &self,
-        tls: T,
-    ) -> Result<(Client, Connection<Socket, T::Stream>), Error>
+    pub(super) async fn connect<T>(&self, tls: T) -> Result<Connected<T>, Error>
     where
         T: MakeTlsConnect<Socket> + Clone,
     {
@@ -62,25 +59,37 @@ impl Servers {
     }
 
     /// A connection, without options where a pooler refuses them.
-    async fn connect_to<T>(
-        &self,
-        server: &Config,
-        tls: T,
-    ) -> Result<(Client, Connection<Socket, T::Stream>), Error>
+    async fn connect_to<T>(&self, server: &Config, tls: T) -> Result<Connected<T>, Error>
     where
         T: MakeTlsConnect<Socket> + Clone,
     {
-        let connected = server.connect(tls.clone()).await;
-        match connected {
+        let mark = Mark::draw();
+        let mut marked = server.clone();
+        let options = server.get_options().unwrap_or_default();
+        marked.options(format!("{options} {}", mark.option()));
+        let connected = marked.connect(tls.clone()).await;
+        let (client, connection) = match connected {
             // What the URL itself asks for must not be left out in silence.
             Err(error) if refuses_options(&error) && server.get_options() == Some(LIMITS) => {
                 self.session.set_pooled();
                 let hosts: Vec<_> = server.get_hosts().iter().enumerate().collect();
-                rebuilt(server, &hosts, false).connect(tls).await
+                rebuilt(server, &hosts, false).connect(tls).await?
             }
-            connected => connected,
-        }
+            connected => connected?,
+        };
+        Ok(Connected {
+            client,
+            connection,
+            mark,
+        })
     }
+}
+
+/// A new connection, which is not used before its session was looked at.
+pub(super) struct Connected<T: MakeTlsConnect<Socket>> {
+    pub(super) client: Client,
+    pub(super) connection: Connection<Socket, T::Stream>,
+    pub(super) mark: Mark,
 }
 
 /// The same for some of its hosts, each with its place among them.
@@ -143,7 +152,7 @@ pub(super) struct PoolConnect<T> {
     pub(super) tls: T,
 }
 
-type Connected = Result<(Client, JoinHandle<()>), Error>;
+type Pooled = Result<(Client, JoinHandle<()>), Error>;
 
 impl<T> Connect for PoolConnect<T>
 where
@@ -152,15 +161,19 @@ where
     T::TlsConnect: Sync + Send,
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
 {
-    fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
+    fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Pooled> + Send + '_>> {
         Box::pin(async {
-            let (client, connection) = self.servers.connect(self.tls.clone()).await?;
+            let Connected {
+                client,
+                connection,
+                mark,
+            } = self.servers.connect(self.tls.clone()).await?;
             let driving = tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::warn!(%error, "a connection to the database was lost");
                 }
             });
-            self.servers.session.look(&client).await?;
+            self.servers.session.look(&client, &mark).await?;
             Ok((client, driving))
         })
     }

@@ -4,28 +4,24 @@
 use std::{
     collections::VecDeque,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use bytes::Bytes;
-use countersign_types::{
-    UnixSeconds,
-    bundle::{Bundle, BundleDigests},
-    history::HistoryPoint,
-};
+use countersign_types::{bundle::Bundle, history::HistoryPoint};
 
 use super::{Reach, StoreError};
 
 /// For how many points what changed after them is kept.
 const MOST_POINTS: usize = 8;
-/// The most bytes of an answer that is kept.
+/// The most bytes of an answer that is kept when nobody is being sent it any more.
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// An answer to a gateway, and its JSON.
 #[derive(Debug)]
 pub struct BundleAnswer {
     bundle: Bundle,
-    json: Bytes,
+    json: Vec<u8>,
 }
 
 impl BundleAnswer {
@@ -35,16 +31,35 @@ impl BundleAnswer {
         let json = serde_json::to_vec(&bundle);
         let json = json.map_err(|error| StoreError::Internal(error.to_string()))?;
         bundle.token = known;
-        Ok(Self {
-            bundle,
-            json: json.into(),
-        })
+        Ok(Self { bundle, json })
     }
 
-    /// As it is sent.
+    /// That nothing changed up to a point.
+    pub(super) fn nothing(point: HistoryPoint) -> Result<Self, StoreError> {
+        let HistoryPoint { revision, token } = point;
+        let bundle = Bundle {
+            revision,
+            token,
+            complete: false,
+            organizations: Vec::new(),
+            next: None,
+        };
+        Self::new(bundle, &Reach::All)
+    }
+
+    /// As it is sent. It is kept for others who ask meanwhile.
     #[must_use]
-    pub fn json(&self) -> Bytes {
-        self.json.clone()
+    pub fn json(self: &Arc<Self>) -> Bytes {
+        Bytes::from_owner(Sent(Arc::clone(self)))
+    }
+}
+
+/// An answer on its way.
+struct Sent(Arc<BundleAnswer>);
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.json
     }
 }
 
@@ -56,17 +71,15 @@ impl Deref for BundleAnswer {
     }
 }
 
-/// The digests of all organizations, as they were at a point.
-#[derive(Clone)]
-pub(super) struct KeptDigests {
-    pub(super) point: HistoryPoint,
-    /// When all of them were read.
-    pub(super) whole_at: UnixSeconds,
-    pub(super) digests: Arc<BundleDigests>,
+/// What was read after one point last: as long as someone is being sent it, and longer if it is small.
+#[derive(Default)]
+struct Last {
+    answer: Weak<BundleAnswer>,
+    _small: Option<Arc<BundleAnswer>>,
 }
 
-/// What was read after one point last; locked while it is read.
-type Kept = Arc<tokio::sync::Mutex<Option<Arc<BundleAnswer>>>>;
+/// The same, locked while it is read.
+type Kept = Arc<tokio::sync::Mutex<Last>>;
 
 /// What was read after the points that were asked for last.
 #[derive(Default)]
@@ -83,19 +96,20 @@ impl SharedAnswers {
     ) -> Result<Option<Arc<BundleAnswer>>, StoreError> {
         let kept = self.of(after);
         let mut kept = kept.lock().await;
-        if let Some(answer) = &*kept
+        if let Some(answer) = kept.answer.upgrade()
             && answer.point() == latest
         {
-            return Ok(Some(Arc::clone(answer)));
+            return Ok(Some(answer));
         }
-        *kept = None;
+        *kept = Last::default();
         let Some(bundle) = read.await? else {
             return Ok(None);
         };
         let answer = Arc::new(BundleAnswer::new(bundle, &Reach::All)?);
-        if answer.json.len() <= MOST_BYTES {
-            *kept = Some(Arc::clone(&answer));
-        }
+        *kept = Last {
+            answer: Arc::downgrade(&answer),
+            _small: (answer.json.len() <= MOST_BYTES).then(|| Arc::clone(&answer)),
+        };
         Ok(Some(answer))
     }
 

@@ -24,7 +24,7 @@ use super::{
     dialect::CHANNEL,
     history,
     postgres::{Postgres, failure},
-    postgres_connect::WAIT_FOR_CONNECTION,
+    postgres_connect::{Connected, WAIT_FOR_CONNECTION},
     postgres_url::Tls,
 };
 
@@ -121,11 +121,15 @@ where
 {
     let listening = &postgres.listening;
     let connecting = time::timeout(WAIT_FOR_CONNECTION, listening.servers.connect(tls)).await;
-    let (client, connection) = connecting
+    let Connected {
+        client,
+        connection,
+        mark,
+    } = connecting
         .map_err(|_| silent())?
         .map_err(|error| failure(&error).0)?;
     let subscribe = async {
-        within(postgres, listening.session.look(&client)).await?;
+        within(postgres, listening.session.look(&client, &mark)).await?;
         if listening.session.is_pooled() {
             tracing::warn!(
                 "a pooler passes no notifications, so changes by other nodes are looked for ten times \

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use countersign_types::history::HistoryPoint;
+use countersign_types::{history::HistoryPoint, id::OrganizationId};
 use tokio::sync::watch;
 
-use super::{BundleAnswer, Reach, Store, StoreError};
+use super::{BundleAnswer, Reach, Store, StoreError, recent_changes::Seen};
 
 /// What a gateway asks for.
 #[derive(Debug, Clone)]
@@ -23,6 +23,10 @@ pub struct Waiting {
     store: Store,
     request: BundleRequest,
     signal: watch::Receiver<HistoryPoint>,
+    /// Whether this is the first look.
+    is_new: bool,
+    /// Where only some organizations are asked for, up to where they were looked at.
+    seen: Option<Seen>,
 }
 
 impl Store {
@@ -45,23 +49,54 @@ impl Store {
             signal: self.subscribe(),
             store: self.clone(),
             request,
+            is_new: true,
+            seen: None,
         }
     }
 }
 
 impl Waiting {
-    /// What changed; nothing if nothing did, unless this is the last look.
+    /// What changed; nothing if nothing did, unless this is the last look. The first and the last are as of
+    /// now, others as of when the change was announced that they look for.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn look(&mut self, last: bool) -> Result<Option<Arc<BundleAnswer>>, StoreError> {
-        self.signal.mark_unchanged();
-        let answer = self.store.answer(&self.request).await?;
+        let announced = *self.signal.borrow_and_update();
+        let announced = Some(announced).filter(|_| !last && !self.is_new);
+        self.is_new = false;
+        let answer = match self.request.reach.clone() {
+            Reach::All => self.store.answer(&self.request, announced).await?,
+            Reach::Only(ids) => {
+                if !self.may_concern(&ids, announced).await? {
+                    return Ok(None);
+                }
+                let (answer, seen) = self.store.answer_within(&self.request, &ids).await?;
+                self.seen = seen;
+                answer
+            }
+        };
         let same_point = answer.point() == self.request.after;
         // What changed elsewhere is no reason to wake a gateway that it does not concern.
         let elsewhere = self.request.reach != Reach::All && !answer.complete;
         let unchanged = answer.organizations.is_empty() && (same_point || elsewhere);
         Ok((last || !unchanged).then_some(answer))
+    }
+
+    /// Whether an announced change may be one of these organizations.
+    async fn may_concern(
+        &mut self,
+        ids: &[OrganizationId],
+        announced: Option<HistoryPoint>,
+    ) -> Result<bool, StoreError> {
+        let (Some(announced), Some(seen)) = (announced, &mut self.seen) else {
+            return Ok(true);
+        };
+        let inner = &self.store.inner;
+        let recent = &inner.recent_changes;
+        recent
+            .may_concern(&inner.database, announced, ids, seen)
+            .await
     }
 
     /// Returns when another look is worth it.

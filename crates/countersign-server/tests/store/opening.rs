@@ -1,6 +1,8 @@
 //! Opening: the schema is made once, kept, and never guessed at.
 
-use countersign_server::store::{Location, NewProject, PageRequest, Sources, Store, StoreError};
+use countersign_server::store::{
+    Location, NewProject, PageRequest, Reach, Sources, Store, StoreError,
+};
 use countersign_types::{audit::Actor, history::HistoryPoint};
 
 use crate::setting::{on_each_shared, organization};
@@ -66,7 +68,7 @@ fn an_older_node_leaves_the_database_to_a_newer_one() {
         // It is not ready, and tells gateways nothing.
         assert_too_new(store.revision().await);
         assert_too_new(store.bundle(HistoryPoint::START).await);
-        assert_too_new(store.bundle_digests().await);
+        assert_too_new(store.bundle_digests(&Reach::All).await);
 
         // As when an older backup is put in place: what was refused has left nothing.
         setting

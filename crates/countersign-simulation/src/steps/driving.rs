@@ -112,7 +112,7 @@ impl World {
                     self.send(number, Ask::Pull(pull));
                 }
             }
-            Task::AskDigests => self.send(number, Ask::Digests),
+            Task::AskDigests(from) => self.send(number, Ask::Digests(from)),
             Task::Fetch(ids) => self.send(number, Ask::Fetch(ids)),
             Task::Reconnect if self.has(Fault::OneConnection) => {}
             Task::Reconnect => {
@@ -251,8 +251,8 @@ impl World {
         if process.stuck.get(thread) == Some(&true) {
             return;
         }
-        process.driven.recheck(thread);
-        if let Some(judged) = process.judged.get_mut(thread) {
+        let all = process.driven.recheck(thread);
+        if let Some(judged) = process.judged.get_mut(thread).filter(|_| all) {
             *judged = clock;
         }
         process.traffic.retain(|each| !each.is_cut());

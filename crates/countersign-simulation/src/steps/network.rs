@@ -121,7 +121,7 @@ impl World {
                 });
                 process.pulls.push(outstanding);
             }
-            Ask::Digests | Ask::Fetch(_) => process.comparison = Some(outstanding),
+            Ask::Digests(_) | Ask::Fetch(_) => process.comparison = Some(outstanding),
             Ask::Goodbye => {}
         }
         if process.pulls.len() > PULLS {

@@ -1,7 +1,7 @@
 //! The control plane at work: what its handlers do with a request, on the real store.
 
 use countersign_gateway::sync::messages::{Failure, Input, Pull, Report};
-use countersign_server::store::{GatewayReport, StoreError};
+use countersign_server::store::{GatewayReport, Reach, StoreError};
 use countersign_types::{
     bundle::{Bundle, BundleDigests, OrganizationDigest},
     history::HistoryPoint,
@@ -42,13 +42,13 @@ impl World {
         });
         match sent.ask.clone() {
             Ask::Pull(pull) => self.take_pull(node, sent, pull),
-            Ask::Digests => {
+            Ask::Digests(from) => {
                 let Some(store) = self.store(node) else {
                     return;
                 };
-                match self.runtime.block_on(store.bundle_digests()) {
-                    Ok(digests) => {
-                        let mut digests = (*digests).clone();
+                let page = store.bundle_digests_page(&Reach::All, from.as_ref());
+                match self.runtime.block_on(page) {
+                    Ok(mut digests) => {
                         self.plant_in_digests(sent.ticket.gateway, &mut digests);
                         self.answer(sent, Input::Digests(digests));
                     }

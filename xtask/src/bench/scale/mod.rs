@@ -3,6 +3,7 @@
 
 mod filling;
 mod running;
+mod sustained;
 
 use std::{
     fs,
@@ -30,6 +31,8 @@ use crate::{
     process::{self, Outcome, say},
 };
 
+/// For how long changes are made at a rate.
+const SUSTAINED_SECONDS: u32 = 10;
 /// The number of organizations that all others are compared with.
 const FEW: usize = 1_000;
 
@@ -50,6 +53,9 @@ pub(crate) struct Arguments {
     /// How many changes are made, for each of latency and cost.
     #[arg(long, default_value_t = 200)]
     changes: usize,
+    /// How many changes a second are made, after those, without waiting for any; for ten seconds.
+    #[arg(long, default_value_t = 50)]
+    rate: u32,
     /// Store in PostgreSQL and not in SQLite.
     #[arg(long)]
     postgres: bool,
@@ -78,6 +84,10 @@ struct Figures {
     gateway_cpu_ms_per_change: f64,
     control_plane_cpu_ms_per_change: f64,
     kib_written_per_change: f64,
+    sustained_changes_per_second: f64,
+    sustained_enforced_p50_ms: f64,
+    sustained_enforced_p99_ms: f64,
+    sustained_control_plane_processors: f64,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
@@ -156,12 +166,18 @@ fn measure(
     let over = Arc::new(AtomicBool::new(false));
     plane.wait_beside(arguments.gateways, &over)?;
     let enforced = running::latencies(&plane, size, changes)?;
+    running::until_idle(&plane, &gateway)?;
     let cost = running::cost(&plane, &gateway, size, changes)?;
-    over.store(true, Ordering::Relaxed);
-    let at = |percent: usize| {
-        let index = (enforced.len() * percent / 100).min(enforced.len().saturating_sub(1));
-        enforced.get(index).copied().unwrap_or(0.0) * 1e3
+    let seconds = if arguments.quick {
+        1
+    } else {
+        SUSTAINED_SECONDS
     };
+    let count = usize::try_from(arguments.rate * seconds).unwrap_or(usize::MAX);
+    // As many as for latency and cost.
+    let made = (2 * changes, count);
+    let sustained = sustained::changes(&plane, size, made, arguments.rate)?;
+    over.store(true, Ordering::Relaxed);
     Ok(Figures {
         organizations: size.organizations,
         anchors: size.anchors,
@@ -169,12 +185,22 @@ fn measure(
         gateway_resident_mib: resident.max(gateway.resident_mib()?),
         ready_cold_seconds,
         ready_from_disk_seconds: gateway.ready,
-        enforced_p50_ms: at(50),
-        enforced_p99_ms: at(99),
+        enforced_p50_ms: percentile(&enforced, 50),
+        enforced_p99_ms: percentile(&enforced, 99),
         gateway_cpu_ms_per_change: cost.gateway_ms,
         control_plane_cpu_ms_per_change: cost.control_plane_ms,
         kib_written_per_change: cost.kib_written,
+        sustained_changes_per_second: sustained.rate,
+        sustained_enforced_p50_ms: percentile(&sustained.converged, 50),
+        sustained_enforced_p99_ms: percentile(&sustained.converged, 99),
+        sustained_control_plane_processors: sustained.processors,
     })
+}
+
+/// Of seconds in order, in milliseconds.
+fn percentile(seconds: &[f64], percent: usize) -> f64 {
+    let index = (seconds.len() * percent / 100).min(seconds.len().saturating_sub(1));
+    seconds.get(index).copied().unwrap_or(0.0) * 1e3
 }
 
 fn finish(arguments: &Arguments, all: &[Figures]) -> Outcome {
@@ -226,6 +252,16 @@ fn goals(few: &Figures, many: &Figures) -> Vec<Goal> {
             "written for a change, KiB",
             many.kib_written_per_change,
             100.0,
+        ),
+        Goal::at_most(
+            "milliseconds between changes that are sustained",
+            1e3 / many.sustained_changes_per_second,
+            20.2,
+        ),
+        Goal::at_most(
+            "a sustained change enforced by every gateway, p99 in ms",
+            many.sustained_enforced_p99_ms,
+            1_000.0,
         ),
     ];
     type Read = fn(&Figures) -> f64;

@@ -18,7 +18,7 @@ use super::filling::{Size, admin_key, anchor};
 use crate::{
     bench::{
         dataset::Storage,
-        load::{ask, request},
+        load::{Connection, ask, request},
         server::{Server, free_address, resident_kib_of_family},
     },
     process::{self, Outcome},
@@ -26,12 +26,15 @@ use crate::{
 
 /// How long a gateway may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long it is looked whether servers are idle, and the part of a processor that idle ones may use.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+const IDLE: f64 = 0.03;
 /// How long after one change the next is made.
 const EVERY: Duration = Duration::from_millis(50);
 
 /// A control plane, with what is needed to ask it.
 pub(super) struct ControlPlane {
-    server: Server,
+    pub(super) server: Server,
     gateway_key: PathBuf,
     key: String,
 }
@@ -61,7 +64,7 @@ impl ControlPlane {
     }
 
     /// Toggles the anchor of an organization, and returns when that was answered.
-    fn change(&self, number: usize, size: Size) -> Outcome {
+    pub(super) fn change(&self, number: usize, size: Size) -> Outcome {
         let organization = number % size.changed() + 1;
         let odd = number / size.changed() % 2 == 1;
         let verb = if odd { "activate" } else { "deactivate" };
@@ -72,7 +75,7 @@ impl ControlPlane {
     }
 
     /// The deployment's revision, and the least that a gateway enforces durably.
-    fn enforced(&self) -> Outcome<(u64, u64)> {
+    pub(super) fn enforced(&self) -> Outcome<(u64, u64)> {
         let list = self.get("/v1/countersign/gateways")?;
         let revision = |value: &Value| value.get("revision").and_then(Value::as_u64).unwrap_or(0);
         let gateways = list.get("gateways").and_then(Value::as_array);
@@ -104,16 +107,17 @@ impl ControlPlane {
         for gateway in 0..number {
             let (address, key, over) = (self.server.address, self.key.clone(), Arc::clone(over));
             let start = start.clone();
+            let mut connection = Connection::open(address)?;
             thread::spawn(move || {
                 let mut after = start;
                 while !over.load(Ordering::Relaxed) {
                     // It enforces at once whatever it is sent.
                     let reported = format!("&gateway=gw_beside{gateway}&durable=true");
                     let path = format!("/v1/countersign/bundle?wait=5{after}{reported}");
-                    let Ok(answer) = ask(address, &request("GET", &path, &key, "")) else {
+                    let Ok(answer) = connection.ask(&request("GET", &path, &key, "")) else {
                         return;
                     };
-                    if let Some(next) = next_point(&answer) {
+                    if let Some(next) = next_point(answer) {
                         after = next;
                     }
                 }
@@ -194,7 +198,7 @@ pub(super) fn latencies(plane: &ControlPlane, size: Size, changes: usize) -> Out
     let mut seconds = Vec::with_capacity(changes);
     let begun = Instant::now();
     for number in 0..changes {
-        pause_until(begun, number);
+        pause_until(begun, EVERY, number);
         let sent = Instant::now();
         plane.change(number, size)?;
         plane.until_enforced()?;
@@ -202,6 +206,24 @@ pub(super) fn latencies(plane: &ControlPlane, size: Size, changes: usize) -> Out
     }
     seconds.sort_by(f64::total_cmp);
     Ok(seconds)
+}
+
+/// Waits until neither has anything to do, as after the first comparison by digests: that takes as long as
+/// there is something to compare, and is no part of a change.
+pub(super) fn until_idle(plane: &ControlPlane, gateway: &Gateway) -> Outcome {
+    let used =
+        || -> Outcome<f64> { Ok(plane.server.cpu_seconds()? + gateway.server.cpu_seconds()?) };
+    let begun = Instant::now();
+    loop {
+        let before = used()?;
+        pause(LOOK_AFTER);
+        if used()? - before < LOOK_AFTER.as_secs_f64() * IDLE {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err("the servers do not come to rest".into());
+        }
+    }
 }
 
 /// What a change costs.
@@ -228,11 +250,11 @@ pub(super) fn cost(
     let before = read()?;
     let begun = Instant::now();
     for number in 0..changes {
-        pause_until(begun, number);
+        pause_until(begun, EVERY, number);
         // As many changes went before.
         plane.change(changes + number, size)?;
     }
-    pause_until(begun, changes + 10);
+    pause_until(begun, EVERY, changes + 10);
     let after = read()?;
     #[expect(clippy::cast_precision_loss, reason = "hundreds")]
     let each = |index: usize| {
@@ -246,8 +268,8 @@ pub(super) fn cost(
     })
 }
 
-fn pause_until(begun: Instant, number: usize) {
-    let due = EVERY * u32::try_from(number).unwrap_or(u32::MAX);
+pub(super) fn pause_until(begun: Instant, every: Duration, number: usize) {
+    let due = every * u32::try_from(number).unwrap_or(u32::MAX);
     pause(due.saturating_sub(begun.elapsed()));
 }
 
@@ -255,6 +277,6 @@ fn pause_until(begun: Instant, number: usize) {
     clippy::disallowed_methods,
     reason = "changes come at a rate, and nothing tells this process what another one has done"
 )]
-fn pause(time: Duration) {
+pub(super) fn pause(time: Duration) {
     thread::sleep(time);
 }

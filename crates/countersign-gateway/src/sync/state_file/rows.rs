@@ -45,10 +45,10 @@ pub(super) fn write(transaction: &Transaction<'_>, entry: &Entry<'_>) -> Result<
     let mut rows = Rows {
         transaction,
         sum: Sum::default(),
+        // Then it is a new file, and an organization is in an entry once.
+        none_before: entry.all,
     };
-    if entry.all {
-        transaction.execute_batch("DELETE FROM organizations; DELETE FROM keys;")?;
-    } else {
+    if !entry.all {
         let sum: Vec<u8> = transaction.query_row("SELECT sum FROM state", [], |row| row.get(0))?;
         rows.sum.toggle(&sum);
     }
@@ -65,6 +65,8 @@ pub(super) fn write(transaction: &Transaction<'_>, entry: &Entry<'_>) -> Result<
 struct Rows<'t> {
     transaction: &'t Transaction<'t>,
     sum: Sum,
+    /// Whether there is nothing to replace: then nothing is looked for.
+    none_before: bool,
 }
 
 impl Rows<'_> {
@@ -115,6 +117,9 @@ impl Rows<'_> {
 
     /// Takes the checksum of an organization's row out of the sum.
     fn forget_bundle(&mut self, id: &str) -> Result<(), StateError> {
+        if self.none_before {
+            return Ok(());
+        }
         let sql = "SELECT checksum FROM organizations WHERE id = ?1";
         let mut find = self.transaction.prepare_cached(sql)?;
         let before: Option<Vec<u8>> = find.query_row([id], |row| row.get(0)).optional()?;
@@ -124,6 +129,9 @@ impl Rows<'_> {
 
     /// The parts of an organization's keys that are there, by their checksums.
     fn parts(&self, id: &str) -> Result<HashMap<u32, Vec<u8>>, StateError> {
+        if self.none_before {
+            return Ok(HashMap::new());
+        }
         let sql = "SELECT part, checksum FROM keys WHERE organization = ?1";
         let mut find = self.transaction.prepare_cached(sql)?;
         let found = find.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;

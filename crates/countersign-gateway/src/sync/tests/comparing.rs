@@ -123,7 +123,7 @@ fn what_was_fetched_does_not_replace_what_a_pull_brought_since() {
 fn what_the_digests_know_before_a_pull_brings_it_is_not_taken_for_wrong() {
     let mut server = server(&["a", "b"]);
     let mut gateway = Gateway::start(Some((server.point(), server.state())));
-    let digests = |what: &Comparison| matches!(what, Comparison::Digests);
+    let digests = |what: &Comparison| matches!(what, Comparison::Digests(_));
     run_until_asked(&mut gateway, &server, digests);
     let before = server.clone();
     server.commit("a");
@@ -162,7 +162,7 @@ fn what_was_fetched_is_not_undone_by_a_pull_that_was_sent_before() {
 fn a_pull_that_was_sent_before_the_digests_confirms_nothing() {
     let mut server = server(&["a"]);
     let mut gateway = Gateway::start(Some((server.point(), server.state())));
-    let digests = |what: &Comparison| matches!(what, Comparison::Digests);
+    let digests = |what: &Comparison| matches!(what, Comparison::Digests(_));
     run_until_asked(&mut gateway, &server, digests);
     let pull = gateway.asked.last().unwrap().what;
     let nothing_new = server.answer(pull.after);

@@ -23,6 +23,7 @@ use super::{
 
 const STEP: Duration = Duration::from_millis(50);
 const SECOND: Duration = Duration::from_secs(1);
+const DIGESTS_IN_PAGE: usize = 50;
 /// The clock at the start.
 const CLOCK: u64 = 1_000_000;
 
@@ -97,15 +98,25 @@ impl Server {
     }
 
     fn digests(&self) -> BundleDigests {
+        self.digests_after(None, usize::MAX)
+    }
+
+    /// A page of the digests.
+    fn digests_after(&self, from: Option<&OrganizationId>, most: usize) -> BundleDigests {
         let HistoryPoint { revision, token } = self.point();
         let digest = |each: &OrganizationBundle| OrganizationDigest {
             id: each.id.clone(),
             digest: each.digest.unwrap(),
         };
+        let mut rest = self.organizations.values();
+        let after = rest.by_ref().filter(|each| from < Some(&each.id));
+        let organizations: Vec<_> = after.take(most).map(digest).collect();
+        let last = organizations.last().map(|last| last.id.clone());
         BundleDigests {
             revision,
             token,
-            organizations: self.organizations.values().map(digest).collect(),
+            next: last.filter(|_| rest.next().is_some()),
+            organizations,
         }
     }
 
@@ -127,7 +138,7 @@ struct Sent<T> {
 }
 
 enum Comparison {
-    Digests,
+    Digests(Option<OrganizationId>),
     Fetch(Vec<OrganizationId>),
 }
 
@@ -221,9 +232,9 @@ impl Gateway {
                     answer: None,
                 });
             }
-            Output::AskDigests => {
-                self.compared += 1;
-                let what = Comparison::Digests;
+            Output::AskDigests(from) => {
+                self.compared += usize::from(from.is_none());
+                let what = Comparison::Digests(from);
                 self.comparison = Some(Sent {
                     at,
                     connection,
@@ -377,7 +388,9 @@ impl Gateway {
             return;
         }
         let input = match &sent.what {
-            Comparison::Digests => Input::Digests(server.digests()),
+            Comparison::Digests(from) => {
+                Input::Digests(server.digests_after(from.as_ref(), DIGESTS_IN_PAGE))
+            }
             Comparison::Fetch(ids) => {
                 let found = ids.iter().filter_map(|id| server.organizations.get(id));
                 Input::Fetched(server.bundle(false, found))

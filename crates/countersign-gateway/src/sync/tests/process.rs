@@ -63,7 +63,7 @@ impl Process {
                         let written = job.perform(&mut self.file);
                         inputs.push_back(self.follower.written(written));
                     }
-                    Task::AskDigests | Task::Reconnect => {}
+                    Task::AskDigests(_) | Task::Reconnect => {}
                 }
             }
             if let Some(generation) = self.follower.awaited().filter(|_| !self.threads_stuck) {

@@ -151,10 +151,16 @@ async fn organizations_are_answered_by_their_ids_and_as_their_digests_say() {
             panic!("{bundle}");
         };
         assert_eq!(organization["id"], server.organization.as_str());
-        assert_eq!(
-            organization["digest"],
-            digests["organizations"][0]["digest"]
+        let listed = digests["organizations"].as_array().unwrap();
+        let own = listed.iter().find(|each| each["id"] == organization["id"]);
+        assert_eq!(organization["digest"], own.unwrap()["digest"]);
+        let page = format!(
+            "{PATH}/digests?paged=true&from={}",
+            listed[0]["id"].as_str().unwrap()
         );
+        let rest = server.get(&page).key(&gateway).ok().await;
+        assert_eq!(rest["organizations"], json!([listed[1]]));
+        assert_eq!(rest.get("next"), None);
     })
     .await;
 }

@@ -172,6 +172,41 @@ async fn a_limited_gateway_counts_for_its_own_organizations() {
 }
 
 #[tokio::test]
+async fn a_gateway_whose_limited_key_was_deleted_concerns_its_organizations_alone() {
+    on_each_store(async |server| {
+        let (own, _, other_key) = two(server).await;
+        let key = limited(server, &[&own]).await;
+        let first = get(server, &key, &format!("{BUNDLE}?wait=0")).await;
+        let report = format!("{}&gateway=gw_limited&durable=true", after(&first));
+        get(server, &key, &report).await;
+        let [made] = &server.store.list_gateway_keys().await.unwrap()[..] else {
+            panic!("one key");
+        };
+        server.store.delete_gateway_key(&made.id).await.unwrap();
+        let pending = async |key: &str| {
+            let list = get(server, key, GATEWAYS).await;
+            let gateways = list["gateways"].as_array().unwrap().iter();
+            let pending = gateways.map(|each| each["revision"] != list["revision"]);
+            pending.collect::<Vec<_>>()
+        };
+        for key in [&server.key, &other_key] {
+            let project = server.post("/v1/organization/projects", json!({ "name": "p" }));
+            project.key(key).ok().await;
+        }
+        assert!(pending(&other_key).await.is_empty());
+        assert_eq!(pending(&server.key).await, [true]);
+        // Its next key may speak for it.
+        let next = limited(server, &[&own]).await;
+        let now = get(server, &next, &format!("{BUNDLE}?wait=0")).await;
+        let report = format!("{}&gateway=gw_limited&durable=true", after(&now));
+        get(server, &next, &report).await;
+        assert_eq!(pending(&next).await, [false]);
+        assert_eq!(pending(&server.key).await, [false]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_a_limited_gateway_observes_of_others_is_not_kept() {
     on_each_store(async |server| {
         let (own, other, _) = two(server).await;

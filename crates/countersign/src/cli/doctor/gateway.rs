@@ -86,7 +86,7 @@ async fn ask(options: &GatewayOptions) -> CommandResult {
     if let Some(ca) = &options.control_plane_ca {
         builder = builder.ca_bundle(ca);
     }
-    match builder.build()?.countersign().bundle_digests().await {
+    match builder.build()?.countersign().bundle_digests_page(None).await {
         Ok(_) => Ok(()),
         Err(error) if error.status() == Some(401) => Err(Failure::new(&error).hint(format!(
             "put a gateway key into `{}`: `countersign gateway-key create --name NAME --key-file NEW` on the control plane",

@@ -34,6 +34,7 @@ impl Chain {
             13 => ASSERTIONS,
             16 => LIMITED_KEYS,
             17 => WORKLOAD_IDENTITY,
+            18 => FORMER_KEYS,
             _ => return String::new(),
         };
         let blob = |bytes: &[u8]| {
@@ -136,4 +137,8 @@ INSERT INTO federation_rules (id, organization_id, provider_id, project_id, serv
 const LIMITED_KEYS: &str = "
 UPDATE api_keys SET limited = 1 WHERE id = 'key_gateway';
 INSERT INTO gateway_key_organizations (key_id, organization_id) VALUES ('key_gateway', 'org-a');
+";
+
+const FORMER_KEYS: &str = "
+INSERT INTO former_key_organizations (key_id, organization_id) VALUES ('key_former', 'org-a');
 ";
