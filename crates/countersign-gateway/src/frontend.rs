@@ -8,8 +8,8 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use countersign_proxy::{
-    AwaitedResponse, ClientBody, Cut, Exchange as _, ResponseBody, check_shape, host_of,
-    leave_body, settle_path, without_parameters,
+    AwaitedResponse, ClientBody, Cut, Exchange as _, ForwardError, ResponseBody, check_shape,
+    host_of, leave_body, settle_path, without_parameters,
 };
 use countersign_types::{error::ErrorCode, id::RequestId};
 use http::{
@@ -153,15 +153,25 @@ impl Frontend {
         stream: Arc<Stream>,
         awaited: AwaitedResponse<Stream>,
     ) -> Response<ResponseBody<Stream>> {
-        let forwarded = match stream.carry(awaited.head(&*stream)).await {
-            Ok(forwarded) => forwarded.map_err(|error| {
-                let error = error.blame(stream.progress());
-                stream.with_under_way(|under_way| under_way.upstream_failed(&error));
-                refused(error)
-            }),
+        let awaited = stream.carry(awaited.head(&*stream)).await;
+        stream.connection.client.answer();
+        let forwarded = match awaited {
+            Ok(Ok(forwarded)) => Ok(forwarded),
+            Ok(Err(error)) => match error.blame(stream.progress()) {
+                // Whoever closed only its own side reads this. It is logged as any whose client is gone.
+                ForwardError::ClientGone(error) => {
+                    let refusal = refused(ForwardError::ClientGone(error));
+                    let respond = |record: &Record| self.shared.envelope(&refusal, record);
+                    let response = stream.with_under_way(|under_way| respond(&under_way.record));
+                    return response.map(ResponseBody::own);
+                }
+                error => {
+                    stream.with_under_way(|under_way| under_way.upstream_failed(&error));
+                    Err(refused(error))
+                }
+            },
             Err(Cut) => Err(self.why_cut(&stream)),
         };
-        stream.connection.client.answer();
         match forwarded {
             Ok(forwarded) => {
                 let status = forwarded.status();

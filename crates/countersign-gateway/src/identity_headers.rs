@@ -88,7 +88,7 @@ pub(crate) fn folds_to(wanted: &str, given: &str) -> bool {
 /// Whether a name, as a server that folds such names would read it, claims an identity.
 pub(crate) fn claims_identity(name: &str) -> bool {
     // Most names end here: all that are meant begin so, and few others do.
-    if !name.starts_with(['x', 'X', 'c', 'C']) {
+    if !matches!(name.as_bytes(), [b'x' | b'X' | b'c' | b'C', ..]) {
         return false;
     }
     is_own(name)
@@ -101,7 +101,7 @@ pub(crate) fn claims_identity(name: &str) -> bool {
 /// Whether a name, as a server that folds such names would read it, tells of the client's
 /// connection. What a client says about that is trusted only if the configuration says so.
 pub(crate) fn tells_of_connection(name: &str) -> bool {
-    if !name.starts_with(['x', 'f']) {
+    if !matches!(name.as_bytes(), [b'x' | b'f', ..]) {
         return false;
     }
     name.get(..FORWARDED_PREFIX.len())

@@ -97,6 +97,11 @@ impl Shared {
     ) -> Response<Bytes> {
         record.set_refused(refusal.code, connection);
         self.refusals.refuse(refusal, record, self.now());
+        self.envelope(refusal, record)
+    }
+
+    /// What a client is told.
+    pub(crate) fn envelope(&self, refusal: &Refusal, record: &Record) -> Response<Bytes> {
         match record.request_id() {
             Some(id) => refusal.envelope(id),
             None => refusal.envelope(&self.request_ids.next()),

@@ -34,6 +34,11 @@ pub(crate) fn settle(
     setting: Traceparent,
     spans: Option<&Spans>,
 ) -> Traced {
+    // Most requests have neither: one pass over their names is less than a look for each.
+    let mut names = headers.keys();
+    if !names.any(|name| *name == TRACEPARENT || *name == TRACESTATE) {
+        return begin(headers, number, setting, spans);
+    }
     if let Some(given) = given(headers) {
         let recorded = spans.is_some_and(|spans| spans.samples(Some(&given), &given.trace));
         return Traced {
@@ -52,6 +57,7 @@ pub(crate) fn settle(
         };
     }
     headers.remove(TRACESTATE);
+    headers.remove(TRACEPARENT);
     begin(headers, number, setting, spans)
 }
 
@@ -71,14 +77,9 @@ fn begin(
     // What nobody else is asked to record is recorded here only where it is told to nobody.
     let recorded =
         wanted != Some(false) && spans.is_some_and(|spans| spans.samples(None, &own.trace));
-    match wanted {
-        None => {
-            headers.remove(TRACEPARENT);
-        }
-        Some(sampled) => {
-            let sampled = sampled && (spans.is_none() || recorded);
-            tell(headers, &own.header(sampled));
-        }
+    if let Some(sampled) = wanted {
+        let sampled = sampled && (spans.is_none() || recorded);
+        tell(headers, &own.header(sampled));
     }
     Traced {
         trace: (wanted.is_some() || recorded).then_some(own.trace),

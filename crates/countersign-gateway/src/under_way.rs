@@ -73,9 +73,9 @@ impl UnderWay {
 
     /// Logs it, and counts it unless that is done.
     pub(crate) fn end(&mut self, progress: &Progress, shared: &Shared) {
-        let Some(started) = self.started.take() else {
+        if self.started.take().is_none() {
             return;
-        };
+        }
         if let (true, Some(upstream)) = (progress.is_failed_by_upstream(), &self.upstream) {
             upstream.broke_off();
         }
@@ -87,7 +87,7 @@ impl UnderWay {
         });
         let ended = Ended {
             status,
-            duration: started.elapsed(),
+            duration: progress.duration(),
             bytes_received: progress.received(),
             bytes_sent: progress.sent(),
         };

@@ -7,9 +7,9 @@ use std::sync::{
 
 use crate::{deadline::Deadline, interim::Interims, trailers::Trailers};
 
-/// More than the sockets take that are between here and a client that reads nothing: Linux lets one grow to
-/// 4 MiB on this side (`tcp_wmem`), and on the other only as its program reads.
-const IN_SOCKETS: u64 = 8 << 20;
+/// More than waits in sockets of what is sent to a client that reads nothing: what its own takes before its program
+/// reads (64 KiB, unless its system is told otherwise), and what the one here keeps (`TCP_NOTSENT_LOWAT`).
+const IN_SOCKETS: u64 = 1 << 20;
 
 /// How many timers are kept for the next requests: over HTTP/2 there are several at once.
 const MAX_TIMERS: usize = 8;
@@ -86,10 +86,10 @@ impl ClientState {
         self.written.store(written, Ordering::Relaxed);
     }
 
-    /// Whether the client seems to read what it is sent: it came back with another request, or more was
-    /// written than would wait in sockets.
+    /// Whether the client seems to read what it is sent: more was written than would wait in sockets. That it
+    /// sends further requests says nothing: it may send them without reading.
     pub(crate) fn seems_to_read(&self) -> bool {
-        self.begun.load(Ordering::Relaxed) > 1 || self.written.load(Ordering::Relaxed) > IN_SOCKETS
+        self.written.load(Ordering::Relaxed) > IN_SOCKETS
     }
 
     pub(crate) fn has_body_left(&self) -> bool {
@@ -147,5 +147,23 @@ impl ClientState {
 
     fn timers(&self) -> MutexGuard<'_, Vec<Deadline>> {
         self.timers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_sockets_cannot_hold_shows_that_a_client_reads() {
+        let state = ClientState::default();
+        // Further requests may be sent by one that reads nothing.
+        for _ in 0..3 {
+            assert!(!state.begin());
+        }
+        state.add_written(1 << 20);
+        assert!(!state.seems_to_read());
+        state.add_written(1);
+        assert!(state.seems_to_read());
     }
 }

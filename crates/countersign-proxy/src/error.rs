@@ -1,6 +1,6 @@
 //! What can go wrong between client and upstream.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use crate::{exchange::Cut, progress::Progress};
 
@@ -50,9 +50,12 @@ pub enum ForwardError {
     /// It does not say where its body ends: that is for this transfer coding to say, and hop by hop.
     #[error("upstream: a `transfer-encoding` other than `chunked`")]
     UnknownCoding,
-    /// The client's body is malformed, or breaks off.
-    #[error("the client's body is malformed or incomplete: {0}")]
+    /// The client's body is malformed.
+    #[error("the client's body is malformed: {0}")]
     ClientBody(Broken),
+    /// The client went away before the end of its body.
+    #[error("the client's body is incomplete: {0}")]
+    ClientGone(Broken),
     /// The client did not send its body.
     #[error("the client sent no more of its body in time, and the upstream awaits it")]
     ClientStalled,
@@ -88,6 +91,7 @@ impl ForwardError {
         match self {
             Self::Broken(_) if progress.is_stalled_by_client() => Self::ClientStalled,
             Self::Broken(error) if progress.is_failed_by_client() => Self::ClientBody(error),
+            Self::Broken(error) if progress.has_lost_client() => Self::ClientGone(error),
             other => other,
         }
     }
@@ -111,6 +115,30 @@ pub enum BodyError {
     /// The other side of an HTTP/2 stream failed.
     #[error(transparent)]
     Stream(#[from] h2::Error),
+}
+
+impl BodyError {
+    /// Whether the peer closed its side before the end of the body, or altogether. What is malformed has an
+    /// error of its own kind.
+    pub(crate) fn is_of_gone_peer(&self) -> bool {
+        match self {
+            Self::Peer(error) => {
+                let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+                while let Some(each) = cause {
+                    if let Some(error) = each.downcast_ref::<io::Error>() {
+                        return !matches!(
+                            error.kind(),
+                            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+                        );
+                    }
+                    cause = each.source();
+                }
+                true
+            }
+            Self::Stream(error) => error.is_io() || error.is_remote(),
+            Self::Cut | Self::Stalled | Self::Idle => false,
+        }
+    }
 }
 
 impl From<Cut> for BodyError {

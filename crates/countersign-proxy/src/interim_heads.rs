@@ -86,7 +86,7 @@ mod tests {
     /// pieces of this size.
     fn passed_on(text: &str, size: usize) -> (Vec<u16>, bool) {
         let (traffic, interims) = (Traffic::default(), Arc::default());
-        traffic.begin(false, Some(&interims));
+        traffic.begin(false, Some(&interims), 1);
         let mut heads = InterimHeads::default();
         let mut pieces = text.as_bytes().chunks(size);
         let has_begun = pieces.any(|piece| heads.read(piece, &traffic));

@@ -17,12 +17,16 @@ pub struct Progress {
     sent: AtomicU64,
     /// The upstream is ready for more of the request's body, and the client has not sent it.
     waiting_for_client: AtomicBool,
-    /// What the client sent as a body is none, or breaks off.
+    /// What the client sent as a body is malformed.
     failed_by_client: AtomicBool,
+    /// The client went away before the end of its body.
+    lost_client: AtomicBool,
     /// The client sent nothing of its body for too long.
     stalled_by_client: AtomicBool,
     /// The response's body broke off.
     failed_by_upstream: AtomicBool,
+    /// The response's body was read to its end, which the last bytes were, or little before it.
+    ended: AtomicBool,
 }
 
 impl Progress {
@@ -36,14 +40,35 @@ impl Progress {
             sent: AtomicU64::default(),
             waiting_for_client: AtomicBool::default(),
             failed_by_client: AtomicBool::default(),
+            lost_client: AtomicBool::default(),
             stalled_by_client: AtomicBool::default(),
             failed_by_upstream: AtomicBool::default(),
+            ended: AtomicBool::default(),
         }
     }
 
     /// When it began.
     pub(crate) const fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Says that the response's body was read to its end; when that was.
+    pub(crate) fn end(&self) -> Instant {
+        // The last bytes were the end, or little before it: that spares a look at the clock.
+        if self.sent() == 0 {
+            return Instant::now();
+        }
+        self.ended.store(true, Ordering::Relaxed);
+        self.last_moved()
+    }
+
+    /// How long it took, now that both bodies are over.
+    pub fn duration(&self) -> Duration {
+        if self.ended.load(Ordering::Relaxed) {
+            Duration::from_nanos(self.moved.load(Ordering::Relaxed))
+        } else {
+            self.started.elapsed()
+        }
     }
 
     /// Bytes of the request's body so far.
@@ -92,6 +117,14 @@ impl Progress {
 
     pub(crate) fn fail_by_client(&self) {
         self.failed_by_client.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_lost_client(&self) -> bool {
+        self.lost_client.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn lose_client(&self) {
+        self.lost_client.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_stalled_by_client(&self) -> bool {

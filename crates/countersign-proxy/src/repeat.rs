@@ -33,7 +33,7 @@ impl<E: Exchange> Spare<E> {
     /// Of a request that is about to go on a connection that records heads.
     pub(crate) fn recorded(request: &mut Request<RequestBody<E>>, traffic: &Traffic) -> Self {
         let bodyless = request.body().is_end_stream();
-        traffic.begin(bodyless, request.body().interims());
+        request.body().begin_on(traffic, bodyless);
         if bodyless {
             Self::Recorded
         } else {
@@ -47,7 +47,8 @@ impl<E: Exchange> Spare<E> {
             Self::Recorded => {
                 let interims = traffic.interims();
                 let request = traffic.request()?;
-                Some(request.map(|()| RequestBody::empty(interims)))
+                let at_once = traffic.at_once();
+                Some(request.map(|()| RequestBody::empty(interims, at_once)))
             }
             Self::Copied(copied) => copied.again().await,
         }

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     client_body::ClientBody,
+    connect::bytes_at_once,
     discard::leave_body,
     error::BodyError,
     exchange::Exchange,
@@ -43,6 +44,8 @@ pub struct RequestBody<E: Exchange> {
     under: Option<Box<Under<E>>>,
     /// Where interim responses go, to a client that can take them.
     interims: Option<Arc<Interims>>,
+    /// How much of the response is read at once at first.
+    at_once: usize,
 }
 
 #[derive(Debug)]
@@ -75,7 +78,8 @@ struct Kept {
 /// A body that was lent to whoever sends it, and comes back if the sending fails.
 #[derive(Debug)]
 pub(crate) enum Returned<E: Exchange> {
-    Empty,
+    /// There is none, and so much of the response is read at once.
+    Empty(usize),
     Lent(oneshot::Receiver<RequestBody<E>>),
 }
 
@@ -83,7 +87,7 @@ impl<E: Exchange> Returned<E> {
     /// The body, from its beginning; none if that is not possible.
     pub(crate) async fn take(self) -> Option<RequestBody<E>> {
         match self {
-            Self::Empty => Some(RequestBody::empty(None)),
+            Self::Empty(at_once) => Some(RequestBody::empty(None, at_once)),
             Self::Lent(receiver) => {
                 let mut body = receiver.await.ok()?;
                 body.under.as_mut()?.rewind().then_some(body)
@@ -144,6 +148,7 @@ impl<E: Exchange> RequestBody<E> {
         };
         Self {
             interims: interims.cloned(),
+            at_once: bytes_at_once(version != Version::HTTP_2, exchange.client()),
             under: (!inner.is_end_stream()).then(|| {
                 Box::new(Under {
                     inner,
@@ -160,16 +165,22 @@ impl<E: Exchange> RequestBody<E> {
         }
     }
 
-    pub(crate) const fn empty(interims: Option<Arc<Interims>>) -> Self {
+    pub(crate) const fn empty(interims: Option<Arc<Interims>>, at_once: usize) -> Self {
         Self {
             under: None,
             interims,
+            at_once,
         }
     }
 
     /// Where interim responses to the request go.
     pub(crate) const fn interims(&self) -> Option<&Arc<Interims>> {
         self.interims.as_ref()
+    }
+
+    /// Begins the request on an HTTP/1.1 connection; whether its head is recorded there.
+    pub(crate) fn begin_on(&self, traffic: &Traffic, records: bool) {
+        traffic.begin(records, self.interims.as_ref(), self.at_once);
     }
 
     /// Has it sent on this HTTP/1.1 connection.
@@ -183,7 +194,7 @@ impl<E: Exchange> RequestBody<E> {
     /// Lends the body to whoever sends it: its beginning is kept until the other end is dropped.
     pub(crate) fn lend(&mut self) -> Returned<E> {
         let Some(body) = &mut self.under else {
-            return Returned::Empty;
+            return Returned::Empty(self.at_once);
         };
         let (back, returned) = oneshot::channel();
         body.back = Some(back);
@@ -239,7 +250,11 @@ impl<E: Exchange> Under<E> {
         let mut frame = match frame {
             Ok(frame) => frame,
             Err(error) => {
-                progress.fail_by_client();
+                if error.is_of_gone_peer() {
+                    progress.lose_client();
+                } else {
+                    progress.fail_by_client();
+                }
                 self.kept.forget();
                 return Poll::Ready(Some(Err(error)));
             }
@@ -310,6 +325,7 @@ impl<E: Exchange> Drop for RequestBody<E> {
                 let whole = Self {
                     under: Some(body),
                     interims: self.interims.take(),
+                    at_once: self.at_once,
                 };
                 drop(back.send(whole));
             }

@@ -7,17 +7,15 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    connect::bytes_at_once, connections::Lease, error::BodyError, exchange::Exchange, stall::Stall,
+    stream_body::StreamBody,
+};
 use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::time::Instant;
-
-use crate::{
-    connect::READ_BYTES, connections::Lease, error::BodyError, exchange::Exchange, stall::Stall,
-    stream_body::StreamBody, traffic::CAREFUL_READ_BYTES,
-};
 
 /// What goes back to the client.
 #[derive(Debug)]
@@ -120,6 +118,9 @@ impl<E: Exchange> UpstreamBody<E> {
         if let Err(cut) = ready!(self.exchange.poll_response(context)) {
             return Poll::Ready(Some(Err(cut.into())));
         }
+        if self.failed.is_some() && self.is_blocked() {
+            return Poll::Pending;
+        }
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
@@ -169,19 +170,18 @@ impl<E: Exchange> UpstreamBody<E> {
         }
     }
 
-    /// Whether an HTTP/1.1 client must first take what it was sent. Until then nothing more of it is
-    /// kept here. hyper asks again when it has.
+    /// Whether an HTTP/1.1 client must first take what it was sent. hyper asks again when it has.
+    fn is_blocked(&self) -> bool {
+        self.to_http1 && self.exchange.client().is_blocked()
+    }
+
+    /// Whether nothing more may be read: it would be kept here until the client takes it.
     fn must_wait(&self) -> bool {
-        if self.to_http1 && self.exchange.client().is_blocked() {
+        if self.is_blocked() {
             return true;
         }
         if let Some(upstream) = self.lease.as_ref().and_then(Lease::traffic) {
-            let reads = !self.to_http1 || self.exchange.client().seems_to_read();
-            upstream.read_at_once(if reads {
-                READ_BYTES
-            } else {
-                CAREFUL_READ_BYTES
-            });
+            upstream.read_at_once(bytes_at_once(self.to_http1, self.exchange.client()));
             upstream.resume();
         }
         false
@@ -241,14 +241,7 @@ impl<E: Exchange> Drop for UpstreamBody<E> {
             upstream.resume();
         }
         if self.ended || self.inner.is_end_stream() {
-            let progress = self.exchange.progress();
-            // The last frame was the end, or little before it: that spares a look at the clock.
-            let since = if progress.sent() > 0 {
-                progress.last_moved()
-            } else {
-                Instant::now()
-            };
-            lease.give_back(since);
+            lease.give_back(self.exchange.progress().end());
         }
     }
 }

@@ -107,7 +107,7 @@ impl<E: Exchange> Connections<E> {
         let spare = if on.reused && request.method().is_idempotent() {
             Some(Spare::recorded(&mut request, &on.traffic))
         } else {
-            on.traffic.begin(false, request.body().interims());
+            request.body().begin_on(&on.traffic, false);
             None
         };
         request.body_mut().send_on(&on.traffic);

@@ -63,7 +63,8 @@ impl Default for Traffic {
 
 impl Traffic {
     /// Begins a request; its head is recorded where nothing follows it, and it may be sent again.
-    pub(crate) fn begin(&self, records: bool, interims: Option<&Arc<Interims>>) {
+    /// So much of the response is read at once at first.
+    pub(crate) fn begin(&self, records: bool, interims: Option<&Arc<Interims>>, at_once: usize) {
         self.received.store(false, Ordering::Relaxed);
         self.records.store(records, Ordering::Relaxed);
         if records {
@@ -72,6 +73,7 @@ impl Traffic {
         self.awaiting.store(interims.is_some(), Ordering::Relaxed);
         *lock(&self.interims) = interims.cloned();
         self.trailers.forget();
+        self.read_at_once(at_once);
     }
 
     /// Whether interim responses may come now.
@@ -155,7 +157,8 @@ impl Traffic {
     /// Records what is about to be written: hyper hands over a whole head at first, however much of
     /// it is then taken.
     pub(crate) fn write(&self, parts: &[IoSlice<'_>]) {
-        if self.records.swap(false, Ordering::Relaxed) {
+        if self.records.load(Ordering::Relaxed) {
+            self.records.store(false, Ordering::Relaxed);
             let mut head = lock(&self.head);
             parts.iter().for_each(|part| head.extend_from_slice(part));
         }
@@ -192,7 +195,7 @@ mod tests {
     #[test]
     fn a_recorded_head_is_the_request_again() {
         let traffic = Traffic::default();
-        traffic.begin(true, None);
+        traffic.begin(true, None, CAREFUL_READ_BYTES);
         let parts = [
             IoSlice::new(b"GET /a?b=c HTTP/1.1\r\nhost: a\r\nx: 1\r\n"),
             IoSlice::new(b"x: \xff\r\n\r\n"),
@@ -207,7 +210,15 @@ mod tests {
         let values = request.headers().get_all("x").iter();
         let values: Vec<_> = values.map(HeaderValue::as_bytes).collect();
         assert_eq!(values, [&b"1"[..], b"\xff"]);
-        traffic.begin(true, None);
+        traffic.begin(true, None, CAREFUL_READ_BYTES);
         assert!(traffic.request().is_none(), "nothing was written yet");
+    }
+
+    #[test]
+    fn each_request_says_anew_how_much_is_read_at_once() {
+        let traffic = Traffic::default();
+        traffic.read_at_once(2 * CAREFUL_READ_BYTES);
+        traffic.begin(false, None, CAREFUL_READ_BYTES);
+        assert_eq!(traffic.at_once(), CAREFUL_READ_BYTES);
     }
 }

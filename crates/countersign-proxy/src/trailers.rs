@@ -56,7 +56,8 @@ impl Trailers {
 
     /// Forgets those of a message that was not written to its end.
     pub(crate) fn forget(&self) {
-        if self.waiting.swap(false, Ordering::Relaxed) {
+        if self.waiting.load(Ordering::Relaxed) {
+            self.waiting.store(false, Ordering::Relaxed);
             self.take();
         }
     }

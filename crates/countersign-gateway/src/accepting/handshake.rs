@@ -42,7 +42,6 @@ pub(super) async fn shake_hands(
     options: &GatewayOptions,
     tls: TlsAcceptor,
 ) -> Result<(TlsStream<TcpStream>, SocketAddr), Failure> {
-    stream.set_nodelay(true)?;
     let client = if options.proxy_protocol {
         proxied_client(&mut stream, sender, options).await?
     } else {

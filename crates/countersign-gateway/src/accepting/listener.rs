@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use countersign_tls::ReloadingServerConfig;
 use countersign_verify::presented::Presented;
 use metrics::{Counter, counter};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -39,6 +39,11 @@ const BACKLOG: i32 = 4_096;
 /// How long to wait before accepting again when the process is out of file descriptors.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// The most bytes that a client's socket keeps before they are sent, about. The kernel would keep 4 MiB for each
+/// client that reads nothing. What is on its way to a client is not limited by this.
+#[cfg(target_os = "linux")]
+const MAX_UNSENT: u32 = 128 * 1024;
+
 /// Binds one more listener on a port: the kernel spreads connections over them.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
     let socket = Socket::new(
@@ -52,6 +57,16 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Sets what the connections of a listener have from it.
+pub(crate) fn prepare(listener: &StdListener) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_tcp_nodelay(true)?;
+    // Best effort: a system that knows no such limit serves all the same.
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT);
+    Ok(())
 }
 
 /// Unauthenticated connections make room once less than this part of all slots is free.
@@ -207,5 +222,25 @@ impl Acceptor {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_has_its_limits_from_the_listener() {
+        let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        prepare(&listener).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert!(accepted.nodelay().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            SockRef::from(&accepted).tcp_notsent_lowat().unwrap(),
+            MAX_UNSENT
+        );
     }
 }

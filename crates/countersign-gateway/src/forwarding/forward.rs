@@ -167,7 +167,9 @@ fn remove_folded(headers: &mut HeaderMap, name: &HeaderName) {
 /// What to tell a client whose request found no response.
 pub(crate) fn refused(error: ForwardError) -> Refusal {
     let code = match error {
-        ForwardError::RequestTarget | ForwardError::ClientBody(_) => ErrorCode::BadRequest,
+        ForwardError::RequestTarget | ForwardError::ClientBody(_) | ForwardError::ClientGone(_) => {
+            ErrorCode::BadRequest
+        }
         ForwardError::ClientStalled => ErrorCode::RequestTimeout,
         ForwardError::ConnectTimeout(_) | ForwardError::ResponseTimeout(_) => {
             ErrorCode::UpstreamTimeout

@@ -21,6 +21,16 @@ impl Sockets {
         address: SocketAddr,
         threads: usize,
     ) -> Result<(Vec<StdListener>, SocketAddr), StartError> {
+        let (all, address) = Self::unprepared(clients, address, threads)?;
+        all.iter().try_for_each(listener::prepare)?;
+        Ok((all, address))
+    }
+
+    fn unprepared(
+        clients: Vec<StdListener>,
+        address: SocketAddr,
+        threads: usize,
+    ) -> Result<(Vec<StdListener>, SocketAddr), StartError> {
         let Some(first) = clients.first() else {
             return bind_all(address, threads);
         };
@@ -45,12 +55,17 @@ impl Sockets {
         passed: Option<StdListener>,
         address: Option<SocketAddr>,
     ) -> Result<Option<(StdListener, SocketAddr)>, StartError> {
-        let Some(socket) = passed else {
-            return address.map(bound).transpose();
+        let passed = match (passed, address) {
+            (None, None) => return Ok(None),
+            (Some(passed), _) => passed,
+            // Not shared with any other process, as the clients' is among the threads of this one.
+            (None, Some(address)) => {
+                StdListener::bind(address).map_err(|error| StartError::Listen { address, error })?
+            }
         };
-        socket.set_nonblocking(true)?;
-        let address = socket.local_addr()?;
-        Ok(Some((socket, address)))
+        passed.set_nonblocking(true)?;
+        let address = passed.local_addr()?;
+        Ok(Some((passed, address)))
     }
 }
 

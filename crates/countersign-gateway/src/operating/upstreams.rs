@@ -50,6 +50,7 @@ impl UpstreamMeters {
             | ForwardError::UnknownCoding => add(&self.broken_response),
             ForwardError::RequestTarget
             | ForwardError::ClientBody(_)
+            | ForwardError::ClientGone(_)
             | ForwardError::ClientStalled => {}
         }
     }

@@ -340,5 +340,10 @@ pub(crate) async fn plain_get(address: SocketAddr, path: &str) -> String {
     let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     let answer = String::from_utf8(read_all(&mut stream).await).unwrap();
-    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+    assert!(
+        body.is_some_and(|body| !body.is_empty()),
+        "{path}: {answer:?}"
+    );
+    body.unwrap().to_owned()
 }

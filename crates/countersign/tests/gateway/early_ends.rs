@@ -190,6 +190,75 @@ async fn a_forwarded_request_is_logged_when_its_client_goes_away() {
 }
 
 #[tokio::test]
+async fn an_upload_that_its_client_abandons_is_logged_as_such_and_no_fault_of_it() {
+    let (upstream, route) = Upstream::start().await;
+    let mut world = World::with(route).await;
+    let endings = ["closed", "notified", "reset"];
+    let bodies = [
+        "content-length: 9\r\n\r\nhi",
+        "transfer-encoding: chunked\r\n\r\n5\r\nhi",
+    ];
+    for (ending, body) in endings
+        .into_iter()
+        .flat_map(|end| bodies.map(|body| (end, body)))
+    {
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        let part = head(&world, "POST", "/v1/a", body);
+        connection.write(part.trim_end_matches("\r\n")).await;
+        let mut stream = upstream.request().await;
+        if ending == "reset" {
+            connection.reset();
+        } else {
+            connection.half_close(ending == "notified").await;
+            // Whoever closed only its own side is told something all the same.
+            let answer = connection.answer().await.expect("an answer");
+            assert_eq!(answer.status, 400, "{body}");
+        }
+        let mut rest = Vec::new();
+        let ended = timeout(LIMIT, stream.read_to_end(&mut rest)).await;
+        // The request is broken off, in whichever way.
+        let _ = ended.expect("the request to be dropped");
+    }
+    let log = world.log().await;
+    assert_eq!(log.len(), endings.len() * bodies.len());
+    for line in log {
+        assert_eq!(
+            (&line["status"], line.get("code")),
+            (&499.into(), None),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_came_before_a_body_broke_off_reaches_a_client_that_reads_late() {
+    let (upstream, route) = Upstream::start().await;
+    let world = World::with(route).await;
+    // What sockets and the gateway keep of an unread response is about that much: at one of the lengths the
+    // end is met while the client takes nothing.
+    for pieces in 1..24 {
+        let whole = vec![b'x'; pieces * 16 * 1024];
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        connection.write(&head(&world, "GET", "/v1/a", "")).await;
+        let mut stream = upstream.request().await;
+        let begin = format!(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n",
+            whole.len()
+        );
+        for part in [begin.as_bytes(), &whole, b"\r\nno length\r\n"] {
+            stream.write_all(part).await.unwrap();
+        }
+        // The gateway reads on only as the client does.
+        assert_eq!(connection.head().await.expect("a head").status, 200);
+        let mut left = whole.len();
+        while left > 0 {
+            left -= connection.chunk().await.expect("a chunk").len();
+        }
+        assert!(connection.rest().await.is_empty(), "no end of the body");
+    }
+}
+
+#[tokio::test]
 async fn the_log_counts_the_bytes_of_both_bodies() {
     let mut world = World::new().await;
     let mut connection = world.tls(&[]).connect(world.address()).await;

@@ -23,6 +23,8 @@ struct Samples {
     measure: &'static str,
     unit: &'static str,
     taken: Vec<f64>,
+    /// The figure of all rounds together, where that is more than the median of theirs.
+    all: Option<f64>,
 }
 
 /// The result of one server in one measure.
@@ -32,6 +34,9 @@ pub(crate) struct Figure {
     measure: &'static str,
     unit: &'static str,
     median: f64,
+    /// The figure of all rounds together, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all: Option<f64>,
     lowest: f64,
     highest: f64,
     rounds: usize,
@@ -58,37 +63,59 @@ impl Figures {
                 measure,
                 unit,
                 taken: vec![sample],
+                all: None,
             }),
         }
     }
 
-    fn median(&self, server: &str, measure: &str) -> Option<f64> {
+    /// Sets the figure of all rounds together.
+    pub(crate) fn set_all(&mut self, server: &str, measure: &str, figure: f64) {
+        let mut samples = self.0.iter_mut();
+        let known = samples.find(|samples| samples.server == server && samples.measure == measure);
+        if let Some(known) = known {
+            known.all = Some(figure);
+        }
+    }
+
+    /// The figure of all rounds together, or else the median of theirs.
+    pub(crate) fn value(&self, server: &str, measure: &str) -> Option<f64> {
         let mut samples = self.0.iter();
         let samples =
             samples.find(|samples| samples.server == server && samples.measure == measure);
-        samples.map(|samples| median(samples.taken.clone()))
+        samples.map(Samples::value)
     }
 
     pub(crate) fn medians(&self) -> Vec<Figure> {
         let best = |measure| {
             let peers =
-                [NGINX, HAPROXY, HAPROXY_GIVEN, ENVOY].map(|peer| self.median(peer, measure));
-            peers.into_iter().flatten().reduce(f64::min)
+                [NGINX, HAPROXY, HAPROXY_GIVEN, ENVOY].map(|peer| self.value(peer, measure));
+            let best = peers.into_iter().flatten().reduce(f64::min);
+            best.filter(|best| *best > 0.0)
         };
-        let figures = self.0.iter().map(|samples| {
-            let median = median(samples.taken.clone());
-            Figure {
-                server: samples.server,
-                measure: samples.measure,
-                unit: samples.unit,
-                median,
-                lowest: samples.taken.iter().copied().fold(f64::INFINITY, f64::min),
-                highest: samples.taken.iter().copied().fold(0.0, f64::max),
-                rounds: samples.taken.len(),
-                ratio: best(samples.measure).map(|best| median / best),
-            }
+        let figures = self.0.iter().map(|samples| Figure {
+            server: samples.server,
+            measure: samples.measure,
+            unit: samples.unit,
+            median: median(samples.taken.clone()),
+            all: samples.all,
+            lowest: samples.taken.iter().copied().fold(f64::INFINITY, f64::min),
+            highest: samples.taken.iter().copied().fold(0.0, f64::max),
+            rounds: samples.taken.len(),
+            ratio: best(samples.measure).map(|best| samples.value() / best),
         });
         figures.collect()
+    }
+}
+
+impl Samples {
+    fn value(&self) -> f64 {
+        self.all.unwrap_or_else(|| median(self.taken.clone()))
+    }
+}
+
+impl Figure {
+    fn value(&self) -> f64 {
+        self.all.unwrap_or(self.median)
     }
 }
 
@@ -121,13 +148,24 @@ pub(crate) fn print(figures: &[Figure]) {
             let cell = find(figures, server, figure.measure).map_or_else(
                 || "-".to_owned(),
                 |figure| match figure.ratio {
-                    Some(ratio) => format!("{:.1} ({ratio:.2})", figure.median),
-                    None => format!("{:.1}", figure.median),
+                    Some(ratio) => format!("{:.1} ({ratio:.2})", figure.value()),
+                    None => format!("{:.1}", figure.value()),
                 },
             );
             line += &format!(" {cell:>16}");
         }
         say(&line);
+    }
+    for figure in figures.iter().filter(|figure| figure.all.is_some()) {
+        say(&format!(
+            "{}, {}: all rounds {:.1}; each round: lowest {:.1}, median {:.1}, highest {:.1}",
+            figure.server,
+            figure.measure,
+            figure.value(),
+            figure.lowest,
+            figure.median,
+            figure.highest
+        ));
     }
     if let Some(cost) = observing(figures) {
         let percent = (cost - 1.0) * 100.0;
@@ -163,7 +201,7 @@ pub(crate) fn goals(figures: &[Figure]) -> Vec<Goal> {
     goals.extend(observing.map(|share| Goal::at_most(&goal, share, 1.03)));
     let against = |peer, measure| {
         let (ours, peer) = (ours(measure)?, find(figures, peer, measure)?);
-        Some(peer.median / ours.median)
+        Some(peer.value() / ours.value())
     };
     let memory = against(NGINX, MEMORY).map(f64::recip);
     let goal = format!("{MEMORY}: of nginx's");

@@ -6,7 +6,7 @@ use crate::bench::gateway::traffic::Load;
 pub(crate) struct Measure {
     pub(crate) name: &'static str,
     pub(crate) kind: &'static [&'static str],
-    /// How many answers in one sample.
+    /// How many answers in one sample, or in one part of it.
     pub(crate) count: usize,
     pub(crate) what: What,
 }
@@ -32,9 +32,14 @@ pub(crate) const LARGE: &str = "streamed answer, 1 MiB";
 pub(crate) const MEMORY: &str = "idle connection, memory";
 pub(crate) const P50: &str = "added latency, p50";
 pub(crate) const P99: &str = "added latency, p99";
+pub(crate) const SLOW: &str = "answers that took over 1 ms";
 
 /// Requests each millisecond when latency is measured.
 const PACE: &str = "2";
+
+/// In how many parts the latency of a round is measured, each with every server: what disturbs the machine for
+/// a moment then disturbs a small part of each, and not the whole of one.
+pub(crate) const PARTS: usize = 8;
 
 /// What is measured in rounds: `scale` is how much of it.
 pub(crate) const fn all(scale: usize) -> [Measure; 7] {
@@ -52,7 +57,7 @@ pub(crate) const fn all(scale: usize) -> [Measure; 7] {
     };
     let latency = Measure {
         what: What::Latency,
-        ..cpu(P50, &["paced", PACE], 30 * scale)
+        ..cpu(P50, &["paced", PACE], 10 * scale)
     };
     [
         cpu(SEEN, &["connections"], 30 * scale),

@@ -3,6 +3,7 @@
 
 mod countersign;
 mod figures;
+mod latency;
 mod measures;
 mod proxy;
 mod servers;
@@ -21,7 +22,8 @@ use crate::{
     bench::{
         gateway::{
             figures::{Figure, Figures},
-            measures::{MEMORY, Measure, P50, P99, What},
+            latency::Latencies,
+            measures::{MEMORY, Measure, P50, PARTS, What},
             proxy::{BEFORE, COUNTERSIGN, Proxy, UNOBSERVED},
             servers::Kind,
             traffic::{Load, Target},
@@ -124,12 +126,18 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         proxies: &proxies,
     };
     bench.warm_up(plan.scale)?;
+    let mut latencies = Latencies::default();
     for round in 0..plan.rounds {
         say(&format!("round {} of {}", round + 1, plan.rounds));
         for measure in &measures {
-            bench.round(measure, round, &mut figures)?;
+            if measure.what == What::Latency {
+                bench.latency(&measure.load(round), round, &mut latencies)?;
+            } else {
+                bench.round(measure, round, &mut figures)?;
+            }
         }
     }
+    latencies.report(&mut figures);
     finish(arguments, &figures)
 }
 
@@ -187,9 +195,6 @@ impl Bench<'_> {
     /// One measure of every server.
     fn round(&self, measure: &Measure, round: usize, figures: &mut Figures) -> Outcome {
         let load = measure.load(round);
-        if measure.what == What::Latency {
-            return self.latency(&load, figures);
-        }
         for proxy in self
             .proxies
             .iter()
@@ -205,22 +210,32 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn latency(&self, load: &Load, figures: &mut Figures) -> Outcome {
+    /// The latency of every server, and of the upstream itself, in parts; each begins with another one.
+    fn latency(&self, load: &Load, round: usize, latencies: &mut Latencies) -> Outcome {
         let mut plain = load.clone();
         plain.kind.push("--plain".to_owned());
         let upstream = Target {
             address: self.upstream.address,
             key: "not-checked".to_owned(),
         };
-        let times = |answered: &Answered| -> Outcome<(f64, f64)> {
-            let times = answered.p50_us.zip(answered.p99_us);
-            Ok(times.ok_or("the load reported no times")?)
-        };
-        let own = times(&self.traffic.send(&upstream, &plain)?)?;
-        for proxy in self.proxies.iter().filter(|proxy| proxy.takes(P50)) {
-            let (p50, p99) = times(&self.send(proxy, P50, load)?)?;
-            figures.add(proxy.name, P50, "us", p50 - own.0);
-            figures.add(proxy.name, P99, "us", p99 - own.1);
+        let proxies = self.proxies.iter().filter(|proxy| proxy.takes(P50));
+        let mut subjects: Vec<Option<&Proxy>> = proxies.map(Some).chain([None]).collect();
+        for part in 0..PARTS {
+            for subject in &subjects {
+                let answered = match subject {
+                    Some(proxy) => self.send(proxy, P50, load)?,
+                    None => self.traffic.send(&upstream, &plain)?,
+                };
+                let server = subject.map(|proxy| proxy.name);
+                latencies.add(server, round, answered.took_ns);
+            }
+            // Every other time the other way round.
+            if part % 2 == 0 {
+                subjects.reverse();
+            } else {
+                subjects.reverse();
+                subjects.rotate_left(1);
+            }
         }
         Ok(())
     }

@@ -18,8 +18,9 @@ use crate::{
 #[derive(Deserialize)]
 pub(crate) struct Answered {
     pub(crate) answers: usize,
-    pub(crate) p50_us: Option<f64>,
-    pub(crate) p99_us: Option<f64>,
+    /// How long each took, in the order in which they were sent; only where that is measured.
+    #[serde(default)]
+    pub(crate) took_ns: Vec<u64>,
 }
 
 /// What to send, as the program takes it.
