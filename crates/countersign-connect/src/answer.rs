@@ -34,7 +34,9 @@ impl Refusal {
             other => other.to_string(),
         };
         let code = match error {
-            ForwardError::RequestTarget | ForwardError::ClientBody(_) => ErrorCode::BadRequest,
+            ForwardError::RequestTarget
+            | ForwardError::ClientBody(_)
+            | ForwardError::ClientGone(_) => ErrorCode::BadRequest,
             ForwardError::ClientStalled => ErrorCode::RequestTimeout,
             ForwardError::ConnectTimeout(_) | ForwardError::ResponseTimeout(_) => {
                 ErrorCode::UpstreamTimeout

@@ -30,9 +30,9 @@ pub(crate) fn bytes_at_once(is_http1: bool, client: &ClientState) -> usize {
     READ_BYTES
 }
 
-/// The most header lines of a response. hyper keeps their places on the heap for each head, for
-/// which it takes no longer than for its usual 100.
-const MAX_HEADERS: usize = 512;
+/// The most header lines of a response. hyper keeps their places on the heap for each head where there may be
+/// more than 100: with 512 that is 32 KiB, with these the allocator has them at hand.
+const MAX_HEADERS: usize = 256;
 
 /// Why there is no connection. Several requests may wait for the same one.
 #[derive(Debug, Clone)]
