@@ -164,7 +164,7 @@ impl Asking<'_> {
                 let each = f64::from(u32::try_from(count)?);
                 figures.cpu_us.push(used * 1e6 / each);
                 let timed = self.send(*address, count / 2, Some(RATE))?;
-                let times = timed.p50_us.zip(timed.p99_us);
+                let times = timed.quantile_us(50).zip(timed.quantile_us(99));
                 let (p50, p99) = times.ok_or("the load reported no times")?;
                 figures.p50_us.push(p50);
                 figures.p99_us.push(p99);

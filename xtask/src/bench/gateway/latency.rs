@@ -97,7 +97,8 @@ fn stalls(took: &[u64]) -> String {
     )
 }
 
-fn quantile(took: &[u64], percent: usize) -> Option<u64> {
+/// How long this many percent of the answers took at most.
+pub(super) fn quantile(took: &[u64], percent: usize) -> Option<u64> {
     let mut sorted = took.to_vec();
     sorted.sort_unstable();
     let last = sorted.len().checked_sub(1)?;
@@ -106,7 +107,7 @@ fn quantile(took: &[u64], percent: usize) -> Option<u64> {
         .copied()
 }
 
-fn microseconds(nanoseconds: u64) -> f64 {
+pub(super) fn microseconds(nanoseconds: u64) -> f64 {
     std::time::Duration::from_nanos(nanoseconds).as_secs_f64() * 1e6
 }
 

@@ -10,7 +10,10 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    bench::server::{Server, free_address},
+    bench::{
+        gateway::latency::{microseconds, quantile},
+        server::{Server, free_address},
+    },
     process::{self, Outcome},
 };
 
@@ -21,6 +24,13 @@ pub(crate) struct Answered {
     /// How long each took, in the order in which they were sent; only where that is measured.
     #[serde(default)]
     pub(crate) took_ns: Vec<u64>,
+}
+
+impl Answered {
+    /// How long this many percent of them took at most, in microseconds; none where that was not measured.
+    pub(crate) fn quantile_us(&self, percent: usize) -> Option<f64> {
+        quantile(&self.took_ns, percent).map(microseconds)
+    }
 }
 
 /// What to send, as the program takes it.
