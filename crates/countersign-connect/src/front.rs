@@ -14,7 +14,7 @@ use crate::{
     answer::Refusal,
     body::NotedBody,
     carried::{Carried, Record},
-    connection::Connection,
+    connection::{Connection, Way},
 };
 
 /// The path of a request that was not let in: what it has in the place of a token is nobody's business.
@@ -28,7 +28,7 @@ pub(crate) fn serve(
     let started = Instant::now();
     let ambiguous = request.version() != Version::HTTP_2 && connection.client.begin();
     let (method, version) = (request.method().clone(), request.version());
-    let way = &connection.way;
+    let way = Arc::clone(&connection.way);
     let checked = if ambiguous {
         let reason = "both `transfer-encoding` and `content-length`";
         Err(Refusal::new(ErrorCode::BadRequest, reason))
@@ -45,13 +45,13 @@ pub(crate) fn serve(
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }
-            Err(response)
+            Err(Box::new(response))
         }
     };
     async move {
         match sent {
-            Ok((carried, awaited)) => answer(carried, awaited).await,
-            Err(response) => response,
+            Ok((carried, awaited)) => answer(&way, carried, awaited).await,
+            Err(response) => *response,
         }
     }
 }
@@ -93,7 +93,7 @@ fn send(
     connection: &Arc<Connection>,
     started: Instant,
     request: Request<ClientBody>,
-) -> Result<Sent, Response<NotedBody>> {
+) -> Result<Sent, Box<Response<NotedBody>>> {
     let way = &connection.way;
     let path = request.uri().path().to_owned();
     let record = Record::new(way.server.authority(), request.method().clone(), path);
@@ -108,19 +108,22 @@ fn send(
     let forwarder = way.server.forwarder(upgrades);
     match forwarder.forward(&carried, request, set_headers) {
         Ok(awaited) => Ok((carried, awaited)),
-        Err(error) => Err(unanswered(
-            &carried,
-            &Refusal::unanswered(&way.server.authority(), &error),
-        )),
+        Err(error) => {
+            let refusal = Refusal::unanswered(&way.server.described(), &error);
+            Err(Box::new(unanswered(&carried, &refusal)))
+        }
     }
 }
 
-async fn answer(carried: Arc<Carried>, awaited: AwaitedResponse<Carried>) -> Response<NotedBody> {
-    let server = carried.record().server.clone();
+async fn answer(
+    way: &Way,
+    carried: Arc<Carried>,
+    awaited: AwaitedResponse<Carried>,
+) -> Response<NotedBody> {
     let forwarded = match carried.carry(awaited.head(&*carried)).await {
         Ok(forwarded) => forwarded.map_err(|error| {
             let error = error.blame(carried.progress());
-            Refusal::unanswered(&server, &error)
+            Refusal::unanswered(&way.server.described(), &error)
         }),
         Err(Cut) => Err(Refusal::new(
             ErrorCode::Overloaded,

@@ -64,6 +64,21 @@ pub struct ServerOptions {
     pub http2: bool,
 }
 
+impl ServerOptions {
+    /// What is connected to.
+    fn host_and_port(&self) -> (&str, u16) {
+        match &self.at {
+            Some((host, port)) => (host, *port),
+            None => (&self.host, self.port),
+        }
+    }
+
+    fn address(&self) -> String {
+        let (host, port) = self.host_and_port();
+        format!("{host}:{port}")
+    }
+}
+
 /// Why a server cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -87,6 +102,8 @@ pub struct Server {
     http2: Option<Forwarder<Carried>>,
     followed: Vec<Arc<ReloadingClientConfig>>,
     asked: Arc<AtomicBool>,
+    /// The proxy on the way, if there is one.
+    through: Option<String>,
 }
 
 impl Server {
@@ -96,6 +113,8 @@ impl Server {
     /// When one of them cannot be used.
     pub fn new(options: &ServerOptions, via: &Via) -> Result<Self, ServerError> {
         let asked = Arc::<AtomicBool>::default();
+        let hop = via.to(&options.address())?;
+        let through = hop.map(|hop| format!("{}:{}", hop.host, hop.port));
         let mut followed = Vec::new();
         let mut open = |http2: bool| {
             let tls = Arc::new(tls(options, http2, &asked)?);
@@ -112,6 +131,7 @@ impl Server {
             http2,
             followed,
             asked,
+            through,
         })
     }
 
@@ -121,6 +141,14 @@ impl Server {
         match self.port {
             DEFAULT_PORT => self.host.clone(),
             port => format!("{}:{port}", self.host),
+        }
+    }
+
+    /// The same, and the proxy that leads there.
+    pub(crate) fn described(&self) -> String {
+        match &self.through {
+            Some(proxy) => format!("{} through the proxy {proxy}", self.authority()),
+            None => self.authority(),
         }
     }
 
@@ -201,11 +229,8 @@ fn target(
         })
     };
     let target = Target::new(&url, upstream, Arc::new(described))?;
-    let (host, port) = match &options.at {
-        Some((host, port)) => (host.as_str(), *port),
-        None => (options.host.as_str(), options.port),
-    };
-    let address = format!("{host}:{port}");
+    let (host, port) = options.host_and_port();
+    let address = options.address();
     Ok(match via.to(&address)? {
         Some(hop) => target.through(&hop.host, hop.port, hop.tunnel(&address)),
         None => target.at(host, port),

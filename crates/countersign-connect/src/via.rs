@@ -15,6 +15,9 @@ pub enum ViaError {
     /// It is no HTTP proxy that speaks without TLS.
     #[error("the proxy `{0}` cannot be used: only `http://` proxies can")]
     Scheme(String),
+    /// It is no URL. What was given may hold a password.
+    #[error("the proxy's URL cannot be read: write `http://HOST:PORT`")]
+    Url,
     /// The name cannot stand in a URL.
     #[error("`{0}` is not a host")]
     Host(String),
@@ -59,9 +62,16 @@ impl Via {
     }
 
     /// This proxy for every server.
-    #[must_use]
-    pub fn proxy(url: &str) -> Self {
-        Self(Matcher::builder().all(url.to_owned()).build())
+    ///
+    /// # Errors
+    /// When it is none that can be used.
+    pub fn proxy(url: &str) -> Result<Self, ViaError> {
+        let via = Self(Matcher::builder().all(url.to_owned()).build());
+        // The matcher leaves out what it cannot read, and then there would be no proxy at all.
+        match via.to("any.invalid:443")? {
+            Some(_) => Ok(via),
+            None => Err(ViaError::Url),
+        }
     }
 
     /// The proxy for a host and port.
@@ -93,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_proxy_is_an_http_url_and_its_password_is_never_shown() {
-        let to = |url: &str| Via::proxy(url).to("a.example:443");
+        let to = |url: &str| Via::proxy(url)?.to("a.example:443");
         let hop = to("http://user:word@proxy.example:3128").unwrap().unwrap();
         assert_eq!((hop.host.as_str(), hop.port), ("proxy.example", 3128));
         assert_eq!(hop.credentials.as_ref().unwrap(), "Basic dXNlcjp3b3Jk");
@@ -106,6 +116,8 @@ mod tests {
                 "{error}"
             );
         }
+        let error = Via::proxy("http://user:word@").unwrap_err().to_string();
+        assert!(!error.contains("word"), "{error}");
         assert!(Via::none().to("a.example:443").unwrap().is_none());
     }
 }

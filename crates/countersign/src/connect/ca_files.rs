@@ -6,15 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use countersign_connect::LocalCa;
+use countersign_connect::{LocalCa, LocalCaError};
 use countersign_server::store::Sources;
 use data_encoding::HEXLOWER;
 use time::OffsetDateTime;
 
-use super::cannot_vouch;
 use crate::{
     config::process_env,
-    failure::CommandResult,
+    failure::{CommandResult, Failure},
     files::{private_directory, refuse_shared, write_private},
     output::note,
 };
@@ -75,6 +74,11 @@ impl CaFiles {
         write_private(&files.extra, &(node.unwrap_or_default() + pem))?;
         Ok(files)
     }
+}
+
+/// Says what is wrong with hosts that the CA cannot vouch for.
+pub(super) fn cannot_vouch(error: &LocalCaError) -> Failure {
+    Failure::new(error).hint("a host is a name such as `api.example.com`, or an address")
 }
 
 fn temporary_directory() -> CommandResult<PathBuf> {

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::TcpStream;
 
-use super::{cannot_vouch, host_flags::Base, identity::Identity};
+use super::{ca_files::cannot_vouch, host_flags::Base, identity::Identity};
 use crate::{
     clock,
     failure::{CommandResult, Doing, Failure},

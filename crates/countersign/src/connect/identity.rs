@@ -6,13 +6,15 @@ use countersign_connect::ServerOptions;
 use countersign_types::UnixSeconds;
 use countersign_verify::{certificate::LeafSummary, presented::Presented};
 
-use super::EXPIRED;
 use crate::{
     clock,
     failure::{CommandResult, Failure},
     file_kind::unreadable,
     output::{note, printable, relative, timestamp},
 };
+
+/// Exit code where the client certificate has expired.
+const EXPIRED: u8 = 3;
 
 /// How long before its end an expiry is warned of.
 const SOON: UnixSeconds = 7 * 24 * 60 * 60;

@@ -15,14 +15,12 @@ mod watching;
 use std::{ffi::OsString, net::SocketAddr, path::Path, sync::Arc};
 
 use clap::Args;
-use countersign_connect::{
-    ApiKey, Forwarder, LocalCaError, Mode, Options, Server, Via, serve_metrics,
-};
+use countersign_connect::{ApiKey, Forwarder, Mode, Options, Server, Via, serve_metrics};
 use countersign_server::metrics;
 use tracing::level_filters::LevelFilter;
 
 use self::{
-    ca_files::CaFiles,
+    ca_files::{CaFiles, cannot_vouch},
     entrance::{Entrance, EntranceFlags},
     host_flags::HostFlags,
     identity::Identity,
@@ -40,9 +38,6 @@ use crate::{
     signals::{Requests, Signals},
     supervision,
 };
-
-/// Exit code where the client certificate has expired.
-const EXPIRED: u8 = 3;
 
 #[derive(Args)]
 pub(crate) struct Connect {
@@ -103,7 +98,7 @@ impl Connect {
         let servers = self.server.servers(&base, &self.hosts)?;
         let identities = Identity::of_all(&servers)?;
         let key = self.server.key(self.check)?;
-        let via = self.server.via();
+        let via = self.server.via()?;
         let opened = server_flags::open(&servers, &via)?;
         if self.check {
             return check::run(&opened, &base, key, &identities, output).await;
@@ -180,10 +175,6 @@ fn forwarder(mode: Mode, entrance: &Entrance, key: Option<ApiKey>) -> CommandRes
         clock: clock::now,
     };
     Forwarder::new(options).map_err(|error| cannot_vouch(&error))
-}
-
-fn cannot_vouch(error: &LocalCaError) -> Failure {
-    Failure::new(error).hint("a host is a name such as `api.example.com`, or an address")
 }
 
 /// Serves until a signal comes.

@@ -1,11 +1,6 @@
 //! What is said of a forwarder that is ready.
 
-use std::{
-    fmt::Write as _,
-    io::{self, IsTerminal as _},
-    path::Path,
-    sync::Arc,
-};
+use std::{fmt::Write as _, path::Path, sync::Arc};
 
 use countersign_connect::{Server, Token};
 
@@ -20,6 +15,7 @@ use crate::{
     config::process_env,
     failure::{CommandResult, Doing},
     files::{remove_if_exists, shell_exports, shell_quoted, write_private},
+    output::is_terminal,
 };
 
 /// A forwarder that is ready.
@@ -133,7 +129,7 @@ impl Ready {
             let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
             let file = shell_quoted(&file.display().to_string());
             let _ = writeln!(text, "\n# in another terminal:\n. {file}");
-        } else if self.token.is_some() && !io::stdout().is_terminal() {
+        } else if self.token.is_some() && !is_terminal() {
             text += "# the token is not shown where there is no terminal; `--env-file FILE` writes what leads a tool here\n";
         } else {
             text += "\n# in another terminal:\n";

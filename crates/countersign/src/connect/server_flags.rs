@@ -171,11 +171,11 @@ impl ServerFlags {
     }
 
     /// The proxy that leads to servers.
-    pub(super) fn via(&self) -> Via {
+    pub(super) fn via(&self) -> CommandResult<Via> {
         match self.via.as_deref() {
-            None => Via::environment(),
-            Some("none") => Via::none(),
-            Some(url) => Via::proxy(url),
+            None => Ok(Via::environment()),
+            Some("none") => Ok(Via::none()),
+            Some(url) => Via::proxy(url).map_err(Failure::usage),
         }
     }
 }

@@ -206,6 +206,11 @@ pub(crate) fn confirm(question: &str, yes: bool) -> CommandResult {
     ask(question, "this cannot be undone")
 }
 
+/// Whether a person sees what is written: elsewhere it may be kept.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Whether there is somebody to ask.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

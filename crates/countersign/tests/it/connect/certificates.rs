@@ -65,6 +65,10 @@ fn a_check_says_whether_requests_would_pass() {
         scene.command(&["https://127.0.0.1:1", "--check", "-o", "table"]),
         "nothing listens on that port",
     ));
+    cases.push((
+        scene.command(&["--via", "http://127.0.0.1:1", "--check", "-o", "table"]),
+        "through the proxy 127.0.0.1:1: nothing listens",
+    ));
     for (mut command, says) in cases {
         let ran = command.output().unwrap();
         let said = String::from_utf8_lossy(&ran.stdout);

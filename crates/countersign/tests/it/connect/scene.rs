@@ -139,11 +139,12 @@ impl Connect {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
         while !said.ends_with("# stop with Ctrl-C\n") {
-            if stdout.read_line(&mut said).unwrap() == 0 {
-                let mut why = String::new();
+            let read = stdout.read_line(&mut said).unwrap();
+            let mut why = String::new();
+            if read == 0 {
                 stderr.read_to_string(&mut why).unwrap();
-                panic!("it ended early, having said: {said}{why}");
             }
+            assert!(read > 0, "it ended early, having said: {said}{why}");
         }
         Self {
             child,
