@@ -18,7 +18,7 @@ use hyper_util::{
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status};
 
-use super::Outcome;
+use crate::outcome::Outcome;
 
 /// Header names as long as the gateway's own.
 const NAMES: [&str; 6] = [

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
-use super::Outcome;
+use crate::outcome::Outcome;
 
 /// How many questions are under way, where no rate is given.
 const AT_ONCE: usize = 16;

@@ -5,12 +5,13 @@
 
 mod echo;
 mod load;
+mod outcome;
 
-use std::{error::Error, net::SocketAddr};
+use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand};
 
-type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+use outcome::Outcome;
 
 #[derive(Parser)]
 struct Arguments {

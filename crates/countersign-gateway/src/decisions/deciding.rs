@@ -2,6 +2,7 @@
 //! listener, counted and logged.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -161,7 +162,7 @@ impl Deciding {
         &self,
         asked: Asked<'a>,
         headers: impl Iterator<Item = (&'a str, &'a [u8])>,
-    ) -> Result<(Arc<Connection>, Option<std::borrow::Cow<'a, [u8]>>), Fault> {
+    ) -> Result<(Arc<Connection>, Option<Cow<'a, [u8]>>), Fault> {
         let form = self.door.form;
         let mut sent = Sent::among(form, headers)?;
         if form == CertificateForm::EnvoyAttributes {

@@ -31,17 +31,11 @@ const MAX_CONNECTIONS: usize = 1_024;
 
 /// Why a listener for decisions cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DoorError {
-    #[error("`decisions` at `{listen}`: {problem}\nhint: {hint}")]
-    Setting {
-        listen: DecisionAddress,
-        problem: String,
-        hint: &'static str,
-    },
-    #[error("`decisions` at `{0}`: {1}")]
-    Files(DecisionAddress, countersign_tls::Error),
-    #[error("`decisions` at `{0}`: {1}")]
-    Listen(DecisionAddress, CannotListen),
+#[error("`decisions` at `{listen}`: {problem}")]
+pub(crate) struct DoorError {
+    listen: DecisionAddress,
+    /// With a hint, where there is one.
+    problem: String,
 }
 
 /// A listener for decisions.
@@ -67,32 +61,36 @@ pub(crate) struct OpenDoor {
 /// Opens all that are configured.
 pub(crate) fn open(options: &GatewayOptions) -> Result<Vec<OpenDoor>, DoorError> {
     let doors = options.decisions.iter().map(|each| {
-        let door = Arc::new(Door::new(each, options)?);
-        let (socket, address) = DoorSocket::bind(&each.listen)
-            .map_err(|error| DoorError::Listen(each.listen.clone(), error))?;
-        Ok(OpenDoor {
-            door,
-            socket,
-            address,
+        open_one(each, options).map_err(|problem| DoorError {
+            listen: each.listen.clone(),
+            problem,
         })
     });
     doors.collect()
 }
 
+fn open_one(decisions: &Decisions, options: &GatewayOptions) -> Result<OpenDoor, String> {
+    let door = Arc::new(Door::new(decisions, options)?);
+    let bound = DoorSocket::bind(&decisions.listen);
+    let (socket, address) = bound.map_err(|error: CannotListen| error.to_string())?;
+    Ok(OpenDoor {
+        door,
+        socket,
+        address,
+    })
+}
+
 impl Door {
-    fn new(decisions: &Decisions, options: &GatewayOptions) -> Result<Self, DoorError> {
-        let asked_by = check(decisions).map_err(|(problem, hint)| DoorError::Setting {
-            listen: decisions.listen.clone(),
-            problem,
-            hint,
-        })?;
-        let files = |error| DoorError::Files(decisions.listen.clone(), error);
+    fn new(decisions: &Decisions, options: &GatewayOptions) -> Result<Self, String> {
+        let asked_by =
+            check(decisions).map_err(|(problem, hint)| format!("{problem}\nhint: {hint}"))?;
+        let of_files = |error: countersign_tls::Error| error.to_string();
         Ok(Self {
             protocol: decisions.protocol,
             form: decisions.certificate,
-            asker: asker(asked_by).map_err(files)?,
+            asker: asker(asked_by).map_err(of_files)?,
             chains: ChainLimits::new(&options.limits),
-            tls: tls(decisions, asked_by, options).map_err(files)?,
+            tls: tls(decisions, asked_by, options).map_err(of_files)?,
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         })
     }

@@ -4,7 +4,7 @@
 use data_encoding::BASE64;
 use rustls_pki_types::CertificateDer;
 
-use super::Fault;
+use super::fault::Fault;
 
 /// Certificates with commas between.
 pub(super) fn list(text: &str) -> Result<Vec<CertificateDer<'static>>, Fault> {

@@ -2,13 +2,17 @@
 //! listener is set to: what else could be a certificate is a reason to refuse.
 
 mod base64;
+mod fault;
 mod pem;
 mod rfc9440;
 mod xfcc;
 
 use rustls_pki_types::CertificateDer;
 
+use self::fault::one;
 use crate::{identity_headers::folds_to, options::CertificateForm};
+
+pub(super) use self::fault::Fault;
 
 /// The most bytes of the headers that carry a chain.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
@@ -30,31 +34,6 @@ const KNOWN: [&str; 14] = [
     "x-client-certificate",
     "x-ssl-client-der",
 ];
-
-/// Why there is no chain to judge. The client is told that its certificate cannot be used, and no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
-    #[error("a header in which certificates come, but which is not read here: `{0}`")]
-    OtherHeader(&'static str),
-    #[error("the certificate comes more than once")]
-    Repeated,
-    #[error("the certificate is not in the form that is read here: {0}")]
-    WrongForm(&'static str),
-    #[error("the chain is larger than is read")]
-    TooLarge,
-}
-
-impl Fault {
-    /// As it stands in metrics.
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::OtherHeader(_) => "other_header",
-            Self::Repeated => "repeated",
-            Self::WrongForm(_) => "wrong_form",
-            Self::TooLarge => "too_large",
-        }
-    }
-}
 
 /// What was sent of a client's certificate, as it was sent. Empty where it presented none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -171,14 +150,6 @@ fn known(name: &str) -> Option<&'static str> {
     }
     let mut known = KNOWN.iter();
     known.find(|known| folds_to(known, name)).copied()
-}
-
-/// The one certificate of a form that carries the leaf alone.
-fn one(chain: Vec<CertificateDer<'static>>) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    if chain.len() == 1 {
-        return Ok(chain);
-    }
-    Err(Fault::WrongForm("it is more than one certificate"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use percent_encoding::percent_decode_str;
 use rustls_pki_types::CertificateDer;
 
-use super::{Fault, base64};
+use super::{base64, fault::Fault};
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";

@@ -2,7 +2,7 @@
 
 use rustls_pki_types::CertificateDer;
 
-use super::{Fault, base64};
+use super::{base64, fault::Fault};
 
 /// The leaf, and a list of what comes after it, which may be empty.
 pub(super) fn chain(leaf: &str, rest: &str) -> Result<Vec<CertificateDer<'static>>, Fault> {

@@ -120,6 +120,10 @@ fn what_is_cut_off_or_of_another_form_is_refused() {
                 assert!(given.is_err(), "{form:?} read {other:?}");
             }
         }
+        // There, more of the last value.
+        if *form == CertificateForm::XfccText {
+            continue;
+        }
         let junk = format!("{value} and more");
         assert!(read(*form, &[(name, &junk)]).is_err(), "{form:?}");
     }

@@ -7,7 +7,10 @@ use countersign_types::digest::Sha256;
 use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
 
-use super::{Fault, pem};
+use super::{
+    fault::{Fault, one},
+    pem,
+};
 
 /// What is read of it. Other keys say nothing that the certificates do not.
 #[derive(Debug, Default, Deserialize)]
@@ -99,10 +102,10 @@ impl Element<'_> {
             (None, None) => {
                 return Err(Fault::WrongForm("it has neither `Chain` nor `Cert`"));
             }
-            (Some(leaf), None) => super::one(leaf)?,
+            (Some(leaf), None) => one(leaf)?,
             (None, Some(chain)) => chain,
             (Some(leaf), Some(chain)) => {
-                if super::one(leaf)?.first() != chain.first() {
+                if one(leaf)?.first() != chain.first() {
                     return Err(Fault::WrongForm("`Cert` is not the first of `Chain`"));
                 }
                 chain

@@ -4,6 +4,7 @@ mod agreement;
 mod asking;
 mod documented;
 mod foreign;
+mod observed;
 mod refused;
 
 use std::{net::SocketAddr, path::PathBuf};
