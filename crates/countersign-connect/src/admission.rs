@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use countersign_proxy::{check_shape, host_of};
 use countersign_types::error::ErrorCode;
 use http::{
-    HeaderMap, Request, Uri,
+    HeaderMap, HeaderName, HeaderValue, Request, Uri,
     header::{AUTHORIZATION, ORIGIN},
     uri::{Parts, PathAndQuery},
 };
@@ -16,6 +16,9 @@ use crate::{
     server::{Server, split_port},
     token::{Token, has_token},
 };
+
+/// Says where a browser's request comes from.
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The hosts by which a listener may be called.
 #[derive(Debug, Clone)]
@@ -96,18 +99,21 @@ fn check_host<B>(hosts: &OwnHosts, request: &Request<B>) -> Result<(), Refusal> 
     if is_foreign_page(request.headers(), called) {
         return Err(Refusal::new(
             ErrorCode::BadRequest,
-            "the request comes from a web page (`Origin`), and pages are not let in",
+            "the request comes from a web page (`Origin`, `Sec-Fetch-Site`), and pages are not let in",
         ));
     }
     Ok(())
 }
 
-/// Whether a page of another origin sends this.
+/// Whether a page of another origin sends this. Of what a page merely shows, such as an image, browsers say no
+/// origin, but that it crosses sites (Fetch Metadata, `Sec-Fetch-Site`).
 fn is_foreign_page(headers: &HeaderMap, called: &str) -> bool {
-    headers.get_all(ORIGIN).iter().any(|origin| {
+    let foreign = headers.get_all(ORIGIN).iter().any(|origin| {
         let origin = origin.to_str().unwrap_or_default();
         origin.strip_prefix("http://") != Some(called)
-    })
+    });
+    let site = headers.get(SITE).map(HeaderValue::as_bytes);
+    foreign || matches!(site, Some(b"cross-site" | b"same-site"))
 }
 
 fn check_token<B>(token: &Token, sets_key: bool, request: &mut Request<B>) -> Result<(), Refusal> {
@@ -202,6 +208,11 @@ mod tests {
             let checked = check_host(&hosts, &request("/", &headers));
             assert_eq!(checked.is_ok(), passes, "{host} {origin:?}");
         }
+        let shown = [
+            (HOST.as_str(), "127.0.0.1:9000"),
+            ("sec-fetch-site", "cross-site"),
+        ];
+        assert!(check_host(&hosts, &request("/", &shown)).is_err());
         let anything = request("/", &[("host", "rebound.example")]);
         assert!(check_host(&OwnHosts::Any, &anything).is_ok());
     }
