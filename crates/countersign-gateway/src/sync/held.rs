@@ -111,13 +111,13 @@ mod tests {
             held.meet(&a);
             held.meet(&a);
             held.meet(&d);
-            assert_eq!(held.unmet(), [b.clone()]);
+            assert_eq!(held.unmet(), std::slice::from_ref(&b));
             held.put(c.clone(), digest);
             held.put(a.clone(), None);
-            assert_eq!(held.unmet(), [b.clone()]);
+            assert_eq!(held.unmet(), std::slice::from_ref(&b));
             held.remove(&a);
             held.remove(&d);
-            assert_eq!(held.unmet(), [b.clone()]);
+            assert_eq!(held.unmet(), std::slice::from_ref(&b));
             held.put(a.clone(), digest);
             held.put(b.clone(), digest);
             assert!(held.unmet().is_empty());
