@@ -9,26 +9,13 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    client_state::ClientState,
     error::ForwardError,
     exchange::Exchange,
     request_body::RequestBody,
     target::Target,
-    traffic::{CAREFUL_READ_BYTES, Traffic},
+    traffic::{READ_BYTES, Traffic},
     upstream_stream::{Transport, UpstreamStream},
 };
-
-/// The most bytes that are read at once, and that a response's head may have. hyper would read up
-/// to 400 KiB, which has left the CPU's cache before it is encrypted.
-pub(crate) const READ_BYTES: usize = 64 * 1024;
-
-/// How much of a response is read at once for this client.
-pub(crate) fn bytes_at_once(is_http1: bool, client: &ClientState) -> usize {
-    if is_http1 && !client.seems_to_read() {
-        return CAREFUL_READ_BYTES;
-    }
-    READ_BYTES
-}
 
 /// The most header lines of a response. hyper keeps their places on the heap for each head where there may be
 /// more than 100: with 512 that is 32 KiB, with these the allocator has them at hand.

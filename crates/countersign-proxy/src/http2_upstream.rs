@@ -17,10 +17,10 @@ use rustls::ClientConfig;
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
-    connect::{READ_BYTES, Unconnected, connect},
+    connect::{Unconnected, connect},
     keep_alive::KeepAlive,
     target::Target,
-    traffic::Traffic,
+    traffic::{READ_BYTES, Traffic},
     upstream_stream::UpstreamStream,
 };
 

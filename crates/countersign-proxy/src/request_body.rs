@@ -15,14 +15,13 @@ use tokio::sync::oneshot;
 
 use crate::{
     client_body::ClientBody,
-    connect::bytes_at_once,
     discard::leave_body,
     error::BodyError,
     exchange::Exchange,
     headers::{is_no_trailer, remove_all},
     interim::Interims,
     stall::Stall,
-    traffic::Traffic,
+    traffic::{Traffic, bytes_at_once},
 };
 
 /// The most bytes of a body that are kept to be sent again. What is kept is not copied, unless it is

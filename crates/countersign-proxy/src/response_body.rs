@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    connect::bytes_at_once, connections::Lease, error::BodyError, exchange::Exchange, stall::Stall,
-    stream_body::StreamBody,
+    connections::Lease, error::BodyError, exchange::Exchange, stall::Stall,
+    stream_body::StreamBody, traffic::bytes_at_once,
 };
 use bytes::Bytes;
 use http::Version;

@@ -12,12 +12,24 @@ use std::{
 use futures_util::task::AtomicWaker;
 use http::{HeaderName, HeaderValue, Request};
 
-use crate::{interim::Interims, trailers::Trailers};
+use crate::{client_state::ClientState, interim::Interims, trailers::Trailers};
 
 /// The most bytes that are read at once for a client that may read nothing: they are kept, and so is the
 /// room that they were read into. As a TLS record, 22 bytes longer, they fill 14 KiB exactly, for which the
 /// allocator has a size.
 pub(crate) const CAREFUL_READ_BYTES: usize = 14 * 1024 - 22;
+
+/// The most bytes that are read at once, and that a response's head may have. hyper would read up
+/// to 400 KiB, which has left the CPU's cache before it is encrypted.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
+
+/// How much of a response is read at once for this client.
+pub(crate) fn bytes_at_once(is_http1: bool, client: &ClientState) -> usize {
+    if is_http1 && !client.seems_to_read() {
+        return CAREFUL_READ_BYTES;
+    }
+    READ_BYTES
+}
 
 /// The most headers of a request that is sent again: clients send at most 100.
 const MAX_HEADERS: usize = 256;

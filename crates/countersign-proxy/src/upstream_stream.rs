@@ -180,7 +180,7 @@ impl AsyncWrite for UpstreamStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{connect::READ_BYTES, traffic::CAREFUL_READ_BYTES};
+    use crate::traffic::{CAREFUL_READ_BYTES, READ_BYTES};
     use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use crate::{
     bench::gateway::{
         figures::Figures,
         measures::{P50, P99, SLOW},
+        traffic::{microseconds, quantile},
     },
     process::say,
 };
@@ -71,7 +72,7 @@ impl Latencies {
             for all in rounds {
                 let slow = all.iter().filter(|took| **took > SLOW_NS).count();
                 let share = as_number(slow) * 1e4 / as_number(all.len().max(1));
-                figures.add(server, SLOW, "of 10,000", share);
+                figures.add(server, SLOW, "of 10k", share);
             }
             say(&format!("{server}: {}", stalls(&rounds.concat())));
         }
@@ -95,20 +96,6 @@ fn stalls(took: &[u64]) -> String {
         "of {all} answers {slow} took over 1 ms, in {stalls} stalls; the slowest {:.1} ms",
         microseconds(longest) / 1e3
     )
-}
-
-/// How long this many percent of the answers took at most.
-pub(super) fn quantile(took: &[u64], percent: usize) -> Option<u64> {
-    let mut sorted = took.to_vec();
-    sorted.sort_unstable();
-    let last = sorted.len().checked_sub(1)?;
-    sorted
-        .get((sorted.len() * percent / 100).min(last))
-        .copied()
-}
-
-pub(super) fn microseconds(nanoseconds: u64) -> f64 {
-    std::time::Duration::from_nanos(nanoseconds).as_secs_f64() * 1e6
 }
 
 fn as_number(count: usize) -> f64 {

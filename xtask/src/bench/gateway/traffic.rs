@@ -10,10 +10,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    bench::{
-        gateway::latency::{microseconds, quantile},
-        server::{Server, free_address},
-    },
+    bench::server::{Server, free_address},
     process::{self, Outcome},
 };
 
@@ -31,6 +28,20 @@ impl Answered {
     pub(crate) fn quantile_us(&self, percent: usize) -> Option<f64> {
         quantile(&self.took_ns, percent).map(microseconds)
     }
+}
+
+/// How long this many percent of the answers took at most.
+pub(super) fn quantile(took: &[u64], percent: usize) -> Option<u64> {
+    let mut sorted = took.to_vec();
+    sorted.sort_unstable();
+    let last = sorted.len().checked_sub(1)?;
+    sorted
+        .get((sorted.len() * percent / 100).min(last))
+        .copied()
+}
+
+pub(super) fn microseconds(nanoseconds: u64) -> f64 {
+    std::time::Duration::from_nanos(nanoseconds).as_secs_f64() * 1e6
 }
 
 /// What to send, as the program takes it.
