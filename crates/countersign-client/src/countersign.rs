@@ -8,6 +8,7 @@ use countersign_types::{
     history::HistoryPoint,
     id::{GatewayId, OrganizationId},
     observation::{ObservationBatch, ObservationReceipt},
+    token::{TokenExchange, TokenExchangeRequest},
 };
 
 use crate::{Client, Error, Received, Response, request::Request};
@@ -168,6 +169,19 @@ impl Countersign {
         batch: &ObservationBatch,
     ) -> Result<Response<ObservationReceipt>, Error> {
         let request = Request::post(&["countersign", "observations"]).json(batch)?;
+        self.client.send(request).await
+    }
+
+    /// Asks for a token in exchange for a chain whose leaf's key the workload proved to hold. Needs a
+    /// gateway key.
+    ///
+    /// # Errors
+    /// Those of every call: see [`Error`]. A refusal is an answer.
+    pub async fn exchange_token(
+        &self,
+        exchange: &TokenExchangeRequest,
+    ) -> Result<Response<TokenExchange>, Error> {
+        let request = Request::post(&["countersign", "token-exchange"]).json(exchange)?;
         self.client.send(request).await
     }
 

@@ -6,6 +6,7 @@ use countersign_types::{
         DeletedFederationRule, FederationRule, FederationRuleCreateRequest,
         FederationRuleUpdateRequest,
     },
+    federation_test::{FederationTest, FederationTestRequest},
     id::{FederationRuleId, ServiceAccountId, WorkloadIdentityProviderId},
     page::Page,
 };
@@ -98,6 +99,19 @@ impl FederationRules {
         id: &FederationRuleId,
     ) -> Result<Response<Received<DeletedFederationRule>>, Error> {
         self.client.send(Request::delete(&self.one(id))).await
+    }
+
+    /// What an exchange of a certificate would do, step by step (an extension).
+    ///
+    /// # Errors
+    /// Those of every call: see [`Error`].
+    pub async fn test(
+        &self,
+        exchange: &FederationTestRequest,
+    ) -> Result<Response<Received<FederationTest>>, Error> {
+        let [organization, providers, provider, rules] = self.all();
+        let path = [organization, providers, provider, rules, "test"];
+        self.client.send(Request::post(&path).json(exchange)?).await
     }
 
     fn listed(&self, params: &FederationRuleListParams) -> Request {

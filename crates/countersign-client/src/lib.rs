@@ -53,6 +53,7 @@ mod retry;
 mod rotations;
 mod service_accounts;
 mod tls;
+mod token_keys;
 mod unreachable;
 mod webhooks;
 mod workload_identity_providers;
@@ -76,6 +77,7 @@ pub use crate::{
     request::Response,
     rotations::Rotations,
     service_accounts::ServiceAccounts,
+    token_keys::TokenKeys,
     unreachable::Unreachable,
     webhooks::Webhooks,
     workload_identity_providers::WorkloadIdentityProviders,

@@ -84,6 +84,7 @@ fn organization(pem: String) -> OrganizationBundle {
             project: Some(project),
             expires_at: None,
         }],
+        federation: None,
     }
 }
 

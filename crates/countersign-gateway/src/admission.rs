@@ -36,7 +36,7 @@ pub(crate) fn credential<'a>(
         IdentitySource::FixedProject(project) if !is_management() => {
             Ok(Credential::FixedProject(project.clone()))
         }
-        _ => Credential::from_bearer(keys)
+        _ => Credential::from_bearer(keys, |key| shared.token(key))
             .ok_or_else(|| Refusal::new(ErrorCode::InvalidApiKey, "the request has no bearer key")),
     }
 }

@@ -405,6 +405,7 @@ mod tests {
             with_reported: Vec::new(),
             projects,
             keys: Vec::new(),
+            federation: None,
         }
     }
 

@@ -12,6 +12,7 @@ use countersign_proxy::{
     host_of, leave_body, settle_path, without_parameters,
 };
 use countersign_types::{error::ErrorCode, id::RequestId};
+use futures_util::future::Either;
 use http::{
     HeaderValue, Request, Response, StatusCode, Version,
     header::{AUTHORIZATION, CONNECTION, TRANSFER_ENCODING},
@@ -29,6 +30,7 @@ use crate::{
     refusal::refused::Refusal,
     request_span::RequestSpan,
     shared::Shared,
+    token_exchange::own::Own,
     trace_context,
     under_way::UnderWay,
 };
@@ -60,19 +62,24 @@ impl Frontend {
         connection: &Arc<Connection>,
         mut request: Request<ClientBody>,
     ) -> impl Future<Output = Response<ResponseBody<Stream>>> + Send + use<> {
-        connection.requests.fetch_add(1, Ordering::Relaxed);
-        let ambiguous = request.version() != Version::HTTP_2 && connection.client.begin();
-        let number = self.shared.request_ids.next_number();
-        let id = RequestId::from_random(number);
-        let id_header = request_id(&id);
-        let setting = self.shared.options.traceparent;
-        let spans = self.shared.spans.as_deref();
-        let traced = trace_context::settle(request.headers_mut(), number, setting, spans);
-        let mut record = Record::new(id, traced.trace, &request, connection);
-        let span = traced.span.map(|span| RequestSpan::begin(span, &request));
-        record.record_span(span);
-        let started = Instant::now();
-        let shape = self.check_head(&request, ambiguous);
+        let Begun {
+            id_header,
+            mut record,
+            shape,
+            started,
+        } = self.begin(connection, &mut request);
+        if shape.is_ok()
+            && let Some(own) = Own::of(&self.shared.options.token_exchange, &request)
+        {
+            let asked = OwnRequest {
+                own,
+                request,
+                record,
+                started,
+            };
+            let answer = Arc::clone(self).answer_own(asked, Arc::clone(connection), id_header);
+            return Either::Left(Box::pin(answer));
+        }
         let arrived = Arrived {
             request,
             shape,
@@ -104,14 +111,60 @@ impl Frontend {
             }
         };
         let frontend = Arc::clone(self);
-        async move {
+        Either::Right(async move {
             let mut response = match sent {
                 Err(response) => response.map(ResponseBody::own),
                 Ok((stream, awaited)) => frontend.answer(stream, awaited).await,
             };
             response.headers_mut().insert(REQUEST_ID, id_header);
             response
+        })
+    }
+
+    /// What is done with each request first.
+    fn begin(&self, connection: &Connection, request: &mut Request<ClientBody>) -> Begun {
+        connection.requests.fetch_add(1, Ordering::Relaxed);
+        let ambiguous = request.version() != Version::HTTP_2 && connection.client.begin();
+        let number = self.shared.request_ids.next_number();
+        let id = RequestId::from_random(number);
+        let id_header = request_id(&id);
+        let setting = self.shared.options.traceparent;
+        let spans = self.shared.spans.as_deref();
+        let traced = trace_context::settle(request.headers_mut(), number, setting, spans);
+        let mut record = Record::new(id, traced.trace, request, connection);
+        let span = traced.span.map(|span| RequestSpan::begin(span, request));
+        record.record_span(span);
+        let started = Instant::now();
+        let shape = self.check_head(request, ambiguous);
+        Begun {
+            id_header,
+            record,
+            shape,
+            started,
         }
+    }
+
+    /// The response to a request for something that the gateway itself serves.
+    async fn answer_own(
+        self: Arc<Self>,
+        asked: OwnRequest,
+        connection: Arc<Connection>,
+        id_header: HeaderValue,
+    ) -> Response<ResponseBody<Stream>> {
+        let OwnRequest {
+            own,
+            request,
+            mut record,
+            started,
+        } = asked;
+        let (mut response, refusal) = own.answer(&self.shared, &connection, request).await;
+        connection.client.answer();
+        if let Some(refusal) = &refusal {
+            self.shared.refuse(refusal, &mut record, &connection);
+        }
+        self.shared.end(&record, &response, started);
+        response.headers_mut().insert(REQUEST_ID, id_header);
+        response.map(ResponseBody::own)
     }
 
     /// The response to a request whose head could not be read, given the status that says why.
@@ -322,6 +375,23 @@ impl Frontend {
             .find(|route| route.serves(|| host_of(request), path))
             .ok_or_else(|| Refusal::new(ErrorCode::NotFound, "no route serves this host and path"))
     }
+}
+
+/// A request whose head was looked at.
+struct Begun {
+    id_header: HeaderValue,
+    record: Record,
+    /// Whether it may be served at all.
+    shape: Result<(), Refusal>,
+    started: Instant,
+}
+
+/// A request for something that the gateway itself serves.
+struct OwnRequest {
+    own: Own,
+    request: Request<ClientBody>,
+    record: Record,
+    started: Instant,
 }
 
 /// A request that just arrived.

@@ -24,6 +24,9 @@ const FORWARDED_NAMES: [&str; 2] = ["forwarded", "x-real-ip"];
 pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("x-countersign-organization");
 pub(crate) const PROJECT: HeaderName = HeaderName::from_static("x-countersign-project");
 pub(crate) const KEY: HeaderName = HeaderName::from_static("x-countersign-key");
+pub(crate) const SERVICE_ACCOUNT: HeaderName =
+    HeaderName::from_static("x-countersign-service-account");
+pub(crate) const SCOPE: HeaderName = HeaderName::from_static("x-countersign-scope");
 pub(crate) const CERTIFICATE: HeaderName = HeaderName::from_static("x-countersign-certificate");
 pub(crate) const LEAF_SHA256: HeaderName = HeaderName::from_static("x-countersign-leaf-sha256");
 pub(crate) const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
@@ -32,10 +35,18 @@ pub(crate) const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The headers that say who is calling, and with which certificate.
-pub(crate) const NAMED: [HeaderName; 5] = [ORGANIZATION, PROJECT, KEY, CERTIFICATE, LEAF_SHA256];
+pub(crate) const NAMED: [HeaderName; 7] = [
+    ORGANIZATION,
+    PROJECT,
+    KEY,
+    SERVICE_ACCOUNT,
+    SCOPE,
+    CERTIFICATE,
+    LEAF_SHA256,
+];
 
 /// How many headers tell an upstream who is calling and from where, the optional ones apart.
-pub(crate) const ADDED_HEADERS: usize = 9;
+pub(crate) const ADDED_HEADERS: usize = 10;
 
 /// The headers that say who is calling, and with which certificate, without the request's id. Only a
 /// verified certificate is named: one that was merely presented proves nothing.
@@ -51,6 +62,8 @@ pub(crate) fn named<'a>(
         Some(&identity.organization),
         identity.project.as_ref(),
         identity.key.as_ref(),
+        identity.service_account.as_ref(),
+        identity.scope.as_ref(),
         verified.map(|each| &each.certificate),
         verified.map(|each| &each.leaf_sha256),
     ];

@@ -32,6 +32,7 @@ mod request_span;
 mod shared;
 mod shares;
 pub mod sync;
+mod token_exchange;
 mod trace_context;
 mod unauthenticated;
 mod under_way;

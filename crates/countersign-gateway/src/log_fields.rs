@@ -35,6 +35,12 @@ pub(crate) fn write_caller(
     line.text_if_any(field!("key"), key);
 }
 
+/// The token that it calls with: its id, and never itself.
+pub(crate) fn write_token(line: &mut JsonLine, service_account: &str, token: &str) {
+    line.text(field!("service_account"), service_account);
+    line.text(field!("token"), token);
+}
+
 /// What a request passes with, or was presented with.
 pub(crate) fn write_verdict(
     line: &mut JsonLine,

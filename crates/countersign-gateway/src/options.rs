@@ -3,6 +3,7 @@
 mod decisions;
 mod log;
 mod reading;
+mod token_exchange;
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -24,6 +25,7 @@ pub use self::{
         ProxySecret,
     },
     log::{Log, LogFormat, LogLevel},
+    token_exchange::TokenExchange,
 };
 
 /// A gateway's configuration. Times are in seconds, sizes in bytes.
@@ -106,6 +108,9 @@ pub struct GatewayOptions {
     /// Seconds between two such reports.
     #[serde(default = "observation_interval", deserialize_with = "seconds")]
     pub observation_interval: Duration,
+    /// Exchanging client certificates for tokens.
+    #[serde(default)]
+    pub token_exchange: TokenExchange,
     /// How many threads serve; absent, one per core.
     #[serde(default)]
     pub threads: Option<usize>,

@@ -10,14 +10,14 @@ use bytes::Bytes;
 use countersign_trace::Spans;
 use countersign_types::{UnixSeconds, id::GatewayId, request_ids::RequestIds};
 use http::Response;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::{
     access_log::{
         file::AccessLog,
         record::{Ended, Record},
     },
-    caller::snapshot::Snapshot,
+    caller::{snapshot::Snapshot, token::Token, tokens::Tokens},
     connection::Connection,
     contact::Contact,
     finished_span,
@@ -27,6 +27,7 @@ use crate::{
     project_requests::ProjectRequests,
     refusal::{refusals::Refusals, refused::Refusal},
     shares::Shares,
+    token_exchange::{asking::Asked, public_keys::PublicKeys},
     unauthenticated::UnauthenticatedConnections,
 };
 
@@ -58,6 +59,11 @@ pub(crate) struct Shared {
     pub(crate) spans: Option<Arc<Spans>>,
     /// None where requests are not counted by project.
     pub(crate) project_requests: Option<ProjectRequests>,
+    /// The tokens that were verified.
+    pub(crate) tokens: Tokens,
+    pub(crate) public_keys: PublicKeys,
+    /// Asks the control plane about exchanges; none where nothing does.
+    pub(crate) asking: Option<mpsc::Sender<Asked>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -77,6 +83,11 @@ impl Shared {
     pub(crate) fn too_old(&self, now: UnixSeconds) -> Option<String> {
         let limit = self.options.limits.max_bundle_age;
         self.contact.too_old(now, limit)
+    }
+
+    /// The token of this text, if it is one.
+    pub(crate) fn token(&self, text: &[u8]) -> Option<Arc<Token>> {
+        self.tokens.find(text, &self.snapshot.load(), self.now())
     }
 
     /// What is counted here and not by the recorder, as Prometheus reads it.
@@ -117,6 +128,12 @@ impl Shared {
         started: Instant,
     ) -> Response<Bytes> {
         let response = self.refuse(refusal, record, connection);
+        self.end(record, &response, started);
+        response
+    }
+
+    /// Counts and logs a request that is answered here.
+    pub(crate) fn end(&self, record: &Record, response: &Response<Bytes>, started: Instant) {
         let ended = Ended {
             status: response.status(),
             duration: started.elapsed(),
@@ -125,7 +142,6 @@ impl Shared {
         };
         self.count(record);
         self.log(record, &ended);
-        response
     }
 
     /// Counts what became of a request. A refusal is counted where it is made.
@@ -188,6 +204,9 @@ impl Shared {
             durations: Durations::default(),
             spans: None,
             project_requests: None,
+            tokens: Tokens::default(),
+            public_keys: PublicKeys::default(),
+            asking: None,
         })
     }
 }

@@ -7,6 +7,7 @@ pub mod preview;
 mod rotation;
 mod serve;
 pub mod store;
+mod tokens;
 mod webhooks;
 
 pub use expiry::watch_expiry;
@@ -15,4 +16,5 @@ pub use http::{
     operations, router,
 };
 pub use serve::{Limits, Routes, listener_tls, serve};
+pub use tokens::watch_token_keys;
 pub use webhooks::{WebhookOptions, Webhooks};

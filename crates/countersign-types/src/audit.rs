@@ -19,7 +19,7 @@ use crate::{
 pub use crate::{
     audit_project::AuditProject,
     federation_event::{FederationEvent, ProviderChange, RuleChange},
-    organization_change::{AssertionChange, WebhookChange},
+    organization_change::{AssertionChange, TokenKeyChange, WebhookChange},
 };
 
 /// An audit event as the API shows it. Its details are in the property named after its type.
@@ -313,6 +313,11 @@ pub enum AuditEvent {
         id: AssertionId,
         change: AssertionChange,
     },
+    /// A token key of the organization, as an `organization.updated` too.
+    TokenKeyChanged {
+        organization: OrganizationId,
+        change: TokenKeyChange,
+    },
     /// A workload identity provider or a federation rule.
     Federation(FederationEvent),
 }
@@ -342,7 +347,9 @@ impl AuditEvent {
             Self::ServiceAccountDeleted { .. } => "service_account.deleted",
             Self::ApiKeyCreated { .. } => "api_key.created",
             Self::ApiKeyDeleted { .. } => "api_key.deleted",
-            Self::WebhookChanged { .. } | Self::AssertionChanged { .. } => "organization.updated",
+            Self::WebhookChanged { .. }
+            | Self::AssertionChanged { .. }
+            | Self::TokenKeyChanged { .. } => "organization.updated",
             Self::Federation(event) => event.event_type(),
         }
     }
@@ -366,7 +373,8 @@ impl AuditEvent {
             | Self::CertificateRotated(_)
             | Self::CertificateDeleted { .. }
             | Self::WebhookChanged { .. }
-            | Self::AssertionChanged { .. } => None,
+            | Self::AssertionChanged { .. }
+            | Self::TokenKeyChanged { .. } => None,
             Self::Federation(event) => event.project(),
         }
     }
@@ -394,6 +402,7 @@ impl AuditEvent {
             Self::ApiKeyCreated { id, .. } | Self::ApiKeyDeleted { id, .. } => vec![id.as_str()],
             Self::WebhookChanged { id, .. } => vec![id.as_str()],
             Self::AssertionChanged { id, .. } => vec![id.as_str()],
+            Self::TokenKeyChanged { change, .. } => vec![change.id().as_str()],
             Self::Federation(event) => event.resource_ids(),
         }
     }
@@ -458,6 +467,10 @@ impl AuditEvent {
                 id,
                 change,
             } => json!({ "id": organization, "changes_requested": change.details(id) }),
+            Self::TokenKeyChanged {
+                organization,
+                change,
+            } => json!({ "id": organization, "changes_requested": change.details() }),
             Self::Federation(event) => event.details(),
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     history::{HistoryPoint, RevisionToken},
     id::{self, ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
     or_unknown::OrUnknown,
+    token::BundleFederation,
 };
 
 /// The response of `GET /v1/countersign/bundle?after=REVISION&token=TOKEN`.
@@ -110,6 +111,10 @@ pub struct OrganizationBundle {
     pub projects: Vec<BundleProject>,
     /// Its admin and project keys.
     pub keys: Vec<BundleKey>,
+    /// What its tokens are verified with; absent where it has no federation rules.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub federation: Option<BundleFederation>,
 }
 
 /// A trust anchor.

@@ -75,7 +75,7 @@ fn encode(prefix: &str, random: u128) -> Arc<str> {
 }
 
 /// The prefixes of all kinds, by which an id of another kind is recognized.
-const PREFIXES: [&str; 17] = [
+const PREFIXES: [&str; 19] = [
     "org-",
     "proj_",
     "cert_",
@@ -93,6 +93,8 @@ const PREFIXES: [&str; 17] = [
     "asrt_",
     "idp_",
     "idprule_",
+    "tk_",
+    "tok_",
 ];
 
 /// The prefix, of whatever kind of id, that a text begins with.
@@ -324,6 +326,14 @@ id!(
 id!(
     /// A federation rule of a workload identity provider, `idprule_…`.
     FederationRuleId, "federation rule", "idprule_"
+);
+id!(
+    /// A key that tokens are signed with, `tk_…`.
+    TokenKeyId, "token key", "tk_"
+);
+id!(
+    /// A token of a workload, `tok_…`.
+    TokenId, "token", "tok_"
 );
 
 #[cfg(test)]

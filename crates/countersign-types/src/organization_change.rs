@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::id::{AssertionId, WebhookId};
+use crate::id::{AssertionId, TokenKeyId, WebhookId};
 
 /// What happened to an assertion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,37 @@ impl AssertionChange {
             Self::Overridden { name } => ("assertion_overridden", name),
         };
         json!({ what: { "id": id, "name": name } })
+    }
+}
+
+/// What happened to the keys that tokens are signed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenKeyChange {
+    /// The organization's first was created.
+    Created(TokenKeyId),
+    /// A new one takes the place of the newest.
+    Rotated {
+        /// The new one.
+        id: TokenKeyId,
+        /// Whether those of before ended at once.
+        at_once: bool,
+    },
+}
+
+impl TokenKeyChange {
+    pub(crate) const fn id(&self) -> &TokenKeyId {
+        match self {
+            Self::Created(id) | Self::Rotated { id, .. } => id,
+        }
+    }
+
+    pub(crate) fn details(&self) -> Value {
+        match self {
+            Self::Created(id) => json!({ "token_key_created": { "id": id } }),
+            Self::Rotated { id, at_once } => {
+                json!({ "token_key_rotated": { "id": id, "at_once": at_once } })
+            }
+        }
     }
 }
 

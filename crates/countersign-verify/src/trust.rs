@@ -141,6 +141,7 @@ impl TrustSet {
             certificates,
             projects: Vec::new(),
             keys: Vec::new(),
+            federation: None,
         })
     }
 

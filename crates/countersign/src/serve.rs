@@ -15,7 +15,7 @@ use countersign_server::{
     metrics::{self, GatewayAges},
     router, serve,
     store::{Sources, Store},
-    watch_expiry,
+    watch_expiry, watch_token_keys,
 };
 use countersign_tls::{Error as TlsError, ReloadingServerConfig};
 use tokio::net::TcpListener;
@@ -207,6 +207,7 @@ impl ControlPlane {
         // Held until the listener has drained, then dropped, which ends the task.
         let _cleanup = ObservationCleanup::start(store.clone(), self.observation_days);
         tokio::spawn(watch_expiry(store.clone(), signals.ended()));
+        tokio::spawn(watch_token_keys(store.clone(), signals.ended()));
         let webhooks = Webhooks::new(store, sources, &self.webhooks)?;
         let webhooks = webhooks.recorded_by(telemetry.spans());
         let webhooks = tokio::spawn(webhooks.run(signals.ended()));

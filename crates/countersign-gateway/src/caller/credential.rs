@@ -1,6 +1,12 @@
 //! How a request says who is calling.
 
-use countersign_types::{bearer::bearer_key, digest::KeyDigest, id::ProjectId};
+use std::sync::Arc;
+
+use countersign_types::{
+    bearer::bearer_key, compact_jws::looks_like_one, digest::KeyDigest, id::ProjectId,
+};
+
+use super::token::Token;
 
 /// What a request's identity is looked up by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,13 +15,24 @@ pub(crate) enum Credential {
     KeyDigest(KeyDigest),
     /// The one project that every request here belongs to.
     FixedProject(ProjectId),
+    /// A token of a workload, whose signature was verified.
+    Token(Arc<Token>),
 }
 
 impl Credential {
-    /// Reads `Authorization: Bearer KEY`, from the values of all such headers. Known and unknown keys cost the same: one digest, and one
-    /// look into a map. More than one such header, or another scheme, counts as none.
-    pub(crate) fn from_bearer<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+    /// Reads `Authorization: Bearer KEY`, from the values of all such headers. Known and unknown keys cost the
+    /// same: one digest, and one look into a map. More than one such header, or another scheme, counts as none.
+    /// Only what looks like a token is looked for among tokens.
+    pub(crate) fn from_bearer<'a>(
+        values: impl IntoIterator<Item = &'a [u8]>,
+        token: impl FnOnce(&[u8]) -> Option<Arc<Token>>,
+    ) -> Option<Self> {
         let key = bearer_key(values).ok()?;
+        if looks_like_one(key)
+            && let Some(token) = token(key)
+        {
+            return Some(Self::Token(token));
+        }
         Some(Self::KeyDigest(KeyDigest::of(key)))
     }
 }
@@ -25,7 +42,7 @@ mod tests {
     use super::*;
 
     fn read(values: &[&str]) -> Option<Credential> {
-        Credential::from_bearer(values.iter().map(|value| value.as_bytes()))
+        Credential::from_bearer(values.iter().map(|value| value.as_bytes()), |_| None)
     }
 
     #[test]

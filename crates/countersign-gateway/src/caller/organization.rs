@@ -6,11 +6,14 @@ use std::{
 };
 
 use countersign_types::{
+    UnixSeconds,
     bundle::{BundleKey, BundleProject, OrganizationBundle},
     digest::Sha256,
-    id::{OrganizationId, ProjectId},
+    id::{OrganizationId, ProjectId, TokenKeyId},
+    token::TokenClaims,
 };
 
+use super::federation::Federation;
 use crate::verdict::authorization::OrganizationTrust;
 
 /// An organization as it is enforced.
@@ -19,6 +22,8 @@ pub(crate) struct Organization {
     /// As it was pulled, without its keys.
     bundle: OrganizationBundle,
     keys: Arc<[BundleKey]>,
+    /// What its tokens are believed by.
+    federation: Federation,
     /// Compiled at the first request; shared with the organization before a change that left it alone.
     trust: Arc<OnceLock<OrganizationTrust>>,
 }
@@ -39,6 +44,7 @@ impl Organization {
         };
         let same_trust = before.filter(|before| trusts_alike(&before.bundle, &bundle));
         let organization = Self {
+            federation: Federation::of(&bundle),
             trust: same_trust.map_or_else(Arc::default, |before| Arc::clone(&before.trust)),
             bundle,
             keys,
@@ -75,6 +81,22 @@ impl Organization {
         &self.keys
     }
 
+    /// The rules and public keys of its tokens.
+    pub(crate) const fn federation(&self) -> &Federation {
+        &self.federation
+    }
+
+    /// Whether a token lets its holder call: it was signed with a key that is still good, and what admitted
+    /// the holder would admit it now.
+    pub(super) fn believes(
+        &self,
+        claims: &TokenClaims,
+        key: &TokenKeyId,
+        now: UnixSeconds,
+    ) -> bool {
+        self.federation.key(key, now).is_some() && self.federation.admits(claims)
+    }
+
     pub(crate) fn trust(&self) -> &OrganizationTrust {
         self.trust
             .get_or_init(|| OrganizationTrust::compile(&self.bundle))
@@ -96,6 +118,7 @@ impl Organization {
             with_reported,
             projects,
             keys,
+            federation,
         } = bundle;
         let known = &self.bundle;
         (&known.id, known.revision, known.digest) == (id, *revision, *digest)
@@ -103,6 +126,7 @@ impl Organization {
             && (&known.active, &known.with_reported) == (active, with_reported)
             && known.projects == *projects
             && *self.keys == **keys
+            && known.federation == *federation
     }
 }
 

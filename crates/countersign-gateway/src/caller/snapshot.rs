@@ -35,13 +35,23 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// Who is calling; nobody if the key is unknown or expired, or its project is archived.
-    pub(crate) fn caller(&self, credential: &Credential, now: UnixSeconds) -> Option<Caller<'_>> {
+    pub(crate) fn caller<'s>(
+        &'s self,
+        credential: &'s Credential,
+        now: UnixSeconds,
+    ) -> Option<Caller<'s>> {
         let identity = match credential {
             Credential::KeyDigest(digest) => self.keys.get(digest),
             Credential::FixedProject(project) => self.projects.get(project),
+            Credential::Token(token) => Some(&token.identity),
         }?;
         let in_force = identity.expires_at.is_none_or(|end| now < end);
         let organization = self.organizations.get(&identity.organization)?;
+        if let Credential::Token(token) = credential
+            && !organization.believes(&token.claims, &token.key, now)
+        {
+            return None;
+        }
         in_force.then_some(Caller {
             identity,
             organization,
@@ -236,6 +246,7 @@ mod tests {
             with_reported: Vec::new(),
             projects: vec![project(10 * number, false), project(10 * number + 1, true)],
             keys,
+            federation: None,
         }
     }
 
@@ -332,8 +343,8 @@ mod tests {
     }
 
     fn caller<'s>(snapshot: &'s Snapshot, value: &str) -> Caller<'s> {
-        let credential = Credential::KeyDigest(KeyDigest::of(value));
-        snapshot.caller(&credential, 0).unwrap()
+        let credential = Box::new(Credential::KeyDigest(KeyDigest::of(value)));
+        snapshot.caller(Box::leak(credential), 0).unwrap()
     }
 
     #[test]

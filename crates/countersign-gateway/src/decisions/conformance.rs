@@ -139,6 +139,7 @@ fn bundle(case: &Case) -> OrganizationBundle {
     });
     let certificates: Vec<_> = certificates.collect();
     OrganizationBundle {
+        federation: None,
         id: OrganizationId::from_random(1),
         revision: 1,
         digest: None,

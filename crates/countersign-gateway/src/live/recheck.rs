@@ -278,6 +278,7 @@ mod tests {
                 with_reported: Vec::new(),
             }],
             keys: Vec::new(),
+            federation: None,
         }
     }
 

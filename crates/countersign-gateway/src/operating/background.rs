@@ -18,6 +18,7 @@ use super::{
 use crate::{
     decisions::door::OpenDoor, forwarding::routes::CheckedRoute,
     observing::observations::Observations, shared::Shared, sync::pull::Sync,
+    token_exchange::asking::Exchanges,
 };
 
 /// How often the access log, the bundle's age and the server certificate are looked at.
@@ -33,6 +34,7 @@ const LINES_WAITING: &str = "countersign_gateway_access_log_lines_waiting";
 pub(super) struct Background {
     pub(super) shared: Arc<Shared>,
     pub(super) sync: Sync,
+    pub(super) exchanges: Exchanges,
     pub(super) observations: Option<Observations>,
     pub(super) tls: Arc<ReloadingServerConfig>,
     pub(super) routes: Routes,
@@ -49,6 +51,7 @@ impl Background {
         let Self {
             shared,
             mut sync,
+            mut exchanges,
             mut observations,
             tls,
             routes,
@@ -73,6 +76,7 @@ impl Background {
             () = upkeep(&shared, &tls, &routes, &slots) => {}
             () = follow_doors(&shared, &doors) => {}
             () = observing => {}
+            () = exchanges.run() => {}
         }
         // No request is under way any more: what is counted and logged now is complete.
         if let Some(observations) = observations {

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     access_log::file::AccessLog,
-    caller::snapshot::Snapshot,
+    caller::{snapshot::Snapshot, tokens::Tokens},
     contact::Contact,
     decisions::door::{self, OpenDoor},
     observing::{
@@ -44,6 +44,10 @@ use crate::{
     shared::{Clock, Shared},
     shares::Shares,
     sync::pull::Sync,
+    token_exchange::{
+        asking::{Exchanges, MOST_AT_ONCE},
+        public_keys::PublicKeys,
+    },
     unauthenticated::UnauthenticatedConnections,
 };
 
@@ -92,6 +96,9 @@ impl Gateway {
         let (observer, tallies) = options.observations.then(Observer::new).unzip();
         let mut shared = shared(options, clock, data_dir.id, first, threads, observer)?;
         shared.spans = spans;
+        let (asking, asked) = mpsc::channel(MOST_AT_ONCE);
+        shared.asking = Some(asking);
+        let exchanges = Exchanges::new(asked, client.clone());
         let shared = Arc::new(shared);
         let observations =
             tallies.map(|tallies| observations(&shared.options, tallies, client.clone(), own));
@@ -114,6 +121,7 @@ impl Gateway {
         let background = Background {
             shared: Arc::clone(&shared),
             sync,
+            exchanges,
             observations,
             tls: Arc::clone(&tls),
             routes: configured,
@@ -293,5 +301,8 @@ pub(super) fn shared(
         durations: Durations::default(),
         spans: None,
         project_requests,
+        tokens: Tokens::default(),
+        public_keys: PublicKeys::default(),
+        asking: None,
     })
 }

@@ -8,7 +8,8 @@ use super::GatewayOptions;
 const SOURCE: &str = concat!(
     include_str!("../options.rs"),
     include_str!("decisions.rs"),
-    include_str!("log.rs")
+    include_str!("log.rs"),
+    include_str!("token_exchange.rs")
 );
 const PAGE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -16,7 +17,7 @@ const PAGE: &str = concat!(
 );
 
 /// The sections of the file, by the types that they are read into, and how each begins.
-const SECTIONS: [(&str, &str, &str); 7] = [
+const SECTIONS: [(&str, &str, &str); 8] = [
     (
         "GatewayOptions",
         "At the top of the file",
@@ -47,6 +48,11 @@ const SECTIONS: [(&str, &str, &str); 7] = [
         "ForwardedHeaders",
         "`[forwarded_headers]`",
         "what upstreams are told of the client's connection",
+    ),
+    (
+        "TokenExchange",
+        "`[token_exchange]`",
+        "exchanging client certificates for tokens",
     ),
     (
         "Limits",
@@ -158,9 +164,9 @@ fn words(kind: &str) -> String {
         "Vec<String>" => "URL, or a list of URLs".to_owned(),
         "Vec<IpNet>" => "list of addresses and networks".to_owned(),
         "DecisionAddress" => "IP address and port, or `unix:` and a path".to_owned(),
-        "Vec<Route>" | "Vec<Decisions>" | "Log" | "Paths" | "Limits" | "ForwardedHeaders" => {
-            "section, below".to_owned()
-        }
+        "HostNames" => "list of host names".to_owned(),
+        "Vec<Route>" | "Vec<Decisions>" | "Log" | "Paths" | "Limits" | "ForwardedHeaders"
+        | "TokenExchange" => "section, below".to_owned(),
         map if map.contains("BTreeMap") => "table of names and values".to_owned(),
         list if list.starts_with("Vec<") => {
             let of = list.trim_start_matches("Vec<").trim_end_matches('>');

@@ -230,6 +230,7 @@ mod tests {
             with_reported: Vec::new(),
             projects: Vec::new(),
             keys: Vec::new(),
+            federation: None,
         })
     }
 

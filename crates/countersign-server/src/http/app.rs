@@ -19,6 +19,7 @@ use crate::{
     metrics::WARNING,
     preview::TrialJudge,
     store::{Clock, FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, Sources, Store, StoreError},
+    tokens::Federations,
 };
 
 /// The state of the API. Clones share it.
@@ -31,6 +32,7 @@ struct Shared {
     leaving: AtomicBool,
     closing: CancellationToken,
     trials: TrialJudge,
+    federations: Federations,
     request_ids: RequestIds,
     options: AppOptions,
     warnings: Mutex<BTreeSet<Warning>>,
@@ -110,6 +112,7 @@ impl App {
             leaving: AtomicBool::new(false),
             closing: CancellationToken::new(),
             trials,
+            federations: Federations::default(),
             request_ids: RequestIds::new(u128::from_be_bytes(seed)),
             options,
             warnings: Mutex::default(),
@@ -179,6 +182,10 @@ impl App {
 
     pub(super) fn trials(&self) -> &TrialJudge {
         &self.0.trials
+    }
+
+    pub(super) fn federations(&self) -> &Federations {
+        &self.0.federations
     }
 
     pub(super) fn closing(&self) -> &CancellationToken {

@@ -9,6 +9,7 @@ use countersign_types::{
         FederationRuleCreateRequest, FederationRuleUpdateRequest, MAX_MATCHER_CHARACTERS,
         MAX_MATCHERS, MAX_SCOPE_CHARACTERS, MAX_SCOPES, MatcherValue,
     },
+    federation_test::{FederationTest, FederationTestRequest},
     id::{FederationRuleId, ServiceAccountId, WorkloadIdentityProviderId},
 };
 use serde::Deserialize;
@@ -24,8 +25,10 @@ use super::{
     paging::Paging,
     path::Path,
     query::Query,
+    token_exchange::check_chain,
     workload_identity_providers::{check_attribute, check_description},
 };
+use crate::tokens;
 
 #[derive(Deserialize, IntoParams)]
 pub(super) struct RuleQuery {
@@ -95,6 +98,28 @@ pub(super) async fn delete(
     let mut tx = admin.write(&app).await?;
     let change = tx.delete_federation_rule(&provider, &id).await?;
     answer::commit(tx, change).await
+}
+
+/// Tries an exchange, and shows its steps.
+pub(super) async fn test(
+    admin: Admin,
+    app: App,
+    Path(provider): Path<WorkloadIdentityProviderId>,
+    Body(request): Body<FederationTestRequest>,
+) -> Answer<FederationTest> {
+    let (federations, store) = (app.federations(), app.store());
+    let tested = tokens::test(federations, store, &admin.organization, &provider, request);
+    answer::read(&tested.await?)
+}
+
+impl RequestBody for FederationTestRequest {
+    fn check(&mut self) -> Result<(), ApiError> {
+        if self.chain.is_empty() {
+            let message = "`chain` is empty. Send the chain that the workload presents.";
+            return Err(ApiError::value("chain", message));
+        }
+        check_chain(&self.chain)
+    }
 }
 
 impl RequestBody for FederationRuleCreateRequest {

@@ -45,6 +45,8 @@ mod service_accounts;
 mod store_error;
 mod table;
 mod toggles;
+mod token_exchange;
+mod token_keys;
 mod trust_changes;
 mod trust_write;
 mod unreadable;

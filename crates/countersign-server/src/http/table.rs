@@ -14,8 +14,8 @@ use super::{
     active, admin_api_keys, assertions, audit_logs, certificates, expiring, federation_rules,
     gateways, health, observations,
     operation::{Operation, Route},
-    project_api_keys, projects, refusals, rotations, service_accounts, toggles, trust_changes,
-    webhooks, workload_identity_providers,
+    project_api_keys, projects, refusals, rotations, service_accounts, toggles, token_exchange,
+    token_keys, trust_changes, webhooks, workload_identity_providers,
 };
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
@@ -31,6 +31,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     all.extend(assertions());
     all.extend(workload_identity_providers());
     all.extend(federation_rules());
+    all.extend(token_keys());
     all.extend(trust_changes());
     all.push(expiring());
     all.push(refusals());
@@ -399,6 +400,7 @@ fn federation_rules() -> Vec<Operation> {
     const TAG: &str = "Workload identity";
     const ALL: &str = "/v1/organization/workload_identity_providers/{workload_identity_provider_id}/federation_rules";
     const ONE: &str = "/v1/organization/workload_identity_providers/{workload_identity_provider_id}/federation_rules/{federation_rule_id}";
+    const TEST: &str = "/v1/organization/workload_identity_providers/{workload_identity_provider_id}/federation_rules/test";
     vec![
         Operation::admin(Management, get(ALL, "listFederationRules"), federation_rules::list)
             .summary(TAG, "List a workload identity provider's federation rules."),
@@ -414,12 +416,29 @@ fn federation_rules() -> Vec<Operation> {
             .refuses(&[Code::UnsupportedParameter]),
         Operation::admin(Management, delete(ONE, "deleteFederationRule"), federation_rules::delete)
             .summary(TAG, "Delete a federation rule."),
+        Operation::admin(Management, post(TEST, "testFederationRules"), federation_rules::test)
+            .summary(TAG, "Say what an exchange of a certificate would do, step by step. No token is issued (an extension).")
+            .refuses(&[Code::MissingRequiredParameter]),
+    ]
+}
+
+#[rustfmt::skip]
+fn token_keys() -> Vec<Operation> {
+    const TAG: &str = "Workload identity";
+    const ALL: &str = "/v1/organization/token_keys";
+    const ROTATE: &str = "/v1/organization/token_keys/rotate";
+    vec![
+        Operation::admin(Management, get(ALL, "listTokenKeys"), token_keys::list)
+            .summary(TAG, "List the keys that the organization's tokens are signed with (an extension)."),
+        Operation::admin(Management, post(ROTATE, "rotateTokenKey"), token_keys::rotate)
+            .summary(TAG, "Put a new key in place of the newest; no token is refused for it, unless the old ones are to end at once."),
     ]
 }
 
 #[rustfmt::skip]
 fn countersign() -> Vec<Operation> {
     const TAG: &str = "Countersign";
+    const EXCHANGE: &str = "/v1/countersign/token-exchange";
     const BUNDLE: &str = "/v1/countersign/bundle";
     const DIGESTS: &str = "/v1/countersign/bundle/digests";
     const GATEWAYS: &str = "/v1/countersign/gateways";
@@ -439,6 +458,9 @@ fn countersign() -> Vec<Operation> {
             .summary(TAG, "List what this server supports beyond the reference."),
         Operation::gateway(post(OBSERVATIONS, "recordObservations"), observations::record)
             .summary(TAG, "Record what a gateway observed. A batch is applied whole, and once.")
+            .refuses(&[Code::MissingRequiredParameter]),
+        Operation::gateway(post(EXCHANGE, "exchangeToken"), token_exchange::create)
+            .summary(TAG, "Decide whether a workload's certificate is exchanged for a token. A refusal is an answer.")
             .refuses(&[Code::MissingRequiredParameter]),
         Operation::public(get("/openapi.json", "getOpenapiDocument"), health::document)
             .summary(TAG, "Get this document."),

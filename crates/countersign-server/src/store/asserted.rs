@@ -166,6 +166,7 @@ async fn read(
         with_reported: Vec::new(),
         projects,
         keys: Vec::new(),
+        federation: None,
     };
     for (scope, certificate) in enforced {
         let active = match scope.project() {

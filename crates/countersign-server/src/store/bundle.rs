@@ -9,12 +9,14 @@ use countersign_types::{
     certificate::Enforcement,
     digest::Sha256,
     id::{CertificateId, OrganizationId},
+    token::{BundleFederation, BundleFederationRule, BundleTokenKey},
 };
 
 use super::{
-    Kind, Reach, Store, StoreError, WriteTx, certificates,
+    Kind, Reach, Store, StoreError, WriteTx, admission, certificates,
     connection::Connection,
     row::{FromRow, Row},
+    token_keys::public_key,
     value::{Value, params},
 };
 
@@ -142,6 +144,36 @@ async fn read_one(
     Ok(found)
 }
 
+/// The anchors and projects of an organization, without its keys: what trust is compiled from.
+pub(super) async fn read_trust(
+    connection: &mut Connection,
+    id: &OrganizationId,
+) -> Result<OrganizationBundle, StoreError> {
+    let found: Option<OrganizationBundle> = connection
+        .find(
+            "SELECT id, revision FROM organizations WHERE id = $1",
+            params![id],
+        )
+        .await?;
+    let mut trust = found.ok_or_else(|| StoreError::not_found(Kind::Organization, id.as_str()))?;
+    let mut parts = Parts {
+        connection,
+        order: Order::Ids,
+        range: [id.as_str().into(), id.as_str().into()],
+    };
+    let mut certificates = parts.certificates().await?;
+    let mut active = parts.active().await?;
+    let mut projects = parts.projects().await?;
+    trust.certificates = certificates.remove(id.as_str()).unwrap_or_default();
+    trust.projects = projects.remove(id.as_str()).unwrap_or_default();
+    let mut at = |scope: &str| active.remove(&(id.to_string(), scope.to_owned()));
+    (trust.active, trust.with_reported) = split(at(""));
+    for project in &mut trust.projects {
+        (project.active, project.with_reported) = split(at(project.id.as_str()));
+    }
+    Ok(trust)
+}
+
 /// Adds the digest of each organization as it will be written without it, and returns how many bytes that are.
 pub(super) fn add_digests(organizations: &mut [OrganizationBundle]) -> Result<usize, StoreError> {
     let mut bytes = 0;
@@ -167,6 +199,7 @@ impl FromRow for OrganizationBundle {
             with_reported: Vec::new(),
             projects: Vec::new(),
             keys: Vec::new(),
+            federation: None,
         })
     }
 }
@@ -213,11 +246,18 @@ pub(super) async fn fill(
     let mut active = parts.active().await?;
     let mut projects = parts.projects().await?;
     let mut keys = parts.keys().await?;
+    let mut token_keys = parts.token_keys().await?;
+    let mut rules = parts.federation_rules().await?;
     for organization in organizations {
         let id = organization.id.as_str();
         organization.certificates = certificates.remove(id).unwrap_or_default();
         organization.projects = projects.remove(id).unwrap_or_default();
         organization.keys = keys.remove(id).unwrap_or_default();
+        // Without keys it never had a rule.
+        organization.federation = token_keys.remove(id).map(|keys| BundleFederation {
+            keys,
+            rules: rules.remove(id).unwrap_or_default(),
+        });
         let mut at = |scope: &str| active.remove(&(id.to_owned(), scope.to_owned()));
         (organization.active, organization.with_reported) = split(at(""));
         for project in &mut organization.projects {
@@ -307,6 +347,54 @@ impl Parts<'_> {
              WHERE {range} ORDER BY k.created_at, k.seq",
         )
         .await
+    }
+}
+
+impl Parts<'_> {
+    /// The public keys of tokens.
+    async fn token_keys(&mut self) -> Result<ByOrganization<BundleTokenKey>, StoreError> {
+        self.read(
+            "SELECT k.organization_id, k.id, k.public_key, k.expires_at \
+             FROM organizations o JOIN token_keys k ON k.organization_id = o.id \
+             WHERE {range} ORDER BY k.created_at, k.seq",
+        )
+        .await
+    }
+
+    /// The rules that admit workloads.
+    async fn federation_rules(
+        &mut self,
+    ) -> Result<ByOrganization<BundleFederationRule>, StoreError> {
+        self.read(
+            "SELECT r.organization_id, r.id, r.provider_id, r.project_id, r.service_account_id, \
+             p.transformations, p.conditions, r.matchers, r.permissions \
+             FROM organizations o JOIN federation_rules r ON r.organization_id = o.id \
+             JOIN workload_identity_providers p ON p.id = r.provider_id \
+             WHERE {range} AND r.enabled = 1 AND p.enabled = 1 ORDER BY r.created_at, r.seq",
+        )
+        .await
+    }
+}
+
+impl FromRow for BundleTokenKey {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.next()?,
+            public_key: public_key(row)?,
+            expires_at: row.next()?,
+        })
+    }
+}
+
+impl FromRow for BundleFederationRule {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.next()?,
+            provider: row.next()?,
+            project: row.next()?,
+            service_account: row.next()?,
+            admission: admission::admission(&row.several()?)?,
+        })
     }
 }
 

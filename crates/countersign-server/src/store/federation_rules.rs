@@ -102,10 +102,11 @@ impl WriteTx {
             updated_at: self.now,
         };
         self.insert_federation_rule(&rule).await?;
-        let event = event(id, provider, project, RuleChange::Created(data));
+        let mut events = self.ensure_token_key().await?;
+        events.push(event(id, provider, project, RuleChange::Created(data)));
         Ok(Change {
             answer: rule,
-            events: vec![event],
+            events,
         })
     }
 
@@ -212,10 +213,24 @@ impl WriteTx {
     }
 }
 
+const COLUMNS: &str = "t.id, t.provider_id, t.project_id, t.service_account_id, t.name, \
+    t.description, t.enabled, t.matchers, t.permissions, t.created_at, t.updated_at";
+
+/// Every rule of an organization, oldest first.
+pub(super) async fn all(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+) -> Result<Vec<FederationRule>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM federation_rules t WHERE t.organization_id = $1 \
+         ORDER BY t.created_at, t.seq"
+    );
+    connection.query(&sql, params![organization]).await
+}
+
 const fn listing<'a>(values: &'a [Value<'a>], only: &'a str) -> Listing<'a> {
     Listing {
-        columns: "t.id, t.provider_id, t.project_id, t.service_account_id, t.name, t.description, \
-                  t.enabled, t.matchers, t.permissions, t.created_at, t.updated_at",
+        columns: COLUMNS,
         from: "FROM federation_rules t WHERE t.organization_id = $1 AND t.provider_id = $2",
         only,
         values,

@@ -4,6 +4,7 @@
 //! another organization's id is [`StoreError::NotFound`].
 
 mod active;
+mod admission;
 mod api_keys;
 mod asserted;
 mod assertions;
@@ -23,6 +24,7 @@ mod dialect;
 mod ended_rules;
 mod error;
 mod expiry;
+mod federation;
 mod federation_rules;
 mod gateway_keys;
 mod gateway_reports;
@@ -65,6 +67,7 @@ mod sources;
 mod sqlite;
 mod sqlite_copy;
 mod toggles;
+mod token_keys;
 mod turns;
 mod unverified_chains;
 mod usage;
@@ -83,6 +86,7 @@ use countersign_types::{digest::KeyDigest, history::HistoryPoint};
 use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
+    admission::admission_digest,
     api_keys::{Caller, NewAdminApiKey},
     audit_logs::{AuditFilter, AuditPage, AuditRange},
     backup::{DatabaseContents, check_database, copy_database, settle_database},
@@ -91,6 +95,7 @@ pub use self::{
     chain_pages::ObservedIdentity,
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
+    federation::{ExchangeParties, FederationState},
     gateway_keys::{CreatedGatewayKey, GatewayKey, GatewayKeyOrganization},
     gateway_reports::GatewayReport,
     gateways::{FORGET_GATEWAYS_AFTER, GatewayCounts, GatewayFilter, GatewayKeyUse},
@@ -109,6 +114,7 @@ pub use self::{
     service_accounts::NewServiceAccount,
     shared_answers::BundleAnswer,
     sources::{Clock, Random, Sources},
+    token_keys::{ROTATE_TOKEN_KEYS_AFTER, StoredTokenKey},
     waiting::{BundleRequest, Waiting},
     webhooks::NewWebhook,
     workloads::{WORKLOADS_OF_A_PAGE, Workload, WorkloadPage, Workloads},

@@ -10,8 +10,8 @@ use countersign_types::{
     history::RevisionToken,
     id::{
         ApiKeyId, AssertionId, AuditLogId, CertificateId, FederationRuleId, GatewayId,
-        OrganizationId, ProjectId, RotationId, ServiceAccountId, WebhookDeliveryId, WebhookId,
-        WorkloadIdentityProviderId,
+        OrganizationId, ProjectId, RotationId, ServiceAccountId, TokenKeyId, WebhookDeliveryId,
+        WebhookId, WorkloadIdentityProviderId,
     },
     or_unknown::OrUnknown,
     project::{Residency, ServiceAccountRole},
@@ -302,6 +302,7 @@ parsed!(
     RevisionToken,
     RotationId,
     ServiceAccountId,
+    TokenKeyId,
     WebhookDeliveryId,
     WebhookId,
     WorkloadIdentityProviderId,

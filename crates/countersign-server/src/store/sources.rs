@@ -49,7 +49,7 @@ impl Sources {
     }
 
     /// 128 random bits, for an id.
-    pub(super) fn id(&self) -> Result<u128, StoreError> {
+    pub(crate) fn id(&self) -> Result<u128, StoreError> {
         self.bytes().map(u128::from_be_bytes)
     }
 

@@ -10,8 +10,8 @@ use countersign_types::{
     digest::{ChainDigest, KeyDigest, Sha256},
     id::{
         ApiKeyId, AssertionId, AuditLogId, CertificateId, FederationRuleId, GatewayId,
-        OrganizationId, ProjectId, RotationId, ServiceAccountId, WebhookDeliveryId, WebhookId,
-        WorkloadIdentityProviderId,
+        OrganizationId, ProjectId, RotationId, ServiceAccountId, TokenKeyId, WebhookDeliveryId,
+        WebhookId, WorkloadIdentityProviderId,
     },
     project::ServiceAccountRole,
     webhook::WebhookDeliveryStatus,
@@ -158,6 +158,7 @@ stored_as_text!(
     ProjectId,
     RotationId,
     ServiceAccountId,
+    TokenKeyId,
     ServiceAccountRole,
     WebhookDeliveryId,
     WebhookDeliveryStatus,

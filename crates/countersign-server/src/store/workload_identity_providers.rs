@@ -184,10 +184,24 @@ pub(super) fn to_json(request: &impl serde::Serialize) -> Result<serde_json::Val
     serde_json::to_value(request).map_err(|error| StoreError::Internal(error.to_string()))
 }
 
+const COLUMNS: &str = "t.id, t.name, t.description, t.enabled, t.transformations, t.conditions, \
+    t.created_at, t.updated_at";
+
+/// Every provider of an organization, oldest first.
+pub(super) async fn all(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+) -> Result<Vec<WorkloadIdentityProvider>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM workload_identity_providers t WHERE t.organization_id = $1 \
+         ORDER BY t.created_at, t.seq"
+    );
+    connection.query(&sql, params![organization]).await
+}
+
 const fn listing<'a>(values: &'a [Value<'a>]) -> Listing<'a> {
     Listing {
-        columns: "t.id, t.name, t.description, t.enabled, t.transformations, t.conditions, \
-                  t.created_at, t.updated_at",
+        columns: COLUMNS,
         from: "FROM workload_identity_providers t WHERE t.organization_id = $1",
         only: "",
         values,

@@ -78,6 +78,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The clock and the randomness.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.inner.sources
+    }
+}
+
 impl WriteTx {
     /// The time of this write, in Unix seconds. It never goes backwards within an organization,
     /// whichever node writes.

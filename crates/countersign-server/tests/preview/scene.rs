@@ -38,6 +38,7 @@ pub(crate) fn organization(projects: u128) -> OrganizationBundle {
     let keys = (0..projects).map(|number| (number, KeyKind::Project, Some(project(number))));
     OrganizationBundle {
         id: OrganizationId::from_random(1),
+        federation: None,
         revision: 1,
         digest: None,
         certificates: Vec::new(),

@@ -34,6 +34,7 @@ pub(crate) fn organization(anchors: &[&Minted]) -> Trust {
         with_reported: Vec::new(),
         projects: Vec::new(),
         keys: Vec::new(),
+        federation: None,
     });
     for (anchor, number) in anchors.iter().zip(1..) {
         let id = format!("cert_{number}");

@@ -18,8 +18,7 @@ use futures_util::TryStreamExt;
 
 use super::{
     api::whole,
-    federation_rule::ProviderClient,
-    noun::ProjectClient,
+    noun::{ProjectClient, ProviderClient},
     reference::{Directory, Entry, Listing},
 };
 use crate::failure::CommandResult;

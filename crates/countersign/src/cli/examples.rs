@@ -247,6 +247,14 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
         &["federation-rule update workers --provider mesh --disable"],
     ),
     (
+        "federation-rule test",
+        &[
+            "federation-rule test --provider mesh --project payments --service-account billing --chain worker.pem",
+        ],
+    ),
+    ("token-key list", &["token-key list"]),
+    ("token-key rotate", &["token-key rotate"]),
+    (
         "federation-rule delete",
         &["federation-rule delete workers --provider mesh"],
     ),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{ArgGroup, Args, Subcommand};
-use countersign_client::{Client, FederationRuleListParams, FederationRules};
+use countersign_client::FederationRuleListParams;
 use countersign_types::{
     federation_rule::{
         DeletedFederationRule, FederationPermissionType, FederationPermissions, FederationRule,
@@ -14,7 +14,8 @@ use countersign_types::{
 
 use super::{
     api::{ApiOptions, ListOptions, block_on},
-    noun::ProjectClient,
+    federation_test::{Test, shown},
+    noun::{ProjectClient, ProviderClient},
     reference::Reference,
     workload_identity_provider::{none_if_empty, switched, use_cell},
 };
@@ -54,6 +55,8 @@ pub(crate) enum FederationRuleVerb {
     },
     /// Change a rule; the tokens that it gave end, and workloads that still match get new ones
     Update(Update),
+    /// Say what an exchange of a certificate would do, step by step; exit code 3 if there would be no token
+    Test(Test),
     /// Delete a rule; its tokens end
     Delete {
         /// The rule: id or name
@@ -121,18 +124,6 @@ pub(crate) struct Update {
     disable: bool,
 }
 
-/// A provider of a server.
-pub(super) struct ProviderClient {
-    pub(super) client: Client,
-    pub(super) provider: WorkloadIdentityProviderId,
-}
-
-impl ProviderClient {
-    pub(super) fn rules(&self) -> FederationRules {
-        self.client.federation_rules(&self.provider)
-    }
-}
-
 fn matcher(text: &str) -> Result<(String, MatcherValue), String> {
     let Some((attribute, value)) = text.split_once('=') else {
         return Err("give the attribute, `=` and what it must be".to_owned());
@@ -186,6 +177,7 @@ impl FederationRuleVerb {
                 let id = update.id.resolve(on).await?;
                 output.one(&rules.update(&id, &update.into_request()).await?.value)
             }
+            Self::Test(test) => test.run(on, output).await,
             Self::Delete { id, yes } => {
                 confirm(&format!("delete {id}? its tokens end"), yes)?;
                 let id = id.resolve(on).await?;
@@ -262,14 +254,6 @@ impl Row for FederationRule {
             scopes.map_or_else(|| "the account's".to_owned(), |all| all.join(" ")),
             moment(self.created_at),
         ]
-    }
-}
-
-fn shown(value: &MatcherValue) -> String {
-    match value {
-        MatcherValue::Text(text) => text.clone(),
-        MatcherValue::Bool(value) => value.to_string(),
-        MatcherValue::Number(number) => number.to_string(),
     }
 }
 

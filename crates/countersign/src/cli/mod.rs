@@ -22,6 +22,7 @@ mod examples;
 mod expiring;
 mod explain;
 mod federation_rule;
+mod federation_test;
 mod find;
 mod gateway;
 mod gateway_key;
@@ -49,6 +50,7 @@ mod set_policy;
 mod shown_once;
 mod status;
 mod toggle;
+mod token_key;
 mod unknown_ids;
 mod upload;
 mod usage;
@@ -138,6 +140,8 @@ enum Command {
     WorkloadIdentityProvider(Noun<workload_identity_provider::WorkloadIdentityProviderVerb>),
     /// Manage federation rules: which attributes belong to which service account
     FederationRule(federation_rule::FederationRuleNoun),
+    /// Manage the keys that tokens of workloads are signed with
+    TokenKey(Noun<token_key::TokenKeyVerb>),
     /// List and verify the audit log
     AuditLog(Noun<audit_log::AuditLogVerb>),
     /// Manage webhooks, which receive every event
@@ -194,6 +198,7 @@ impl Cli {
             Command::AdminKey(noun) => noun.run(output),
             Command::WorkloadIdentityProvider(noun) => noun.run(output),
             Command::FederationRule(noun) => noun.run(output),
+            Command::TokenKey(noun) => noun.run(output),
             Command::AuditLog(noun) => noun.run(output),
             Command::Webhook(noun) => noun.run(output),
             Command::Organization(noun) => noun.run(output),

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use clap::{Args, Subcommand};
-use countersign_client::Client;
+use countersign_client::{Client, FederationRules};
 use countersign_server::store::Store;
-use countersign_types::id::ProjectId;
+use countersign_types::id::{ProjectId, WorkloadIdentityProviderId};
 
 use super::{
     api::{ApiOptions, block_on, needed_project},
@@ -72,6 +72,18 @@ impl ProjectOptions {
 pub(crate) struct ProjectClient {
     pub(crate) client: Client,
     pub(crate) project: ProjectId,
+}
+
+/// A provider of a server.
+pub(super) struct ProviderClient {
+    pub(super) client: Client,
+    pub(super) provider: WorkloadIdentityProviderId,
+}
+
+impl ProviderClient {
+    pub(super) fn rules(&self) -> FederationRules {
+        self.client.federation_rules(&self.provider)
+    }
 }
 
 impl<V: Verb<Client>> Noun<V> {

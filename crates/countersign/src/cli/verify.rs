@@ -172,6 +172,7 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
             with_reported: Vec::new(),
         }],
         keys: Vec::new(),
+        federation: None,
     })
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use countersign_gateway::options::{
     Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, Route,
-    Traceparent, XfccFormat, this_machine,
+    TokenExchange, Traceparent, XfccFormat, this_machine,
 };
 use countersign_server::store::Store;
 use countersign_types::digest::KeyDigest;
@@ -28,6 +28,10 @@ use crate::{
 const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 /// Days that the server certificate is valid; each start makes a new one.
 const SERVER_DAYS: i64 = 90;
+
+/// The names that SDKs exchange certificates and call the API with, brought here by a proxy or by DNS.
+const MTLS_AUTH_HOST: &str = "mtls.auth.openai.com";
+const MTLS_API_HOST: &str = "mtls.api.openai.com";
 
 /// The gateway's files, as absolute paths.
 pub(super) struct GatewayFiles {
@@ -88,9 +92,12 @@ fn make_certificates(files: &GatewayFiles, now: OffsetDateTime) -> CommandResult
 }
 
 fn loopback_names() -> CommandResult<Vec<SanType>> {
-    let localhost = "localhost".try_into().doing("name the server")?;
+    let name = |name: &str| name.try_into().doing("name the server");
+    let localhost = name("localhost")?;
     Ok(vec![
         SanType::DnsName(localhost),
+        SanType::DnsName(name(MTLS_AUTH_HOST)?),
+        SanType::DnsName(name(MTLS_API_HOST)?),
         SanType::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()),
         SanType::IpAddress(std::net::Ipv6Addr::LOCALHOST.into()),
     ])
@@ -161,6 +168,9 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         access_log: Some(access_log(directory)),
         access_log_group_readable: false,
         admin_listen: Some(operator),
+        token_exchange: TokenExchange {
+            hosts: vec![MTLS_AUTH_HOST.to_owned()],
+        },
         project_metrics: 0,
         log: countersign_gateway::options::Log::default(),
         observations: true,

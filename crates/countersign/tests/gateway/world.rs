@@ -330,6 +330,7 @@ async fn options(
         access_log_group_readable: false,
         admin_listen: Some("127.0.0.1:0".parse().unwrap()),
         project_metrics: 0,
+        token_exchange: countersign_gateway::options::TokenExchange::default(),
         log: countersign_gateway::options::Log::default(),
         observations: false,
         observation_interval: Duration::from_millis(20),

@@ -93,3 +93,14 @@ fn policy() {
 fn webhooks() {
     check(&page!("webhooks.md", ["\"secret\": \"whsec_"]));
 }
+
+#[test]
+fn workload_identity() {
+    check(&page!(
+        "workload-identity.md",
+        [
+            "\"issues\": true",
+            "\"x-countersign-service-account\": \"svc_acct_"
+        ]
+    ));
+}

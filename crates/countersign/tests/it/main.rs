@@ -16,6 +16,7 @@ mod declared;
 mod dev;
 mod doctor;
 mod documents;
+mod federation;
 mod formats;
 mod help;
 mod inspect;

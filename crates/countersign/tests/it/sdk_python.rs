@@ -30,11 +30,12 @@ fn assert_success(command: &mut Command) {
     assert!(ran.status.success(), "{stdout}\n{stderr}");
 }
 
-fn lifecycle(client: &str) {
+fn run(script: &str, client: &str) {
     let Some(python) = python() else { return };
     let directory = tempdir().unwrap();
     let dev = dev(directory.path());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python/lifecycle.py");
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python");
+    let script = scripts.join(script);
     assert_success(
         Command::new(python)
             .arg(script)
@@ -46,12 +47,22 @@ fn lifecycle(client: &str) {
 
 #[test]
 fn the_sync_client_drives_the_whole_lifecycle() {
-    lifecycle("sync");
+    run("lifecycle.py", "sync");
 }
 
 #[test]
 fn the_async_client_drives_the_whole_lifecycle() {
-    lifecycle("async");
+    run("lifecycle.py", "async");
+}
+
+#[test]
+fn the_sync_client_exchanges_its_certificate_for_tokens() {
+    run("workload_identity.py", "sync");
+}
+
+#[test]
+fn the_async_client_exchanges_its_certificate_for_tokens() {
+    run("workload_identity.py", "async");
 }
 
 /// The reference's names of the certificate operations.

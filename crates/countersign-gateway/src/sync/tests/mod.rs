@@ -63,6 +63,7 @@ impl Server {
             with_reported: Vec::new(),
             projects: Vec::new(),
             keys: Vec::new(),
+            federation: None,
         };
         self.organizations.insert(id(name), bundle);
     }

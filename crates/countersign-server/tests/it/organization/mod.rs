@@ -4,5 +4,6 @@ mod audit_logs;
 mod certificates;
 mod projects;
 mod rotations;
+mod token_exchange;
 mod webhooks;
 mod workload_identity;

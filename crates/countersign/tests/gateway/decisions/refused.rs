@@ -298,10 +298,16 @@ async fn envoy_is_told_what_to_set_and_what_to_remove() {
     );
     let mut removed = told.headers_to_remove;
     removed.sort_unstable();
-    // The secret of the tests' proxy is of our own names, too.
+    // The secret of the tests' proxy is of our own names, too; a key has neither account nor scope.
     assert_eq!(
         removed,
-        ["x-countersign-more", SECRET_HEADER, "x_countersign_project"]
+        [
+            "x-countersign-more",
+            SECRET_HEADER,
+            "x-countersign-scope",
+            "x-countersign-service-account",
+            "x_countersign_project"
+        ]
     );
     // The attribute is what is read; a header beside it is the client's.
     let mut both = headers;

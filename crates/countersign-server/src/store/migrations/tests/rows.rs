@@ -35,6 +35,7 @@ impl Chain {
             16 => LIMITED_KEYS,
             17 => WORKLOAD_IDENTITY,
             18 => FORMER_KEYS,
+            19 => TOKEN_KEYS,
             _ => return String::new(),
         };
         let blob = |bytes: &[u8]| {
@@ -132,6 +133,11 @@ INSERT INTO workload_identity_providers (id, organization_id, name, enabled, tra
 INSERT INTO federation_rules (id, organization_id, provider_id, project_id, service_account_id, enabled, matchers, permissions, created_at, updated_at)
     SELECT 'idprule_a', 'org-a', 'idp_a', project_id, id, 1, '{}', '{\"type\":\"service_account_default\"}', {at}, {at}
     FROM service_accounts;
+";
+
+const TOKEN_KEYS: &str = "
+INSERT INTO token_keys (id, organization_id, public_key, seed, created_at, signs_at) VALUES
+    ('tk_a', 'org-a', {sha256-a}, {sha256-b}, {at}, {at});
 ";
 
 const LIMITED_KEYS: &str = "

@@ -100,6 +100,8 @@ async fn is_read(store: &Store, version: usize) {
         let rules = store.list_federation_rules(&organization, &provider.id, None, &page);
         assert_eq!(rules.await.unwrap().data.len(), 1);
     }
+    let token_keys = store.list_token_keys(&organization, &page).await;
+    assert_eq!(token_keys.unwrap().data.len(), since(19));
     let anchor: CertificateId = "cert_a".parse().unwrap();
     let uses = store.list_certificate_uses(&organization, &anchor, &page);
     assert_eq!(uses.await.unwrap().data.len(), since(4));

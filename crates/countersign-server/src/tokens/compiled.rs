@@ -1,0 +1,139 @@
+//! What decides about an organization's exchanges, compiled, and kept for as long as the organization is as it
+//! was.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use countersign_types::{
+    UnixSeconds,
+    bundle::BundleProject,
+    compact_jws::SigningKey,
+    digest::Sha256,
+    federation_rule::FederationRule,
+    history::HistoryPoint,
+    id::{OrganizationId, ProjectId, WorkloadIdentityProviderId},
+    workload_identity_provider::WorkloadIdentityProvider,
+};
+use countersign_verify::{
+    policy::{Condition, PolicyError, Transformation},
+    trust::TrustSet,
+};
+
+use crate::store::{FederationState, Store, StoreError, admission_digest};
+
+/// The most organizations that are kept compiled: of each, its anchors and expressions.
+const MOST_KEPT: usize = 1024;
+
+/// An organization's exchanges, compiled.
+pub(crate) struct Federation {
+    pub(super) organization: OrganizationId,
+    pub(super) point: HistoryPoint,
+    pub(super) trust: TrustSet,
+    projects: Vec<BundleProject>,
+    providers: HashMap<WorkloadIdentityProviderId, Provider>,
+    keys: Vec<(UnixSeconds, SigningKey)>,
+}
+
+/// A provider, compiled.
+pub(super) struct Provider {
+    pub(super) provider: WorkloadIdentityProvider,
+    pub(super) condition: Option<Condition>,
+    pub(super) transformations: Vec<(String, Transformation)>,
+    /// Its rules, oldest first, each with the digest of what decides whom it admits.
+    pub(super) rules: Vec<(FederationRule, Sha256)>,
+}
+
+impl Federation {
+    fn compile(state: FederationState) -> Result<Self, StoreError> {
+        let mut providers = HashMap::new();
+        for provider in state.providers {
+            providers.insert(provider.id.clone(), Provider::compile(provider)?);
+        }
+        for rule in state.rules {
+            if let Some(of) = providers.get_mut(&rule.workload_identity_provider_id) {
+                let digest = admission_digest(&of.provider, &rule)?;
+                of.rules.push((rule, digest));
+            }
+        }
+        let keys = state.keys.iter();
+        let keys = keys.map(|key| Ok((key.key.signs_at, key.signing_key()?)));
+        Ok(Self {
+            organization: state.trust.id.clone(),
+            point: state.point,
+            trust: TrustSet::compile(&state.trust),
+            projects: state.trust.projects,
+            providers,
+            keys: keys.collect::<Result<_, StoreError>>()?,
+        })
+    }
+
+    pub(super) fn provider(&self, id: &WorkloadIdentityProviderId) -> Option<&Provider> {
+        self.providers.get(id)
+    }
+
+    /// Whether a project is there and not archived.
+    pub(super) fn is_open(&self, project: &ProjectId) -> bool {
+        let mut projects = self.projects.iter();
+        projects.any(|each| each.id == *project && !each.archived)
+    }
+
+    /// The key that signs now: the newest whose time has come.
+    pub(super) fn signing_key(&self, now: UnixSeconds) -> Option<&SigningKey> {
+        let mut newest_first = self.keys.iter().rev();
+        let ready = newest_first.find(|(signs_at, _)| *signs_at <= now);
+        ready.map(|(_, key)| key)
+    }
+}
+
+impl Provider {
+    fn compile(provider: WorkloadIdentityProvider) -> Result<Self, StoreError> {
+        // They were compiled when they were saved.
+        let corrupt = |error: PolicyError| StoreError::Corrupt(error.to_string());
+        let condition = provider.attribute_conditions.as_deref();
+        let condition = condition.map(Condition::compile).transpose();
+        let each = provider.attribute_transformations.iter();
+        let transformations = each.map(|one| {
+            let compiled = Transformation::compile(&one.expression).map_err(corrupt)?;
+            Ok((one.attribute.clone(), compiled))
+        });
+        Ok(Self {
+            condition: condition.map_err(corrupt)?,
+            transformations: transformations.collect::<Result<_, StoreError>>()?,
+            provider,
+            rules: Vec::new(),
+        })
+    }
+}
+
+/// The organizations that exchanges were in lately.
+#[derive(Default)]
+pub(crate) struct Federations(Mutex<HashMap<OrganizationId, Arc<Federation>>>);
+
+impl Federations {
+    /// An organization as it is at a point, or later.
+    pub(super) async fn at(
+        &self,
+        store: &Store,
+        organization: &OrganizationId,
+        point: HistoryPoint,
+    ) -> Result<Arc<Federation>, StoreError> {
+        let known = self.lock().get(organization).map(Arc::clone);
+        if let Some(known) = known.filter(|known| known.point == point && !point.token.is_none()) {
+            return Ok(known);
+        }
+        let state = store.federation(organization).await?;
+        let compiled = Arc::new(Federation::compile(state)?);
+        let mut kept = self.lock();
+        if kept.len() >= MOST_KEPT && !kept.contains_key(organization) {
+            kept.clear();
+        }
+        kept.insert(organization.clone(), Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OrganizationId, Arc<Federation>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
