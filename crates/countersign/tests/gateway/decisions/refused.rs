@@ -28,8 +28,8 @@ impl World {
         Self::with(|options| options.decisions = doors(options)).await
     }
 
-    /// How often something was refused at a door for this reason, by the gateway's own count.
-    async fn reasons(&mut self) -> Vec<(String, String, String)> {
+    /// The door, the path and the code of each line of the access log.
+    async fn logged_doors(&mut self) -> Vec<(String, String, String)> {
         let log = self.log().await;
         log.iter()
             .map(|line| {
@@ -248,7 +248,7 @@ async fn a_certificate_that_is_not_as_it_should_be_is_refused_and_counted() {
             "{text}"
         );
     }
-    let doors = world.reasons().await;
+    let doors = world.logged_doors().await;
     let codes: Vec<_> = doors
         .iter()
         .map(|(door, _, code)| (door.as_str(), code.as_str()))
