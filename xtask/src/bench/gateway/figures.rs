@@ -34,8 +34,7 @@ pub(crate) struct Figure {
     measure: &'static str,
     unit: &'static str,
     median: f64,
-    /// The figure of all rounds together, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The figure of all rounds together; none where there is only one of each.
     all: Option<f64>,
     lowest: f64,
     highest: f64,
