@@ -48,6 +48,9 @@ pub(super) struct Asked<'a> {
     pub(super) attribute: Option<&'a str>,
 }
 
+/// A client, and what its chain is to be known by if that is new.
+type Found<'a> = (Arc<Connection>, Option<Cow<'a, [u8]>>);
+
 /// The decision.
 #[derive(Debug)]
 pub(super) enum Decision {
@@ -162,7 +165,7 @@ impl Deciding {
         &self,
         asked: Asked<'a>,
         headers: impl Iterator<Item = (&'a str, &'a [u8])>,
-    ) -> Result<(Arc<Connection>, Option<Cow<'a, [u8]>>), Fault> {
+    ) -> Result<Found<'a>, Fault> {
         let form = self.door.form;
         let mut sent = Sent::among(form, headers)?;
         if form == CertificateForm::EnvoyAttributes {

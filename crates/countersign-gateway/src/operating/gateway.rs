@@ -76,7 +76,7 @@ impl Gateway {
         options: GatewayOptions,
         sockets: Sockets,
         clock: Clock,
-        random: [u128; 2],
+        [own, first]: [u128; 2],
         metrics: Metrics,
         spans: Option<Arc<Spans>>,
     ) -> Result<Self, StartError> {
@@ -86,12 +86,10 @@ impl Gateway {
         let threads = threads(&options);
         let Sockets { clients, admin } = sockets;
         let (listeners, address) = Sockets::listeners(clients, options.listen, threads)?;
-        let admin = Sockets::admin(admin, options.admin_listen)?;
+        let (admin, admin_address) = Sockets::admin(admin, options.admin_listen)?.unzip();
         let doors = open_doors(&options)?;
-        let (admin, admin_address) = admin.unzip();
         describe(&options);
         show_server_certificate(&options);
-        let [own, first] = random;
         let data_dir = DataDir::take(&options.data_dir, own)?;
         let (observer, tallies) = options.observations.then(Observer::new).unzip();
         let mut shared = shared(options, clock, data_dir.id, first, threads, observer)?;

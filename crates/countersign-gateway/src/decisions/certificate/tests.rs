@@ -25,8 +25,11 @@ fn read(form: CertificateForm, headers: &[(&str, &str)]) -> Result<Vec<Vec<u8>>,
     Ok(chain.iter().map(|der| der.to_vec()).collect())
 }
 
+/// A form, its headers, and how many certificates they carry.
+type Form = (CertificateForm, Vec<(&'static str, String)>, usize);
+
 /// Each form, with its header and how it writes these certificates.
-fn forms(leaf: &Minted, ca: &Minted) -> Vec<(CertificateForm, Vec<(&'static str, String)>, usize)> {
+fn forms(leaf: &Minted, ca: &Minted) -> Vec<Form> {
     use CertificateForm::{Alb, CaddyDer, NginxEscapedPem, Rfc9440, Traefik, XfccJson, XfccText};
     let bare = |each: &Minted| BASE64.encode(each.der());
     let both = escape(&format!("{}{}", leaf.pem(), ca.pem()));
