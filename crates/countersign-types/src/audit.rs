@@ -424,13 +424,10 @@ impl AuditEvent {
             }
             Self::CertificatesActivated {
                 certificates,
-                enforcement: Enforcement::Report,
+                enforcement,
                 ..
-            } => {
-                json!({ "certificates": certificates, "enforcement": Enforcement::Report })
-            }
-            Self::CertificatesActivated { certificates, .. }
-            | Self::CertificatesDeactivated { certificates, .. } => {
+            } => activated(certificates, *enforcement),
+            Self::CertificatesDeactivated { certificates, .. } => {
                 json!({ "certificates": certificates })
             }
             Self::ProjectCreated(project) => {
@@ -472,6 +469,16 @@ impl AuditEvent {
                 change,
             } => json!({ "id": organization, "changes_requested": change.details() }),
             Self::Federation(event) => event.details(),
+        }
+    }
+}
+
+/// Enforcement is what is meant unless something else is said.
+fn activated(certificates: &[AuditCertificate], enforcement: Enforcement) -> Value {
+    match enforcement {
+        Enforcement::Enforce => json!({ "certificates": certificates }),
+        Enforcement::Report => {
+            json!({ "certificates": certificates, "enforcement": enforcement })
         }
     }
 }

@@ -448,6 +448,7 @@ async fn what_no_operation_can_read_is_refused_by_each_and_changes_nothing() {
                 "CreateanAPIkeyforaserviceaccount",
                 "finishRotation",
                 "abortRotation",
+                "rotateTokenKey",
             ]
             .contains(&operation.id());
             let request = || {

@@ -3,24 +3,14 @@
 //! attribute may be a string or a number besides.
 
 use super::{
-    Compiled, compile,
+    attribute_value::AttributeValue,
+    compiled::{Compiled, compile},
     error::{EvaluationError, PolicyError},
     evaluate::{self, Halt},
     facts::LeafFacts,
     language::Language,
     limits,
 };
-
-/// The value of an attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AttributeValue {
-    /// A text.
-    Text(String),
-    /// True or false.
-    Bool(bool),
-    /// A number.
-    Int(i64),
-}
 
 /// Why an attribute has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    attribute::AttributeValue,
+    attribute_value::AttributeValue,
     error::EvaluationError,
     facts::{LeafFacts, Name, NameType, Text},
     limits::{CONTAINS_BYTE, ELEMENT, JOIN, MAX_NESTED_COMPREHENSIONS, TERM},

@@ -15,8 +15,10 @@
 //! permits by them; `&&` and `||` may still be decided by their other operand, as CEL has it.
 
 mod attribute;
+mod attribute_value;
 mod call;
 mod check;
+mod compiled;
 mod cost;
 mod error;
 mod evaluate;
@@ -36,23 +38,21 @@ mod tests;
 mod types;
 
 pub use self::{
-    attribute::{AttributeValue, Condition, NoValue, Transformation},
+    attribute::{Condition, NoValue, Transformation},
+    attribute_value::AttributeValue,
     error::{EvaluationError, PolicyError},
     facts::{Attribute, LeafFacts, NameType},
     leaf::UnreadableLeaf,
 };
-use self::{error::Refusal, evaluate::Halt, language::Language, program::Expr};
+use self::{
+    compiled::{Compiled, compile},
+    evaluate::Halt,
+    language::Language,
+};
 
 /// A compiled policy. Cheap to evaluate, any number of times, from any thread.
 #[derive(Debug, Clone)]
 pub struct Policy(Compiled);
-
-/// A program, and the most that one evaluation can cost.
-#[derive(Debug, Clone)]
-struct Compiled {
-    program: Expr,
-    cost: u64,
-}
 
 impl Policy {
     /// Compiles a policy, or says why it cannot be saved.
@@ -91,36 +91,4 @@ impl Policy {
     pub fn cost(&self) -> u64 {
         self.0.cost
     }
-}
-
-fn compile(text: &str, language: Language) -> Result<Compiled, PolicyError> {
-    try_compile(text, language).map_err(|refusal| refusal.locate(text, language.noun()))
-}
-
-fn try_compile(text: &str, language: Language) -> Result<Compiled, Refusal> {
-    let noun = language.noun();
-    if text.len() > limits::MAX_POLICY_BYTES {
-        let message = format!(
-            "the {noun} has {} bytes, more than {}",
-            text.len(),
-            limits::MAX_POLICY_BYTES
-        );
-        return Err(Refusal::new(0, message));
-    }
-    // No text of a certificate that has one can match (`facts::Text`), a person does not see it,
-    // and one of the databases cannot store U+0000. White space is the lexer's.
-    let stray = |(_, c): &(usize, char)| c.is_control() && !lexer::is_blank(*c);
-    if let Some((at, c)) = text.char_indices().find(stray) {
-        let message = format!(
-            "the {noun} contains the control character U+{:04X}",
-            u32::from(c)
-        );
-        return Err(Refusal::new(at, message).suggest("remove it"));
-    }
-    if text.trim().is_empty() {
-        let message = format!("the {noun} is empty");
-        return Err(Refusal::new(0, message).suggest(language.about_empty()));
-    }
-    let (program, cost) = check::check(&parser::parse(text)?, language)?;
-    Ok(Compiled { program, cost })
 }

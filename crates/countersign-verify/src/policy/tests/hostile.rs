@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::facts;
 use crate::policy::{
-    Attribute, EvaluationError, LeafFacts, NameType, Policy, PolicyError, compile,
+    Attribute, EvaluationError, LeafFacts, NameType, Policy, PolicyError,
+    compiled::compile,
     evaluate::{Halt, run},
     language::Language,
     limits::{MAX_COST, MAX_NAMES, MAX_NAMES_BYTES, MAX_POLICY_BYTES},
