@@ -41,6 +41,44 @@ fn provider() -> WorkloadIdentityProviderCreateRequest {
     }
 }
 
+/// One whose name no other has.
+fn assertion(number: u64) -> NewAssertion {
+    NewAssertion {
+        name: number.to_string(),
+        reason: None,
+        scope: Scope::Organization,
+        expect: Expectation::Permit,
+        code: None,
+        presented: Presented::default(),
+    }
+}
+
+/// Creates one more rule, of the first provider and the first service account.
+async fn another_rule(
+    store: &Store,
+    organization: &OrganizationId,
+    project: &ProjectId,
+) -> Result<u64, StoreError> {
+    let page = PageRequest::default();
+    let providers = store.list_workload_identity_providers(organization, &page);
+    let providers = providers.await?;
+    let accounts = store.list_service_accounts(organization, project, &page);
+    let new = FederationRuleCreateRequest {
+        attribute_matchers: [("openai.subject".to_owned(), MatcherValue::Bool(true))].into(),
+        project_id: project.clone(),
+        service_account_id: accounts.await?.data[0].id.clone(),
+        name: None,
+        description: None,
+        enabled: None,
+        permissions: None,
+    };
+    let mut tx = store.write(organization, Actor::Operator).await?;
+    let made = tx
+        .create_federation_rule(&providers.data[0].id, new)
+        .await?;
+    Ok(tx.commit(made.events).await?.revision)
+}
+
 /// Creates one more.
 async fn create(
     store: &Store,
@@ -86,43 +124,14 @@ async fn create(
         }
         Quota::Assertions => {
             let number = tx.organization_revision().await?;
-            let new = NewAssertion {
-                name: number.to_string(),
-                reason: None,
-                scope: Scope::Organization,
-                expect: Expectation::Permit,
-                code: None,
-                presented: Presented::default(),
-            };
-            events(tx.create_assertion(new).await?)
+            events(tx.create_assertion(assertion(number)).await?)
         }
         Quota::WorkloadIdentityProviders => {
             events(tx.create_workload_identity_provider(provider()).await?)
         }
         Quota::FederationRules => {
-            let page = PageRequest::default();
             drop(tx);
-            let providers = store
-                .list_workload_identity_providers(organization, &page)
-                .await?;
-            let accounts = store
-                .list_service_accounts(organization, project, &page)
-                .await?;
-            tx = store.write(organization, Actor::Operator).await?;
-            let new = FederationRuleCreateRequest {
-                attribute_matchers: [("openai.subject".to_owned(), MatcherValue::Bool(true))]
-                    .into(),
-                project_id: project.clone(),
-                service_account_id: accounts.data[0].id.clone(),
-                name: None,
-                description: None,
-                enabled: None,
-                permissions: None,
-            };
-            events(
-                tx.create_federation_rule(&providers.data[0].id, new)
-                    .await?,
-            )
+            return another_rule(store, organization, project).await;
         }
     };
     Ok(tx.commit(events).await?.revision)

@@ -184,6 +184,14 @@ async fn who_is_not_admitted_gets_no_token_and_the_operator_is_told_why() {
             let why = refused["reason"].as_str().unwrap();
             assert!(why.contains(reason), "{why}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_rule_an_anchor_and_an_open_project_are_needed_at_the_time_of_the_exchange() {
+    on_each_store(async |server| {
+        let scene = Scene::new(server).await;
         let rule = scene.new_rule("worker-7");
         let second = id(&server.post(&scene.rules(), rule).ok().await);
         assert_eq!(

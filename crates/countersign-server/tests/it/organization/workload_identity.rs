@@ -110,74 +110,99 @@ async fn a_provider_is_kept_as_it_was_sent_and_only_what_is_named_changes() {
     .await;
 }
 
+/// A property of a provider in JSON, the parameter that is named, and what is said.
+const REFUSED_PROVIDERS: [(&str, &str, &str, &str); 16] = [
+    (
+        "type",
+        "\"oidc\"",
+        "type",
+        "Providers of type `oidc` are not supported",
+    ),
+    ("type", "\"saml\"", "type", "must be `x509`"),
+    (
+        "issuer",
+        "\"https://a\"",
+        "issuer",
+        "trusts the certificates",
+    ),
+    ("audience", "\"a\"", "audience", "cannot be given here"),
+    ("verification", "{}", "verification", "cannot be given here"),
+    ("name", "\"\"", "name", "Give 1 to 256"),
+    ("description", "{1025}", "description", "1024 at most"),
+    (
+        "attribute_transformations",
+        "[]",
+        "attribute_transformations",
+        "lacks `openai.subject`",
+    ),
+    (
+        "attribute_transformations",
+        "[{21}]",
+        "attribute_transformations",
+        "20 at most",
+    ),
+    (
+        "attribute_transformations",
+        r#"[{ "attribute": "team", "expression": "1" }]"#,
+        "attribute_transformations[0].attribute",
+        "must begin with `openai.`",
+    ),
+    (
+        "attribute_transformations",
+        r#"[{ "attribute": "openai.subject", "expression": "1" },
+            { "attribute": "openai.subject", "expression": "2" }]"#,
+        "attribute_transformations[1].attribute",
+        "is there twice",
+    ),
+    (
+        "attribute_transformations",
+        r#"[{ "attribute": "openai.subject", "expression": "assertion.subject.comon_name" }]"#,
+        "attribute_transformations[0].expression",
+        "line 1, column 19: unknown name `assertion.subject.comon_name`; did you mean `assertion.subject.common_name`?",
+    ),
+    (
+        "attribute_transformations",
+        r#"[{ "attribute": "openai.subject", "expression": "assertion.subject_alt_names" }]"#,
+        "attribute_transformations[0].expression",
+        "not a string, a number or a bool",
+    ),
+    (
+        "attribute_transformations",
+        r#"[{ "attribute": "openai.subject", "expression": {4097} }]"#,
+        "attribute_transformations[0].expression",
+        "more than 4096",
+    ),
+    (
+        "attribute_transformations",
+        r#"[{ "attribute": "openai.subject", "expression": "" }]"#,
+        "attribute_transformations[0].expression",
+        "is empty",
+    ),
+    (
+        "attribute_conditions",
+        "\"assertion.subject.common_name\"",
+        "attribute_conditions",
+        "yields a string, not a bool",
+    ),
+];
+
+/// The JSON of a table, with what is long spelled out.
+fn spelled(json: &str) -> Value {
+    let attribute = |number| format!(r#"{{ "attribute": "openai.a{number}", "expression": "1" }}"#);
+    let many: Vec<_> = (0..21).map(attribute).collect();
+    let text = json
+        .replace("{21}", &many.join(","))
+        .replace("{1025}", &format!("\"{}\"", "x".repeat(1025)))
+        .replace("{4097}", &format!("\"{}\"", "x".repeat(4097)));
+    serde_json::from_str(&text).unwrap()
+}
+
 #[tokio::test]
 async fn what_a_provider_cannot_be_is_refused_with_what_to_do() {
     on_each_store(async |server| {
-        let many: Vec<_> = (0..21)
-            .map(|number| json!({ "attribute": format!("openai.a{number}"), "expression": "1" }))
-            .collect();
-        let subject = |expression: &str| {
-            json!([{ "attribute": "openai.subject", "expression": expression }])
-        };
-        let long = "x".repeat(4097);
-        for (name, value, param, says) in [
-            ("type", json!("oidc"), "type", "Providers of type `oidc` are not supported"),
-            ("type", json!("saml"), "type", "must be `x509`"),
-            ("issuer", json!("https://a"), "issuer", "trusts the certificates"),
-            ("audience", json!("a"), "audience", "cannot be given here"),
-            ("verification", json!({}), "verification", "cannot be given here"),
-            ("name", json!(""), "name", "Give 1 to 256"),
-            ("description", json!("x".repeat(1025)), "description", "1024 at most"),
-            ("attribute_transformations", json!([]), "attribute_transformations", "lacks `openai.subject`"),
-            ("attribute_transformations", json!(many), "attribute_transformations", "20 at most"),
-            (
-                "attribute_transformations",
-                json!([{ "attribute": "team", "expression": "1" }]),
-                "attribute_transformations[0].attribute",
-                "must begin with `openai.`",
-            ),
-            (
-                "attribute_transformations",
-                json!([
-                    { "attribute": "openai.subject", "expression": "1" },
-                    { "attribute": "openai.subject", "expression": "2" },
-                ]),
-                "attribute_transformations[1].attribute",
-                "is there twice",
-            ),
-            (
-                "attribute_transformations",
-                subject("assertion.subject.comon_name"),
-                "attribute_transformations[0].expression",
-                "line 1, column 19: unknown name `assertion.subject.comon_name`; did you mean `assertion.subject.common_name`?",
-            ),
-            (
-                "attribute_transformations",
-                subject("assertion.subject_alt_names"),
-                "attribute_transformations[0].expression",
-                "not a string, a number or a bool",
-            ),
-            (
-                "attribute_transformations",
-                subject(&long),
-                "attribute_transformations[0].expression",
-                "more than 4096",
-            ),
-            (
-                "attribute_transformations",
-                subject(""),
-                "attribute_transformations[0].expression",
-                "is empty",
-            ),
-            (
-                "attribute_conditions",
-                json!("assertion.subject.common_name"),
-                "attribute_conditions",
-                "yields a string, not a bool",
-            ),
-        ] {
+        for (name, value, param, says) in REFUSED_PROVIDERS {
             let mut body = provider();
-            body[name] = value;
+            body[name] = spelled(value);
             let answer = server.post(PROVIDERS, body).await;
             assert_eq!(answer.status, 400, "{name}: {}", answer.body());
             let error = &answer.body()["error"];
@@ -248,102 +273,108 @@ async fn a_rule_is_kept_as_it_was_sent_and_stays_with_its_service_account() {
     .await;
 }
 
+/// A property of a rule in JSON, the status, and what is said.
+const REFUSED_RULES: [(&str, &str, u16, &str); 16] = [
+    (
+        "attribute_matchers",
+        r#"{}"#,
+        400,
+        "every workload would match",
+    ),
+    (
+        "attribute_matchers",
+        r#"{ "team": "a" }"#,
+        400,
+        "must begin with `openai.`",
+    ),
+    (
+        "attribute_matchers",
+        r#"{ "openai.subject": "*" }"#,
+        400,
+        "has `*` in a place",
+    ),
+    (
+        "attribute_matchers",
+        r#"{ "openai.subject": "a*b" }"#,
+        400,
+        "has `*` in a place",
+    ),
+    (
+        "attribute_matchers",
+        r#"{ "openai.subject": "a**" }"#,
+        400,
+        "has `*` in a place",
+    ),
+    (
+        "attribute_matchers",
+        r#"{ "openai.subject": "" }"#,
+        400,
+        "must have 1 to 2048",
+    ),
+    (
+        "attribute_matchers",
+        r#"{ "openai.subject": null }"#,
+        400,
+        "a string, a number, or true or false",
+    ),
+    (
+        "attribute_matchers",
+        r#"{ "openai.subject": [] }"#,
+        400,
+        "a string, a number, or true or false",
+    ),
+    (
+        "permissions",
+        r#"{ "type": "all" }"#,
+        400,
+        "`service_account_default` or `restricted`",
+    ),
+    (
+        "permissions",
+        r#"{ "type": "restricted" }"#,
+        400,
+        "`permissions.scopes` is missing",
+    ),
+    (
+        "permissions",
+        r#"{ "type": "restricted", "scopes": [] }"#,
+        400,
+        "Give 1 to 100",
+    ),
+    (
+        "permissions",
+        r#"{ "type": "restricted", "scopes": ["a b"] }"#,
+        400,
+        "visible ASCII",
+    ),
+    (
+        "permissions",
+        r#"{ "type": "restricted", "scopes": ["a", "a"] }"#,
+        400,
+        "is there twice",
+    ),
+    (
+        "permissions",
+        r#"{ "type": "service_account_default", "scopes": ["a"] }"#,
+        400,
+        "goes with `\"type\": \"restricted\"`",
+    ),
+    ("project_id", r#""proj_another""#, 404, "No such project"),
+    (
+        "service_account_id",
+        r#""svc_acct_another""#,
+        404,
+        "No such service account",
+    ),
+];
+
 #[tokio::test]
 async fn what_a_rule_cannot_be_is_refused_with_what_to_do() {
     on_each_store(async |server| {
         let scene = Scene::new(server).await;
-        let matching = |value: Value| json!({ "openai.subject": value });
-        let restricted = |scopes: Value| json!({ "type": "restricted", "scopes": scopes });
-        for (name, value, status, says) in [
-            (
-                "attribute_matchers",
-                json!({}),
-                400,
-                "every workload would match",
-            ),
-            (
-                "attribute_matchers",
-                json!({ "team": "a" }),
-                400,
-                "must begin with `openai.`",
-            ),
-            (
-                "attribute_matchers",
-                matching(json!("*")),
-                400,
-                "has `*` in a place",
-            ),
-            (
-                "attribute_matchers",
-                matching(json!("a*b")),
-                400,
-                "has `*` in a place",
-            ),
-            (
-                "attribute_matchers",
-                matching(json!("a**")),
-                400,
-                "has `*` in a place",
-            ),
-            (
-                "attribute_matchers",
-                matching(json!("")),
-                400,
-                "must have 1 to 2048",
-            ),
-            (
-                "attribute_matchers",
-                matching(json!(null)),
-                400,
-                "a string, a number, or true or false",
-            ),
-            (
-                "attribute_matchers",
-                matching(json!([])),
-                400,
-                "a string, a number, or true or false",
-            ),
-            (
-                "permissions",
-                json!({ "type": "all" }),
-                400,
-                "`service_account_default` or `restricted`",
-            ),
-            (
-                "permissions",
-                json!({ "type": "restricted" }),
-                400,
-                "`permissions.scopes` is missing",
-            ),
-            ("permissions", restricted(json!([])), 400, "Give 1 to 100"),
-            (
-                "permissions",
-                restricted(json!(["a b"])),
-                400,
-                "visible ASCII",
-            ),
-            (
-                "permissions",
-                restricted(json!(["a", "a"])),
-                400,
-                "is there twice",
-            ),
-            (
-                "permissions",
-                json!({ "type": "service_account_default", "scopes": ["a"] }),
-                400,
-                "goes with `\"type\": \"restricted\"`",
-            ),
-            ("project_id", json!("proj_another"), 404, "No such project"),
-            (
-                "service_account_id",
-                json!("svc_acct_another"),
-                404,
-                "No such service account",
-            ),
-        ] {
+        for (name, value, status, says) in REFUSED_RULES {
             let mut body = scene.new_rule();
-            body[name] = value;
+            body[name] = spelled(value);
             let answer = server.post(&scene.rules(), body).await;
             assert_eq!(answer.status, status, "{name}: {}", answer.body());
             let message = answer.body()["error"]["message"]
