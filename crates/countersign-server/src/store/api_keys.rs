@@ -18,6 +18,7 @@ use countersign_types::{
 
 use super::{
     Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
+    caller::Caller,
     dialect::Dialect,
     listing::Listing,
     new_key::NewKey,
@@ -32,28 +33,6 @@ const CALLER: &str = "SELECT k.organization_id, k.id, k.kind, k.permissions, k.p
      FROM api_keys k LEFT JOIN projects p ON p.id = k.project_id WHERE k.digest";
 /// The most keys that are looked for by one statement.
 const AT_A_TIME: usize = 32;
-
-/// Whose key it is. Expiry and an archived project are reported here; whether the key may still be
-/// used is for the caller of the store to decide.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The organization; `None` for a gateway's key.
-    pub organization: Option<OrganizationId>,
-    /// The key's id.
-    pub key: ApiKeyId,
-    /// Which kind of key it is.
-    pub kind: KeyKind,
-    /// What an admin key may do; empty for other kinds.
-    pub permissions: Vec<Permission>,
-    /// The project that a project key calls as.
-    pub project: Option<ProjectId>,
-    /// Whether that project is archived.
-    pub project_archived: bool,
-    /// When the key stops working, in Unix seconds.
-    pub expires_at: Option<UnixSeconds>,
-    /// Which organizations a gateway's key reaches.
-    pub reach: Reach,
-}
 
 /// An admin key to create.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,7 @@ mod bundle;
 mod bundle_answers;
 mod bundle_digests;
 mod bundle_heads;
+mod caller;
 mod certificates;
 mod chain_pages;
 mod connection;
@@ -87,10 +88,11 @@ use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
     admission::admission_digest,
-    api_keys::{Caller, NewAdminApiKey},
+    api_keys::NewAdminApiKey,
     audit_logs::{AuditFilter, AuditPage, AuditRange},
     backup::{DatabaseContents, check_database, copy_database, settle_database},
     bundle::ActiveAnchor,
+    caller::Caller,
     certificates::NewCertificate,
     chain_pages::ObservedIdentity,
     error::{Kind, Outage, RotationProblem, StoreError},
