@@ -1,10 +1,13 @@
 //! Asking the control plane, on the background thread: serving threads only wait for the answer.
 
+use std::sync::Arc;
+
 use countersign_client::Client;
 use countersign_types::token::{TokenExchange, TokenExchangeRequest};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-/// The most exchanges that wait for the control plane at once.
+/// The most exchanges that the control plane is asked about at once: whoever has any certificate may ask. As
+/// many more wait here, and the rest is refused.
 pub(crate) const MOST_AT_ONCE: usize = 64;
 
 /// An exchange that the control plane is to decide.
@@ -30,9 +33,16 @@ impl Exchanges {
 
     /// Asks for each, until the gateway ends.
     pub(crate) async fn run(&mut self) {
-        while let Some(asked) = self.asked.recv().await {
+        let slots = Arc::new(Semaphore::new(MOST_AT_ONCE));
+        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+            let Some(asked) = self.asked.recv().await else {
+                return;
+            };
             let client = self.client.borrow().clone();
-            tokio::spawn(ask(client, asked));
+            tokio::spawn(async move {
+                ask(client, asked).await;
+                drop(slot);
+            });
         }
     }
 }
