@@ -60,8 +60,15 @@ fn hint_of(error: &clap::Error, given: &[String]) -> Option<String> {
             let after_noun = words
                 .clone()
                 .any(|each| root.find_subcommand(each).is_some());
-            let misplaced = || hint(&root, word, given).filter(|_| !after_noun);
-            misplaced().or_else(|| hint_of_word(&root, word, given))
+            let misplaced = hint(&root, word, given).filter(|_| !after_noun);
+            // Without a noun, it may also be what other tools call something else.
+            let has_noun = given
+                .iter()
+                .any(|each| root.find_subcommand(each).is_some());
+            let elsewhere =
+                hint_of_word(&root, word, given).filter(|_| misplaced.is_none() || !has_noun);
+            let hints: Vec<String> = misplaced.into_iter().chain(elsewhere).collect();
+            (!hints.is_empty()).then(|| hints.join("; "))
         }
         ErrorKind::UnknownArgument => {
             let flag = text(ContextKind::InvalidArg)?;
