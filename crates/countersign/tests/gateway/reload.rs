@@ -311,7 +311,17 @@ async fn a_full_log_stops_no_traffic_and_is_said_aloud() {
     fs::remove_file(&log).unwrap();
     std::os::unix::fs::symlink("/dev/full", &log).unwrap();
     operated.gateway.signal("USR1");
-    operated.make_requests(1).await;
+    // Until it is opened again, lines reach the file of before.
+    let cannot = "the access log cannot be written";
+    let written_in_vain = async {
+        while !operated.ready().await["warnings"]
+            .to_string()
+            .contains(cannot)
+        {
+            operated.make_requests(1).await;
+        }
+    };
+    timeout(LIMIT, written_in_vain).await.expect(cannot);
     operated.gateway.signal("TERM");
     operated
         .until_logged("lines of the access log are lost")
