@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use super::{
     answer::{self, Answer, PageAnswer},
     app::App,
-    body::{Body, RequestBody, check_name, check_optional_name, refuse_properties},
+    body::{Body, RequestBody, check_name, check_optional_name, check_text, refuse_properties},
     caller::Admin,
     error::ApiError,
     paging::Paging,
@@ -126,7 +126,7 @@ impl RequestBody for AssertionCreateRequest {
     fn check(&mut self) -> Result<(), ApiError> {
         check_name("name", &self.name)?;
         if let Some(reason) = &self.reason {
-            check_reason(reason, 1)?;
+            check_text("reason", reason, 1..=MAX_REASON_CHARACTERS)?;
         }
         if self.expect == Expectation::Permit && self.code.is_some() {
             let message = "`code` goes with `\"expect\": \"deny\"`: a chain that passes has no code. \
@@ -154,25 +154,11 @@ impl RequestBody for AssertionUpdateRequest {
 
     fn check(&mut self) -> Result<(), ApiError> {
         check_optional_name("name", self.name.as_ref())?;
-        self.reason
-            .as_ref()
-            .map_or(Ok(()), |reason| check_reason(reason, 0))
+        match &self.reason {
+            Some(reason) => check_text("reason", reason, 0..=MAX_REASON_CHARACTERS),
+            None => Ok(()),
+        }
     }
-}
-
-fn check_reason(reason: &str, least: usize) -> Result<(), ApiError> {
-    let length = reason.chars().count();
-    if !(least..=MAX_REASON_CHARACTERS).contains(&length) {
-        let message = format!(
-            "`reason` has {length} characters. Give {least} to {MAX_REASON_CHARACTERS} characters."
-        );
-        return Err(ApiError::value("reason", message));
-    }
-    if reason.chars().any(|c| c.is_control() && c != '\n') {
-        let message = "`reason` contains a control character. Leave it out.";
-        return Err(ApiError::value("reason", message));
-    }
-    Ok(())
 }
 
 /// A chain that could arrive at a gateway, of certificates only: a private key must never be kept.

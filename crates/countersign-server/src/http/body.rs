@@ -1,6 +1,8 @@
 //! The body, read as a type: serde reads the properties, so that every refusal names the property
 //! and says what it must be, and the document has the type's schema.
 
+use std::ops::RangeInclusive;
+
 use countersign_types::{certificate::MAX_NAME_CHARACTERS, error::ErrorCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -146,6 +148,26 @@ pub(super) fn check_optional_name(
     name: Option<&String>,
 ) -> Result<(), ApiError> {
     name.map_or(Ok(()), |name| check_name(param, name))
+}
+
+/// A text of this many characters, none of them a control character but line breaks.
+pub(super) fn check_text(
+    param: &'static str,
+    text: &str,
+    characters: RangeInclusive<usize>,
+) -> Result<(), ApiError> {
+    let length = text.chars().count();
+    if !characters.contains(&length) {
+        let (least, most) = characters.into_inner();
+        let message =
+            format!("`{param}` has {length} characters. Give {least} to {most} characters.");
+        return Err(ApiError::value(param, message));
+    }
+    if text.chars().any(|c| c.is_control() && c != '\n') {
+        let message = format!("`{param}` contains a control character. Leave it out.");
+        return Err(ApiError::value(param, message));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::{
     answer::{self, Answer, PageAnswer},
     app::App,
-    body::{Body, RequestBody, check_name, check_optional_name, refuse_properties},
+    body::{Body, RequestBody, check_name, check_optional_name, check_text, refuse_properties},
     caller::Admin,
     error::ApiError,
     paging::Paging,
@@ -120,23 +120,11 @@ impl RequestBody for WorkloadIdentityProviderUpdateRequest {
     }
 }
 
-/// A description is short, and has no control characters but line breaks.
+/// A description may be empty.
 pub(super) fn check_description(description: Option<&str>) -> Result<(), ApiError> {
-    let Some(description) = description else {
-        return Ok(());
-    };
-    let length = description.chars().count();
-    if length > MAX_DESCRIPTION_CHARACTERS {
-        let message = format!(
-            "`description` has {length} characters. Give {MAX_DESCRIPTION_CHARACTERS} at most."
-        );
-        return Err(ApiError::value("description", message));
-    }
-    if description.chars().any(|c| c.is_control() && c != '\n') {
-        let message = "`description` contains a control character. Leave it out.";
-        return Err(ApiError::value("description", message));
-    }
-    Ok(())
+    description.map_or(Ok(()), |text| {
+        check_text("description", text, 0..=MAX_DESCRIPTION_CHARACTERS)
+    })
 }
 
 /// The name of an attribute, as providers compute it and rules match it.

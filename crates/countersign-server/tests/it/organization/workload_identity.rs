@@ -128,7 +128,12 @@ const REFUSED_PROVIDERS: [(&str, &str, &str, &str); 16] = [
     ("audience", "\"a\"", "audience", "cannot be given here"),
     ("verification", "{}", "verification", "cannot be given here"),
     ("name", "\"\"", "name", "Give 1 to 256"),
-    ("description", "{1025}", "description", "1024 at most"),
+    (
+        "description",
+        "{1025}",
+        "description",
+        "Give 0 to 1024 characters",
+    ),
     (
         "attribute_transformations",
         "[]",
