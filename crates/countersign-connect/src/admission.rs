@@ -7,7 +7,7 @@ use countersign_proxy::{check_shape, host_of};
 use countersign_types::error::ErrorCode;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri,
-    header::{AUTHORIZATION, ORIGIN},
+    header::{AUTHORIZATION, ORIGIN, REFERER},
     uri::{Parts, PathAndQuery},
 };
 
@@ -130,6 +130,8 @@ fn check_token<B>(token: &Token, sets_key: bool, request: &mut Request<B>) -> Re
         let mut parts = Parts::default();
         parts.path_and_query = rest.parse().ok();
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        // It would name a base URL with the token, which is not for the server to know.
+        request.headers_mut().remove(REFERER);
         return Ok(());
     }
     if sets_key && bearer(request.headers()).is_some_and(|given| token.is(given)) {
@@ -175,11 +177,16 @@ mod tests {
             ("/v1/a", "", None),
             ("/t/0123456789abcdeg/v1", "", None),
         ] {
-            let mut request = request(target, &[("authorization", key)]);
+            let referer = format!("http://127.0.0.1:9000/t/{TOKEN}/v1");
+            let headers = [("authorization", key), ("referer", &*referer)];
+            let mut request = request(target, &headers);
             let checked = check_token(&token, true, &mut request);
             assert_eq!(checked.is_ok(), left.is_some(), "{target}");
             if let Some(left) = left {
                 assert_eq!(request.uri().to_string(), left);
+            }
+            if target.contains(TOKEN) {
+                assert!(!request.headers().contains_key(REFERER));
             }
             if let Err(refusal) = checked {
                 assert!(!refusal.message.contains(TOKEN));
