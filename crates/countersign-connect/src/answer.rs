@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use countersign_client::Unreachable;
-use countersign_proxy::{Broken, ForwardError, MalformedRequest};
+use countersign_proxy::{Broken, Fault, ForwardError, MalformedRequest};
 use countersign_types::error::{ErrorCode, ErrorResponse};
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
@@ -33,18 +33,11 @@ impl Refusal {
             }
             other => other.to_string(),
         };
-        let code = match error {
-            ForwardError::RequestTarget
-            | ForwardError::ClientBody(_)
-            | ForwardError::ClientGone(_) => ErrorCode::BadRequest,
-            ForwardError::ClientStalled => ErrorCode::RequestTimeout,
-            ForwardError::ConnectTimeout(_) | ForwardError::ResponseTimeout(_) => {
-                ErrorCode::UpstreamTimeout
-            }
-            ForwardError::Connect(_)
-            | ForwardError::Broken(_)
-            | ForwardError::UnaskedUpgrade
-            | ForwardError::UnknownCoding => ErrorCode::UpstreamUnavailable,
+        let code = match error.fault() {
+            Fault::Request => ErrorCode::BadRequest,
+            Fault::SlowClient => ErrorCode::RequestTimeout,
+            Fault::SlowUpstream => ErrorCode::UpstreamTimeout,
+            Fault::Upstream => ErrorCode::UpstreamUnavailable,
         };
         Self::new(code, format!("no answer from {server}: {why}"))
     }

@@ -84,7 +84,33 @@ impl Broken {
     }
 }
 
+/// Whose fault it is that there is no response, and what kind of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The request, or its body, is malformed or incomplete.
+    Request,
+    /// The client was too slow.
+    SlowClient,
+    /// The upstream was too slow.
+    SlowUpstream,
+    /// The upstream cannot be reached, or does not speak HTTP as it should.
+    Upstream,
+}
+
 impl ForwardError {
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::RequestTarget | Self::ClientBody(_) | Self::ClientGone(_) => Fault::Request,
+            Self::ClientStalled => Fault::SlowClient,
+            Self::ConnectTimeout(_) | Self::ResponseTimeout(_) => Fault::SlowUpstream,
+            Self::Connect(_) | Self::Broken(_) | Self::UnaskedUpgrade | Self::UnknownCoding => {
+                Fault::Upstream
+            }
+        }
+    }
+
     /// The same, or the client's fault, if it is.
     #[must_use]
     pub fn blame(self, progress: &Progress) -> Self {

@@ -52,7 +52,7 @@ pub use client_body::ClientBody;
 pub use client_state::ClientState;
 pub use client_stream::{ClientStream, OverSocket};
 pub use discard::leave_body;
-pub use error::{BodyError, Broken, ForwardError, TargetError};
+pub use error::{BodyError, Broken, Fault, ForwardError, TargetError};
 pub use exchange::{Cut, CutSignal, Exchange};
 pub use forward::{AwaitedResponse, Forwarded, Forwarder};
 pub use http_tunnel::HttpTunnel;

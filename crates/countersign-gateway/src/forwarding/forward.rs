@@ -3,7 +3,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use countersign_proxy::{AwaitedResponse, ClientBody, ForwardError};
+use countersign_proxy::{AwaitedResponse, ClientBody, Fault, ForwardError};
 use countersign_types::error::ErrorCode;
 use countersign_verify::{permit::Permit, presented::Presented};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header::AUTHORIZATION};
@@ -166,18 +166,11 @@ fn remove_folded(headers: &mut HeaderMap, name: &HeaderName) {
 
 /// What to tell a client whose request found no response.
 pub(crate) fn refused(error: ForwardError) -> Refusal {
-    let code = match error {
-        ForwardError::RequestTarget | ForwardError::ClientBody(_) | ForwardError::ClientGone(_) => {
-            ErrorCode::BadRequest
-        }
-        ForwardError::ClientStalled => ErrorCode::RequestTimeout,
-        ForwardError::ConnectTimeout(_) | ForwardError::ResponseTimeout(_) => {
-            ErrorCode::UpstreamTimeout
-        }
-        ForwardError::Connect(_)
-        | ForwardError::Broken(_)
-        | ForwardError::UnaskedUpgrade
-        | ForwardError::UnknownCoding => ErrorCode::UpstreamUnavailable,
+    let code = match error.fault() {
+        Fault::Request => ErrorCode::BadRequest,
+        Fault::SlowClient => ErrorCode::RequestTimeout,
+        Fault::SlowUpstream => ErrorCode::UpstreamTimeout,
+        Fault::Upstream => ErrorCode::UpstreamUnavailable,
     };
     Refusal::new(code, error.to_string())
 }
