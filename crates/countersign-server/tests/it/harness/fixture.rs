@@ -32,7 +32,11 @@ pub(crate) struct Fixture {
     pub(crate) rule: String,
 }
 
-fn id(made: &Value) -> String {
+/// Where workload identity providers are.
+pub(crate) const PROVIDERS: &str = "/v1/organization/workload_identity_providers";
+
+/// The id of what was made.
+pub(crate) fn id(made: &Value) -> String {
     made["id"].as_str().unwrap().to_owned()
 }
 
@@ -64,8 +68,7 @@ impl Server {
 
     /// A workload identity provider, and a rule of it: those that there are, or else new ones.
     pub(crate) async fn federation(&self, project: &str, account: &str) -> (String, String) {
-        let all = "/v1/organization/workload_identity_providers";
-        let found = self.get(all).ok().await["data"][0]["id"].clone();
+        let found = self.get(PROVIDERS).ok().await["data"][0]["id"].clone();
         let provider = match found.as_str() {
             Some(found) => found.to_owned(),
             None => {
@@ -74,10 +77,10 @@ impl Server {
                         { "attribute": "openai.subject", "expression": "assertion.subject.common_name" },
                     ],
                 });
-                id(&self.post(all, body).ok().await)
+                id(&self.post(PROVIDERS, body).ok().await)
             }
         };
-        let rules = format!("{all}/{provider}/federation_rules");
+        let rules = format!("{PROVIDERS}/{provider}/federation_rules");
         let found = self.get(&rules).ok().await["data"][0]["id"].clone();
         let rule = match found.as_str() {
             Some(found) => found.to_owned(),
@@ -117,6 +120,13 @@ impl Server {
             .as_array()
             .unwrap()
             .clone()
+    }
+
+    /// A service account `billing` of a project, with no key.
+    pub(crate) async fn service_account(&self, project: &str) -> String {
+        let accounts = format!("/v1/organization/projects/{project}/service_accounts");
+        let account = json!({ "name": "billing", "create_service_account_only": true });
+        id(&self.post(&accounts, account).ok().await)
     }
 
     pub(crate) async fn fixture(&self) -> Fixture {

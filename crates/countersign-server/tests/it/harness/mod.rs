@@ -18,7 +18,7 @@ use countersign_server::{
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 pub(crate) use document::reference;
-pub(crate) use fixture::{Fixture, pem};
+pub(crate) use fixture::{Fixture, PROVIDERS, id, pem};
 pub(crate) use request::Request;
 pub(crate) use stores::on_each_store;
 

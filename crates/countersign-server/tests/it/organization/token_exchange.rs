@@ -9,16 +9,11 @@ use countersign_types::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Server, on_each_store};
+use crate::harness::{PROVIDERS, Server, id, on_each_store};
 
-const PROVIDERS: &str = "/v1/organization/workload_identity_providers";
 /// The time at which the servers of tests start.
 const NOW: i64 = 1_790_000_000;
 const EXCHANGE: &str = "/v1/countersign/token-exchange";
-
-fn id(made: &Value) -> String {
-    made["id"].as_str().unwrap().to_owned()
-}
 
 /// A project where a CA is enforced, a service account, and a rule that gives workers of it tokens.
 struct Scene {
@@ -34,9 +29,7 @@ struct Scene {
 impl Scene {
     async fn new(server: &Server) -> Self {
         let project = server.project("Payments").await;
-        let accounts = format!("/v1/organization/projects/{project}/service_accounts");
-        let account = json!({ "name": "billing", "create_service_account_only": true });
-        let account = id(&server.post(&accounts, account).ok().await);
+        let account = server.service_account(&project).await;
         let ca = root("Client CA").mint();
         let body = json!({ "certificate": ca.pem() });
         let certificate = id(&server

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, on_each_store};
-
-const PROVIDERS: &str = "/v1/organization/workload_identity_providers";
+use crate::harness::{PROVIDERS, Server, id, on_each_store};
 
 fn provider() -> Value {
     json!({
@@ -18,10 +16,6 @@ fn provider() -> Value {
     })
 }
 
-fn id(made: &Value) -> String {
-    made["id"].as_str().unwrap().to_owned()
-}
-
 /// A project with a service account, and a rule that gives tokens of it.
 struct Scene {
     project: String,
@@ -33,9 +27,7 @@ struct Scene {
 impl Scene {
     async fn new(server: &Server) -> Self {
         let project = server.project("Payments").await;
-        let accounts = format!("/v1/organization/projects/{project}/service_accounts");
-        let account = json!({ "name": "billing", "create_service_account_only": true });
-        let account = id(&server.post(&accounts, account).ok().await);
+        let account = server.service_account(&project).await;
         let provider = id(&server.post(PROVIDERS, provider()).ok().await);
         let mut scene = Self {
             project,
