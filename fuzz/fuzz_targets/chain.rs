@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     let chain = chain.into_iter().map(Into::into).collect();
     match judge(&TRUST, &Scope::Organization, &Presented::new(chain), NOW) {
         Verdict::Permit(_) => assert!(genuine, "a certificate that nobody signed"),
-        Verdict::Denial(denial) => assert!(!denial.trace().is_empty()),
+        Verdict::Refusal(refusal) => assert!(!refusal.trace().is_empty()),
         Verdict::NoAnchorApplies(_) => panic!("an anchor is active"),
     }
 });

@@ -67,13 +67,14 @@ pub(crate) fn admit(
         .authorize(caller, now, arrival)
         .map_err(|refused| match refused {
             NotAuthorized::Exceeded(exceeded) => Refusal::from(exceeded),
-            NotAuthorized::Denied(denied) => {
+            NotAuthorized::Refused(refused) => {
                 if let Some(observer) = arrival.and_then(|arrival| arrival.observer) {
-                    let outcome = Outcome::refused(&denied.denial, denied.report_only.as_deref());
+                    let outcome =
+                        Outcome::refused(&refused.refusal, refused.report_only.as_deref());
                     connection.count_refused(caller.identity, outcome, now, observer);
                 }
-                record.set_report_only(denied.report_only.clone());
-                Refusal::from(denied)
+                record.set_report_only(refused.report_only.clone());
+                Refusal::from(refused)
             }
         })?;
     Ok(Admission {

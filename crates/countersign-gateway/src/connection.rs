@@ -21,8 +21,8 @@ use crate::{
     verdict::{
         authorization::{Authorization, Judged, OrganizationTrust},
         chain::Chain,
-        denied::Denied,
         outcome::Outcome,
+        refused_chain::RefusedChain,
     },
 };
 
@@ -70,13 +70,13 @@ pub(crate) struct Passed {
 /// Why a request does not pass.
 #[derive(Debug)]
 pub(crate) enum NotAuthorized {
-    Denied(Arc<Denied>),
+    Refused(Arc<RefusedChain>),
     Exceeded(Exceeded),
 }
 
-impl From<Arc<Denied>> for NotAuthorized {
-    fn from(denied: Arc<Denied>) -> Self {
-        Self::Denied(denied)
+impl From<Arc<RefusedChain>> for NotAuthorized {
+    fn from(refused: Arc<RefusedChain>) -> Self {
+        Self::Refused(refused)
     }
 }
 
@@ -482,7 +482,7 @@ mod tests {
         let (closed, open) = (snapshot(true), snapshot(false));
         assert!(matches!(
             arrives(&connection, &closed),
-            Err(NotAuthorized::Denied(_))
+            Err(NotAuthorized::Refused(_))
         ));
         assert!(connection.lock().unauthenticated.is_some());
         let passed = arrives(&connection, &open).unwrap();
@@ -493,7 +493,7 @@ mod tests {
         );
         let exceeded = |refused: Result<Passed, NotAuthorized>| match refused {
             Err(NotAuthorized::Exceeded(exceeded)) => Some(exceeded),
-            Err(NotAuthorized::Denied(_)) | Ok(_) => None,
+            Err(NotAuthorized::Refused(_)) | Ok(_) => None,
         };
         let second = exceeded(arrives(&connection, &open));
         assert_eq!(second, Some(Exceeded::Streams));

@@ -351,8 +351,8 @@ fn subject(scene: Scene) -> Subject {
     };
     Subject::new(row, move || {
         // A refusal is explained in the log each time.
-        if let Verdict::Denial(denial) = black_box(verdict(&scene)) {
-            let explained = denial.trace().iter().map(ToString::to_string);
+        if let Verdict::Refusal(refusal) = black_box(verdict(&scene)) {
+            let explained = refusal.trace().iter().map(ToString::to_string);
             black_box(explained.collect::<String>());
         }
     })

@@ -6,7 +6,6 @@
 pub mod audit_chain;
 mod budget;
 pub mod certificate;
-pub mod denial;
 mod der;
 pub mod judge;
 mod key;
@@ -17,6 +16,7 @@ mod path_building;
 pub mod permit;
 pub mod policy;
 pub mod presented;
+pub mod refusal;
 mod rules;
 mod signatures;
 mod time;

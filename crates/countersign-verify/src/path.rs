@@ -17,9 +17,9 @@ use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath, aws_lc_rs as algorith
 
 use crate::{
     budget::{self, Budget, Exhausted},
-    denial::{CriticalExtension, Reason},
     der::{self, Reader},
     key::PublicKey,
+    refusal::{CriticalExtension, Reason},
     signatures::Signatures,
     time::TimeAndNow,
     x509::{Certificate, Malformed, NameLoad},

@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::{
     budget::{self, Budget, Exhausted, MAX_PATH_INTERMEDIATES, MAX_POSSIBLE_PATHS},
-    denial::Reason,
+    refusal::Reason,
     trust::{Applicable, Candidate, Precedence, TrustedAnchor},
     x509::Certificate,
 };

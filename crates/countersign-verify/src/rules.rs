@@ -5,7 +5,7 @@
 use countersign_types::UnixSeconds;
 
 use crate::{
-    denial::{CriticalExtension, ObjectId, Reason, TimeAndNow},
+    refusal::{CriticalExtension, ObjectId, Reason, TimeAndNow},
     x509::Certificate,
 };
 

@@ -144,7 +144,7 @@ fn pose(case: &Case) -> (Decision, String) {
     let now = case.time.as_deref().map_or(UNSTATED_TIME, unix_seconds);
     match judge(&trust, &Scope::Organization, &presented, now) {
         Verdict::Permit(_) => (Decision::Accept, String::new()),
-        Verdict::Denial(denial) => (Decision::Reject, serde_json::to_string(&denial).unwrap()),
+        Verdict::Refusal(refusal) => (Decision::Reject, serde_json::to_string(&refusal).unwrap()),
         Verdict::NoAnchorApplies(_) => panic!("{}: no anchor applied", case.id),
     }
 }

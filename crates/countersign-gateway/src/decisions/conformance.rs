@@ -182,7 +182,7 @@ fn agrees(case: &Case) -> bool {
     let expected = |presented: &Presented| {
         let scope = Scope::Project(project());
         match judge(&TrustSet::compile(&bundle), &scope, presented, now) {
-            Verdict::Denial(denial) => denial.code().as_str().to_owned(),
+            Verdict::Refusal(refusal) => refusal.code().as_str().to_owned(),
             Verdict::Permit(_) | Verdict::NoAnchorApplies(_) => String::new(),
         }
     };

@@ -38,9 +38,9 @@ fn answer(shared: &Shared, metrics: &Metrics, path: &str) -> Response<Full<Bytes
         "/healthz" => json_response(StatusCode::OK, &json!({ "status": "ok" })),
         "/readyz" => ready(shared),
         "/metrics" => text_response(metrics() + &shared.metrics_text()),
-        "/denials" => json_response(StatusCode::OK, &json!(shared.refusals.latest())),
+        "/refusals" => json_response(StatusCode::OK, &json!(shared.refusals.latest())),
         _ => match path
-            .strip_prefix("/denials/")
+            .strip_prefix("/refusals/")
             .and_then(|id| shared.refusals.explain(id))
         {
             Some(explanation) => json_response(StatusCode::OK, &json!(explanation)),

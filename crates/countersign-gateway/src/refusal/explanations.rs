@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_with::skip_serializing_none;
 
 use super::refused::findings;
-use crate::verdict::{denied::Denied, report_only::ReportOnlyVerdict};
+use crate::verdict::{refused_chain::RefusedChain, report_only::ReportOnlyVerdict};
 
 /// How many refusals, and how many requests that would be refused, are remembered.
 const MAX_REMEMBERED: usize = 2_048;
@@ -36,16 +36,20 @@ pub(crate) struct Explanation {
 /// The latest refusals, for `countersign explain`. Their findings are written out only when somebody
 /// asks: a refused client may ask as often as it likes.
 #[derive(Debug, Default)]
-pub(crate) struct Explanations(Mutex<VecDeque<(Explanation, Option<Arc<Denied>>)>>);
+pub(crate) struct Explanations(Mutex<VecDeque<(Explanation, Option<Arc<RefusedChain>>)>>);
 
 impl Explanations {
     /// Remembers a refusal, without its findings.
-    pub(crate) fn remember(&self, explanation: Explanation, denied: Option<Arc<Denied>>) {
+    pub(crate) fn remember(
+        &self,
+        explanation: Explanation,
+        refused_chain: Option<Arc<RefusedChain>>,
+    ) {
         let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if latest.len() >= MAX_REMEMBERED {
             latest.pop_front();
         }
-        latest.push_back((explanation, denied));
+        latest.push_back((explanation, refused_chain));
     }
 
     /// The newest ones, without their findings.
@@ -57,13 +61,13 @@ impl Explanations {
 
     pub(crate) fn find(&self, id: &str) -> Option<Explanation> {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (explanation, denied) = latest
+        let (explanation, refused_chain) = latest
             .iter()
             .rev()
             .find(|(explanation, _)| explanation.request_id.as_str() == id)?;
-        let trace = denied
+        let trace = refused_chain
             .as_ref()
-            .map(|denied| serde_json::json!(denied.denial.trace()));
+            .map(|refused_chain| serde_json::json!(refused_chain.refusal.trace()));
         Some(Explanation {
             trace: trace.unwrap_or_default(),
             ..explanation.clone()
@@ -93,10 +97,10 @@ impl ReportOnlyExplanations {
             .iter()
             .rev()
             .find(|(explanation, _)| explanation.request_id.as_str() == id)?;
-        let denial = verdict.denial()?;
+        let refusal = verdict.refusal()?;
         Some(Explanation {
-            reason: findings(denial),
-            trace: serde_json::json!(denial.trace()),
+            reason: findings(refusal),
+            trace: serde_json::json!(refusal.trace()),
             ..explanation.clone()
         })
     }

@@ -78,7 +78,7 @@ impl Refusals {
             ..explanation(id, refusal.code, record, now)
         };
         self.explanations
-            .remember(explanation, refusal.denied.clone());
+            .remember(explanation, refusal.refused_chain.clone());
     }
 
     /// Counts what anchors that are only reported would say about a request. If they would refuse

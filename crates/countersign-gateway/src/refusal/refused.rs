@@ -9,13 +9,13 @@ use countersign_types::{
     error::{ErrorCode, ErrorResponse},
     id::RequestId,
 };
-use countersign_verify::denial::Denial;
+use countersign_verify::refusal;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 
-use crate::{shares::Exceeded, verdict::denied::Denied};
+use crate::{shares::Exceeded, verdict::refused_chain::RefusedChain};
 
 /// Why a request does not pass.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Refusal {
     /// For the operator only.
     pub(crate) reason: String,
     /// The judge's findings, if it was the judge who refused.
-    pub(crate) denied: Option<Arc<Denied>>,
+    pub(crate) refused_chain: Option<Arc<RefusedChain>>,
 }
 
 impl Refusal {
@@ -32,7 +32,7 @@ impl Refusal {
         Self {
             code,
             reason: reason.into(),
-            denied: None,
+            refused_chain: None,
         }
     }
 
@@ -53,13 +53,15 @@ impl Refusal {
     }
 }
 
-impl From<Arc<Denied>> for Refusal {
-    fn from(denied: Arc<Denied>) -> Self {
-        let reason = denied.reason.get_or_init(|| findings(&denied.denial));
+impl From<Arc<RefusedChain>> for Refusal {
+    fn from(refused_chain: Arc<RefusedChain>) -> Self {
+        let reason = refused_chain
+            .reason
+            .get_or_init(|| findings(&refused_chain.refusal));
         Self {
-            code: denied.denial.code(),
+            code: refused_chain.refusal.code(),
             reason: reason.clone(),
-            denied: Some(denied),
+            refused_chain: Some(refused_chain),
         }
     }
 }
@@ -85,8 +87,8 @@ impl From<MalformedRequest> for Refusal {
 }
 
 /// The judge's findings in one line.
-pub(super) fn findings(denial: &Denial) -> String {
-    let findings: Vec<String> = denial
+pub(super) fn findings(refusal: &refusal::Refusal) -> String {
+    let findings: Vec<String> = refusal
         .trace()
         .iter()
         .map(|finding| match &finding.anchor {

@@ -15,7 +15,7 @@ use countersign_verify::{
 use http::HeaderValue;
 
 use super::{
-    chain::Chain, denied::Denied, remembered_chains::RememberedChains,
+    chain::Chain, refused_chain::RefusedChain, remembered_chains::RememberedChains,
     report_only::ReportOnlyVerdict,
 };
 use crate::{
@@ -26,12 +26,12 @@ use crate::{
 /// The most permitted chains that are remembered for one organization.
 const MAX_PERMITTED: usize = 16_384;
 
-/// The most denied chains that are remembered for one organization. A denial names every active
+/// The most refused chains that are remembered for one organization. A refusal names every active
 /// anchor, so it is larger than a permit.
-const MAX_DENIED: usize = 1_024;
+const MAX_REFUSED: usize = 1_024;
 
 /// What was decided about a chain.
-pub(crate) type Judged = Result<Arc<Authorization>, Arc<Denied>>;
+pub(crate) type Judged = Result<Arc<Authorization>, Arc<RefusedChain>>;
 
 /// What lets a request through: nothing can be forwarded without one.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ pub(crate) struct OrganizationTrust {
     /// The same with what is only reported, if anything is.
     with_reported: Option<TrustSet>,
     permitted: RememberedChains<Authorization>,
-    denied: RememberedChains<Denied>,
+    refused: RememberedChains<RefusedChain>,
 }
 
 impl OrganizationTrust {
@@ -143,11 +143,11 @@ impl OrganizationTrust {
             enforced: TrustSet::compile(bundle),
             with_reported: TrustSet::compile_reported(bundle),
             permitted: RememberedChains::new(MAX_PERMITTED),
-            denied: RememberedChains::new(MAX_DENIED),
+            refused: RememberedChains::new(MAX_REFUSED),
         }
     }
 
-    /// What was decided about a chain before, if that still holds. A denial may end at any second
+    /// What was decided about a chain before, if that still holds. A refusal may end at any second
     /// at which something that was looked at becomes valid or expires.
     pub(crate) fn remembered(
         &self,
@@ -158,8 +158,8 @@ impl OrganizationTrust {
         let at = (scope.clone(), chain.digest);
         let permitted = self.permitted.find(&at, |known| known.holds_at(now));
         permitted.map(Ok).or_else(|| {
-            let denied = self.denied.find(&at, |known| known.holds_at(now));
-            denied.map(Err)
+            let refused = self.refused.find(&at, |known| known.holds_at(now));
+            refused.map(Err)
         })
     }
 
@@ -172,11 +172,11 @@ impl OrganizationTrust {
         let basis = match verdict {
             Verdict::Permit(permit) => Basis::Verified(permit),
             Verdict::NoAnchorApplies(open) => Basis::Open(open),
-            Verdict::Denial(denial) => {
+            Verdict::Refusal(refusal) => {
                 let until = unchanged_until(&self.enforced, scope, presented, now);
-                let denied = Arc::new(Denied::new(denial, report_only, now, until));
-                self.denied.remember(at, &denied);
-                return Err(denied);
+                let refused = Arc::new(RefusedChain::new(refusal, report_only, now, until));
+                self.refused.remember(at, &refused);
+                return Err(refused);
             }
         };
         let authorization = Arc::new(Authorization::new(basis, report_only));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_is_remembered_for_seconds_and_only_under_its_own_trust() {
+    fn a_refusal_is_remembered_for_seconds_and_only_under_its_own_trust() {
         let (ours, theirs) = (root("Ours").mint(), root("Theirs").mint());
         let (trust_in_ours, untrusted) = (trust(&ours), chain(&theirs.leaf("a").mint()));
         assert_eq!(remembered(&trust_in_ours, &untrusted, NOW), None);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_ends_at_the_second_at_which_its_leaf_becomes_valid() {
+    fn a_refusal_ends_at_the_second_at_which_its_leaf_becomes_valid() {
         let ca = root("Ours").mint();
         let from = i64::try_from(NOW).unwrap() + 2;
         let early = chain(&ca.leaf("early").valid(from, from + 1).mint());
@@ -280,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn the_denials_remembered_are_bounded() {
+    fn the_refusals_remembered_are_bounded() {
         let (ours, theirs) = (root("Ours").mint(), root("Theirs").mint());
         let (trust, leaf) = (trust(&ours), theirs.leaf("a").mint());
         let der = CertificateDer::from(leaf.der().to_vec());
-        for number in 0..=MAX_DENIED {
+        for number in 0..=MAX_REFUSED {
             let padding = CertificateDer::from(number.to_le_bytes().to_vec());
             let chain = Chain::new(Presented::new(vec![der.clone(), padding]));
             assert!(trust.judge(&Scope::Organization, &chain, NOW).is_err());

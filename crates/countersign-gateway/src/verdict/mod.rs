@@ -2,7 +2,7 @@
 
 pub(crate) mod authorization;
 pub(crate) mod chain;
-pub(crate) mod denied;
 pub(crate) mod outcome;
+pub(crate) mod refused_chain;
 mod remembered_chains;
 pub(crate) mod report_only;

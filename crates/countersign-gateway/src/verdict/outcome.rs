@@ -5,7 +5,7 @@ use countersign_types::{
     id::CertificateId,
     observation::{AnchorScope, ReportedOutcome},
 };
-use countersign_verify::denial::Denial;
+use countersign_verify::refusal::Refusal;
 
 use super::{authorization::Authorization, report_only::ReportOnlyVerdict};
 
@@ -30,10 +30,10 @@ impl Outcome {
     }
 
     /// They were refused. An anchor is named where the chain verified and its policy said no.
-    pub(crate) fn refused(denial: &Denial, report_only: Option<&ReportOnlyVerdict>) -> Self {
-        let verified = denial.verified_under();
+    pub(crate) fn refused(refusal: &Refusal, report_only: Option<&ReportOnlyVerdict>) -> Self {
+        let verified = refusal.verified_under();
         Self {
-            code: Some(denial.code()),
+            code: Some(refusal.code()),
             anchor: verified.map(|(anchor, scope)| (anchor.clone(), scope.into())),
             reported: report_only.map(reported),
         }

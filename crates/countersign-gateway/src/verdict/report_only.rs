@@ -2,11 +2,11 @@
 //! logged, and never enforced.
 
 use countersign_types::{UnixSeconds, digest::Sha256, error::ErrorCode, id::CertificateId};
-use countersign_verify::{denial::Denial, judge::Verdict, presented::Presented};
+use countersign_verify::{judge::Verdict, presented::Presented, refusal::Refusal};
 
-/// How long a denial is remembered, in seconds: a certificate in the chain may become valid at
+/// How long a refusal is remembered, in seconds: a certificate in the chain may become valid at
 /// any time.
-const DENIAL_HOLDS: UnixSeconds = 5;
+const REFUSAL_HOLDS: UnixSeconds = 5;
 
 /// What a request's verdict would be if every anchor were enforced.
 #[derive(Debug)]
@@ -32,26 +32,26 @@ impl ReportOnlyVerdict {
         match &self.verdict {
             Verdict::Permit(permit) => permit.holds_at(now),
             Verdict::NoAnchorApplies(_) => true,
-            Verdict::Denial(_) => now.abs_diff(self.judged_at) < DENIAL_HOLDS,
+            Verdict::Refusal(_) => now.abs_diff(self.judged_at) < REFUSAL_HOLDS,
         }
     }
 
     /// The code that the request would be refused with.
     pub(crate) fn code(&self) -> Option<ErrorCode> {
-        self.denial().map(Denial::code)
+        self.refusal().map(Refusal::code)
     }
 
     /// The anchor that would let the request pass.
     pub(crate) const fn anchor(&self) -> Option<&CertificateId> {
         match &self.verdict {
             Verdict::Permit(permit) => Some(permit.anchor()),
-            Verdict::NoAnchorApplies(_) | Verdict::Denial(_) => None,
+            Verdict::NoAnchorApplies(_) | Verdict::Refusal(_) => None,
         }
     }
 
-    pub(crate) const fn denial(&self) -> Option<&Denial> {
+    pub(crate) const fn refusal(&self) -> Option<&Refusal> {
         match &self.verdict {
-            Verdict::Denial(denial) => Some(denial),
+            Verdict::Refusal(refusal) => Some(refusal),
             Verdict::Permit(_) | Verdict::NoAnchorApplies(_) => None,
         }
     }

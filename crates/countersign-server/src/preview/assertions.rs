@@ -19,7 +19,7 @@ use countersign_verify::{
 };
 
 use super::{
-    sides::{Denied, SideVerdict},
+    sides::{Refused, SideVerdict},
     trial::{Trial, TrialError, TrialJudge},
 };
 use crate::store::{KeptAssertion, NewAssertion};
@@ -173,7 +173,7 @@ impl Side {
 
     fn verdict(&self, says: &NewAssertion, now: UnixSeconds) -> SideVerdict {
         if self.is_archived(&says.scope) {
-            return SideVerdict::Denied(Denied {
+            return SideVerdict::Refused(Refused {
                 code: ErrorCode::InvalidApiKey,
                 reason: "the project is archived, so its keys are refused".to_owned(),
             });
@@ -193,7 +193,9 @@ impl Side {
                 let why = "no anchor is active, so no certificate is required".to_owned();
                 (Expectation::Permit, None, why)
             }
-            SideVerdict::Denied(Denied { code, reason }) => (Expectation::Deny, Some(code), reason),
+            SideVerdict::Refused(Refused { code, reason }) => {
+                (Expectation::Deny, Some(code), reason)
+            }
         };
         let wanted = says.code.map(|code| code.code());
         AssertionResult {

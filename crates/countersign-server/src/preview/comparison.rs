@@ -21,7 +21,7 @@ use countersign_types::{
 use countersign_verify::presented::Presented;
 use rustls_pki_types::CertificateDer;
 
-use super::sides::{Denied, SideVerdict, Sides};
+use super::sides::{Refused, SideVerdict, Sides};
 use crate::store::{ObservedIdentity, Workload};
 
 /// The traffic of an organization as it was observed, or a part of it.
@@ -221,10 +221,10 @@ impl Comparing {
         verdicts: Option<&[SideVerdict; 2]>,
     ) {
         let before = verdicts.map_or(&SideVerdict::Open, |[before, _]| before);
-        if before.denied().is_none() {
+        if before.refused().is_none() {
             self.found.last_used = self.found.last_used.max(Some(workload.last_seen));
         }
-        let gone = SideVerdict::Denied(Denied {
+        let gone = SideVerdict::Refused(Refused {
             code: ErrorCode::InvalidApiKey,
             reason: "its key is deleted, or its project archived".to_owned(),
         });
@@ -240,18 +240,18 @@ impl Comparing {
         if before.rests_on(|anchor, scope| self.sides.loses(anchor, scope)) {
             found.last_used = found.last_used.max(Some(workload.last_seen));
         }
-        let shown = |denied: &Denied| PreviewedWorkload {
+        let shown = |refused: &Refused| PreviewedWorkload {
             identity: identity(part, workload),
-            code: denied.code.into(),
-            reason: denied.reason.clone(),
+            code: refused.code.into(),
+            reason: refused.reason.clone(),
             last_seen: workload.last_seen,
             requests: workload.requests,
             // Known at the end.
             of_requests: 0,
         };
-        match (before.denied(), after.denied()) {
-            (None, Some(denied)) => found.starts_to_fail.push(shown(denied)),
-            (Some(denied), None) => found.starts_to_pass.push(shown(denied)),
+        match (before.refused(), after.refused()) {
+            (None, Some(refused)) => found.starts_to_fail.push(shown(refused)),
+            (Some(refused), None) => found.starts_to_pass.push(shown(refused)),
             (None, None) => found.still_passing += 1,
             (Some(_), Some(_)) => found.still_failing += 1,
         }

@@ -7,9 +7,9 @@ use countersign_types::{
     id::CertificateId,
 };
 use countersign_verify::{
-    denial::Denial,
     judge::{Verdict, judge},
     presented::Presented,
+    refusal::Refusal,
     trust::TrustSet,
 };
 
@@ -41,20 +41,20 @@ pub(super) enum SideVerdict {
     Permitted(CertificateId, Scope),
     /// Nothing is active.
     Open,
-    Denied(Denied),
+    Refused(Refused),
 }
 
 /// Why a chain is refused.
 #[derive(Clone)]
-pub(super) struct Denied {
+pub(super) struct Refused {
     pub(super) code: ErrorCode,
     pub(super) reason: String,
 }
 
 impl SideVerdict {
-    pub(super) const fn denied(&self) -> Option<&Denied> {
+    pub(super) const fn refused(&self) -> Option<&Refused> {
         match self {
-            Self::Denied(denied) => Some(denied),
+            Self::Refused(refused) => Some(refused),
             Self::Permitted(..) | Self::Open => None,
         }
     }
@@ -63,7 +63,7 @@ impl SideVerdict {
     pub(super) fn rests_on(&self, is_so: impl Fn(&CertificateId, &Scope) -> bool) -> bool {
         match self {
             Self::Permitted(anchor, scope) => is_so(anchor, scope),
-            Self::Open | Self::Denied(_) => false,
+            Self::Open | Self::Refused(_) => false,
         }
     }
 }
@@ -75,17 +75,17 @@ impl From<Verdict> for SideVerdict {
                 Self::Permitted(permit.anchor().clone(), permit.scope().clone())
             }
             Verdict::NoAnchorApplies(_) => Self::Open,
-            Verdict::Denial(denial) => Self::Denied(Denied {
-                code: denial.code(),
-                reason: reason(&denial),
+            Verdict::Refusal(refusal) => Self::Refused(Refused {
+                code: refusal.code(),
+                reason: reason(&refusal),
             }),
         }
     }
 }
 
 /// The finding that got furthest, which is the one to act upon.
-fn reason(denial: &Denial) -> String {
-    let findings = denial.trace().iter();
+fn reason(refusal: &Refusal) -> String {
+    let findings = refusal.trace().iter();
     let furthest = findings.rev().max_by_key(|finding| finding.step);
     furthest.map_or_else(String::new, |finding| finding.reason.to_string())
 }
@@ -144,7 +144,7 @@ impl Sides {
     /// the first that verifies, on the direct path or, where no direct candidate failed, on the
     /// shortest of the chain paths in their order. The other side has fewer candidates and fewer
     /// paths in the same order, so none comes before it there, none fails that did not fail here,
-    /// and no budget ends that lasted. A denial says nothing of the other side: an anchor that is
+    /// and no budget ends that lasted. A refusal says nothing of the other side: an anchor that is
     /// gone may have been what refused.
     pub(super) fn judge(
         &self,
@@ -158,7 +158,7 @@ impl Sides {
             SideVerdict::Permitted(anchor, at) => !self.differs(anchor, at),
             // Where nothing is active on the larger side, nothing is active on the other.
             SideVerdict::Open => true,
-            SideVerdict::Denied(_) => same,
+            SideVerdict::Refused(_) => same,
         };
         match self.larger {
             Larger::Neither => [under(&self.before), under(&self.after)],

@@ -18,11 +18,11 @@ use countersign_types::{
     },
 };
 use countersign_verify::{
-    denial::Denial,
     judge::{Verdict, judge},
     permit::Permit,
     policy::LeafFacts,
     presented::Presented,
+    refusal::Refusal,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -203,22 +203,22 @@ pub(super) fn verify(
             let reason = "no trust anchor is enforced for the project or the organization";
             Err((TokenError::InvalidGrant, reason.to_owned()))
         }
-        Verdict::Denial(denial) => {
-            let error = match denial.code() {
+        Verdict::Refusal(refusal) => {
+            let error = match refusal.code() {
                 ErrorCode::AuthenticationTemporarilyUnavailable => {
                     TokenError::TokenExchangeServerError
                 }
                 _ => TokenError::InvalidSubjectToken,
             };
-            Err((error, why(&denial)))
+            Err((error, why(&refusal)))
         }
     }
 }
 
-/// A denial, for the operator: its code, and what was found last.
-pub(super) fn why(denial: &Denial) -> String {
-    let code = denial.code().as_str();
-    match denial.trace().last() {
+/// A refusal, for the operator: its code, and what was found last.
+pub(super) fn why(refusal: &Refusal) -> String {
+    let code = refusal.code().as_str();
+    match refusal.trace().last() {
         Some(finding) => format!("{code}: {finding}"),
         None => code.to_owned(),
     }

@@ -147,7 +147,7 @@ fn expected(
             }
             let verdict = |trust| judge(trust, &scope, &presented(chain), NOW);
             let code = |verdict: &Verdict| match verdict {
-                Verdict::Denial(denial) => Some(denial.code()),
+                Verdict::Refusal(refusal) => Some(refusal.code()),
                 _ => None,
             };
             let (one, other) = (verdict(&old), verdict(&new));

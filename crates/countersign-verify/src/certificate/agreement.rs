@@ -19,8 +19,8 @@ use super::{
     pem,
 };
 use crate::{
-    denial::{Reason, TimeAndNow},
     path::{self, TrustedKey},
+    refusal::{Reason, TimeAndNow},
     rules,
     x509::Certificate,
 };

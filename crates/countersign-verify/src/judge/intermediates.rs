@@ -6,9 +6,9 @@ use countersign_types::UnixSeconds;
 use super::trace::{At, Trace, issuer_not_presented};
 use crate::{
     budget::{self, Budget, MAX_INTERMEDIATE_BYTES, MAX_INTERMEDIATES},
-    denial::{Reason, Step},
     path_building::{Found, Intermediate},
     presented::Presented,
+    refusal::{Reason, Step},
     rules,
     x509::Certificate,
 };

@@ -13,12 +13,12 @@ use self::{
 };
 use crate::{
     budget::{self, Budget},
-    denial::{Denial, Reason, Step},
     path::{Fault, Leaf, Path, Verifier},
     path_building::{Intermediate, PathBuilder, PossiblePath, may_have_issued},
     permit::{NoAnchorApplies, Permit, Proven, VerifiedPath},
     policy::{EvaluationError, LeafFacts, Policy},
     presented::Presented,
+    refusal::{Reason, Refusal, Step},
     rules,
     signatures::Signatures,
     trust::{Applicable, Candidate, TrustSet},
@@ -33,7 +33,7 @@ pub enum Verdict {
     /// Nothing is active, so no certificate is asked for.
     NoAnchorApplies(NoAnchorApplies),
     /// The request is refused.
-    Denial(Denial),
+    Refusal(Refusal),
 }
 
 /// Judges what a client presented against what is active at `scope`, a project or (for admin keys)
@@ -73,7 +73,7 @@ fn judge_by(
         // Not knowing what is active at a project is no reason to let its requests through.
         let code = ErrorCode::AuthenticationTemporarilyUnavailable;
         let refused = Refused::early(code, Step::Trust, Reason::UnknownProject);
-        return Verdict::Denial(Denial::new(refused.code, refused.trace, revision));
+        return Verdict::Refusal(Refusal::new(refused.code, refused.trace, revision));
     };
     if applicable.is_empty() {
         return Verdict::NoAnchorApplies(NoAnchorApplies::new(revision));
@@ -82,7 +82,7 @@ fn judge_by(
     let judged = opened.and_then(Judgement::conclude);
     match judged {
         Ok(proven) => Verdict::Permit(Permit::new(proven, revision)),
-        Err(refused) => Verdict::Denial(Denial::new(refused.code, refused.trace, revision)),
+        Err(refused) => Verdict::Refusal(Refusal::new(refused.code, refused.trace, revision)),
     }
 }
 

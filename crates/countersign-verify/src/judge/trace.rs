@@ -3,7 +3,7 @@
 use countersign_types::{UnixSeconds, certificate::Scope, error::ErrorCode, id::CertificateId};
 
 use crate::{
-    denial::{CertificateName, Finding, MissingIssuer, Reason, Step, StringTypes, TimeAndNow},
+    refusal::{CertificateName, Finding, MissingIssuer, Reason, Step, StringTypes, TimeAndNow},
     trust::{Applicable, Candidate, TrustedAnchor},
     x509::Certificate,
 };

@@ -2,24 +2,24 @@
 
 use countersign_testca::{General, Key, KeyKind, Minted, root};
 use countersign_verify::{
-    denial::{Finding, Reason},
     judge::Verdict,
     presented::Presented,
+    refusal::{Finding, Reason},
 };
 use rustls_pki_types::CertificateDer;
 
 use crate::scene::{check, organization, present};
 
 fn refuse_for(case: &str, verdict: &Verdict, expected: &str) {
-    let Verdict::Denial(denial) = verdict else {
+    let Verdict::Refusal(refusal) = verdict else {
         panic!("{case}: {verdict:?}");
     };
     assert_eq!(
-        denial.code().as_str(),
+        refusal.code().as_str(),
         "certificate_verification_failed",
         "{case}"
     );
-    let budgets = denial
+    let budgets = refusal
         .trace()
         .iter()
         .filter_map(|finding| match finding.reason {
@@ -128,10 +128,10 @@ fn paths_tried(key: &Key, possible: usize) -> usize {
     let leaf = forged.first().unwrap().leaf("client").aki(&[7]).mint();
     let chain: Vec<_> = [&leaf].into_iter().chain(&forged).collect();
     let verdict = organization(&[&ca]).judge(&present(&chain));
-    let Verdict::Denial(denial) = verdict else {
-        panic!("no denial");
+    let Verdict::Refusal(refusal) = verdict else {
+        panic!("no refusal");
     };
-    let bad = denial.trace().iter();
+    let bad = refusal.trace().iter();
     let bad = bad.filter(|finding| finding.reason == Reason::BadSignature);
     bad.count()
 }
@@ -211,12 +211,12 @@ fn signatures_are_counted_over_all_paths_together() {
         organization(&[&ca]).judge(&present(&chain))
     };
     refuse_for("6 paths of 4", &judge(&lowers), "signatures to check");
-    let Verdict::Denial(denial) = judge(&lowers[..2]) else {
-        panic!("no denial");
+    let Verdict::Refusal(refusal) = judge(&lowers[..2]) else {
+        panic!("no refusal");
     };
-    assert_eq!(denial.trace().len(), 4, "4 paths of 4");
+    assert_eq!(refusal.trace().len(), 4, "4 paths of 4");
     let bad = |finding: &Finding| finding.reason == Reason::BadSignature;
-    assert!(denial.trace().iter().all(bad));
+    assert!(refusal.trace().iter().all(bad));
 }
 
 #[test]

@@ -13,11 +13,11 @@ const PRINTABLE: u8 = 0x13;
 
 /// The trace of a refusal, a line for each finding.
 fn explain(trust: &Trust, chain: &[&countersign_testca::Minted]) -> String {
-    let Verdict::Denial(denial) = trust.judge(&present(chain)) else {
-        panic!("no denial");
+    let Verdict::Refusal(refusal) = trust.judge(&present(chain)) else {
+        panic!("no refusal");
     };
-    let lines: Vec<_> = denial.trace().iter().map(ToString::to_string).collect();
-    format!("{}\n{}", denial.code().as_str(), lines.join("\n"))
+    let lines: Vec<_> = refusal.trace().iter().map(ToString::to_string).collect();
+    format!("{}\n{}", refusal.code().as_str(), lines.join("\n"))
 }
 
 #[track_caller]

@@ -122,15 +122,15 @@ fn a_leaf_whose_key_is_not_supported_is_refused_by_its_kind_and_size() {
         for chain in [&[&direct][..], &[&below, &issuing], &[&untrusted]] {
             let presented = present(chain);
             assert!(!can_be_verified(presented.leaf().unwrap()), "{expected}");
-            let Verdict::Denial(denial) = trust.judge(&presented) else {
-                panic!("{expected}: no denial");
+            let Verdict::Refusal(refusal) = trust.judge(&presented) else {
+                panic!("{expected}: no refusal");
             };
-            assert_eq!(denial.code(), ErrorCode::CertificateVerificationFailed);
+            assert_eq!(refusal.code(), ErrorCode::CertificateVerificationFailed);
             let says = format!(
                 "leaf (`CN=client`): the certificate's key ({expected}) is too weak or not \
                  supported"
             );
-            let said: Vec<_> = denial.trace().iter().map(ToString::to_string).collect();
+            let said: Vec<_> = refusal.trace().iter().map(ToString::to_string).collect();
             assert!(said.contains(&says), "{said:?}");
         }
     }
@@ -198,7 +198,7 @@ fn no_flipped_bit_and_no_cut_of_a_leaf_is_permitted() {
     let is_denied = |der: Vec<u8>| {
         let presented = Presented::new(vec![CertificateDer::from(der)]);
         let verdict = judge(&trust, &Scope::Organization, &presented, NOW);
-        matches!(verdict, Verdict::Denial(_))
+        matches!(verdict, Verdict::Refusal(_))
     };
     for at in 0..sound.len() {
         for bit in 0..8 {
@@ -223,6 +223,6 @@ fn no_flipped_bit_of_an_intermediate_is_permitted() {
         der[at] ^= 1 << (at % 8);
         let presented = Presented::new(vec![leaf.clone(), CertificateDer::from(der)]);
         let verdict = judge(&trust, &Scope::Organization, &presented, NOW);
-        assert!(matches!(verdict, Verdict::Denial(_)), "byte {at}");
+        assert!(matches!(verdict, Verdict::Refusal(_)), "byte {at}");
     }
 }

@@ -110,15 +110,16 @@ fn a_leaf_that_only_the_policy_cannot_read_is_invalid() {
 }
 
 #[test]
-fn a_denial_serializes_for_programs_and_people() {
+fn a_refusal_serializes_for_programs_and_people() {
     let ca = root("Root").mint();
     let trust = organization(&[])
         .with("cert_ca", &ca.pem())
         .policy("false")
         .project("proj_a", &["cert_ca"]);
-    let Verdict::Denial(denial) = trust.judge_for("proj_a", &present(&[&ca.leaf("client").mint()]))
+    let Verdict::Refusal(refusal) =
+        trust.judge_for("proj_a", &present(&[&ca.leaf("client").mint()]))
     else {
-        panic!("no denial");
+        panic!("no refusal");
     };
-    insta::assert_json_snapshot!(denial);
+    insta::assert_json_snapshot!(refusal);
 }

@@ -8,9 +8,9 @@ use countersign_types::{
     id::OrganizationId,
 };
 use countersign_verify::{
-    denial::Finding,
     judge::{Verdict, judge},
     presented::Presented,
+    refusal::Finding,
     trust::TrustSet,
 };
 use rustls_pki_types::CertificateDer;
@@ -144,10 +144,10 @@ pub(crate) fn words(verdict: &Verdict) -> String {
             assert_eq!(proof.revision(), REVISION);
             "no anchor applies".to_owned()
         }
-        Verdict::Denial(denial) => {
-            assert_eq!(denial.revision(), REVISION);
-            let findings: Vec<_> = denial.trace().iter().map(finding).collect();
-            format!("{}: {}", denial.code().as_str(), findings.join(", "))
+        Verdict::Refusal(refusal) => {
+            assert_eq!(refusal.revision(), REVISION);
+            let findings: Vec<_> = refusal.trace().iter().map(finding).collect();
+            format!("{}: {}", refusal.code().as_str(), findings.join(", "))
         }
     }
 }
@@ -178,7 +178,7 @@ pub(crate) fn check(case: &str, verdict: &Verdict, expected: &str) {
 /// A code without its trace, for what the trace is shown elsewhere.
 pub(crate) fn code(verdict: &Verdict) -> &'static str {
     match verdict {
-        Verdict::Denial(denial) => denial.code().as_str(),
-        other => panic!("no denial: {other:?}"),
+        Verdict::Refusal(refusal) => refusal.code().as_str(),
+        other => panic!("no refusal: {other:?}"),
     }
 }

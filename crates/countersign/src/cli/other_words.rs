@@ -59,9 +59,7 @@ const NOUNS: &[(&[&str], &str)] = &[
         "`countersign export FILE` writes the set-up to a file, `countersign plan FILE` compares, `countersign apply FILE` brings it back",
     ),
     (
-        &[
-            "why", "denial", "denials", "denied", "refused", "error", "errors", "debug",
-        ],
+        &["why", "denied", "refused", "error", "errors", "debug"],
         "`countersign explain` lists what was refused and why",
     ),
     (

@@ -12,10 +12,10 @@ use countersign_types::{
     id::{CertificateId, OrganizationId, ProjectId},
 };
 use countersign_verify::{
-    denial::Finding,
     judge::{Verdict, judge},
     policy::Policy,
     presented::Presented,
+    refusal::Finding,
     trust::TrustSet,
 };
 use futures_util::TryStreamExt;
@@ -68,7 +68,7 @@ pub(crate) struct Verify {
 #[skip_serializing_none]
 #[derive(Serialize)]
 struct Report<'a> {
-    /// `permit`, `no_anchor_applies` or `denial`.
+    /// `permit`, `no_anchor_applies` or `refusal`.
     verdict: &'static str,
     /// The code that the client would get; null when the chain passes.
     #[serialize_always]
@@ -204,12 +204,12 @@ fn report(verdict: &Verdict, trust: &Trust, output: Output) -> CommandResult {
             expires_at: None,
             trace: &[],
         },
-        Verdict::Denial(denial) => Report {
-            verdict: "denial",
-            code: Some(denial.code().as_str()),
+        Verdict::Refusal(refusal) => Report {
+            verdict: "refusal",
+            code: Some(refusal.code().as_str()),
             anchor: None,
             expires_at: None,
-            trace: denial.trace(),
+            trace: refusal.trace(),
         },
     };
     if output.is_table() {
@@ -246,7 +246,7 @@ impl Trust {
             (None, None) => {
                 "permit: no trust anchor is active, so no certificate is needed\n".into()
             }
-            (None, Some(code)) => format!("denial: {code}\n"),
+            (None, Some(code)) => format!("refusal: {code}\n"),
         };
         if let Some(end) = report.expires_at {
             text += &format!("  valid until {}\n", timestamp(end));

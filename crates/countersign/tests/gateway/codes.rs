@@ -230,7 +230,7 @@ async fn the_response_names_the_request_and_no_anchor() {
     );
 
     let operator = world.gateway.as_ref().unwrap().admin_address().unwrap();
-    let explanation = plain_get(operator, &format!("/denials/{request_id}")).await;
+    let explanation = plain_get(operator, &format!("/refusals/{request_id}")).await;
     let explanation: serde_json::Value = serde_json::from_str(&explanation).unwrap();
     assert_eq!(explanation["code"], "certificate_verification_failed");
     assert!(

@@ -25,7 +25,7 @@ impl World {
     /// What `explain` shows for the request with this id.
     async fn explanation(&self, request_id: &str) -> Value {
         let operator = self.gateway.as_ref().unwrap().admin_address().unwrap();
-        let explanation = plain_get(operator, &format!("/denials/{request_id}")).await;
+        let explanation = plain_get(operator, &format!("/refusals/{request_id}")).await;
         serde_json::from_str(&explanation).unwrap()
     }
 
@@ -202,7 +202,7 @@ async fn a_live_stream_is_cut_by_a_promotion_and_not_by_a_report() {
 }
 
 #[tokio::test]
-async fn a_denial_by_a_policy_is_reported() {
+async fn a_refusal_by_a_policy_is_reported() {
     let mut world = World::new().await;
     let policy = "subject.organizational_unit == \"Production\"";
     let id = world.upload(&world.ca, Some(policy)).await;

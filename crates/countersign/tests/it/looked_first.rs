@@ -155,7 +155,7 @@ fn of_a_file_with_two_cas_only_the_first_counts() {
     assert_snapshot!("two_cas", all);
     let of_two = ["verify", "--chain", "of-two.pem", "--anchor", "two.pem"];
     let refused = scene.seen(&[&of_two[..], &["--first"]].concat());
-    assert!(refused.contains("denial"), "{refused}");
+    assert!(refused.contains("refusal"), "{refused}");
     // The upload has the first alone, and a file may say for itself that this is meant.
     let pem = scene.certificates()[0]["id"].as_str().unwrap().to_owned();
     let pem = scene.seen(&["certificate", "retrieve", &pem, "--pem"]);

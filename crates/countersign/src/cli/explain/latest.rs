@@ -225,7 +225,7 @@ impl<'a> Latest<'a> {
 
 /// What one gateway remembers.
 async fn of_gateway(url: &str) -> CommandResult<Vec<Remembered>> {
-    let Some(list) = admin_listener::get(url, "/denials").await? else {
+    let Some(list) = admin_listener::get(url, "/refusals").await? else {
         return Err(Failure::new(format_args!(
             "what answers at {url} is not a gateway's admin listener"
         )));

@@ -90,7 +90,7 @@ impl Explain {
 
     /// Explains one refusal, from the gateway that remembers it.
     async fn one(&self, id: &str, output: Output) -> CommandResult {
-        let path = format!("/denials/{id}");
+        let path = format!("/refusals/{id}");
         let mut unreachable = None;
         for gateway in &self.gateway_admin {
             match admin_listener::get(gateway, &path).await {

@@ -100,7 +100,7 @@ fn judged(trust: &TrustSet, scope: &Scope, chain: &[Minted]) -> String {
         .iter()
         .map(|each| CertificateDer::from(each.der().to_vec()));
     match judge(trust, scope, &Presented::new(der.collect()), NOW) {
-        Verdict::Denial(denial) => denial.code().as_str().to_owned(),
+        Verdict::Refusal(refusal) => refusal.code().as_str().to_owned(),
         Verdict::Permit(_) | Verdict::NoAnchorApplies(_) => String::new(),
     }
 }

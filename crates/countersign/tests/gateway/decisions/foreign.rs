@@ -248,7 +248,7 @@ impl Scene {
         let message = refused.json()["error"]["message"].to_string();
         assert!(message.contains(&id), "{message}");
         let operator = self.world.gateway.as_ref().unwrap().admin_address();
-        let why = plain_get(operator.unwrap(), &format!("/denials/{id}")).await;
+        let why = plain_get(operator.unwrap(), &format!("/refusals/{id}")).await;
         let why: Value = serde_json::from_str(&why).unwrap();
         assert_eq!(why["code"], "certificate_required");
     }

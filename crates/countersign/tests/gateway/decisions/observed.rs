@@ -45,7 +45,7 @@ async fn what_is_only_reported_refuses_nobody_and_is_logged() {
         assert_eq!(grpc.code(&world.key, headers, "").await, "");
     }
     let operator = world.gateway.as_ref().unwrap().admin_address().unwrap();
-    let why = plain_get(operator, &format!("/denials/{last}")).await;
+    let why = plain_get(operator, &format!("/refusals/{last}")).await;
     let why: Value = serde_json::from_str(&why).unwrap();
     assert_eq!(why["code"], "certificate_verification_failed");
     assert_eq!(why["report_only"], true);

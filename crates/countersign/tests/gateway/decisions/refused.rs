@@ -88,7 +88,7 @@ async fn who_is_not_the_proxy_is_refused_whatever_it_carries() {
         assert_eq!(refused.header("retry-after"), Some("1"));
         let id = refused.header("x-request-id").unwrap();
         let operator = world.gateway.as_ref().unwrap().admin_address().unwrap();
-        let why = plain_get(operator, &format!("/denials/{id}")).await;
+        let why = plain_get(operator, &format!("/refusals/{id}")).await;
         assert!(why.contains("has not proven to be the proxy"), "{why}");
         assert!(!why.contains(SECRET));
         assert!(

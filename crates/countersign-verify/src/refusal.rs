@@ -12,13 +12,13 @@ pub use crate::{name::CertificateName, oid::ObjectId, time::TimeAndNow, x509::Ma
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
+pub struct Refusal {
     code: ErrorCode,
     trace: Vec<Finding>,
     revision: u64,
 }
 
-impl Denial {
+impl Refusal {
     pub(crate) const fn new(code: ErrorCode, trace: Vec<Finding>, revision: u64) -> Self {
         Self {
             code,
@@ -311,9 +311,9 @@ impl std::fmt::Display for CriticalExtension {
     }
 }
 
-impl Serialize for Denial {
+impl Serialize for Refusal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Denial", 3)?;
+        let mut fields = serializer.serialize_struct("Refusal", 3)?;
         fields.serialize_field("code", self.code.as_str())?;
         fields.serialize_field("revision", &self.revision)?;
         fields.serialize_field("trace", &self.trace)?;

@@ -1,20 +1,20 @@
-//! A denial, remembered for a few seconds: who is refused may ask again at once, and that must not
+//! A refusal, remembered for a few seconds: who is refused may ask again at once, and that must not
 //! cost a verdict each time.
 
 use std::sync::{Arc, OnceLock};
 
 use countersign_types::UnixSeconds;
-use countersign_verify::denial::Denial;
+use countersign_verify::refusal::Refusal;
 
 use super::report_only::ReportOnlyVerdict;
 
-/// How long a denial is remembered at the most, in seconds. Time alone may end it earlier.
+/// How long a refusal is remembered at the most, in seconds. Time alone may end it earlier.
 const LIFE: UnixSeconds = 5;
 
-/// A denial, and what else was found about its chain.
+/// A refusal, and what else was found about its chain.
 #[derive(Debug)]
-pub(crate) struct Denied {
-    pub(crate) denial: Denial,
+pub(crate) struct RefusedChain {
+    pub(crate) refusal: Refusal,
     /// What anchors that are only reported would say, where there are any.
     pub(crate) report_only: Option<Arc<ReportOnlyVerdict>>,
     /// Its findings in one line, once somebody wants them.
@@ -24,16 +24,16 @@ pub(crate) struct Denied {
     until: UnixSeconds,
 }
 
-impl Denied {
+impl RefusedChain {
     /// `unchanged_until` is when something that was looked at becomes valid or expires.
     pub(crate) fn new(
-        denial: Denial,
+        refusal: Refusal,
         report_only: Option<Arc<ReportOnlyVerdict>>,
         judged_at: UnixSeconds,
         unchanged_until: UnixSeconds,
     ) -> Self {
         Self {
-            denial,
+            refusal,
             report_only,
             reason: OnceLock::new(),
             judged_at,
