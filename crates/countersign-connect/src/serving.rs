@@ -8,12 +8,11 @@ use std::{
 
 use bytes::Bytes;
 use countersign_proxy::{
-    ClientBody, ClientStream, Flood, Http2Connection, Http2Limits, OverSocket, RefuseHead,
-    ServeHttp2,
+    ClientBody, ClientStream, Flood, Http1Connection, Http2Connection, Http2Limits, OverSocket,
+    RefuseHead, ServeHttp2,
 };
 use http::{Request, Response, StatusCode};
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::service::service_fn;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -51,20 +50,13 @@ where
         let response = Box::pin(serve(&connection, ClientBody::http1(request)));
         async move { Ok::<_, Infallible>(response.await) }
     });
-    let serving = http1::Builder::new()
-        .half_close(true)
-        .max_header_size(HEAD_BYTES)
-        .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut serving = Box::pin(serving);
+    let mut serving = Http1Connection::new(stream, HEAD_BYTES, service);
     tokio::select! {
         biased;
-        _ = &mut serving => return,
-        () = stop.cancelled() => serving.as_mut().graceful_shutdown(),
+        () = &mut serving => return,
+        () = stop.cancelled() => serving.graceful_shutdown(),
     }
-    // How a connection ends is said of its requests.
-    let _ = serving.await;
+    serving.await;
 }
 
 /// Serves HTTP/2 until the connection ends; once told to stop, only the requests under way.

@@ -26,6 +26,8 @@ pub struct ClientState {
     streaming: AtomicBool,
     /// The client takes nothing more for now. Only HTTP/1.1 says so.
     blocked: AtomicBool,
+    /// No request was under way for a while. Only HTTP/1.1 says so.
+    idle: AtomicBool,
     /// What follows is another protocol.
     upgraded: AtomicBool,
     /// How many requests of HTTP/1.1 began.
@@ -117,6 +119,15 @@ impl ClientState {
 
     pub(crate) fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Says whether no request was under way for a while.
+    pub(crate) fn set_idle(&self, idle: bool) {
+        self.idle.store(idle, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_upgraded(&self) -> bool {

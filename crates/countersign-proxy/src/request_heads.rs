@@ -79,6 +79,11 @@ impl RequestHeads {
         matches!(self.place, Place::Start | Place::Head)
     }
 
+    /// Whether what was read ends with a whole message, or there was none yet.
+    pub(crate) fn are_between(&self) -> bool {
+        self.place == Place::Start && self.length == 0
+    }
+
     /// Takes note of bytes; which head has both lengths, counted from one, if one ends in them.
     pub(crate) fn read(&mut self, mut bytes: &[u8]) -> Option<u64> {
         let mut ambiguous = None;

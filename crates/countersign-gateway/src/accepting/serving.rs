@@ -8,12 +8,11 @@ use std::{
 
 use bytes::Bytes;
 use countersign_proxy::{
-    ClientBody, ClientStream, Flood, Http2Connection, Http2Limits, RefuseHead, ResponseBody,
-    ServeHttp2,
+    ClientBody, ClientStream, Flood, Http1Connection, Http2Connection, Http2Limits, RefuseHead,
+    ResponseBody, ServeHttp2,
 };
 use http::{Request, Response, StatusCode};
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::service::service_fn;
 use metrics::counter;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _},
@@ -32,9 +31,6 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// How many references to a connection its service holds.
 const HELD_BY_HTTP1: usize = 2;
 const HELD_BY_HTTP2: usize = 1;
-
-/// The least that is read of a head at once.
-const HEAD_BUFFER: usize = 8 * 1024;
 
 /// Whether a client begins to send within the limit. Until it does there is neither a server for it
 /// nor a second copy of its chain: an idle connection holds what TLS holds, and nothing else.
@@ -81,26 +77,18 @@ pub(super) fn http1(
         let response = Box::pin(frontend.serve(&connection, ClientBody::http1(request)));
         async move { Ok::<_, Infallible>(response.await) }
     });
-    let serving = http1::Builder::new()
-        // A client that has sent its request may close its side: it is answered all the same.
-        .half_close(true)
-        .max_header_size(limits.header_bytes)
-        .max_buf_size(limits.header_bytes.max(HEAD_BUFFER))
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    // Boxed out here: what an async block takes in and then pins is in it twice.
-    let mut serving = Box::pin(serving);
+    let mut serving = Http1Connection::new(stream, limits.header_bytes, service);
     let stop = stop.clone();
     async move {
         tokio::select! {
             biased;
-            _ = &mut serving => return,
-            () = seldom(stop.cancelled()) => serving.as_mut().graceful_shutdown(),
+            () = &mut serving => return,
+            () = seldom(stop.cancelled()) => serving.graceful_shutdown(),
         }
         // A client that has sent but half a head keeps nothing open.
         tokio::select! {
             biased;
-            _ = serving => {}
+            () = serving => {}
             () = idle(&watched, HELD_BY_HTTP1, CLOSING) => {}
         }
     }
