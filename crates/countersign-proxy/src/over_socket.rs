@@ -73,3 +73,19 @@ impl OverSocket for TlsStream<TcpStream> {
         self.get_ref().1.wants_write()
     }
 }
+
+impl<S: OverSocket> OverSocket for Box<S> {
+    type Socket = S::Socket;
+
+    fn socket(&mut self) -> &mut S::Socket {
+        (**self).socket()
+    }
+
+    fn poll_read_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_read_ready(context)
+    }
+
+    fn has_backlog(&self) -> bool {
+        (**self).has_backlog()
+    }
+}

@@ -204,7 +204,7 @@ impl Acceptor {
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-    ) -> Option<(TlsStream<TcpStream>, SocketAddr)> {
+    ) -> Option<(Box<TlsStream<TcpStream>>, SocketAddr)> {
         let shared = &self.shared;
         let limit = shared.options.limits.handshake_timeout;
         let tls = TlsAcceptor::from(self.tls.current());
@@ -212,10 +212,11 @@ impl Acceptor {
         let shaken = timeout(limit, shake_hands(stream, peer, &shared.options, tls)).await;
         let timed_out = |elapsed| Err(Failure::new(Reason::TimedOut, elapsed));
         match shaken.unwrap_or_else(timed_out) {
-            Ok(done) => {
+            Ok((stream, client)) => {
                 self.handshakes.done.increment(1);
                 shared.durations.handshakes.note(begun.elapsed());
-                Some(done)
+                // The future of the connection has room for each place that it is moved to.
+                Some((Box::new(stream), client))
             }
             Err(failure) => {
                 self.handshakes.failed.note(&failure, peer, shared.now());

@@ -55,7 +55,7 @@ pub(super) async fn begins(
 /// first request has been waited for since it began.
 pub(super) fn http1(
     latest: &Latest,
-    stream: TlsStream<TcpStream>,
+    stream: Box<TlsStream<TcpStream>>,
     connection: Arc<Connection>,
     began: Instant,
     stop: &CancellationToken,
@@ -97,7 +97,7 @@ pub(super) fn http1(
 /// Serves HTTP/2 until the connection ends; once told to stop, or idle, only the requests under way.
 pub(super) fn http2(
     latest: &Latest,
-    stream: TlsStream<TcpStream>,
+    stream: Box<TlsStream<TcpStream>>,
     connection: Arc<Connection>,
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
