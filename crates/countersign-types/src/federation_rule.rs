@@ -56,6 +56,38 @@ impl<'de> Deserialize<'de> for MatcherValue {
     }
 }
 
+/// Why a text cannot be what an attribute must be, as the rest of a sentence about it; none if it can. One
+/// `*` may stand at its end, after something.
+#[must_use]
+pub fn wrong_matcher(text: &str) -> Option<String> {
+    let length = text.chars().count();
+    if length == 0 || length > MAX_MATCHER_CHARACTERS || text.chars().any(char::is_control) {
+        return Some(format!(
+            "must have 1 to {MAX_MATCHER_CHARACTERS} characters, and no control characters"
+        ));
+    }
+    let exact = text.strip_suffix('*').unwrap_or(text);
+    (exact.is_empty() || exact.contains('*')).then(|| {
+        "has `*` in a place where it means nothing. One `*` may stand at the end, after the text that \
+         values begin with"
+            .to_owned()
+    })
+}
+
+/// Why a text cannot be a scope, as the rest of a sentence about it; none if it can. Scopes are as RFC 6749,
+/// section 3.3 has them, so that tokens can name several with spaces between them.
+#[must_use]
+pub fn wrong_scope(scope: &str) -> Option<String> {
+    let fits = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    let right = (1..=MAX_SCOPE_CHARACTERS).contains(&scope.len()) && scope.bytes().all(fits);
+    (!right).then(|| {
+        format!(
+            "must have 1 to {MAX_SCOPE_CHARACTERS} visible ASCII characters, none of them a quotation \
+             mark or a backslash"
+        )
+    })
+}
+
 struct AnyMatcher;
 
 impl Visitor<'_> for AnyMatcher {

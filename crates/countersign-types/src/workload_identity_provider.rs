@@ -29,6 +29,25 @@ pub enum WorkloadIdentityProviderObject {
     Provider,
 }
 
+/// Why a text cannot be the name of an attribute, as the rest of a sentence about it; none if it can.
+#[must_use]
+pub fn wrong_attribute(attribute: &str) -> Option<String> {
+    let length = attribute.chars().count();
+    if length > MAX_ATTRIBUTE_CHARACTERS || attribute.chars().any(char::is_control) {
+        return Some(format!(
+            "is not the name of an attribute: give 1 to {MAX_ATTRIBUTE_CHARACTERS} characters, and no \
+             control characters"
+        ));
+    }
+    let rest = attribute.strip_prefix(ATTRIBUTE_PREFIX);
+    rest.is_none_or(str::is_empty).then(|| {
+        format!(
+            "is not the name of an attribute: it must begin with `{ATTRIBUTE_PREFIX}`, as \
+             `{SUBJECT_ATTRIBUTE}` does"
+        )
+    })
+}
+
 /// What workloads prove who they are with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -4,10 +4,10 @@ use countersign_types::{
     error::ErrorCode,
     id::WorkloadIdentityProviderId,
     workload_identity_provider::{
-        ATTRIBUTE_PREFIX, AttributeTransformation, DeletedWorkloadIdentityProvider,
-        MAX_ATTRIBUTE_CHARACTERS, MAX_DESCRIPTION_CHARACTERS, MAX_TRANSFORMATIONS,
-        SUBJECT_ATTRIBUTE, WorkloadIdentityProvider, WorkloadIdentityProviderCreateRequest,
-        WorkloadIdentityProviderUpdateRequest,
+        AttributeTransformation, DeletedWorkloadIdentityProvider, MAX_DESCRIPTION_CHARACTERS,
+        MAX_TRANSFORMATIONS, SUBJECT_ATTRIBUTE, WorkloadIdentityProvider,
+        WorkloadIdentityProviderCreateRequest, WorkloadIdentityProviderUpdateRequest,
+        wrong_attribute,
     },
 };
 use countersign_verify::policy::{Condition, PolicyError, Transformation};
@@ -129,23 +129,13 @@ pub(super) fn check_description(description: Option<&str>) -> Result<(), ApiErro
 
 /// The name of an attribute, as providers compute it and rules match it.
 pub(super) fn check_attribute(param: String, attribute: &str) -> Result<(), ApiError> {
-    let length = attribute.chars().count();
-    if length > MAX_ATTRIBUTE_CHARACTERS || attribute.chars().any(char::is_control) {
-        let message = format!(
-            "`{param}` is not the name of an attribute: give 1 to {MAX_ATTRIBUTE_CHARACTERS} \
-             characters, and no control characters."
-        );
-        return Err(ApiError::value(param, message));
+    match wrong_attribute(attribute) {
+        Some(why) => {
+            let message = format!("`{param}` {why}.");
+            Err(ApiError::value(param, message))
+        }
+        None => Ok(()),
     }
-    let rest = attribute.strip_prefix(ATTRIBUTE_PREFIX);
-    if rest.is_none_or(str::is_empty) {
-        let message = format!(
-            "`{param}` is not the name of an attribute: it must begin with `{ATTRIBUTE_PREFIX}`, as \
-             `{SUBJECT_ATTRIBUTE}` does."
-        );
-        return Err(ApiError::value(param, message));
-    }
-    Ok(())
 }
 
 fn check_transformations(all: &[AttributeTransformation]) -> Result<(), ApiError> {
