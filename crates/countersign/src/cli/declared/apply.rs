@@ -14,6 +14,7 @@ use countersign_types::{
 };
 
 use super::{
+    federation_apply,
     file::{Declared, Wanted},
     plan::{Plan, PlannedScope, Step},
     server, trial,
@@ -30,6 +31,7 @@ pub(super) struct Applying<'a> {
     plan: &'a Plan,
     /// The ids of the file's certificates, as they become known.
     ids: Vec<Option<CertificateId>>,
+    federation: federation_apply::Applying<'a>,
     /// The latest change, on servers that number them.
     latest: Option<HistoryPoint>,
 }
@@ -46,6 +48,7 @@ pub(super) async fn apply(
         declared,
         plan,
         ids: plan.held.iter().map(known).collect(),
+        federation: federation_apply::Applying::new(client),
         latest: None,
     };
     let (mut uploaded, mut trust_is_set) = (false, false);
@@ -111,6 +114,11 @@ impl Applying<'_> {
             }
             Step::DeleteAssertion(_) | Step::Reason(_) | Step::CreateAssertion(_) => {
                 self.assertion(step).await
+            }
+            Step::Federation(step) => {
+                let made = self.federation.step(step, &self.plan.federation).await?;
+                self.made(made);
+                Ok(())
             }
         }
     }

@@ -10,6 +10,7 @@ use countersign_types::{
 use serde::Serialize;
 
 use super::{
+    federation_change::{self, FederationChange},
     file::Declared,
     plan::{Move, Plan, PlannedScope, Step, with_id},
 };
@@ -93,6 +94,8 @@ pub(super) enum Change {
         expect: Expectation,
         code: Option<AssertedCode>,
     },
+    #[serde(untagged)]
+    Federation(FederationChange),
 }
 
 /// The changes of one step.
@@ -149,6 +152,9 @@ pub(super) fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Chang
         }),
         Step::DeleteAssertion(_) | Step::Reason(_) | Step::CreateAssertion(_) => {
             of_assertion(step, plan)
+        }
+        Step::Federation(step) => {
+            federation_change::change(step, &plan.federation).map(Change::Federation)
         }
     };
     change.into_iter().collect()
@@ -232,6 +238,7 @@ impl Change {
             Self::DeleteAssertion { .. } => "unassert",
             Self::UpdateAssertion { .. } => "reason",
             Self::CreateAssertion { .. } => "assert",
+            Self::Federation(change) => change.verb(),
         }
     }
 }
@@ -246,6 +253,7 @@ pub(super) fn line(change: &Change, names: &Names) -> String {
     let (sign, what) = of_certificate(change)
         .or_else(|| of_an_assertion(change, names))
         .or_else(|| of_scope(change, names))
+        .or_else(|| of_federation(change, names))
         .unwrap_or_default();
     format!("{sign} {:<10}  {what}\n", change.verb())
 }
@@ -367,6 +375,13 @@ fn of_scope(change: &Change, names: &Names) -> Option<(char, String)> {
         }
         _ => return None,
     })
+}
+
+fn of_federation(change: &Change, names: &Names) -> Option<(char, String)> {
+    match change {
+        Change::Federation(change) => Some(change.line(names)),
+        _ => None,
+    }
 }
 
 fn or_none(text: Option<&String>) -> String {

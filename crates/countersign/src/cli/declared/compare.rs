@@ -10,6 +10,7 @@ use countersign_types::{
 
 use super::{
     assertion_plan::AssertionPlan,
+    federation_plan::FederationPlan,
     file::{Declared, Owner, Wanted, WantedScope},
     order::in_order,
     plan::{Move, Plan, PlannedScope, Step, called},
@@ -47,12 +48,15 @@ pub(super) async fn compare(
         check_deletions(client, &delete, &scopes).await?;
     }
     let assertions = AssertionPlan::compare(client, declared, &mut projects, prune).await?;
+    let federation = FederationPlan::compare(client, declared, &mut projects, prune).await?;
     let mut steps: Vec<Step> = (0..assertions.delete.len())
         .map(Step::DeleteAssertion)
         .collect();
+    steps.extend(federation.before().into_iter().map(Step::Federation));
     steps.extend(in_order(declared, &held, &scopes, &delete));
     steps.extend((0..assertions.reasons.len()).map(Step::Reason));
     steps.extend((0..assertions.create.len()).map(Step::CreateAssertion));
+    steps.extend(federation.after().into_iter().map(Step::Federation));
     Ok(Plan {
         countersign,
         held,
@@ -62,6 +66,7 @@ pub(super) async fn compare(
         delete,
         left,
         assertions,
+        federation,
     })
 }
 

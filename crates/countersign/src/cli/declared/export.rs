@@ -16,12 +16,16 @@ use countersign_types::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::server::{self, Known};
+use super::{
+    federation_export,
+    server::{self, Known},
+    toml_text::{quoted, quoted_key},
+};
 use crate::{
     cli::{chain, input::certificates},
     failure::{CommandResult, Doing, Failure},
     file_kind::unreadable,
-    output::{is_unsafe, note, printable},
+    output::{note, printable},
 };
 
 /// How many projects are read concurrently.
@@ -74,6 +78,9 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResul
         for assertion in server::assertions(client).await? {
             text += &assertion_section(&assertion);
         }
+    }
+    if server::has_workload_identity(client).await? {
+        text += &federation_export::sections(client).await?;
     }
     target.write(&entries, &text)
 }
@@ -255,7 +262,7 @@ fn lists(entries: &[Entry], active: &[ActiveCertificate]) -> CommandResult<Strin
 
 /// An assertion, with its chain in place.
 fn assertion_section(assertion: &Assertion) -> String {
-    let mut text = format!("\n[assertions.{}]\n", quoted(&assertion.name));
+    let mut text = format!("\n[assertions.{}]\n", quoted_key(&assertion.name));
     if let Some(project) = &assertion.project_id {
         let _ = writeln!(text, "project = {}", quoted(project.as_str()));
     }
@@ -278,47 +285,6 @@ fn assertion_section(assertion: &Assertion) -> String {
 fn project_key(id: &ProjectId) -> String {
     match id.as_str().parse::<ProjectId>() {
         Ok(own) => own.to_string(),
-        Err(_) => quoted(id.as_str()),
-    }
-}
-
-/// A TOML string. What could hide or reorder the text around it, wherever the file is read, is written
-/// as an escape.
-fn quoted(text: &str) -> String {
-    let hidden = |c: char| is_unsafe(c) && !matches!(c, '\n' | '\r' | '\t');
-    if !text.contains(hidden) {
-        return toml::Value::String(text.to_owned()).to_string();
-    }
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if is_unsafe(c) => {
-                let _ = write!(quoted, "\\U{:08x}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted + "\""
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_text_is_read_back_and_hides_nothing() {
-        for text in [
-            "plain",
-            "a \"b\" \\ c",
-            "two\nlines",
-            "a\u{202e}b\"\\\n",
-            "\u{e0041}",
-        ] {
-            let written = quoted(text);
-            let document: toml::Table = format!("x = {written}").parse().unwrap();
-            assert_eq!(document["x"].as_str(), Some(text), "{written}");
-            assert!(!written.contains(['\u{202e}', '\u{e0041}']), "{written}");
-        }
+        Err(_) => quoted_key(id.as_str()),
     }
 }

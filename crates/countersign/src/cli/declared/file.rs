@@ -15,6 +15,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::{
     reader::{Key, Reader, Value, entry},
     wanted_assertions::{self, WantedAssertion},
+    wanted_providers::{self, WantedProvider},
 };
 use crate::{
     cli::input::{First, read_anchor, read_text},
@@ -22,6 +23,15 @@ use crate::{
     failure::{CommandResult, Failure},
     file_kind::{Kind, Wanted as FileKind, unreadable},
 };
+
+/// The sections that a file may have.
+const SECTIONS: [&str; 5] = [
+    "certificates",
+    "organization",
+    "projects",
+    "assertions",
+    wanted_providers::SECTION,
+];
 
 /// The content of a file.
 pub(super) struct Declared {
@@ -31,6 +41,9 @@ pub(super) struct Declared {
     pub(super) scopes: Vec<WantedScope>,
     /// The assertions, ordered by their names; `None` leaves those of the server alone.
     pub(super) assertions: Option<Vec<WantedAssertion>>,
+    /// The workload identity providers, ordered by their keys in the file; `None` leaves those of the server
+    /// alone.
+    pub(super) providers: Option<Vec<WantedProvider>>,
 }
 
 /// A certificate of the file.
@@ -84,8 +97,7 @@ pub(super) fn read(path: &Path, first: First) -> CommandResult<Declared> {
             .hint("the file is TOML, as `countersign export FILE` writes it")
     })?;
     let document = document.get_ref();
-    let known = ["certificates", "organization", "projects", "assertions"];
-    reader.known(document, "", &known)?;
+    reader.known(document, "", &SECTIONS)?;
     let certificates = match reader.section(document, "certificates", "")? {
         Some(table) => reader.certificates(table)?,
         None => Vec::new(),
@@ -106,7 +118,12 @@ pub(super) fn read(path: &Path, first: First) -> CommandResult<Declared> {
         .section(document, "assertions", "")?
         .map(|table| wanted_assertions::read(&reader, table))
         .transpose()?;
-    if certificates.is_empty() && scopes.is_empty() && assertions.is_none() {
+    let providers = reader
+        .section(document, wanted_providers::SECTION, "")?
+        .map(|table| wanted_providers::read(&reader, table))
+        .transpose()?;
+    let is_silent = assertions.is_none() && providers.is_none();
+    if certificates.is_empty() && scopes.is_empty() && is_silent {
         return Err(
             Failure::new(format_args!("`{}` declares nothing", path.display()))
                 .hint("`countersign export FILE` writes such a file from the server's state"),
@@ -116,6 +133,7 @@ pub(super) fn read(path: &Path, first: First) -> CommandResult<Declared> {
         certificates,
         scopes,
         assertions,
+        providers,
     })
 }
 
@@ -214,24 +232,37 @@ impl Reader<'_> {
             .hint("run `countersign certificate inspect FILE` to see what the file is")
     }
 
-    /// A policy: in place, or in a file that the setting with `_file` names.
     fn policy(
         &self,
         table: &DeTable<'_>,
         path: &str,
         setting: &'static str,
     ) -> CommandResult<Option<String>> {
+        self.cel(table, path, setting, |text| {
+            let compiled = Policy::compile(text).map(drop);
+            compiled.map_err(|error| format!("is not a valid policy: {error}"))
+        })
+    }
+
+    /// CEL: in place, or in a file that the setting with `_file` names.
+    pub(super) fn cel(
+        &self,
+        table: &DeTable<'_>,
+        path: &str,
+        setting: &'static str,
+        compile: impl Fn(&str) -> Result<(), String>,
+    ) -> CommandResult<Option<String>> {
         let setting_file = format!("{setting}_file");
         let inline = self.text_of(table, path, setting)?;
         let file = self.text_of(table, path, &setting_file)?;
-        let (policy, key) = match (inline, file) {
+        let (text, key) = match (inline, file) {
             (Some(_), Some(_)) => {
                 let message =
                     format!("`{path}` has both `{setting}` and `{setting_file}`; keep one");
                 return Err(self.wrong(self.start_of(table, &setting_file), &message));
             }
             (None, None) => return Ok(None),
-            (Some(policy), None) => (policy, setting),
+            (Some(text), None) => (text, setting),
             (None, Some(file)) => {
                 let start = self.start_of(table, &setting_file);
                 let text = read_text(&self.beside(Path::new(&file)));
@@ -239,10 +270,10 @@ impl Reader<'_> {
                 (text.trim_end().to_owned(), setting_file.as_str())
             }
         };
-        match Policy::compile(&policy) {
-            Ok(_) => Ok(Some(policy)),
-            Err(error) => {
-                let message = format!("`{path}.{key}` is not a valid policy: {error}");
+        match compile(&text) {
+            Ok(()) => Ok(Some(text)),
+            Err(why) => {
+                let message = format!("`{path}.{key}` {why}");
                 Err(self.wrong(self.start_of(table, key), &message))
             }
         }

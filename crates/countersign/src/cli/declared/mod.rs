@@ -1,19 +1,29 @@
 //! `countersign plan`, `apply` and `export`: the desired state of a server, declared in a file.
 
+mod accounts;
 mod apply;
 mod assertion_plan;
 mod change;
 mod compare;
+mod difference;
 mod export;
+mod federation_apply;
+mod federation_change;
+mod federation_differs;
+mod federation_export;
+mod federation_plan;
 mod file;
+mod number;
 mod order;
 mod plan;
 mod projects;
 mod reader;
 mod report;
 mod server;
+mod toml_text;
 mod trial;
 mod wanted_assertions;
+mod wanted_providers;
 
 use std::path::{Path, PathBuf};
 
@@ -83,7 +93,8 @@ pub(crate) struct Export {
 struct DeclaredState {
     /// The TOML file that declares the desired state
     file: PathBuf,
-    /// Delete certificates that the file does not name, and assertions if it has an `[assertions]` section
+    /// Delete what the file does not name: certificates; assertions and workload identity providers with their
+    /// rules, if it has a section for them
     #[arg(long)]
     prune: bool,
     #[command(flatten)]

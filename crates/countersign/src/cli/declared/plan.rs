@@ -5,7 +5,11 @@ use countersign_types::{
     id::CertificateId,
 };
 
-use super::{assertion_plan::AssertionPlan, server::Known};
+use super::{
+    assertion_plan::AssertionPlan,
+    federation_plan::{FederationPlan, FederationStep},
+    server::Known,
+};
 use crate::output::printable;
 
 /// The changes to make.
@@ -17,8 +21,8 @@ pub(super) struct Plan {
     pub(super) scopes: Vec<PlannedScope>,
     /// The scopes that enforce trust anchors now and would have none that is enforced, as indexes.
     pub(super) disarmed: Vec<usize>,
-    /// Uploads and renames come first, deletions last. Assertions that go are deleted before all that,
-    /// and those that come are created after it.
+    /// Uploads and renames come first, deletions last. Assertions, providers and rules that go are deleted
+    /// before all that, and those that come are created after it.
     pub(super) steps: Vec<Step>,
     /// The certificates to delete.
     pub(super) delete: Vec<Known>,
@@ -26,6 +30,8 @@ pub(super) struct Plan {
     pub(super) left: Vec<Known>,
     /// What changes of the assertions.
     pub(super) assertions: AssertionPlan,
+    /// What changes of workload identity providers and federation rules.
+    pub(super) federation: FederationPlan,
 }
 
 /// A scope of the file, with its present state.
@@ -63,6 +69,7 @@ pub(super) enum Step {
     DeleteAssertion(usize),
     Reason(usize),
     CreateAssertion(usize),
+    Federation(FederationStep),
 }
 
 impl Step {

@@ -27,6 +27,12 @@ pub(super) struct PlanReport {
     /// The server's assertions that the file does not name; they are kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) left_assertions: Vec<String>,
+    /// The server's workload identity providers that the file does not name; they are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left_providers: Vec<String>,
+    /// The rules of its providers that the file does not name; they are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left_rules: Vec<String>,
 }
 
 /// A plan and its effect, as a document.
@@ -75,6 +81,8 @@ impl PlanReport {
                 })
                 .collect(),
             left_assertions: plan.assertions.left.clone(),
+            left_providers: plan.federation.left.clone(),
+            left_rules: plan.federation.left_rules.clone(),
         }
     }
 
@@ -107,13 +115,15 @@ impl PlanReport {
                 .collect();
             text += &format!("not in the file, kept: {}\n", left.join(", "));
         }
-        if !self.left_assertions.is_empty() {
-            let left: Vec<_> = self
-                .left_assertions
-                .iter()
-                .map(|name| printable(name))
-                .collect();
-            text += &format!("assertions not in the file, kept: {}\n", left.join(", "));
+        for (what, left) in [
+            ("assertions", &self.left_assertions),
+            ("workload identity providers", &self.left_providers),
+            ("federation rules", &self.left_rules),
+        ] {
+            if !left.is_empty() {
+                let left: Vec<_> = left.iter().map(|name| printable(name)).collect();
+                text += &format!("{what} not in the file, kept: {}\n", left.join(", "));
+            }
         }
         for result in known.assertions.iter().flat_map(|run| &run.results) {
             if !result.holds {

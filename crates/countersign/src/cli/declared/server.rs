@@ -1,15 +1,19 @@
 //! Reads the parts of a server's state that a file can declare.
 
-use countersign_client::{Client, Error, ListParams, ProjectListParams, Received};
+use countersign_client::{
+    Client, Error, FederationRuleListParams, ListParams, ProjectListParams, Received,
+};
 use countersign_types::{
     UnixSeconds,
     assertion::Assertion,
     certificate::{ActiveCertificate, Scope, ScopedCertificate},
     digest::Sha256,
     extension,
-    id::CertificateId,
+    federation_rule::FederationRule,
+    id::{CertificateId, WorkloadIdentityProviderId},
     page::{MAX_LIMIT, Order},
     project::Project,
+    workload_identity_provider::WorkloadIdentityProvider,
 };
 use countersign_verify::certificate::inspect;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -57,6 +61,51 @@ pub(super) async fn has_assertions(client: &Client) -> CommandResult<bool> {
 pub(super) async fn assertions(client: &Client) -> Result<Vec<Received<Assertion>>, Error> {
     let stream = client.assertions().stream(&whole());
     stream.try_collect().await
+}
+
+/// A workload identity provider of the server, with its rules.
+pub(super) struct KnownProvider {
+    pub(super) provider: WorkloadIdentityProvider,
+    /// Oldest first.
+    pub(super) rules: Vec<FederationRule>,
+}
+
+/// Whether the server has workload identity providers of type `x509`.
+pub(super) async fn has_workload_identity(client: &Client) -> CommandResult<bool> {
+    let has = client.countersign().extensions().await?;
+    let needed = extension::X509_WORKLOAD_IDENTITY;
+    Ok(has.iter().any(|each| each == needed))
+}
+
+/// Every provider of the organization with its rules, oldest first.
+pub(super) async fn providers(client: &Client) -> Result<Vec<KnownProvider>, Error> {
+    let providers = client.workload_identity_providers();
+    let listed: Vec<Received<WorkloadIdentityProvider>> =
+        providers.stream(&whole()).try_collect().await?;
+    let reads = listed.into_iter().map(|provider| async move {
+        Ok::<_, Error>(KnownProvider {
+            rules: rules(client, &provider.id).await?,
+            provider: provider.into_inner(),
+        })
+    });
+    stream::iter(reads)
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await
+}
+
+/// Every rule of a provider, oldest first.
+pub(super) async fn rules(
+    client: &Client,
+    provider: &WorkloadIdentityProviderId,
+) -> Result<Vec<FederationRule>, Error> {
+    let params = FederationRuleListParams {
+        list: whole(),
+        service_account_id: None,
+    };
+    let rules = client.federation_rules(provider);
+    let rules: Vec<Received<FederationRule>> = rules.stream(&params).try_collect().await?;
+    Ok(rules.into_iter().map(Received::into_inner).collect())
 }
 
 /// Every certificate of the organization, oldest first.

@@ -8,6 +8,7 @@ mod exported;
 mod mistakes;
 mod other_server;
 mod page;
+mod providers;
 mod two_operators;
 
 use std::{fs, process::Command};

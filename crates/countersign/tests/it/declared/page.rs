@@ -12,6 +12,9 @@ fn its_file_is_one() {
     let scene = Scene::new();
     scene.cas(&["mesh", "next"]);
     scene.dev.json(&["project", "create", "--name", "payments"]);
+    let account = ["service-account", "create", "--project", "payments"];
+    let named = ["--name", "billing", "--no-key"];
+    scene.dev.json(&[&account[..], &named].concat());
     scene.write("trust.toml", file);
     let printed = seen(scene.command("plan", &["-o", "table"]));
     assert!(printed.starts_with("exit 3"), "{printed}");
@@ -19,4 +22,5 @@ fn its_file_is_one() {
         printed.contains("to do: 2 upload, 1 report, 3 activate"),
         "{printed}"
     );
+    assert!(printed.contains("1 provide, 1 federate"), "{printed}");
 }
