@@ -3,7 +3,7 @@
 
 use std::{any::TypeId, ffi::OsStr, time::Duration};
 
-use clap::{Arg, Args as _, Command, FromArgMatches as _};
+use clap::{Arg, Args, Command};
 use clap_complete::{
     CompleteEnv, Shell,
     engine::{ArgValueCompleter, CompletionCandidate},
@@ -11,14 +11,14 @@ use clap_complete::{
 };
 use countersign_client::Client;
 use countersign_types::id::{
-    ApiKeyId, AssertionId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId,
-    WebhookId, WorkloadIdentityProviderId,
+    ApiKeyId, AssertionId, CertificateId, FederationRuleId, GatewayId, ProjectId, RotationId,
+    ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
 };
 
 use super::{
     api::{block_on, needed_project},
     audit_log::{About, EventType},
-    noun::{ProjectClient, ProjectOptions},
+    noun::{ProjectClient, ProjectOptions, ProviderOptions},
     reference::{Directory, Entry, Identifier, Listing, Reference},
 };
 use crate::failure::{CommandResult, Doing, Failure};
@@ -64,6 +64,8 @@ pub(super) fn with_values(argument: Arg, noun: Option<&str>) -> Arg {
         of_client::<WebhookId>()
     } else if is(TypeId::of::<Reference<WorkloadIdentityProviderId>>()) {
         of_client::<WorkloadIdentityProviderId>()
+    } else if is(TypeId::of::<Reference<FederationRuleId>>()) {
+        of_provider()
     } else if is(TypeId::of::<Reference<GatewayId>>()) {
         of_client::<GatewayId>()
     } else if is(TypeId::of::<Reference<ServiceAccountId>>()) {
@@ -95,7 +97,7 @@ where
     Client: Directory<I>,
 {
     ArgValueCompleter::new(|current: &OsStr| {
-        let read = in_time(async |options| options.client()?.entries().await);
+        let read = in_time(async |options: ProjectOptions| options.client()?.entries().await);
         named(current, read)
     })
 }
@@ -115,10 +117,18 @@ where
     })
 }
 
+fn of_provider() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let read = in_time(async |options: ProviderOptions| {
+            let on = options.resolve().await?;
+            Directory::<FederationRuleId>::entries(&on).await
+        });
+        named(current, read)
+    })
+}
+
 /// What a server has, if it says so in time.
-fn in_time<I>(
-    read: impl AsyncFnOnce(ProjectOptions) -> CommandResult<Listing<I>>,
-) -> Vec<Entry<I>> {
+fn in_time<I, O: Args>(read: impl AsyncFnOnce(O) -> CommandResult<Listing<I>>) -> Vec<Entry<I>> {
     let read = block_on(async {
         let read = tokio::time::timeout(PATIENCE, read(given_options()?)).await;
         read.unwrap_or(Ok(Listing::None))
@@ -127,8 +137,8 @@ fn in_time<I>(
 }
 
 /// The options that say where to look, as far as they are in the line that is completed.
-fn given_options() -> CommandResult<ProjectOptions> {
-    let root = ProjectOptions::augment_args(Command::new("countersign"));
+fn given_options<O: Args>() -> CommandResult<O> {
+    let root = O::augment_args(Command::new("countersign"));
     let line: Vec<String> = std::env::args_os()
         .skip_while(|word| word != "--")
         .filter_map(|word| word.into_string().ok())
@@ -144,7 +154,7 @@ fn given_options() -> CommandResult<ProjectOptions> {
         words.extend(value.map(|value| format!("{flag}={value}")));
     }
     let matches = root.try_get_matches_from(words).map_err(Failure::usage)?;
-    ProjectOptions::from_arg_matches(&matches).map_err(Failure::usage)
+    O::from_arg_matches(&matches).map_err(Failure::usage)
 }
 
 /// Names, with the ids that they stand for; an id where there is no name, or one was begun.

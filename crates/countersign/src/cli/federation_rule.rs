@@ -9,28 +9,25 @@ use countersign_types::{
         DeletedFederationRule, FederationPermissionType, FederationPermissions, FederationRule,
         FederationRuleCreateRequest, FederationRuleUpdateRequest, MatcherValue,
     },
-    id::{FederationRuleId, ProjectId, ServiceAccountId, WorkloadIdentityProviderId},
+    id::{FederationRuleId, ProjectId, ServiceAccountId},
 };
 
 use super::{
-    api::{ApiOptions, ListOptions, block_on},
+    api::{ListOptions, block_on},
     federation_test::{Test, shown},
-    noun::{ProjectClient, ProviderClient},
+    noun::{ProjectClient, ProviderClient, ProviderOptions},
     reference::Reference,
     workload_identity_provider::{none_if_empty, switched, use_cell},
 };
 use crate::{
-    failure::{CommandResult, Failure},
+    failure::CommandResult,
     output::{Cell, Output, Row, confirm, moment, row, text_or_dash},
 };
 
 #[derive(Args)]
 pub(crate) struct FederationRuleNoun {
-    /// The workload identity provider: id or name
-    #[arg(long, global = true, value_name = "ID|NAME")]
-    provider: Option<Reference<WorkloadIdentityProviderId>>,
     #[command(flatten)]
-    api: ApiOptions,
+    options: ProviderOptions,
     #[command(subcommand)]
     verb: FederationRuleVerb,
 }
@@ -135,16 +132,8 @@ fn matcher(text: &str) -> Result<(String, MatcherValue), String> {
 
 impl FederationRuleNoun {
     pub(crate) fn run(self, output: Output) -> CommandResult {
-        let client = self.api.client()?;
         block_on(async {
-            let provider = match &self.provider {
-                Some(provider) => provider.resolve(&client).await?,
-                None => {
-                    let failure = Failure::usage("no workload identity provider given");
-                    return Err(failure.hint("pass `--provider ID|NAME`"));
-                }
-            };
-            let on = ProviderClient { client, provider };
+            let on = self.options.resolve().await?;
             self.verb.run(&on, output).await
         })
     }

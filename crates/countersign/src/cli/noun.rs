@@ -74,6 +74,29 @@ pub(crate) struct ProjectClient {
     pub(crate) project: ProjectId,
 }
 
+/// The options of a noun that belongs to a provider.
+#[derive(Args)]
+pub(crate) struct ProviderOptions {
+    /// The workload identity provider: id or name
+    #[arg(long, global = true, value_name = "ID|NAME")]
+    provider: Option<Reference<WorkloadIdentityProviderId>>,
+    #[command(flatten)]
+    api: ApiOptions,
+}
+
+impl ProviderOptions {
+    /// The provider that is named, on the server that these options and the environment describe.
+    pub(super) async fn resolve(&self) -> CommandResult<ProviderClient> {
+        let Some(provider) = &self.provider else {
+            let failure = Failure::usage("no workload identity provider given");
+            return Err(failure.hint("pass `--provider ID|NAME`"));
+        };
+        let client = self.api.client()?;
+        let provider = provider.resolve(&client).await?;
+        Ok(ProviderClient { client, provider })
+    }
+}
+
 /// A provider of a server.
 pub(super) struct ProviderClient {
     pub(super) client: Client,

@@ -31,7 +31,7 @@ const NOUNS: &[(&[&str], &str)] = &[
         &[
             "key", "keys", "apikey", "apikeys", "token", "tokens", "secret",
         ],
-        "a project's keys are `countersign api-key`, the organization's `countersign admin-key`",
+        "a project's keys are `countersign api-key`, the organization's `countersign admin-key`; tokens in their place come of a `countersign workload-identity-provider`",
     ),
     (
         &["org", "orgs", "tenant", "tenants"],
@@ -44,7 +44,20 @@ const NOUNS: &[(&[&str], &str)] = &[
     ),
     (
         &["policy", "policies", "rule", "rules"],
-        "a policy belongs to a trust anchor: `countersign certificate set-policy NAME --policy CEL`",
+        "a policy belongs to a trust anchor: `countersign certificate set-policy NAME --policy CEL`; rules for tokens are `countersign federation-rule`",
+    ),
+    (
+        &[
+            "provider",
+            "providers",
+            "idp",
+            "identity",
+            "wif",
+            "federation",
+            "spiffe",
+            "oidc",
+        ],
+        "`countersign workload-identity-provider` makes attributes of certificates, `countersign federation-rule` says which get tokens of which service account",
     ),
     (
         &["test", "tests", "check", "simulate", "try"],

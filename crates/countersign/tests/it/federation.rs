@@ -70,6 +70,12 @@ fn a_rule_is_made_tried_and_taken_away() {
     dev.json(&[&update[..], &["--disable"]].concat());
     assert_snapshot!("refused", said(&dev, &test));
 
+    let line = ["federation-rule", "retrieve", "--provider", "mesh", "d"];
+    let mut asked = dev.command(&[&["--", "countersign"], &line[..]].concat());
+    let offered = asked.env("COUNTERSIGN_COMPLETE", "fish").output().unwrap();
+    let offered = String::from_utf8(offered.stdout).unwrap();
+    assert!(offered.starts_with("dev\t"), "{offered}");
+
     let rotated = dev.json(&["token-key", "rotate"]);
     assert!(rotated["signs_at"].as_u64() > rotated["created_at"].as_u64());
     assert_snapshot!("no_provider", said(&dev, &["federation-rule", "list"]));
