@@ -16,7 +16,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 pub(super) type Attributes<'p> = Vec<(&'p str, Result<AttributeValue, NoValue>)>;
 
 /// Computes a provider's attributes.
-pub(super) fn compute<'p>(provider: &'p Provider, facts: &LeafFacts) -> Attributes<'p> {
+pub(super) fn compute<'p>(provider: Provider<'p>, facts: &LeafFacts) -> Attributes<'p> {
     let each = provider.transformations.iter();
     each.map(|(name, transformation)| (name.as_str(), transformation.evaluate(facts)))
         .collect()

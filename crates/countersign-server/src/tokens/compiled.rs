@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use countersign_types::{
@@ -20,6 +20,7 @@ use countersign_verify::{
     policy::{Condition, PolicyError, Transformation},
     trust::TrustSet,
 };
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::store::{FederationState, Store, StoreError, admission_digest};
 
@@ -32,24 +33,44 @@ pub(crate) struct Federation {
     pub(super) point: HistoryPoint,
     pub(super) trust: TrustSet,
     projects: Vec<BundleProject>,
-    providers: HashMap<WorkloadIdentityProviderId, Provider>,
+    providers: HashMap<WorkloadIdentityProviderId, Kept>,
     keys: Vec<(UnixSeconds, SigningKey)>,
 }
 
+/// A provider as it is kept.
+struct Kept {
+    provider: WorkloadIdentityProvider,
+    /// Compiled at its first exchange: a change of the organization costs what is asked for after it.
+    compiled: OnceLock<Compiled>,
+    rules: Vec<(FederationRule, Sha256)>,
+}
+
+struct Compiled {
+    condition: Option<Condition>,
+    transformations: Vec<(String, Transformation)>,
+}
+
 /// A provider, compiled.
-pub(super) struct Provider {
-    pub(super) provider: WorkloadIdentityProvider,
-    pub(super) condition: Option<Condition>,
-    pub(super) transformations: Vec<(String, Transformation)>,
+#[derive(Clone, Copy)]
+pub(super) struct Provider<'f> {
+    pub(super) provider: &'f WorkloadIdentityProvider,
+    pub(super) condition: Option<&'f Condition>,
+    pub(super) transformations: &'f [(String, Transformation)],
     /// Its rules, oldest first, each with the digest of what decides whom it admits.
-    pub(super) rules: Vec<(FederationRule, Sha256)>,
+    pub(super) rules: &'f [(FederationRule, Sha256)],
 }
 
 impl Federation {
     fn compile(state: FederationState) -> Result<Self, StoreError> {
         let mut providers = HashMap::new();
         for provider in state.providers {
-            providers.insert(provider.id.clone(), Provider::compile(provider)?);
+            let id = provider.id.clone();
+            let kept = Kept {
+                provider,
+                compiled: OnceLock::new(),
+                rules: Vec::new(),
+            };
+            providers.insert(id, kept);
         }
         for rule in state.rules {
             if let Some(of) = providers.get_mut(&rule.workload_identity_provider_id) {
@@ -69,8 +90,15 @@ impl Federation {
         })
     }
 
-    pub(super) fn provider(&self, id: &WorkloadIdentityProviderId) -> Option<&Provider> {
-        self.providers.get(id)
+    /// A provider, if it is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if what was compiled when it was saved cannot be compiled now.
+    pub(super) fn provider(
+        &self,
+        id: &WorkloadIdentityProviderId,
+    ) -> Result<Option<Provider<'_>>, StoreError> {
+        self.providers.get(id).map(Kept::compiled).transpose()
     }
 
     /// Whether a project is there and not archived.
@@ -87,8 +115,26 @@ impl Federation {
     }
 }
 
-impl Provider {
-    fn compile(provider: WorkloadIdentityProvider) -> Result<Self, StoreError> {
+impl Kept {
+    fn compiled(&self) -> Result<Provider<'_>, StoreError> {
+        let compiled = match self.compiled.get() {
+            Some(compiled) => compiled,
+            None => {
+                let compiled = Compiled::of(&self.provider)?;
+                self.compiled.get_or_init(|| compiled)
+            }
+        };
+        Ok(Provider {
+            provider: &self.provider,
+            condition: compiled.condition.as_ref(),
+            transformations: &compiled.transformations,
+            rules: &self.rules,
+        })
+    }
+}
+
+impl Compiled {
+    fn of(provider: &WorkloadIdentityProvider) -> Result<Self, StoreError> {
         // They were compiled when they were saved.
         let corrupt = |error: PolicyError| StoreError::Corrupt(error.to_string());
         let condition = provider.attribute_conditions.as_deref();
@@ -101,15 +147,16 @@ impl Provider {
         Ok(Self {
             condition: condition.map_err(corrupt)?,
             transformations: transformations.collect::<Result<_, StoreError>>()?,
-            provider,
-            rules: Vec::new(),
         })
     }
 }
 
+/// Where an organization is kept. Who reads it holds the lock: those who ask meanwhile need not read it too.
+type Slot = Arc<AsyncMutex<Option<Arc<Federation>>>>;
+
 /// The organizations that exchanges were in lately.
 #[derive(Default)]
-pub(crate) struct Federations(Mutex<HashMap<OrganizationId, Arc<Federation>>>);
+pub(crate) struct Federations(Mutex<HashMap<OrganizationId, Slot>>);
 
 impl Federations {
     /// An organization as it is at a point, or later.
@@ -119,21 +166,28 @@ impl Federations {
         organization: &OrganizationId,
         point: HistoryPoint,
     ) -> Result<Arc<Federation>, StoreError> {
-        let known = self.lock().get(organization).map(Arc::clone);
+        let slot = self.slot(organization);
+        let mut kept = slot.lock().await;
+        let known = kept.as_ref();
         if let Some(known) = known.filter(|known| known.point == point && !point.token.is_none()) {
-            return Ok(known);
+            return Ok(Arc::clone(known));
         }
         let state = store.federation(organization).await?;
         let compiled = Arc::new(Federation::compile(state)?);
-        let mut kept = self.lock();
-        if kept.len() >= MOST_KEPT && !kept.contains_key(organization) {
-            kept.clear();
-        }
-        kept.insert(organization.clone(), Arc::clone(&compiled));
+        *kept = Some(Arc::clone(&compiled));
         Ok(compiled)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OrganizationId, Arc<Federation>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slot(&self, organization: &OrganizationId) -> Slot {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = kept.get(organization) {
+            return Arc::clone(slot);
+        }
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        let slot = Slot::default();
+        kept.insert(organization.clone(), Arc::clone(&slot));
+        slot
     }
 }

@@ -48,7 +48,8 @@ pub(crate) async fn exchange(
     };
     let presented = presented(request.chain);
     let sources = store.sources();
-    match asked.admit(&presented, sources.now()) {
+    let provider = asked.federation.provider(&asked.provider)?;
+    match asked.admit(provider, &presented, sources.now()) {
         Ok(admitted) => asked.mint(&admitted, sources),
         Err(why) => Ok(refused(why)),
     }
@@ -106,9 +107,13 @@ impl Asked {
         }))
     }
 
-    fn admit(&self, presented: &Presented, now: UnixSeconds) -> Result<Admitted<'_>, Refused> {
+    fn admit<'f>(
+        &'f self,
+        provider: Option<Provider<'f>>,
+        presented: &Presented,
+        now: UnixSeconds,
+    ) -> Result<Admitted<'f>, Refused> {
         let grant = |reason: &str| (TokenError::InvalidGrant, reason.to_owned());
-        let provider = self.federation.provider(&self.provider);
         let provider = provider.ok_or_else(|| grant("the provider was deleted"))?;
         if !provider.provider.enabled {
             return Err(grant("the provider is disabled"));
@@ -231,8 +236,8 @@ pub(super) fn facts(presented: &Presented) -> Result<LeafFacts, Refused> {
 }
 
 /// Whether the provider's condition, if it has one, lets the leaf pass.
-pub(super) fn fulfils(provider: &Provider, facts: &LeafFacts) -> Result<(), Refused> {
-    let Some(condition) = &provider.condition else {
+pub(super) fn fulfils(provider: Provider<'_>, facts: &LeafFacts) -> Result<(), Refused> {
+    let Some(condition) = provider.condition else {
         return Ok(());
     };
     match condition.evaluate(facts) {

@@ -43,7 +43,7 @@ pub(crate) async fn test(
     let parties = parties.filter(|found| found.organization == *organization);
     let parties = parties.ok_or_else(none)?;
     let federation = federations.at(store, organization, parties.point).await?;
-    let of = federation.provider(provider).ok_or_else(none)?;
+    let of = federation.provider(provider)?.ok_or_else(none)?;
     let presented = presented(request.chain);
     let mut trying = Trying {
         federation: &federation,
@@ -62,7 +62,7 @@ pub(crate) async fn test(
 /// An exchange that is tried, and what refused it so far.
 struct Trying<'t> {
     federation: &'t Federation,
-    provider: &'t Provider,
+    provider: Provider<'t>,
     presented: &'t Presented,
     now: UnixSeconds,
     refusals: Vec<Refused>,
@@ -139,7 +139,7 @@ impl Trying<'_> {
         account: &ServiceAccountId,
         test: &mut FederationTest,
     ) {
-        let condition = self.provider.condition.as_ref();
+        let condition = self.provider.condition;
         test.condition_holds = condition.and_then(|one| one.evaluate(facts).ok());
         if let Err(refused) = fulfils(self.provider, facts) {
             self.refuse(refused);
@@ -158,7 +158,7 @@ fn grant(reason: &str) -> Refused {
 }
 
 fn rules(
-    provider: &Provider,
+    provider: Provider<'_>,
     account: &ServiceAccountId,
     computed: &Attributes<'_>,
 ) -> Vec<TestedRule> {
