@@ -272,8 +272,9 @@ impl Connection {
         })
     }
 
-    /// What was decided about the chain, or is now: that takes of the organization's share.
-    fn find_verdict(
+    /// What was decided about the chain, or is now: that takes of the organization's share. It lets no request
+    /// pass, and the connection counts as before.
+    pub(crate) fn find_verdict(
         &self,
         caller: Caller<'_>,
         now: UnixSeconds,

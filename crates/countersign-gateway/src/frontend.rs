@@ -30,7 +30,7 @@ use crate::{
     refusal::refused::Refusal,
     request_span::RequestSpan,
     shared::Shared,
-    token_exchange::own::Own,
+    token_exchange::{own::Own, serving::Serving},
     trace_context,
     under_way::UnderWay,
 };
@@ -157,7 +157,12 @@ impl Frontend {
             mut record,
             started,
         } = asked;
-        let (mut response, refusal) = own.answer(&self.shared, &connection, request).await;
+        let serving = Serving {
+            shared: &self.shared,
+            connection: &connection,
+            thread: self.thread,
+        };
+        let (mut response, refusal) = own.answer(serving, request).await;
         connection.client.answer();
         if let Some(refusal) = &refusal {
             self.shared.refuse(refusal, &mut record, &connection);

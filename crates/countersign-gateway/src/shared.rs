@@ -27,7 +27,7 @@ use crate::{
     project_requests::ProjectRequests,
     refusal::{refusals::Refusals, refused::Refusal},
     shares::Shares,
-    token_exchange::{asking::Asked, public_keys::PublicKeys},
+    token_exchange::{asking::Asked, places::Places, public_keys::PublicKeys},
     unauthenticated::UnauthenticatedConnections,
 };
 
@@ -53,6 +53,11 @@ pub(crate) struct Shared {
     /// None where nothing is observed.
     pub(crate) observer: Option<Observer>,
     pub(crate) shares: Shares,
+    /// What organizations may take for judging the chains of exchanges. Whoever knows the ids of a provider and
+    /// a service account has chains judged, without a key: that must not take of what their requests need.
+    pub(crate) exchange_shares: Shares,
+    /// The places of exchanges at the control plane.
+    pub(crate) exchange_places: Arc<Places>,
     pub(crate) unauthenticated: Arc<UnauthenticatedConnections>,
     pub(crate) durations: Durations,
     /// Where spans go; none unless they are collected.
@@ -188,6 +193,8 @@ impl Shared {
         contact.note(now);
         Arc::new(Self {
             shares: Shares::new(options.limits.shares(1), 1),
+            exchange_shares: Shares::new(options.limits.shares(1), 1),
+            exchange_places: Arc::default(),
             unauthenticated: Arc::default(),
             options,
             id: GatewayId::from_random(0),

@@ -6,7 +6,10 @@ use countersign_types::{
     UnixSeconds,
     bundle::OrganizationBundle,
     compact_jws::PublicKey,
-    id::{CertificateId, FederationRuleId, TokenKeyId},
+    id::{
+        CertificateId, FederationRuleId, ProjectId, ServiceAccountId, TokenKeyId,
+        WorkloadIdentityProviderId,
+    },
     token::{BundleFederationRule, TokenClaims},
 };
 
@@ -15,6 +18,8 @@ use countersign_types::{
 pub(crate) struct Federation {
     keys: HashMap<TokenKeyId, (PublicKey, Option<UnixSeconds>)>,
     rules: HashMap<FederationRuleId, Admitting>,
+    /// The service accounts for which each provider has a rule, with their projects.
+    providers: HashMap<WorkloadIdentityProviderId, HashMap<ServiceAccountId, ProjectId>>,
 }
 
 /// A rule whose project is not archived, and the anchors that are enforced there.
@@ -36,8 +41,11 @@ impl Federation {
             .filter(|project| !project.archived)
             .map(|project| (&project.id, &project.active))
             .collect();
+        let mut providers: HashMap<_, HashMap<_, _>> = HashMap::new();
         let rules = federation.rules.iter().filter_map(|rule| {
             let at_project = projects.get(&rule.project)?;
+            let accounts = providers.entry(rule.provider.clone()).or_default();
+            accounts.insert(rule.service_account.clone(), rule.project.clone());
             let anchors = bundle.active.iter().chain(*at_project).cloned();
             let admitting = Admitting {
                 rule: rule.clone(),
@@ -45,12 +53,14 @@ impl Federation {
             };
             Some((rule.id.clone(), admitting))
         });
+        let rules = rules.collect();
         let keys = federation.keys.iter();
         Self {
+            rules,
+            providers,
             keys: keys
                 .map(|key| (key.id.clone(), (key.public_key, key.expires_at)))
                 .collect(),
-            rules: rules.collect(),
         }
     }
 
@@ -58,6 +68,24 @@ impl Federation {
     pub(crate) fn key(&self, id: &TokenKeyId, now: UnixSeconds) -> Option<&PublicKey> {
         let (key, expires_at) = self.keys.get(id)?;
         expires_at.is_none_or(|end| now < end).then_some(key)
+    }
+
+    /// The providers that have a rule.
+    pub(super) fn providers(&self) -> impl Iterator<Item = &WorkloadIdentityProviderId> {
+        self.providers.keys()
+    }
+
+    pub(super) fn has(&self, provider: &WorkloadIdentityProviderId) -> bool {
+        self.providers.contains_key(provider)
+    }
+
+    /// The project of a service account, if a provider has a rule for it.
+    pub(super) fn project(
+        &self,
+        provider: &WorkloadIdentityProviderId,
+        account: &ServiceAccountId,
+    ) -> Option<&ProjectId> {
+        self.providers.get(provider)?.get(account)
     }
 
     /// Every public key.

@@ -12,7 +12,7 @@ use countersign_types::{
     bundle::{BundleKey, OrganizationBundle},
     certificate::Scope,
     digest::KeyDigest,
-    id::{OrganizationId, ProjectId},
+    id::{OrganizationId, ProjectId, ServiceAccountId, WorkloadIdentityProviderId},
 };
 
 use super::{
@@ -31,6 +31,8 @@ pub(crate) struct Snapshot {
     organizations: Sharded<OrganizationId, Arc<Organization>, foldhash::fast::RandomState>,
     keys: Sharded<KeyDigest, Arc<Identity>, ByDigest>,
     projects: Sharded<ProjectId, Arc<Identity>, RandomState>,
+    /// The organizations of the workload identity providers that admit anybody.
+    providers: Sharded<WorkloadIdentityProviderId, OrganizationId, RandomState>,
 }
 
 impl Snapshot {
@@ -53,6 +55,24 @@ impl Snapshot {
             return None;
         }
         in_force.then_some(Caller {
+            identity,
+            organization,
+        })
+    }
+
+    /// Whom an exchange is for: the project of a service account for which a provider has a rule that is in
+    /// force.
+    pub(crate) fn admitting<'s>(
+        &'s self,
+        provider: &WorkloadIdentityProviderId,
+        account: &ServiceAccountId,
+    ) -> Option<Caller<'s>> {
+        let organization = self.organizations.get(self.providers.get(provider)?)?;
+        let project = organization.federation().project(provider, account)?;
+        let identity = self.projects.get(project)?;
+        // The project is the organization's own, whatever a bundle says.
+        let is_own = identity.organization == *organization.id();
+        is_own.then_some(Caller {
             identity,
             organization,
         })
@@ -118,6 +138,7 @@ impl Snapshot {
         }
         let after = Arc::new(Organization::after(before.as_deref(), bundle));
         self.index(before.as_deref(), &after);
+        self.index_providers(before.as_deref(), &after);
         self.organizations.insert(after.id().clone(), after);
     }
 
@@ -129,7 +150,25 @@ impl Snapshot {
         for project in &gone.bundle().projects {
             self.projects.remove_if(&project.id, is_it);
         }
+        for provider in gone.federation().providers() {
+            self.providers.remove_if(provider, |of| *of == *gone.id());
+        }
         self.organizations.remove_if(gone.id(), |_| true);
+    }
+
+    fn index_providers(&mut self, before: Option<&Organization>, after: &Organization) {
+        let own = after.federation();
+        let gone = before
+            .into_iter()
+            .flat_map(|before| before.federation().providers());
+        for provider in gone.filter(|id| !own.has(id)) {
+            self.providers.remove_if(provider, |of| of == after.id());
+        }
+        for provider in own.providers() {
+            if self.providers.get(provider) != Some(after.id()) {
+                self.providers.insert(provider.clone(), after.id().clone());
+            }
+        }
     }
 
     /// Indexes the keys and projects of an organization, where the change touched them. An archived project
@@ -215,7 +254,9 @@ mod tests {
     use super::*;
     use countersign_types::{
         bundle::{BundleKey, BundleProject},
-        id::{ApiKeyId, CertificateId},
+        digest::Sha256,
+        id::{ApiKeyId, CertificateId, FederationRuleId},
+        token::{BundleFederation, BundleFederationRule},
     };
 
     const LIVE: &str = "sk-live";
@@ -391,5 +432,48 @@ mod tests {
             let second = first.after(2, false, changed.into(), &[]);
             assert_eq!(*caller(&second, "k").organization.id(), moved[1].id);
         }
+    }
+
+    #[test]
+    fn whom_an_exchange_is_for_follows_the_rules() {
+        let federated = |number, projects: &[u128]| {
+            let rules = projects.iter().map(|project| BundleFederationRule {
+                id: FederationRuleId::from_random(*project),
+                provider: WorkloadIdentityProviderId::from_random(number),
+                project: ProjectId::from_random(*project),
+                service_account: ServiceAccountId::from_random(*project),
+                admission: Sha256::of(b"admission"),
+            });
+            OrganizationBundle {
+                federation: Some(BundleFederation {
+                    keys: Vec::new(),
+                    rules: rules.collect(),
+                }),
+                ..organization(number, Vec::new())
+            }
+        };
+        let is_for = |snapshot: &Snapshot, provider, account| {
+            let provider = WorkloadIdentityProviderId::from_random(provider);
+            let caller = snapshot.admitting(&provider, &ServiceAccountId::from_random(account))?;
+            Some(caller.identity.scope.clone())
+        };
+        // Its own project, an archived one, and another organization's.
+        let first = snapshot(vec![federated(1, &[10, 11, 20]), federated(2, &[20])]);
+        let scope = |project| Some(Scope::Project(ProjectId::from_random(project)));
+        assert_eq!(is_for(&first, 1, 10), scope(10));
+        assert_eq!(is_for(&first, 2, 20), scope(20));
+        for (provider, account) in [(1, 11), (1, 20), (2, 10), (3, 10)] {
+            assert_eq!(is_for(&first, provider, account), None);
+        }
+        let without = first.after(2, false, vec![organization(1, Vec::new())], &[]);
+        assert_eq!(is_for(&without, 1, 10), None);
+        assert_eq!(is_for(&without, 2, 20), scope(20));
+        let back = without.after(3, false, vec![federated(1, &[10])], &[]);
+        assert_eq!(is_for(&back, 1, 10), scope(10));
+        let gone = back.after(4, false, Vec::new(), &[OrganizationId::from_random(1)]);
+        assert_eq!(is_for(&gone, 1, 10), None);
+        let complete = back.after(5, true, vec![federated(1, &[10])], &[]);
+        assert_eq!(is_for(&complete, 2, 20), None);
+        assert_eq!(is_for(&complete, 1, 10), scope(10));
     }
 }

@@ -44,10 +44,7 @@ use crate::{
     shared::{Clock, Shared},
     shares::Shares,
     sync::pull::Sync,
-    token_exchange::{
-        asking::{Exchanges, MOST_AT_ONCE},
-        public_keys::PublicKeys,
-    },
+    token_exchange::{asking::Exchanges, places::MOST_AT_ONCE, public_keys::PublicKeys},
     unauthenticated::UnauthenticatedConnections,
 };
 
@@ -283,6 +280,8 @@ pub(super) fn shared(
         .collect();
     Ok(Shared {
         shares: Shares::new(options.limits.shares(threads), threads),
+        exchange_shares: Shares::new(options.limits.shares(threads), threads),
+        exchange_places: Arc::default(),
         unauthenticated: Arc::new(UnauthenticatedConnections::default()),
         options,
         id,

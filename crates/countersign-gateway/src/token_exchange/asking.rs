@@ -1,14 +1,10 @@
 //! Asking the control plane, on the background thread: serving threads only wait for the answer.
 
-use std::sync::Arc;
-
 use countersign_client::Client;
 use countersign_types::token::{TokenExchange, TokenExchangeRequest};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-/// The most exchanges that the control plane is asked about at once: whoever has any certificate may ask. As
-/// many more wait here, and the rest is refused.
-pub(crate) const MOST_AT_ONCE: usize = 64;
+use super::places::Place;
 
 /// An exchange that the control plane is to decide.
 #[derive(Debug)]
@@ -16,6 +12,8 @@ pub(crate) struct Asked {
     pub(super) request: TokenExchangeRequest,
     /// Gets the answer, or why there is none.
     pub(super) answer: oneshot::Sender<Result<TokenExchange, String>>,
+    /// Given back when the question is.
+    pub(super) place: Place,
 }
 
 /// The exchanges that were asked for.
@@ -31,30 +29,29 @@ impl Exchanges {
         Self { asked, client }
     }
 
-    /// Asks for each, until the gateway ends.
+    /// Asks for each, until the gateway ends. What arrives has its place.
     pub(crate) async fn run(&mut self) {
-        let slots = Arc::new(Semaphore::new(MOST_AT_ONCE));
-        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
-            let Some(asked) = self.asked.recv().await else {
-                return;
-            };
+        while let Some(asked) = self.asked.recv().await {
             let client = self.client.borrow().clone();
-            tokio::spawn(async move {
-                ask(client, asked).await;
-                drop(slot);
-            });
+            tokio::spawn(ask(client, asked));
         }
     }
 }
 
-async fn ask(client: Client, mut asked: Asked) {
+async fn ask(client: Client, asked: Asked) {
+    let Asked {
+        request,
+        mut answer,
+        place,
+    } = asked;
     let countersign = client.countersign();
-    let answer = tokio::select! {
-        answer = countersign.exchange_token(&asked.request) => answer,
+    let answered = tokio::select! {
+        answered = countersign.exchange_token(&request) => answered,
         // Nobody waits for it any more.
-        () = asked.answer.closed() => return,
+        () = answer.closed() => return,
     };
-    let answer = answer.map(|found| found.value);
+    drop(place);
+    let answered = answered.map(|found| found.value);
     // An error means that nobody waits for it any more.
-    let _ = asked.answer.send(answer.map_err(|error| error.to_string()));
+    let _ = answer.send(answered.map_err(|error| error.to_string()));
 }

@@ -19,7 +19,13 @@ use http_body_util::BodyExt as _;
 use serde_json::json;
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{asking::Asked, request};
+use super::{
+    asking::Asked,
+    places::Place,
+    request,
+    serving::{KNOWN_WITHIN, Refused, Serving},
+    verdict,
+};
 use crate::{
     caller::credential::Credential, connection::Connection, refusal::refused::Refusal,
     shared::Shared,
@@ -29,21 +35,15 @@ use crate::{
 const PATH: &str = "/oauth/token";
 /// How long an exchange may take, the body and the control plane included.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a client waits for this gateway to know what the control plane knows.
-const KNOWN_WITHIN: Duration = Duration::from_secs(1);
 /// The most bytes of a body: what exchanges have is a few hundred.
 const MAX_BODY: usize = 4 * 1024;
 
-/// What the workload is told, and what the operator is.
-type Refused = (TokenError, String);
-
 /// Answers a request under a host name of exchanges; and why it is refused, if it is.
 pub(super) async fn answer(
-    shared: &Shared,
-    connection: &Connection,
+    serving: Serving<'_>,
     request: Request<ClientBody>,
 ) -> (Response<Bytes>, Option<Refusal>) {
-    let exchanged = match timeout(PATIENCE, exchange(shared, connection, request)).await {
+    let exchanged = match timeout(PATIENCE, exchange(&serving, request)).await {
         Ok(exchanged) => exchanged,
         Err(_) => {
             let reason = "neither body nor control plane were done in time".to_owned();
@@ -60,10 +60,10 @@ pub(super) async fn answer(
 }
 
 async fn exchange(
-    shared: &Shared,
-    connection: &Connection,
+    serving: &Serving<'_>,
     request: Request<ClientBody>,
 ) -> Result<Response<Bytes>, Refused> {
+    let (shared, connection) = (serving.shared, serving.connection);
     let (head, body) = request.into_parts();
     if let Err(refused) = check(&head) {
         leave_body(body, head.version, &connection.client);
@@ -73,6 +73,13 @@ async fn exchange(
     let wanted = request::read(&body);
     let wanted = wanted.map_err(|(error, reason)| (error, reason.to_owned()))?;
     let presented = connection.presented();
+    if presented.leaf().is_none() {
+        let reason = "no client certificate was presented".to_owned();
+        return Err((TokenError::InvalidSubjectToken, reason));
+    }
+    let verified = verdict::verify(serving, &wanted).await?;
+    let places = &shared.exchange_places;
+    let place = places.take(&verified.organization, verified.leaf).await;
     let chain = presented
         .leaf()
         .into_iter()
@@ -82,11 +89,7 @@ async fn exchange(
         service_account_id: wanted.service_account_id,
         chain: chain.map(|der| Der(der.to_vec())).collect(),
     };
-    if asked.chain.is_empty() {
-        let reason = "no client certificate was presented".to_owned();
-        return Err((TokenError::InvalidSubjectToken, reason));
-    }
-    match ask(shared, asked).await? {
+    match ask(shared, asked, place).await? {
         TokenExchange::Refused { error, reason } => Err((error, reason)),
         TokenExchange::Issued {
             access_token,
@@ -142,14 +145,23 @@ fn check(head: &Parts) -> Result<(), Refused> {
     Ok(())
 }
 
-async fn ask(shared: &Shared, request: TokenExchangeRequest) -> Result<TokenExchange, Refused> {
+async fn ask(
+    shared: &Shared,
+    request: TokenExchangeRequest,
+    place: Option<Place>,
+) -> Result<TokenExchange, Refused> {
     let failed = |reason: &str| (TokenError::TokenExchangeServerError, reason.to_owned());
+    let place = place.ok_or_else(|| failed("the gateway ends"))?;
     let (answer, answered) = oneshot::channel();
     let asking = shared.asking.as_ref();
     let asking = asking.ok_or_else(|| failed("nothing asks the control plane"))?;
     asking
-        .try_send(Asked { request, answer })
-        .map_err(|_| failed("too many exchanges wait for the control plane"))?;
+        .try_send(Asked {
+            request,
+            answer,
+            place,
+        })
+        .map_err(|_| failed("the gateway ends"))?;
     let answered = answered.await.map_err(|_| failed("the gateway ends"))?;
     answered.map_err(|why| failed(&format!("the control plane did not decide: {why}")))
 }

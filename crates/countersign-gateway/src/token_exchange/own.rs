@@ -4,10 +4,8 @@ use bytes::Bytes;
 use countersign_proxy::{ClientBody, check_shape, host_of, leave_body};
 use http::{HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
 
-use super::{endpoint, public_keys};
-use crate::{
-    connection::Connection, options::TokenExchange, refusal::refused::Refusal, shared::Shared,
-};
+use super::{endpoint, public_keys, serving::Serving};
+use crate::{options::TokenExchange, refusal::refused::Refusal};
 
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,16 +36,16 @@ impl Own {
     /// The response; and why it is refused, if it is.
     pub(crate) async fn answer(
         self,
-        shared: &Shared,
-        connection: &Connection,
+        serving: Serving<'_>,
         request: Request<ClientBody>,
     ) -> (Response<Bytes>, Option<Refusal>) {
         match self {
-            Self::Exchange => endpoint::answer(shared, connection, request).await,
+            Self::Exchange => endpoint::answer(serving, request).await,
             Self::PublicKeys => {
+                let (shared, connection) = (serving.shared, serving.connection);
                 let version = request.version();
                 leave_body(request.into_body(), version, &connection.client);
-                let keys = shared.public_keys.of(&shared.snapshot.load());
+                let keys = shared.public_keys.of(&shared.snapshot.load(), shared.now());
                 let mut response = Response::new(keys);
                 let kind = HeaderValue::from_static("application/jwk-set+json");
                 response.headers_mut().insert(CONTENT_TYPE, kind);

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use countersign_types::UnixSeconds;
 use serde_json::json;
 
 use crate::caller::snapshot::Snapshot;
@@ -10,22 +11,44 @@ use crate::caller::snapshot::Snapshot;
 /// Where they are.
 pub(super) const PATH: &str = "/.well-known/jwks.json";
 
-/// The set as it was written last, and for which revision.
+/// How long a set is shown without another look, in seconds. Whoever likes may ask for it, it has the keys of all
+/// organizations, and a client that reads slowly keeps what it was given: it is not written anew at each change. A
+/// new key signs after ten minutes.
+const LIFE: UnixSeconds = 10;
+
+/// The set as it was written last, of which revision, and when.
 #[derive(Debug, Default)]
-pub(crate) struct PublicKeys(Mutex<Option<(u64, Bytes)>>);
+pub(crate) struct PublicKeys(Mutex<Option<Written>>);
+
+#[derive(Debug)]
+struct Written {
+    set: Bytes,
+    revision: u64,
+    at: UnixSeconds,
+}
 
 impl PublicKeys {
-    /// The keys of all organizations in force. They are written once for each revision.
-    pub(crate) fn of(&self, snapshot: &Snapshot) -> Bytes {
+    /// The keys of all organizations in force.
+    pub(crate) fn of(&self, snapshot: &Snapshot, now: UnixSeconds) -> Bytes {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some((revision, set)) if *revision == snapshot.revision => set.clone(),
-            _ => {
-                let set = written(snapshot);
-                *kept = Some((snapshot.revision, set.clone()));
-                set
+        if let Some(written) = &*kept {
+            let is_young = written.at <= now && now < written.at.saturating_add(LIFE);
+            if is_young || written.revision == snapshot.revision {
+                return written.set.clone();
             }
         }
+        let set = written(snapshot);
+        // One with the same keys is the same: nothing of it is kept twice.
+        let set = match &*kept {
+            Some(before) if before.set == set => before.set.clone(),
+            _ => set,
+        };
+        *kept = Some(Written {
+            set: set.clone(),
+            revision: snapshot.revision,
+            at: now,
+        });
+        set
     }
 }
 

@@ -44,6 +44,7 @@ mod silence;
 mod slow_peers;
 mod tap;
 mod telemetry;
+mod token_strangers;
 mod tokens;
 mod trailers;
 mod troubles;

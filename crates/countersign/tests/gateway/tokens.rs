@@ -5,12 +5,14 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use countersign_gateway::options::TokenExchange;
+use countersign_gateway::options::{GatewayOptions, TokenExchange};
 use countersign_server::store::{Location, Sources, Store};
 use countersign_testca::{Minted, oid};
 use countersign_types::{
     federation_rule::{FederationRuleCreateRequest, FederationRuleUpdateRequest, MatcherValue},
-    id::{CertificateId, FederationRuleId, ServiceAccountId, WorkloadIdentityProviderId},
+    id::{
+        CertificateId, FederationRuleId, ProjectId, ServiceAccountId, WorkloadIdentityProviderId,
+    },
     project::ServiceAccountCreateRequest,
     token_key::TokenKeyRotateRequest,
     workload_identity_provider::{
@@ -28,18 +30,43 @@ use crate::{
 
 const HOST: &str = "auth.example";
 
+/// A rule that gives workers tokens of a service account.
+pub(crate) fn workers(
+    project: &ProjectId,
+    account: &ServiceAccountId,
+) -> FederationRuleCreateRequest {
+    FederationRuleCreateRequest {
+        attribute_matchers: [(
+            SUBJECT_ATTRIBUTE.to_owned(),
+            MatcherValue::Text("worker-*".to_owned()),
+        )]
+        .into(),
+        project_id: project.clone(),
+        service_account_id: account.clone(),
+        name: None,
+        description: None,
+        enabled: None,
+        permissions: None,
+    }
+}
+
 /// A world where workers of a CA get tokens.
-struct Scene {
-    world: World,
-    anchor: CertificateId,
-    worker: Minted,
-    account: ServiceAccountId,
-    provider: WorkloadIdentityProviderId,
-    rule: FederationRuleId,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) anchor: CertificateId,
+    pub(crate) worker: Minted,
+    pub(crate) account: ServiceAccountId,
+    pub(crate) provider: WorkloadIdentityProviderId,
+    pub(crate) rule: FederationRuleId,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same with other options of the gateway.
+    pub(crate) async fn with(change: impl FnOnce(&mut GatewayOptions)) -> Self {
         let sources = Sources {
             clock: Arc::new(|| NOW),
             ..Sources::system()
@@ -49,6 +76,7 @@ impl Scene {
             options.token_exchange = TokenExchange {
                 hosts: vec![HOST.to_owned()],
             };
+            change(options);
         })
         .await;
         let (anchor, _) = world.with_active_ca().await;
@@ -73,19 +101,7 @@ impl Scene {
         };
         let providers = world.api.workload_identity_providers();
         let provider = providers.create(&provider).await.unwrap().id.clone();
-        let rule = FederationRuleCreateRequest {
-            attribute_matchers: [(
-                SUBJECT_ATTRIBUTE.to_owned(),
-                MatcherValue::Text("worker-*".to_owned()),
-            )]
-            .into(),
-            project_id: world.project.clone(),
-            service_account_id: account.clone(),
-            name: None,
-            description: None,
-            enabled: None,
-            permissions: None,
-        };
+        let rule = workers(&world.project, &account);
         let rules = world.api.federation_rules(&provider);
         let made = rules.create(&rule).await.unwrap();
         world.enforced(made.revision.unwrap()).await;
@@ -125,7 +141,7 @@ impl Scene {
         connection.answer().await.expect("an answer")
     }
 
-    async fn exchange(&self, chain: &[&Minted]) -> HttpResponse {
+    pub(crate) async fn exchange(&self, chain: &[&Minted]) -> HttpResponse {
         let body = self.exchange_body().to_string();
         self.ask(chain, "POST /oauth/token", "", &body).await
     }
@@ -390,6 +406,8 @@ async fn the_public_keys_are_shown_and_a_new_one_refuses_no_token() {
         .world
         .enforced(rotated.unwrap().revision.unwrap())
         .await;
+    assert_eq!(keys().await.len(), 1, "written a moment ago");
+    scene.world.clock.store(NOW + 10, Ordering::Relaxed);
     assert_eq!(keys().await.len(), 2);
     assert_eq!(scene.code(&token).await, "");
     let at_once = TokenKeyRotateRequest {
@@ -397,6 +415,7 @@ async fn the_public_keys_are_shown_and_a_new_one_refuses_no_token() {
     };
     let rotated = token_keys.rotate(&at_once).await.unwrap();
     scene.world.enforced(rotated.revision.unwrap()).await;
+    scene.world.clock.store(NOW + 20, Ordering::Relaxed);
     assert_eq!(keys().await.len(), 1);
     assert_eq!(scene.code(&token).await, "invalid_api_key");
 }
