@@ -6,4 +6,5 @@ mod passing;
 mod programs;
 mod proxy;
 mod scene;
+mod sdk_node;
 mod tools;

@@ -18,7 +18,7 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// What the variable names; none when nobody set it up.
-fn set_up(variable: &str) -> Option<String> {
+pub(super) fn set_up(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok();
     if found.is_none() {
         eprintln!("skipped: `{variable}` is not set; `cargo xtask test` sets it");
