@@ -30,11 +30,11 @@ use crate::{
 };
 
 /// How many requests are in flight at any time.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 /// HTTP/2 connections that these are spread over.
 const HTTP2_CONNECTIONS: usize = 4;
 /// What a small answer, with its head, fits in.
-const SMALL_BUFFER: usize = 4 * 1024;
+pub(crate) const SMALL_BUFFER: usize = 4 * 1024;
 /// What large answers are read with.
 const LARGE_BUFFER: usize = 64 * 1024;
 /// A small request to an API.
@@ -129,22 +129,22 @@ fn post(key: &str) -> Rc<[u8]> {
 
 /// Counts down to zero across all tasks.
 #[derive(Clone)]
-struct Turns(Rc<Cell<usize>>);
+pub(crate) struct Turns(Rc<Cell<usize>>);
 
 impl Turns {
-    fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         Self(Rc::new(Cell::new(count)))
     }
 
     /// Takes a turn: its number, from the last to 0.
-    fn take(&self) -> Option<usize> {
+    pub(crate) fn take(&self) -> Option<usize> {
         let left = self.0.get().checked_sub(1)?;
         self.0.set(left);
         Some(left)
     }
 }
 
-async fn all(mut tasks: JoinSet<Result<(), String>>) -> Outcome {
+pub(crate) async fn all(mut tasks: JoinSet<Result<(), String>>) -> Outcome {
     while let Some(done) = tasks.join_next().await {
         done??;
     }
@@ -220,7 +220,7 @@ async fn requests(
     Ok(())
 }
 
-async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     answers: &mut Answers,
     request: &[u8],

@@ -6,6 +6,7 @@
 mod answer;
 mod certificates;
 mod client;
+mod exchanges;
 mod load;
 mod outcome;
 mod upstream;
@@ -30,6 +31,8 @@ enum Part {
     Upstream { address: std::net::SocketAddr },
     /// Send requests, check the answers, print what it took.
     Load(load::Arguments),
+    /// Exchange certificates for tokens, and print one of them.
+    Exchanges(exchanges::Arguments),
 }
 
 /// One thread: it has one core.
@@ -43,6 +46,10 @@ fn main() -> Outcome {
         Part::Load(arguments) => {
             let local = tokio::task::LocalSet::new();
             local.block_on(&runtime, load::run(&arguments))
+        }
+        Part::Exchanges(arguments) => {
+            let local = tokio::task::LocalSet::new();
+            local.block_on(&runtime, exchanges::run(&arguments))
         }
     }
 }

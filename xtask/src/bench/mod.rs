@@ -12,6 +12,7 @@ mod sampling;
 mod scale;
 pub(crate) mod server;
 mod subjects;
+mod tokens;
 mod verify;
 mod writes;
 
@@ -30,6 +31,8 @@ pub(crate) enum Bench {
     Gateway(gateway::Arguments),
     /// A change and a start with very many organizations: time, CPU, memory and bytes written.
     Scale(scale::Arguments),
+    /// Tokens: CPU of an exchange, and of a request with a token beside one with a key.
+    Tokens(tokens::Arguments),
     /// Judgement: CPU and signature checks of a verdict, beside the bare signature check.
     Verify(verify::Arguments),
 }
@@ -40,6 +43,7 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
         Bench::Decisions(arguments) => decisions::run(arguments),
         Bench::Gateway(arguments) => gateway::run(arguments),
         Bench::Scale(arguments) => scale::run(arguments),
+        Bench::Tokens(arguments) => tokens::run(arguments),
         Bench::Verify(arguments) => verify::run(arguments),
     }
 }

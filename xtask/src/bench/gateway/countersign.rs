@@ -26,7 +26,8 @@ use crate::{
 pub(crate) struct Countersign {
     pub(crate) program: PathBuf,
     /// Runs on the load's core; it has nothing to do while requests are measured.
-    _control_plane: Server,
+    pub(crate) control_plane: Server,
+    pub(crate) administration: Administration,
     base_url: String,
     gateway_key: PathBuf,
     api_key: String,
@@ -58,15 +59,16 @@ impl Countersign {
         let control_plane = Server::start_beside(&command, address)?;
         let exports = wait_for(|| Ok(fs::read_to_string(data.join("dev.env"))?))?;
         let variable = |name: &str| variable(&exports, name);
-        activate(
+        let administration = Administration {
             address,
-            &variable("OPENAI_ADMIN_KEY")?,
-            &variable("OPENAI_PROJECT_ID")?,
-            &fs::read_to_string(directory.join("ca.pem"))?,
-        )?;
+            key: variable("OPENAI_ADMIN_KEY")?,
+            project: variable("OPENAI_PROJECT_ID")?,
+        };
+        administration.activate(&fs::read_to_string(directory.join("ca.pem"))?)?;
         Ok(Self {
             program,
-            _control_plane: control_plane,
+            control_plane,
+            administration,
             base_url: variable("OPENAI_BASE_URL")?,
             gateway_key: data.join("gateway.key"),
             api_key: variable("OPENAI_API_KEY")?,
@@ -138,15 +140,34 @@ fn variable(exports: &str, name: &str) -> Outcome<String> {
     value.ok_or_else(|| format!("`dev.env` does not name `{name}`").into())
 }
 
-fn activate(address: SocketAddr, key: &str, project: &str, pem: &str) -> Outcome {
-    let path = "/v1/organization";
-    let body = json!({ "certificate": pem, "name": "benchmark" }).to_string();
-    let upload = request("POST", &format!("{path}/certificates"), key, &body);
-    let made: Value = serde_json::from_slice(&ask(address, &upload)?)?;
-    let id = made.get("id").ok_or("an upload without an id")?;
-    let body = json!({ "certificate_ids": [id] }).to_string();
-    let path = format!("{path}/projects/{project}/certificates/activate");
-    ask(address, &request("POST", &path, key, &body)).map(drop)
+/// The control plane's API, for the organization of the benchmark.
+pub(crate) struct Administration {
+    address: SocketAddr,
+    key: String,
+    pub(crate) project: String,
+}
+
+impl Administration {
+    /// Creates something; gives its id.
+    pub(crate) fn create(&self, path: &str, body: &Value) -> Outcome<String> {
+        let path = format!("/v1/organization/{path}");
+        let made = ask(
+            self.address,
+            &request("POST", &path, &self.key, &body.to_string()),
+        )?;
+        let made: Value = serde_json::from_slice(&made)?;
+        let id = made.get("id").and_then(Value::as_str);
+        Ok(id.ok_or("something was created without an id")?.to_owned())
+    }
+
+    fn activate(&self, pem: &str) -> Outcome {
+        let body = json!({ "certificate": pem, "name": "benchmark" });
+        let id = self.create("certificates", &body)?;
+        let body = json!({ "certificate_ids": [id] }).to_string();
+        let project = &self.project;
+        let path = format!("/v1/organization/projects/{project}/certificates/activate");
+        ask(self.address, &request("POST", &path, &self.key, &body)).map(drop)
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use serde_json::json;
 
 pub(crate) use self::{
     countersign::{Countersign, build},
-    traffic::{Answered, Traffic},
+    traffic::{Answered, Load, Target, Traffic},
 };
 
 use crate::{
@@ -26,7 +26,6 @@ use crate::{
             measures::{MEMORY, Measure, P50, PARTS, What},
             proxy::{BEFORE, COUNTERSIGN, Proxy, UNOBSERVED},
             servers::Kind,
-            traffic::{Load, Target},
         },
         report,
         server::{self, Server, cpu_seconds_of_family, resident_kib_of_family},

@@ -23,6 +23,13 @@ pub(crate) struct Answered {
     pub(crate) took_ns: Vec<u64>,
 }
 
+/// The result of exchanges.
+#[derive(Deserialize)]
+struct Exchanged {
+    answers: usize,
+    token: String,
+}
+
 impl Answered {
     /// How long this many percent of them took at most, in microseconds; none where that was not measured.
     pub(crate) fn quantile_us(&self, percent: usize) -> Option<f64> {
@@ -115,6 +122,27 @@ impl Traffic {
             return Ok(answered);
         }
         Err(format!("{} answers to {} requests", answered.answers, load.count).into())
+    }
+
+    /// Exchanges certificates for tokens under a host name, and waits for every answer; gives one of the tokens.
+    pub(crate) fn exchange(
+        &self,
+        target: &Target,
+        (host, body): (&str, &str),
+        count: usize,
+    ) -> Outcome<String> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["exchanges", "--address", &target.address.to_string()])
+            .args(["--host", host, "--body", body])
+            .args(["--count", &count.to_string()])
+            .arg("--directory")
+            .arg(&self.directory);
+        let exchanged: Exchanged = serde_json::from_str(&process::read(&mut command)?)?;
+        if exchanged.answers == count {
+            return Ok(exchanged.token);
+        }
+        Err(format!("{} answers to {count} exchanges", exchanged.answers).into())
     }
 
     /// Opens connections that stay until what is returned is dropped.
