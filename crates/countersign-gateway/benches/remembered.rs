@@ -68,6 +68,7 @@ fn organization(pem: String) -> OrganizationBundle {
             pem,
             cel_policy: None,
             reported_policy: None,
+            revocation: None,
         }],
         active: vec![certificate],
         with_reported: Vec::new(),

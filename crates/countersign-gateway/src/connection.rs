@@ -416,6 +416,7 @@ mod tests {
             pem: root("Client CA").mint().pem(),
             cel_policy: None,
             reported_policy: None,
+            revocation: None,
         };
         let bundle = organization(1, vec![certificate], active, projects);
         Snapshot::default().after(7, true, vec![bundle], &[])

@@ -24,6 +24,7 @@
     reason = "made for tests, where a mistake in the asking should stop the test"
 )]
 
+mod crl;
 pub mod der;
 mod extension;
 mod key;
@@ -35,6 +36,7 @@ mod raw_rsa;
 mod signature;
 mod template;
 
+pub use crl::{CrlTemplate, NEXT_UPDATE, THIS_UPDATE, crl_extension};
 pub use extension::Usage;
 pub use key::Key;
 pub use key_kind::KeyKind;

@@ -2,6 +2,8 @@
 //! only contract between control plane and gateway (docs/specification.md, section 4). A gateway
 //! reads it strictly: what it judges by must be what Countersign writes.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
@@ -12,6 +14,7 @@ use crate::{
     history::{HistoryPoint, RevisionToken},
     id::{self, ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
     or_unknown::OrUnknown,
+    revoked_set::RevokedSet,
     token::BundleFederation,
 };
 
@@ -134,6 +137,66 @@ pub struct BundleCertificate {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reported_policy: Option<String>,
+    /// Its revocation lists, if it has any or needs some. No control plane sends them yet.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    pub revocation: Option<BundleRevocation>,
+}
+
+/// An anchor's revocation lists, and what it means that one is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleRevocation {
+    /// What happens to a certificate of whose issuer there is no current list.
+    pub missing: CrlMissing,
+    /// The lists, one for each issuer.
+    pub lists: Vec<BundleRevocationList>,
+}
+
+/// What happens to a certificate of whose issuer there is no current revocation list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrlMissing {
+    /// It passes, and is counted.
+    #[default]
+    Allow,
+    /// It is refused.
+    Deny,
+}
+
+impl CrlMissing {
+    /// The name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// A revocation list, without the serial numbers that it names: they are a set of their own, known by its
+/// digest, so that an organization's other changes do not send them again.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleRevocationList {
+    /// The SHA-256 of its issuer's name and key.
+    pub issuer: Sha256,
+    /// Its issuer's name, to be shown.
+    pub issuer_name: String,
+    /// Its number, if it has one.
+    pub number: Option<String>,
+    /// When it was made, in Unix seconds.
+    pub this_update: UnixSeconds,
+    /// The last second at which it is current, in Unix seconds.
+    pub next_update: UnixSeconds,
+    /// Whether it says nothing of CA certificates.
+    #[serde(default)]
+    pub only_user_certificates: bool,
+    /// The SHA-256 of the set of serial numbers.
+    pub revoked: Sha256,
+    /// That set, once it is at hand.
+    #[serde(skip)]
+    pub set: Option<Arc<RevokedSet>>,
 }
 
 impl std::fmt::Debug for BundleCertificate {

@@ -35,6 +35,7 @@ pub mod preview;
 pub mod project;
 pub mod refusal;
 pub mod request_ids;
+pub mod revoked_set;
 pub mod rotation;
 pub mod secret;
 pub mod token;

@@ -10,15 +10,21 @@
 
 mod measure;
 
-use std::hint::black_box;
+use std::{hint::black_box, sync::Arc};
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
     VerificationAlgorithm,
 };
 use countersign_testca::{General, KeyKind, Minted, Template, oid, root};
-use countersign_types::certificate::Scope;
+use countersign_types::{
+    bundle::{BundleRevocation, BundleRevocationList, CrlMissing},
+    certificate::Scope,
+    revoked_set::{MAX_REVOKED, Revocation, RevokedSet, record},
+};
 use countersign_verify::{
+    certificate::Anchor,
+    crl::read,
     judge::{Verdict, judge},
     permit::Permit,
     presented::Presented,
@@ -133,8 +139,70 @@ fn verdicts(
     subjects
 }
 
+/// A list of a CA with as many entries as there may be, none of them of the leaf.
+fn full_list(ca: &Minted) -> BundleRevocationList {
+    let records = (0..MAX_REVOKED).map(|number| {
+        let at = 1_790_000_000;
+        record(&number.to_be_bytes(), Revocation { at, reason: None })
+    });
+    let set = RevokedSet::new(records.collect()).unwrap();
+    let anchor = Anchor::from_pem(&ca.pem()).unwrap();
+    let list = read(&ca.crl().mint(), &anchor, None, NOW).unwrap();
+    BundleRevocationList {
+        revoked: set.sha256(),
+        set: Some(Arc::new(set)),
+        ..list.into_bundle()
+    }
+}
+
+/// The usual verdict where the leaf's issuer has revoked a million certificates.
+fn with_a_full_list() -> Subject {
+    let ca = root("Example Root").mint();
+    let direct = leaf(ca.leaf("billing"), KeyKind::P256);
+    let presented = Presented::new(vec![CertificateDer::from(direct.der().to_vec())]);
+    let revocation = BundleRevocation {
+        missing: CrlMissing::Deny,
+        lists: vec![full_list(&ca)],
+    };
+    let trust = TrustSet::from_anchors_and_lists([(ca.pem().as_str(), Some(revocation))], None);
+    let row = Row {
+        key: "P-256",
+        case: "direct, a million revoked".to_owned(),
+        anchors: 1,
+        policy: false,
+        microseconds: 0.0,
+        signatures: permit(&trust, &presented).signature_checks(),
+    };
+    Subject::new(row, move || {
+        black_box(permit(black_box(&trust), black_box(&presented)));
+    })
+}
+
+/// What a gateway does with a million revoked serial numbers once it has them.
+fn full_list_made_ready() -> Subject {
+    let records = (0..MAX_REVOKED).map(|number| {
+        let revocation = Revocation {
+            at: 0,
+            reason: None,
+        };
+        record(&number.to_be_bytes(), revocation)
+    });
+    let set = RevokedSet::new(records.collect()).unwrap();
+    let row = Row {
+        key: "P-256",
+        case: "a million revoked, made ready".to_owned(),
+        anchors: 0,
+        policy: false,
+        microseconds: 0.0,
+        signatures: 0,
+    };
+    Subject::new(row, move || {
+        black_box(RevokedSet::read(black_box(&set).as_bytes().to_vec()).unwrap());
+    })
+}
+
 fn subjects() -> Vec<Subject> {
-    let mut subjects = Vec::new();
+    let mut subjects = vec![with_a_full_list(), full_list_made_ready()];
     for (key, kind, algorithm) in KINDS {
         let name = "Example Root";
         let issuer = root(name).key(kind).mint();

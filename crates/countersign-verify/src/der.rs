@@ -55,6 +55,23 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Takes the next value, which must have this tag and may have 64 KiB or more: only revocation
+    /// lists do.
+    pub(crate) fn take_long(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let (&found, rest) = self.0.split_first()?;
+        let (length, rest) = long_length(rest)?;
+        let (contents, rest) = rest.split_at_checked(length)?;
+        (found == tag).then(|| {
+            self.0 = rest;
+            contents
+        })
+    }
+
+    /// All that is left.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// Takes the next value if it has this tag; `Some(None)` when the next one has another.
     pub(crate) fn take_optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
         if self.peek() == Some(tag) {
@@ -81,6 +98,16 @@ fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
         }
         _ => None,
     }
+}
+
+/// A length in its shortest form, of any number of bytes below 4 GiB, and what follows it.
+pub(crate) fn long_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (long, rest) = match *bytes {
+        [0x83, high @ 1..=0xff, middle, low, ref rest @ ..] => ([0, high, middle, low], rest),
+        [0x84, high @ 1..=0xff, b, c, low, ref rest @ ..] => ([high, b, c, low], rest),
+        _ => return length(bytes),
+    };
+    Some((usize::try_from(u32::from_be_bytes(long)).ok()?, rest))
 }
 
 /// Seconds since 1970 of a `UTCTime` or `GeneralizedTime` (RFC 5280 section 4.1.2.5), 0 for all
@@ -203,6 +230,27 @@ mod tests {
         let mut longer = vec![SEQUENCE, 0x82, 1, 0];
         longer.resize(4 + 0x100, 0);
         assert_eq!(only(&longer, SEQUENCE).unwrap().len(), 0x100);
+    }
+
+    #[test]
+    fn long_values_have_the_shortest_length_too() {
+        for (header, length, fits) in [
+            (&[SEQUENCE, 0x83, 1, 0, 0][..], 0x1_0000, true),
+            (&[SEQUENCE, 0x84, 1, 0, 0, 0], 0x100_0000, true),
+            (&[SEQUENCE, 0x82, 1, 0], 0x100, true),
+            (&[SEQUENCE, 0x83, 0, 1, 0], 0x100, false),
+            (&[SEQUENCE, 0x84, 0, 1, 0, 0], 0x1_0000, false),
+            (&[SEQUENCE, 0x85, 1, 0, 0, 0, 0], 0x1_0000, false),
+            (&[SET, 0x83, 1, 0, 0], 0x1_0000, false),
+        ] {
+            let mut bytes = header.to_vec();
+            bytes.resize(header.len() + length, 0);
+            let read = Reader::new(&bytes).take_long(SEQUENCE);
+            assert_eq!(read.map(<[u8]>::len), fits.then_some(length), "{header:x?}");
+            assert!(length < 0x1_0000 || Reader::new(&bytes).take(SEQUENCE).is_none());
+            bytes.pop();
+            assert!(Reader::new(&bytes).take_long(SEQUENCE).is_none());
+        }
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 pub mod audit_chain;
 mod budget;
 pub mod certificate;
+pub mod crl;
 mod der;
 pub mod judge;
 mod key;
@@ -17,6 +18,8 @@ pub mod permit;
 pub mod policy;
 pub mod presented;
 pub mod refusal;
+mod revocation;
+mod revoked_by;
 mod rules;
 mod signatures;
 mod time;

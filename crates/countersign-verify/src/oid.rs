@@ -12,11 +12,16 @@ use x509_parser::{
 const MAX_SHOWN: usize = 64;
 
 /// Names that the registry lacks, or writes otherwise than the RFCs do.
-const NAMES: [(&[u8], &str); 16] = [
+const NAMES: [(&[u8], &str); 21] = [
     (&[0x55, 0x1d, 0x0e], "subjectKeyIdentifier"),
     (&[0x55, 0x1d, 0x0f], "keyUsage"),
     (&[0x55, 0x1d, 0x11], "subjectAltName"),
     (&[0x55, 0x1d, 0x13], "basicConstraints"),
+    (&[0x55, 0x1d, 0x14], "cRLNumber"),
+    (&[0x55, 0x1d, 0x15], "reasonCode"),
+    (&[0x55, 0x1d, 0x1b], "deltaCRLIndicator"),
+    (&[0x55, 0x1d, 0x1c], "issuingDistributionPoint"),
+    (&[0x55, 0x1d, 0x1d], "certificateIssuer"),
     (&[0x55, 0x1d, 0x1e], "nameConstraints"),
     (&[0x55, 0x1d, 0x20], "certificatePolicies"),
     (&[0x55, 0x1d, 0x21], "policyMappings"),

@@ -256,6 +256,38 @@ impl<'s> Verifier<'s> {
     }
 }
 
+/// Why a signature was not taken for its key's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsigned {
+    /// The algorithm is too weak, not supported, or does not fit the key.
+    Algorithm,
+    /// It does not verify.
+    Signature,
+}
+
+/// Whether the bits of a signature verify under a key, given by the contents of its public key info, by
+/// an algorithm, given by the contents of its identifier. For what is not on a path.
+pub(crate) fn check_signature(
+    key: &[u8],
+    algorithm: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Unsigned> {
+    let mut fields = Reader::new(key);
+    let kind = fields.take(der::SEQUENCE).ok_or(Unsigned::Algorithm)?;
+    let bits = fields.take(der::BIT_STRING).ok_or(Unsigned::Algorithm)?;
+    let (Some((0, bits)), true) = (bits.split_first(), PublicKey::read(key).is_supported()) else {
+        return Err(Unsigned::Algorithm);
+    };
+    let fits = |known: &&Algorithm| {
+        known.signature_alg_id().as_ref() == algorithm && known.public_key_alg_id().as_ref() == kind
+    };
+    let known = ALGORITHMS.iter().find(fits).ok_or(Unsigned::Algorithm)?;
+    known
+        .verify_signature(bits, message, signature)
+        .map_err(|_| Unsigned::Signature)
+}
+
 /// Whether a certificate names a signature algorithm that is supported.
 fn has_known_signature(der: &[u8]) -> bool {
     let named = der::only(der, der::SEQUENCE).and_then(|whole| {

@@ -20,8 +20,11 @@ pub(crate) struct Proven {
     pub(crate) scope: Scope,
     pub(crate) leaf_sha256: Sha256,
     pub(crate) path: VerifiedPath,
-    /// The earliest `notAfter` on the path, in Unix seconds.
+    /// The earliest `notAfter` on the path, or before that the end of a revocation list that must be current,
+    /// in Unix seconds.
     pub(crate) not_after: UnixSeconds,
+    /// Whether a current revocation list was missing, and the anchor allows that.
+    pub(crate) list_missing: bool,
     pub(crate) signature_checks: usize,
 }
 
@@ -79,7 +82,8 @@ impl Permit {
     }
 
     /// The last second at which it holds, in Unix seconds: the earliest `notAfter` on the path,
-    /// the anchor's own included (RFC 5280 section 4.1.2.5: `notAfter` itself is inside).
+    /// the anchor's own included (RFC 5280 section 4.1.2.5: `notAfter` itself is inside), and the
+    /// nextUpdate of each revocation list without which the anchor denies.
     #[must_use]
     pub const fn not_after(&self) -> UnixSeconds {
         self.proven.not_after
@@ -89,6 +93,13 @@ impl Permit {
     #[must_use]
     pub const fn holds_at(&self, now: UnixSeconds) -> bool {
         now <= self.proven.not_after
+    }
+
+    /// Whether a revocation list was missing or out of date that the anchor has a use for, and goes without
+    /// (`crl_missing: "allow"`).
+    #[must_use]
+    pub const fn without_current_list(&self) -> bool {
+        self.proven.list_missing
     }
 
     /// How many signatures were checked to get it: one for a direct path, one more for each

@@ -8,7 +8,13 @@ use countersign_types::{
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-pub use crate::{name::CertificateName, oid::ObjectId, time::TimeAndNow, x509::Malformed};
+pub use crate::{
+    name::CertificateName,
+    oid::ObjectId,
+    revoked_by::{NoCurrentList, Revoked},
+    time::TimeAndNow,
+    x509::Malformed,
+};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,6 +244,14 @@ reasons! {
     NameConstraints = "name_constraints",
         "a name is not permitted by the nameConstraints (2.5.29.30) of a CA above it, or they are of a kind that is not processed here",
         "issue the certificate with permitted names, or from a CA without that constraint";
+    /// A revocation list names a certificate of the path.
+    Revoked(by: Revoked) = "revoked",
+        "the certificate was {by}",
+        "give the client a new certificate if it should still be accepted; if the CA took the revocation back, upload its current list";
+    /// The anchor asks for a current revocation list, and there is none.
+    NoCurrentList(what: NoCurrentList) = "crl_missing",
+        "whether the certificate is revoked is not known: {what}",
+        "upload the issuer's current revocation list, or let the anchor allow certificates without one";
     /// More work would be needed than is done for one chain.
     Budget(of: &'static str) = "budget",
         "judging the chain takes more work than is allowed: too many {of}",

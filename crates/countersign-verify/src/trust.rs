@@ -8,14 +8,21 @@ use std::{
 
 use countersign_types::{
     UnixSeconds,
-    bundle::{BundleCertificate, OrganizationBundle},
+    bundle::{BundleCertificate, BundleRevocation, OrganizationBundle},
     certificate::Scope,
     id::{CertificateId, OrganizationId, ProjectId},
 };
 
 use rustls_pki_types::CertificateDer;
 
-use crate::{certificate::Anchor, path::TrustedKey, policy::Policy, x509::Certificate};
+use crate::{
+    certificate::Anchor,
+    crl::IssuerDigest,
+    path::TrustedKey,
+    policy::Policy,
+    revocation::{List, Lists},
+    x509::Certificate,
+};
 
 /// The anchors of one organization, ready to judge by.
 pub struct TrustSet {
@@ -50,6 +57,9 @@ pub(crate) struct TrustedAnchor {
     pub(crate) not_after: UnixSeconds,
     pub(crate) path_length: Option<u8>,
     pub(crate) policy: Option<Policy>,
+    /// The name and key of the CA, by which its revocation list is found.
+    pub(crate) issuer: IssuerDigest,
+    pub(crate) lists: Lists,
 }
 
 impl TrustSet {
@@ -121,14 +131,25 @@ impl TrustSet {
     /// `cert_2`, and so on.
     #[must_use]
     pub fn from_anchors<'p>(pems: impl IntoIterator<Item = &'p str>, policy: Option<&str>) -> Self {
-        let numbered = pems.into_iter().zip(1_u32..);
+        let without_lists = pems.into_iter().map(|pem| (pem, None));
+        Self::from_anchors_and_lists(without_lists, policy)
+    }
+
+    /// The same of anchors with their revocation lists.
+    #[must_use]
+    pub fn from_anchors_and_lists<'p>(
+        anchors: impl IntoIterator<Item = (&'p str, Option<BundleRevocation>)>,
+        policy: Option<&str>,
+    ) -> Self {
+        let numbered = anchors.into_iter().zip(1_u32..);
         let certificates: Vec<_> = numbered
-            .filter_map(|(pem, number)| {
+            .filter_map(|((pem, revocation), number)| {
                 Some(BundleCertificate {
                     id: format!("{}{number}", CertificateId::PREFIX).parse().ok()?,
                     pem: pem.to_owned(),
                     cel_policy: policy.map(str::to_owned),
                     reported_policy: None,
+                    revocation,
                 })
             })
             .collect();
@@ -208,6 +229,8 @@ impl TrustedAnchor {
             not_before: fields.not_before,
             not_after: fields.not_after,
             path_length: fields.extensions.path_length,
+            issuer: IssuerDigest::of(fields.subject, fields.key),
+            lists: Lists::compile(&certificate.id, certificate.revocation.as_ref()),
             policy: policy
                 .transpose()
                 .map_err(|error| format!("its policy does not compile: {error}"))?,
@@ -307,6 +330,21 @@ impl<'t> Applicable<'t> {
                 (&active.id, &set.scope, anchor)
             })
         })
+    }
+
+    /// Whether any of the anchors has a revocation list.
+    pub(crate) fn has_lists(self) -> bool {
+        self.anchors().any(|anchor| !anchor.lists.is_empty())
+    }
+
+    /// The revocation lists of an issuer.
+    pub(crate) fn lists_of(self, issuer: IssuerDigest) -> impl Iterator<Item = &'t List> {
+        self.anchors()
+            .filter_map(move |anchor| anchor.lists.of(issuer))
+    }
+
+    fn anchors(self) -> impl Iterator<Item = &'t TrustedAnchor> {
+        self.all().filter_map(|(_, _, anchor)| anchor.ok())
     }
 
     fn sets(self) -> impl Iterator<Item = (Precedence, &'t ActiveSet)> {

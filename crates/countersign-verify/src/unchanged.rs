@@ -20,6 +20,13 @@ pub fn unchanged_until(
         .flat_map(|applicable| applicable.all())
         .filter_map(|(_, _, anchor)| anchor.ok())
         .map(|anchor| (anchor.not_before, anchor.not_after));
+    let lists = trust
+        .applicable(scope)
+        .into_iter()
+        .flat_map(|applicable| applicable.all())
+        .filter_map(|(_, _, anchor)| anchor.ok())
+        .flat_map(|anchor| anchor.lists.ends())
+        .map(|end| (0, end));
     // What cannot be read now cannot be read later.
     let presented = presented
         .judged()
@@ -27,6 +34,7 @@ pub fn unchanged_until(
         .filter_map(|der| Certificate::read(der).ok())
         .map(|fields| (fields.not_before, fields.not_after));
     anchors
+        .chain(lists)
         .chain(presented)
         // `notAfter` itself is inside (RFC 5280 section 4.1.2.5).
         .flat_map(|(not_before, not_after)| [not_before, not_after.saturating_add(1)])

@@ -59,6 +59,8 @@ const HOSTILE: &str = "hostile: ";
 const SHOWN: usize = 15;
 const REMEMBERED: &str = "remembered";
 const PREVIEWED: &str = "preview, one identity";
+const REVOKED: &str = "direct, a million revoked";
+const READY: &str = "a million revoked, made ready";
 const CROWDS: [&str; 2] = ["other names", "same name"];
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
@@ -238,6 +240,16 @@ fn goals(rows: &[Row]) -> Outcome<Vec<Goal>> {
             ));
         }
     }
+    goals.push(Goal::at_most(
+        "P-256 direct: a list of 1,000,000 entries, times none",
+        cost("P-256", REVOKED, false)? / cost("P-256", "direct", false)?,
+        1.03,
+    ));
+    goals.push(Goal::at_most(
+        "a list of 1,000,000 entries is ready, in seconds",
+        cost("P-256", READY, false)? / 1e6,
+        2.0,
+    ));
     let good = cost("P-256", GOOD, false)?;
     let hostile = rows.iter().filter(|row| row.case.starts_with(HOSTILE));
     goals.push(Goal::at_most(

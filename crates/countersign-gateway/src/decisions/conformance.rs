@@ -136,6 +136,7 @@ fn bundle(case: &Case) -> OrganizationBundle {
         pem: pem.clone(),
         cel_policy: None,
         reported_policy: None,
+        revocation: None,
     });
     let certificates: Vec<_> = certificates.collect();
     OrganizationBundle {

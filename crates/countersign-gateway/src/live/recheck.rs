@@ -263,6 +263,7 @@ mod tests {
             pem: pem.to_owned(),
             cel_policy: None,
             reported_policy: None,
+            revocation: None,
         };
         OrganizationBundle {
             id: OrganizationId::from_random(number),

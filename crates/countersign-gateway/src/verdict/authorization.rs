@@ -225,6 +225,7 @@ mod tests {
                 pem: anchor.pem(),
                 cel_policy: None,
                 reported_policy: None,
+                revocation: None,
             }],
             active: vec![id],
             with_reported: Vec::new(),

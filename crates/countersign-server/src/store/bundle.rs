@@ -405,6 +405,7 @@ impl FromRow for BundleCertificate {
             pem: certificates::pem(row.next()?)?,
             cel_policy: row.next()?,
             reported_policy: row.next()?,
+            revocation: None,
         })
     }
 }

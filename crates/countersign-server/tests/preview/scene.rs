@@ -72,6 +72,7 @@ pub(crate) fn anchor(number: u128, minted: &Minted, policy: Option<&str>) -> Bun
         pem: minted.pem(),
         cel_policy: policy.map(str::to_owned),
         reported_policy: None,
+        revocation: None,
     }
 }
 

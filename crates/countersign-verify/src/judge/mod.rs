@@ -2,6 +2,7 @@
 //! was presented and the time.
 
 mod intermediates;
+mod revoked;
 mod trace;
 
 use countersign_types::{UnixSeconds, certificate::Scope, digest::Sha256, error::ErrorCode};
@@ -9,6 +10,7 @@ use rustls_pki_types::CertificateDer;
 
 use self::{
     intermediates::Intermediates,
+    revoked::Unrevoked,
     trace::{At, Refused, Situation, Trace},
 };
 use crate::{
@@ -90,8 +92,10 @@ fn judge_by(
 struct Selected<'a> {
     candidate: Candidate<'a>,
     path: VerifiedPath,
-    /// The earliest `notAfter` on the path.
+    /// The earliest `notAfter` on the path, or before that the end of a revocation list that must be current.
     not_after: UnixSeconds,
+    /// Whether a current revocation list was missing, and the anchor allows that.
+    list_missing: bool,
 }
 
 /// One judgement while it is made.
@@ -180,6 +184,7 @@ impl<'a> Judgement<'a> {
             leaf_sha256: Sha256::of(self.der),
             path: selected.path,
             not_after: selected.not_after,
+            list_missing: selected.list_missing,
             signature_checks: self.verifier.signature_checks(),
         })
     }
@@ -197,11 +202,13 @@ impl<'a> Judgement<'a> {
                 verified.map_err(|fault| fault.reason)
             });
             match verified {
-                Ok(()) => {
+                Ok(unrevoked) => {
+                    let not_after = candidate.anchor.not_after.min(self.fields.not_after);
                     return Ok(Some(Selected {
                         candidate,
                         path: VerifiedPath::default(),
-                        not_after: candidate.anchor.not_after.min(self.fields.not_after),
+                        not_after: not_after.min(unrevoked.until),
+                        list_missing: unrevoked.list_missing,
                     }));
                 }
                 Err(reason) => {
@@ -277,13 +284,14 @@ impl<'a> Judgement<'a> {
             let through = path.through.iter().filter_map(|&index| usable.get(index));
             let through: Vec<_> = through.collect();
             match self.verify(&through, candidate) {
-                Ok(()) => {
+                Ok(unrevoked) => {
                     let ends = through.iter().map(|one| one.fields.not_after);
                     let first = self.fields.not_after.min(candidate.anchor.not_after);
                     return Some(Selected {
                         candidate,
                         path: VerifiedPath::through(through.iter().map(|one| one.position)),
-                        not_after: ends.fold(first, UnixSeconds::min),
+                        not_after: ends.fold(first, UnixSeconds::min).min(unrevoked.until),
+                        list_missing: unrevoked.list_missing,
                     });
                 }
                 Err(Fault {
@@ -333,7 +341,12 @@ impl<'a> Judgement<'a> {
         rules::check_leaf(&self.fields)
     }
 
-    fn verify(&self, through: &[&Intermediate<'_>], candidate: Candidate<'_>) -> Result<(), Fault> {
+    /// Verifies a path, and holds it to the revocation lists.
+    fn verify(
+        &self,
+        through: &[&Intermediate<'_>],
+        candidate: Candidate<'_>,
+    ) -> Result<Unrevoked, Fault> {
         let leaf = [(self.der, &self.fields)].into_iter();
         let certificates: Vec<_> = leaf
             .chain(through.iter().map(|one| (one.der, &one.fields)))
@@ -343,7 +356,10 @@ impl<'a> Judgement<'a> {
             certificates: &certificates,
             anchor: &candidate.anchor.key,
         };
-        self.verifier.verify(&path, self.now, &self.budget)
+        self.verifier.verify(&path, self.now, &self.budget)?;
+        let fields: Vec<_> = certificates.iter().map(|(_, fields)| *fields).collect();
+        let under = (candidate, self.applicable);
+        revoked::check(&fields, under, self.now, &self.budget)
     }
 }
 

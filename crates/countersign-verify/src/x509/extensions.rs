@@ -41,6 +41,8 @@ pub(crate) struct KeyUsage {
     pub(crate) digital_signature: bool,
     /// The key may sign certificates.
     pub(crate) certificate_signing: bool,
+    /// The key may sign revocation lists.
+    pub(crate) crl_signing: bool,
 }
 
 /// `[0]` of an Authority Key Identifier.
@@ -145,7 +147,8 @@ impl<'a> Extensions<'a> {
     }
 }
 
-fn extension<'a>(list: &mut Reader<'a>) -> Option<(&'a [u8], bool, &'a [u8])> {
+/// The next extension: its identifier, whether it is critical, its value.
+pub(crate) fn extension<'a>(list: &mut Reader<'a>) -> Option<(&'a [u8], bool, &'a [u8])> {
     let mut fields = Reader::new(list.take(der::SEQUENCE)?);
     let id = fields.take(der::OBJECT_IDENTIFIER)?;
     let critical = boolean(fields.take_optional(der::BOOLEAN)?)?;
@@ -154,7 +157,7 @@ fn extension<'a>(list: &mut Reader<'a>) -> Option<(&'a [u8], bool, &'a [u8])> {
 }
 
 /// A boolean that is false when absent. DER would not write that false; some CAs do.
-fn boolean(value: Option<&[u8]>) -> Option<bool> {
+pub(crate) fn boolean(value: Option<&[u8]>) -> Option<bool> {
     match value {
         None | Some([0x00]) => Some(false),
         Some([0xff]) => Some(true),
@@ -164,7 +167,7 @@ fn boolean(value: Option<&[u8]>) -> Option<bool> {
 
 /// The key identifier, if there is one that says something. Issuer and serial number may follow,
 /// and nothing else: another reader could take a stray field for the key identifier.
-fn authority_key(value: &[u8]) -> Option<Option<&[u8]>> {
+pub(crate) fn authority_key(value: &[u8]) -> Option<Option<&[u8]>> {
     let mut fields = Reader::new(der::only(value, der::SEQUENCE)?);
     let key = fields.take_optional(KEY_IDENTIFIER)?;
     fields.take_optional(AUTHORITY_ISSUER)?;
@@ -191,6 +194,7 @@ fn key_usage(value: &[u8]) -> Option<KeyUsage> {
     Some(KeyUsage {
         digital_signature: first & 0x80 != 0,
         certificate_signing: first & 0x04 != 0,
+        crl_signing: first & 0x02 != 0,
     })
 }
 
@@ -250,9 +254,9 @@ mod tests {
     #[test]
     fn key_usage_bits_are_where_rfc_5280_puts_them() {
         let usage = key_usage(&[der::BIT_STRING, 2, 2, 0x84]).unwrap();
-        assert!(usage.digital_signature && usage.certificate_signing);
+        assert!(usage.digital_signature && usage.certificate_signing && !usage.crl_signing);
         let usage = key_usage(&[der::BIT_STRING, 2, 1, 0x7b & !0x04]).unwrap();
-        assert!(!usage.digital_signature && !usage.certificate_signing);
+        assert!(!usage.digital_signature && !usage.certificate_signing && usage.crl_signing);
         let usage = key_usage(&[der::BIT_STRING, 1, 0]).unwrap();
         assert!(!usage.digital_signature && !usage.certificate_signing);
         assert!(key_usage(&[der::BIT_STRING, 0]).is_none());

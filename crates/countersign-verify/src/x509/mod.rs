@@ -8,7 +8,10 @@ mod extensions;
 mod malformed;
 mod names;
 
-pub(crate) use self::{extensions::Extensions, names::NameLoad};
+pub(crate) use self::{
+    extensions::{Extensions, authority_key, boolean, extension},
+    names::NameLoad,
+};
 pub use malformed::Malformed;
 
 use crate::{
@@ -18,6 +21,8 @@ use crate::{
 
 /// A certificate, borrowed from its DER.
 pub(crate) struct Certificate<'a> {
+    /// Contents of its serial number.
+    pub(crate) serial: &'a [u8],
     /// Contents of the issuer's name.
     pub(crate) issuer: &'a [u8],
     /// Contents of the subject's name.
@@ -56,7 +61,7 @@ impl<'a> Certificate<'a> {
 
     fn read_fields(fields: &mut Reader<'a>) -> Result<Self, Malformed> {
         let malformed = Malformed::of;
-        fields
+        let serial = fields
             .take(der::INTEGER)
             .ok_or(malformed("its serial number is malformed"))?;
         fields
@@ -81,6 +86,7 @@ impl<'a> Certificate<'a> {
             return Err(malformed("it has a field after its extensions"));
         }
         Ok(Self {
+            serial,
             issuer,
             subject,
             key,
@@ -103,7 +109,7 @@ impl<'a> Certificate<'a> {
 
 /// The contents of a name (RFC 5280 section 4.1.2.4), read to the last attribute: a reader that
 /// stops at what it does not know would show, and give to policies, only the beginning of it.
-fn name<'a>(fields: &mut Reader<'a>) -> Option<&'a [u8]> {
+pub(crate) fn name<'a>(fields: &mut Reader<'a>) -> Option<&'a [u8]> {
     let name = fields.take(der::SEQUENCE)?;
     let mut sets = Reader::new(name);
     while !sets.at_end() {

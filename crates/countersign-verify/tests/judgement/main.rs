@@ -2,6 +2,8 @@
 
 #![expect(
     clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "what goes wrong while a test sets its scene should stop it"
@@ -13,7 +15,9 @@ mod direct;
 mod explained;
 mod leaf;
 mod permit;
+mod pkits_revocation;
 mod policy;
 mod reported;
+mod revoked;
 mod scene;
 mod scope;

@@ -3,7 +3,7 @@
 use countersign_testca::Minted;
 use countersign_types::{
     UnixSeconds,
-    bundle::{BundleCertificate, BundleProject, OrganizationBundle},
+    bundle::{BundleCertificate, BundleProject, BundleRevocation, OrganizationBundle},
     certificate::Scope,
     id::OrganizationId,
 };
@@ -25,6 +25,12 @@ pub(crate) struct Trust(OrganizationBundle);
 
 /// An organization where these are active, `cert_1`, `cert_2` and so on.
 pub(crate) fn organization(anchors: &[&Minted]) -> Trust {
+    let pems: Vec<_> = anchors.iter().map(|anchor| anchor.pem()).collect();
+    of_pems(&pems)
+}
+
+/// The same of anchors that were minted elsewhere.
+pub(crate) fn of_pems(anchors: &[String]) -> Trust {
     let mut trust = Trust(OrganizationBundle {
         id: OrganizationId::from_random(0),
         revision: REVISION,
@@ -38,7 +44,7 @@ pub(crate) fn organization(anchors: &[&Minted]) -> Trust {
     });
     for (anchor, number) in anchors.iter().zip(1..) {
         let id = format!("cert_{number}");
-        trust = trust.with(&id, &anchor.pem());
+        trust = trust.with(&id, anchor);
         trust.0.active.push(id.parse().unwrap());
     }
     trust
@@ -52,6 +58,7 @@ impl Trust {
             pem: pem.to_owned(),
             cel_policy: None,
             reported_policy: None,
+            revocation: None,
         });
         self
     }
@@ -98,6 +105,13 @@ impl Trust {
         for certificate in &mut self.0.certificates {
             certificate.reported_policy = Some(policy.to_owned());
         }
+        self
+    }
+
+    /// With these revocation lists for the anchor of this number, the first being 1.
+    pub(crate) fn revocation(mut self, number: usize, revocation: BundleRevocation) -> Self {
+        let certificate = self.0.certificates.get_mut(number - 1).unwrap();
+        certificate.revocation = Some(revocation);
         self
     }
 

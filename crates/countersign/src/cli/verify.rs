@@ -155,6 +155,7 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
             pem: found.certificate_details.content.unwrap_or_default(),
             cel_policy: found.cel_policy,
             reported_policy: None,
+            revocation: None,
         });
     }
     Ok(OrganizationBundle {
