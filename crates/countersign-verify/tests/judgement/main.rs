@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
     clippy::panic,
     clippy::unwrap_used,
     reason = "what goes wrong while a test sets its scene should stop it"

@@ -96,7 +96,7 @@ fn every_case_comes_out_as_expected_or_as_excepted() {
             missing: CrlMissing::Deny,
             lists: believed(case, &anchor),
         };
-        let trust = of_pems(&[anchor_pem.clone()]).revocation(1, revocation);
+        let trust = of_pems(std::slice::from_ref(&anchor_pem)).revocation(1, revocation);
         let ders = case
             .chain
             .iter()
