@@ -8,6 +8,7 @@ use countersign_types::{
     history::HistoryPoint,
     id::{GatewayId, OrganizationId},
     observation::{ObservationBatch, ObservationReceipt},
+    receipt::{ReceiptKeyRegistration, RegisteredReceiptKey},
     token::{TokenExchange, TokenExchangeRequest},
 };
 
@@ -169,6 +170,18 @@ impl Countersign {
         batch: &ObservationBatch,
     ) -> Result<Response<ObservationReceipt>, Error> {
         let request = Request::post(&["countersign", "observations"]).json(batch)?;
+        self.client.send(request).await
+    }
+
+    /// Registers the key that a gateway signs receipts with, for some organizations. Needs a gateway key.
+    ///
+    /// # Errors
+    /// Those of every call: see [`Error`].
+    pub async fn register_receipt_key(
+        &self,
+        registration: &ReceiptKeyRegistration,
+    ) -> Result<Response<RegisteredReceiptKey>, Error> {
+        let request = Request::post(&["countersign", "receipt-keys"]).json(registration)?;
         self.client.send(request).await
     }
 

@@ -86,6 +86,8 @@ fn organization(pem: String) -> OrganizationBundle {
             expires_at: None,
         }],
         federation: None,
+        audit: None,
+        receipt_keys: Vec::new(),
     }
 }
 

@@ -407,6 +407,8 @@ mod tests {
             projects,
             keys: Vec::new(),
             federation: None,
+            audit: None,
+            receipt_keys: Vec::new(),
         }
     }
 

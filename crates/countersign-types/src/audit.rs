@@ -7,19 +7,18 @@ use serde_with::skip_serializing_none;
 use crate::{
     UnixSeconds,
     certificate::Enforcement,
-    digest::Sha256,
     id::{
         ApiKeyId, AssertionId, AuditLogId, CertificateId, OrganizationId, ProjectId, RotationId,
         ServiceAccountId, WebhookId,
     },
-    or_unknown::OrUnknown,
     page::Listed,
     rotation::RotationStatus,
 };
 pub use crate::{
+    audit_position::{AuditChain, AuditCommit, AuditHead, AuditHeadObject},
     audit_project::AuditProject,
     federation_event::{FederationEvent, ProviderChange, RuleChange},
-    organization_change::{AssertionChange, TokenKeyChange, WebhookChange},
+    organization_change::{AssertionChange, ReceiptKeyChange, TokenKeyChange, WebhookChange},
 };
 
 /// An audit event as the API shows it. Its details are in the property named after its type.
@@ -43,6 +42,9 @@ pub struct AuditLog {
     /// Its position in the hash chain of the organization's events (an extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub chain: Option<AuditChain>,
+    /// The change that it belongs to (an extension); absent from events of versions before receipts.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub commit: Option<AuditCommit>,
     /// The details, under the event's type.
     #[serde(flatten)]
     pub details: Map<String, Value>,
@@ -64,45 +66,6 @@ impl Listed for AuditLog {
     fn id(&self) -> &str {
         self.id.as_str()
     }
-}
-
-/// An event's position in the hash chain of its organization's events, which makes tampering
-/// visible (see `docs/audit.md`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct AuditChain {
-    /// Its number in the organization, from 1.
-    pub number: u64,
-    /// SHA-256 of the event before it, in hexadecimal; of the first, 64 zeros.
-    pub previous_sha256: Sha256,
-    /// SHA-256 of this event, in hexadecimal.
-    pub sha256: Sha256,
-}
-
-/// The newest event of an organization and its hash. Whoever keeps it elsewhere can check later
-/// that the log up to it is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct AuditHead {
-    /// Always `audit_log.head`.
-    #[cfg_attr(feature = "openapi", schema(value_type = AuditHeadObject))]
-    pub object: OrUnknown<AuditHeadObject>,
-    /// The event's number, which is also the number of events.
-    pub number: u64,
-    /// SHA-256 of the event, in hexadecimal.
-    pub sha256: Sha256,
-    /// When it happened, in Unix seconds.
-    pub effective_at: UnixSeconds,
-}
-
-/// The object type `audit_log.head`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum AuditHeadObject {
-    /// `audit_log.head`
-    #[default]
-    #[serde(rename = "audit_log.head")]
-    AuditLogHead,
 }
 
 /// An audit event exactly as it was sent, with properties that a newer server adds: its hash covers
@@ -172,6 +135,8 @@ pub struct AuditActorApiKey {
 pub enum Actor {
     /// A key of the organization.
     ApiKey(ApiKeyId),
+    /// A gateway, by the key that it asks the control plane with.
+    Gateway(ApiKeyId),
     /// The operator, on the server's machine.
     Operator,
 }
@@ -181,7 +146,7 @@ impl Actor {
     #[must_use]
     pub fn to_audit(&self) -> AuditActor {
         match self {
-            Self::ApiKey(id) => AuditActor {
+            Self::ApiKey(id) | Self::Gateway(id) => AuditActor {
                 kind: Some("api_key".to_owned()),
                 api_key: Some(AuditActorApiKey {
                     id: Some(id.clone()),
@@ -200,7 +165,7 @@ impl Actor {
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
-            Self::ApiKey(id) => id.as_str(),
+            Self::ApiKey(id) | Self::Gateway(id) => id.as_str(),
             Self::Operator => "operator",
         }
     }
@@ -318,6 +283,11 @@ pub enum AuditEvent {
         organization: OrganizationId,
         change: TokenKeyChange,
     },
+    /// A key of a gateway for receipts, as an `organization.updated` too.
+    ReceiptKeyChanged {
+        organization: OrganizationId,
+        change: ReceiptKeyChange,
+    },
     /// A workload identity provider or a federation rule.
     Federation(FederationEvent),
 }
@@ -349,7 +319,8 @@ impl AuditEvent {
             Self::ApiKeyDeleted { .. } => "api_key.deleted",
             Self::WebhookChanged { .. }
             | Self::AssertionChanged { .. }
-            | Self::TokenKeyChanged { .. } => "organization.updated",
+            | Self::TokenKeyChanged { .. }
+            | Self::ReceiptKeyChanged { .. } => "organization.updated",
             Self::Federation(event) => event.event_type(),
         }
     }
@@ -374,7 +345,8 @@ impl AuditEvent {
             | Self::CertificateDeleted { .. }
             | Self::WebhookChanged { .. }
             | Self::AssertionChanged { .. }
-            | Self::TokenKeyChanged { .. } => None,
+            | Self::TokenKeyChanged { .. }
+            | Self::ReceiptKeyChanged { .. } => None,
             Self::Federation(event) => event.project(),
         }
     }
@@ -403,6 +375,7 @@ impl AuditEvent {
             Self::WebhookChanged { id, .. } => vec![id.as_str()],
             Self::AssertionChanged { id, .. } => vec![id.as_str()],
             Self::TokenKeyChanged { change, .. } => vec![change.id().as_str()],
+            Self::ReceiptKeyChanged { change, .. } => change.resource_ids().to_vec(),
             Self::Federation(event) => event.resource_ids(),
         }
     }
@@ -454,22 +427,40 @@ impl AuditEvent {
                 json!({ "id": id, "data": { "scopes": scopes } })
             }
             Self::ApiKeyDeleted { id, .. } => json!({ "id": id }),
+            Self::WebhookChanged { .. }
+            | Self::AssertionChanged { .. }
+            | Self::TokenKeyChanged { .. }
+            | Self::ReceiptKeyChanged { .. } => self.organization_updated(),
+            Self::Federation(event) => event.details(),
+        }
+    }
+}
+
+impl AuditEvent {
+    /// The details of a change that the API has no type for.
+    fn organization_updated(&self) -> Value {
+        let (organization, changes) = match self {
             Self::WebhookChanged {
                 organization,
                 id,
                 change,
-            } => json!({ "id": organization, "changes_requested": change.details(id) }),
+            } => (organization, change.details(id)),
             Self::AssertionChanged {
                 organization,
                 id,
                 change,
-            } => json!({ "id": organization, "changes_requested": change.details(id) }),
+            } => (organization, change.details(id)),
             Self::TokenKeyChanged {
                 organization,
                 change,
-            } => json!({ "id": organization, "changes_requested": change.details() }),
-            Self::Federation(event) => event.details(),
-        }
+            } => (organization, change.details()),
+            Self::ReceiptKeyChanged {
+                organization,
+                change,
+            } => (organization, change.details()),
+            _ => return Value::Null,
+        };
+        json!({ "id": organization, "changes_requested": changes })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     api_key::KeyKind,
     digest::{KeyDigest, Sha256},
     history::{HistoryPoint, RevisionToken},
-    id::{self, ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId},
+    id::{self, ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId},
     or_unknown::OrUnknown,
     revoked_set::RevokedSet,
     token::BundleFederation,
@@ -118,6 +118,30 @@ pub struct OrganizationBundle {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub federation: Option<BundleFederation>,
+    /// Where its audit log was after its latest change, for receipts; absent where the latest change is of a
+    /// version before them.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub audit: Option<BundleAudit>,
+    /// The keys of gateways whose receipts it believes.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "id::checked"
+    )]
+    pub receipt_keys: Vec<ReceiptKeyId>,
+}
+
+/// The newest event of an organization's audit log after a change, and that change's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BundleAudit {
+    /// The event's number.
+    pub number: u64,
+    /// Its hash.
+    pub sha256: Sha256,
+    /// The token of the change.
+    pub token: RevisionToken,
 }
 
 /// A trust anchor.

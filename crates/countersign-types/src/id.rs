@@ -75,7 +75,7 @@ fn encode(prefix: &str, random: u128) -> Arc<str> {
 }
 
 /// The prefixes of all kinds, by which an id of another kind is recognized.
-const PREFIXES: [&str; 19] = [
+const PREFIXES: [&str; 20] = [
     "org-",
     "proj_",
     "cert_",
@@ -95,6 +95,7 @@ const PREFIXES: [&str; 19] = [
     "idprule_",
     "tk_",
     "tok_",
+    "rk_",
 ];
 
 /// The prefix, of whatever kind of id, that a text begins with.
@@ -334,6 +335,10 @@ id!(
 id!(
     /// A token of a workload, `tok_…`.
     TokenId, "token", "tok_"
+);
+id!(
+    /// A key that a gateway signs receipts with, `rk_…`.
+    ReceiptKeyId, "receipt key", "rk_"
 );
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 pub mod api_key;
 pub mod assertion;
 pub mod audit;
+mod audit_position;
 mod audit_project;
 pub mod bearer;
 pub mod bundle;
@@ -33,6 +34,7 @@ mod organization_change;
 pub mod page;
 pub mod preview;
 pub mod project;
+pub mod receipt;
 pub mod refusal;
 pub mod request_ids;
 pub mod revoked_set;

@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::id::{AssertionId, TokenKeyId, WebhookId};
+use crate::{
+    compact_jws::PublicKey,
+    id::{AssertionId, GatewayId, ReceiptKeyId, TokenKeyId, WebhookId},
+};
 
 /// What happened to an assertion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +71,53 @@ impl TokenKeyChange {
             Self::Created(id) => json!({ "token_key_created": { "id": id } }),
             Self::Rotated { id, at_once } => {
                 json!({ "token_key_rotated": { "id": id, "at_once": at_once } })
+            }
+        }
+    }
+}
+
+/// What happened to a key that a gateway signs receipts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReceiptKeyChange {
+    /// Receipts that it signs are believed from now on.
+    Registered {
+        /// The key's id.
+        id: ReceiptKeyId,
+        /// The key.
+        public_key: PublicKey,
+        /// Whose it is.
+        gateway: GatewayId,
+    },
+    /// Receipts that it signs are believed no more.
+    Withdrawn {
+        /// The key's id.
+        id: ReceiptKeyId,
+        /// Whose it was.
+        gateway: GatewayId,
+    },
+}
+
+impl ReceiptKeyChange {
+    pub(crate) fn resource_ids(&self) -> [&str; 2] {
+        match self {
+            Self::Registered { id, gateway, .. } | Self::Withdrawn { id, gateway } => {
+                [id.as_str(), gateway.as_str()]
+            }
+        }
+    }
+
+    pub(crate) fn details(&self) -> Value {
+        match self {
+            Self::Registered {
+                id,
+                public_key,
+                gateway,
+            } => {
+                let key = json!({ "id": id, "public_key": public_key, "gateway_id": gateway });
+                json!({ "receipt_key_registered": key })
+            }
+            Self::Withdrawn { id, gateway } => {
+                json!({ "receipt_key_withdrawn": { "id": id, "gateway_id": gateway } })
             }
         }
     }

@@ -163,6 +163,8 @@ impl TrustSet {
             projects: Vec::new(),
             keys: Vec::new(),
             federation: None,
+            audit: None,
+            receipt_keys: Vec::new(),
         })
     }
 

@@ -119,6 +119,8 @@ impl Organization {
             projects,
             keys,
             federation,
+            audit,
+            receipt_keys,
         } = bundle;
         let known = &self.bundle;
         (&known.id, known.revision, known.digest) == (id, *revision, *digest)
@@ -127,6 +129,7 @@ impl Organization {
             && known.projects == *projects
             && *self.keys == **keys
             && known.federation == *federation
+            && (&known.audit, &known.receipt_keys) == (audit, receipt_keys)
     }
 }
 

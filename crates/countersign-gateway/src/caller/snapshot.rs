@@ -288,6 +288,8 @@ mod tests {
             projects: vec![project(10 * number, false), project(10 * number + 1, true)],
             keys,
             federation: None,
+            audit: None,
+            receipt_keys: Vec::new(),
         }
     }
 

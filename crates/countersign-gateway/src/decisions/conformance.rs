@@ -141,6 +141,8 @@ fn bundle(case: &Case) -> OrganizationBundle {
     let certificates: Vec<_> = certificates.collect();
     OrganizationBundle {
         federation: None,
+        audit: None,
+        receipt_keys: Vec::new(),
         id: OrganizationId::from_random(1),
         revision: 1,
         digest: None,

@@ -280,6 +280,8 @@ mod tests {
             }],
             keys: Vec::new(),
             federation: None,
+            audit: None,
+            receipt_keys: Vec::new(),
         }
     }
 

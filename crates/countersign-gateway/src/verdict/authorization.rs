@@ -232,6 +232,8 @@ mod tests {
             projects: Vec::new(),
             keys: Vec::new(),
             federation: None,
+            audit: None,
+            receipt_keys: Vec::new(),
         })
     }
 

@@ -34,6 +34,7 @@ mod project_api_keys;
 mod projects;
 mod query;
 mod query_string;
+mod receipt_keys;
 mod receive;
 mod record;
 mod refusals;

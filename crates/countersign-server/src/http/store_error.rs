@@ -19,6 +19,7 @@ impl From<StoreError> for ApiError {
             StoreError::UnknownCursor(_) => Self::unknown_cursor("after"),
             StoreError::CertificateInUse { scopes } => in_use(&scopes),
             StoreError::CertificateLimit => limit_reached(),
+            StoreError::ReceiptKeyLimit => Self::new(ErrorCode::LimitExceeded, error.to_string()),
             StoreError::QuotaReached { quota, most } => quota_reached(quota, most),
             StoreError::Expired { index } => expired(index),
             StoreError::ScopeChanged => scope_changed(),

@@ -14,8 +14,8 @@ use super::{
     active, admin_api_keys, assertions, audit_logs, certificates, expiring, federation_rules,
     gateways, health, observations,
     operation::{Operation, Route},
-    project_api_keys, projects, refusals, rotations, service_accounts, toggles, token_exchange,
-    token_keys, trust_changes, webhooks, workload_identity_providers,
+    project_api_keys, projects, receipt_keys, refusals, rotations, service_accounts, toggles,
+    token_exchange, token_keys, trust_changes, webhooks, workload_identity_providers,
 };
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
@@ -439,6 +439,7 @@ fn token_keys() -> Vec<Operation> {
 fn countersign() -> Vec<Operation> {
     const TAG: &str = "Countersign";
     const EXCHANGE: &str = "/v1/countersign/token-exchange";
+    const RECEIPT_KEYS: &str = "/v1/countersign/receipt-keys";
     const BUNDLE: &str = "/v1/countersign/bundle";
     const DIGESTS: &str = "/v1/countersign/bundle/digests";
     const GATEWAYS: &str = "/v1/countersign/gateways";
@@ -459,6 +460,9 @@ fn countersign() -> Vec<Operation> {
         Operation::gateway(post(OBSERVATIONS, "recordObservations"), observations::record)
             .summary(TAG, "Record what a gateway observed. A batch is applied whole, and once.")
             .refuses(&[Code::MissingRequiredParameter]),
+        Operation::gateway(post(RECEIPT_KEYS, "registerReceiptKey"), receipt_keys::register)
+            .summary(TAG, "Register the key that a gateway signs receipts with, for some organizations.")
+            .refuses(&[Code::MissingRequiredParameter, Code::LimitExceeded]),
         Operation::gateway(post(EXCHANGE, "exchangeToken"), token_exchange::create)
             .summary(TAG, "Decide whether a workload's certificate is exchanged for a token. A refusal is an answer.")
             .refuses(&[Code::MissingRequiredParameter]),

@@ -167,6 +167,8 @@ async fn read(
         projects,
         keys: Vec::new(),
         federation: None,
+        audit: None,
+        receipt_keys: Vec::new(),
     };
     for (scope, certificate) in enforced {
         let active = match scope.project() {

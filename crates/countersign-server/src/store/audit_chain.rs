@@ -1,7 +1,7 @@
 //! The chain of an organization's audit events: each holds the hash of the one before it.
 
 use countersign_types::{
-    audit::{Actor, AuditChain, AuditLog, AuditLogProject},
+    audit::{Actor, AuditChain, AuditCommit, AuditLog, AuditLogProject},
     digest::Sha256,
     id::ProjectId,
 };
@@ -70,7 +70,14 @@ impl FromRow for AuditLog {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         let Unchained(event) = row.several()?;
         let chain = chain(row.next()?, row.next()?, row.next()?);
-        Ok(Self { chain, ..event })
+        let (token, after): (Option<_>, Option<_>) = (row.next()?, row.next()?);
+        let commit = token.zip(after);
+        let commit = commit.map(|(token, after)| AuditCommit { token, after });
+        Ok(Self {
+            chain,
+            commit,
+            ..event
+        })
     }
 }
 
@@ -103,6 +110,7 @@ impl FromRow for Unchained {
             project: project.map(|id| AuditLogProject { id: Some(id), name }),
             actor: Some(actor.to_audit()),
             chain: None,
+            commit: None,
             details: Map::from_iter([(event_type.clone(), details)]),
             event_type,
         }))

@@ -139,6 +139,7 @@ impl WriteTx {
             project: project.cloned().map(Into::into),
             actor: Some(self.actor.to_audit()),
             chain: None,
+            commit: Some(self.commit),
             details: Map::from_iter([(event.event_type().to_owned(), about)]),
         };
         let chain = self.head.append(&shown)?;
@@ -147,7 +148,8 @@ impl WriteTx {
             .number(
                 "INSERT INTO audit_logs (id, organization_id, effective_at, event_type, \
                  project_id, project_name, actor_id, details, chain_number, previous_sha256, \
-                 sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING seq",
+                 sha256, commit_token, commit_after) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING seq",
                 params![
                     shown.id,
                     self.organization,
@@ -160,6 +162,8 @@ impl WriteTx {
                     chain.number,
                     chain.previous_sha256.to_string(),
                     chain.sha256.to_string(),
+                    self.commit.token.to_string(),
+                    self.commit.after,
                 ],
             )
             .await?;
@@ -210,7 +214,7 @@ impl<'a> AuditQuery<'a> {
     fn of(organization: &'a OrganizationId) -> Self {
         Self {
             sql: "SELECT id, event_type, effective_at, project_id, project_name, actor_id, \
-                  details, chain_number, previous_sha256, sha256 \
+                  details, chain_number, previous_sha256, sha256, commit_token, commit_after \
                   FROM audit_logs WHERE organization_id = $1"
                 .to_owned(),
             values: vec![organization.to_value()],

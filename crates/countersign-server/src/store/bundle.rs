@@ -5,15 +5,18 @@ use std::{collections::HashMap, hash::Hash};
 
 use countersign_types::{
     UnixSeconds,
-    bundle::{BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
+    bundle::{BundleAudit, BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
     certificate::Enforcement,
     digest::Sha256,
-    id::{CertificateId, OrganizationId},
+    history::RevisionToken,
+    id::{CertificateId, OrganizationId, ReceiptKeyId},
     token::{BundleFederation, BundleFederationRule, BundleTokenKey},
 };
 
 use super::{
-    Kind, Reach, Store, StoreError, WriteTx, admission, certificates,
+    Kind, Reach, Store, StoreError, WriteTx, admission,
+    audit_chain::Head,
+    certificates,
     connection::Connection,
     row::{FromRow, Row},
     token_keys::public_key,
@@ -112,7 +115,7 @@ impl Changed {
         let mut some: Vec<OrganizationBundle> = self
             .connection
             .query(
-                "SELECT id, revision FROM organizations WHERE revision >= $1 \
+                "SELECT id, revision, audit_number, audit_sha256, audit_token FROM organizations WHERE revision >= $1 \
                  ORDER BY revision LIMIT $2",
                 params![self.from, AT_A_TIME],
             )
@@ -136,7 +139,7 @@ async fn read_one(
 ) -> Result<Vec<OrganizationBundle>, StoreError> {
     let mut found = connection
         .query(
-            "SELECT id, revision FROM organizations WHERE id = $1 AND revision >= $2",
+            "SELECT id, revision, audit_number, audit_sha256, audit_token FROM organizations WHERE id = $1 AND revision >= $2",
             params![id, from],
         )
         .await?;
@@ -151,7 +154,7 @@ pub(super) async fn read_trust(
 ) -> Result<OrganizationBundle, StoreError> {
     let found: Option<OrganizationBundle> = connection
         .find(
-            "SELECT id, revision FROM organizations WHERE id = $1",
+            "SELECT id, revision, audit_number, audit_sha256, audit_token FROM organizations WHERE id = $1",
             params![id],
         )
         .await?;
@@ -190,9 +193,18 @@ pub(super) fn add_digests(organizations: &mut [OrganizationBundle]) -> Result<us
 /// An organization, before what belongs to it is read.
 impl FromRow for OrganizationBundle {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        let (id, revision) = (row.next()?, row.next()?);
+        let Head { number, sha256 } = row.several()?;
+        let token: Option<RevisionToken> = row.next()?;
         Ok(Self {
-            id: row.next()?,
-            revision: row.next()?,
+            id,
+            revision,
+            audit: token.map(|token| BundleAudit {
+                number,
+                sha256,
+                token,
+            }),
+            receipt_keys: Vec::new(),
             digest: None,
             certificates: Vec::new(),
             active: Vec::new(),
@@ -248,11 +260,13 @@ pub(super) async fn fill(
     let mut keys = parts.keys().await?;
     let mut token_keys = parts.token_keys().await?;
     let mut rules = parts.federation_rules().await?;
+    let mut receipt_keys = parts.receipt_keys().await?;
     for organization in organizations {
         let id = organization.id.as_str();
         organization.certificates = certificates.remove(id).unwrap_or_default();
         organization.projects = projects.remove(id).unwrap_or_default();
         organization.keys = keys.remove(id).unwrap_or_default();
+        organization.receipt_keys = receipt_keys.remove(id).unwrap_or_default();
         // Without keys it never had a rule.
         organization.federation = token_keys.remove(id).map(|keys| BundleFederation {
             keys,
@@ -357,6 +371,16 @@ impl Parts<'_> {
             "SELECT k.organization_id, k.id, k.public_key, k.expires_at \
              FROM organizations o JOIN token_keys k ON k.organization_id = o.id \
              WHERE {range} ORDER BY k.created_at, k.seq",
+        )
+        .await
+    }
+
+    /// The keys of gateways for receipts.
+    async fn receipt_keys(&mut self) -> Result<ByOrganization<ReceiptKeyId>, StoreError> {
+        self.read(
+            "SELECT r.organization_id, r.id \
+             FROM organizations o JOIN receipt_keys r ON r.organization_id = o.id \
+             WHERE {range} ORDER BY r.created_at, r.id",
         )
         .await
     }

@@ -48,7 +48,7 @@ impl<'r> Heads<'r> {
                 let most = u64::try_from(self.at_a_time).unwrap_or(u64::MAX);
                 let found: Vec<OrganizationBundle> = connection
                     .query(
-                        "SELECT id, revision FROM organizations WHERE id > $1 ORDER BY id LIMIT $2",
+                        "SELECT id, revision, audit_number, audit_sha256, audit_token FROM organizations WHERE id > $1 ORDER BY id LIMIT $2",
                         params![last, most],
                     )
                     .await?;
@@ -60,7 +60,7 @@ impl<'r> Heads<'r> {
                 let some: Vec<_> = rest.take(self.at_a_time).collect();
                 let mut found = Vec::with_capacity(some.len());
                 for id in &some {
-                    let sql = "SELECT id, revision FROM organizations WHERE id = $1";
+                    let sql = "SELECT id, revision, audit_number, audit_sha256, audit_token FROM organizations WHERE id = $1";
                     found.extend(connection.find(sql, params![id]).await?);
                 }
                 (found, some.len(), some.last().map(|last| (*last).clone()))

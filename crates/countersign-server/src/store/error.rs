@@ -138,6 +138,9 @@ pub enum StoreError {
         /// How many those are.
         most: u32,
     },
+    /// The organization believes the receipts of as many keys as it may.
+    #[error("the organization has reached its limit of receipt keys")]
+    ReceiptKeyLimit,
     /// A certificate that was to be activated is expired.
     #[error("certificate number {index} of the request is expired")]
     Expired {

@@ -119,12 +119,14 @@ impl Store {
         Ok(keys)
     }
 
-    /// Deletes a gateway key. A gateway that is listed as having asked with it still concerns only the
-    /// organizations that it was limited to.
+    /// Deletes a gateway key. Receipts with keys that were registered with it are believed no more, which
+    /// organizations' audit logs say first. A gateway that is listed as having asked with it still concerns
+    /// only the organizations that it was limited to.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
     pub async fn delete_gateway_key(&self, id: &ApiKeyId) -> Result<(), StoreError> {
+        self.withdraw_receipt_keys_of(id).await?;
         let mut connection = self.inner.database.transaction().await?;
         connection
             .execute(

@@ -57,13 +57,17 @@ pub(super) async fn lacks(
     Ok((point.revision > latest).then_some(true))
 }
 
+/// Draws the token of a commit.
+pub(super) fn draw(sources: &Sources) -> Result<RevisionToken, StoreError> {
+    Ok(RevisionToken::from_random(sources.id()?))
+}
+
 /// Takes the next revision, if this program knows the schema still: nobody brings that up to date before this
 /// transaction ends. Every write of the deployment locks this row, so a commit does it last.
 pub(super) async fn advance(
     connection: &mut Connection,
-    sources: &Sources,
+    token: RevisionToken,
 ) -> Result<HistoryPoint, StoreError> {
-    let token = RevisionToken::from_random(sources.id()?);
     let text = token.to_string();
     let advanced: Option<(u64, i64)> = connection
         .find(
@@ -97,7 +101,7 @@ pub(super) async fn begin(
     connection: &mut Connection,
     sources: &Sources,
 ) -> Result<(), StoreError> {
-    let token = RevisionToken::from_random(sources.id()?).to_string();
+    let token = draw(sources)?.to_string();
     for sql in [
         "UPDATE deployment SET token = $1 WHERE id = 1 AND revision > 0",
         "INSERT INTO history (revision, token) \
@@ -137,7 +141,8 @@ mod tests {
         assert_eq!(read(&mut connection).await.unwrap(), HistoryPoint::START);
         let mut points = Vec::new();
         for _ in 0..KEPT + 2 * PRUNED_AT_A_TIME {
-            points.push(advance(&mut connection, &sources).await.unwrap());
+            let token = draw(&sources).unwrap();
+            points.push(advance(&mut connection, token).await.unwrap());
         }
         let latest = points.last().copied().unwrap();
         assert_eq!(read(&mut connection).await.unwrap(), latest);

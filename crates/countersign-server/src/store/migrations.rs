@@ -34,6 +34,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0017_workload_identity.sql")),
     Step::Text(include_str!("migrations/0018_former_key_organizations.sql")),
     Step::Text(include_str!("migrations/0019_token_keys.sql")),
+    Step::Text(include_str!("migrations/0020_receipt_keys.sql")),
 ];
 
 /// The first schema version with the deployment's history, and chains of audit events.

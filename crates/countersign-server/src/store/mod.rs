@@ -50,6 +50,7 @@ mod projects;
 mod quota_check;
 mod quotas;
 mod reach;
+mod receipt_keys;
 mod recent_changes;
 mod refusals;
 mod refused_scopes;
@@ -110,6 +111,7 @@ pub use self::{
     projects::NewProject,
     quotas::{Quota, Quotas},
     reach::Reach,
+    receipt_keys::MAX_RECEIPT_KEYS,
     retention::OBSERVATION_DAYS,
     room::Room,
     rotations::NewRotation,

@@ -2,7 +2,7 @@
 
 use countersign_types::{
     api_key::{AdminApiKey, Permission},
-    audit::Actor,
+    audit::{Actor, AuditCommit},
     id::OrganizationId,
     organization::Organization,
 };
@@ -11,6 +11,7 @@ use super::{
     Kind, NewAdminApiKey, Store, StoreError, WriteTx,
     asserted::Asserted,
     audit_chain::Head,
+    history,
     row::{FromRow, Row},
     value::params,
 };
@@ -57,6 +58,10 @@ impl Store {
             actor: Actor::Operator,
             now: organization.created_at,
             head: Head::default(),
+            commit: AuditCommit {
+                token: history::draw(&inner.sources)?,
+                after: 0,
+            },
             webhooks: 0,
             asserted: Asserted::default(),
         };

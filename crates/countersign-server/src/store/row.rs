@@ -10,8 +10,8 @@ use countersign_types::{
     history::RevisionToken,
     id::{
         ApiKeyId, AssertionId, AuditLogId, CertificateId, FederationRuleId, GatewayId,
-        OrganizationId, ProjectId, RotationId, ServiceAccountId, TokenKeyId, WebhookDeliveryId,
-        WebhookId, WorkloadIdentityProviderId,
+        OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId,
+        WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
     },
     or_unknown::OrUnknown,
     project::{Residency, ServiceAccountRole},
@@ -299,6 +299,7 @@ parsed!(
     GatewayId,
     OrganizationId,
     ProjectId,
+    ReceiptKeyId,
     RevisionToken,
     RotationId,
     ServiceAccountId,

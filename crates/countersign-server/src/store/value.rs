@@ -10,8 +10,8 @@ use countersign_types::{
     digest::{ChainDigest, KeyDigest, Sha256},
     id::{
         ApiKeyId, AssertionId, AuditLogId, CertificateId, FederationRuleId, GatewayId,
-        OrganizationId, ProjectId, RotationId, ServiceAccountId, TokenKeyId, WebhookDeliveryId,
-        WebhookId, WorkloadIdentityProviderId,
+        OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId,
+        WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
     },
     project::ServiceAccountRole,
     webhook::WebhookDeliveryStatus,
@@ -156,6 +156,7 @@ stored_as_text!(
     KeyKind,
     OrganizationId,
     ProjectId,
+    ReceiptKeyId,
     RotationId,
     ServiceAccountId,
     TokenKeyId,

@@ -2,7 +2,7 @@
 
 use countersign_types::{
     UnixSeconds,
-    audit::{Actor, AuditEvent},
+    audit::{Actor, AuditCommit, AuditEvent},
     history::{HistoryPoint, RevisionToken},
     id::{ApiKeyId, OrganizationId},
 };
@@ -31,6 +31,8 @@ pub struct WriteTx {
     pub(super) now: UnixSeconds,
     /// The newest event of the organization's log, those of this write included.
     pub(super) head: Head,
+    /// What its events say of this write.
+    pub(super) commit: AuditCommit,
     /// How many webhooks the organization has.
     pub(super) webhooks: u64,
     /// The trust that the organization's assertions are about, where it has any.
@@ -60,10 +62,8 @@ impl Store {
         let mut connection = self.inner.database.transaction().await?;
         let now = self.inner.sources.now();
         let begun = advance_clock(&mut connection, organization, now).await?;
-        let (now, head, (webhooks, assertions)) = begun;
-        if let Actor::ApiKey(key) = &actor {
-            check_actor(&mut connection, organization, key, now).await?;
-        }
+        let (now, head, (after, webhooks, assertions)) = begun;
+        check_actor(&mut connection, organization, &actor, now).await?;
         let asserted = Asserted::begin(&mut connection, organization, assertions).await?;
         Ok(WriteTx {
             connection,
@@ -72,6 +72,10 @@ impl Store {
             actor,
             now,
             head,
+            commit: AuditCommit {
+                token: history::draw(&self.inner.sources)?,
+                after,
+            },
             webhooks,
             asserted,
         })
@@ -117,17 +121,18 @@ impl WriteTx {
         self.enqueue_audit(&written).await?;
         // Last, since every write of the deployment locks one row for it: the lock is held only
         // while committing, so revisions become visible in their order.
-        let point = history::advance(&mut self.connection, &self.store.inner.sources).await?;
+        let point = history::advance(&mut self.connection, self.commit.token).await?;
         self.connection
             .execute(
                 "UPDATE organizations SET revision = $2, audit_number = $3, audit_sha256 = $4, \
-                 audit_at = $5 WHERE id = $1",
+                 audit_at = $5, audit_token = $6 WHERE id = $1",
                 params![
                     self.organization,
                     point.revision,
                     self.head.number,
                     self.head.sha256.to_string(),
                     self.now,
+                    point.token.to_string(),
                 ],
             )
             .await?;
@@ -166,16 +171,16 @@ impl WriteTx {
 
 /// Locks the organization's row, so that other writers of it wait, and moves its clock to now, or
 /// leaves it where a node with a faster clock has put it. Returns the clock, the head of the audit
-/// log, which nobody else can move until the commit, and the numbers of webhooks and of assertions.
+/// log, which nobody else can move until the commit, the revision, and the numbers of webhooks and of assertions.
 async fn advance_clock(
     connection: &mut Connection,
     organization: &OrganizationId,
     now: UnixSeconds,
-) -> Result<(UnixSeconds, Head, (u64, u64)), StoreError> {
+) -> Result<(UnixSeconds, Head, (u64, u64, u64)), StoreError> {
     connection
         .find(
             "UPDATE organizations SET clock = CASE WHEN clock < $2 THEN $2 ELSE clock END \
-             WHERE id = $1 RETURNING clock, audit_number, audit_sha256, webhooks, assertions",
+             WHERE id = $1 RETURNING clock, audit_number, audit_sha256, revision, webhooks, assertions",
             params![organization, now],
         )
         .await?
@@ -186,15 +191,26 @@ async fn advance_clock(
 async fn check_actor(
     connection: &mut Connection,
     organization: &OrganizationId,
-    key: &ApiKeyId,
+    actor: &Actor,
     now: UnixSeconds,
 ) -> Result<(), StoreError> {
-    let found: Option<ApiKeyId> = connection
-        .find(
+    let (key, sql) = match actor {
+        Actor::Operator => return Ok(()),
+        Actor::ApiKey(key) => (
+            key,
             "SELECT id FROM api_keys WHERE id = $1 AND organization_id = $2 AND kind = 'admin' \
              AND (expires_at IS NULL OR expires_at > $3)",
-            params![key, organization, now],
-        )
+        ),
+        Actor::Gateway(key) => (
+            key,
+            "SELECT id FROM api_keys WHERE id = $1 AND organization_id IS NULL \
+             AND kind = 'gateway' AND (expires_at IS NULL OR expires_at > $3) \
+             AND (limited = 0 OR EXISTS (SELECT 1 FROM gateway_key_organizations l \
+             WHERE l.key_id = $1 AND l.organization_id = $2))",
+        ),
+    };
+    let found: Option<ApiKeyId> = connection
+        .find(sql, params![key, organization, now])
         .await?;
     found.map(|_| ()).ok_or(StoreError::KeyRevoked)
 }

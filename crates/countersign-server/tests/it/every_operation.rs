@@ -5,6 +5,7 @@ use countersign_server::{Needs, Operation, operations};
 use countersign_types::api_key::Permission;
 use serde_json::{Value, json};
 
+use crate::countersign::receipt_keys::registration;
 use crate::harness::{Fixture, Request, Server, on_each_store, pem};
 
 /// The body of a request to an operation that takes one, good enough to succeed.
@@ -58,6 +59,7 @@ fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
         "exchangeToken" => json!({
             "identity_provider_id": "idp_a", "service_account_id": "svc_acct_a", "chain": [],
         }),
+        "registerReceiptKey" => registration(&["org-none"]),
         "createWebhook" => json!({ "url": "https://example.com/hook" }),
         "recordObservations" => json!({
             "gateway": "gw_every", "number": 1, "chains": [], "observations": [],

@@ -39,6 +39,8 @@ pub(crate) fn organization(projects: u128) -> OrganizationBundle {
     OrganizationBundle {
         id: OrganizationId::from_random(1),
         federation: None,
+        audit: None,
+        receipt_keys: Vec::new(),
         revision: 1,
         digest: None,
         certificates: Vec::new(),

@@ -41,6 +41,8 @@ pub(crate) fn of_pems(anchors: &[String]) -> Trust {
         projects: Vec::new(),
         keys: Vec::new(),
         federation: None,
+        audit: None,
+        receipt_keys: Vec::new(),
     });
     for (anchor, number) in anchors.iter().zip(1..) {
         let id = format!("cert_{number}");

@@ -174,6 +174,8 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
         }],
         keys: Vec::new(),
         federation: None,
+        audit: None,
+        receipt_keys: Vec::new(),
     })
 }
 

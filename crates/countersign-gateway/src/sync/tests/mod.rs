@@ -64,6 +64,8 @@ impl Server {
             projects: Vec::new(),
             keys: Vec::new(),
             federation: None,
+            audit: None,
+            receipt_keys: Vec::new(),
         };
         self.organizations.insert(id(name), bundle);
     }

@@ -2,3 +2,4 @@ mod bundle;
 mod gateways;
 mod limited;
 mod observations;
+pub(crate) mod receipt_keys;

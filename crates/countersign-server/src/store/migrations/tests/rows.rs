@@ -36,6 +36,7 @@ impl Chain {
             17 => WORKLOAD_IDENTITY,
             18 => FORMER_KEYS,
             19 => TOKEN_KEYS,
+            20 => RECEIPT_KEYS,
             _ => return String::new(),
         };
         let blob = |bytes: &[u8]| {
@@ -138,6 +139,11 @@ INSERT INTO federation_rules (id, organization_id, provider_id, project_id, serv
 const TOKEN_KEYS: &str = "
 INSERT INTO token_keys (id, organization_id, public_key, seed, created_at, signs_at) VALUES
     ('tk_a', 'org-a', {sha256-a}, {sha256-b}, {at}, {at});
+";
+
+const RECEIPT_KEYS: &str = "
+INSERT INTO receipt_keys (organization_id, id, gateway_id, key_id, created_at) VALUES
+    ('org-a', 'rk_a', 'gw_a', 'key_gateway', {at});
 ";
 
 const LIMITED_KEYS: &str = "
