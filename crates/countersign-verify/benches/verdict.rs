@@ -20,6 +20,10 @@ use countersign_testca::{General, KeyKind, Minted, Template, oid, root};
 use countersign_types::{
     bundle::{BundleRevocation, BundleRevocationList, CrlMissing},
     certificate::Scope,
+    digest::Sha256,
+    history::RevisionToken,
+    id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId, RequestId},
+    receipt::{PERMIT, RECEIPT_TYPE, ReceiptClaims, receipt_key},
     revoked_set::{MAX_REVOKED, Revocation, RevokedSet, record},
 };
 use countersign_verify::{
@@ -224,6 +228,47 @@ fn subjects() -> Vec<Subject> {
     subjects
 }
 
+/// What a gateway signs of a verdict, with names as long as they are.
+fn claims() -> ReceiptClaims {
+    ReceiptClaims {
+        gateway: GatewayId::from_random(1),
+        time: NOW,
+        request_id: RequestId::from_random(1),
+        organization: OrganizationId::from_random(1),
+        project: ProjectId::from_random(1),
+        key: Some(ApiKeyId::from_random(1)),
+        token: None,
+        service_account: None,
+        leaf_sha256: Some(Sha256::ZERO),
+        anchor: Some(CertificateId::from_random(1)),
+        code: PERMIT.to_owned(),
+        revision: 1_000_000,
+        revision_token: RevisionToken::from_random(1),
+        bundle_sha256: Some(Sha256::ZERO),
+        audit_number: 1_000_000,
+        audit_sha256: Sha256::ZERO,
+    }
+}
+
+/// Making a receipt.
+fn receipt() -> Subject {
+    let (key, ..) = receipt_key(&[1; 32]).unwrap();
+    let claims = claims();
+    let row = Row {
+        key: "Ed25519",
+        case: "a receipt".to_owned(),
+        anchors: 0,
+        policy: false,
+        microseconds: 0.0,
+        signatures: 0,
+    };
+    Subject::new(row, move || {
+        black_box(key.sign(RECEIPT_TYPE, black_box(&claims)).unwrap());
+    })
+}
+
 fn main() {
-    measure::run(subjects(), 21, 30_000.0);
+    let mut subjects = subjects();
+    subjects.push(receipt());
+    measure::run(subjects, 21, 30_000.0);
 }

@@ -17,6 +17,7 @@ mod path_building;
 pub mod permit;
 pub mod policy;
 pub mod presented;
+pub mod receipt;
 pub mod refusal;
 mod revocation;
 mod revoked_by;

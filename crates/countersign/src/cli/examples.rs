@@ -271,6 +271,10 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
         "audit-log verify",
         &["audit-log verify", "audit-log verify --file audit.jsonl"],
     ),
+    (
+        "receipt verify",
+        &["receipt verify access.log --audit audit.jsonl"],
+    ),
     ("webhook list", &["webhook list"]),
     (
         "webhook create",

@@ -41,6 +41,7 @@ mod parse;
 mod policy_text;
 mod preview;
 mod project;
+mod receipt;
 mod reference;
 mod refusal;
 mod rotation;
@@ -144,6 +145,8 @@ enum Command {
     TokenKey(Noun<token_key::TokenKeyVerb>),
     /// List and verify the audit log
     AuditLog(Noun<audit_log::AuditLogVerb>),
+    /// Verify the receipts that gateways give of their verdicts
+    Receipt(receipt::Receipt),
     /// Manage webhooks, which receive every event
     Webhook(Noun<webhook::WebhookVerb>),
     /// Manage the organizations in this machine's database (for the operator; needs no key)
@@ -200,6 +203,7 @@ impl Cli {
             Command::FederationRule(noun) => noun.run(output),
             Command::TokenKey(noun) => noun.run(output),
             Command::AuditLog(noun) => noun.run(output),
+            Command::Receipt(receipt) => receipt.run(output),
             Command::Webhook(noun) => noun.run(output),
             Command::Organization(noun) => noun.run(output),
             Command::GatewayKey(noun) => noun.run(output),

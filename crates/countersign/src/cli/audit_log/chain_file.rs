@@ -13,7 +13,7 @@ use crate::failure::{CommandResult, Doing, Failure};
 
 /// The events of an export, newest first: one per line, in an array, or in pages of the API. An
 /// export that begins with its oldest event is reversed.
-pub(super) fn read(path: &Path) -> CommandResult<Vec<AuditDocument>> {
+pub(in crate::cli) fn read(path: &Path) -> CommandResult<Vec<AuditDocument>> {
     let shown = path.display();
     let reader: Box<dyn Read> = if path.as_os_str() == "-" {
         Box::new(std::io::stdin())

@@ -1,7 +1,7 @@
 //! `countersign audit-log`: every change, when, and by which key.
 
 mod about;
-mod chain_file;
+pub(super) mod chain_file;
 mod event_row;
 mod events;
 mod follow;
@@ -14,7 +14,7 @@ use countersign_client::{AuditLogParams, Client};
 use countersign_server::EVENT_TYPES;
 use countersign_types::{UnixSeconds, audit::AuditHead, id::ProjectId};
 
-pub(super) use self::about::About;
+pub(super) use self::{about::About, verify::parse_head};
 use self::{events::fetch, follow::Follow, verify::Verify};
 use super::{
     names::Names,

@@ -64,7 +64,7 @@ impl FromStr for RangeEnd {
     }
 }
 
-fn parse_head(text: &str) -> Result<KeptHead, String> {
+pub(in crate::cli) fn parse_head(text: &str) -> Result<KeptHead, String> {
     let (number, sha256) = match text.split_once(':') {
         Some((number, sha256)) => (Some(number), sha256),
         None => (None, text),
