@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use countersign_types::{error::ErrorCode, id::OrganizationId};
 
+use http::HeaderValue;
+
 use crate::{
     access_log::record::Record,
     caller::{credential::Credential, identity::Identity},
     connection::{Arrival, Connection, NotAuthorized},
-    options::IdentitySource,
+    options::{IdentitySource, ReceiptPlace},
     refusal::refused::Refusal,
     shared::Shared,
     shares::StreamPlace,
@@ -22,6 +24,8 @@ pub(crate) struct Admission {
     pub(crate) authorization: Arc<Authorization>,
     /// Its place among its organization's requests, if it just arrived.
     pub(crate) place: Option<StreamPlace>,
+    /// What the upstream is shown of the verdict.
+    pub(crate) receipt: Option<HeaderValue>,
 }
 
 /// How the caller is looked up, by the values of a request's `authorization` headers. The control plane
@@ -63,6 +67,9 @@ pub(crate) fn admit(
         )
     })?;
     record.set_identity(caller.identity);
+    if shared.receipts.is_some() {
+        record.set_judged_under(caller.organization);
+    }
     let passed = connection
         .authorize(caller, now, arrival)
         .map_err(|refused| match refused {
@@ -81,7 +88,41 @@ pub(crate) fn admit(
         identity: Arc::clone(caller.identity),
         authorization: passed.authorization,
         place: passed.place,
+        receipt: None,
     })
+}
+
+/// Makes the receipt of a verdict, where one is to be given: of a request that passes as its upstream is to
+/// be shown it and as it is logged, of one that is refused only as it is logged.
+pub(crate) fn give_receipt(
+    shared: &Shared,
+    places: &[ReceiptPlace],
+    connection: &Connection,
+    verdict: Result<&mut Admission, &Refusal>,
+    record: &mut Record,
+) {
+    // Kept no longer than this: a request may last for hours.
+    let judged_under = record.take_judged_under();
+    let wanted = |place| places.contains(&place);
+    let (Some(receipts), Some(organization)) = (&shared.receipts, judged_under) else {
+        return;
+    };
+    let now = shared.now();
+    match verdict {
+        Ok(admission) if !places.is_empty() => {
+            let authorization = &admission.authorization;
+            let receipt = receipts.of_passed(record, &organization, authorization, now);
+            if wanted(ReceiptPlace::Log) {
+                record.set_receipt(receipt.clone());
+            }
+            admission.receipt = receipt.filter(|_| wanted(ReceiptPlace::Header));
+        }
+        Err(refusal) if wanted(ReceiptPlace::Log) => {
+            let receipt = receipts.of_refused(record, &organization, (refusal, connection), now);
+            record.set_receipt(receipt);
+        }
+        _ => {}
+    }
 }
 
 /// The organization whose trust a chain must be judged under for [`admit`] to decide; none if a look

@@ -20,7 +20,7 @@ use http::{
 
 use crate::{
     access_log::record::Record,
-    admission::{Admission, admit, credential},
+    admission::{Admission, admit, credential, give_receipt},
     caller::identity::Identity,
     connection::{Arrival, Connection},
     forwarding::forward::{Forwarder, Permitted, refused},
@@ -270,6 +270,7 @@ impl Frontend {
                     identity: &admission.identity,
                     stream: &stream,
                     request_id: id,
+                    receipt: admission.receipt.as_ref(),
                 };
                 match route.forward(&permitted, request) {
                     Ok(response) => Ok(Sent {
@@ -322,8 +323,8 @@ impl Frontend {
         check_shape(request)?;
         settle_path(request, self.shared.options.paths.rules())?;
         let keys = request.headers().get_all(AUTHORIZATION).iter();
-        let is_management = || is_management(&without_parameters(request.uri().path()));
-        let credential = credential(&self.shared, is_management, keys.map(HeaderValue::as_bytes))?;
+        let to_management = || is_management(&without_parameters(request.uri().path()));
+        let credential = credential(&self.shared, to_management, keys.map(HeaderValue::as_bytes))?;
         // Registered first, judged second: a change of trust in between finds the stream, and
         // judges it again.
         let stream = self
@@ -337,13 +338,22 @@ impl Frontend {
             clock: &Instant::now,
         };
         let credential = &stream.credential;
-        let mut admission = admit(&self.shared, connection, credential, record, Some(&arrival))?;
+        let admitted = admit(&self.shared, connection, credential, record, Some(&arrival));
+        let mut admission = admitted.inspect_err(|refusal| {
+            // An answer of the control plane is no verdict of a route.
+            let path = without_parameters(request.uri().path());
+            let route = (!is_management(&path)).then(|| self.served_by(request, &path));
+            let places = route.flatten().map_or(&[][..], Forwarder::receipt_places);
+            give_receipt(&self.shared, places, connection, Err(refusal), record);
+        })?;
         if let Some(place) = admission.place.take() {
             stream.keep(place);
         }
         record.set_authorization(&admission.authorization);
         let route = self.route(request, &admission.identity)?;
         record.set_route(route.path());
+        let places = route.receipt_places();
+        give_receipt(&self.shared, places, connection, Ok(&mut admission), record);
         Ok((stream, admission, route))
     }
 
@@ -375,10 +385,13 @@ impl Frontend {
             let reason = "an admin key is accepted only for paths under `/v1/organization`";
             return Err(Refusal::new(ErrorCode::InvalidApiKey, reason));
         }
-        self.routes
-            .iter()
-            .find(|route| route.serves(|| host_of(request), path))
+        self.served_by(request, path)
             .ok_or_else(|| Refusal::new(ErrorCode::NotFound, "no route serves this host and path"))
+    }
+
+    fn served_by(&self, request: &Request<ClientBody>, path: &str) -> Option<&Forwarder> {
+        let mut routes = self.routes.iter();
+        routes.find(|route| route.serves(|| host_of(request), path))
     }
 }
 

@@ -29,13 +29,14 @@ pub(crate) const SERVICE_ACCOUNT: HeaderName =
 pub(crate) const SCOPE: HeaderName = HeaderName::from_static("x-countersign-scope");
 pub(crate) const CERTIFICATE: HeaderName = HeaderName::from_static("x-countersign-certificate");
 pub(crate) const LEAF_SHA256: HeaderName = HeaderName::from_static("x-countersign-leaf-sha256");
+pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("x-countersign-receipt");
 pub(crate) const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 pub(crate) const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain");
 pub(crate) const XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The headers that say who is calling, and with which certificate.
-pub(crate) const NAMED: [HeaderName; 7] = [
+/// The headers that say who is calling and with which certificate, and prove it.
+pub(crate) const NAMED: [HeaderName; 8] = [
     ORGANIZATION,
     PROJECT,
     KEY,
@@ -43,12 +44,13 @@ pub(crate) const NAMED: [HeaderName; 7] = [
     SCOPE,
     CERTIFICATE,
     LEAF_SHA256,
+    RECEIPT,
 ];
 
 /// How many headers tell an upstream who is calling and from where, the optional ones apart.
-pub(crate) const ADDED_HEADERS: usize = 10;
+pub(crate) const ADDED_HEADERS: usize = 11;
 
-/// The headers that say who is calling, and with which certificate, without the request's id. Only a
+/// The headers that say who is calling, and with which certificate, without receipt and request id. Only a
 /// verified certificate is named: one that was merely presented proves nothing.
 pub(crate) fn named<'a>(
     identity: &'a Identity,

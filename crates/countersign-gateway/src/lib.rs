@@ -25,6 +25,7 @@ mod operating;
 pub mod options;
 mod project_requests;
 mod prometheus_text;
+mod receipts;
 #[cfg(test)]
 mod recorded;
 mod refusal;

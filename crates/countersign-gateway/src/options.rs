@@ -3,6 +3,7 @@
 mod decisions;
 mod log;
 mod reading;
+mod receipts;
 mod token_exchange;
 
 use std::{
@@ -16,7 +17,10 @@ use countersign_types::id::ProjectId;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use self::reading::{networks, one_or_more, seconds, some_seconds};
+use self::{
+    reading::{networks, one_or_more, seconds, some_seconds},
+    receipts::places,
+};
 use crate::{observing::new_chains::ReportLimits, shares::ShareLimits};
 
 pub use self::{
@@ -25,6 +29,7 @@ pub use self::{
         ProxySecret,
     },
     log::{Log, LogFormat, LogLevel},
+    receipts::ReceiptPlace,
     token_exchange::TokenExchange,
 };
 
@@ -324,6 +329,10 @@ pub struct Route {
     /// Absent, what `limits` says.
     #[serde(default, deserialize_with = "some_seconds")]
     pub stream_idle_timeout: Option<Duration>,
+    /// Where a signed receipt of each verdict goes, or a list of places ([receipts.md](receipts.md)); absent,
+    /// none is made.
+    #[serde(default, deserialize_with = "places")]
+    pub receipt: Vec<ReceiptPlace>,
     /// More headers to send.
     #[serde(default)]
     pub headers: std::collections::BTreeMap<String, String>,

@@ -25,6 +25,7 @@ use crate::{
     operating::{durations::Durations, health::Health},
     options::GatewayOptions,
     project_requests::ProjectRequests,
+    receipts::giving::Receipts,
     refusal::{refusals::Refusals, refused::Refusal},
     shares::Shares,
     token_exchange::{asking::Asked, places::Places, public_keys::PublicKeys},
@@ -69,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) public_keys: PublicKeys,
     /// Asks the control plane about exchanges; none where nothing does.
     pub(crate) asking: Option<mpsc::Sender<Asked>>,
+    /// None where nothing asks for receipts.
+    pub(crate) receipts: Option<Receipts>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -214,6 +217,7 @@ impl Shared {
             tokens: Tokens::default(),
             public_keys: PublicKeys::default(),
             asking: None,
+            receipts: None,
         })
     }
 }

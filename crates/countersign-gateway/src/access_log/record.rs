@@ -9,10 +9,10 @@ use countersign_types::{
     id::{ApiKeyId, ProjectId, RequestId},
 };
 use countersign_verify::permit::Permit;
-use http::{Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 
 use crate::{
-    caller::identity::Identity,
+    caller::{identity::Identity, organization::Organization},
     connection::Connection,
     json_line::{JsonLine, field},
     log_fields,
@@ -50,6 +50,9 @@ pub(crate) struct Record {
     report_only: Option<Arc<ReportOnlyVerdict>>,
     /// Why it is refused, and the leaf that was presented.
     refused: Option<(ErrorCode, Option<Sha256>)>,
+    /// The organization as it was when it was judged, until it is known whether there is to be a receipt.
+    judged_under: Option<Arc<Organization>>,
+    receipt: Option<HeaderValue>,
 }
 
 /// What was requested.
@@ -113,6 +116,8 @@ impl Record {
             authorization: None,
             report_only: None,
             refused: None,
+            judged_under: None,
+            receipt: None,
         }
     }
 
@@ -129,6 +134,8 @@ impl Record {
             authorization: None,
             report_only: None,
             refused: None,
+            judged_under: None,
+            receipt: None,
         }
     }
 
@@ -152,6 +159,31 @@ impl Record {
     /// Sets who is calling.
     pub(crate) fn set_identity(&mut self, identity: &Arc<Identity>) {
         self.identity = Some(Arc::clone(identity));
+    }
+
+    /// Sets the organization as it is when the request is judged.
+    pub(crate) fn set_judged_under(&mut self, organization: &Arc<Organization>) {
+        self.judged_under = Some(Arc::clone(organization));
+    }
+
+    /// The organization as it was when the request was judged, if that is kept, and once.
+    pub(crate) const fn take_judged_under(&mut self) -> Option<Arc<Organization>> {
+        self.judged_under.take()
+    }
+
+    /// Sets the receipt that is logged.
+    pub(crate) fn set_receipt(&mut self, receipt: Option<HeaderValue>) {
+        self.receipt = receipt;
+    }
+
+    /// Whether a receipt is logged.
+    pub(crate) const fn has_receipt(&self) -> bool {
+        self.receipt.is_some()
+    }
+
+    /// Who is calling.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
     }
 
     /// Sets what it is refused with, and which leaf was presented.
@@ -258,6 +290,10 @@ impl Record {
         line.text(field!("path"), self.path().unwrap_or("-"));
         self.write_caller(&mut line);
         self.write_verdict(&mut line);
+        let receipt = self.receipt.as_ref().map(HeaderValue::to_str);
+        if let Some(Ok(receipt)) = receipt {
+            line.plain(field!("receipt"), receipt);
+        }
         line.number(field!("status"), ended.status.as_u16());
         let duration = u64::try_from(ended.duration.as_micros());
         line.number(field!("duration_us"), duration.unwrap_or(u64::MAX));

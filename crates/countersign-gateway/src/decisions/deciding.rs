@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     access_log::record::{Ended, Record},
-    admission::{Admission, admit, credential},
+    admission::{Admission, admit, credential, give_receipt},
     caller::identity::Identity,
     connection::{Arrival, Connection},
     identity_headers::{self, REQUEST_ID, request_id},
@@ -65,13 +65,16 @@ pub(super) struct Passed {
     identity: Arc<Identity>,
     authorization: Arc<Authorization>,
     id: HeaderValue,
+    receipt: Option<HeaderValue>,
 }
 
 impl Passed {
     /// What the upstream is to be told.
     pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
         let named = identity_headers::named(&self.identity, &self.authorization);
-        named.chain([(REQUEST_ID, &self.id)])
+        let receipt = self.receipt.iter();
+        let receipt = receipt.map(|receipt| (identity_headers::RECEIPT, receipt));
+        named.chain(receipt).chain([(REQUEST_ID, &self.id)])
     }
 }
 
@@ -102,7 +105,9 @@ impl Deciding {
         let (mut record, id) = self.record(asked.peer, asked.request());
         let (client, admitted) = match self.client(asked, headers()) {
             Ok((client, key)) => {
-                let admitted = self.admit(&client, headers(), &mut record);
+                let mut admitted = self.admit(&client, headers(), &mut record);
+                let (places, verdict) = (&self.door.receipt, admitted.as_mut().map_err(|no| &*no));
+                give_receipt(&self.shared, places, &client, verdict, &mut record);
                 if let (Ok(_), Some(key)) = (&admitted, key) {
                     self.known.keep(key.as_ref(), &client);
                 }
@@ -121,6 +126,7 @@ impl Deciding {
                     identity: admission.identity,
                     authorization: admission.authorization,
                     id,
+                    receipt: admission.receipt,
                 })
             }
             Err(refusal) => {

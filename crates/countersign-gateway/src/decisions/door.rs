@@ -22,7 +22,7 @@ use crate::{
     accepting::tls::ChainLimits,
     options::{
         AskedBy, CertificateForm, DecisionAddress, DecisionProtocol, Decisions, GatewayOptions,
-        ProxySecret,
+        ProxySecret, ReceiptPlace,
     },
 };
 
@@ -47,6 +47,8 @@ pub(crate) struct Door {
     pub(super) chains: ChainLimits,
     pub(super) tls: Option<ReloadingServerConfig>,
     pub(super) slots: Arc<Semaphore>,
+    /// Where the receipts of its verdicts go.
+    pub(super) receipt: Vec<ReceiptPlace>,
 }
 
 /// A listener for decisions that is open. Threads share it.
@@ -92,6 +94,7 @@ impl Door {
             chains: ChainLimits::new(&options.limits),
             tls: tls(decisions, asked_by, options).map_err(of_files)?,
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            receipt: decisions.receipt.clone(),
         })
     }
 
@@ -143,6 +146,7 @@ impl Door {
             chains: ChainLimits::new(&crate::options::Limits::default()),
             tls: None,
             slots: Arc::new(Semaphore::new(1)),
+            receipt: Vec::new(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     identity_headers,
     live::stream::Stream,
     operating::upstreams::UpstreamMeters,
-    options::{self, ForwardedHeaders},
+    options::{self, ForwardedHeaders, ReceiptPlace},
     refusal::refused::Refusal,
     verdict::authorization::Authorization,
 };
@@ -25,6 +25,8 @@ pub(crate) struct Permitted<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) stream: &'a Arc<Stream>,
     pub(crate) request_id: &'a HeaderValue,
+    /// If the upstream is to have one.
+    pub(crate) receipt: Option<&'a HeaderValue>,
 }
 
 /// A route on one thread: which requests it serves, and what it sends to the upstream.
@@ -40,6 +42,8 @@ pub(crate) struct Forwarder {
     pub(super) forwarded: ForwardedHeaders,
     pub(super) client_cert_header: bool,
     pub(super) xfcc: Option<Arc<Xfcc>>,
+    /// Where the receipts of its requests go.
+    pub(super) receipt: Vec<ReceiptPlace>,
 }
 
 /// What the upstream gets as `authorization` header.
@@ -74,6 +78,11 @@ impl Forwarder {
     /// What its requests' paths start with.
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Where the receipts of its requests go.
+    pub(crate) fn receipt_places(&self) -> &[ReceiptPlace] {
+        &self.receipt
     }
 
     /// Whether this route serves a request: its host, and its path by whole segments.
@@ -132,6 +141,9 @@ impl Forwarder {
         if let Some(permit) = permitted.authorization.permit() {
             let presented = permitted.stream.connection.presented();
             self.set_certificate_headers(presented, permit, headers);
+        }
+        if let Some(receipt) = permitted.receipt {
+            headers.insert(identity_headers::RECEIPT, receipt.clone());
         }
         headers.insert(identity_headers::REQUEST_ID, permitted.request_id.clone());
     }

@@ -112,6 +112,7 @@ impl CheckedRoute {
             forwarded: self.forwarded,
             client_cert_header: self.client_cert_header,
             xfcc: self.xfcc.clone(),
+            receipt: self.route.receipt.clone(),
         }
     }
 }

@@ -16,8 +16,12 @@ use super::{
     worker::Routes,
 };
 use crate::{
-    decisions::door::OpenDoor, forwarding::routes::CheckedRoute,
-    observing::observations::Observations, shared::Shared, sync::pull::Sync,
+    decisions::door::OpenDoor,
+    forwarding::routes::CheckedRoute,
+    observing::observations::Observations,
+    receipts::registering::{self, Unregistered},
+    shared::Shared,
+    sync::pull::Sync,
     token_exchange::asking::Exchanges,
 };
 
@@ -35,6 +39,8 @@ pub(super) struct Background {
     pub(super) shared: Arc<Shared>,
     pub(super) sync: Sync,
     pub(super) exchanges: Exchanges,
+    /// Those that are to be told of the key for receipts.
+    pub(super) unregistered: Option<Unregistered>,
     pub(super) observations: Option<Observations>,
     pub(super) tls: Arc<ReloadingServerConfig>,
     pub(super) routes: Routes,
@@ -52,6 +58,7 @@ impl Background {
             shared,
             mut sync,
             mut exchanges,
+            unregistered,
             mut observations,
             tls,
             routes,
@@ -70,6 +77,8 @@ impl Background {
                 None => std::future::pending().await,
             }
         };
+        let changed = sync.follower.changed.subscribe();
+        let registering = registering::run(Arc::clone(&shared), unregistered, changed);
         tokio::select! {
             () = stop.cancelled() => {}
             () = sync.run() => {}
@@ -77,6 +86,7 @@ impl Background {
             () = follow_doors(&shared, &doors) => {}
             () = observing => {}
             () = exchanges.run() => {}
+            () = registering => {}
         }
         // No request is under way any more: what is counted and logged now is complete.
         if let Some(observations) = observations {

@@ -9,6 +9,7 @@ use crate::{
     accepting::tls,
     forwarding::routes::CheckedRoute,
     options::{Authorization, GatewayOptions, Route},
+    receipts::giving,
     sync::pull::{PING, UNACKNOWLEDGED},
 };
 
@@ -26,6 +27,10 @@ pub(super) fn server_tls(
 
 /// The configured routes, then the control plane's own.
 pub(super) fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, StartError> {
+    if giving::lack_a_log(options) {
+        let why = "`receipt` names the log, and there is no `access_log`; set one, or `receipt = \"header\"`";
+        return Err(StartError::Options(why.to_owned()));
+    }
     let url = url::Url::parse(&options.control_plane)
         .map_err(|error| StartError::Options(format!("`{}`: {error}", options.control_plane)))?;
     let control_plane = Route {
@@ -41,6 +46,7 @@ pub(super) fn routes(options: &GatewayOptions) -> Result<Vec<CheckedRoute>, Star
         authorization: Authorization::Pass,
         preserve_host: false,
         stream_idle_timeout: None,
+        receipt: Vec::new(),
         headers: std::collections::BTreeMap::new(),
     };
     let name = |route: &Route| format!("{}{}", route.host.as_deref().unwrap_or("*"), route.path);

@@ -13,7 +13,9 @@ use super::{
     health::Part,
     start_error::StartError,
 };
-use crate::{forwarding::routes::CheckedRoute, options::GatewayOptions, shared::Shared};
+use crate::{
+    forwarding::routes::CheckedRoute, options::GatewayOptions, receipts::giving, shared::Shared,
+};
 
 const SUCCESSFUL: &str = "countersign_gateway_last_reload_successful";
 
@@ -142,6 +144,10 @@ impl Checked {
             control_plane_ca: options.control_plane_ca,
             ..used.clone()
         };
+        if giving::are_wanted(&next) && !giving::are_wanted(used) {
+            let why = "the first `receipt` needs a key, which is read when the gateway starts: restart it";
+            return Err(StartError::Options(why.to_owned()));
+        }
         Ok(Self {
             routes: routes(&next)?,
             client: client(&next)?,

@@ -57,6 +57,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "requests of other proxies for a decision that could not be judged, by door and reason",
     ),
     (
+        "countersign_gateway_receipts_total",
+        "verdicts of which a receipt was to be given, by whether it was",
+    ),
+    (
         "countersign_gateway_upstream_connections_total",
         "connections to upstreams that were opened, by route",
     ),

@@ -40,6 +40,10 @@ use crate::{
     },
     options::{DecisionAddress, GatewayOptions},
     project_requests::ProjectRequests,
+    receipts::{
+        giving::{self, Receipts},
+        registering::Unregistered,
+    },
     refusal::refusals::Refusals,
     shared::{Clock, Shared},
     shares::Shares,
@@ -91,9 +95,8 @@ impl Gateway {
         let (observer, tallies) = options.observations.then(Observer::new).unzip();
         let mut shared = shared(options, clock, data_dir.id, first, threads, observer)?;
         shared.spans = spans;
-        let (asking, asked) = mpsc::channel(MOST_AT_ONCE);
-        shared.asking = Some(asking);
-        let exchanges = Exchanges::new(asked, client.clone());
+        let exchanges = open_exchanges(&mut shared, &client);
+        let unregistered = open_receipts(&mut shared, &client)?;
         let shared = Arc::new(shared);
         let observations =
             tallies.map(|tallies| observations(&shared.options, tallies, client.clone(), own));
@@ -117,6 +120,7 @@ impl Gateway {
             shared: Arc::clone(&shared),
             sync,
             exchanges,
+            unregistered,
             observations,
             tls: Arc::clone(&tls),
             routes: configured,
@@ -187,6 +191,28 @@ impl Gateway {
         stop_background.cancel();
         join(background);
     }
+}
+
+/// Makes what asks the control plane about exchanges.
+fn open_exchanges(shared: &mut Shared, client: &watch::Receiver<Client>) -> Exchanges {
+    let (asking, asked) = mpsc::channel(MOST_AT_ONCE);
+    shared.asking = Some(asking);
+    Exchanges::new(asked, client.clone())
+}
+
+/// Makes what gives receipts, where any are wanted.
+fn open_receipts(
+    shared: &mut Shared,
+    client: &watch::Receiver<Client>,
+) -> Result<Option<Unregistered>, StartError> {
+    if !giving::are_wanted(&shared.options) {
+        return Ok(None);
+    }
+    let directory = &shared.options.data_dir;
+    let opened = Receipts::open(&shared.options, shared.id.clone());
+    let (receipts, found) = opened.map_err(|error| StartError::file(directory, error))?;
+    shared.receipts = Some(receipts);
+    Ok(Some(Unregistered::new(found, client.clone())))
 }
 
 fn open_doors(options: &GatewayOptions) -> Result<Arc<[OpenDoor]>, StartError> {
@@ -301,5 +327,6 @@ pub(super) fn shared(
         tokens: Tokens::default(),
         public_keys: PublicKeys::default(),
         asking: None,
+        receipts: None,
     })
 }

@@ -37,6 +37,7 @@ struct Troubles {
     server_certificate: Option<String>,
     upstream_tls: Option<String>,
     decisions: Option<String>,
+    receipts: Option<String>,
 }
 
 /// What can be in trouble.
@@ -54,16 +55,19 @@ pub(crate) enum Part {
     UpstreamTls,
     /// The files with which proxies that ask prove themselves could not be reloaded.
     Decisions,
+    /// The control plane could not be told of the key.
+    Receipts,
 }
 
 impl Part {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::AccessLog,
         Self::Reopening,
         Self::Configuration,
         Self::ServerCertificate,
         Self::UpstreamTls,
         Self::Decisions,
+        Self::Receipts,
     ];
 
     /// Its metric, which is 1 while it is in trouble.
@@ -75,6 +79,7 @@ impl Part {
             Self::ServerCertificate => "server_certificate_not_reloaded",
             Self::UpstreamTls => "upstream_tls_not_reloaded",
             Self::Decisions => "decisions_not_reloaded",
+            Self::Receipts => "receipt_key_not_registered",
         };
         gauge!("countersign_gateway_warning", "warning" => name)
     }
@@ -137,6 +142,7 @@ impl Health {
             Part::ServerCertificate => &mut troubles.server_certificate,
             Part::UpstreamTls => &mut troubles.upstream_tls,
             Part::Decisions => &mut troubles.decisions,
+            Part::Receipts => &mut troubles.receipts,
         };
         part.gauge().set(if trouble.is_some() { 1.0 } else { 0.0 });
         let is_news = *known != trouble;
@@ -168,6 +174,10 @@ impl Health {
             (
                 "files of `decisions` were not reloaded, and the old ones stay in use",
                 &troubles.decisions,
+            ),
+            (
+                "the key for receipts is not registered everywhere, and requests pass without",
+                &troubles.receipts,
             ),
         ];
         let each = each.into_iter();

@@ -4,6 +4,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use super::receipts::{ReceiptPlace, places};
+
 /// Where another proxy asks for verdicts on its own requests.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,10 @@ pub struct Decisions {
     /// Whether TLS is spoken, with the gateway's own certificate. Always with `client_certificate`.
     #[serde(default)]
     pub tls: bool,
+    /// Where a signed receipt of each verdict goes, or a list of places ([receipts.md](receipts.md)); absent,
+    /// none is made.
+    #[serde(default, deserialize_with = "places")]
+    pub receipt: Vec<ReceiptPlace>,
 }
 
 /// Where a listener for decisions is.

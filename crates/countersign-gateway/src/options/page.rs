@@ -9,6 +9,7 @@ const SOURCE: &str = concat!(
     include_str!("../options.rs"),
     include_str!("decisions.rs"),
     include_str!("log.rs"),
+    include_str!("receipts.rs"),
     include_str!("token_exchange.rs")
 );
 const PAGE: &str = concat!(
@@ -296,6 +297,7 @@ fn meanings() -> String {
         ("decisions.protocol", "DecisionProtocol"),
         ("decisions.certificate", "CertificateForm"),
         ("decisions.asked_by", "AskedBy"),
+        ("routes.receipt, decisions.receipt", "ReceiptPlace"),
         ("xfcc_fields", "XfccField"),
         ("xfcc_format", "XfccFormat"),
         ("traceparent", "Traceparent"),

@@ -30,6 +30,9 @@ pub(crate) struct Explanation {
     pub(crate) project: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) leaf_sha256: Option<Sha256>,
+    /// Whether a receipt of it is in the access log.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) receipt: bool,
     pub(crate) trace: serde_json::Value,
 }
 

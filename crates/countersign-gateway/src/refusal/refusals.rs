@@ -124,6 +124,7 @@ fn explanation(id: RequestId, code: ErrorCode, record: &Record, now: UnixSeconds
         project: record.project().map(str::to_owned),
         key: record.key().map(str::to_owned),
         leaf_sha256: record.leaf_sha256(),
+        receipt: record.has_receipt(),
         trace: serde_json::Value::Null,
     }
 }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use countersign_gateway::options::{
-    Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, Route,
-    TokenExchange, Traceparent, XfccFormat, this_machine,
+    Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, ReceiptPlace,
+    Route, TokenExchange, Traceparent, XfccFormat, this_machine,
 };
 use countersign_server::store::Store;
 use countersign_types::digest::KeyDigest;
@@ -48,6 +48,8 @@ pub(super) struct Setup {
     pub(super) operator: SocketAddr,
     pub(super) control_plane: String,
     pub(super) upstream: String,
+    /// Where receipts go.
+    pub(super) receipt: Vec<ReceiptPlace>,
     /// How long open requests may take once the end has begun.
     pub(super) drain: Duration,
 }
@@ -126,23 +128,9 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         operator,
         control_plane,
         upstream,
+        receipt,
         drain,
     } = setup;
-    let route = Route {
-        host: None,
-        path: "/".to_owned(),
-        upstream: vec![upstream],
-        http2: false,
-        idle_timeout: None,
-        client_certificate: None,
-        client_key: None,
-        server_name: None,
-        ca: None,
-        authorization: Authorization::Pass,
-        preserve_host: false,
-        stream_idle_timeout: None,
-        headers: std::collections::BTreeMap::new(),
-    };
     GatewayOptions {
         listen,
         name: Some("dev".to_owned()),
@@ -154,7 +142,7 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
         key_file: files.key_file.clone(),
         data_dir: directory.join("gateway"),
         identity: IdentitySource::Bearer,
-        routes: vec![route],
+        routes: vec![route(upstream, receipt)],
         decisions: Vec::new(),
         proxy_protocol: false,
         proxy_protocol_senders: this_machine(),
@@ -180,5 +168,25 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
             drain_timeout: drain,
             ..Limits::default()
         },
+    }
+}
+
+/// Everything goes to one upstream.
+fn route(upstream: String, receipt: Vec<ReceiptPlace>) -> Route {
+    Route {
+        host: None,
+        path: "/".to_owned(),
+        upstream: vec![upstream],
+        http2: false,
+        idle_timeout: None,
+        client_certificate: None,
+        client_key: None,
+        server_name: None,
+        ca: None,
+        authorization: Authorization::Pass,
+        preserve_host: false,
+        stream_idle_timeout: None,
+        receipt,
+        headers: std::collections::BTreeMap::new(),
     }
 }

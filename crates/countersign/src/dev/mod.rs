@@ -18,7 +18,7 @@ use std::{
 };
 
 use clap::Args;
-use countersign_gateway::Sockets;
+use countersign_gateway::{Sockets, options::ReceiptPlace};
 use countersign_server::{
     WebhookOptions,
     store::{FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, Store},
@@ -67,6 +67,9 @@ pub(crate) struct Dev {
     /// URL of the upstream behind the gateway [default: a built-in echo server]
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
+    /// Give receipts of all verdicts, to the upstream and in the access log
+    #[arg(long)]
+    receipts: bool,
     #[command(flatten)]
     log: LogFlags,
 }
@@ -178,11 +181,13 @@ impl Dev {
     }
 
     fn setup(&self, control_plane: SocketAddr, upstream: String) -> gateway::Setup {
+        let both = [ReceiptPlace::Header, ReceiptPlace::Log];
         gateway::Setup {
             listen: self.gateway_listen(),
             operator: self.operator_listen(),
             control_plane: base_url("http", control_plane),
             upstream,
+            receipt: both.into_iter().filter(|_| self.receipts).collect(),
             drain: DRAIN,
         }
     }

@@ -34,6 +34,7 @@ mod previewed;
 mod process;
 mod propagation;
 mod raw_upstream;
+mod receipts;
 mod reload;
 mod reported;
 mod restart;

@@ -273,6 +273,26 @@ pub(crate) async fn make_project(api: &Client, name: &str) -> (ProjectId, String
     (project, account.api_key.unwrap().value.reveal().to_owned())
 }
 
+/// A route for everything, whose upstream is set later.
+fn route() -> Route {
+    Route {
+        host: None,
+        path: "/".to_owned(),
+        upstream: Vec::new(),
+        http2: false,
+        idle_timeout: None,
+        client_certificate: None,
+        client_key: None,
+        server_name: None,
+        ca: None,
+        authorization: Authorization::Pass,
+        preserve_host: false,
+        stream_idle_timeout: None,
+        receipt: Vec::new(),
+        headers: std::collections::BTreeMap::new(),
+    }
+}
+
 async fn options(
     directory: &TempDir,
     server_ca: &Minted,
@@ -302,21 +322,7 @@ async fn options(
         data_dir: directory.path().join("gateway"),
         identity: IdentitySource::Bearer,
         decisions: Vec::new(),
-        routes: vec![Route {
-            host: None,
-            path: "/".to_owned(),
-            upstream: Vec::new(),
-            http2: false,
-            idle_timeout: None,
-            client_certificate: None,
-            client_key: None,
-            server_name: None,
-            ca: None,
-            authorization: Authorization::Pass,
-            preserve_host: false,
-            stream_idle_timeout: None,
-            headers: std::collections::BTreeMap::new(),
-        }],
+        routes: vec![route()],
         proxy_protocol: false,
         proxy_protocol_senders: this_machine(),
         client_cert_header: false,

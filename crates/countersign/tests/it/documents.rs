@@ -24,8 +24,15 @@ macro_rules! page {
 }
 
 fn check(page: &Page) {
+    check_beside(page, &[]);
+}
+
+/// The same, beside a `dev` that is started so.
+fn check_beside(page: &Page, flags: &[&str]) {
     let directory = tempdir().unwrap();
-    let _dev = Dev::start(&directory.path().join("countersign-data"));
+    let data = directory.path().join("countersign-data");
+    let started = [&["--data-dir", data.to_str().unwrap()], flags].concat();
+    let _dev = Dev::start_with(&started, &data);
     let printed = run(&blocks(page.text).join("\n"), directory.path());
     for text in page.prints {
         assert!(printed.contains(text), "{text}: {printed}");
@@ -87,6 +94,21 @@ fn gateway() {
 #[test]
 fn policy() {
     check(&page!("policy.md", ["\"verdict\": \"permit\""]));
+}
+
+#[test]
+fn receipts() {
+    let page = page!(
+        "receipts.md",
+        [
+            ": verified",
+            "\"verified\": true",
+            "FAILS",
+            "UNPROVEN",
+            "exit code 1",
+        ]
+    );
+    check_beside(&page, &["--receipts"]);
 }
 
 #[test]

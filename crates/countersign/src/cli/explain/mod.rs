@@ -144,8 +144,11 @@ fn show(explanation: &Value, names: &Names, output: Output) -> CommandResult {
     ] {
         rows.extend(value.map(|value| (head, Cell::from(value))));
     }
-    let report_only = explanation.get("report_only");
-    if report_only.and_then(Value::as_bool) == Some(true) {
+    let is_set = |name: &str| explanation.get(name).and_then(Value::as_bool) == Some(true);
+    if is_set("receipt") {
+        rows.push(("receipt", Cell::from("in the access log")));
+    }
+    if is_set("report_only") {
         let passed = "the request passed; report-only trust anchors would have refused it";
         rows.push(("note", Cell::from(passed)));
     }

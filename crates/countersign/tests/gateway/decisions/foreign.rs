@@ -26,10 +26,12 @@ use crate::{
 };
 
 /// What clients are not believed, in all spellings that a server could take for it.
-const CLAIMS: [&str; 5] = [
+const CLAIMS: [&str; 7] = [
     "x-countersign-project: proj_other",
     "X-Countersign-Certificate: cert_other",
     "x-countersign-leaf-sha256: 00",
+    "x-countersign-service-account: svc_acct_other",
+    "x-countersign-receipt: other",
     "x_countersign_project: proj_other",
     "x-request-id: req_other",
 ];

@@ -42,6 +42,7 @@ fn by_secret(
             header: SECRET_HEADER.to_owned(),
         })),
         tls: false,
+        receipt: Vec::new(),
     }
 }
 

@@ -1,15 +1,20 @@
 //! What holds at the gateway's own listener besides the verdict holds at every door.
 
-use countersign_gateway::options::{CertificateForm, DecisionProtocol};
+use countersign_gateway::options::{CertificateForm, DecisionProtocol, Decisions, ReceiptPlace};
 use countersign_testca::root;
 use countersign_types::{certificate::Enforcement, error::ErrorCode};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::{
     asking::{self, Asking, Envoy},
     by_secret,
 };
-use crate::{client::plain_get, observations::until, world::World};
+use crate::{
+    client::plain_get,
+    observations::until,
+    world::{LIMIT, World},
+};
 
 #[tokio::test]
 async fn what_is_only_reported_refuses_nobody_and_is_logged() {
@@ -98,4 +103,40 @@ async fn who_asks_is_observed_at_every_door() {
         .collect();
     seen.sort_unstable();
     assert_eq!(seen, [(None, 3), (Some("certificate_required"), 1)]);
+}
+
+#[tokio::test]
+async fn a_receipt_comes_with_the_answer_where_the_door_asks_for_it() {
+    let form = CertificateForm::XfccText;
+    let mut world = World::with(|options| {
+        let door = by_secret(options, DecisionProtocol::EnvoyHttp, form);
+        options.decisions = vec![Decisions {
+            receipt: vec![ReceiptPlace::Header, ReceiptPlace::Log],
+            ..door
+        }];
+    })
+    .await;
+    let (_, leaf) = world.with_active_ca().await;
+    let mut proxy = Asking::connect(world.door(0)).await;
+    let given = async {
+        loop {
+            let headers = asking::certificate(form, &[&leaf]);
+            let passed = proxy.ask(&world.key, headers).await;
+            assert_eq!(passed.status, 200);
+            if let Some(receipt) = passed.header("x-countersign-receipt") {
+                return receipt.to_owned();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let receipt = timeout(LIMIT, given).await.expect("a receipt");
+    let refused = proxy.ask(&world.key, Vec::new()).await;
+    assert_eq!(refused.code(), "certificate_required");
+    assert_eq!(refused.header("x-countersign-receipt"), None);
+    let log = world.log().await;
+    let [.., passed, refused] = log.as_slice() else {
+        panic!("{log:?}");
+    };
+    assert_eq!(passed["receipt"], receipt.as_str());
+    assert!(refused["receipt"].is_string(), "{refused}");
 }

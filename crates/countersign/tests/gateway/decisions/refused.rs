@@ -304,6 +304,7 @@ async fn envoy_is_told_what_to_set_and_what_to_remove() {
         [
             "x-countersign-more",
             SECRET_HEADER,
+            "x-countersign-receipt",
             "x-countersign-scope",
             "x-countersign-service-account",
             "x_countersign_project"
