@@ -1,6 +1,7 @@
 //! Trust anchors: `/organization/certificates`, and the scopes where they are active.
 
 use countersign_types::{
+    UnixSeconds,
     certificate::{
         ActiveCertificate, ActiveCertificates, Certificate, CertificateToggle, DeletedCertificate,
         Enforcement, ModifyCertificateRequest, Scope, ScopedCertificate,
@@ -9,6 +10,7 @@ use countersign_types::{
     },
     expiry::{Expiring, ExpiringList},
     extension,
+    floor::UpdateFloorRequest,
     id::CertificateId,
     page::Page,
     preview::TogglePreview,
@@ -233,6 +235,26 @@ impl Certificates {
         let body = UpdatePolicyRequest {
             cel_policy: cel_policy.map(str::to_owned),
             enforcement: Some(Enforcement::Report),
+        };
+        self.client.send(Request::post(&path).json(&body)?).await
+    }
+
+    /// Countersign's extension: refuses leaves under a certificate that were issued before a time, or with `None`
+    /// none by their age; with [`Enforcement::Report`], what would be refused is only counted and logged.
+    ///
+    /// # Errors
+    /// Those of every call: see [`Error`].
+    pub async fn set_floor(
+        &self,
+        id: &CertificateId,
+        refuse_issued_before: Option<UnixSeconds>,
+        enforcement: Enforcement,
+    ) -> Result<Response<Received<Certificate>>, Error> {
+        let [organization, certificates] = PATH;
+        let path = [organization, certificates, id.as_str(), "floor"];
+        let body = UpdateFloorRequest {
+            refuse_issued_before,
+            enforcement: Some(enforcement),
         };
         self.client.send(Request::post(&path).json(&body)?).await
     }

@@ -41,6 +41,7 @@ mod client;
 mod config;
 mod connections;
 mod countersign;
+mod denials;
 mod error;
 mod federation_rules;
 mod page;
@@ -69,6 +70,7 @@ pub use crate::{
     client::Client,
     config::{ClientBuilder, DEFAULT_BASE_URL},
     countersign::{BundleReader, Countersign},
+    denials::Denials,
     error::{ApiError, Error},
     federation_rules::{FederationRuleListParams, FederationRules},
     page::{ItemStream, ListParams},

@@ -69,6 +69,8 @@ fn organization(pem: String) -> OrganizationBundle {
             cel_policy: None,
             reported_policy: None,
             revocation: None,
+            floor: None,
+            reported_floor: None,
         }],
         active: vec![certificate],
         with_reported: Vec::new(),
@@ -88,6 +90,7 @@ fn organization(pem: String) -> OrganizationBundle {
         federation: None,
         audit: None,
         receipt_keys: Vec::new(),
+        denials: Vec::new(),
     }
 }
 

@@ -409,6 +409,7 @@ mod tests {
             federation: None,
             audit: None,
             receipt_keys: Vec::new(),
+            denials: Vec::new(),
         }
     }
 
@@ -419,6 +420,8 @@ mod tests {
             cel_policy: None,
             reported_policy: None,
             revocation: None,
+            floor: None,
+            reported_floor: None,
         };
         let bundle = organization(1, vec![certificate], active, projects);
         Snapshot::default().after(7, true, vec![bundle], &[])

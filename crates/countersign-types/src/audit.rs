@@ -16,6 +16,7 @@ use crate::{
 };
 pub use crate::{
     audit_position::{AuditChain, AuditCommit, AuditHead, AuditHeadObject},
+    access_taken::{AccessTaken, DenialChange},
     audit_project::AuditProject,
     federation_event::{FederationEvent, ProviderChange, RuleChange},
     organization_change::{AssertionChange, ReceiptKeyChange, TokenKeyChange, WebhookChange},
@@ -278,6 +279,8 @@ pub enum AuditEvent {
         id: AssertionId,
         change: AssertionChange,
     },
+    /// A denial, or the floor of a certificate.
+    AccessTaken(AccessTaken),
     /// A token key of the organization, as an `organization.updated` too.
     TokenKeyChanged {
         organization: OrganizationId,
@@ -306,6 +309,7 @@ impl AuditEvent {
         match self {
             Self::CertificateCreated(_) => "certificate.created",
             Self::CertificateUpdated(_) | Self::CertificateRotated(_) => "certificate.updated",
+            Self::AccessTaken(event) => event.event_type(),
             Self::CertificateDeleted { .. } => "certificate.deleted",
             Self::CertificatesActivated { .. } => "certificates.activated",
             Self::CertificatesDeactivated { .. } => "certificates.deactivated",
@@ -345,6 +349,7 @@ impl AuditEvent {
             | Self::CertificateDeleted { .. }
             | Self::WebhookChanged { .. }
             | Self::AssertionChanged { .. }
+            | Self::AccessTaken(_)
             | Self::TokenKeyChanged { .. }
             | Self::ReceiptKeyChanged { .. } => None,
             Self::Federation(event) => event.project(),
@@ -374,6 +379,7 @@ impl AuditEvent {
             Self::ApiKeyCreated { id, .. } | Self::ApiKeyDeleted { id, .. } => vec![id.as_str()],
             Self::WebhookChanged { id, .. } => vec![id.as_str()],
             Self::AssertionChanged { id, .. } => vec![id.as_str()],
+            Self::AccessTaken(event) => vec![event.resource_id()],
             Self::TokenKeyChanged { change, .. } => vec![change.id().as_str()],
             Self::ReceiptKeyChanged { change, .. } => change.resource_ids().to_vec(),
             Self::Federation(event) => event.resource_ids(),
@@ -431,6 +437,7 @@ impl AuditEvent {
             | Self::AssertionChanged { .. }
             | Self::TokenKeyChanged { .. }
             | Self::ReceiptKeyChanged { .. } => self.organization_updated(),
+            Self::AccessTaken(event) => event.details(),
             Self::Federation(event) => event.details(),
         }
     }

@@ -10,9 +10,11 @@ use serde_with::skip_serializing_none;
 use crate::{
     UnixSeconds,
     api_key::KeyKind,
+    certificate::Enforcement,
+    denial::DenialMatch,
     digest::{KeyDigest, Sha256},
     history::{HistoryPoint, RevisionToken},
-    id::{self, ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId},
+    id::{self, ApiKeyId, CertificateId, DenialId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId},
     or_unknown::OrUnknown,
     revoked_set::RevokedSet,
     token::BundleFederation,
@@ -142,6 +144,9 @@ pub struct BundleAudit {
     pub sha256: Sha256,
     /// The token of the change.
     pub token: RevisionToken,
+    /// What is refused although it verifies, oldest first; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denials: Vec<BundleDenial>,
 }
 
 /// A trust anchor.
@@ -165,6 +170,14 @@ pub struct BundleCertificate {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(ignore))]
     pub revocation: Option<BundleRevocation>,
+    /// Which leaves it refuses by their age, if it does.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub floor: Option<BundleFloor>,
+    /// The floor that is only reported in its place, if there is one.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub reported_floor: Option<BundleFloor>,
 }
 
 /// An anchor's revocation lists, and what it means that one is missing.
@@ -221,6 +234,50 @@ pub struct BundleRevocationList {
     /// That set, once it is at hand.
     #[serde(skip)]
     pub set: Option<Arc<RevokedSet>>,
+}
+
+/// From when on the leaves under an anchor must have been issued, who set that, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BundleFloor {
+    /// A leaf whose `notBefore` is earlier is refused, in Unix seconds.
+    pub refuse_issued_before: UnixSeconds,
+    /// The key that set it.
+    #[serde(deserialize_with = "id::checked")]
+    pub set_by: ApiKeyId,
+    /// When, in Unix seconds.
+    pub set_at: UnixSeconds,
+}
+
+/// A denial.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BundleDenial {
+    /// Its id.
+    #[serde(deserialize_with = "id::checked")]
+    pub id: DenialId,
+    /// Its name.
+    pub name: String,
+    /// What it refuses.
+    #[serde(rename = "match")]
+    pub matches: DenialMatch,
+    /// The project where it holds; absent for all of them.
+    #[serde(default, deserialize_with = "id::checked")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub project: Option<ProjectId>,
+    /// Whether it is enforced or only reported.
+    #[cfg_attr(feature = "openapi", schema(value_type = Enforcement))]
+    pub enforcement: Enforcement,
+    /// The key that created it.
+    #[serde(deserialize_with = "id::checked")]
+    pub created_by: ApiKeyId,
+    /// When, in Unix seconds. It is in force whatever the reader's clock says of this.
+    pub created_at: UnixSeconds,
+    /// The second from which it refuses nothing any more.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub expires_at: Option<UnixSeconds>,
 }
 
 impl std::fmt::Debug for BundleCertificate {

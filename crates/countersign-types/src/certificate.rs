@@ -136,6 +136,12 @@ pub struct Certificate {
     /// counted and logged (an extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reported_policy: Option<String>,
+    /// A leaf whose `notBefore` is earlier is refused on this anchor, in Unix seconds (an extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub refuse_issued_before: Option<UnixSeconds>,
+    /// The same, only reported: what would be refused by it is counted and logged (an extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub reported_refuse_issued_before: Option<UnixSeconds>,
     /// Where it is active, the organization first, when asked for with `include[]=active_at` (an
     /// extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -237,6 +243,12 @@ pub struct ScopedCertificate {
     /// counted and logged (an extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reported_policy: Option<String>,
+    /// A leaf whose `notBefore` is earlier is refused on this anchor, in Unix seconds (an extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub refuse_issued_before: Option<UnixSeconds>,
+    /// The same, only reported: what would be refused by it is counted and logged (an extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub reported_refuse_issued_before: Option<UnixSeconds>,
     /// Where it is active, the organization first, when asked for with `include[]=active_at` (an
     /// extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]

@@ -26,6 +26,8 @@ pub const ROTATIONS: &str = "rotations";
 
 /// `/v1/organization/assertions`: what must pass and what must be refused, whatever changes.
 pub const ASSERTIONS: &str = "assertions";
+/// `/v1/organization/denials` and `floor` of certificates: what is refused although it verifies.
+pub const DENIALS: &str = "denials";
 /// Workload identity providers of type `x509`, which the reference does not have, and their
 /// `attribute_conditions`.
 pub const X509_WORKLOAD_IDENTITY: &str = "x509_workload_identity";

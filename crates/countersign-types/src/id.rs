@@ -321,6 +321,10 @@ id!(
     AssertionId, "assertion", "asrt_"
 );
 id!(
+    /// A denial of an organization, `deny_…`.
+    DenialId, "denial", "deny_"
+);
+id!(
     /// A workload identity provider of an organization, `idp_…`.
     WorkloadIdentityProviderId, "workload identity provider", "idp_"
 );

@@ -8,6 +8,7 @@
 
 #![deny(missing_docs)]
 
+mod access_taken;
 pub mod api_key;
 pub mod assertion;
 pub mod audit;
@@ -17,6 +18,7 @@ pub mod bearer;
 pub mod bundle;
 pub mod certificate;
 pub mod compact_jws;
+pub mod denial;
 pub mod digest;
 pub mod error;
 pub mod expiry;
@@ -24,6 +26,7 @@ pub mod extension;
 mod federation_event;
 pub mod federation_rule;
 pub mod federation_test;
+pub mod floor;
 pub mod history;
 pub mod id;
 mod not_null;

@@ -10,8 +10,9 @@ use crate::{
         ActiveCertificate, CertificateToggle, CertificateToggleObject, Enforcement,
         ScopedCertificate, UploadCertificateRequest,
     },
+    denial::DenialCreateRequest,
     error::ErrorCode,
-    id::{ApiKeyId, CertificateId, ProjectId, ServiceAccountId},
+    id::{ApiKeyId, CertificateId, DenialId, ProjectId, ServiceAccountId},
     not_null::not_null,
     or_unknown::OrUnknown,
     workload::WorkloadIdentity,
@@ -116,6 +117,25 @@ pub enum TrustChange {
         #[cfg_attr(feature = "openapi", schema(required))]
         cel_policy: Option<String>,
         /// With `report`, the policy is only reported. One that is enforced removes the reported one.
+        #[serde(default)]
+        enforcement: Enforcement,
+    },
+    /// A denial is created.
+    CreateDenial(DenialCreateRequest),
+    /// A denial is deleted.
+    DeleteDenial {
+        /// The denial.
+        denial_id: DenialId,
+    },
+    /// A certificate's floor is set or removed.
+    SetCertificateFloor {
+        /// The certificate.
+        certificate_id: CertificateId,
+        /// A leaf whose `notBefore` is earlier is refused, in Unix seconds; null for none.
+        #[serde(deserialize_with = "Option::deserialize")]
+        #[cfg_attr(feature = "openapi", schema(required))]
+        refuse_issued_before: Option<UnixSeconds>,
+        /// With `report`, the floor is only reported. One that is enforced removes the reported one.
         #[serde(default)]
         enforcement: Enforcement,
     },

@@ -43,6 +43,10 @@ pub struct TokenClaims {
     pub certificate: CertificateId,
     /// The digest of what admitted it: see [`BundleFederationRule::admission`].
     pub admission: Sha256,
+    /// The marks of the leaf that it was exchanged for, so that a denial of the leaf ends it; absent from
+    /// earlier versions.
+    #[serde(default)]
+    pub leaf: Option<String>,
     /// Its scopes, with spaces between them; absent for those of the service account.
     pub scope: Option<String>,
     /// When it was issued, in Unix seconds.

@@ -18,8 +18,14 @@ use aws_lc_rs::signature::{
 };
 use countersign_testca::{General, KeyKind, Minted, Template, oid, root};
 use countersign_types::{
-    bundle::{BundleRevocation, BundleRevocationList, CrlMissing},
-    certificate::Scope,
+    bundle::{
+        BundleDenial, BundleRevocation, BundleRevocationList, CrlMissing, OrganizationBundle,
+    },
+    certificate::{Enforcement, Scope},
+    denial::{
+        DenialMatch, IssuerAndSerial, MAX_DENIALS_PER_ORGANIZATION, SubjectAltName,
+        SubjectAltNameType,
+    },
     digest::Sha256,
     history::RevisionToken,
     id::{ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId, RequestId},
@@ -140,6 +146,7 @@ fn verdicts(
             }));
         }
     }
+    subjects.push(denied(key, path, issuer, presented));
     subjects
 }
 
@@ -172,6 +179,66 @@ fn with_a_full_list() -> Subject {
     let row = Row {
         key: "P-256",
         case: "direct, a million revoked".to_owned(),
+        anchors: 1,
+        policy: false,
+        microseconds: 0.0,
+        signatures: permit(&trust, &presented).signature_checks(),
+    };
+    Subject::new(row, move || {
+        black_box(permit(black_box(&trust), black_box(&presented)));
+    })
+}
+
+/// As many denials as an organization may have, of every kind and of nobody here.
+fn denials() -> Vec<BundleDenial> {
+    let matches = |number: usize| {
+        let digest = Sha256::of(number.to_string());
+        match number % 4 {
+            0 => DenialMatch::LeafSha256(digest),
+            1 => DenialMatch::SpkiSha256(digest),
+            2 => DenialMatch::IssuerAndSerial(IssuerAndSerial {
+                issuer: "CN=Example Root".to_owned(),
+                serial_number: digest.to_string(),
+            }),
+            _ => DenialMatch::SubjectAltName(SubjectAltName {
+                kind: SubjectAltNameType::Dns,
+                value: format!("{number}.example.com"),
+                oid: None,
+            }),
+        }
+    };
+    let denial = |number: usize| BundleDenial {
+        id: format!("deny_{number}").parse().unwrap(),
+        name: "left".to_owned(),
+        matches: matches(number),
+        project: None,
+        enforcement: Enforcement::Enforce,
+        created_by: "key_1".parse().unwrap(),
+        created_at: NOW,
+        expires_at: None,
+    };
+    (0..MAX_DENIALS_PER_ORGANIZATION).map(denial).collect()
+}
+
+/// A verdict beside all the denials that an organization may have.
+fn denied(key: &'static str, path: &str, issuer: &Minted, presented: &Presented) -> Subject {
+    let trust = TrustSet::from_anchors([issuer.pem().as_str()], None);
+    let trust = trust.with_denials_of(&OrganizationBundle {
+        id: OrganizationId::from_random(0),
+        revision: 0,
+        digest: None,
+        active: Vec::new(),
+        with_reported: Vec::new(),
+        certificates: Vec::new(),
+        projects: Vec::new(),
+        keys: Vec::new(),
+        federation: None,
+        denials: denials(),
+    });
+    let presented = presented.clone();
+    let row = Row {
+        key,
+        case: format!("{path}, 10,000 denials"),
         anchors: 1,
         policy: false,
         microseconds: 0.0,

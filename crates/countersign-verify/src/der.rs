@@ -88,6 +88,20 @@ pub(crate) fn only(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     reader.at_end().then_some(contents)
 }
 
+/// A value with its tag and its length before it; nothing of one that is too long to be read here.
+pub(crate) fn wrapped(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let Ok(length) = u16::try_from(contents.len()) else {
+        return Vec::new();
+    };
+    let [high, low] = length.to_be_bytes();
+    let header: &[u8] = match length {
+        0..=0x7f => &[tag, low],
+        0x80..=0xff => &[tag, 0x81, low],
+        _ => &[tag, 0x82, high, low],
+    };
+    [header, contents].concat()
+}
+
 /// A length in its shortest form (X.690 section 10.1), and what follows it.
 fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     match *bytes {

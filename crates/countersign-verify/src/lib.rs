@@ -7,6 +7,8 @@ pub mod audit_chain;
 mod budget;
 pub mod certificate;
 pub mod crl;
+pub mod denial;
+mod denied_by;
 mod der;
 pub mod judge;
 mod key;

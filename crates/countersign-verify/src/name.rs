@@ -61,13 +61,7 @@ impl fmt::Display for CertificateName {
 
 /// Reads the contents of a name, given without its header.
 fn parsed<T>(contents: &[u8], read: impl Fn(&X509Name<'_>) -> T) -> Option<T> {
-    let length = u16::try_from(contents.len()).ok()?.to_be_bytes();
-    let header = match contents.len() {
-        0..=0x7f => vec![der::SEQUENCE, length[1]],
-        0x80..=0xff => vec![der::SEQUENCE, 0x81, length[1]],
-        _ => vec![der::SEQUENCE, 0x82, length[0], length[1]],
-    };
-    let whole = [&header, contents].concat();
+    let whole = der::wrapped(der::SEQUENCE, contents);
     let (_, name) = X509Name::from_der(&whole).ok()?;
     Some(read(&name))
 }

@@ -49,6 +49,10 @@ impl Permit {
         Self { proven, revision }
     }
 
+    pub(crate) const fn proven(&self) -> &Proven {
+        &self.proven
+    }
+
     /// The anchor that decided.
     #[must_use]
     pub const fn anchor(&self) -> &CertificateId {

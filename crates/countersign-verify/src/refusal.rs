@@ -2,6 +2,7 @@
 //! operator sees.
 
 use countersign_types::{
+    UnixSeconds,
     certificate::Scope,
     error::ErrorCode,
     id::{CertificateId, ProjectId},
@@ -9,6 +10,7 @@ use countersign_types::{
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 pub use crate::{
+    denied_by::{BelowFloor, DeniedBy},
     name::CertificateName,
     oid::ObjectId,
     revoked_by::{NoCurrentList, Revoked},
@@ -46,12 +48,26 @@ impl Refusal {
         &self.trace
     }
 
-    /// The anchor that the chain verified under, and where it is active, when it is only its policy
-    /// that says no.
+    /// The anchor that the chain verified under, and where it is active, when it is only its policy, its
+    /// floor or a denial that says no.
     #[must_use]
     pub fn verified_under(&self) -> Option<&(CertificateId, Scope)> {
-        let policy = |finding: &&Finding| finding.step == Step::Policy;
-        self.trace.iter().find(policy)?.anchor.as_ref()
+        let verified = |finding: &&Finding| finding.step >= Step::Floor;
+        self.trace.iter().find(verified)?.anchor.as_ref()
+    }
+
+    /// The denial that refuses the leaf, if one does.
+    #[must_use]
+    pub fn denied_by(&self) -> Option<&DeniedBy> {
+        self.trace
+            .iter()
+            .find_map(|finding| finding.reason.denied_by())
+    }
+
+    /// The second from which the denial that refuses the leaf does so no more; never, where none does.
+    #[must_use]
+    pub fn denied_until(&self) -> UnixSeconds {
+        self.denied_by().map_or(UnixSeconds::MAX, DeniedBy::until)
     }
 
     /// The revision of the trust set that it was judged under.
@@ -109,6 +125,10 @@ pub enum Step {
     DirectPath,
     /// Verifying the leaf through presented intermediates.
     ChainPath,
+    /// Comparing the verified leaf's age with the anchor's floor.
+    Floor,
+    /// Looking the leaf up among what is denied.
+    Denial,
     /// Asking the selected anchor's policy.
     Policy,
 }
@@ -260,6 +280,30 @@ reasons! {
     NotTried = "not_tried",
         "the anchor was not tried: the work that is allowed was spent before",
         "deactivate anchors that have the same name and key identifier and are not needed";
+    /// The leaf itself is denied.
+    LeafDenied(by: DeniedBy) = "leaf_denied",
+        "the certificate is denied by {by}",
+        "give the client another certificate, or delete the denial";
+    /// The leaf's key is denied.
+    KeyDenied(by: DeniedBy) = "key_denied",
+        "the certificate's key is denied by {by}",
+        "give the client a certificate with another key, or delete the denial";
+    /// The leaf's issuer and serial number are denied.
+    SerialDenied(by: DeniedBy) = "serial_denied",
+        "the certificate's serial number is denied by {by}",
+        "give the client another certificate, or delete the denial";
+    /// A name of the leaf is denied.
+    NameDenied(by: DeniedBy) = "name_denied",
+        "a subject alternative name of the certificate is denied by {by}",
+        "give the client a certificate without that name, or delete the denial";
+    /// A name is denied, and those of the leaf cannot be read.
+    UnreadableNames = "unreadable_names",
+        "the certificate's subject alternative names cannot be read, or are more than 1000, and some name is denied",
+        "issue the certificate again with names that can be read, or delete the denials of names";
+    /// The leaf was issued before the anchor's floor.
+    IssuedBefore(what: BelowFloor) = "issued_before_floor",
+        "the certificate was issued at {what}",
+        "renew the certificate";
     /// The policy said no.
     PolicyDenied = "policy_denied",
         "the anchor's policy is false for this certificate",
@@ -272,6 +316,18 @@ reasons! {
     PolicyFailed(why: String) = "policy_failed",
         "the anchor's policy could not be evaluated: {why}",
         "correct the policy";
+}
+
+impl Reason {
+    fn denied_by(&self) -> Option<&DeniedBy> {
+        match self {
+            Self::LeafDenied(by)
+            | Self::KeyDenied(by)
+            | Self::SerialDenied(by)
+            | Self::NameDenied(by) => Some(by),
+            _ => None,
+        }
+    }
 }
 
 /// An issuer that was not presented: its name and its key's identifier.

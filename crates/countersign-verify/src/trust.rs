@@ -8,7 +8,7 @@ use std::{
 
 use countersign_types::{
     UnixSeconds,
-    bundle::{BundleCertificate, BundleRevocation, OrganizationBundle},
+    bundle::{BundleCertificate, BundleFloor, BundleRevocation, OrganizationBundle},
     certificate::Scope,
     id::{CertificateId, OrganizationId, ProjectId},
 };
@@ -18,6 +18,8 @@ use rustls_pki_types::CertificateDer;
 use crate::{
     certificate::Anchor,
     crl::IssuerDigest,
+    denial,
+    denied_by::BelowFloor,
     path::TrustedKey,
     policy::Policy,
     revocation::{List, Lists},
@@ -27,6 +29,14 @@ use crate::{
 /// The anchors of one organization, ready to judge by.
 pub struct TrustSet {
     revision: u64,
+    anchors: Arc<Anchors>,
+    denials: denial::Denials,
+    /// Where denials are only reported, and are here as if they were enforced.
+    reported_denials: denial::Reported,
+}
+
+/// What is active, by scope.
+struct Anchors {
     organization: ActiveSet,
     projects: HashMap<ProjectId, ActiveSet>,
 }
@@ -60,6 +70,7 @@ pub(crate) struct TrustedAnchor {
     /// The name and key of the CA, by which its revocation list is found.
     pub(crate) issuer: IssuerDigest,
     pub(crate) lists: Lists,
+    pub(crate) floor: Option<BundleFloor>,
 }
 
 impl TrustSet {
@@ -68,62 +79,61 @@ impl TrustSet {
     /// nothing.
     #[must_use]
     pub fn compile(bundle: &OrganizationBundle) -> Self {
-        Self::compile_active(bundle, Active::compile, |active, _| (active, false))
+        let anchors = Anchors::compile(bundle, Active::compile, |active, _| (active, false));
+        Self::enforced(bundle, Arc::new(anchors))
     }
 
-    /// The same with the anchors and the policies that are only reported counted as enforced: what would
-    /// be judged by once they are. `None` when nothing is only reported, at no scope.
+    /// The same for a bundle that differs from the one that this was compiled from in its denials and keys at
+    /// most: the anchors are shared, so that it costs what the denials cost.
     #[must_use]
-    pub fn compile_reported(bundle: &OrganizationBundle) -> Option<Self> {
-        let mut projects = bundle.projects.iter();
-        let certificates = bundle.certificates.iter();
-        let with_policy: HashSet<&CertificateId> = certificates
-            .filter(|certificate| certificate.reported_policy.is_some())
-            .map(|certificate| &certificate.id)
-            .collect();
-        if with_policy.is_empty()
-            && bundle.with_reported.is_empty()
-            && projects.all(|project| project.with_reported.is_empty())
-        {
-            return None;
-        }
-        let compile = Active::compile_reported;
-        Some(Self::compile_active(
-            bundle,
-            compile,
-            |active, with_reported| {
-                if with_reported.is_empty() {
-                    (active, active.iter().any(|id| with_policy.contains(id)))
-                } else {
-                    (with_reported, true)
-                }
-            },
-        ))
+    pub fn with_denials_of(&self, bundle: &OrganizationBundle) -> Self {
+        Self::enforced(bundle, Arc::clone(&self.anchors))
     }
 
-    /// Compiles what `pick` takes of a scope's anchors: those enforced, or those that are active
-    /// at all; and whether it took any that are only reported.
-    fn compile_active<'b>(
-        bundle: &'b OrganizationBundle,
-        compile: impl Fn(&'b BundleCertificate) -> Active,
-        pick: impl Fn(&'b [CertificateId], &'b [CertificateId]) -> (&'b [CertificateId], bool),
-    ) -> Self {
-        let compiled: HashMap<&CertificateId, Arc<Active>> = bundle
-            .certificates
-            .iter()
-            .map(|certificate| (&certificate.id, Arc::new(compile(certificate))))
-            .collect();
-        let projects = bundle.projects.iter().map(|project| {
-            let scope = Scope::Project(project.id.clone());
-            let picked = pick(&project.active, &project.with_reported);
-            (project.id.clone(), ActiveSet::new(scope, picked, &compiled))
-        });
-        let picked = pick(&bundle.active, &bundle.with_reported);
+    fn enforced(bundle: &OrganizationBundle, anchors: Arc<Anchors>) -> Self {
+        let denials = bundle.denials.iter();
+        let enforced = denials.filter(|denial| !denial::is_reported(denial));
         Self {
             revision: bundle.revision,
-            organization: ActiveSet::new(Scope::Organization, picked, &compiled),
-            projects: projects.collect(),
+            anchors,
+            denials: denial::Denials::compile(enforced),
+            reported_denials: denial::Reported::default(),
         }
+    }
+
+    /// What is judged by once all that is only reported is enforced: anchors, policies, floors and denials.
+    /// `None` when nothing is only reported, at no scope.
+    #[must_use]
+    pub fn compile_reported(bundle: &OrganizationBundle) -> Option<Self> {
+        let anchors = || Arc::new(Anchors::compile_reported(bundle));
+        Self::reported(bundle, anchors)
+    }
+
+    /// The same for a bundle that differs in its denials and keys at most from the one that these were compiled
+    /// from: what is enforced, and what would be, if anything was only reported.
+    #[must_use]
+    pub fn reported_with_denials_of(
+        bundle: &OrganizationBundle,
+        enforced: &Self,
+        reported: Option<&Self>,
+    ) -> Option<Self> {
+        // Without anything reported, the anchors were those that are enforced.
+        let anchors = &reported.unwrap_or(enforced).anchors;
+        Self::reported(bundle, || Arc::clone(anchors))
+    }
+
+    fn reported(
+        bundle: &OrganizationBundle,
+        anchors: impl FnOnce() -> Arc<Anchors>,
+    ) -> Option<Self> {
+        let reported_denials = denial::Reported::of(bundle);
+        let any = reports_anchors(bundle) || reported_denials.any();
+        any.then(|| Self {
+            revision: bundle.revision,
+            anchors: anchors(),
+            denials: denial::Denials::compile(bundle.denials.iter()),
+            reported_denials,
+        })
     }
 
     /// A trust set of these PEM texts, all active for the organization in this order, each with
@@ -150,6 +160,8 @@ impl TrustSet {
                     cel_policy: policy.map(str::to_owned),
                     reported_policy: None,
                     revocation,
+                    floor: None,
+                    reported_floor: None,
                 })
             })
             .collect();
@@ -165,6 +177,7 @@ impl TrustSet {
             federation: None,
             audit: None,
             receipt_keys: Vec::new(),
+            denials: Vec::new(),
         })
     }
 
@@ -177,44 +190,138 @@ impl TrustSet {
     /// Whether anchors that are only reported stand here among those for requests of this scope.
     #[must_use]
     pub fn reports_at(&self, scope: &Scope) -> bool {
-        self.applicable(scope)
-            .is_some_and(|applicable| applicable.sets().any(|(_, set)| set.reported))
+        self.reported_denials.at(scope)
+            || self
+                .applicable(scope)
+                .is_some_and(|applicable| applicable.sets().any(|(_, set)| set.reported))
     }
 
     /// What is active for a request; `None` when its project is not known here.
     pub(crate) fn applicable(&self, scope: &Scope) -> Option<Applicable<'_>> {
         let project = match scope.project() {
             None => None,
-            Some(id) => Some(self.projects.get(id)?),
+            Some(id) => Some(self.anchors.projects.get(id)?),
         };
         Some(Applicable {
             project,
-            organization: &self.organization,
+            organization: &self.anchors.organization,
         })
     }
+
+    /// Whether a token is refused in a project because of the leaf that it was exchanged for: its marks
+    /// ([`denial::LeafMarks`]) as text.
+    #[must_use]
+    pub fn denies_token(&self, scope: &Scope, marks: Option<&str>, now: UnixSeconds) -> bool {
+        let denied = self.denied(scope);
+        if denied.is_empty() {
+            return false;
+        }
+        match marks.map(str::parse) {
+            Some(Ok(marks)) => denied.denies(&marks, now),
+            Some(Err(denial::InvalidMarks)) => true,
+            // Of an earlier version's control plane: it lives an hour at most.
+            None => false,
+        }
+    }
+
+    /// What is denied for a request.
+    pub(crate) fn denied(&self, scope: &Scope) -> denial::Applicable<'_> {
+        self.denials.applicable(scope)
+    }
+}
+
+impl Anchors {
+    /// With the anchors, policies and floors that are only reported counted as enforced.
+    fn compile_reported(bundle: &OrganizationBundle) -> Self {
+        let certificates = bundle.certificates.iter();
+        let reported: HashSet<&CertificateId> = certificates
+            .filter(|certificate| reports_more(certificate))
+            .map(|certificate| &certificate.id)
+            .collect();
+        let compile = Active::compile_reported;
+        Self::compile(bundle, compile, |active, with_reported| {
+            if with_reported.is_empty() {
+                (active, active.iter().any(|id| reported.contains(id)))
+            } else {
+                (with_reported, true)
+            }
+        })
+    }
+
+    /// Compiles what `pick` takes of a scope's anchors: those enforced, or those that are active
+    /// at all; and whether it took any that are only reported.
+    fn compile<'b>(
+        bundle: &'b OrganizationBundle,
+        compile: impl Fn(&'b BundleCertificate) -> Active,
+        pick: impl Fn(&'b [CertificateId], &'b [CertificateId]) -> (&'b [CertificateId], bool),
+    ) -> Self {
+        let compiled: HashMap<&CertificateId, Arc<Active>> = bundle
+            .certificates
+            .iter()
+            .map(|certificate| (&certificate.id, Arc::new(compile(certificate))))
+            .collect();
+        let projects = bundle.projects.iter().map(|project| {
+            let scope = Scope::Project(project.id.clone());
+            let picked = pick(&project.active, &project.with_reported);
+            (project.id.clone(), ActiveSet::new(scope, picked, &compiled))
+        });
+        let picked = pick(&bundle.active, &bundle.with_reported);
+        Self {
+            organization: ActiveSet::new(Scope::Organization, picked, &compiled),
+            projects: projects.collect(),
+        }
+    }
+}
+
+/// Whether a policy or a floor of the certificate is only reported.
+const fn reports_more(certificate: &BundleCertificate) -> bool {
+    certificate.reported_policy.is_some() || certificate.reported_floor.is_some()
+}
+
+/// Whether an anchor, a policy or a floor is only reported, at any scope.
+fn reports_anchors(bundle: &OrganizationBundle) -> bool {
+    let mut projects = bundle.projects.iter();
+    bundle.certificates.iter().any(reports_more)
+        || !bundle.with_reported.is_empty()
+        || projects.any(|project| !project.with_reported.is_empty())
 }
 
 impl Active {
     fn compile(certificate: &BundleCertificate) -> Self {
         Self {
             id: certificate.id.clone(),
-            anchor: TrustedAnchor::compile(certificate, certificate.cel_policy.as_deref()),
+            anchor: TrustedAnchor::compile(
+                certificate,
+                certificate.cel_policy.as_deref(),
+                certificate.floor.as_ref(),
+            ),
         }
     }
 
-    /// The same with the policy that is only reported, if there is one.
+    /// The same with the policy and the floor that are only reported, if there are any.
     fn compile_reported(certificate: &BundleCertificate) -> Self {
         let reported = certificate.reported_policy.as_deref();
         let policy = reported.or(certificate.cel_policy.as_deref());
         Self {
             id: certificate.id.clone(),
-            anchor: TrustedAnchor::compile(certificate, policy),
+            anchor: TrustedAnchor::compile(
+                certificate,
+                policy,
+                certificate
+                    .reported_floor
+                    .as_ref()
+                    .or(certificate.floor.as_ref()),
+            ),
         }
     }
 }
 
 impl TrustedAnchor {
-    fn compile(certificate: &BundleCertificate, policy: Option<&str>) -> Result<Self, String> {
+    fn compile(
+        certificate: &BundleCertificate,
+        policy: Option<&str>,
+        floor: Option<&BundleFloor>,
+    ) -> Result<Self, String> {
         // Among the rules of an upload are those of a CA on a path, so that an anchor which an older
         // version let in and this one cannot judge by is active and permits nothing.
         let anchor = Anchor::from_pem(&certificate.pem).map_err(|error| error.to_string())?;
@@ -236,6 +343,16 @@ impl TrustedAnchor {
             policy: policy
                 .transpose()
                 .map_err(|error| format!("its policy does not compile: {error}"))?,
+            floor: floor.cloned(),
+        })
+    }
+
+    /// Why a leaf that was issued at this time is refused under it, if it is.
+    pub(crate) fn below_floor(&self, not_before: UnixSeconds) -> Option<BelowFloor> {
+        let floor = self.floor.as_ref()?;
+        (not_before < floor.refuse_issued_before).then(|| BelowFloor {
+            not_before,
+            floor: floor.clone(),
         })
     }
 }

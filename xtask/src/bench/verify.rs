@@ -250,6 +250,13 @@ fn goals(rows: &[Row]) -> Outcome<Vec<Goal>> {
         cost("P-256", READY, false)? / 1e6,
         2.0,
     ));
+    for path in ["direct", "one intermediate"] {
+        goals.push(Goal::at_most(
+            &format!("P-256 {path}: 10,000 denials, times none"),
+            cost("P-256", &format!("{path}, 10,000 denials"), false)? / cost("P-256", path, false)?,
+            1.03,
+        ));
+    }
     let good = cost("P-256", GOOD, false)?;
     let hostile = rows.iter().filter(|row| row.case.starts_with(HOSTILE));
     goals.push(Goal::at_most(

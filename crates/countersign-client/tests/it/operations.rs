@@ -11,6 +11,8 @@ use countersign_client::{
             ActiveCertificate, Enforcement, ModifyCertificateRequest, Scope,
             UploadCertificateRequest,
         },
+        denial::{DenialCreateRequest, DenialMatch},
+        digest::Sha256,
         history::{HistoryPoint, RevisionToken},
         id::{ApiKeyId, CertificateId, GatewayId, ProjectId, RotationId, ServiceAccountId},
         observation::{Der, ObservationBatch, ObservedChain},
@@ -112,6 +114,63 @@ fn rename() -> ModifyCertificateRequest {
     ModifyCertificateRequest {
         name: Some("B".to_owned()),
     }
+}
+
+fn denial() -> Value {
+    json!({ "object": "organization.denial", "id": "deny_a", "name": "left", "reason": null,
+        "match": { "leaf_sha256": "0".repeat(64) }, "project_id": null, "enforcement": "enforce",
+        "created_at": 3, "expires_at": null, "created_by": "key_a", "new_field": {} })
+}
+
+#[tokio::test]
+async fn denials_are_made_listed_and_deleted() {
+    let request = || DenialCreateRequest {
+        name: "left".to_owned(),
+        reason: None,
+        matches: DenialMatch::LeafSha256(Sha256::ZERO),
+        project_id: None,
+        enforcement: Enforcement::Enforce,
+        expires_at: None,
+    };
+    check(
+        "POST /v1/organization/denials",
+        json!({ "name": "left", "match": { "leaf_sha256": "0".repeat(64) }, "enforcement": "enforce" }),
+        &denial(),
+        calls![client => client.denials().create(&request()).await],
+    )
+    .await;
+    check(
+        "GET /v1/organization/denials",
+        Value::Null,
+        &list(&[denial()]),
+        calls![
+            client => client.denials().list(&ListParams::default()).await,
+            client => client.denials().stream(&ListParams::default()).try_collect::<Vec<_>>().await
+        ],
+    )
+    .await;
+    let id = || "deny_a".parse().unwrap();
+    check(
+        "GET /v1/organization/denials/deny_a",
+        Value::Null,
+        &denial(),
+        calls![client => client.denials().retrieve(&id()).await],
+    )
+    .await;
+    check(
+        "DELETE /v1/organization/denials/deny_a",
+        Value::Null,
+        &json!({ "object": "organization.denial.deleted", "id": "deny_a", "deleted": true }),
+        calls![client => client.denials().delete(&id()).await],
+    )
+    .await;
+    check(
+        "POST /v1/organization/certificates/cert_a/floor",
+        json!({ "refuse_issued_before": 7, "enforcement": "report" }),
+        &certificate(),
+        calls![client => client.certificates().set_floor(&cert(), Some(7), Enforcement::Report).await],
+    )
+    .await;
 }
 
 #[tokio::test]

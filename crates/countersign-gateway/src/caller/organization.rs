@@ -42,18 +42,30 @@ impl Organization {
                 keys.into()
             }
         };
-        let same_trust = before.filter(|before| trusts_alike(&before.bundle, &bundle));
-        let organization = Self {
+        Self {
             federation: Federation::of(&bundle),
-            trust: same_trust.map_or_else(Arc::default, |before| Arc::clone(&before.trust)),
+            trust: before.map_or_else(Arc::default, |before| before.trust_after(&bundle)),
             bundle,
             keys,
-        };
-        if before.is_some_and(|before| before.trust.get().is_some()) {
-            // It is in use: no request should wait for the compilation.
-            organization.trust();
         }
-        organization
+    }
+
+    /// The trust of what comes after. Where only denials differ, what was decided about chains is looked up among
+    /// these, and no signature is checked again.
+    fn trust_after(&self, after: &OrganizationBundle) -> Arc<OnceLock<OrganizationTrust>> {
+        let same_anchors = anchors_alike(&self.bundle, after);
+        if same_anchors && self.bundle.denials == after.denials {
+            return Arc::clone(&self.trust);
+        }
+        // If it is in use, no request should wait for the compilation.
+        let compiled = self.trust.get().map(|trust| {
+            if same_anchors {
+                trust.with_denials_of(after)
+            } else {
+                OrganizationTrust::compile(after)
+            }
+        });
+        Arc::new(compiled.map_or_else(OnceLock::new, OnceLock::from))
     }
 
     pub(crate) const fn id(&self) -> &OrganizationId {
@@ -94,7 +106,9 @@ impl Organization {
         key: &TokenKeyId,
         now: UnixSeconds,
     ) -> bool {
-        self.federation.key(key, now).is_some() && self.federation.admits(claims)
+        self.federation.key(key, now).is_some()
+            && self.federation.admits(claims)
+            && !self.trust().denies_token(claims, now)
     }
 
     pub(crate) fn trust(&self) -> &OrganizationTrust {
@@ -121,6 +135,7 @@ impl Organization {
             federation,
             audit,
             receipt_keys,
+            denials,
         } = bundle;
         let known = &self.bundle;
         (&known.id, known.revision, known.digest) == (id, *revision, *digest)
@@ -130,11 +145,12 @@ impl Organization {
             && *self.keys == **keys
             && known.federation == *federation
             && (&known.audit, &known.receipt_keys) == (audit, receipt_keys)
+            && known.denials == *denials
     }
 }
 
-/// Whether two bundles are the same in what trust is compiled from.
-fn trusts_alike(one: &OrganizationBundle, other: &OrganizationBundle) -> bool {
+/// Whether two bundles are the same in what trust is compiled from, their denials aside.
+fn anchors_alike(one: &OrganizationBundle, other: &OrganizationBundle) -> bool {
     let same_project = |(one, other): (&BundleProject, &BundleProject)| {
         (&one.id, &one.active, &one.with_reported)
             == (&other.id, &other.active, &other.with_reported)

@@ -137,12 +137,15 @@ fn bundle(case: &Case) -> OrganizationBundle {
         cel_policy: None,
         reported_policy: None,
         revocation: None,
+        floor: None,
+        reported_floor: None,
     });
     let certificates: Vec<_> = certificates.collect();
     OrganizationBundle {
         federation: None,
         audit: None,
         receipt_keys: Vec::new(),
+        denials: Vec::new(),
         id: OrganizationId::from_random(1),
         revision: 1,
         digest: None,

@@ -264,6 +264,8 @@ mod tests {
             cel_policy: None,
             reported_policy: None,
             revocation: None,
+            floor: None,
+            reported_floor: None,
         };
         OrganizationBundle {
             id: OrganizationId::from_random(number),
@@ -282,6 +284,7 @@ mod tests {
             federation: None,
             audit: None,
             receipt_keys: Vec::new(),
+            denials: Vec::new(),
         }
     }
 

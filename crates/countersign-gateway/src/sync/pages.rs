@@ -162,6 +162,7 @@ mod tests {
             federation: None,
             audit: None,
             receipt_keys: Vec::new(),
+            denials: Vec::new(),
         };
         Bundle {
             revision,

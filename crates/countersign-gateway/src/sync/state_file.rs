@@ -285,6 +285,7 @@ mod tests {
             federation: None,
             audit: None,
             receipt_keys: Vec::new(),
+            denials: Vec::new(),
         }
     }
 

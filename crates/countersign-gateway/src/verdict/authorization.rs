@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use countersign_types::{
-    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, digest::Sha256,
+    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, digest::Sha256, token::TokenClaims,
 };
 use countersign_verify::{
-    judge::{Verdict, judge, judge_both},
+    judge::{Verdict, judge, judge_again, judge_both},
     permit::{NoAnchorApplies, Permit},
     presented::Presented,
     trust::TrustSet,
@@ -15,7 +15,9 @@ use countersign_verify::{
 use http::HeaderValue;
 
 use super::{
-    chain::Chain, refused_chain::RefusedChain, remembered_chains::RememberedChains,
+    chain::Chain,
+    refused_chain::RefusedChain,
+    remembered_chains::{ChainAt, RememberedChains},
     report_only::ReportOnlyVerdict,
 };
 use crate::{
@@ -42,7 +44,13 @@ pub(crate) struct Authorization {
     /// As they go upstream, if a certificate was verified.
     pub(crate) certificate_headers: Option<CertificateHeaders>,
     log_fields: SharedFields,
+    /// The denials that it was judged under.
+    under: Arc<Denials>,
 }
+
+/// Tells the denials that something was judged under from every other's, before and after a change.
+#[derive(Debug)]
+struct Denials;
 
 /// Why a request passes.
 #[derive(Debug)]
@@ -74,7 +82,7 @@ impl CertificateHeaders {
 }
 
 impl Authorization {
-    fn new(basis: Basis, report_only: Option<Arc<ReportOnlyVerdict>>) -> Self {
+    fn new(basis: Basis, report_only: Option<Arc<ReportOnlyVerdict>>, under: Arc<Denials>) -> Self {
         let certificate_headers = match &basis {
             Basis::Open(_) => None,
             Basis::Verified(permit) => Some(CertificateHeaders::new(permit)),
@@ -84,6 +92,7 @@ impl Authorization {
             report_only,
             certificate_headers,
             log_fields: SharedFields::default(),
+            under,
         }
     }
 
@@ -133,7 +142,10 @@ pub(crate) struct OrganizationTrust {
     enforced: TrustSet,
     /// The same with what is only reported, if anything is.
     with_reported: Option<TrustSet>,
-    permitted: RememberedChains<Authorization>,
+    denials: Arc<Denials>,
+    /// Shared with the trust before a change of denials alone: what passed under that one is looked up
+    /// among these denials when it is asked for.
+    permitted: Arc<RememberedChains<Authorization>>,
     refused: RememberedChains<RefusedChain>,
 }
 
@@ -142,9 +154,29 @@ impl OrganizationTrust {
         Self {
             enforced: TrustSet::compile(bundle),
             with_reported: TrustSet::compile_reported(bundle),
-            permitted: RememberedChains::new(MAX_PERMITTED),
+            denials: Arc::new(Denials),
+            permitted: Arc::new(RememberedChains::new(MAX_PERMITTED)),
             refused: RememberedChains::new(MAX_REFUSED),
         }
+    }
+
+    /// The trust after a change of nothing but denials and keys.
+    pub(crate) fn with_denials_of(&self, bundle: &OrganizationBundle) -> Self {
+        let reported = self.with_reported.as_ref();
+        Self {
+            enforced: self.enforced.with_denials_of(bundle),
+            with_reported: TrustSet::reported_with_denials_of(bundle, &self.enforced, reported),
+            denials: Arc::new(Denials),
+            permitted: Arc::clone(&self.permitted),
+            refused: RememberedChains::new(MAX_REFUSED),
+        }
+    }
+
+    /// Whether the leaf that a token was exchanged for is denied.
+    pub(crate) fn denies_token(&self, claims: &TokenClaims, now: UnixSeconds) -> bool {
+        let scope = Scope::Project(claims.project.clone());
+        self.enforced
+            .denies_token(&scope, claims.leaf.as_deref(), now)
     }
 
     /// What was decided about a chain before, if that still holds. A refusal may end at any second
@@ -157,29 +189,77 @@ impl OrganizationTrust {
     ) -> Option<Judged> {
         let at = (scope.clone(), chain.digest);
         let permitted = self.permitted.find(&at, |known| known.holds_at(now));
-        permitted.map(Ok).or_else(|| {
-            let refused = self.refused.find(&at, |known| known.holds_at(now));
-            refused.map(Err)
-        })
+        match permitted {
+            Some(known) if Arc::ptr_eq(&known.under, &self.denials) => Some(Ok(known)),
+            // A refusal of these denials may stand beside a permit of those before.
+            permitted => {
+                let refused = self.refused.find(&at, |known| known.holds_at(now));
+                let refused = refused.map(Err);
+                refused.or_else(|| self.judge_again(at, chain, &*permitted?, now))
+            }
+        }
+    }
+
+    /// Judges what passed under the denials before a change again, under these: only they are looked up. `None`
+    /// where that does not decide it.
+    fn judge_again(
+        &self,
+        (scope, digest): ChainAt,
+        chain: &Chain,
+        passed: &Authorization,
+        now: UnixSeconds,
+    ) -> Option<Judged> {
+        let presented = &chain.presented;
+        let again = |trust: &TrustSet, permit| judge_again(trust, &scope, presented, permit, now);
+        let verdict = match &passed.basis {
+            Basis::Verified(permit) => again(&self.enforced, permit),
+            // Nothing is looked at where nothing is active.
+            Basis::Open(_) => judge(&self.enforced, &scope, presented, now),
+        };
+        let reported = self.with_reported.as_ref();
+        let report_only = match reported.filter(|trust| trust.reports_at(&scope)) {
+            None => None,
+            Some(reported) => {
+                // Where nothing was reported, what was enforced was all there is.
+                let permit = match &passed.report_only {
+                    Some(before) => before.permit(),
+                    None => passed.permit(),
+                };
+                let verdict = again(reported, permit?);
+                Some(Arc::new(ReportOnlyVerdict::new(verdict, presented, now)))
+            }
+        };
+        Some(self.remember((scope, digest), chain, (verdict, report_only), now))
     }
 
     /// Judges a chain, and remembers what was decided. No lock is held meanwhile: signatures take
     /// time, and others need not wait for them.
     pub(crate) fn judge(&self, scope: &Scope, chain: &Chain, now: UnixSeconds) -> Judged {
-        let presented = &chain.presented;
-        let (verdict, report_only) = self.verdicts(scope, presented, now);
-        let at = (scope.clone(), chain.digest);
+        let verdicts = self.verdicts(scope, &chain.presented, now);
+        self.remember((scope.clone(), chain.digest), chain, verdicts, now)
+    }
+
+    fn remember(
+        &self,
+        at: ChainAt,
+        chain: &Chain,
+        (verdict, report_only): (Verdict, Option<Arc<ReportOnlyVerdict>>),
+        now: UnixSeconds,
+    ) -> Judged {
+        let (scope, presented) = (&at.0, &chain.presented);
         let basis = match verdict {
             Verdict::Permit(permit) => Basis::Verified(permit),
             Verdict::NoAnchorApplies(open) => Basis::Open(open),
             Verdict::Refusal(refusal) => {
                 let until = unchanged_until(&self.enforced, scope, presented, now);
+                let until = until.min(refusal.denied_until());
                 let refused = Arc::new(RefusedChain::new(refusal, report_only, now, until));
                 self.refused.remember(at, &refused);
                 return Err(refused);
             }
         };
-        let authorization = Arc::new(Authorization::new(basis, report_only));
+        let under = Arc::clone(&self.denials);
+        let authorization = Arc::new(Authorization::new(basis, report_only, under));
         self.permitted.remember(at, &authorization);
         Ok(authorization)
     }
@@ -226,6 +306,8 @@ mod tests {
                 cel_policy: None,
                 reported_policy: None,
                 revocation: None,
+                floor: None,
+                reported_floor: None,
             }],
             active: vec![id],
             with_reported: Vec::new(),
@@ -234,6 +316,7 @@ mod tests {
             federation: None,
             audit: None,
             receipt_keys: Vec::new(),
+            denials: Vec::new(),
         })
     }
 

@@ -2,7 +2,7 @@
 //! logged, and never enforced.
 
 use countersign_types::{UnixSeconds, digest::Sha256, error::ErrorCode, id::CertificateId};
-use countersign_verify::{judge::Verdict, presented::Presented, refusal::Refusal};
+use countersign_verify::{judge::Verdict, permit::Permit, presented::Presented, refusal::Refusal};
 
 /// How long a refusal is remembered, in seconds: a certificate in the chain may become valid at
 /// any time.
@@ -32,7 +32,9 @@ impl ReportOnlyVerdict {
         match &self.verdict {
             Verdict::Permit(permit) => permit.holds_at(now),
             Verdict::NoAnchorApplies(_) => true,
-            Verdict::Refusal(_) => now.abs_diff(self.judged_at) < REFUSAL_HOLDS,
+            Verdict::Refusal(refusal) => {
+                now.abs_diff(self.judged_at) < REFUSAL_HOLDS && now < refusal.denied_until()
+            }
         }
     }
 
@@ -45,6 +47,14 @@ impl ReportOnlyVerdict {
     pub(crate) const fn anchor(&self) -> Option<&CertificateId> {
         match &self.verdict {
             Verdict::Permit(permit) => Some(permit.anchor()),
+            Verdict::NoAnchorApplies(_) | Verdict::Refusal(_) => None,
+        }
+    }
+
+    /// What lets the request pass, if a certificate would.
+    pub(crate) const fn permit(&self) -> Option<&Permit> {
+        match &self.verdict {
+            Verdict::Permit(permit) => Some(permit),
             Verdict::NoAnchorApplies(_) | Verdict::Refusal(_) => None,
         }
     }

@@ -1,11 +1,13 @@
 //! Trust anchors: their list, and each by itself.
 
 use countersign_types::{
+    UnixSeconds,
     certificate::{
         Certificate, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
         ScopedCertificate, UpdatePolicyRequest, UploadCertificateRequest,
     },
     extension::{ACTIVE_AT, ENFORCEMENT, PREVIEW},
+    floor::UpdateFloorRequest,
     id::{CertificateId, ObservationId, ProjectId},
     usage::{CertificateUsage, CertificateUse, ScopeUsage},
 };
@@ -28,7 +30,7 @@ use super::{
 use crate::store::PageRequest;
 
 /// Properties of certificates that a modification may not change.
-const NOT_MODIFIABLE: [&str; 16] = [
+const NOT_MODIFIABLE: [&str; 18] = [
     "certificate",
     "content",
     "active",
@@ -37,6 +39,8 @@ const NOT_MODIFIABLE: [&str; 16] = [
     PREVIEW,
     "cel_policy",
     "reported_policy",
+    "refuse_issued_before",
+    "reported_refuse_issued_before",
     "id",
     "object",
     "created_at",
@@ -219,6 +223,38 @@ pub(super) async fn update_policy(
     trust_write::commit(&admin, &app, &allow, make).await
 }
 
+pub(super) async fn update_floor(
+    admin: Admin,
+    app: App,
+    Path(id): Path<CertificateId>,
+    Query(allow): Query<Override>,
+    Body(request): Body<UpdateFloorRequest>,
+) -> Answer<Certificate> {
+    let floor = request.refuse_issued_before;
+    check_floor(floor, app.now())?;
+    let enforcement = request.enforcement.unwrap_or_default();
+    let make = || async {
+        let mut tx = admin.write(&app).await?;
+        let change = tx.set_floor(&id, floor, enforcement).await?;
+        Ok((tx, change))
+    };
+    trust_write::commit(&admin, &app, &allow, make).await
+}
+
+/// A floor in the future would refuse what is issued until then, too.
+pub(super) fn check_floor(floor: Option<UnixSeconds>, now: UnixSeconds) -> Result<(), ApiError> {
+    match floor.filter(|floor| *floor > now) {
+        None => Ok(()),
+        Some(floor) => {
+            let message = format!(
+                "`refuse_issued_before` is {floor}, and it is {now} now: a floor in the future would refuse \
+                 certificates that are yet to be issued. Give a time in Unix seconds that is past."
+            );
+            Err(ApiError::value("refuse_issued_before", message))
+        }
+    }
+}
+
 pub(super) async fn delete(
     admin: Admin,
     app: App,
@@ -238,6 +274,10 @@ impl RequestBody for ModifyCertificateRequest {
     fn check(&mut self) -> Result<(), ApiError> {
         check_optional_name("name", self.name.as_ref())
     }
+}
+
+impl RequestBody for UpdateFloorRequest {
+    const ADVICE: Advice = &[(ENFORCEMENT, TO_ENFORCE)];
 }
 
 impl RequestBody for UpdatePolicyRequest {

@@ -4,7 +4,7 @@ use serde::{
     Deserializer,
     de::{
         IntoDeserializer, Visitor,
-        value::{MapDeserializer, SeqDeserializer, StringDeserializer},
+        value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer, StringDeserializer},
     },
     forward_to_deserialize_any,
 };
@@ -63,6 +63,12 @@ impl<'de> Deserializer<'de> for JsonValue {
             Value::String(text) => {
                 let text: StringDeserializer<Unreadable> = text.into_deserializer();
                 visitor.visit_enum(text)
+            }
+            // One property, which says which alternative it is.
+            Value::Object(map) if map.len() == 1 => {
+                let entries = map.into_iter().map(|(name, value)| (name, Self(value)));
+                let map = MapDeserializer::new(entries);
+                visitor.visit_enum(MapAccessDeserializer::new(map))
             }
             // The alternatives say more than the type would.
             _ => Err(Unreadable::NoneOf(variants)),

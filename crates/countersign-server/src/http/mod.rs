@@ -14,6 +14,7 @@ mod call;
 mod caller;
 mod certificates;
 mod contract;
+mod denials;
 mod error;
 mod event_types;
 mod expiring;

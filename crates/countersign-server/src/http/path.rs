@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use countersign_types::id::{
-    ApiKeyId, AssertionId, CertificateId, FederationRuleId, GatewayId, ProjectId, RotationId,
-    ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
+    ApiKeyId, AssertionId, CertificateId, DenialId, FederationRuleId, GatewayId, ProjectId,
+    RotationId, ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
 };
 
 use super::{call::Call, contract::Contract, error::ApiError, extract::Extract};
@@ -30,6 +30,7 @@ path_ids! {
     ApiKeyId: "API key",
     AssertionId: "assertion",
     CertificateId: "certificate",
+    DenialId: "denial",
     FederationRuleId: "federation rule",
     GatewayId: "gateway",
     ProjectId: "project",

@@ -70,6 +70,7 @@ fn noun(kind: Kind) -> &'static str {
         Kind::Webhook => "webhook",
         Kind::Gateway => "gateway",
         Kind::Assertion => "assertion",
+        Kind::Denial => "denial",
         Kind::WorkloadIdentityProvider => "workload identity provider",
         Kind::FederationRule => "federation rule",
     }
@@ -113,6 +114,7 @@ fn limit_reached() -> ApiError {
 
 fn quota_reached(quota: Quota, most: u32) -> ApiError {
     let advice = match quota {
+        Quota::Denials => "Those that have expired count too: delete them",
         Quota::Projects => "Archived projects count too: use one that exists",
         Quota::ApiKeys
         | Quota::ServiceAccounts

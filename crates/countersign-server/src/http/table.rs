@@ -11,8 +11,8 @@ use countersign_types::{
 use http::Method;
 
 use super::{
-    active, admin_api_keys, assertions, audit_logs, certificates, expiring, federation_rules,
-    gateways, health, observations,
+    active, admin_api_keys, assertions, audit_logs, certificates, denials, expiring,
+    federation_rules, gateways, health, observations,
     operation::{Operation, Route},
     project_api_keys, projects, receipt_keys, refusals, rotations, service_accounts, toggles,
     token_exchange, token_keys, trust_changes, webhooks, workload_identity_providers,
@@ -29,6 +29,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     all.extend(audit_logs());
     all.extend(webhooks());
     all.extend(assertions());
+    all.extend(denials());
     all.extend(workload_identity_providers());
     all.extend(federation_rules());
     all.extend(token_keys());
@@ -109,6 +110,7 @@ fn certificates() -> Vec<Operation> {
     const ALL: &str = "/v1/organization/certificates";
     const ONE: &str = "/v1/organization/certificates/{certificate_id}";
     const POLICY: &str = "/v1/organization/certificates/{certificate_id}/policy";
+    const FLOOR: &str = "/v1/organization/certificates/{certificate_id}/floor";
     const USAGE: &str = "/v1/organization/certificates/{certificate_id}/usage";
     const ON: &str = "/v1/organization/certificates/activate";
     const OFF: &str = "/v1/organization/certificates/deactivate";
@@ -138,6 +140,9 @@ fn certificates() -> Vec<Operation> {
         Operation::admin(MtlsWrite, post(POLICY, "updateCertificatePolicy"), certificates::update_policy)
             .summary(TAG, "Set or, with null, remove a certificate's CEL policy, enforced or only reported (an extension).")
             .refuses(&[Code::MtlsCelPolicyInvalid, Code::MissingRequiredParameter, Code::AssertionFailed]),
+        Operation::admin(MtlsWrite, post(FLOOR, "updateCertificateFloor"), certificates::update_floor)
+            .summary(TAG, "Refuse leaves under a certificate that were issued before a time, or, with null, none by their age; enforced or only reported (an extension). It trusts the dates that the CA writes.")
+            .refuses(&[Code::MissingRequiredParameter, Code::AssertionFailed]),
         Operation::admin(MtlsWrite, post(ACTIVE, "setActiveOrganizationCertificates"), active::set)
             .summary(TAG, "Set all certificates that are active for the organization, in one step (an extension).")
             .refuses(SET_ACTIVE),
@@ -369,6 +374,25 @@ fn assertions() -> Vec<Operation> {
             .refuses(&[Code::UnsupportedParameter]),
         Operation::admin(MtlsWrite, delete(ONE, "deleteAssertion"), assertions::delete)
             .summary(TAG, "Delete an assertion."),
+    ]
+}
+
+#[rustfmt::skip]
+fn denials() -> Vec<Operation> {
+    const TAG: &str = "Denials";
+    const ALL: &str = "/v1/organization/denials";
+    const ONE: &str = "/v1/organization/denials/{denial_id}";
+    vec![
+        Operation::admin(MtlsRead, get(ALL, "listDenials"), denials::list)
+            .summary(TAG, "List the organization's denials (an extension)."),
+        Operation::admin(MtlsWrite, post(ALL, "createDenial"), denials::create)
+            .summary(TAG, "Refuse certificates that would verify: one leaf, a key, a serial number of an issuer, or a subject alternative name.")
+            .refuses(&[Code::MissingRequiredParameter, Code::NotFound, Code::ProjectArchived, Code::LimitExceeded, Code::AssertionFailed]),
+        Operation::admin(MtlsRead, get(ONE, "getDenial"), denials::retrieve)
+            .summary(TAG, "Get a denial."),
+        Operation::admin(MtlsWrite, delete(ONE, "deleteDenial"), denials::delete)
+            .summary(TAG, "Delete a denial: what it refused is let in again.")
+            .refuses(&[Code::AssertionFailed]),
     ]
 }
 

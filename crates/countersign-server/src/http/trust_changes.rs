@@ -17,6 +17,7 @@ use super::{
     app::App,
     body::{Body, RequestBody},
     caller::Admin,
+    certificates, denials,
     error::ApiError,
     query::Query,
     trust_write::{self, Override},
@@ -82,15 +83,19 @@ fn within(error: ApiError, place: usize) -> ApiError {
 /// Refuses to make what has an operation, and perhaps a permission, of its own.
 fn check_kind(change: &TrustChange) -> Result<(), ApiError> {
     match change {
-        TrustChange::SetActiveCertificates(_) | TrustChange::SetCertificatePolicy { .. } => Ok(()),
+        TrustChange::SetActiveCertificates(_)
+        | TrustChange::SetCertificatePolicy { .. }
+        | TrustChange::CreateDenial(_)
+        | TrustChange::DeleteDenial { .. }
+        | TrustChange::SetCertificateFloor { .. } => Ok(()),
         TrustChange::UploadCertificate(_)
         | TrustChange::ArchiveProject { .. }
         | TrustChange::DeleteProjectApiKey { .. }
         | TrustChange::DeleteServiceAccount { .. }
         | TrustChange::DeleteAdminApiKey { .. } => Err(ApiError::value(
             "type",
-            "Only `set_active_certificates` and `set_certificate_policy` are made together. Upload, \
-             archive or delete with the operation for that.",
+            "Only active certificates, policies, floors and denials are changed together. Upload, \
+             archive or delete keys with the operation for that.",
         )),
     }
 }
@@ -131,10 +136,21 @@ async fn make(
                 Enforcement::Report => tx.report_policy(&certificate_id, cel_policy).await?.events,
             }
         }
+        TrustChange::CreateDenial(request) => denials::create_in(tx, request, now).await?,
+        TrustChange::DeleteDenial { denial_id } => tx.delete_denial(&denial_id).await?.events,
+        TrustChange::SetCertificateFloor {
+            certificate_id: id,
+            refuse_issued_before: floor,
+            enforcement,
+        } => {
+            certificates::check_floor(floor, now)?;
+            tx.set_floor(&id, floor, enforcement).await?.events
+        }
         TrustChange::ArchiveProject { project_id } => tx.archive_project(&project_id).await?.events,
         TrustChange::DeleteProjectApiKey { project_id, key_id } => {
-            let deleted = tx.delete_project_api_key(&project_id, &key_id);
-            deleted.await?.events
+            tx.delete_project_api_key(&project_id, &key_id)
+                .await?
+                .events
         }
         TrustChange::DeleteServiceAccount {
             project_id,
@@ -181,8 +197,11 @@ fn reach(changes: &[TrustChange]) -> Scope {
         TrustChange::ArchiveProject { project_id }
         | TrustChange::DeleteProjectApiKey { project_id, .. }
         | TrustChange::DeleteServiceAccount { project_id, .. } => Some(project_id),
+        TrustChange::CreateDenial(request) => request.project_id.as_ref(),
         TrustChange::UploadCertificate(_)
         | TrustChange::SetCertificatePolicy { .. }
+        | TrustChange::SetCertificateFloor { .. }
+        | TrustChange::DeleteDenial { .. }
         | TrustChange::DeleteAdminApiKey { .. } => None,
     });
     let first = projects.next().flatten();

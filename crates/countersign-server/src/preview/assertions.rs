@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, vec::IntoIter};
 use countersign_types::{
     UnixSeconds,
     assertion::{AssertionResult, AssertionRun, AssertionRunObject, Expectation},
-    bundle::{BundleCertificate, BundleProject, OrganizationBundle},
+    bundle::{BundleCertificate, BundleDenial, BundleProject, OrganizationBundle},
     certificate::Scope,
     digest::Sha256,
     error::ErrorCode,
@@ -128,6 +128,7 @@ struct Applicable<'a> {
     archived: bool,
     own: Vec<Option<&'a BundleCertificate>>,
     of_organization: Vec<Option<&'a BundleCertificate>>,
+    denials: Vec<&'a BundleDenial>,
 }
 
 /// What is in force, ready to judge by.
@@ -163,11 +164,16 @@ impl Side {
             let mut all = self.bundle.certificates.iter();
             all.find(|certificate| certificate.id == *id)
         };
+        let denials = self.bundle.denials.iter().filter(|denial| {
+            let project = denial.project.as_ref();
+            project.is_none_or(|project| Some(project) == scope.project())
+        });
         let all = |ids: &[CertificateId]| ids.iter().map(certificate).collect();
         Applicable {
             archived: self.is_archived(scope),
             own: all(own.unwrap_or_default()),
             of_organization: all(&self.bundle.active),
+            denials: denials.collect(),
         }
     }
 

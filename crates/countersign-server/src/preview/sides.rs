@@ -3,11 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use countersign_types::{
-    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, error::ErrorCode,
-    id::CertificateId,
+    UnixSeconds,
+    bundle::OrganizationBundle,
+    certificate::Scope,
+    error::ErrorCode,
+    id::{CertificateId, ProjectId},
 };
 use countersign_verify::{
-    judge::{Verdict, judge},
+    judge::{Verdict, judge, judge_both},
     presented::Presented,
     refusal::Refusal,
     trust::TrustSet,
@@ -103,14 +106,21 @@ impl Sides {
         } else {
             Larger::Neither
         };
-        let mut known: HashMap<[Option<&[CertificateId]>; 2], usize> = HashMap::new();
+        // A project that something is denied in alone is judged as no other.
+        let denials = before.denials.iter().chain(&after.denials);
+        let denying: HashSet<&ProjectId> =
+            denials.filter_map(|each| each.project.as_ref()).collect();
+        let own = |scope: &Scope| scope.project().filter(|id| denying.contains(id)).cloned();
+        let mut known: HashMap<(Option<ProjectId>, [Option<&[CertificateId]>; 2]), usize> =
+            HashMap::new();
         let mut classes = HashMap::new();
         for scope in new.keys() {
             let here = [old.get(scope).copied(), new.get(scope).copied()];
             // A project where nothing is active is judged as admin keys are: by the organization.
             let here = scope.project().map_or([Some(&[][..]); 2], |_| here);
             let next = known.len();
-            classes.insert(scope.clone(), *known.entry(here).or_insert(next));
+            let class = known.entry((own(scope), here)).or_insert(next);
+            classes.insert(scope.clone(), *class);
         }
         Self {
             before: TrustSet::compile(before),
@@ -161,7 +171,10 @@ impl Sides {
             SideVerdict::Refused(_) => same,
         };
         match self.larger {
-            Larger::Neither => [under(&self.before), under(&self.after)],
+            Larger::Neither => {
+                let sides = [&self.before, &self.after];
+                judge_both(sides, scope, presented, now).map(SideVerdict::from)
+            }
             Larger::Before => {
                 let before = under(&self.before);
                 let after = if carries(&before) {
@@ -215,7 +228,7 @@ fn in_one_order(one: &Enforced<'_>, other: &Enforced<'_>) -> bool {
     })
 }
 
-/// Whether the projects, and the certificates that both sides have, are the same.
+/// Whether the projects, the denials, and the certificates that both sides have, are the same.
 fn alike(before: &OrganizationBundle, after: &OrganizationBundle) -> bool {
     let ids = |bundle: &OrganizationBundle| -> HashSet<_> {
         bundle.projects.iter().map(|it| it.id.clone()).collect()
@@ -224,5 +237,7 @@ fn alike(before: &OrganizationBundle, after: &OrganizationBundle) -> bool {
     let same = |it: &countersign_types::bundle::BundleCertificate| {
         known.get(&it.id).is_none_or(|before| *before == it)
     };
-    ids(before) == ids(after) && after.certificates.iter().all(same)
+    before.denials == after.denials
+        && ids(before) == ids(after)
+        && after.certificates.iter().all(same)
 }

@@ -8,7 +8,7 @@ use countersign_types::{
     audit::{AssertionChange, AuditEvent},
     bundle::{BundleCertificate, BundleProject, OrganizationBundle},
     certificate::Scope,
-    id::{CertificateId, OrganizationId, ProjectId},
+    id::{CertificateId, DenialId, OrganizationId, ProjectId},
 };
 
 use countersign_verify::presented::Presented;
@@ -17,6 +17,7 @@ use rustls_pki_types::CertificateDer;
 use super::{
     Store, StoreError,
     connection::Connection,
+    denial_rows,
     kept_assertion::{JudgedChange, KeptAssertion, NewAssertion, UnjudgedChange},
     observed_chains::unpack,
     row::{FromRow, Row},
@@ -65,17 +66,18 @@ impl Asserted {
         };
         let mut after = read(connection, organization).await?;
         // Where this write creates or deletes an assertion, only what both times are about counts.
-        let (ids, then) = (project_ids(&before), project_ids(&after));
-        if ids != then {
-            let both = ids.intersection(&then).cloned().collect();
+        let ids = [project_ids(&before), project_ids(&after)];
+        if ids[0] != ids[1] {
+            let both = ids[0].intersection(&ids[1]).cloned().collect();
             before = Arc::new(only(OrganizationBundle::clone(&before), &both));
             after = only(after, &both);
         }
-        if *before == after {
+        let then = deciding(&after);
+        if deciding(&before) == then {
             return Ok(Vec::new());
         }
         match self.judged.take() {
-            Some(judged) if judged.before == before && *judged.after == after => {
+            Some(judged) if judged.before == before && deciding(&judged.after) == then => {
                 let overridden = judged.overridden.into_iter();
                 Ok(overridden
                     .map(|(id, name)| AuditEvent::AssertionChanged {
@@ -151,7 +153,9 @@ async fn read(
         .await?;
     let certificates: Vec<BundleCertificate> = connection
         .query(
-            "SELECT id, pem, cel_policy, CAST(NULL AS TEXT) FROM certificates WHERE organization_id = $1 AND id IN \
+            "SELECT id, pem, cel_policy, CAST(NULL AS TEXT), floor, floor_set_by, floor_set_at, \
+             CAST(NULL AS BIGINT), CAST(NULL AS TEXT), CAST(NULL AS BIGINT) \
+             FROM certificates WHERE organization_id = $1 AND id IN \
              (SELECT certificate_id FROM activations WHERE organization_id = $1 \
              AND enforcement = 'enforce') ORDER BY created_at, seq",
             params![organization],
@@ -169,6 +173,7 @@ async fn read(
         federation: None,
         audit: None,
         receipt_keys: Vec::new(),
+        denials: denial_rows::asserted(connection, organization).await?,
     };
     for (scope, certificate) in enforced {
         let active = match scope.project() {
@@ -186,6 +191,21 @@ async fn read(
     Ok(with_used_certificates(trust))
 }
 
+/// What of trust decides a verdict: not what a denial that is made again is called, nor when it was made.
+fn deciding(trust: &OrganizationBundle) -> OrganizationBundle {
+    let mut trust = trust.clone();
+    for denial in &mut trust.denials {
+        denial.id = DenialId::opaque("");
+        denial.created_at = 0;
+    }
+    for certificate in &mut trust.certificates {
+        if let Some(floor) = &mut certificate.floor {
+            floor.set_at = 0;
+        }
+    }
+    trust
+}
+
 fn project_ids(trust: &OrganizationBundle) -> HashSet<ProjectId> {
     let projects = trust.projects.iter();
     projects.map(|project| project.id.clone()).collect()
@@ -195,6 +215,10 @@ fn only(mut trust: OrganizationBundle, projects: &HashSet<ProjectId>) -> Organiz
     trust
         .projects
         .retain(|project| projects.contains(&project.id));
+    trust.denials.retain(|denial| {
+        let project = denial.project.as_ref();
+        project.is_none_or(|project| projects.contains(project))
+    });
     with_used_certificates(trust)
 }
 

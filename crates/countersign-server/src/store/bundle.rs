@@ -5,11 +5,14 @@ use std::{collections::HashMap, hash::Hash};
 
 use countersign_types::{
     UnixSeconds,
-    bundle::{BundleAudit, BundleCertificate, BundleKey, BundleProject, OrganizationBundle},
+    bundle::{
+        BundleAudit, BundleCertificate, BundleDenial, BundleFloor, BundleKey, BundleProject,
+        OrganizationBundle,
+    },
     certificate::Enforcement,
     digest::Sha256,
     history::RevisionToken,
-    id::{CertificateId, OrganizationId, ReceiptKeyId},
+    id::{ApiKeyId, CertificateId, OrganizationId, ReceiptKeyId},
     token::{BundleFederation, BundleFederationRule, BundleTokenKey},
 };
 
@@ -18,6 +21,7 @@ use super::{
     audit_chain::Head,
     certificates,
     connection::Connection,
+    denial_rows,
     row::{FromRow, Row},
     token_keys::public_key,
     value::{Value, params},
@@ -167,8 +171,10 @@ pub(super) async fn read_trust(
     let mut certificates = parts.certificates().await?;
     let mut active = parts.active().await?;
     let mut projects = parts.projects().await?;
+    let mut denials = parts.denials().await?;
     trust.certificates = certificates.remove(id.as_str()).unwrap_or_default();
     trust.projects = projects.remove(id.as_str()).unwrap_or_default();
+    trust.denials = denials.remove(id.as_str()).unwrap_or_default();
     let mut at = |scope: &str| active.remove(&(id.to_string(), scope.to_owned()));
     (trust.active, trust.with_reported) = split(at(""));
     for project in &mut trust.projects {
@@ -212,6 +218,7 @@ impl FromRow for OrganizationBundle {
             projects: Vec::new(),
             keys: Vec::new(),
             federation: None,
+            denials: Vec::new(),
         })
     }
 }
@@ -261,12 +268,14 @@ pub(super) async fn fill(
     let mut token_keys = parts.token_keys().await?;
     let mut rules = parts.federation_rules().await?;
     let mut receipt_keys = parts.receipt_keys().await?;
+    let mut denials = parts.denials().await?;
     for organization in organizations {
         let id = organization.id.as_str();
         organization.certificates = certificates.remove(id).unwrap_or_default();
         organization.projects = projects.remove(id).unwrap_or_default();
         organization.keys = keys.remove(id).unwrap_or_default();
         organization.receipt_keys = receipt_keys.remove(id).unwrap_or_default();
+        organization.denials = denials.remove(id).unwrap_or_default();
         // Without keys it never had a rule.
         organization.federation = token_keys.remove(id).map(|keys| BundleFederation {
             keys,
@@ -326,7 +335,8 @@ impl Parts<'_> {
 
     async fn certificates(&mut self) -> Result<ByOrganization<BundleCertificate>, StoreError> {
         self.read(
-            "SELECT c.organization_id, c.id, c.pem, c.cel_policy, c.reported_policy \
+            "SELECT c.organization_id, c.id, c.pem, c.cel_policy, c.reported_policy, c.floor, c.floor_set_by, \
+             c.floor_set_at, c.reported_floor, c.reported_floor_set_by, c.reported_floor_set_at \
              FROM organizations o JOIN certificates c ON c.organization_id = o.id \
              WHERE {range} \
              AND EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
@@ -351,6 +361,16 @@ impl Parts<'_> {
              FROM organizations o JOIN projects p ON p.organization_id = o.id \
              WHERE {range} ORDER BY p.created_at, p.seq",
         )
+        .await
+    }
+
+    async fn denials(&mut self) -> Result<ByOrganization<BundleDenial>, StoreError> {
+        self.read(&format!(
+            "SELECT d.organization_id, {} \
+             FROM organizations o JOIN denials d ON d.organization_id = o.id \
+             WHERE {{range}} AND o.denials > 0 ORDER BY d.created_at, d.seq",
+            denial_rows::BUNDLE_COLUMNS
+        ))
         .await
     }
 
@@ -430,8 +450,25 @@ impl FromRow for BundleCertificate {
             cel_policy: row.next()?,
             reported_policy: row.next()?,
             revocation: None,
+            floor: floor(row)?,
+            reported_floor: floor(row)?,
         })
     }
+}
+
+/// A floor, who set it and when; none where there is none.
+fn floor(row: &mut Row<'_>) -> Result<Option<BundleFloor>, StoreError> {
+    let before: Option<UnixSeconds> = row.next()?;
+    let set_by: Option<ApiKeyId> = row.next()?;
+    let set_at: Option<UnixSeconds> = row.next()?;
+    let all = before.zip(set_by).zip(set_at);
+    Ok(
+        all.map(|((refuse_issued_before, set_by), set_at)| BundleFloor {
+            refuse_issued_before,
+            set_by,
+            set_at,
+        }),
+    )
 }
 
 impl FromRow for BundleProject {

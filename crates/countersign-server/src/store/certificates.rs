@@ -26,13 +26,11 @@ use super::{
 
 const LIMIT: u64 = MAX_CERTIFICATES_PER_ORGANIZATION as u64;
 
-const COLUMNS: &str =
-    "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy";
-const COLUMNS_AND_PEM: &str =
-    "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, t.pem";
+const COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, t.floor, t.reported_floor";
+const COLUMNS_AND_PEM: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, t.floor, t.reported_floor, t.pem";
 const FROM: &str = "FROM certificates t WHERE t.organization_id = $1";
 
-const SCOPED_COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, \
+const SCOPED_COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, t.floor, t.reported_floor, \
      a.enforcement";
 const SCOPED_FROM: &str = "FROM certificates t LEFT JOIN activations a \
      ON a.certificate_id = t.id AND a.project_id = $2 WHERE t.organization_id = $1";
@@ -142,6 +140,8 @@ impl WriteTx {
                 },
                 cel_policy: new.cel_policy,
                 reported_policy: None,
+                refuse_issued_before: None,
+                reported_refuse_issued_before: None,
                 active_at: None,
                 usage: None,
             },
@@ -362,6 +362,8 @@ impl FromRow for Certificate {
             },
             cel_policy: row.next()?,
             reported_policy: row.next()?,
+            refuse_issued_before: row.next()?,
+            reported_refuse_issued_before: row.next()?,
             active_at: None,
             usage: None,
         })
@@ -390,6 +392,8 @@ fn scoped(
             .map(Into::into),
         cel_policy: certificate.cel_policy,
         reported_policy: certificate.reported_policy,
+        refuse_issued_before: certificate.refuse_issued_before,
+        reported_refuse_issued_before: certificate.reported_refuse_issued_before,
         active_at: None,
         usage: None,
     }

@@ -30,6 +30,8 @@ pub enum Kind {
     Gateway,
     /// An assertion.
     Assertion,
+    /// A denial.
+    Denial,
     /// A workload identity provider.
     WorkloadIdentityProvider,
     /// A federation rule.
@@ -48,6 +50,7 @@ impl fmt::Display for Kind {
             Self::Webhook => "webhook",
             Self::Gateway => "gateway",
             Self::Assertion => "assertion",
+            Self::Denial => "denial",
             Self::WorkloadIdentityProvider => "workload identity provider",
             Self::FederationRule => "federation rule",
         })

@@ -21,12 +21,15 @@ mod certificates;
 mod chain_pages;
 mod connection;
 mod day;
+mod denial_rows;
+mod denials;
 mod dialect;
 mod ended_rules;
 mod error;
 mod expiry;
 mod federation;
 mod federation_rules;
+mod floors;
 mod gateway_keys;
 mod gateway_reports;
 mod gateways;
@@ -96,6 +99,7 @@ pub use self::{
     caller::Caller,
     certificates::NewCertificate,
     chain_pages::ObservedIdentity,
+    denials::NewDenial,
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
     federation::{ExchangeParties, FederationState},

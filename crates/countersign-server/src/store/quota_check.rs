@@ -32,6 +32,7 @@ const fn most(quota: Quota, quotas: Quotas) -> u32 {
         Quota::ServiceAccounts => quotas.service_accounts,
         Quota::Webhooks => quotas.webhooks,
         Quota::Assertions => quotas.assertions,
+        Quota::Denials => quotas.denials,
         Quota::WorkloadIdentityProviders => quotas.workload_identity_providers,
         Quota::FederationRules => quotas.federation_rules,
     }
@@ -46,6 +47,7 @@ const fn count(quota: Quota) -> &'static str {
         }
         Quota::Webhooks => "SELECT webhooks FROM organizations WHERE id = $1",
         Quota::Assertions => "SELECT assertions FROM organizations WHERE id = $1",
+        Quota::Denials => "SELECT denials FROM organizations WHERE id = $1",
         Quota::WorkloadIdentityProviders => {
             "SELECT count(*) FROM workload_identity_providers WHERE organization_id = $1"
         }

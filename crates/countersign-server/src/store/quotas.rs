@@ -15,6 +15,8 @@ pub struct Quotas {
     pub webhooks: u32,
     /// Assertions. Each costs a verdict or two when trust changes at its scope.
     pub assertions: u32,
+    /// Denials, expired ones included: gateways get these too.
+    pub denials: u32,
     /// Workload identity providers.
     pub workload_identity_providers: u32,
     /// Federation rules of one workload identity provider: each is looked at in an exchange.
@@ -29,6 +31,7 @@ impl Quotas {
         service_accounts: 20_000,
         webhooks: 10,
         assertions: 200,
+        denials: 10_000,
         workload_identity_providers: 50,
         federation_rules: 50,
     };
@@ -53,6 +56,8 @@ pub enum Quota {
     Webhooks,
     /// Assertions.
     Assertions,
+    /// Denials.
+    Denials,
     /// Workload identity providers.
     WorkloadIdentityProviders,
     /// Federation rules of a provider.
@@ -69,6 +74,7 @@ impl Quota {
             Self::ServiceAccounts => "limits.service_accounts",
             Self::Webhooks => "limits.webhooks",
             Self::Assertions => "limits.assertions",
+            Self::Denials => "limits.denials",
             Self::WorkloadIdentityProviders => "limits.workload_identity_providers",
             Self::FederationRules => "limits.federation_rules",
         }
@@ -83,6 +89,7 @@ impl fmt::Display for Quota {
             Self::ServiceAccounts => "service accounts",
             Self::Webhooks => "webhooks",
             Self::Assertions => "assertions",
+            Self::Denials => "denials",
             Self::WorkloadIdentityProviders => "workload identity providers",
             Self::FederationRules => "federation rules",
         })

@@ -9,9 +9,7 @@ use countersign_types::{
     digest::{ChainDigest, KeyDigest, Sha256},
     history::RevisionToken,
     id::{
-        ApiKeyId, AssertionId, AuditLogId, CertificateId, FederationRuleId, GatewayId,
-        OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId,
-        WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
+        ApiKeyId, AssertionId, AuditLogId, CertificateId, DenialId, FederationRuleId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId, WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
     },
     or_unknown::OrUnknown,
     project::{Residency, ServiceAccountRole},
@@ -293,6 +291,7 @@ parsed!(
     AssertionId,
     AuditLogId,
     CertificateId,
+    DenialId,
     FederationRuleId,
     Enforcement,
     Expectation,

@@ -9,9 +9,7 @@ use countersign_types::{
     certificate::{Enforcement, Scope},
     digest::{ChainDigest, KeyDigest, Sha256},
     id::{
-        ApiKeyId, AssertionId, AuditLogId, CertificateId, FederationRuleId, GatewayId,
-        OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId,
-        WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
+        ApiKeyId, AssertionId, AuditLogId, CertificateId, DenialId, FederationRuleId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId, WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
     },
     project::ServiceAccountRole,
     webhook::WebhookDeliveryStatus,
@@ -149,6 +147,7 @@ stored_as_text!(
     AssertionId,
     AuditLogId,
     CertificateId,
+    DenialId,
     FederationRuleId,
     Enforcement,
     Expectation,

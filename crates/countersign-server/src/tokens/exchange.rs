@@ -18,6 +18,7 @@ use countersign_types::{
     },
 };
 use countersign_verify::{
+    denial::LeafMarks,
     judge::{Verdict, judge},
     permit::Permit,
     policy::LeafFacts,
@@ -78,6 +79,7 @@ struct Admitted<'f> {
     permit: Permit,
     rule: &'f FederationRule,
     admission: Sha256,
+    marks: Option<LeafMarks>,
 }
 
 impl Asked {
@@ -141,6 +143,7 @@ impl Asked {
                 permit,
                 rule,
                 admission: *admission,
+                marks: presented.leaf().and_then(|der| LeafMarks::of(der)),
             }),
             [] => Err(grant("no rule for the service account matches")),
             several => {
@@ -178,6 +181,7 @@ impl Asked {
             rule: rule.id.clone(),
             certificate: admitted.permit.anchor().clone(),
             admission: admitted.admission,
+            leaf: admitted.marks.as_ref().map(ToString::to_string),
             scope: scope.clone(),
             iat: now,
             exp: expires_at,

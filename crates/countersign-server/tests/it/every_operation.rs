@@ -40,6 +40,10 @@ fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
         "createAssertion" => json!({
             "name": "another", "project_id": fixture.project, "expect": "deny", "chain": [],
         }),
+        "createDenial" => json!({
+            "name": "another", "project_id": fixture.project, "match": { "leaf_sha256": "1".repeat(64) },
+        }),
+        "updateCertificateFloor" => json!({ "refuse_issued_before": 1 }),
         "updateAssertion" => json!({ "reason": "why" }),
         "createWorkloadIdentityProvider" => json!({
             "type": "x509", "name": "another", "attribute_transformations": [
@@ -79,6 +83,7 @@ fn path(operation: &Operation, fixture: &Fixture) -> String {
         .replace("{key_id}", &fixture.admin_key)
         .replace("{webhook_id}", &fixture.webhook)
         .replace("{assertion_id}", &fixture.assertion)
+        .replace("{denial_id}", &fixture.denial)
         .replace("{workload_identity_provider_id}", &fixture.provider)
         .replace("{federation_rule_id}", &fixture.rule)
         .replace("{gateway_id}", "gw_every")
@@ -259,6 +264,7 @@ async fn another_organization_can_neither_see_nor_touch_anything() {
                     "previewChanges",
                     "makeChanges",
                     "createAssertion",
+                    "createDenial",
                 ]
                 .contains(&operation.id());
             let answer = if names_ids || !writes(operation) {
@@ -299,6 +305,7 @@ async fn an_id_of_another_form_is_refused_wherever_one_is_read() {
                 &mut fixture.admin_key,
                 &mut fixture.webhook,
                 &mut fixture.assertion,
+                &mut fixture.denial,
                 &mut fixture.provider,
                 &mut fixture.rule,
             ] {
@@ -532,7 +539,7 @@ async fn every_list_holds_its_query_to_the_same_rules() {
             assert_eq!(page["last_id"], page["data"][0]["id"]);
             count += 1;
         }
-        assert_eq!(count, 16);
+        assert_eq!(count, 17);
     })
     .await;
 }

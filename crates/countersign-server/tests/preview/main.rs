@@ -8,4 +8,5 @@
 
 mod both_sides;
 mod counted;
+mod denied;
 mod scene;

@@ -41,6 +41,7 @@ pub(crate) fn organization(projects: u128) -> OrganizationBundle {
         federation: None,
         audit: None,
         receipt_keys: Vec::new(),
+        denials: Vec::new(),
         revision: 1,
         digest: None,
         certificates: Vec::new(),
@@ -75,6 +76,8 @@ pub(crate) fn anchor(number: u128, minted: &Minted, policy: Option<&str>) -> Bun
         cel_policy: policy.map(str::to_owned),
         reported_policy: None,
         revocation: None,
+        floor: None,
+        reported_floor: None,
     }
 }
 

@@ -1,13 +1,15 @@
 //! What an organization may have, exactly, from two stores on one database.
 
 use countersign_server::store::{
-    Change, NewAdminApiKey, NewAssertion, NewProject, NewServiceAccount, NewWebhook, PageRequest,
-    Quota, Quotas, Store, StoreError, WriteTx,
+    Change, NewAdminApiKey, NewAssertion, NewDenial, NewProject, NewServiceAccount, NewWebhook,
+    PageRequest, Quota, Quotas, Store, StoreError, WriteTx,
 };
 use countersign_types::{
     assertion::Expectation,
     audit::Actor,
-    certificate::Scope,
+    certificate::{Enforcement, Scope},
+    denial::DenialMatch,
+    digest::Sha256,
     federation_rule::{FederationRuleCreateRequest, MatcherValue},
     id::{OrganizationId, ProjectId},
     secret::Secret,
@@ -26,6 +28,7 @@ const FEW: Quotas = Quotas {
     service_accounts: 5,
     webhooks: 2,
     assertions: 3,
+    denials: 3,
     workload_identity_providers: 3,
     federation_rules: 4,
 };
@@ -79,6 +82,17 @@ async fn another_rule(
     Ok(tx.commit(made.events).await?.revision)
 }
 
+fn denial(name: String) -> NewDenial {
+    NewDenial {
+        name,
+        reason: None,
+        matches: DenialMatch::LeafSha256(Sha256::ZERO),
+        scope: Scope::Organization,
+        enforcement: Enforcement::Enforce,
+        expires_at: None,
+    }
+}
+
 /// Creates one more.
 async fn create(
     store: &Store,
@@ -126,6 +140,7 @@ async fn create(
             let number = tx.organization_revision().await?;
             events(tx.create_assertion(assertion(number)).await?)
         }
+        Quota::Denials => events(tx.create_denial(denial(name)).await?),
         Quota::WorkloadIdentityProviders => {
             events(tx.create_workload_identity_provider(provider()).await?)
         }
@@ -156,6 +171,8 @@ fn a_quota_is_exact_under_concurrency_and_each_organizations_own() {
             (Quota::Projects, 3, 2),
             (Quota::ServiceAccounts, 5, 5),
             (Quota::Webhooks, 2, 2),
+            // Once there are assertions, each would have to be judged.
+            (Quota::Denials, 3, 3),
             (Quota::Assertions, 3, 3),
             (Quota::WorkloadIdentityProviders, 3, 3),
             (Quota::FederationRules, 4, 4),

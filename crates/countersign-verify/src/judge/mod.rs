@@ -5,6 +5,8 @@ mod intermediates;
 mod revoked;
 mod trace;
 
+use std::cell::OnceCell;
+
 use countersign_types::{UnixSeconds, certificate::Scope, digest::Sha256, error::ErrorCode};
 use rustls_pki_types::CertificateDer;
 
@@ -15,6 +17,7 @@ use self::{
 };
 use crate::{
     budget::{self, Budget},
+    denial,
     path::{Fault, Leaf, Path, Verifier},
     path_building::{Intermediate, PathBuilder, PossiblePath, may_have_issued},
     permit::{NoAnchorApplies, Permit, Proven, VerifiedPath},
@@ -80,11 +83,47 @@ fn judge_by(
     if applicable.is_empty() {
         return Verdict::NoAnchorApplies(NoAnchorApplies::new(revision));
     }
-    let opened = Judgement::open(verifier, applicable, presented, now);
+    let opened = Judgement::open(verifier, (applicable, trust.denied(scope)), presented, now);
     let judged = opened.and_then(Judgement::conclude);
     match judged {
         Ok(proven) => Verdict::Permit(Permit::new(proven, revision)),
         Err(refused) => Verdict::Refusal(Refusal::new(refused.code, refused.trace, revision)),
+    }
+}
+
+/// Judges a chain again that `permit` lets pass, under a trust set that has the same anchors
+/// ([`TrustSet::with_denials_of`]) as the one that the permit was made under. The verdict is that of [`judge`] as
+/// long as the permit holds, for the price of looking the leaf up among the denials.
+#[must_use]
+pub fn judge_again(
+    trust: &TrustSet,
+    scope: &Scope,
+    presented: &Presented,
+    permit: &Permit,
+    now: UnixSeconds,
+) -> Verdict {
+    let revision = trust.revision();
+    let leaf = presented.leaf();
+    let read = leaf.and_then(|der| Some((der, Certificate::read(der).ok()?)));
+    let Some((der, fields)) = read.filter(|_| permit.holds_at(now)) else {
+        return judge(trust, scope, presented, now);
+    };
+    let denied = trust.denied(scope);
+    let proven = permit.proven();
+    let under = (proven.anchor.clone(), proven.scope.clone());
+    let refused = denied
+        .refuse_at_once(der, &proven.leaf_sha256.into(), &fields, now)
+        .map(|reason| (None, reason))
+        .or_else(|| {
+            let reason = denied.refuse_verified(&fields, now)?;
+            Some((Some(under), reason))
+        });
+    match refused {
+        None => Verdict::Permit(Permit::new(proven.clone(), revision)),
+        Some((under, reason)) => {
+            let refused = Refused::denied(under, &fields, reason);
+            Verdict::Refusal(Refusal::new(refused.code, refused.trace, revision))
+        }
     }
 }
 
@@ -101,6 +140,7 @@ struct Selected<'a> {
 /// One judgement while it is made.
 struct Judgement<'a> {
     applicable: Applicable<'a>,
+    denied: denial::Applicable<'a>,
     now: UnixSeconds,
     presented: &'a Presented,
     der: &'a CertificateDer<'static>,
@@ -117,7 +157,7 @@ impl<'a> Judgement<'a> {
     /// Step 2: there is a leaf, and it can be read.
     fn open(
         verifier: Verifier<'a>,
-        applicable: Applicable<'a>,
+        (applicable, denied): (Applicable<'a>, denial::Applicable<'a>),
         presented: &'a Presented,
         now: UnixSeconds,
     ) -> Result<Self, Refused> {
@@ -140,6 +180,7 @@ impl<'a> Judgement<'a> {
             .ok_or_else(|| invalid(Reason::NoAuthorityKeyIdentifier))?;
         Ok(Self {
             applicable,
+            denied,
             now,
             presented,
             der,
@@ -152,8 +193,14 @@ impl<'a> Judgement<'a> {
         })
     }
 
-    /// Steps 3 to 6.
+    /// Steps 3 to 6. What takes access away of a leaf whatever its path comes first, since it costs nothing
+    /// else; of a leaf that verified, what does so comes before the policy.
     fn conclude(mut self) -> Result<Proven, Refused> {
+        let digest = OnceCell::new();
+        let denied = self.denied;
+        if let Some(reason) = denied.refuse_at_once(self.der, &digest, &self.fields, self.now) {
+            return Err(Refused::denied(None, &self.fields, reason));
+        }
         let selected = match self.direct_path() {
             Ok(Some(selected)) => Some(selected),
             Ok(None) => self.chain_path(),
@@ -171,6 +218,10 @@ impl<'a> Judgement<'a> {
                 .refuse_without_a_path(self.applicable, &situation));
         };
         let candidate = selected.candidate;
+        if let Some(reason) = self.denied.refuse_verified(&self.fields, self.now) {
+            let under = (candidate.id.clone(), candidate.scope.clone());
+            return Err(Refused::denied(Some(under), &self.fields, reason));
+        }
         if let Some(policy) = &candidate.anchor.policy
             && let Err((code, reason)) = self.check_policy(policy)
         {
@@ -181,7 +232,7 @@ impl<'a> Judgement<'a> {
         Ok(Proven {
             anchor: candidate.id.clone(),
             scope: candidate.scope.clone(),
-            leaf_sha256: Sha256::of(self.der),
+            leaf_sha256: *digest.get_or_init(|| Sha256::of(self.der)),
             path: selected.path,
             not_after: selected.not_after,
             list_missing: selected.list_missing,
@@ -357,6 +408,13 @@ impl<'a> Judgement<'a> {
             anchor: &candidate.anchor.key,
         };
         self.verifier.verify(&path, self.now, &self.budget)?;
+        // Only of what verifies is it known when the CA issued it.
+        if let Some(below) = candidate.anchor.below_floor(self.fields.not_before) {
+            return Err(Fault {
+                reason: Reason::IssuedBefore(below),
+                certificate: Some(0),
+            });
+        }
         let fields: Vec<_> = certificates.iter().map(|(_, fields)| *fields).collect();
         let under = (candidate, self.applicable);
         revoked::check(&fields, under, self.now, &self.budget)

@@ -29,6 +29,25 @@ impl Refused {
             trace: vec![finding],
         }
     }
+
+    /// A refusal of a leaf that is denied, under the anchor that it verified under if it did.
+    pub(super) fn denied(
+        under: Option<(CertificateId, Scope)>,
+        leaf: &Certificate<'_>,
+        reason: Reason,
+    ) -> Self {
+        let finding = Finding {
+            anchor: under,
+            certificate: Some(0),
+            subject: Some(CertificateName::new(leaf.subject)),
+            step: Step::Denial,
+            reason,
+        };
+        Self {
+            code: ErrorCode::CertificateVerificationFailed,
+            trace: vec![finding],
+        }
+    }
 }
 
 /// A presented certificate: its position, the leaf being 0, and its fields, where they can be read.
@@ -57,6 +76,10 @@ impl Trace {
         step: Step,
         reason: Reason,
     ) {
+        let step = match reason {
+            Reason::IssuedBefore(_) => Step::Floor,
+            _ => step,
+        };
         let subject = at.and_then(|At(_, fields)| fields);
         let subject = subject.filter(|_| self.subjects < MAX_SUBJECTS);
         self.subjects += usize::from(subject.is_some());

@@ -183,23 +183,32 @@ fn address(octets: &[u8]) -> Text {
     }
 }
 
-/// The value of an `otherName`: `[0] EXPLICIT ANY`, of which only the string types are read.
 fn other_name(value: &[u8]) -> Text {
+    other_name_text(value).map_or(Text::Unreadable, |text| Text::plain(&text))
+}
+
+/// The value of an `otherName`: `[0] EXPLICIT ANY`, of which only the string types are read.
+pub(crate) fn other_name_text(value: &[u8]) -> Option<String> {
     let only = |bytes| {
         let mut reader = Reader::new(bytes);
         reader.any().filter(|_| reader.at_end())
     };
     let Some((0x80 | 0xa0, wrapped)) = only(value) else {
-        return Text::Unreadable;
+        return None;
     };
-    only(wrapped).map_or(Text::Unreadable, |(tag, value)| text(tag, value))
+    let (tag, value) = only(wrapped)?;
+    attribute_text(tag, value)
+}
+
+fn text(tag: u8, data: &[u8]) -> Text {
+    attribute_text(tag, data).map_or(Text::Unreadable, |text| Text::plain(&text))
 }
 
 /// A string of any of the ASN.1 types that names are made of, each in its universal, primitive
 /// form.
-fn text(tag: u8, data: &[u8]) -> Text {
+pub(crate) fn attribute_text(tag: u8, data: &[u8]) -> Option<String> {
     let utf8 = || std::str::from_utf8(data).ok().map(str::to_owned);
-    let decoded = match tag {
+    match tag {
         UTF8_STRING => utf8(),
         // Teletex switches alphabets by escape sequences and nobody agrees on them: ASCII only.
         PRINTABLE_STRING | NUMERIC_STRING | IA5_STRING | VISIBLE_STRING | TELETEX_STRING => {
@@ -208,8 +217,7 @@ fn text(tag: u8, data: &[u8]) -> Text {
         BMP_STRING => two_byte(data),
         UNIVERSAL_STRING => four_byte(data),
         _ => None,
-    };
-    decoded.map_or(Text::Unreadable, |text| Text::plain(&text))
+    }
 }
 
 const UTF8_STRING: u8 = 0x0c;

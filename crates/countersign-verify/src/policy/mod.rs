@@ -37,6 +37,7 @@ mod syntax;
 mod tests;
 mod types;
 
+pub(crate) use self::leaf::{attribute_text, other_name_text};
 pub use self::{
     attribute::{Condition, NoValue, Transformation},
     attribute_value::AttributeValue,

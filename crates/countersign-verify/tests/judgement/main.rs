@@ -9,6 +9,7 @@
 
 mod budget;
 mod chain;
+mod denied;
 mod direct;
 mod explained;
 mod leaf;

@@ -3,8 +3,12 @@
 use countersign_testca::Minted;
 use countersign_types::{
     UnixSeconds,
-    bundle::{BundleCertificate, BundleProject, BundleRevocation, OrganizationBundle},
-    certificate::Scope,
+    bundle::{
+        BundleCertificate, BundleDenial, BundleFloor, BundleProject, BundleRevocation,
+        OrganizationBundle,
+    },
+    certificate::{Enforcement, Scope},
+    denial::DenialMatch,
     id::OrganizationId,
 };
 use countersign_verify::{
@@ -43,6 +47,7 @@ pub(crate) fn of_pems(anchors: &[String]) -> Trust {
         federation: None,
         audit: None,
         receipt_keys: Vec::new(),
+        denials: Vec::new(),
     });
     for (anchor, number) in anchors.iter().zip(1..) {
         let id = format!("cert_{number}");
@@ -61,6 +66,8 @@ impl Trust {
             cel_policy: None,
             reported_policy: None,
             revocation: None,
+            floor: None,
+            reported_floor: None,
         });
         self
     }
@@ -115,6 +122,59 @@ impl Trust {
         let certificate = self.0.certificates.get_mut(number - 1).unwrap();
         certificate.revocation = Some(revocation);
         self
+    }
+
+    /// With a denial of the organization that is in force.
+    pub(crate) fn denied(mut self, id: &str, matches: DenialMatch) -> Self {
+        self.0.denials.push(BundleDenial {
+            id: id.parse().unwrap(),
+            name: "stolen laptop".to_owned(),
+            matches,
+            project: None,
+            enforcement: Enforcement::Enforce,
+            created_by: "key_1".parse().unwrap(),
+            created_at: NOW - 13_600,
+            expires_at: None,
+        });
+        self
+    }
+
+    fn latest_denial(&mut self) -> &mut BundleDenial {
+        self.0.denials.last_mut().unwrap()
+    }
+
+    /// With the latest denial in a project alone.
+    pub(crate) fn denied_in(mut self, project: &str) -> Self {
+        self.latest_denial().project = Some(project.parse().unwrap());
+        self
+    }
+
+    /// With the latest denial until a second.
+    pub(crate) fn denied_until(mut self, end: UnixSeconds) -> Self {
+        self.latest_denial().expires_at = Some(end);
+        self
+    }
+
+    /// With the latest denial only reported.
+    pub(crate) fn only_reported(mut self) -> Self {
+        self.latest_denial().enforcement = Enforcement::Report;
+        self
+    }
+
+    /// With this floor on a certificate.
+    pub(crate) fn floor(mut self, id: &str, floor: BundleFloor) -> Self {
+        let mut certificates = self.0.certificates.iter_mut();
+        let found = certificates.find(|certificate| certificate.id.as_str() == id);
+        found.unwrap().floor = Some(floor);
+        self
+    }
+
+    pub(crate) const fn bundle(&self) -> &OrganizationBundle {
+        &self.0
+    }
+
+    pub(crate) const fn bundle_mut(&mut self) -> &mut OrganizationBundle {
+        &mut self.0
     }
 
     /// With this policy on every certificate so far.

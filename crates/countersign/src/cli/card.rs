@@ -128,6 +128,8 @@ impl Row for Card {
         "last used",
         "policy",
         "reported policy",
+        "refuses before",
+        "reports before",
         "created",
     ];
 
@@ -138,6 +140,8 @@ impl Row for Card {
             certificate_details: details,
             cel_policy,
             reported_policy,
+            refuse_issued_before,
+            reported_refuse_issued_before,
             usage,
             created_at,
             ..
@@ -160,6 +164,8 @@ impl Row for Card {
             },
             lines_or_dash(cel_policy.as_deref()),
             lines_or_dash(reported_policy.as_deref()),
+            moment(*refuse_issued_before),
+            moment(*reported_refuse_issued_before),
             moment(*created_at),
         ]
     }

@@ -5,10 +5,7 @@ use std::ops::ControlFlow;
 use clap::Subcommand;
 use countersign_client::{Client, Received};
 use countersign_types::{
-    certificate::{
-        Certificate, DeletedCertificate, Enforcement, ModifyCertificateRequest, Scope,
-        ScopedCertificate,
-    },
+    certificate::{Certificate, DeletedCertificate, Enforcement, Scope, ScopedCertificate},
     error::ErrorCode,
     extension,
     id::CertificateId,
@@ -24,7 +21,7 @@ use super::{
     reference::{Reference, resolve_all},
     rotation,
     scope::AtScope,
-    set_policy, toggle, upload, usage,
+    set_policy, toggle, update, upload, usage,
 };
 use crate::{
     failure::{CommandResult, Failure},
@@ -74,15 +71,8 @@ pub(crate) enum CertificateVerb {
     },
     /// Upload a CA certificate as a trust anchor; without `--activate` it is active nowhere
     Upload(upload::Upload),
-    /// Rename a certificate
-    Update {
-        /// The certificate: id or name
-        #[arg(value_name = "ID|NAME")]
-        id: Reference<CertificateId>,
-        /// The new name
-        #[arg(long, value_parser = super::parse::name)]
-        name: String,
-    },
+    /// Rename a certificate, or refuse what it issued before a time
+    Update(update::Update),
     /// Set or remove a certificate's CEL policy
     SetPolicy(set_policy::SetPolicy),
     /// Delete certificates that are active nowhere
@@ -136,11 +126,7 @@ impl Verb<Client> for CertificateVerb {
             }
             Self::Upload(upload) => upload.run(client, output).await,
             Self::Find(find) => find.run(client, output).await,
-            Self::Update { id, name } => {
-                let id = id.resolve(client).await?;
-                let change = ModifyCertificateRequest { name: Some(name) };
-                output.one(&certificates.update(&id, &change).await?.value)
-            }
+            Self::Update(update) => update.run(client, output).await,
             Self::SetPolicy(set) => set.run(client, output).await,
             Self::Delete { ids, yes } => delete(client, &ids, yes, output).await,
             Self::Activate(activate) => activate.run(client, output).await,

@@ -11,8 +11,8 @@ use clap_complete::{
 };
 use countersign_client::Client;
 use countersign_types::id::{
-    ApiKeyId, AssertionId, CertificateId, FederationRuleId, GatewayId, ProjectId, RotationId,
-    ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
+    ApiKeyId, AssertionId, CertificateId, DenialId, FederationRuleId, GatewayId, ProjectId,
+    RotationId, ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
 };
 
 use super::{
@@ -58,6 +58,8 @@ pub(super) fn with_values(argument: Arg, noun: Option<&str>) -> Arg {
         of_client::<ProjectId>()
     } else if is(TypeId::of::<Reference<AssertionId>>()) {
         of_client::<AssertionId>()
+    } else if is(TypeId::of::<Reference<DenialId>>()) {
+        of_client::<DenialId>()
     } else if is(TypeId::of::<Reference<RotationId>>()) {
         of_client::<RotationId>()
     } else if is(TypeId::of::<Reference<WebhookId>>()) {

@@ -9,8 +9,9 @@ use countersign_types::{
     certificate::Scope,
     error::ErrorCode,
     id::{
-        ApiKeyId, AssertionId, CertificateId, FederationRuleId, GatewayId, OrganizationId,
-        ProjectId, RotationId, ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
+        ApiKeyId, AssertionId, CertificateId, DenialId, FederationRuleId, GatewayId,
+        OrganizationId, ProjectId, RotationId, ServiceAccountId, WebhookId,
+        WorkloadIdentityProviderId,
     },
     rotation::RotationStatus,
 };
@@ -92,6 +93,16 @@ impl Directory<ApiKeyId> for Client {
 impl Directory<AssertionId> for Client {
     async fn entries(&self) -> Entries<AssertionId> {
         let listed = self.assertions().stream(&whole());
+        read(listed, |each| {
+            Entry::new(each.id.clone(), Some(each.name.clone()))
+        })
+        .await
+    }
+}
+
+impl Directory<DenialId> for Client {
+    async fn entries(&self) -> Entries<DenialId> {
+        let listed = self.denials().stream(&whole());
         read(listed, |each| {
             Entry::new(each.id.clone(), Some(each.name.clone()))
         })

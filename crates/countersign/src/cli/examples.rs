@@ -147,6 +147,17 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     ("assertion delete", &["assertion delete worker"]),
     ("assertion run", &["assertion run"]),
+    (
+        "denial add",
+        &[
+            "denial add worker.pem --name 'stolen laptop' --wait",
+            "denial add --san DNS:worker.example.com --until 7d --reason 'under investigation'",
+            "denial add --issuer 'CN=Issuing CA,O=Example' --serial 0a1b2c --preview",
+        ],
+    ),
+    ("denial list", &["denial list"]),
+    ("denial retrieve", &["denial retrieve 'stolen laptop'"]),
+    ("denial remove", &["denial remove 'stolen laptop' --wait"]),
     ("plan", &["plan trust.toml"]),
     ("apply", &["apply trust.toml --wait"]),
     ("export", &["export trust.toml"]),

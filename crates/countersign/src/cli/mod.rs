@@ -15,6 +15,7 @@ mod command;
 mod complete;
 mod configuration;
 mod declared;
+mod denial;
 mod directory;
 mod disarm;
 mod doctor;
@@ -46,6 +47,7 @@ mod reference;
 mod refusal;
 mod rotation;
 mod scope;
+mod seen_names;
 mod service_account;
 mod set_policy;
 mod shown_once;
@@ -53,6 +55,7 @@ mod status;
 mod toggle;
 mod token_key;
 mod unknown_ids;
+mod update;
 mod upload;
 mod usage;
 mod verify;
@@ -119,6 +122,8 @@ enum Command {
     Rotation(Noun<rotation::RotationVerb>),
     /// Say which clients must pass and which must be refused, whatever changes
     Assertion(Noun<assertion::AssertionVerb>),
+    /// Refuse client certificates that would pass: one of them, a key, a serial number or a name
+    Denial(Noun<denial::DenialVerb>),
     /// Show the changes that bring the server in line with a file; exit code 3 if there are any
     Plan(declared::Plan),
     /// Bring the server in line with a file
@@ -190,6 +195,7 @@ impl Cli {
             Command::Certificate(noun) => noun.run(output),
             Command::Rotation(noun) => noun.run(output),
             Command::Assertion(noun) => noun.run(output),
+            Command::Denial(noun) => noun.run(output),
             Command::Plan(plan) => plan.run(output),
             Command::Apply(apply) => apply.run(output),
             Command::Export(export) => export.run(),

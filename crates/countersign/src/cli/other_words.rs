@@ -65,7 +65,7 @@ const NOUNS: &[(&[&str], &str)] = &[
     ),
     (
         &["revoke", "ban", "block", "deny", "disable", "kick"],
-        "a client loses access with its key: `countersign api-key delete NAME --project NAME`; everyone under a CA: `countersign certificate deactivate NAME`; one name under it: `countersign certificate set-policy NAME --policy 'subject.common_name != \"NAME\"'`",
+        "one client's certificate, key or name: `countersign denial add`; everyone under a CA: `countersign certificate deactivate NAME`; what a CA issued before a time: `countersign certificate update NAME --refuse-issued-before TIME`; a key of the API: `countersign api-key delete NAME --project NAME`",
     ),
     (
         &["import", "dump", "save", "sync", "diff"],

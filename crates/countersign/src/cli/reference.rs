@@ -5,9 +5,9 @@
 use std::{fmt, str::FromStr};
 
 use countersign_types::id::{
-    ApiKeyId, AssertionId, CertificateId, FederationRuleId, GatewayId, InvalidId, MAX_ID_BYTES,
-    OrganizationId, ProjectId, RotationId, ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
-    prefix_of,
+    ApiKeyId, AssertionId, CertificateId, DenialId, FederationRuleId, GatewayId, InvalidId,
+    MAX_ID_BYTES, OrganizationId, ProjectId, RotationId, ServiceAccountId, WebhookId,
+    WorkloadIdentityProviderId, prefix_of,
 };
 
 use crate::{
@@ -51,6 +51,7 @@ identifier! {
     ApiKeyId: "key", "list";
     AssertionId: "assertion", "assertion list";
     CertificateId: "certificate", "certificate list";
+    DenialId: "denial", "denial list";
     FederationRuleId: "federation rule", "federation-rule list";
     GatewayId: "gateway", "gateway status";
     OrganizationId: "organization", "organization list";

@@ -156,6 +156,8 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
             cel_policy: found.cel_policy,
             reported_policy: None,
             revocation: None,
+            floor: None,
+            reported_floor: None,
         });
     }
     Ok(OrganizationBundle {
@@ -176,6 +178,7 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
         federation: None,
         audit: None,
         receipt_keys: Vec::new(),
+        denials: Vec::new(),
     })
 }
 

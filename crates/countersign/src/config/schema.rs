@@ -218,6 +218,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     )
     .or_number(Quotas::DEFAULT.assertions),
     setting(
+        "limits.denials",
+        Kind::Number,
+        "denials that an organization may have",
+    )
+    .or_number(Quotas::DEFAULT.denials),
+    setting(
         "limits.workload_identity_providers",
         Kind::Number,
         "workload identity providers that an organization may have",

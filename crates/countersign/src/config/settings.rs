@@ -187,6 +187,7 @@ impl Settings {
                 service_accounts: whole(values, "limits.service_accounts")?,
                 webhooks: whole(values, "limits.webhooks")?,
                 assertions: whole(values, "limits.assertions")?,
+                denials: whole(values, "limits.denials")?,
                 workload_identity_providers: whole(values, "limits.workload_identity_providers")?,
                 federation_rules: whole(values, "limits.federation_rules")?,
             },

@@ -14,7 +14,7 @@ use crate::{
     world::{LIMIT, NOW, World},
 };
 
-async fn open_events(world: &World, connection: &mut Connection) {
+pub(crate) async fn open_events(world: &World, connection: &mut Connection) {
     connection
         .write(&format!(
             "GET /v1/events HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
@@ -25,7 +25,7 @@ async fn open_events(world: &World, connection: &mut Connection) {
     assert_eq!(connection.chunk().await.unwrap(), b"data: first\n\n");
 }
 
-async fn open_socket(world: &World, connection: &mut Connection) {
+pub(crate) async fn open_socket(world: &World, connection: &mut Connection) {
     connection
         .write(&format!(
             "GET /v1/socket HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\

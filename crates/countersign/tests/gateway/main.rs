@@ -16,6 +16,8 @@ mod client;
 mod codes;
 mod connections;
 mod decisions;
+mod denied;
+mod denied_at_scale;
 mod early_ends;
 mod failover;
 mod floods;

@@ -20,6 +20,7 @@ fn each_noun_says_what_it_does() {
         "apply",
         "export",
         "assertion",
+        "denial",
         "expiring",
         "project",
         "service-account",
@@ -42,6 +43,7 @@ fn certificate_verbs_say_what_they_take() {
     for verb in [
         "upload",
         "set-policy",
+        "update",
         "activate",
         "delete",
         "retrieve",

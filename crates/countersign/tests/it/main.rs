@@ -13,6 +13,7 @@ mod backup;
 mod configuration;
 mod connect;
 mod declared;
+mod denial;
 mod dev;
 mod doctor;
 mod documents;

@@ -66,6 +66,7 @@ impl Server {
             federation: None,
             audit: None,
             receipt_keys: Vec::new(),
+            denials: Vec::new(),
         };
         self.organizations.insert(id(name), bundle);
     }

@@ -26,6 +26,8 @@ pub(crate) struct Fixture {
     pub(crate) webhook: String,
     /// One about the project that never holds, so that it breaks by nothing.
     pub(crate) assertion: String,
+    /// One of the project, of a leaf that nobody has.
+    pub(crate) denial: String,
     /// One that there is, or else a new one: there may not be many.
     pub(crate) provider: String,
     /// A rule of the provider.
@@ -64,6 +66,14 @@ impl Server {
             "code": "invalid_certificate", "chain": [],
         });
         id(&self.post("/v1/organization/assertions", body).ok().await)
+    }
+
+    /// A denial at a project of a leaf that nobody has.
+    pub(crate) async fn denial(&self, project: &str) -> String {
+        let body = json!({
+            "name": "nobody", "project_id": project, "match": { "leaf_sha256": "0".repeat(64) },
+        });
+        id(&self.post("/v1/organization/denials", body).ok().await)
     }
 
     /// A workload identity provider, and a rule of it: those that there are, or else new ones.
@@ -147,6 +157,7 @@ impl Server {
             rule,
             certificate: self.upload("Example Root").await,
             assertion: self.assertion(&project).await,
+            denial: self.denial(&project).await,
             project,
             service_account: id(&account),
             project_key: id(&account["api_key"]),

@@ -4,8 +4,8 @@ use std::{collections::HashSet, convert::Infallible, str::FromStr};
 
 use countersign_client::Client;
 use countersign_types::id::{
-    ApiKeyId, AssertionId, CertificateId, ProjectId, WebhookId, WorkloadIdentityProviderId,
-    prefix_of,
+    ApiKeyId, AssertionId, CertificateId, DenialId, ProjectId, WebhookId,
+    WorkloadIdentityProviderId, prefix_of,
 };
 
 use crate::{
@@ -57,7 +57,7 @@ pub(super) async fn resources(client: &Client, given: &[About]) -> CommandResult
             [] => {
                 let shown = printable(text);
                 return Err(Failure::usage(format_args!(
-                    "there is no certificate, project, admin key, assertion, webhook or workload identity provider called `{shown}`"
+                    "there is no certificate, project, admin key, assertion, denial, webhook or workload identity provider called `{shown}`"
                 ))
                 .hint("give its id: what is gone, and a project's accounts and keys, are found by it"));
             }
@@ -82,6 +82,7 @@ async fn all_called(client: &Client, name: &str) -> CommandResult<Vec<String>> {
         &Directory::<AssertionId>::entries(client).await?,
         name,
     ));
+    ids.extend(named(&Directory::<DenialId>::entries(client).await?, name));
     ids.extend(named(&Directory::<WebhookId>::entries(client).await?, name));
     ids.extend(named(
         &Directory::<WorkloadIdentityProviderId>::entries(client).await?,
