@@ -15,8 +15,8 @@ use crate::{
     rotation::RotationStatus,
 };
 pub use crate::{
-    audit_position::{AuditChain, AuditCommit, AuditHead, AuditHeadObject},
     access_taken::{AccessTaken, DenialChange},
+    audit_position::{AuditChain, AuditCommit, AuditHead, AuditHeadObject},
     audit_project::AuditProject,
     federation_event::{FederationEvent, ProviderChange, RuleChange},
     organization_change::{AssertionChange, ReceiptKeyChange, TokenKeyChange, WebhookChange},

@@ -14,7 +14,9 @@ use crate::{
     denial::DenialMatch,
     digest::{KeyDigest, Sha256},
     history::{HistoryPoint, RevisionToken},
-    id::{self, ApiKeyId, CertificateId, DenialId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId},
+    id::{
+        self, ApiKeyId, CertificateId, DenialId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId,
+    },
     or_unknown::OrUnknown,
     revoked_set::RevokedSet,
     token::BundleFederation,
@@ -132,6 +134,9 @@ pub struct OrganizationBundle {
         deserialize_with = "id::checked"
     )]
     pub receipt_keys: Vec<ReceiptKeyId>,
+    /// What is refused although it verifies, oldest first; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denials: Vec<BundleDenial>,
 }
 
 /// The newest event of an organization's audit log after a change, and that change's token.
@@ -144,9 +149,6 @@ pub struct BundleAudit {
     pub sha256: Sha256,
     /// The token of the change.
     pub token: RevisionToken,
-    /// What is refused although it verifies, oldest first; absent where nothing is.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub denials: Vec<BundleDenial>,
 }
 
 /// A trust anchor.

@@ -233,6 +233,8 @@ fn denied(key: &'static str, path: &str, issuer: &Minted, presented: &Presented)
         projects: Vec::new(),
         keys: Vec::new(),
         federation: None,
+        audit: None,
+        receipt_keys: Vec::new(),
         denials: denials(),
     });
     let presented = presented.clone();

@@ -111,8 +111,7 @@ impl Sides {
         let denying: HashSet<&ProjectId> =
             denials.filter_map(|each| each.project.as_ref()).collect();
         let own = |scope: &Scope| scope.project().filter(|id| denying.contains(id)).cloned();
-        let mut known: HashMap<(Option<ProjectId>, [Option<&[CertificateId]>; 2]), usize> =
-            HashMap::new();
+        let mut known = HashMap::new();
         let mut classes = HashMap::new();
         for scope in new.keys() {
             let here = [old.get(scope).copied(), new.get(scope).copied()];

@@ -151,16 +151,7 @@ async fn read(
             params![organization],
         )
         .await?;
-    let certificates: Vec<BundleCertificate> = connection
-        .query(
-            "SELECT id, pem, cel_policy, CAST(NULL AS TEXT), floor, floor_set_by, floor_set_at, \
-             CAST(NULL AS BIGINT), CAST(NULL AS TEXT), CAST(NULL AS BIGINT) \
-             FROM certificates WHERE organization_id = $1 AND id IN \
-             (SELECT certificate_id FROM activations WHERE organization_id = $1 \
-             AND enforcement = 'enforce') ORDER BY created_at, seq",
-            params![organization],
-        )
-        .await?;
+    let certificates = enforced_certificates(connection, organization).await?;
     let mut trust = OrganizationBundle {
         id: organization.clone(),
         revision,
@@ -189,6 +180,23 @@ async fn read(
             .for_each(|active| active.push(certificate.clone()));
     }
     Ok(with_used_certificates(trust))
+}
+
+/// The anchors that are enforced somewhere, without what is only reported of them.
+async fn enforced_certificates(
+    connection: &mut Connection,
+    organization: &OrganizationId,
+) -> Result<Vec<BundleCertificate>, StoreError> {
+    connection
+        .query(
+            "SELECT id, pem, cel_policy, CAST(NULL AS TEXT), floor, floor_set_by, floor_set_at, \
+             CAST(NULL AS BIGINT), CAST(NULL AS TEXT), CAST(NULL AS BIGINT) \
+             FROM certificates WHERE organization_id = $1 AND id IN \
+             (SELECT certificate_id FROM activations WHERE organization_id = $1 \
+             AND enforcement = 'enforce') ORDER BY created_at, seq",
+            params![organization],
+        )
+        .await
 }
 
 /// What of trust decides a verdict: not what a denial that is made again is called, nor when it was made.

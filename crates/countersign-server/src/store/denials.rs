@@ -148,7 +148,7 @@ impl WriteTx {
     /// The key that makes this write. The operator's own commands set no denial and no floor.
     pub(super) fn actor_key(&self) -> ApiKeyId {
         match &self.actor {
-            Actor::ApiKey(key) => key.clone(),
+            Actor::ApiKey(key) | Actor::Gateway(key) => key.clone(),
             Actor::Operator => ApiKeyId::opaque("key_operator"),
         }
     }

@@ -9,7 +9,9 @@ use countersign_types::{
     digest::{ChainDigest, KeyDigest, Sha256},
     history::RevisionToken,
     id::{
-        ApiKeyId, AssertionId, AuditLogId, CertificateId, DenialId, FederationRuleId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId, WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
+        ApiKeyId, AssertionId, AuditLogId, CertificateId, DenialId, FederationRuleId, GatewayId,
+        OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId,
+        WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
     },
     or_unknown::OrUnknown,
     project::{Residency, ServiceAccountRole},

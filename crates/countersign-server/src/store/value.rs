@@ -9,7 +9,9 @@ use countersign_types::{
     certificate::{Enforcement, Scope},
     digest::{ChainDigest, KeyDigest, Sha256},
     id::{
-        ApiKeyId, AssertionId, AuditLogId, CertificateId, DenialId, FederationRuleId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId, WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
+        ApiKeyId, AssertionId, AuditLogId, CertificateId, DenialId, FederationRuleId, GatewayId,
+        OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId,
+        WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
     },
     project::ServiceAccountRole,
     webhook::WebhookDeliveryStatus,

@@ -240,17 +240,17 @@ fn what_is_only_reported_refuses_only_in_the_set_of_what_would_be() {
 
 /// Denials of every kind of these leaves, and of others.
 fn some_denials(mut trust: Trust, leaves: &[Minted], seed: u8) -> Trust {
-    for (number, leaf) in leaves.iter().enumerate() {
-        for (way, (matches, _)) in ways(leaf).into_iter().enumerate() {
-            let chosen = Sha256::of([seed, number as u8, way as u8]).as_bytes()[0];
-            if chosen % 8 != 0 {
+    for (number, leaf) in (0_u8..).zip(leaves) {
+        for (way, (matches, _)) in (0_u8..).zip(ways(leaf)) {
+            let chosen = Sha256::of([seed, number, way]).as_bytes()[0];
+            if !chosen.is_multiple_of(8) {
                 continue;
             }
             trust = trust.denied(&format!("deny_{number}_{way}"), matches);
-            if chosen % 16 == 0 {
+            if chosen.is_multiple_of(16) {
                 trust = trust.denied_in("proj_a");
             }
-            if chosen % 32 == 0 {
+            if chosen.is_multiple_of(32) {
                 trust = trust.denied_until(NOW + 5);
             }
         }
