@@ -241,7 +241,7 @@ async fn an_event_beyond_the_head_is_named(storage: &Storage) {
     event["chain"] = json!({ "number": 8, "previous_sha256": previous });
     let sha256 = event_sha256(&event).to_string();
     let (rest, id) = (
-        "organization_id, effective_at, event_type, actor_id, details",
+        "organization_id, effective_at, event_type, actor_id, details, commit_token, commit_after",
         log.id(7),
     );
     let sql = format!(
