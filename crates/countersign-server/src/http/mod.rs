@@ -50,6 +50,7 @@ mod toggles;
 mod token_exchange;
 mod token_keys;
 mod trust_changes;
+mod trust_codes;
 mod trust_write;
 mod unreadable;
 mod unreadable_heads;

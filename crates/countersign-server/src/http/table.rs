@@ -15,7 +15,11 @@ use super::{
     federation_rules, gateways, health, observations,
     operation::{Operation, Route},
     project_api_keys, projects, receipt_keys, refusals, rotations, service_accounts, toggles,
-    token_exchange, token_keys, trust_changes, webhooks, workload_identity_providers,
+    token_exchange, token_keys, trust_changes,
+    trust_codes::{
+        ACTIVATE, ACTIVATE_IN_PROJECT, DEACTIVATE, SET_ACTIVE, SET_ACTIVE_IN_PROJECT, UPLOAD,
+    },
+    webhooks, workload_identity_providers,
 };
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
@@ -56,53 +60,6 @@ fn post(path: &'static str, id: &'static str) -> Route {
 fn delete(path: &'static str, id: &'static str) -> Route {
     Route::new(Method::DELETE, path, id)
 }
-
-/// What a toggle can be refused for.
-const DEACTIVATE: &[Code] = &[
-    Code::MissingRequiredParameter,
-    Code::NotFound,
-    Code::UnsupportedParameter,
-    Code::AssertionFailed,
-];
-const ACTIVATE: &[Code] = &[
-    Code::MissingRequiredParameter,
-    Code::NotFound,
-    Code::ExpiredCertificate,
-    Code::AssertionFailed,
-];
-const ACTIVATE_IN_PROJECT: &[Code] = &[
-    Code::MissingRequiredParameter,
-    Code::NotFound,
-    Code::ExpiredCertificate,
-    Code::ProjectArchived,
-    Code::AssertionFailed,
-];
-
-/// What an upload can be refused for.
-const UPLOAD: &[Code] = &[
-    Code::MtlsCertificateInvalid,
-    Code::ExpiredCertificate,
-    Code::MtlsCelPolicyInvalid,
-    Code::CertificateLimitExceeded,
-    Code::MissingRequiredParameter,
-];
-
-/// What setting a scope can be refused for.
-const SET_ACTIVE: &[Code] = &[
-    Code::MissingRequiredParameter,
-    Code::NotFound,
-    Code::ExpiredCertificate,
-    Code::ScopeChanged,
-    Code::AssertionFailed,
-];
-const SET_ACTIVE_IN_PROJECT: &[Code] = &[
-    Code::MissingRequiredParameter,
-    Code::NotFound,
-    Code::ExpiredCertificate,
-    Code::ScopeChanged,
-    Code::ProjectArchived,
-    Code::AssertionFailed,
-];
 
 #[rustfmt::skip]
 fn certificates() -> Vec<Operation> {

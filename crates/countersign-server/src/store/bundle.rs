@@ -6,24 +6,21 @@ use std::{collections::HashMap, hash::Hash};
 use countersign_types::{
     UnixSeconds,
     bundle::{
-        BundleAudit, BundleCertificate, BundleDenial, BundleFloor, BundleKey, BundleProject,
-        OrganizationBundle,
+        BundleAudit, BundleCertificate, BundleDenial, BundleKey, BundleProject, OrganizationBundle,
     },
     certificate::Enforcement,
     digest::Sha256,
     history::RevisionToken,
-    id::{ApiKeyId, CertificateId, OrganizationId, ReceiptKeyId},
+    id::{CertificateId, OrganizationId, ReceiptKeyId},
     token::{BundleFederation, BundleFederationRule, BundleTokenKey},
 };
 
 use super::{
-    Kind, Reach, Store, StoreError, WriteTx, admission,
+    Kind, Reach, Store, StoreError, WriteTx,
     audit_chain::Head,
-    certificates,
     connection::Connection,
     denial_rows,
     row::{FromRow, Row},
-    token_keys::public_key,
     value::{Value, params},
 };
 
@@ -417,80 +414,6 @@ impl Parts<'_> {
              WHERE {range} AND r.enabled = 1 AND p.enabled = 1 ORDER BY r.created_at, r.seq",
         )
         .await
-    }
-}
-
-impl FromRow for BundleTokenKey {
-    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.next()?,
-            public_key: public_key(row)?,
-            expires_at: row.next()?,
-        })
-    }
-}
-
-impl FromRow for BundleFederationRule {
-    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.next()?,
-            provider: row.next()?,
-            project: row.next()?,
-            service_account: row.next()?,
-            admission: admission::admission(&row.several()?)?,
-        })
-    }
-}
-
-impl FromRow for BundleCertificate {
-    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.next()?,
-            pem: certificates::pem(row.next()?)?,
-            cel_policy: row.next()?,
-            reported_policy: row.next()?,
-            revocation: None,
-            floor: floor(row)?,
-            reported_floor: floor(row)?,
-        })
-    }
-}
-
-/// A floor, who set it and when; none where there is none.
-fn floor(row: &mut Row<'_>) -> Result<Option<BundleFloor>, StoreError> {
-    let before: Option<UnixSeconds> = row.next()?;
-    let set_by: Option<ApiKeyId> = row.next()?;
-    let set_at: Option<UnixSeconds> = row.next()?;
-    let all = before.zip(set_by).zip(set_at);
-    Ok(
-        all.map(|((refuse_issued_before, set_by), set_at)| BundleFloor {
-            refuse_issued_before,
-            set_by,
-            set_at,
-        }),
-    )
-}
-
-impl FromRow for BundleProject {
-    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.next()?,
-            archived: row.next::<Option<UnixSeconds>>()?.is_some(),
-            active: Vec::new(),
-            with_reported: Vec::new(),
-        })
-    }
-}
-
-impl FromRow for BundleKey {
-    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.next()?,
-            kind: row.next()?,
-            sha256: row.next()?,
-            project: row.next()?,
-            expires_at: row.next()?,
-        })
     }
 }
 

@@ -16,6 +16,7 @@ mod bundle;
 mod bundle_answers;
 mod bundle_digests;
 mod bundle_heads;
+mod bundle_rows;
 mod caller;
 mod certificates;
 mod chain_pages;
