@@ -27,7 +27,9 @@ pub(super) fn normal(uri: &str) -> String {
     let (path, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let path = without_dots(&unreserved(path));
     let path = if path.is_empty() { "/" } else { &path };
-    let (authority, rest) = (normal_authority(&scheme, authority), unreserved(rest));
+    // Without its last dots, what was no port may be one.
+    let once = normal_authority(&scheme, authority);
+    let (authority, rest) = (normal_authority(&scheme, &once), unreserved(rest));
     format!("{scheme}://{authority}{path}{rest}")
 }
 
@@ -174,6 +176,8 @@ mod tests {
             ("mailto:A@b", "mailto:A@b"),
             ("no scheme", "no scheme"),
             ("a://b/%zz%+1%", "a://b/%25zz%25+1%25"),
+            ("a://:..", "a:///"),
+            ("a://b:0..", "a://b/"),
         ] {
             assert_eq!(normal(uri), expected, "{uri}");
         }
