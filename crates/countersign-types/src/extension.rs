@@ -3,34 +3,42 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `enforcement` in an activation: report-only anchors.
-pub const ENFORCEMENT: &str = "enforcement";
-/// `POST ../certificates/active`: sets everything that is active at a scope in one step.
-pub const SET_ACTIVE: &str = "set_active";
-/// `cel_policy`: a policy for each anchor.
-pub const CEL_POLICY: &str = "cel_policy";
+macro_rules! extensions {
+    ($($(#[$documentation:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$documentation])* pub const $name: &str = $text;)*
 
-/// `include[]=active_at` for a certificate: every scope where it is active.
-pub const ACTIVE_AT: &str = "active_at";
+        /// Every extension that this version knows; a server of it has them all.
+        pub const ALL: &[&str] = &[$($name),*];
+    };
+}
 
-/// `enforcement` with a policy: one that is only reported.
-pub const REPORTED_POLICY: &str = "reported_policy";
-/// `preview` in an activation or a deactivation: its effect is computed, and nothing changes.
-pub const PREVIEW: &str = "preview";
-/// `POST /v1/organization/changes/preview`: the effect of any changes of trust together.
-pub const PREVIEW_CHANGES: &str = "preview_changes";
-/// `POST /v1/organization/changes`: policies and scopes are set together, in one step.
-pub const MAKE_CHANGES: &str = "make_changes";
-/// `/v1/organization/rotations`: one anchor replaces another.
-pub const ROTATIONS: &str = "rotations";
-
-/// `/v1/organization/assertions`: what must pass and what must be refused, whatever changes.
-pub const ASSERTIONS: &str = "assertions";
-/// `/v1/organization/denials` and `floor` of certificates: what is refused although it verifies.
-pub const DENIALS: &str = "denials";
-/// Workload identity providers of type `x509`, which the reference does not have, and their
-/// `attribute_conditions`.
-pub const X509_WORKLOAD_IDENTITY: &str = "x509_workload_identity";
+extensions! {
+    /// `enforcement` in an activation: report-only anchors.
+    ENFORCEMENT = "enforcement";
+    /// `POST ../certificates/active`: sets everything that is active at a scope in one step.
+    SET_ACTIVE = "set_active";
+    /// `cel_policy`: a policy for each anchor.
+    CEL_POLICY = "cel_policy";
+    /// `include[]=active_at` for a certificate: every scope where it is active.
+    ACTIVE_AT = "active_at";
+    /// `enforcement` with a policy: one that is only reported.
+    REPORTED_POLICY = "reported_policy";
+    /// `preview` in an activation or a deactivation: its effect is computed, and nothing changes.
+    PREVIEW = "preview";
+    /// `POST /v1/organization/changes/preview`: the effect of any changes of trust together.
+    PREVIEW_CHANGES = "preview_changes";
+    /// `POST /v1/organization/changes`: policies and scopes are set together, in one step.
+    MAKE_CHANGES = "make_changes";
+    /// `/v1/organization/rotations`: one anchor replaces another.
+    ROTATIONS = "rotations";
+    /// `/v1/organization/assertions`: what must pass and what must be refused, whatever changes.
+    ASSERTIONS = "assertions";
+    /// `/v1/organization/denials` and `floor` of certificates: what is refused although it verifies.
+    DENIALS = "denials";
+    /// Workload identity providers of type `x509`, which the reference does not have, and their
+    /// `attribute_conditions`.
+    X509_WORKLOAD_IDENTITY = "x509_workload_identity";
+}
 
 /// The response of `GET /v1/countersign/extensions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

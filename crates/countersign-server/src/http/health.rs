@@ -82,21 +82,7 @@ pub(super) async fn ready(_: Anyone, app: App) -> Answer<Readiness> {
 pub(super) async fn extensions(_: Anyone) -> Answer<Extensions> {
     answer::read(&Extensions {
         object: ExtensionsObject::Extensions,
-        extensions: [
-            extension::ENFORCEMENT,
-            extension::SET_ACTIVE,
-            extension::CEL_POLICY,
-            extension::ACTIVE_AT,
-            extension::PREVIEW,
-            extension::PREVIEW_CHANGES,
-            extension::MAKE_CHANGES,
-            extension::ROTATIONS,
-            extension::ASSERTIONS,
-            extension::REPORTED_POLICY,
-            extension::X509_WORKLOAD_IDENTITY,
-        ]
-        .map(str::to_owned)
-        .to_vec(),
+        extensions: extension::ALL.iter().copied().map(str::to_owned).collect(),
     })
 }
 

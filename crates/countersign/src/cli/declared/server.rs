@@ -32,6 +32,8 @@ pub(super) struct Known {
     /// The policy that is only reported.
     pub(super) reported: Option<String>,
     pub(super) expires_at: Option<UnixSeconds>,
+    /// Whether it refuses what was issued before a time, or would.
+    pub(super) has_floor: bool,
     /// Its PEM as uploaded; empty if the server returns none.
     pub(super) pem: String,
     /// SHA-256 of its DER, if the PEM can be read.
@@ -61,6 +63,19 @@ pub(super) async fn has_assertions(client: &Client) -> CommandResult<bool> {
 pub(super) async fn assertions(client: &Client) -> Result<Vec<Received<Assertion>>, Error> {
     let stream = client.assertions().stream(&whole());
     stream.try_collect().await
+}
+
+/// Whether the server has denials. No file can declare them yet.
+pub(super) async fn has_denials(client: &Client) -> CommandResult<bool> {
+    let has = client.countersign().extensions().await?;
+    if !has.iter().any(|each| each == extension::DENIALS) {
+        return Ok(false);
+    }
+    let first = ListParams {
+        limit: Some(1),
+        ..ListParams::default()
+    };
+    Ok(!client.denials().list(&first).await?.value.data.is_empty())
 }
 
 /// A workload identity provider of the server, with its rules.
@@ -162,6 +177,8 @@ async fn known(client: &Client, listed: Received<ScopedCertificate>) -> Result<K
     let certificates = client.certificates();
     let read = certificates.retrieve_with_content(&listed.id).await?;
     let certificate = read.value.into_inner();
+    let has_floor = certificate.refuse_issued_before.is_some()
+        || certificate.reported_refuse_issued_before.is_some();
     let details = certificate.certificate_details;
     let pem = details.content.unwrap_or_default();
     Ok(Known {
@@ -171,6 +188,7 @@ async fn known(client: &Client, listed: Received<ScopedCertificate>) -> Result<K
         policy: certificate.cel_policy,
         reported: certificate.reported_policy,
         expires_at: details.expires_at,
+        has_floor,
         pem,
     })
 }
