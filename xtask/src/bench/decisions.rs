@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     bench::{
-        gateway::{self, Answered, Countersign, Traffic},
+        gateway::{Answered, Countersign, Traffic, measuring::Arguments},
         report::{self, Goal},
         server::{self, Server, cpu_seconds_of_family, free_address},
         verify,
@@ -29,23 +29,6 @@ const SECRET: &str = "the-secret-of-the-benchmark-only-0123456789";
 const LEAVES: usize = 64;
 
 const RATE: u32 = 2_000;
-
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// Also write the figures to this file.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Seconds instead of minutes, without optimisation: shows that the benchmark works, and nothing
-    /// else.
-    #[arg(long)]
-    quick: bool,
-    /// How often everything is measured.
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    /// Measure this build of the program instead of building one.
-    #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
-}
 
 /// What was measured of one server.
 #[derive(Default, Serialize)]
@@ -63,10 +46,7 @@ struct Asking<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let program = match &arguments.program {
-        Some(program) => program.clone(),
-        None => gateway::build(arguments.quick)?,
-    };
+    let program = arguments.program()?;
     let traffic_program = build(arguments.quick)?;
     let directory = tempfile::Builder::new()
         .prefix("bench-")

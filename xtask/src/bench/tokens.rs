@@ -2,17 +2,14 @@
 //! a remembered token beside one with a key. The gateway on one core, everything else on the other; medians over
 //! the rounds.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     bench::{
-        gateway::{self, Countersign, Load, Target, Traffic},
+        gateway::{Countersign, Load, Target, Traffic, measuring::Arguments},
         report::{self, Goal},
         sampling::median,
         server::{self, Server, cpu_seconds_of_family},
@@ -24,23 +21,6 @@ use crate::{
 const HOST: &str = "auth.localhost";
 /// As many as connections exchange at once.
 const LEAVES: usize = 16;
-
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// Also write the figures to this file.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Seconds instead of minutes, without optimisation: shows that the benchmark works, and nothing
-    /// else.
-    #[arg(long)]
-    quick: bool,
-    /// How often everything is measured.
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    /// Measure this build of the program instead of building one.
-    #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
-}
 
 /// Microseconds of CPU for each exchange or request, in every round.
 #[derive(Default, Serialize)]
@@ -63,10 +43,7 @@ struct Bench<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let program = match &arguments.program {
-        Some(program) => program.clone(),
-        None => gateway::build(arguments.quick)?,
-    };
+    let program = arguments.program()?;
     let directory = tempfile::Builder::new()
         .prefix("bench-")
         .tempdir_in(process::target_directory())?;

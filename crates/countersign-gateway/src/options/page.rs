@@ -10,6 +10,7 @@ const SOURCE: &str = concat!(
     include_str!("decisions.rs"),
     include_str!("log.rs"),
     include_str!("receipts.rs"),
+    include_str!("route.rs"),
     include_str!("token_exchange.rs")
 );
 const PAGE: &str = concat!(

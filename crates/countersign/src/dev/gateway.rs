@@ -8,8 +8,8 @@ use std::{
 };
 
 use countersign_gateway::options::{
-    Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, ReceiptPlace,
-    Route, TokenExchange, Traceparent, XfccFormat, this_machine,
+    ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, ReceiptPlace, Route,
+    TokenExchange, Traceparent, XfccFormat, this_machine,
 };
 use countersign_server::store::Store;
 use countersign_types::digest::KeyDigest;
@@ -174,19 +174,7 @@ pub(super) fn options(directory: &Path, files: &GatewayFiles, setup: Setup) -> G
 /// Everything goes to one upstream.
 fn route(upstream: String, receipt: Vec<ReceiptPlace>) -> Route {
     Route {
-        host: None,
-        path: "/".to_owned(),
-        upstream: vec![upstream],
-        http2: false,
-        idle_timeout: None,
-        client_certificate: None,
-        client_key: None,
-        server_name: None,
-        ca: None,
-        authorization: Authorization::Pass,
-        preserve_host: false,
-        stream_idle_timeout: None,
         receipt,
-        headers: std::collections::BTreeMap::new(),
+        ..Route::to(vec![upstream])
     }
 }

@@ -14,8 +14,8 @@ use countersign_client::Client;
 use countersign_gateway::{
     Gateway, Sockets, StartError,
     options::{
-        Authorization, ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, Route,
-        Traceparent, XfccFormat, this_machine,
+        ForwardedHeaders, GatewayOptions, IdentitySource, Limits, Paths, Route, Traceparent,
+        XfccFormat, this_machine,
     },
 };
 use countersign_server::{
@@ -275,22 +275,7 @@ pub(crate) async fn make_project(api: &Client, name: &str) -> (ProjectId, String
 
 /// A route for everything, whose upstream is set later.
 fn route() -> Route {
-    Route {
-        host: None,
-        path: "/".to_owned(),
-        upstream: Vec::new(),
-        http2: false,
-        idle_timeout: None,
-        client_certificate: None,
-        client_key: None,
-        server_name: None,
-        ca: None,
-        authorization: Authorization::Pass,
-        preserve_host: false,
-        stream_idle_timeout: None,
-        receipt: Vec::new(),
-        headers: std::collections::BTreeMap::new(),
-    }
+    Route::to(Vec::new())
 }
 
 async fn options(

@@ -5,6 +5,7 @@ mod countersign;
 mod figures;
 mod latency;
 mod measures;
+pub(crate) mod measuring;
 mod proxy;
 mod servers;
 mod traffic;
@@ -35,19 +36,8 @@ use crate::{
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Also write the figures to this file.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Seconds instead of minutes, without optimisation, with the peers that are installed: shows
-    /// that the benchmark works, and nothing else.
-    #[arg(long)]
-    quick: bool,
-    /// How often everything is measured.
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    /// Measure this build of the program instead of building one.
-    #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
+    #[command(flatten)]
+    measuring: measuring::Arguments,
     /// Another build of HAProxy, such as one with AWS-LC, measured beside Debian's.
     #[arg(long, value_name = "FILE")]
     haproxy: Option<PathBuf>,
@@ -65,7 +55,7 @@ struct Plan {
 
 impl Plan {
     const fn new(arguments: &Arguments) -> Self {
-        if arguments.quick {
+        if arguments.measuring.quick {
             return Self {
                 rounds: 1,
                 scale: 1,
@@ -73,7 +63,7 @@ impl Plan {
             };
         }
         Self {
-            rounds: arguments.rounds,
+            rounds: arguments.measuring.rounds,
             scale: 100,
             idle: 10_000,
         }
@@ -82,11 +72,8 @@ impl Plan {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let plan = Plan::new(arguments);
-    let program = match &arguments.program {
-        Some(program) => program.clone(),
-        None => countersign::build(arguments.quick)?,
-    };
-    let peers = servers::peers(arguments.quick, arguments.haproxy.as_deref());
+    let program = arguments.measuring.program()?;
+    let peers = servers::peers(arguments.measuring.quick, arguments.haproxy.as_deref());
     let directory = tempfile::Builder::new()
         .prefix("bench-")
         .tempdir_in(process::target_directory())?;
@@ -95,7 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let measures = measures::all(plan.scale);
     let leaves = measures.iter().map(|measure| measure.leaves(plan.rounds));
     let leaves = leaves.max().unwrap_or(1);
-    let traffic = Traffic::prepare(arguments.quick, directory.path(), leaves)?;
+    let traffic = Traffic::prepare(arguments.measuring.quick, directory.path(), leaves)?;
     let upstream = traffic.upstream()?;
     let countersign = Rc::new(Countersign::prepare(
         program,
@@ -253,15 +240,15 @@ fn finish(arguments: &Arguments, figures: &Figures) -> Outcome {
     let rows: Vec<Figure> = figures.medians();
     say("\nmedians; the ratio to the best of the others in parentheses");
     figures::print(&rows);
-    let goals = if arguments.quick {
+    let goals = if arguments.measuring.quick {
         say("a quick run judges no goal: it shows only that the benchmark works");
         Vec::new()
     } else {
         figures::goals(&rows)
     };
     report::print_goals(&goals);
-    if let Some(file) = &arguments.json {
-        let report = json!({ "quick": arguments.quick, "results": rows, "goals": goals });
+    if let Some(file) = &arguments.measuring.json {
+        let report = json!({ "quick": arguments.measuring.quick, "results": rows, "goals": goals });
         fs::write(file, serde_json::to_vec_pretty(&report)?)?;
     }
     Ok(())
