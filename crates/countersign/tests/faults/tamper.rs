@@ -50,6 +50,8 @@ struct Log<'a> {
     key: String,
     /// Oldest first.
     ids: Vec<String>,
+    /// An event of the same second as the one before it. Places decide only within a second.
+    of_one_second: usize,
 }
 
 impl<'a> Log<'a> {
@@ -73,14 +75,21 @@ impl<'a> Log<'a> {
         let update = ModifyCertificateRequest { name };
         certificates.update(&id, &update).await.unwrap();
         let page = client.audit_logs().list(&Default::default()).await.unwrap();
-        let ids: Vec<_> = page
-            .data
-            .iter()
-            .rev()
-            .map(|each| each.id.to_string())
-            .collect();
-        assert_eq!(ids.len(), 7);
-        Self { node, key, ids }
+        let oldest_first: Vec<_> = page.data.iter().rev().collect();
+        assert_eq!(oldest_first.len(), 7);
+        let same_second = oldest_first
+            .windows(2)
+            .position(|two| two[0].effective_at == two[1].effective_at)
+            .expect("seven events are not made in seven seconds");
+        Self {
+            node,
+            key,
+            ids: oldest_first
+                .iter()
+                .map(|each| each.id.to_string())
+                .collect(),
+            of_one_second: same_second + 2,
+        }
     }
 
     fn countersign(&self, args: &[&str]) -> Output {
@@ -177,7 +186,11 @@ fn changes(log: &Log<'_>) -> Vec<Act> {
             set(1, "effective_at", "1"),
         ),
         act("another hash", ("edited", 5), set(5, "sha256", &zeros)),
-        act("another place", ("out_of_order", 5), set(5, "seq", "-1")),
+        act(
+            "another place",
+            ("out_of_order", log.of_one_second as u64),
+            set(log.of_one_second, "seq", "-1"),
+        ),
     ]
 }
 
