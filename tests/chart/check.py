@@ -17,6 +17,13 @@ KUBERNETES = ["1.27", kubernetes_validate.latest_version()]
 FOREIGN = {"ServiceMonitor", "PrometheusRule"}
 
 GATEWAY = {"enabled": True, "routes": [{"upstream": "http://api:8000"}]}
+DECISIONS = {
+    "port": 9001,
+    "protocol": "forward_auth",
+    "certificate": "traefik",
+    "asked_by": {"secret": {"file": "/etc/countersign/secrets/proxies/secret", "header": "x-proxy-secret"}},
+}
+OPEN = {"networkPolicy": {"enabled": False}}
 # Values that are wrong, and what their error must say.
 WRONG = [
     ({"controlPlane": {"replicas": 0}}, ["replicas"]),
@@ -35,6 +42,11 @@ WRONG = [
     ({"gateway": {**GATEWAY, "settings": {"listen": "0.0.0.0:1"}}}, ["gateway.settings.listen"]),
     ({"gateway": {**GATEWAY, "controlPlane": {"url": "https://plane"}}}, ["url", "/v1"]),
     ({"gateway": {**GATEWAY, "controlPlane": {"url": "http://plane/v1"}}}, ["in the clear"]),
+    ({"gateway": {**GATEWAY, "decisions": [DECISIONS]}}, ["networkPolicy.decisionsFrom"]),
+    ({**OPEN, "gateway": {**GATEWAY, "decisions": [{**DECISIONS, "port": 8443}]}}, ["gateway.decisions", "8443"]),
+    ({**OPEN, "gateway": {**GATEWAY, "decisions": [DECISIONS, DECISIONS]}}, ["gateway.decisions", "9001"]),
+    ({"gateway": {**GATEWAY, "decisions": [{**DECISIONS, "listen": "0.0.0.0:1"}]}}, ["decisions", "listen"]),
+    ({"gateway": {**GATEWAY, "settings": {"decisions": []}}}, ["gateway.settings.decisions"]),
     ({"controlPlane": {"enabled": False}, "gateway": GATEWAY}, ["gateway.controlPlane.url"]),
     ({"image": {"digest": "sha256:1"}}, ["digest"]),
     ({"gatway": {}}, ["gatway"]),

@@ -20,7 +20,7 @@
 {{- end -}}
 {{- $_ := set $own "allow_cleartext" true -}}
 {{- end -}}
-{{- range $name := list "listen" "admin_listen" "certificate" "private_key" "control_plane" "control_plane_ca" "key_file" "data_dir" "allow_cleartext" "routes" -}}
+{{- range $name := list "listen" "admin_listen" "certificate" "private_key" "control_plane" "control_plane_ca" "key_file" "data_dir" "allow_cleartext" "routes" "decisions" -}}
 {{- if hasKey $settings $name -}}
 {{- fail (printf "gateway.settings.%s: the chart sets this itself; values.yaml has a value for it" $name) -}}
 {{- end -}}
@@ -30,6 +30,20 @@
 {{- end -}}
 {{- $all := merge $own $settings -}}
 {{- $_ := set $all "routes" (deepCopy $gateway.routes) -}}
+{{- with $gateway.decisions -}}
+{{- $listeners := list -}}
+{{- $taken := dict "8443" true "9090" true -}}
+{{- range . -}}
+{{- $port := printf "%d" (int .port) -}}
+{{- if hasKey $taken $port -}}
+{{- fail (printf "gateway.decisions: port %s is taken; clients have 8443, the admin listener 9090, and each of `decisions` its own" $port) -}}
+{{- end -}}
+{{- $_ := set $taken $port true -}}
+{{- $listen := dict "listen" (printf "%s:%s" $gateway.bindAddress $port) -}}
+{{- $listeners = append $listeners (merge $listen (omit (deepCopy .) "port")) -}}
+{{- end -}}
+{{- $_ := set $all "decisions" $listeners -}}
+{{- end -}}
 {{- include "countersign.wholeNumbers" $all -}}
 {{- toToml $all -}}
 {{- end -}}
