@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     bench::{
-        gateway::{Answered, Countersign, Traffic, measuring::Arguments},
+        gateway::{Answered, Countersign, Traffic, measuring::Measuring},
         report::{self, Goal},
         server::{self, Server, cpu_seconds_of_family, free_address},
         verify,
@@ -45,7 +45,7 @@ struct Asking<'a> {
     key: String,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &Measuring) -> Outcome {
     let program = arguments.program()?;
     let traffic_program = build(arguments.quick)?;
     let directory = tempfile::Builder::new()
@@ -124,7 +124,7 @@ impl Asking<'_> {
     fn measure(
         &self,
         servers: &[(&Server, SocketAddr, &str); 2],
-        arguments: &Arguments,
+        arguments: &Measuring,
     ) -> Outcome<[Figures; 2]> {
         let (rounds, count) = if arguments.quick {
             (1, 200)
@@ -160,7 +160,7 @@ fn median(values: &[f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn finish(arguments: &Arguments, own: f64, [gateway, echo]: &[Figures; 2]) -> Outcome {
+fn finish(arguments: &Measuring, own: f64, [gateway, echo]: &[Figures; 2]) -> Outcome {
     say(&format!(
         "\n{:<14} {:>10} {:>12} {:>12}",
         "server", "CPU us", "p50 us", "p99 us"

@@ -26,13 +26,13 @@ pub(crate) enum Bench {
     /// The control plane: CPU and requests a second, beside a bare handler and Stoplight Prism.
     Control(control::Arguments),
     /// The decision service: CPU and latency of a decision, beside a bare gRPC server.
-    Decisions(gateway::measuring::Arguments),
+    Decisions(gateway::measuring::Measuring),
     /// The gateway: CPU, memory and latency, beside nginx, HAProxy and Envoy.
     Gateway(gateway::Arguments),
     /// A change and a start with very many organizations: time, CPU, memory and bytes written.
     Scale(scale::Arguments),
     /// Tokens: CPU of an exchange, and of a request with a token beside one with a key.
-    Tokens(gateway::measuring::Arguments),
+    Tokens(gateway::measuring::Measuring),
     /// Judgement: CPU and signature checks of a verdict, beside the bare signature check.
     Verify(verify::Arguments),
 }

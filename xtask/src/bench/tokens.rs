@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bench::{
-        gateway::{Countersign, Load, Target, Traffic, measuring::Arguments},
+        gateway::{Countersign, Load, Target, Traffic, measuring::Measuring},
         report::{self, Goal},
         sampling::median,
         server::{self, Server, cpu_seconds_of_family},
@@ -42,7 +42,7 @@ struct Bench<'a> {
     requests: usize,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &Measuring) -> Outcome {
     let program = arguments.program()?;
     let directory = tempfile::Builder::new()
         .prefix("bench-")

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{bench::gateway::countersign, process::Outcome};
 
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Measuring {
     /// Also write the figures to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     program: Option<PathBuf>,
 }
 
-impl Arguments {
+impl Measuring {
     /// The program that is measured, built if none is given.
     pub(crate) fn program(&self) -> Outcome<PathBuf> {
         match &self.program {

@@ -37,7 +37,7 @@ use crate::{
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    measuring: measuring::Arguments,
+    measuring: measuring::Measuring,
     /// Another build of HAProxy, such as one with AWS-LC, measured beside Debian's.
     #[arg(long, value_name = "FILE")]
     haproxy: Option<PathBuf>,
