@@ -130,7 +130,7 @@ pub(crate) struct Remove {
 }
 
 /// Reads `DNS:worker.example.com`, or `CUSTOM:1.3.6.1.4.1.311.20.2.3:alice@example.com`.
-fn alternative_name(text: &str) -> Result<SubjectAltName, String> {
+pub(super) fn alternative_name(text: &str) -> Result<SubjectAltName, String> {
     let wanted = "write a subject alternative name as `DNS:worker.example.com`";
     let (kind, value) = text.split_once(':').ok_or(wanted)?;
     let kind: SubjectAltNameType = kind.parse().map_err(|error| format!("{error}"))?;

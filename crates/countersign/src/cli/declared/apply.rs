@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     failure::{CommandResult, Failure},
-    output::note,
+    output::{note, printable},
 };
 
 /// A plan that is being applied.
@@ -97,8 +97,12 @@ impl Applying<'_> {
                 self.made(renamed.change());
                 Ok(())
             }
-            // Another server has no policies.
-            Step::Policy(_) | Step::ReportPolicy(_) => Ok(()),
+            // Another server has none of them.
+            Step::Policy(_)
+            | Step::ReportPolicy(_)
+            | Step::Deny(_)
+            | Step::Floor(..)
+            | Step::LetIn(_) => Ok(()),
             Step::Scope(index) => match self.plan.scopes.get(index) {
                 Some(scope) => self.toggle_scope(scope).await,
                 None => Ok(()),
@@ -234,11 +238,31 @@ impl Applying<'_> {
                     format!("set the reported policy of {}", self.key(index))
                 }
                 Step::Policy(index) => format!("set the policy of {}", self.key(index)),
-                _ => continue,
+                Step::Floor(index, _) => format!("set the floor of {}", self.key(index)),
+                step => match self.of_denial(step) {
+                    Some(done) => printable(&done),
+                    None => continue,
+                },
             });
         }
         self.made(set.change());
         Ok(())
+    }
+
+    /// What was done about a denial.
+    fn of_denial(&self, step: Step) -> Option<String> {
+        let denials = &self.plan.denials;
+        match step {
+            Step::Deny(index) => {
+                let request = denials.create.get(index)?;
+                Some(format!("created the denial {}", request.name))
+            }
+            Step::LetIn(index) => {
+                let (_, name) = denials.delete.get(index)?;
+                Some(format!("deleted the denial {name}"))
+            }
+            _ => None,
+        }
     }
 
     /// A certificate's key in the file.

@@ -10,6 +10,7 @@ use countersign_types::{
 use serde::Serialize;
 
 use super::{
+    denial_change::{self, DenialChange},
     federation_change::{self, FederationChange},
     file::Declared,
     plan::{Move, Plan, PlannedScope, Step, with_id},
@@ -95,6 +96,8 @@ pub(super) enum Change {
         code: Option<AssertedCode>,
     },
     #[serde(untagged)]
+    Denial(DenialChange),
+    #[serde(untagged)]
     Federation(FederationChange),
 }
 
@@ -150,6 +153,9 @@ pub(super) fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Chang
             id: known.id.clone(),
             name: known.name.clone(),
         }),
+        Step::Deny(_) | Step::LetIn(_) | Step::Floor(..) => {
+            denial_change::change(step, plan, declared).map(Change::Denial)
+        }
         Step::DeleteAssertion(_) | Step::Reason(_) | Step::CreateAssertion(_) => {
             of_assertion(step, plan)
         }
@@ -238,6 +244,7 @@ impl Change {
             Self::DeleteAssertion { .. } => "unassert",
             Self::UpdateAssertion { .. } => "reason",
             Self::CreateAssertion { .. } => "assert",
+            Self::Denial(change) => change.verb(),
             Self::Federation(change) => change.verb(),
         }
     }
@@ -253,7 +260,7 @@ pub(super) fn line(change: &Change, names: &Names) -> String {
     let (sign, what) = of_certificate(change)
         .or_else(|| of_an_assertion(change, names))
         .or_else(|| of_scope(change, names))
-        .or_else(|| of_federation(change, names))
+        .or_else(|| of_another(change, names))
         .unwrap_or_default();
     format!("{sign} {:<10}  {what}\n", change.verb())
 }
@@ -377,8 +384,10 @@ fn of_scope(change: &Change, names: &Names) -> Option<(char, String)> {
     })
 }
 
-fn of_federation(change: &Change, names: &Names) -> Option<(char, String)> {
+/// A change of a denial, a floor, a provider or a rule, with its sign.
+fn of_another(change: &Change, names: &Names) -> Option<(char, String)> {
     match change {
+        Change::Denial(change) => Some(change.line(names)),
         Change::Federation(change) => Some(change.line(names)),
         _ => None,
     }

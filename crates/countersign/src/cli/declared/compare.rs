@@ -6,12 +6,15 @@ use countersign_client::Client;
 use countersign_types::{
     certificate::{ActiveCertificate, Enforcement, MAX_CERTIFICATES_PER_ORGANIZATION, Scope},
     id::ProjectId,
+    preview::MAX_TRUST_CHANGES,
 };
 
 use super::{
     assertion_plan::AssertionPlan,
+    denial_plan::DenialPlan,
     federation_plan::FederationPlan,
     file::{Declared, Owner, Wanted, WantedScope},
+    floors,
     order::in_order,
     plan::{Move, Plan, PlannedScope, Step, called},
     projects::Projects,
@@ -29,6 +32,7 @@ pub(super) async fn compare(
     if !countersign {
         refuse_extensions(declared)?;
     }
+    floors::check_supported(client, declared).await?;
     let known = server::certificates(client).await?;
     let mut projects = Projects::new(client);
     let mut scopes = scopes(client, declared, &mut projects).await?;
@@ -47,16 +51,25 @@ pub(super) async fn compare(
     if !delete.is_empty() {
         check_deletions(client, &delete, &scopes).await?;
     }
+    let denials = DenialPlan::compare(client, declared, &mut projects, prune).await?;
+    let (floors, left_floors) = floors::compare(declared, &held, prune);
     let assertions = AssertionPlan::compare(client, declared, &mut projects, prune).await?;
     let federation = FederationPlan::compare(client, declared, &mut projects, prune).await?;
     let mut steps: Vec<Step> = (0..assertions.delete.len())
         .map(Step::DeleteAssertion)
         .collect();
     steps.extend(federation.before().into_iter().map(Step::Federation));
-    steps.extend(in_order(declared, &held, &scopes, &delete));
+    steps.extend(in_order(
+        declared,
+        &held,
+        &scopes,
+        (floors, &denials),
+        &delete,
+    ));
     steps.extend((0..assertions.reasons.len()).map(Step::Reason));
     steps.extend((0..assertions.create.len()).map(Step::CreateAssertion));
     steps.extend(federation.after().into_iter().map(Step::Federation));
+    check_number(&steps)?;
     Ok(Plan {
         countersign,
         held,
@@ -65,9 +78,24 @@ pub(super) async fn compare(
         steps,
         delete,
         left,
+        denials,
+        left_floors,
         assertions,
         federation,
     })
+}
+
+/// What is let through changes in one step, so that it cannot be more than a server changes in one.
+fn check_number(steps: &[Step]) -> CommandResult {
+    let counts = |step: &&Step| step.is_trust() || matches!(step, Step::Upload(_));
+    let count = steps.iter().filter(counts).count();
+    if count <= MAX_TRUST_CHANGES {
+        return Ok(());
+    }
+    Err(Failure::new(format_args!(
+        "the plan has {count} changes of what is let through, and a server makes at most {MAX_TRUST_CHANGES} together"
+    ))
+    .hint("apply it in parts, for example with some of the denials first"))
 }
 
 /// Refuses what only a Countersign server can do, if the server is another.

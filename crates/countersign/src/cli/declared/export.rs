@@ -17,7 +17,7 @@ use countersign_types::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    federation_export,
+    denial_export, federation_export,
     server::{self, Known},
     toml_text::{quoted, quoted_key},
 };
@@ -25,7 +25,7 @@ use crate::{
     cli::{chain, input::certificates},
     failure::{CommandResult, Doing, Failure},
     file_kind::unreadable,
-    output::{note, printable},
+    output::{note, printable, timestamp},
 };
 
 /// How many projects are read concurrently.
@@ -50,7 +50,6 @@ struct Entry {
 /// Reads the server's state and writes all files, the declared file last.
 pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResult {
     let known = server::certificates(client).await?;
-    let leaves_out = server::has_denials(client).await? || known.iter().any(|each| each.has_floor);
     let projects = server::projects(client, true).await?;
     let organization = server::active(client, &Scope::Organization).await?;
     let read = |project: Received<Project>| async move {
@@ -75,6 +74,9 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResul
         let _ = writeln!(text, "\n[projects.{}] # {name}", project_key(&project.id));
         text += &lists(&entries, active)?;
     }
+    if server::has_denials(client).await? {
+        text += &denial_export::sections(client).await?;
+    }
     if server::has_assertions(client).await? {
         for assertion in server::assertions(client).await? {
             text += &assertion_section(&assertion);
@@ -83,14 +85,7 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResul
     if server::has_workload_identity(client).await? {
         text += &federation_export::sections(client).await?;
     }
-    target.write(&entries, &text)?;
-    if leaves_out {
-        note(
-            "the file does not hold denials and floors, and this server has some: where it is applied to another, \
-             what they refuse passes (see `countersign denial list`, and `certificate list` for floors)",
-        );
-    }
-    Ok(())
+    target.write(&entries, &text)
 }
 
 impl Target<'_> {
@@ -164,13 +159,16 @@ fn entries(certificates: Vec<Known>, active: &[&ActiveCertificate]) -> CommandRe
             continue;
         };
         let both_active = scopes(&same.known) > 0 && scopes(&known) > 0;
-        let policies = |known: &Known| (known.policy.clone(), known.reported.clone());
-        if both_active && policies(&same.known) != policies(&known) {
+        let refuses = |known: &Known| {
+            let policies = (known.policy.clone(), known.reported.clone());
+            (policies, known.floor, known.reported_floor)
+        };
+        if both_active && refuses(&same.known) != refuses(&known) {
             return Err(Failure::new(format_args!(
-                "`{}` and `{}` are the same certificate with different policies, and both are active: a file cannot say that",
+                "`{}` and `{}` are the same certificate with different policies or floors, and both are active: a file cannot say that",
                 same.known.id, known.id
             ))
-            .hint("give both one policy, or deactivate one: `countersign certificate deactivate ID`"));
+            .hint("give both the same, or deactivate one: `countersign certificate deactivate ID`"));
         }
         note(&format!(
             "`{}` and `{}` are the same certificate; the file has it once",
@@ -224,6 +222,8 @@ fn certificate(entry: &Entry, file: &Path) -> CommandResult<String> {
         name,
         policy,
         reported,
+        floor,
+        reported_floor,
         ..
     } = &entry.known;
     for (setting, value) in [
@@ -233,6 +233,14 @@ fn certificate(entry: &Entry, file: &Path) -> CommandResult<String> {
     ] {
         if let Some(value) = value {
             let _ = writeln!(text, "{setting} = {}", quoted(value));
+        }
+    }
+    for (setting, floor) in [
+        ("refuse_issued_before", floor),
+        ("reported_refuse_issued_before", reported_floor),
+    ] {
+        if let Some(floor) = floor {
+            let _ = writeln!(text, "{setting} = {}", quoted(&timestamp(*floor)));
         }
     }
     text.push('\n');

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_types::certificate::{Enforcement, MAX_CERTIFICATES_PER_ORGANIZATION};
+use countersign_types::{
+    UnixSeconds,
+    certificate::{Enforcement, MAX_CERTIFICATES_PER_ORGANIZATION},
+};
 use countersign_verify::{
     certificate::{Facts, Rejection, inspect},
     policy::Policy,
@@ -15,6 +18,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::{
     reader::{Key, Reader, Value, entry},
     wanted_assertions::{self, WantedAssertion},
+    wanted_denials::{self, WantedDenial},
     wanted_providers::{self, WantedProvider},
 };
 use crate::{
@@ -25,13 +29,19 @@ use crate::{
 };
 
 /// The sections that a file may have.
-const SECTIONS: [&str; 5] = [
+const SECTIONS: [&str; 6] = [
     "certificates",
     "organization",
     "projects",
+    wanted_denials::SECTION,
     "assertions",
     wanted_providers::SECTION,
 ];
+
+/// The settings of floors: the one that is enforced, and the one that is only reported.
+const FLOORS: [&str; 2] = ["refuse_issued_before", "reported_refuse_issued_before"];
+/// The setting for no floor.
+const ANY_AGE: &str = "accept_any_age";
 
 /// The content of a file.
 pub(super) struct Declared {
@@ -39,6 +49,8 @@ pub(super) struct Declared {
     pub(super) certificates: Vec<Wanted>,
     /// The scopes: the organization first, then the projects, ordered by their keys in the file.
     pub(super) scopes: Vec<WantedScope>,
+    /// The denials, ordered by their keys in the file; `None` leaves those of the server alone.
+    pub(super) denials: Option<Vec<WantedDenial>>,
     /// The assertions, ordered by their names; `None` leaves those of the server alone.
     pub(super) assertions: Option<Vec<WantedAssertion>>,
     /// The workload identity providers, ordered by their keys in the file; `None` leaves those of the server
@@ -64,6 +76,27 @@ pub(super) struct Wanted {
     pub(super) policy: Option<String>,
     /// The policy that should only be reported; `None` means none.
     pub(super) reported: Option<String>,
+    pub(super) floors: WantedFloors,
+}
+
+/// From when on the client certificates under an anchor must have been issued.
+#[derive(Clone, Copy)]
+pub(super) enum WantedFloors {
+    /// The file says nothing: the server's stay, unless what the file does not name is deleted.
+    Unnamed,
+    /// Enforced, and only reported; `None` is none.
+    Are(Option<UnixSeconds>, Option<UnixSeconds>),
+}
+
+impl WantedFloors {
+    /// The one that should be there; none where the file says nothing.
+    pub(super) const fn of(self, enforcement: Enforcement) -> Option<UnixSeconds> {
+        match (self, enforcement) {
+            (Self::Unnamed, _) => None,
+            (Self::Are(floor, _), Enforcement::Enforce)
+            | (Self::Are(_, floor), Enforcement::Report) => floor,
+        }
+    }
 }
 
 /// A scope of the file.
@@ -114,6 +147,10 @@ pub(super) fn read(path: &Path, first: First) -> CommandResult<Declared> {
             scopes.push(reader.scope(owner, &shown, name, value, &certificates)?);
         }
     }
+    let denials = reader
+        .section(document, wanted_denials::SECTION, "")?
+        .map(|table| wanted_denials::read(&reader, table))
+        .transpose()?;
     let assertions = reader
         .section(document, "assertions", "")?
         .map(|table| wanted_assertions::read(&reader, table))
@@ -122,7 +159,7 @@ pub(super) fn read(path: &Path, first: First) -> CommandResult<Declared> {
         .section(document, wanted_providers::SECTION, "")?
         .map(|table| wanted_providers::read(&reader, table))
         .transpose()?;
-    let is_silent = assertions.is_none() && providers.is_none();
+    let is_silent = denials.is_none() && assertions.is_none() && providers.is_none();
     if certificates.is_empty() && scopes.is_empty() && is_silent {
         return Err(
             Failure::new(format_args!("`{}` declares nothing", path.display()))
@@ -132,6 +169,7 @@ pub(super) fn read(path: &Path, first: First) -> CommandResult<Declared> {
     Ok(Declared {
         certificates,
         scopes,
+        denials,
         assertions,
         providers,
     })
@@ -194,6 +232,9 @@ impl Reader<'_> {
                 "policy_file",
                 "reported_policy",
                 "reported_policy_file",
+                FLOORS[0],
+                FLOORS[1],
+                ANY_AGE,
             ],
         )?;
         let file = self.text_of(table, &path, "file")?.ok_or_else(|| {
@@ -223,6 +264,30 @@ impl Reader<'_> {
             name: self.name(table, &path)?,
             policy: self.policy(table, &path, "policy")?,
             reported: self.policy(table, &path, "reported_policy")?,
+            floors: self.floors(table, &path)?,
+        })
+    }
+
+    fn floors(&self, table: &DeTable<'_>, path: &str) -> CommandResult<WantedFloors> {
+        let any_age = self.truth_of(table, path, ANY_AGE)?;
+        let mut floors = [None; 2];
+        for (floor, setting) in floors.iter_mut().zip(FLOORS) {
+            *floor = self.time_of(table, path, setting)?;
+            let start = self.start_of(table, setting);
+            if floor.is_some() && any_age {
+                let message = format!("`{path}` has both `{setting}` and `{ANY_AGE}`; keep one");
+                return Err(self.wrong(start, &message));
+            }
+            if floor.is_some_and(|floor| floor > crate::clock::unix_seconds()) {
+                let message = format!(
+                    "`{path}.{setting}` is in the future: what is issued until then would be refused, too"
+                );
+                return Err(self.wrong(start, &message));
+            }
+        }
+        Ok(match floors {
+            [None, None] if !any_age => WantedFloors::Unnamed,
+            [enforced, reported] => WantedFloors::Are(enforced, reported),
         })
     }
 

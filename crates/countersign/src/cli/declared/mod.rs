@@ -5,6 +5,9 @@ mod apply;
 mod assertion_plan;
 mod change;
 mod compare;
+mod denial_change;
+mod denial_export;
+mod denial_plan;
 mod difference;
 mod export;
 mod federation_apply;
@@ -13,6 +16,7 @@ mod federation_differs;
 mod federation_export;
 mod federation_plan;
 mod file;
+mod floors;
 mod number;
 mod order;
 mod plan;
@@ -23,6 +27,7 @@ mod server;
 mod toml_text;
 mod trial;
 mod wanted_assertions;
+mod wanted_denials;
 mod wanted_providers;
 
 use std::path::{Path, PathBuf};
@@ -93,8 +98,8 @@ pub(crate) struct Export {
 struct DeclaredState {
     /// The TOML file that declares the desired state
     file: PathBuf,
-    /// Delete what the file does not name: certificates; assertions and workload identity providers with their
-    /// rules, if it has a section for them
+    /// Delete what the file does not name: certificates, and floors of those that it names; denials, assertions and
+    /// workload identity providers with their rules, if it has a section for them
     #[arg(long)]
     prune: bool,
     #[command(flatten)]

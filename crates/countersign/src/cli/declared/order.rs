@@ -2,6 +2,7 @@
 //! server has no policies, so that its scopes may be set one after another.
 
 use super::{
+    denial_plan::DenialPlan,
     file::Declared,
     plan::{PlannedScope, Step},
     server::Known,
@@ -12,6 +13,7 @@ pub(super) fn in_order(
     declared: &Declared,
     held: &[Option<Known>],
     scopes: &[PlannedScope],
+    (floors, denials): (Vec<Step>, &DenialPlan),
     delete: &[Known],
 ) -> Vec<Step> {
     let (mut steps, mut policies) = (Vec::new(), Vec::new());
@@ -36,10 +38,13 @@ pub(super) fn in_order(
             policies.push(Step::ReportPolicy(index));
         }
     }
+    steps.extend((0..denials.create.len()).map(Step::Deny));
     steps.extend(policies);
+    steps.extend(floors);
     let changed = scopes.iter().enumerate();
     let changed = changed.filter(|(_, scope)| !scope.moves.is_empty());
     steps.extend(changed.map(|(index, _)| Step::Scope(index)));
+    steps.extend((0..denials.delete.len()).map(Step::LetIn));
     steps.extend((0..delete.len()).map(Step::Delete));
     steps
 }

@@ -7,6 +7,7 @@ use countersign_types::{
 
 use super::{
     assertion_plan::AssertionPlan,
+    denial_plan::DenialPlan,
     federation_plan::{FederationPlan, FederationStep},
     server::Known,
 };
@@ -28,6 +29,10 @@ pub(super) struct Plan {
     pub(super) delete: Vec<Known>,
     /// The certificates that the file does not name and that are kept.
     pub(super) left: Vec<Known>,
+    /// What changes of the denials.
+    pub(super) denials: DenialPlan,
+    /// The certificates whose floors the file does not name and that are kept, by their keys in the file.
+    pub(super) left_floors: Vec<String>,
     /// What changes of the assertions.
     pub(super) assertions: AssertionPlan,
     /// What changes of workload identity providers and federation rules.
@@ -57,14 +62,20 @@ pub(super) enum Move {
 }
 
 /// One call, or the calls for one scope. The numbers are indexes: of a certificate in the file, of a
-/// scope in the plan, of a certificate or an assertion among those to delete or to create.
+/// scope in the plan, of a certificate, a denial or an assertion among those to delete or to create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Upload(usize),
     Rename(usize),
     Policy(usize),
     ReportPolicy(usize),
+    /// A denial, as an index among those to create.
+    Deny(usize),
+    /// The floor of a certificate, or the one that is only reported.
+    Floor(usize, Enforcement),
     Scope(usize),
+    /// A denial, as an index among those to delete.
+    LetIn(usize),
     Delete(usize),
     DeleteAssertion(usize),
     Reason(usize),
@@ -77,7 +88,12 @@ impl Step {
     pub(super) const fn is_trust(self) -> bool {
         matches!(
             self,
-            Self::Policy(_) | Self::ReportPolicy(_) | Self::Scope(_)
+            Self::Policy(_)
+                | Self::ReportPolicy(_)
+                | Self::Deny(_)
+                | Self::Floor(..)
+                | Self::Scope(_)
+                | Self::LetIn(_)
         )
     }
 }

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_types::certificate::MAX_NAME_CHARACTERS;
+use countersign_types::{UnixSeconds, certificate::MAX_NAME_CHARACTERS};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
 use crate::{
-    cli::input::First,
+    cli::{input::First, parse},
     config::likely,
     failure::{CommandResult, Failure},
 };
@@ -92,6 +92,21 @@ impl Reader<'_> {
                 }
             },
         }
+    }
+
+    /// A time: a string, or as TOML writes times.
+    pub(super) fn time_of(
+        &self,
+        table: &DeTable<'_>,
+        path: &str,
+        key: &str,
+    ) -> CommandResult<Option<UnixSeconds>> {
+        let text = match entry(table, key).map(|(_, value)| value.get_ref()) {
+            Some(DeValue::Datetime(time)) => Some(time.to_string()),
+            _ => self.text_of(table, path, key)?,
+        };
+        let time = text.map(|text| parse::time(&text)).transpose();
+        time.map_err(|why| self.wrong(self.start_of(table, key), &format!("`{path}.{key}`: {why}")))
     }
 
     /// A setting that is true or false; false where it is absent.

@@ -8,6 +8,7 @@ use super::{
     change::{Change, called, changes, line},
     file::Declared,
     plan::{Plan, with_id},
+    trial,
 };
 use crate::{
     cli::{assertion, guard::Foreseen, names::Names, preview},
@@ -24,6 +25,18 @@ pub(super) struct PlanReport {
     pub(super) disarmed: Vec<String>,
     /// The server's certificates that the file does not name; they are kept.
     pub(super) left_alone: Vec<NamedCertificate>,
+    /// The certificates whose floors the file does not name; they are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left_floors: Vec<String>,
+    /// The server's denials that the file does not name; they are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left_denials: Vec<String>,
+    /// The denials of the file that are over, so that they are not created.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) over_denials: Vec<String>,
+    /// The certificates that are uploaded with a floor, of which no preview says whom it refuses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) unforeseen_floors: Vec<String>,
     /// The server's assertions that the file does not name; they are kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) left_assertions: Vec<String>,
@@ -80,6 +93,10 @@ impl PlanReport {
                     name: known.name.clone(),
                 })
                 .collect(),
+            left_floors: plan.left_floors.clone(),
+            left_denials: plan.denials.left.clone(),
+            over_denials: plan.denials.over.clone(),
+            unforeseen_floors: trial::unforeseen(plan, declared),
             left_assertions: plan.assertions.left.clone(),
             left_providers: plan.federation.left.clone(),
             left_rules: plan.federation.left_rules.clone(),
@@ -115,14 +132,24 @@ impl PlanReport {
                 .collect();
             text += &format!("not in the file, kept: {}\n", left.join(", "));
         }
-        for (what, left) in [
-            ("assertions", &self.left_assertions),
-            ("workload identity providers", &self.left_providers),
-            ("federation rules", &self.left_rules),
+        for (what, named) in [
+            ("floors not in the file, kept", &self.left_floors),
+            ("denials not in the file, kept", &self.left_denials),
+            ("denials that are over, not created", &self.over_denials),
+            (
+                "! uploaded with a floor, of which no preview says whom it refuses",
+                &self.unforeseen_floors,
+            ),
+            ("assertions not in the file, kept", &self.left_assertions),
+            (
+                "workload identity providers not in the file, kept",
+                &self.left_providers,
+            ),
+            ("federation rules not in the file, kept", &self.left_rules),
         ] {
-            if !left.is_empty() {
-                let left: Vec<_> = left.iter().map(|name| printable(name)).collect();
-                text += &format!("{what} not in the file, kept: {}\n", left.join(", "));
+            if !named.is_empty() {
+                let named: Vec<_> = named.iter().map(|name| printable(name)).collect();
+                text += &format!("{what}: {}\n", named.join(", "));
             }
         }
         for result in known.assertions.iter().flat_map(|run| &run.results) {

@@ -7,6 +7,7 @@ use countersign_types::{
     UnixSeconds,
     assertion::Assertion,
     certificate::{ActiveCertificate, Scope, ScopedCertificate},
+    denial::Denial,
     digest::Sha256,
     extension,
     federation_rule::FederationRule,
@@ -32,8 +33,10 @@ pub(super) struct Known {
     /// The policy that is only reported.
     pub(super) reported: Option<String>,
     pub(super) expires_at: Option<UnixSeconds>,
-    /// Whether it refuses what was issued before a time, or would.
-    pub(super) has_floor: bool,
+    /// What was issued before is refused.
+    pub(super) floor: Option<UnixSeconds>,
+    /// What was issued before is only reported.
+    pub(super) reported_floor: Option<UnixSeconds>,
     /// Its PEM as uploaded; empty if the server returns none.
     pub(super) pem: String,
     /// SHA-256 of its DER, if the PEM can be read.
@@ -65,17 +68,16 @@ pub(super) async fn assertions(client: &Client) -> Result<Vec<Received<Assertion
     stream.try_collect().await
 }
 
-/// Whether the server has denials. No file can declare them yet.
+/// Whether the server has denials and floors.
 pub(super) async fn has_denials(client: &Client) -> CommandResult<bool> {
     let has = client.countersign().extensions().await?;
-    if !has.iter().any(|each| each == extension::DENIALS) {
-        return Ok(false);
-    }
-    let first = ListParams {
-        limit: Some(1),
-        ..ListParams::default()
-    };
-    Ok(!client.denials().list(&first).await?.value.data.is_empty())
+    Ok(has.iter().any(|each| each == extension::DENIALS))
+}
+
+/// Every denial of the organization, oldest first.
+pub(super) async fn denials(client: &Client) -> Result<Vec<Received<Denial>>, Error> {
+    let stream = client.denials().stream(&whole());
+    stream.try_collect().await
 }
 
 /// A workload identity provider of the server, with its rules.
@@ -177,8 +179,6 @@ async fn known(client: &Client, listed: Received<ScopedCertificate>) -> Result<K
     let certificates = client.certificates();
     let read = certificates.retrieve_with_content(&listed.id).await?;
     let certificate = read.value.into_inner();
-    let has_floor = certificate.refuse_issued_before.is_some()
-        || certificate.reported_refuse_issued_before.is_some();
     let details = certificate.certificate_details;
     let pem = details.content.unwrap_or_default();
     Ok(Known {
@@ -188,7 +188,8 @@ async fn known(client: &Client, listed: Received<ScopedCertificate>) -> Result<K
         policy: certificate.cel_policy,
         reported: certificate.reported_policy,
         expires_at: details.expires_at,
-        has_floor,
+        floor: certificate.refuse_issued_before,
+        reported_floor: certificate.reported_refuse_issued_before,
         pem,
     })
 }

@@ -30,10 +30,28 @@ pub(super) fn changes(plan: &Plan, declared: &Declared) -> Vec<TrustChange> {
     let change = |step: &Step| match *step {
         Step::Upload(index) => Some(upload(declared.certificates.get(index)?)),
         // One that is only reported refuses and admits nobody.
-        Step::ReportPolicy(_) => None,
+        Step::ReportPolicy(_) | Step::Floor(_, Enforcement::Report) => None,
+        Step::Deny(index) if is_reported(plan, index) => None,
         step => trust(step, (plan, declared), &held, &entry),
     };
     plan.steps.iter().filter_map(change).collect()
+}
+
+fn is_reported(plan: &Plan, denial: usize) -> bool {
+    let denial = plan.denials.create.get(denial);
+    denial.is_some_and(|denial| denial.enforcement == Enforcement::Report)
+}
+
+/// The certificates that a plan uploads with a floor, by their keys in the file: a server knows no floor of what it
+/// does not have, so that nobody can say beforehand whom it refuses.
+pub(super) fn unforeseen(plan: &Plan, declared: &Declared) -> Vec<String> {
+    let floor = |step: &Step| match *step {
+        Step::Floor(index, Enforcement::Enforce) if plan.held.get(index)?.is_none() => {
+            Some(declared.certificates.get(index)?.key.clone())
+        }
+        _ => None,
+    };
+    plan.steps.iter().filter_map(floor).collect()
 }
 
 /// The changes of trust of a plan, made with the ids that its certificates have now. Each scope is set
@@ -73,6 +91,18 @@ fn trust(
             policy(index, |wanted| wanted.reported.clone(), Enforcement::Report)
         }
         Step::Scope(index) => Some(set_active(plan.scopes.get(index)?, entry)),
+        Step::Deny(index) => {
+            let request = plan.denials.create.get(index)?;
+            Some(TrustChange::CreateDenial(request.clone()))
+        }
+        Step::LetIn(index) => Some(TrustChange::DeleteDenial {
+            denial_id: plan.denials.delete.get(index)?.0.clone(),
+        }),
+        Step::Floor(index, enforcement) => Some(TrustChange::SetCertificateFloor {
+            certificate_id: id(index)?,
+            refuse_issued_before: declared.certificates.get(index)?.floors.of(enforcement),
+            enforcement,
+        }),
         _ => None,
     }
 }

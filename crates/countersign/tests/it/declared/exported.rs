@@ -62,35 +62,6 @@ fn what_is_exported_plans_to_nothing() {
 }
 
 #[test]
-fn what_a_file_cannot_say_is_said_when_it_is_written() {
-    let scene = Scene::new();
-    scene.cas(&["Mesh CA"]);
-    let mesh = scene.upload("Mesh CA");
-    let says = |expected: bool| {
-        let printed = seen(scene.command("export", &["--force"]));
-        assert!(printed.starts_with("exit 0"), "{printed}");
-        assert_eq!(
-            printed.contains("denials and floors"),
-            expected,
-            "{printed}"
-        );
-    };
-    says(false);
-    let update = |floor: &[&str]| {
-        let update = ["certificate", "update", &mesh, "--yes"];
-        scene.dev.json(&[&update, floor].concat());
-    };
-    update(&["--refuse-issued-before", "2026-01-01T00:00:00Z"]);
-    says(true);
-    update(&["--accept-any-age"]);
-    says(false);
-    let name = ["--san", "DNS:stolen.example.com", "--name", "stolen laptop"];
-    let denial = [&["denial", "add", "--yes"][..], &name].concat();
-    scene.dev.json(&denial);
-    says(true);
-}
-
-#[test]
 fn an_empty_organization() {
     let scene = Scene::new();
     assert!(seen(scene.command("export", &[])).starts_with("exit 0"));

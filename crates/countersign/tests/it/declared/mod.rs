@@ -3,6 +3,7 @@
 mod assertions;
 pub(crate) mod between;
 mod changes;
+mod denials;
 mod doubles;
 mod exported;
 mod mistakes;

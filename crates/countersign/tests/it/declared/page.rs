@@ -19,7 +19,7 @@ fn its_file_is_one() {
     let printed = seen(scene.command("plan", &["-o", "table"]));
     assert!(printed.starts_with("exit 3"), "{printed}");
     assert!(
-        printed.contains("to do: 2 upload, 1 report, 3 activate"),
+        printed.contains("to do: 2 upload, 1 deny, 1 report, 1 floor, 3 activate"),
         "{printed}"
     );
     assert!(printed.contains("1 provide, 1 federate"), "{printed}");
