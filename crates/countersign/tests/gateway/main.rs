@@ -33,6 +33,7 @@ mod passed;
 mod paths;
 mod plane_proxy;
 mod previewed;
+mod previewed_denials;
 mod process;
 mod propagation;
 mod raw_upstream;

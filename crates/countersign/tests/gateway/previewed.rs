@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use countersign_testca::{KeyKind, Minted, oid, root};
+use countersign_testca::{General, KeyKind, Minted, oid, root};
 use countersign_types::{
     certificate::{Enforcement, Scope},
     digest::KeyDigest,
@@ -11,7 +11,7 @@ use countersign_types::{
     preview::{PreviewedWorkload, TogglePreview},
 };
 
-use countersign_verify::certificate::LeafSummary;
+use countersign_verify::{certificate::LeafSummary, denial::LeafIdentity};
 
 use crate::{
     client::{Connection, Tls},
@@ -23,28 +23,32 @@ use crate::{
 const CHANGES: usize = 12;
 
 /// A key and its project; the admin key has none.
-struct Caller {
-    project: Option<ProjectId>,
+pub(crate) struct Caller {
+    pub(crate) project: Option<ProjectId>,
     id: ApiKeyId,
     value: String,
 }
 
 /// A client that keeps its connection.
-struct Client {
+pub(crate) struct Client {
     tls: Tls,
     connection: Connection,
     /// Its leaf's subject.
     leaf: Option<String>,
+    /// What its leaf can be denied by.
+    pub(crate) identity: Option<LeafIdentity>,
 }
 
 impl Client {
     async fn open(world: &World, chain: &[&Minted]) -> Self {
         let subject = |leaf: &&Minted| LeafSummary::of(leaf.der()).subject;
+        let identity = |leaf: &&Minted| LeafIdentity::read(leaf.der()).unwrap();
         let tls = world.tls(chain);
         Self {
             connection: tls.connect(world.address()).await,
             tls,
             leaf: chain.first().map(subject),
+            identity: chain.first().map(identity),
         }
     }
 
@@ -63,20 +67,20 @@ impl Client {
 }
 
 /// The code that every caller gets with every client, by their indexes.
-type Codes = BTreeMap<(usize, usize), String>;
+pub(crate) type Codes = BTreeMap<(usize, usize), String>;
 /// Workloads as a preview names them: key, leaf and code; in order.
-type Named = Vec<(ApiKeyId, Option<String>, String)>;
+pub(crate) type Named = Vec<(ApiKeyId, Option<String>, String)>;
 
-struct Scene {
-    world: World,
-    anchors: Vec<CertificateId>,
-    clients: Vec<Client>,
-    callers: Vec<Caller>,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) anchors: Vec<CertificateId>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) callers: Vec<Caller>,
     requests: u64,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::with(|options| {
             options.observations = true;
             options.observation_interval = Duration::from_millis(20);
@@ -116,7 +120,7 @@ impl Scene {
     }
 
     /// Has every caller call with every client, and waits until the control plane knows.
-    async fn call(&mut self) -> Codes {
+    pub(crate) async fn call(&mut self) -> Codes {
         let mut codes = Codes::new();
         for (index, client) in self.clients.iter_mut().enumerate() {
             for (at, caller) in self.callers.iter().enumerate() {
@@ -135,7 +139,7 @@ impl Scene {
     }
 
     /// Who, within a change's scope, gets a different verdict: who is refused now, and who was before.
-    fn differences(&self, scope: &Scope, before: &Codes, after: &Codes) -> [Named; 2] {
+    pub(crate) fn differences(&self, scope: &Scope, before: &Codes, after: &Codes) -> [Named; 2] {
         let reached = |at: usize| match scope {
             Scope::Organization => true,
             Scope::Project(project) => self.callers[at].project.as_ref() == Some(project),
@@ -157,7 +161,7 @@ impl Scene {
     }
 }
 
-fn named(list: &[PreviewedWorkload]) -> Named {
+pub(crate) fn named(list: &[PreviewedWorkload]) -> Named {
     let name = |one: &PreviewedWorkload| {
         let leaf = one.identity.leaf.as_ref().map(|leaf| leaf.subject.clone());
         (
@@ -216,7 +220,9 @@ impl Cast {
         for unit in ["Production", "Test"] {
             let leaf = |ca: &Minted, name: &str| {
                 let leaf = ca.leaf(&format!("{name} {unit}"));
-                leaf.attribute(oid::ORGANIZATIONAL_UNIT, unit)
+                let host = General::dns(&format!("{}.example.com", name.replace(' ', "-")));
+                let leaf = leaf.attribute(oid::ORGANIZATIONAL_UNIT, unit);
+                leaf.san(host)
             };
             for (ca, name) in [
                 (&self.mesh, "mesh"),
