@@ -3,11 +3,13 @@
 
 use std::sync::OnceLock;
 
-use countersign_testca::{NOT_AFTER, NOT_BEFORE, root};
+use countersign_testca::{General, NOT_AFTER, NOT_BEFORE, root};
 use countersign_types::{
     UnixSeconds,
     api_key::KeyKind,
-    bundle::OrganizationBundle,
+    bundle::{BundleCertificate, BundleKey, OrganizationBundle},
+    certificate::Enforcement,
+    denial::{DenialMatch, SubjectAltName, SubjectAltNameType},
     digest::{KeyDigest, Sha256},
     id::{CertificateId, OrganizationId},
 };
@@ -22,7 +24,12 @@ pub(crate) struct Authority {
     pub(crate) pem: String,
     pub(crate) fingerprint: Sha256,
     pub(crate) chain: Vec<CertificateDer<'static>>,
+    /// What its client can be denied by: the leaf, and the name that is its own and the one that all have.
+    pub(crate) denials: [DenialMatch; 3],
 }
+
+/// A host name that every client's certificate has.
+const EVERYBODY: &str = "everybody.example.com";
 
 /// When certificates begin and end to be valid: all of a run lies between.
 pub(crate) const VALID: (i64, i64) = (NOT_BEFORE, NOT_AFTER);
@@ -33,14 +40,30 @@ pub(crate) fn authorities() -> &'static [Authority] {
     MINTED.get_or_init(|| {
         let mint = |number| {
             let root = root(&format!("Authority {number}")).mint();
-            let leaf = root.leaf("client").mint();
+            let own = format!("client-{number}.example.com");
+            let leaf = root.leaf("client").san(General::dns(&own));
+            let leaf = leaf.san(General::dns(EVERYBODY)).mint();
             Authority {
                 pem: root.pem(),
                 fingerprint: Sha256::of(root.der()),
                 chain: vec![CertificateDer::from(leaf.der().to_vec())],
+                denials: [
+                    DenialMatch::LeafSha256(Sha256::of(leaf.der())),
+                    named(&own),
+                    named(EVERYBODY),
+                ],
             }
         };
         (0..AUTHORITIES).map(mint).collect()
+    })
+}
+
+/// A denial of a host name.
+fn named(host: &str) -> DenialMatch {
+    DenialMatch::SubjectAltName(SubjectAltName {
+        kind: SubjectAltNameType::Dns,
+        value: host.to_owned(),
+        oid: None,
     })
 }
 
@@ -113,11 +136,34 @@ pub(crate) fn expected(
             .certificates
             .iter()
             .filter(|each| each.pem == root.pem);
-        uploaded.into_iter().any(|each| anchors.contains(&&each.id))
+        let mut active = uploaded.filter(|each| anchors.contains(&&each.id));
+        active.any(|each| old_enough(each)) && !is_denied(bundle, key, root, now)
     });
     if anchors.is_empty() || verifies {
         Ending::Passes
     } else {
         Ending::NoCertificate
     }
+}
+
+/// Whether an anchor's floor lets its client pass, which was issued when its validity begins.
+fn old_enough(anchor: &BundleCertificate) -> bool {
+    let issued = u64::try_from(VALID.0).unwrap_or(0);
+    let floor = anchor.floor.as_ref();
+    floor.is_none_or(|floor| issued >= floor.refuse_issued_before)
+}
+
+/// Whether a denial refuses the client of an authority.
+fn is_denied(
+    bundle: &OrganizationBundle,
+    key: &BundleKey,
+    authority: &Authority,
+    now: UnixSeconds,
+) -> bool {
+    bundle.denials.iter().any(|denial| {
+        denial.enforcement == Enforcement::Enforce
+            && (denial.project.is_none() || denial.project == key.project)
+            && denial.expires_at.is_none_or(|end| now < end)
+            && authority.denials.contains(&denial.matches)
+    })
 }

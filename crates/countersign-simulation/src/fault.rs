@@ -11,6 +11,8 @@ pub enum Fault {
     SignalOnGreater,
     /// Its answers leave out an organization now and then.
     ForgottenOrganization,
+    /// Its answers leave out the denials of an organization.
+    ForgottenDenials,
     /// It takes an answer that it sent for enforced.
     AnswerIsReport,
     /// Its list of gateways leaves out those that are missing.

@@ -60,6 +60,7 @@ found! {
     a_control_plane_that_answers_by_revision_alone_is_found: RevisionOnly,
     a_signal_only_for_greater_revisions_is_found: SignalOnGreater,
     an_answer_without_an_organization_is_found: ForgottenOrganization,
+    an_answer_without_denials_is_found: ForgottenDenials,
     an_answer_taken_for_a_report_is_found: AnswerIsReport,
     a_list_without_missing_gateways_is_found: NoMissingGateways,
     a_gateway_that_opens_no_new_connection_is_found: OneConnection,

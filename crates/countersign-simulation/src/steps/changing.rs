@@ -1,16 +1,17 @@
 //! Changes of the database: random writes, backups, and putting one back.
 
 use countersign_server::store::{
-    Change, NewAdminApiKey, NewCertificate, NewProject, NewServiceAccount, Store, StoreError,
-    WriteTx,
+    Change, NewAdminApiKey, NewCertificate, NewDenial, NewProject, NewServiceAccount, Store,
+    StoreError, WriteTx,
 };
 use countersign_types::{
+    UnixSeconds,
     api_key::Permission,
     audit::Actor,
     bundle::OrganizationBundle,
     certificate::{Enforcement, Scope},
     history::HistoryPoint,
-    id::{ApiKeyId, CertificateId, OrganizationId, ProjectId},
+    id::{ApiKeyId, CertificateId, DenialId, OrganizationId, ProjectId},
 };
 
 use crate::{
@@ -40,6 +41,9 @@ enum Write {
     Delete(CertificateId),
     Activate(Scope, CertificateId, Enforcement),
     Deactivate(Scope, CertificateId),
+    Deny(NewDenial),
+    LetIn(DenialId),
+    Floor(CertificateId, Option<UnixSeconds>, Enforcement),
 }
 
 /// What a write handed out.
@@ -241,7 +245,7 @@ fn choose(
         Some(project) if chance.one_in(2) => Scope::Project(project.clone()),
         _ => Scope::Organization,
     };
-    Some(match chance.below(20) {
+    Some(match chance.below(26) {
         0 if bundle.projects.len() < PROJECTS => Write::Project,
         1 => Write::Archive(project?),
         2 | 3 => Write::ProjectKey(project?),
@@ -272,15 +276,41 @@ fn choose(
             };
             Write::Deactivate(scope, chance.pick(active)?.clone())
         }
+        20 | 21 => Write::Deny(denial(chance, scope)?),
+        22 | 23 => Write::LetIn(chance.pick(&bundle.denials)?.id.clone()),
+        24 => {
+            let issued = u64::try_from(VALID.0).unwrap_or(0);
+            let floors = [None, Some(issued), Some(issued + 1)];
+            let floor = chance.pick(&floors).copied().flatten();
+            Write::Floor(chance.pick(uploaded)?.clone(), floor, enforcement(chance))
+        }
         _ => {
-            let report = chance.one_in(6);
-            let enforcement = if report {
-                Enforcement::Report
-            } else {
-                Enforcement::Enforce
-            };
+            let enforcement = enforcement(chance);
             Write::Activate(scope, chance.pick(uploaded)?.clone(), enforcement)
         }
+    })
+}
+
+/// Enforced, or now and then only reported.
+fn enforcement(chance: &mut Chance) -> Enforcement {
+    if chance.one_in(6) {
+        Enforcement::Report
+    } else {
+        Enforcement::Enforce
+    }
+}
+
+/// A denial of a client, or of all of them. None ends by itself: what was let in after its end is let in still
+/// where a clock is set back to before it.
+fn denial(chance: &mut Chance, scope: Scope) -> Option<NewDenial> {
+    let authority = chance.pick(authorities())?;
+    Some(NewDenial {
+        name: "left".to_owned(),
+        reason: None,
+        matches: chance.pick(&authority.denials)?.clone(),
+        scope,
+        enforcement: enforcement(chance),
+        expires_at: None,
     })
 }
 
@@ -351,6 +381,11 @@ async fn apply_plain(mut tx: WriteTx, write: Write) -> Result<(), StoreError> {
             events(tx.activate_certificates(&scope, &[id], enforcement).await?)
         }
         Write::Deactivate(scope, id) => events(tx.deactivate_certificates(&scope, &[id]).await?),
+        Write::Deny(new) => events(tx.create_denial(new).await?),
+        Write::LetIn(id) => events(tx.delete_denial(&id).await?),
+        Write::Floor(id, floor, enforcement) => {
+            events(tx.set_floor(&id, floor, enforcement).await?)
+        }
         Write::ProjectKey(_) | Write::AdminKey(_) | Write::Upload(_) => Vec::new(),
     };
     tx.commit(events).await.map(drop)

@@ -136,6 +136,10 @@ impl World {
         if self.has(Fault::ForgottenOrganization) && self.chance.one_in(8) {
             bundle.organizations.pop();
         }
+        if self.has(Fault::ForgottenDenials) {
+            let organizations = bundle.organizations.iter_mut();
+            organizations.for_each(|each| each.denials.clear());
+        }
         let point = bundle.point();
         if let Some(edge) = self.edge_mut(number) {
             edge.last_sent = Some(point);
