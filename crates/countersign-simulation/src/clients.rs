@@ -137,7 +137,7 @@ pub(crate) fn expected(
             .iter()
             .filter(|each| each.pem == root.pem);
         let mut active = uploaded.filter(|each| anchors.contains(&&each.id));
-        active.any(|each| old_enough(each)) && !is_denied(bundle, key, root, now)
+        active.any(old_enough) && !is_denied(bundle, key, root, now)
     });
     if anchors.is_empty() || verifies {
         Ending::Passes

@@ -104,7 +104,7 @@ impl Scene {
     async fn deny_strangers(&self, count: usize) {
         let changes: Vec<TrustChange> = (0..count)
             .map(|number| {
-                let stranger = Sha256::of(&number.to_be_bytes());
+                let stranger = Sha256::of(number.to_be_bytes());
                 let mut denial = request(DenialMatch::LeafSha256(stranger));
                 denial.name = format!("stranger {number}");
                 TrustChange::CreateDenial(denial)

@@ -153,17 +153,18 @@ pub(super) fn changes(step: Step, plan: &Plan, declared: &Declared) -> Vec<Chang
             id: known.id.clone(),
             name: known.name.clone(),
         }),
-        Step::Deny(_) | Step::LetIn(_) | Step::Floor(..) => {
-            denial_change::change(step, plan, declared).map(Change::Denial)
-        }
-        Step::DeleteAssertion(_) | Step::Reason(_) | Step::CreateAssertion(_) => {
-            of_assertion(step, plan)
-        }
-        Step::Federation(step) => {
-            federation_change::change(step, &plan.federation).map(Change::Federation)
-        }
+        step => beside_certificates(step, plan, declared),
     };
     change.into_iter().collect()
+}
+
+/// A change of a denial or a floor, a provider or a rule, or an assertion.
+fn beside_certificates(step: Step, plan: &Plan, declared: &Declared) -> Option<Change> {
+    if let Step::Federation(step) = step {
+        return federation_change::change(step, &plan.federation).map(Change::Federation);
+    }
+    let taken = denial_change::change(step, plan, declared).map(Change::Denial);
+    taken.or_else(|| of_assertion(step, plan))
 }
 
 fn of_assertion(step: Step, plan: &Plan) -> Option<Change> {

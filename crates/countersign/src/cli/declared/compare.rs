@@ -52,7 +52,7 @@ pub(super) async fn compare(
         check_deletions(client, &delete, &scopes).await?;
     }
     let denials = DenialPlan::compare(client, declared, &mut projects, prune).await?;
-    let (floors, left_floors) = floors::compare(declared, &held, prune);
+    let (floors, left_floors) = floors::compare(declared, &held);
     let assertions = AssertionPlan::compare(client, declared, &mut projects, prune).await?;
     let federation = FederationPlan::compare(client, declared, &mut projects, prune).await?;
     let mut steps: Vec<Step> = (0..assertions.delete.len())

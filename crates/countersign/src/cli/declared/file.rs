@@ -82,7 +82,7 @@ pub(super) struct Wanted {
 /// From when on the client certificates under an anchor must have been issued.
 #[derive(Clone, Copy)]
 pub(super) enum WantedFloors {
-    /// The file says nothing: the server's stay, unless what the file does not name is deleted.
+    /// The file says nothing: the server's stay.
     Unnamed,
     /// Enforced, and only reported; `None` is none.
     Are(Option<UnixSeconds>, Option<UnixSeconds>),

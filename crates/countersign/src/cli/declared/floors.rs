@@ -10,18 +10,15 @@ use super::{
 };
 use crate::failure::{CommandResult, Failure};
 
-/// The floors to set, in order, and the certificates whose floors the file does not name and that are kept.
-pub(super) fn compare(
-    declared: &Declared,
-    held: &[Option<Known>],
-    prune: bool,
-) -> (Vec<Step>, Vec<String>) {
+/// The floors to set, in order, and the certificates whose floors the file does not name and that are kept: one that
+/// was set in an emergency is lifted by nobody who does not say so.
+pub(super) fn compare(declared: &Declared, held: &[Option<Known>]) -> (Vec<Step>, Vec<String>) {
     let (mut steps, mut left) = (Vec::new(), Vec::new());
     for (index, (wanted, held)) in declared.certificates.iter().zip(held).enumerate() {
         let held = held.as_ref();
         let (floor, mut reported) =
             held.map_or((None, None), |held| (held.floor, held.reported_floor));
-        if matches!(wanted.floors, WantedFloors::Unnamed) && !prune {
+        if matches!(wanted.floors, WantedFloors::Unnamed) {
             if floor.is_some() || reported.is_some() {
                 left.push(wanted.key.clone());
             }

@@ -98,8 +98,8 @@ pub(crate) struct Export {
 struct DeclaredState {
     /// The TOML file that declares the desired state
     file: PathBuf,
-    /// Delete what the file does not name: certificates, and floors of those that it names; denials, assertions and
-    /// workload identity providers with their rules, if it has a section for them
+    /// Delete what the file does not name: certificates; denials, assertions and workload identity providers with
+    /// their rules, if it has a section for them
     #[arg(long)]
     prune: bool,
     #[command(flatten)]
