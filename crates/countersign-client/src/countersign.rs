@@ -28,7 +28,7 @@ pub struct BundleReader {
 /// Countersign's own operations: see [`Client::countersign`].
 #[derive(Debug, Clone)]
 pub struct Countersign {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Countersign {

@@ -41,6 +41,7 @@ mod client;
 mod config;
 mod connections;
 mod countersign;
+mod crls;
 mod denials;
 mod error;
 mod federation_rules;
@@ -70,6 +71,7 @@ pub use crate::{
     client::Client,
     config::{ClientBuilder, DEFAULT_BASE_URL},
     countersign::{BundleReader, Countersign},
+    crls::Crls,
     denials::Denials,
     error::{ApiError, Error},
     federation_rules::{FederationRuleListParams, FederationRules},

@@ -28,6 +28,7 @@ pub(crate) const OBSERVATIONS_REFUSED: &str = "countersign_observations_refused_
 pub(crate) const WEBHOOK_ATTEMPTS: &str = "countersign_webhook_attempts_total";
 pub(crate) const WARNING: &str = "countersign_warning";
 const NOT_AFTER: &str = "countersign_certificate_not_after_seconds";
+const NEXT_UPDATE: &str = "countersign_certificate_crl_next_update_seconds";
 const EXPIRING: &str = "countersign_expiring";
 const REVISION: &str = "countersign_revision";
 const LOG_LINES_LOST: &str = "countersign_log_lines_lost_total";
@@ -160,6 +161,7 @@ pub async fn text(handle: &PrometheusHandle, store: &Store, ages: GatewayAges) -
     match stored {
         Ok(stored) => {
             show(&mut text, stored.revision, &stored.anchors);
+            show_lists(&mut text, &stored.anchors);
             show_expiring(&mut text, &stored.expiring);
             show_gateways(&mut text, stored.gateways);
         }
@@ -265,6 +267,23 @@ fn show_expiring(text: &mut String, counts: &[ExpiringCount]) {
             text,
             "{EXPIRING}{{kind=\"{kind}\",within_days=\"{days}\"}} {count}"
         );
+    }
+}
+
+fn show_lists(text: &mut String, anchors: &[ActiveAnchor]) {
+    let _ = writeln!(
+        text,
+        "# HELP {NEXT_UPDATE} until when all revocation lists of an active trust anchor are current, in Unix seconds"
+    );
+    let _ = writeln!(text, "# TYPE {NEXT_UPDATE} gauge");
+    for anchor in anchors {
+        if let Some(end) = anchor.lists_end_at {
+            let _ = writeln!(
+                text,
+                "{NEXT_UPDATE}{{organization=\"{}\",certificate=\"{}\"}} {end}",
+                anchor.organization, anchor.certificate
+            );
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     rotation::RotationStatus,
 };
 pub use crate::{
-    access_taken::{AccessTaken, DenialChange},
+    access_taken::{AccessTaken, CrlChange, DenialChange},
     audit_position::{AuditChain, AuditCommit, AuditHead, AuditHeadObject},
     audit_project::AuditProject,
     federation_event::{FederationEvent, ProviderChange, RuleChange},

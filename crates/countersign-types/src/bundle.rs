@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+pub use crate::crl::CrlMissing;
 use crate::{
     UnixSeconds,
     api_key::KeyKind,
@@ -168,9 +169,9 @@ pub struct BundleCertificate {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reported_policy: Option<String>,
-    /// Its revocation lists, if it has any or needs some. No control plane sends them yet.
+    /// Its revocation lists, if it has any or needs some.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(ignore))]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub revocation: Option<BundleRevocation>,
     /// Which leaves it refuses by their age, if it does.
     #[serde(default)]
@@ -184,6 +185,7 @@ pub struct BundleCertificate {
 
 /// An anchor's revocation lists, and what it means that one is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BundleRevocation {
     /// What happens to a certificate of whose issuer there is no current list.
     pub missing: CrlMissing,
@@ -191,38 +193,18 @@ pub struct BundleRevocation {
     pub lists: Vec<BundleRevocationList>,
 }
 
-/// What happens to a certificate of whose issuer there is no current revocation list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CrlMissing {
-    /// It passes, and is counted.
-    #[default]
-    Allow,
-    /// It is refused.
-    Deny,
-}
-
-impl CrlMissing {
-    /// The name in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-        }
-    }
-}
-
 /// A revocation list, without the serial numbers that it names: they are a set of their own, known by its
 /// digest, so that an organization's other changes do not send them again.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BundleRevocationList {
     /// The SHA-256 of its issuer's name and key.
     pub issuer: Sha256,
     /// Its issuer's name, to be shown.
     pub issuer_name: String,
     /// Its number, if it has one.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub number: Option<String>,
     /// When it was made, in Unix seconds.
     pub this_update: UnixSeconds,
@@ -235,6 +217,7 @@ pub struct BundleRevocationList {
     pub revoked: Sha256,
     /// That set, once it is at hand.
     #[serde(skip)]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
     pub set: Option<Arc<RevokedSet>>,
 }
 
@@ -280,6 +263,22 @@ pub struct BundleDenial {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub expires_at: Option<UnixSeconds>,
+}
+
+impl OrganizationBundle {
+    /// Every revocation list in it.
+    pub fn revocation_lists(&self) -> impl Iterator<Item = &BundleRevocationList> {
+        let revocations = self.certificates.iter();
+        let revocations = revocations.filter_map(|each| each.revocation.as_ref());
+        revocations.flat_map(|each| &each.lists)
+    }
+
+    /// Every revocation list in it, to have its set put to it.
+    pub fn revocation_lists_mut(&mut self) -> impl Iterator<Item = &mut BundleRevocationList> {
+        let revocations = self.certificates.iter_mut();
+        let revocations = revocations.filter_map(|each| each.revocation.as_mut());
+        revocations.flat_map(|each| &mut each.lists)
+    }
 }
 
 impl std::fmt::Debug for BundleCertificate {

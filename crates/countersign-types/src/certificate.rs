@@ -1,12 +1,14 @@
 //! Trust anchors: the certificate objects of the API, and the requests about them.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+pub use crate::enforcement::{Enforcement, UnknownEnforcement};
 use crate::{
     UnixSeconds,
+    crl::{CrlMissing, CrlSummary},
     id::{self, CertificateId, ProjectId},
     not_null::not_null,
     or_unknown::OrUnknown,
@@ -64,44 +66,6 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What happens to a request that an active anchor does not let through.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Enforcement {
-    /// It is refused.
-    #[default]
-    Enforce,
-    /// The refusal is only counted and logged; the request passes.
-    Report,
-}
-
-impl Enforcement {
-    /// The name in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Enforce => "enforce",
-            Self::Report => "report",
-        }
-    }
-}
-
-impl FromStr for Enforcement {
-    type Err = UnknownEnforcement;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let all = [Self::Enforce, Self::Report];
-        all.into_iter()
-            .find(|one| one.as_str() == text)
-            .ok_or(UnknownEnforcement)
-    }
-}
-
-/// A word that is neither `enforce` nor `report`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownEnforcement;
-
 /// Which certificate object this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -142,6 +106,13 @@ pub struct Certificate {
     /// The same, only reported: what would be refused by it is counted and logged (an extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reported_refuse_issued_before: Option<UnixSeconds>,
+    /// What happens to a certificate of whose issuer there is no current revocation list, if that is set (an
+    /// extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<CrlMissing>))]
+    pub crl_missing: Option<OrUnknown<CrlMissing>>,
+    /// Its revocation lists together, if it has any (an extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub crls: Option<CrlSummary>,
     /// Where it is active, the organization first, when asked for with `include[]=active_at` (an
     /// extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -249,6 +220,13 @@ pub struct ScopedCertificate {
     /// The same, only reported: what would be refused by it is counted and logged (an extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub reported_refuse_issued_before: Option<UnixSeconds>,
+    /// What happens to a certificate of whose issuer there is no current revocation list, if that is set (an
+    /// extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false, value_type = Option<CrlMissing>))]
+    pub crl_missing: Option<OrUnknown<CrlMissing>>,
+    /// Its revocation lists together, if it has any (an extension).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub crls: Option<CrlSummary>,
     /// Where it is active, the organization first, when asked for with `include[]=active_at` (an
     /// extension).
     #[cfg_attr(feature = "openapi", schema(nullable = false))]

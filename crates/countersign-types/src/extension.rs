@@ -35,6 +35,8 @@ extensions! {
     ASSERTIONS = "assertions";
     /// `/v1/organization/denials` and `floor` of certificates: what is refused although it verifies.
     DENIALS = "denials";
+    /// `crls` and `crl_missing` of certificates: revocation lists.
+    CRLS = "crls";
     /// Workload identity providers of type `x509`, which the reference does not have, and their
     /// `attribute_conditions`.
     X509_WORKLOAD_IDENTITY = "x509_workload_identity";

@@ -75,7 +75,7 @@ fn encode(prefix: &str, random: u128) -> Arc<str> {
 }
 
 /// The prefixes of all kinds, by which an id of another kind is recognized.
-const PREFIXES: [&str; 20] = [
+const PREFIXES: [&str; 22] = [
     "org-",
     "proj_",
     "cert_",
@@ -96,6 +96,8 @@ const PREFIXES: [&str; 20] = [
     "tk_",
     "tok_",
     "rk_",
+    "deny_",
+    "crl_",
 ];
 
 /// The prefix, of whatever kind of id, that a text begins with.
@@ -323,6 +325,10 @@ id!(
 id!(
     /// A denial of an organization, `deny_…`.
     DenialId, "denial", "deny_"
+);
+id!(
+    /// A revocation list of a trust anchor, `crl_…`.
+    CrlId, "revocation list", "crl_"
 );
 id!(
     /// A workload identity provider of an organization, `idp_…`.

@@ -10,9 +10,10 @@ use crate::{
         ActiveCertificate, CertificateToggle, CertificateToggleObject, Enforcement,
         ScopedCertificate, UploadCertificateRequest,
     },
+    crl::{CertificateCrl, CrlMissing},
     denial::DenialCreateRequest,
     error::ErrorCode,
-    id::{ApiKeyId, CertificateId, DenialId, ProjectId, ServiceAccountId},
+    id::{ApiKeyId, CertificateId, CrlId, DenialId, ProjectId, ServiceAccountId},
     not_null::not_null,
     or_unknown::OrUnknown,
     workload::WorkloadIdentity,
@@ -138,6 +139,24 @@ pub enum TrustChange {
         /// With `report`, the floor is only reported. One that is enforced removes the reported one.
         #[serde(default)]
         enforcement: Enforcement,
+    },
+    /// A CA's revocation list is added to a certificate, or replaces the CA's earlier one.
+    AddCertificateCrl(CertificateCrl),
+    /// A certificate's revocation list is deleted.
+    DeleteCertificateCrl {
+        /// The certificate.
+        certificate_id: CertificateId,
+        /// The list.
+        crl_id: CrlId,
+    },
+    /// What a missing revocation list means for a certificate is set.
+    SetCertificateCrlMissing {
+        /// The certificate.
+        certificate_id: CertificateId,
+        /// `allow` or `deny`; null for what holds by default.
+        #[serde(deserialize_with = "Option::deserialize")]
+        #[cfg_attr(feature = "openapi", schema(required))]
+        crl_missing: Option<CrlMissing>,
     },
     /// A project is archived; its keys stop working.
     ArchiveProject {

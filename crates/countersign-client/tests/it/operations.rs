@@ -11,6 +11,7 @@ use countersign_client::{
             ActiveCertificate, Enforcement, ModifyCertificateRequest, Scope,
             UploadCertificateRequest,
         },
+        crl::CrlAddRequest,
         denial::{DenialCreateRequest, DenialMatch},
         digest::Sha256,
         history::{HistoryPoint, RevisionToken},
@@ -169,6 +170,70 @@ async fn denials_are_made_listed_and_deleted() {
         json!({ "refuse_issued_before": 7, "enforcement": "report" }),
         &certificate(),
         calls![client => client.certificates().set_floor(&cert(), Some(7), Enforcement::Report).await],
+    )
+    .await;
+}
+
+fn crl() -> Value {
+    json!({ "object": "organization.certificate.crl", "id": "crl_a", "certificate_id": "cert_a",
+        "issuer": "CN=CA", "issuer_sha256": "0".repeat(64), "number": null, "this_update": 1, "next_update": 2,
+        "entries": 3, "only_user_certificates": false, "sha256": "0".repeat(64), "created_at": 4,
+        "updated_at": 5, "updated_by": "key_a", "new_field": {} })
+}
+
+#[tokio::test]
+async fn revocation_lists_are_added_listed_and_deleted() {
+    let request = || CrlAddRequest {
+        crl: "PEM".to_owned(),
+        issuer_certificates: None,
+    };
+    check(
+        "POST /v1/organization/certificates/cert_a/crls",
+        json!({ "crl": "PEM" }),
+        &crl(),
+        calls![client => client.crls(&cert()).add(&request()).await],
+    )
+    .await;
+    check(
+        "GET /v1/organization/certificates/cert_a/crls",
+        Value::Null,
+        &list(&[crl()]),
+        calls![
+            client => client.crls(&cert()).list(&ListParams::default()).await,
+            client => client.crls(&cert()).stream(&ListParams::default()).try_collect::<Vec<_>>().await
+        ],
+    )
+    .await;
+    let id = || "crl_a".parse().unwrap();
+    check(
+        "GET /v1/organization/certificates/cert_a/crls/crl_a",
+        Value::Null,
+        &crl(),
+        calls![client => client.crls(&cert()).retrieve(&id()).await],
+    )
+    .await;
+    check(
+        "DELETE /v1/organization/certificates/cert_a/crls/crl_a",
+        Value::Null,
+        &json!({ "object": "organization.certificate.crl.deleted", "id": "crl_a", "deleted": true }),
+        calls![client => client.crls(&cert()).delete(&id()).await],
+    )
+    .await;
+    check(
+        "POST /v1/organization/certificates/cert_a/crl_missing",
+        json!({ "crl_missing": null }),
+        &certificate(),
+        calls![client => client.crls(&cert()).set_missing(None).await],
+    )
+    .await;
+    check(
+        &format!(
+            "GET /v1/countersign/revoked-sets?sha256={}&from=7",
+            "0".repeat(64)
+        ),
+        Value::Null,
+        &json!({ "sha256": "0".repeat(64), "records": "" }),
+        calls![client => client.countersign().revoked_records(Sha256::ZERO, 7).await],
     )
     .await;
 }

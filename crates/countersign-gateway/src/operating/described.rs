@@ -57,6 +57,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "requests of other proxies for a decision that could not be judged, by door and reason",
     ),
     (
+        "countersign_gateway_without_revocation_list_total",
+        "chains that were let pass though there was no current revocation list of an issuer, each when it was judged",
+    ),
+    (
         "countersign_gateway_receipts_total",
         "verdicts of which a receipt was to be given, by whether it was",
     ),

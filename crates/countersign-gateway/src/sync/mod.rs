@@ -15,6 +15,7 @@ pub mod machine;
 pub mod messages;
 mod pages;
 pub(crate) mod pull;
+mod revoked_sets;
 pub(crate) mod state_file;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use countersign_client::{BundleReader, Client, Countersign, Error};
-use countersign_types::{bundle::Bundle, id::OrganizationId};
+use countersign_types::{bundle::Bundle, id::OrganizationId, known_sets::KnownSets};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::{
     sync::{Notify, watch},
@@ -23,6 +23,7 @@ use super::{
     follower::{Follower, Task},
     messages::{Failure, Input, Moment, Pull, Report},
     pages::{Pages, Step},
+    revoked_sets,
     state_file::StateFile,
 };
 use crate::shared::Shared;
@@ -49,6 +50,8 @@ pub(crate) struct Sync {
     requests: Requests,
     /// What arrived of everything, where that comes in pages.
     pages: Arc<Pages>,
+    /// The serial numbers that revocation lists name.
+    sets: Arc<KnownSets>,
 }
 
 /// The requests under way: at most two pulls, and one for the comparison.
@@ -80,8 +83,11 @@ impl Sync {
     ) -> io::Result<Self> {
         let mut file = StateFile::new(shared.options.data_dir.clone());
         let client = configured.borrow_and_update().clone();
+        let follower = Follower::start(Arc::clone(&shared), &mut file, seed);
+        let sets = revoked_sets::in_force(&shared.snapshot.load());
         Ok(Self {
-            follower: Follower::start(Arc::clone(&shared), &mut file, seed),
+            follower,
+            sets: Arc::new(sets),
             disk: Disk::start(file, held)?,
             requests: Requests::default(),
             pages: Arc::default(),
@@ -154,7 +160,10 @@ impl Sync {
             Task::AskDigests(from) => {
                 self.requests.comparison = Some(ask_digests(&self.client, from));
             }
-            Task::Fetch(ids) => self.requests.comparison = Some(fetch(&self.client, ids)),
+            Task::Fetch(ids) => {
+                let sets = Arc::clone(&self.sets);
+                self.requests.comparison = Some(fetch(&self.client, ids, sets));
+            }
             Task::Reconnect => self.reconnect(),
             Task::Store(job) => self.disk.write(job),
         }
@@ -166,9 +175,10 @@ impl Sync {
         let client = self.client.with_patience(pull.patience);
         let client = client.with_arrivals(Arc::clone(&arrivals));
         let failing = self.requests.failing;
-        let pages = Arc::clone(&self.pages);
+        let (pages, sets) = (Arc::clone(&self.pages), Arc::clone(&self.sets));
         let answer = async move {
-            let error = match pulled(&client.countersign(), &pages, reader.as_ref(), &pull).await {
+            let memory = (&*pages, &*sets);
+            let error = match pulled(&client.countersign(), memory, reader.as_ref(), &pull).await {
                 Ok(bundle) => return Input::Pulled(pull.number, bundle),
                 Err(error) => error,
             };
@@ -218,10 +228,10 @@ impl Requests {
     }
 }
 
-/// What a pull brings, page after page where the server sends pages.
+/// What a pull brings, page after page where the server sends pages, each with the sets of its revocation lists.
 async fn pulled(
     countersign: &Countersign,
-    pages: &Pages,
+    (pages, sets): (&Pages, &KnownSets),
     reader: Option<&BundleReader>,
     pull: &Pull,
 ) -> Result<Bundle, Error> {
@@ -238,7 +248,9 @@ async fn pulled(
                 rest.await
             }
         };
-        if let Some(bundle) = pages.answered(pull.after, &step, answer?.value) {
+        let mut answer = answer?.value;
+        revoked_sets::complete(countersign, sets, &mut answer).await?;
+        if let Some(bundle) = pages.answered(pull.after, &step, answer) {
             return Ok(bundle);
         }
     }
@@ -313,15 +325,29 @@ fn ask_digests(client: &Client, from: Option<OrganizationId>) -> BoxFuture<'stat
     .boxed()
 }
 
-fn fetch(client: &Client, ids: Vec<OrganizationId>) -> BoxFuture<'static, Input> {
+fn fetch(
+    client: &Client,
+    ids: Vec<OrganizationId>,
+    sets: Arc<KnownSets>,
+) -> BoxFuture<'static, Input> {
     let client = client.with_patience(PATIENCE);
     async move {
-        match client.countersign().organization_bundles(&ids).await {
-            Ok(answer) => Input::Fetched(answer.value),
+        match fetched(&client.countersign(), &ids, &sets).await {
+            Ok(bundle) => Input::Fetched(bundle),
             Err(error) => comparison_failed(&error),
         }
     }
     .boxed()
+}
+
+async fn fetched(
+    countersign: &Countersign,
+    ids: &[OrganizationId],
+    sets: &KnownSets,
+) -> Result<Bundle, Error> {
+    let mut bundle = countersign.organization_bundles(ids).await?.value;
+    revoked_sets::complete(countersign, sets, &mut bundle).await?;
+    Ok(bundle)
 }
 
 fn comparison_failed(error: &Error) -> Input {

@@ -9,6 +9,7 @@ mod contents;
 mod former;
 mod reading;
 mod rows;
+mod sets;
 
 use std::{
     fs, io,
@@ -21,7 +22,7 @@ use rusqlite::{Connection, params};
 
 pub(crate) use self::contents::{Entry, StateError, Stored};
 use self::{
-    contents::{FORMAT, signed},
+    contents::{FORMAT, FORMAT_WITHOUT_SETS, signed},
     former::FORMAT_BEFORE,
 };
 
@@ -84,15 +85,15 @@ impl StateFile {
             return Ok(None);
         }
         let mut connection = Connection::open(self.path())?;
-        let (stored, former) = read(&connection)?;
+        let (stored, format) = read(&connection)?;
         if let Some(stored) = &stored {
             connection.execute_batch(SETTINGS)?;
             // The log was created just now: without its name, what is written to it would be lost.
             sync_directory(&self.directory)?;
-            let converted = if former {
-                former::convert(&mut connection, stored)
-            } else {
-                Ok(())
+            let converted = match format {
+                FORMAT_BEFORE => former::convert(&mut connection, stored),
+                FORMAT_WITHOUT_SETS => sets::add_tables(&mut connection),
+                _ => Ok(()),
             };
             match converted {
                 Ok(()) => self.connection = Some(connection),
@@ -168,6 +169,7 @@ impl StateFile {
         connection.execute_batch(SETTINGS_OF_NEW)?;
         set_room(&connection, self.room)?;
         connection.execute_batch(rows::TABLES)?;
+        connection.execute_batch(sets::TABLES)?;
         connection.pragma_update(None, "user_version", FORMAT)?;
         write_rows(&mut connection, entry)?;
         drop(connection);
@@ -246,30 +248,35 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     fs::File::open(directory)?.sync_all()
 }
 
-/// What the file holds, and whether in a format before this one.
-fn read(connection: &Connection) -> Result<(Option<Stored>, bool), StateError> {
+/// What the file holds, and in which format.
+fn read(connection: &Connection) -> Result<(Option<Stored>, u32), StateError> {
     let format = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match format {
+    let stored = match format {
         // Created, and never written.
-        0 => Ok((None, false)),
-        FORMAT => Ok((rows::read(connection)?, false)),
-        FORMAT_BEFORE => Ok((former::read(connection)?, true)),
-        later => Err(StateError::LaterFormat(later)),
-    }
+        0 => None,
+        FORMAT | FORMAT_WITHOUT_SETS => rows::read(connection)?,
+        FORMAT_BEFORE => former::read(connection)?,
+        later => return Err(StateError::LaterFormat(later)),
+    };
+    Ok((stored, format))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{slice, sync::Arc};
 
     use super::*;
     use crate::caller::organization::Organization;
     use countersign_types::{
         api_key::KeyKind,
-        bundle::{BundleKey, OrganizationBundle},
+        bundle::{
+            BundleCertificate, BundleKey, BundleRevocation, BundleRevocationList, CrlMissing,
+            OrganizationBundle,
+        },
         digest::{KeyDigest, Sha256},
         history::{HistoryPoint, RevisionToken},
-        id::ApiKeyId,
+        id::{ApiKeyId, OrganizationId},
+        revoked_set::{Revocation, RevokedSet, record},
     };
 
     fn bundle(name: &str, revision: u64) -> OrganizationBundle {
@@ -651,6 +658,111 @@ mod tests {
         file.write(&last).unwrap();
         let b = Some((point(13), vec![bundle("b", 7)]));
         assert_eq!(found(directory.path()).unwrap(), b);
+    }
+
+    fn with_list(name: &str, revision: u64, serials: &[u8]) -> OrganizationBundle {
+        let revocation = Revocation {
+            at: 1,
+            reason: None,
+        };
+        let records = serials.iter().map(|serial| record(&[*serial], revocation));
+        let set = RevokedSet::new(records.collect()).unwrap();
+        let list = BundleRevocationList {
+            issuer: Sha256::ZERO,
+            issuer_name: "CN=CA".to_owned(),
+            number: None,
+            this_update: 1,
+            next_update: 2,
+            only_user_certificates: false,
+            revoked: set.sha256(),
+            set: Some(Arc::new(set)),
+        };
+        let certificate = BundleCertificate {
+            id: "cert_a".parse().unwrap(),
+            pem: String::new(),
+            cel_policy: None,
+            reported_policy: None,
+            revocation: Some(BundleRevocation {
+                missing: CrlMissing::Deny,
+                lists: vec![list],
+            }),
+            floor: None,
+            reported_floor: None,
+        };
+        OrganizationBundle {
+            certificates: vec![certificate],
+            ..bundle(name, revision)
+        }
+    }
+
+    fn sets(file: &StateFile) -> u32 {
+        let connection = file.connection.as_ref().unwrap();
+        let sql = "SELECT count(*) FROM revoked_sets";
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_set_is_there_once_and_as_long_as_an_organization_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut file = written(directory.path());
+        let mut write = |revision, changed: &[OrganizationBundle], removed: &[OrganizationId]| {
+            let all = Entry {
+                removed,
+                ..entry(revision, false, changed)
+            };
+            file.write(&all).unwrap();
+            let stored = found(directory.path()).unwrap().unwrap().1;
+            (sets(&file), stored)
+        };
+        let [a, b] = ["a", "b"].map(|name| with_list(name, 8, &[1, 2]));
+        assert_eq!(
+            write(8, slice::from_ref(&a), &[]),
+            (1, vec![a, bundle("b", 7)])
+        );
+        let a = with_list("a", 9, &[1, 2]);
+        let both = [a.clone(), b.clone()];
+        assert_eq!(write(9, &both, &[]), (1, vec![a, b.clone()]));
+        let a = with_list("a", 10, &[1, 2, 3]);
+        assert_eq!(write(10, slice::from_ref(&a), &[]), (2, vec![a.clone(), b]));
+        let b = bundle("b", 11);
+        assert_eq!(write(11, slice::from_ref(&b), &[]), (1, vec![a, b.clone()]));
+        let gone = ["org-a".parse().unwrap()];
+        assert_eq!(write(12, &[], &gone), (0, vec![b]));
+    }
+
+    #[test]
+    fn a_file_without_a_set_or_with_another_is_no_file() {
+        for damage in [
+            "DELETE FROM revoked_sets",
+            "UPDATE revoked_sets SET records = x''",
+            "UPDATE revoked_sets SET records = substr(records, 1, 20)",
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut file = written(directory.path());
+            let changed = [with_list("a", 8, &[1, 2])];
+            file.write(&entry(8, false, &changed)).unwrap();
+            let connection = file.connection.as_ref().unwrap();
+            connection.execute_batch(damage).unwrap();
+            let error = found(directory.path()).unwrap_err();
+            assert!(matches!(error, StateError::Damaged(_)), "{damage}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_from_before_revocation_lists_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = written(directory.path());
+        let connection = file.connection.as_ref().unwrap();
+        connection
+            .execute_batch("DROP TABLE revoked_sets; DROP TABLE set_uses; PRAGMA user_version = 2")
+            .unwrap();
+        drop(file);
+        let mut file = StateFile::new(directory.path().to_owned());
+        assert_eq!(file.load().unwrap().unwrap().point, point(7));
+        let a = with_list("a", 8, &[1]);
+        file.write(&entry(8, false, slice::from_ref(&a))).unwrap();
+        let both = Some((point(8), vec![a, bundle("b", 7)]));
+        assert_eq!(found(directory.path()).unwrap(), both);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The right to be forwarded: given by the judge, and remembered for each chain that was judged.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use countersign_types::{
     UnixSeconds, bundle::OrganizationBundle, certificate::Scope, digest::Sha256, token::TokenClaims,
@@ -13,6 +16,7 @@ use countersign_verify::{
     unchanged::unchanged_until,
 };
 use http::HeaderValue;
+use metrics::counter;
 
 use super::{
     chain::Chain,
@@ -147,6 +151,8 @@ pub(crate) struct OrganizationTrust {
     /// among these denials when it is asked for.
     permitted: Arc<RememberedChains<Authorization>>,
     refused: RememberedChains<RefusedChain>,
+    /// Whether the log has it that a revocation list is missing: it is said once of what is in force.
+    told_missing_list: AtomicBool,
 }
 
 impl OrganizationTrust {
@@ -157,6 +163,7 @@ impl OrganizationTrust {
             denials: Arc::new(Denials),
             permitted: Arc::new(RememberedChains::new(MAX_PERMITTED)),
             refused: RememberedChains::new(MAX_REFUSED),
+            told_missing_list: AtomicBool::new(false),
         }
     }
 
@@ -169,6 +176,21 @@ impl OrganizationTrust {
             denials: Arc::new(Denials),
             permitted: Arc::clone(&self.permitted),
             refused: RememberedChains::new(MAX_REFUSED),
+            told_missing_list: AtomicBool::new(false),
+        }
+    }
+
+    /// Counts a chain that passes without a current revocation list.
+    fn note_missing_list(&self, permit: &Permit) {
+        if !permit.without_current_list() {
+            return;
+        }
+        counter!("countersign_gateway_without_revocation_list_total").increment(1);
+        if !self.told_missing_list.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                anchor = %permit.anchor(), revision = permit.revision(),
+                "there is no current revocation list of an issuer, and what it issued is let pass"
+            );
         }
     }
 
@@ -248,7 +270,10 @@ impl OrganizationTrust {
     ) -> Judged {
         let (scope, presented) = (&at.0, &chain.presented);
         let basis = match verdict {
-            Verdict::Permit(permit) => Basis::Verified(permit),
+            Verdict::Permit(permit) => {
+                self.note_missing_list(&permit);
+                Basis::Verified(permit)
+            }
             Verdict::NoAnchorApplies(open) => Basis::Open(open),
             Verdict::Refusal(refusal) => {
                 let until = unchanged_until(&self.enforced, scope, presented, now);

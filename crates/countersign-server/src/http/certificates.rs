@@ -30,7 +30,7 @@ use super::{
 use crate::store::PageRequest;
 
 /// Properties of certificates that a modification may not change.
-const NOT_MODIFIABLE: [&str; 18] = [
+const NOT_MODIFIABLE: [&str; 20] = [
     "certificate",
     "content",
     "active",
@@ -41,6 +41,8 @@ const NOT_MODIFIABLE: [&str; 18] = [
     "reported_policy",
     "refuse_issued_before",
     "reported_refuse_issued_before",
+    "crl_missing",
+    "crls",
     "id",
     "object",
     "created_at",

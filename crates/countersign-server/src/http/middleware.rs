@@ -84,10 +84,17 @@ async fn run(
 ) -> Answered {
     let permitted = operation.admit(app, &parts.headers, record).await?;
     let query = Pairs::read(parts.uri.query())?;
+    let mut room = None;
     let body = match operation.contract.presence {
         Presence::None => None,
         Presence::Optional | Presence::Required => {
-            receive::object(&parts.headers, body, operation.contract.body_bytes).await?
+            receive::object(
+                &parts.headers,
+                body,
+                operation.contract.body_bytes,
+                &mut room,
+            )
+            .await?
         }
     };
     let call = Call {
@@ -96,7 +103,10 @@ async fn run(
         query,
         body,
     };
-    permitted.answer(call).await
+    // What a large body holds is let go of when it is answered.
+    let answered = permitted.answer(call).await;
+    drop(room);
+    answered
 }
 
 /// Has the connection closed after a malformed request: where that ends is a matter of opinion, and so

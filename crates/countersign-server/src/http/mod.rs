@@ -14,6 +14,7 @@ mod call;
 mod caller;
 mod certificates;
 mod contract;
+mod crls;
 mod denials;
 mod error;
 mod event_types;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use countersign_types::id::{
-    ApiKeyId, AssertionId, CertificateId, DenialId, FederationRuleId, GatewayId, ProjectId,
+    ApiKeyId, AssertionId, CertificateId, CrlId, DenialId, FederationRuleId, GatewayId, ProjectId,
     RotationId, ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
 };
 
@@ -30,6 +30,7 @@ path_ids! {
     ApiKeyId: "API key",
     AssertionId: "assertion",
     CertificateId: "certificate",
+    CrlId: "CRL",
     DenialId: "denial",
     FederationRuleId: "federation rule",
     GatewayId: "gateway",

@@ -9,12 +9,26 @@ use http::{HeaderMap, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
-use tokio::time::timeout;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use super::{error::ApiError, json};
 
 /// How long a body may take to arrive.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// The same for one that is large.
+const TIME_LIMIT_OF_LARGE: Duration = Duration::from_secs(60);
+
+/// From how many bytes on a body is large, and how many of those are taken in at a time: what they say is in
+/// memory more than once.
+const LARGE: usize = 1024 * 1024;
+static LARGE_AT_A_TIME: Semaphore = Semaphore::const_new(2);
+
+/// What a large body holds while its request is answered.
+pub(super) type Room = Option<SemaphorePermit<'static>>;
 
 /// How much of a refused body is read and thrown away, so that a client that writes first and
 /// reads later sees the answer and not a broken pipe.
@@ -25,17 +39,28 @@ pub(super) async fn object(
     headers: &HeaderMap,
     body: &mut Body,
     limit: usize,
+    room: &mut Room,
 ) -> Result<Option<Map<String, Value>>, ApiError> {
     if body.is_end_stream() {
         return Ok(None);
     }
     check_media_type(headers)?;
-    let whole = timeout(TIME_LIMIT, collect(std::mem::take(body), limit));
+    let time = if limit > LARGE {
+        TIME_LIMIT_OF_LARGE
+    } else {
+        TIME_LIMIT
+    };
+    let whole = timeout(time, collect(std::mem::take(body), limit, room));
     let whole = whole.await.map_err(|_| too_slow())??;
     if whole.is_empty() {
         return Ok(None);
     }
-    parse(&whole).map(Some)
+    if whole.len() <= LARGE {
+        return parse(&whole).map(Some);
+    }
+    let parsed = tokio::task::spawn_blocking(move || parse(&whole)).await;
+    let parsed = parsed.map_err(|error| ApiError::internal(error.to_string()))?;
+    parsed.map(Some)
 }
 
 /// Reads the rest of a body and forgets it.
@@ -61,7 +86,7 @@ async fn discard_all(mut body: Body) {
 }
 
 /// Reads the whole body, up to the limit.
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+async fn collect(mut body: Body, limit: usize, room: &mut Room) -> Result<Bytes, ApiError> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(broken_off)?;
@@ -71,6 +96,10 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
         if whole.len() + data.len() > limit {
             discard_all(body).await;
             return Err(too_large(limit));
+        }
+        if whole.len() + data.len() > LARGE && room.is_none() {
+            // The semaphore is never closed.
+            *room = LARGE_AT_A_TIME.acquire().await.ok();
         }
         whole.extend_from_slice(&data);
     }

@@ -2,6 +2,7 @@
 
 use countersign_types::{
     certificate::{MAX_CERTIFICATES_PER_ORGANIZATION, Scope},
+    crl::MAX_CRLS_PER_CERTIFICATE,
     error::ErrorCode,
     id::RotationId,
 };
@@ -30,6 +31,8 @@ impl From<StoreError> for ApiError {
             StoreError::WouldDisarm { scope } => would_disarm(&scope),
             StoreError::ProjectArchived => archived(),
             StoreError::NameTaken => name_taken(),
+            StoreError::CrlRefused(rejection) => rejection.into(),
+            StoreError::CrlLimit => crl_limit_reached(),
             StoreError::KeyRevoked => Self::invalid_key(
                 "This API key was deleted or expired while the request was in progress.",
             ),
@@ -71,6 +74,8 @@ fn noun(kind: Kind) -> &'static str {
         Kind::Gateway => "gateway",
         Kind::Assertion => "assertion",
         Kind::Denial => "denial",
+        Kind::Crl => "CRL",
+        Kind::RevokedSet => "set of serial numbers",
         Kind::WorkloadIdentityProvider => "workload identity provider",
         Kind::FederationRule => "federation rule",
     }
@@ -110,6 +115,14 @@ fn limit_reached() -> ApiError {
          maximum. Delete one that is not in use, then upload again."
     );
     ApiError::new(ErrorCode::CertificateLimitExceeded, message)
+}
+
+fn crl_limit_reached() -> ApiError {
+    let message = format!(
+        "The certificate already has the revocation lists of {MAX_CRLS_PER_CERTIFICATE} CAs, the maximum. Delete \
+         one that is not needed, then add this one again."
+    );
+    ApiError::new(ErrorCode::LimitExceeded, message)
 }
 
 fn quota_reached(quota: Quota, most: u32) -> ApiError {

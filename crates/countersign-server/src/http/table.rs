@@ -11,7 +11,7 @@ use countersign_types::{
 use http::Method;
 
 use super::{
-    active, admin_api_keys, assertions, audit_logs, certificates, denials, expiring,
+    active, admin_api_keys, assertions, audit_logs, certificates, crls, denials, expiring,
     federation_rules, gateways, health, observations,
     operation::{Operation, Route},
     project_api_keys, projects, receipt_keys, refusals, rotations, service_accounts, toggles,
@@ -24,6 +24,7 @@ use super::{
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     let mut all = certificates();
+    all.extend(crls());
     all.extend(project_certificates());
     all.extend(rotations());
     all.extend(projects());
@@ -103,6 +104,29 @@ fn certificates() -> Vec<Operation> {
         Operation::admin(MtlsWrite, post(ACTIVE, "setActiveOrganizationCertificates"), active::set)
             .summary(TAG, "Set all certificates that are active for the organization, in one step (an extension).")
             .refuses(SET_ACTIVE),
+    ]
+}
+
+#[rustfmt::skip]
+fn crls() -> Vec<Operation> {
+    const TAG: &str = "Certificates";
+    const ALL: &str = "/v1/organization/certificates/{certificate_id}/crls";
+    const ONE: &str = "/v1/organization/certificates/{certificate_id}/crls/{crl_id}";
+    const MISSING: &str = "/v1/organization/certificates/{certificate_id}/crl_missing";
+    vec![
+        Operation::admin(MtlsRead, get(ALL, "listCertificateCrls"), crls::list)
+            .summary(TAG, "List a certificate's revocation lists, the latest of each CA (an extension)."),
+        Operation::admin(MtlsWrite, post(ALL, "addCertificateCrl"), crls::add).waits()
+            .summary(TAG, "Add a CA's revocation list to a certificate, or replace the CA's earlier one.")
+            .refuses(&[Code::MissingRequiredParameter, Code::LimitExceeded, Code::AssertionFailed]),
+        Operation::admin(MtlsRead, get(ONE, "getCertificateCrl"), crls::retrieve)
+            .summary(TAG, "Get what is kept of a revocation list."),
+        Operation::admin(MtlsWrite, delete(ONE, "deleteCertificateCrl"), crls::delete)
+            .summary(TAG, "Delete a revocation list: what it names is not revoked any more.")
+            .refuses(&[Code::AssertionFailed]),
+        Operation::admin(MtlsWrite, post(MISSING, "updateCertificateCrlMissing"), crls::update_missing)
+            .summary(TAG, "Set what happens to a certificate of whose issuer there is no current revocation list (an extension).")
+            .refuses(&[Code::MissingRequiredParameter, Code::AssertionFailed]),
     ]
 }
 
@@ -261,7 +285,7 @@ fn trust_changes() -> Vec<Operation> {
                 Code::MissingRequiredParameter, Code::NotFound, Code::ExpiredCertificate, Code::ProjectArchived,
                 Code::ScopeChanged, Code::MtlsCelPolicyInvalid, Code::AssertionFailed,
             ]),
-        Operation::admin(MtlsRead, post(PREVIEW, "previewChanges"), trust_changes::preview)
+        Operation::admin(MtlsRead, post(PREVIEW, "previewChanges"), trust_changes::preview).waits()
             .summary(TAG, "Say what changes of trust would do together to observed traffic, and make none (an extension).")
             .refuses(&[
                 Code::MissingRequiredParameter, Code::NotFound, Code::ExpiredCertificate, Code::ProjectArchived,
@@ -423,6 +447,7 @@ fn countersign() -> Vec<Operation> {
     const RECEIPT_KEYS: &str = "/v1/countersign/receipt-keys";
     const BUNDLE: &str = "/v1/countersign/bundle";
     const DIGESTS: &str = "/v1/countersign/bundle/digests";
+    const REVOKED_SETS: &str = "/v1/countersign/revoked-sets";
     const GATEWAYS: &str = "/v1/countersign/gateways";
     const GATEWAY: &str = "/v1/countersign/gateways/{gateway_id}";
     const EXTENSIONS: &str = "/v1/countersign/extensions";
@@ -432,6 +457,9 @@ fn countersign() -> Vec<Operation> {
             .summary(TAG, "Get the organizations that changed after a point of the history, each whole."),
         Operation::gateway(get(DIGESTS, "listBundleDigests"), gateways::digests)
             .summary(TAG, "List what every organization's bundle should be, as digests."),
+        Operation::gateway(get(REVOKED_SETS, "getRevokedSet"), crls::revoked_set)
+            .summary(TAG, "Get a part of the serial numbers that a revocation list names.")
+            .refuses(&[Code::NotFound]),
         Operation::admin_or_gateway(MtlsRead, get(GATEWAYS, "listGateways"), gateways::list)
             .summary(TAG, "List the gateways that are known and the revisions that they enforce."),
         Operation::gateway(delete(GATEWAY, "forgetGateway"), gateways::forget)

@@ -12,12 +12,14 @@ use countersign_types::{
     },
 };
 
+use countersign_verify::crl::RevocationList;
+
 use super::{
     answer::{self, Answer},
     app::App,
     body::{Body, RequestBody},
     caller::Admin,
-    certificates, denials,
+    certificates, crls, denials,
     error::ApiError,
     query::Query,
     trust_write::{self, Override},
@@ -33,13 +35,19 @@ const CHANGES: &str = "changes";
 pub(super) async fn preview(
     admin: Admin,
     app: App,
-    Body(request): Body<TrustChangesRequest>,
+    Body(mut request): Body<TrustChangesRequest>,
 ) -> Answer<ChangesPreview> {
+    let lists = crls::read_among(&admin, &app, &mut request.changes);
+    let lists = lists.await.map_err(|(place, error)| within(error, place))?;
     let reach = reach(&request.changes);
     let mut trial = ChangesTrial::begin(admin.write(&app).await?).await?;
     let mut uploaded = Vec::new();
     for (place, change) in request.changes.into_iter().enumerate() {
-        let made = make(&mut trial.tx, change, &mut uploaded, app.now()).await;
+        let beside = Beside {
+            uploaded: &mut uploaded,
+            list: lists.get(&place),
+        };
+        let made = make(&mut trial.tx, change, beside, app.now()).await;
         drop(made.map_err(|error| within(error, place))?);
     }
     let trial = trial.end().await?;
@@ -64,7 +72,11 @@ pub(super) async fn make_all(
         let mut tx = admin.write(&app).await?;
         let mut events = Vec::new();
         for (place, change) in request.changes.iter().cloned().enumerate() {
-            let made = make(&mut tx, change, &mut Vec::new(), app.now()).await;
+            let beside = Beside {
+                uploaded: &mut Vec::new(),
+                list: None,
+            };
+            let made = make(&mut tx, change, beside, app.now()).await;
             events.extend(made.map_err(|error| within(error, place))?);
         }
         let answer = ChangesMade {
@@ -87,27 +99,38 @@ fn check_kind(change: &TrustChange) -> Result<(), ApiError> {
         | TrustChange::SetCertificatePolicy { .. }
         | TrustChange::CreateDenial(_)
         | TrustChange::DeleteDenial { .. }
-        | TrustChange::SetCertificateFloor { .. } => Ok(()),
+        | TrustChange::SetCertificateFloor { .. }
+        | TrustChange::DeleteCertificateCrl { .. }
+        | TrustChange::SetCertificateCrlMissing { .. } => Ok(()),
         TrustChange::UploadCertificate(_)
+        | TrustChange::AddCertificateCrl(_)
         | TrustChange::ArchiveProject { .. }
         | TrustChange::DeleteProjectApiKey { .. }
         | TrustChange::DeleteServiceAccount { .. }
         | TrustChange::DeleteAdminApiKey { .. } => Err(ApiError::value(
             "type",
-            "Only active certificates, policies, floors and denials are changed together. Upload, \
-             archive or delete keys with the operation for that.",
+            "Only active certificates, policies, floors and denials are changed together, and revocation lists \
+             are deleted. Upload, archive or delete keys, and add revocation lists, with the operation for that.",
         )),
     }
 }
 
-/// Makes one change, and answers with its audit events; a certificate that it uploads is added to those
-/// uploaded.
+/// What a change refers to.
+struct Beside<'a> {
+    /// The certificates that changes before it uploaded; one that it uploads is added to them.
+    uploaded: &'a mut Vec<CertificateId>,
+    /// The revocation list that it adds.
+    list: Option<&'a RevocationList>,
+}
+
+/// Makes one change, and answers with its audit events.
 async fn make(
     tx: &mut WriteTx,
     change: TrustChange,
-    uploaded: &mut Vec<CertificateId>,
+    beside: Beside<'_>,
     now: UnixSeconds,
 ) -> Result<Vec<AuditEvent>, ApiError> {
+    let Beside { uploaded, list } = beside;
     Ok(match change {
         TrustChange::UploadCertificate(mut request) => {
             request.check()?;
@@ -146,6 +169,9 @@ async fn make(
             certificates::check_floor(floor, now)?;
             tx.set_floor(&id, floor, enforcement).await?.events
         }
+        change @ (TrustChange::AddCertificateCrl(_)
+        | TrustChange::DeleteCertificateCrl { .. }
+        | TrustChange::SetCertificateCrlMissing { .. }) => crls::make_in(tx, change, list).await?,
         TrustChange::ArchiveProject { project_id } => tx.archive_project(&project_id).await?.events,
         TrustChange::DeleteProjectApiKey { project_id, key_id } => {
             tx.delete_project_api_key(&project_id, &key_id)
@@ -201,6 +227,9 @@ fn reach(changes: &[TrustChange]) -> Scope {
         TrustChange::UploadCertificate(_)
         | TrustChange::SetCertificatePolicy { .. }
         | TrustChange::SetCertificateFloor { .. }
+        | TrustChange::AddCertificateCrl(_)
+        | TrustChange::DeleteCertificateCrl { .. }
+        | TrustChange::SetCertificateCrlMissing { .. }
         | TrustChange::DeleteDenial { .. }
         | TrustChange::DeleteAdminApiKey { .. } => None,
     });
@@ -213,8 +242,8 @@ fn reach(changes: &[TrustChange]) -> Scope {
 }
 
 impl RequestBody for TrustChangesRequest {
-    /// A plan may upload several certificates.
-    const MAX_BYTES: usize = 1024 * 1024;
+    /// A plan may upload several certificates, and a preview may be of a large revocation list.
+    const MAX_BYTES: usize = crls::MAX_BODY_BYTES;
 
     fn check(&mut self) -> Result<(), ApiError> {
         let count = self.changes.len();

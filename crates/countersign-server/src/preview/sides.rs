@@ -97,7 +97,10 @@ impl Sides {
     pub(super) fn new(before: &OrganizationBundle, after: &OrganizationBundle) -> Self {
         let (old, new) = (enforced(before), enforced(after));
         let (lost, gained) = (without(&old, &new), without(&new, &old));
-        let larger = if !alike(before, after) || !in_one_order(&old, &new) {
+        // Lists of every anchor count, so what is gone or new may have refused, or said better.
+        let mut lists = before.revocation_lists().chain(after.revocation_lists());
+        let larger = if lists.next().is_some() || !alike(before, after) || !in_one_order(&old, &new)
+        {
             Larger::Neither
         } else if lost.is_empty() {
             Larger::After

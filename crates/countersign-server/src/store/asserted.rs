@@ -9,6 +9,7 @@ use countersign_types::{
     bundle::{BundleCertificate, BundleProject, OrganizationBundle},
     certificate::Scope,
     id::{CertificateId, DenialId, OrganizationId, ProjectId},
+    known_sets::KnownSets,
 };
 
 use countersign_verify::presented::Presented;
@@ -20,6 +21,7 @@ use super::{
     denial_rows,
     kept_assertion::{JudgedChange, KeptAssertion, NewAssertion, UnjudgedChange},
     observed_chains::unpack,
+    revoked_sets,
     row::{FromRow, Row},
     value::params,
 };
@@ -37,13 +39,14 @@ impl Asserted {
     /// Reads what is in force before a write, where there are assertions.
     pub(super) async fn begin(
         connection: &mut Connection,
+        known: &KnownSets,
         organization: &OrganizationId,
         assertions: u64,
     ) -> Result<Self, StoreError> {
         if assertions == 0 {
             return Ok(Self::default());
         }
-        let before = read(connection, organization).await?;
+        let before = read(connection, known, organization).await?;
         Ok(Self {
             before: Some(Arc::new(before)),
             judged: None,
@@ -59,12 +62,13 @@ impl Asserted {
     pub(super) async fn check(
         &mut self,
         connection: &mut Connection,
+        known: &KnownSets,
         organization: &OrganizationId,
     ) -> Result<Vec<AuditEvent>, StoreError> {
         let Some(mut before) = self.before.clone() else {
             return Ok(Vec::new());
         };
-        let mut after = read(connection, organization).await?;
+        let mut after = read(connection, known, organization).await?;
         // Where this write creates or deletes an assertion, only what both times are about counts.
         let ids = [project_ids(&before), project_ids(&after)];
         if ids[0] != ids[1] {
@@ -117,7 +121,7 @@ impl Store {
         organization: &OrganizationId,
     ) -> Result<(OrganizationBundle, Vec<KeptAssertion>), StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
-        let trust = read(&mut connection, organization).await?;
+        let trust = read(&mut connection, &self.inner.sets, organization).await?;
         let assertions = all(&mut connection, organization).await?;
         Ok((trust, assertions))
     }
@@ -127,6 +131,7 @@ impl Store {
 /// reported, and what is enforced elsewhere, decides no assertion.
 async fn read(
     connection: &mut Connection,
+    known: &KnownSets,
     organization: &OrganizationId,
 ) -> Result<OrganizationBundle, StoreError> {
     let revision = connection
@@ -179,7 +184,11 @@ async fn read(
             .into_iter()
             .for_each(|active| active.push(certificate.clone()));
     }
-    Ok(with_used_certificates(trust))
+    let lists = revoked_sets::of_organization(connection, organization).await?;
+    revoked_sets::distribute(&mut trust, lists);
+    let mut trust = with_used_certificates(trust);
+    revoked_sets::attach(connection, known, &mut trust).await?;
+    Ok(trust)
 }
 
 /// The anchors that are enforced somewhere, without what is only reported of them.
@@ -189,7 +198,7 @@ async fn enforced_certificates(
 ) -> Result<Vec<BundleCertificate>, StoreError> {
     connection
         .query(
-            "SELECT id, pem, cel_policy, CAST(NULL AS TEXT), floor, floor_set_by, floor_set_at, \
+            "SELECT id, pem, cel_policy, CAST(NULL AS TEXT), crl_missing, floor, floor_set_by, floor_set_at, \
              CAST(NULL AS BIGINT), CAST(NULL AS TEXT), CAST(NULL AS BIGINT) \
              FROM certificates WHERE organization_id = $1 AND id IN \
              (SELECT certificate_id FROM activations WHERE organization_id = $1 \

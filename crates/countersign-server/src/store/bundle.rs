@@ -12,6 +12,7 @@ use countersign_types::{
     digest::Sha256,
     history::RevisionToken,
     id::{CertificateId, OrganizationId, ReceiptKeyId},
+    known_sets::KnownSets,
     token::{BundleFederation, BundleFederationRule, BundleTokenKey},
 };
 
@@ -20,6 +21,7 @@ use super::{
     audit_chain::Head,
     connection::Connection,
     denial_rows,
+    revoked_sets::{self, CertificateList},
     row::{FromRow, Row},
     value::{Value, params},
 };
@@ -35,6 +37,8 @@ pub struct ActiveAnchor {
     pub certificate: CertificateId,
     /// `notAfter`, in Unix seconds.
     pub expires_at: UnixSeconds,
+    /// The last second at which all of its revocation lists are current, if it has any.
+    pub lists_end_at: Option<UnixSeconds>,
 }
 
 impl Store {
@@ -46,7 +50,7 @@ impl Store {
         let mut connection = self.reader().await?;
         connection
             .query(
-                "SELECT c.organization_id, c.id, c.expires_at FROM certificates c \
+                "SELECT c.organization_id, c.id, c.expires_at, c.crl_next_update FROM certificates c \
                  WHERE EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
                  ORDER BY c.expires_at LIMIT $1",
                 params![limit],
@@ -56,15 +60,18 @@ impl Store {
 }
 
 impl WriteTx {
-    /// The organization as this write has left it so far, with its keys.
+    /// The organization as this write has left it so far, with its keys, to be judged by.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn bundle(&mut self) -> Result<OrganizationBundle, StoreError> {
         let mut found = read_one(&mut self.connection, &self.organization, 0).await?;
-        found
+        let mut organization = found
             .pop()
-            .ok_or_else(|| StoreError::not_found(Kind::Organization, self.organization.as_str()))
+            .ok_or_else(|| StoreError::not_found(Kind::Organization, self.organization.as_str()))?;
+        let known = &self.store.inner.sets;
+        revoked_sets::attach(&mut self.connection, known, &mut organization).await?;
+        Ok(organization)
     }
 }
 
@@ -151,6 +158,7 @@ async fn read_one(
 /// The anchors and projects of an organization, without its keys: what trust is compiled from.
 pub(super) async fn read_trust(
     connection: &mut Connection,
+    known: &KnownSets,
     id: &OrganizationId,
 ) -> Result<OrganizationBundle, StoreError> {
     let found: Option<OrganizationBundle> = connection
@@ -161,7 +169,7 @@ pub(super) async fn read_trust(
         .await?;
     let mut trust = found.ok_or_else(|| StoreError::not_found(Kind::Organization, id.as_str()))?;
     let mut parts = Parts {
-        connection,
+        connection: &mut *connection,
         order: Order::Ids,
         range: [id.as_str().into(), id.as_str().into()],
     };
@@ -169,6 +177,7 @@ pub(super) async fn read_trust(
     let mut active = parts.active().await?;
     let mut projects = parts.projects().await?;
     let mut denials = parts.denials().await?;
+    let mut crls = parts.crls().await?;
     trust.certificates = certificates.remove(id.as_str()).unwrap_or_default();
     trust.projects = projects.remove(id.as_str()).unwrap_or_default();
     trust.denials = denials.remove(id.as_str()).unwrap_or_default();
@@ -177,6 +186,9 @@ pub(super) async fn read_trust(
     for project in &mut trust.projects {
         (project.active, project.with_reported) = split(at(project.id.as_str()));
     }
+    let crls = crls.remove(id.as_str()).unwrap_or_default();
+    revoked_sets::distribute(&mut trust, crls);
+    revoked_sets::attach(connection, known, &mut trust).await?;
     Ok(trust)
 }
 
@@ -266,6 +278,7 @@ pub(super) async fn fill(
     let mut rules = parts.federation_rules().await?;
     let mut receipt_keys = parts.receipt_keys().await?;
     let mut denials = parts.denials().await?;
+    let mut crls = parts.crls().await?;
     for organization in organizations {
         let id = organization.id.as_str();
         organization.certificates = certificates.remove(id).unwrap_or_default();
@@ -278,11 +291,13 @@ pub(super) async fn fill(
             keys,
             rules: rules.remove(id).unwrap_or_default(),
         });
+        let lists = crls.remove(id).unwrap_or_default();
         let mut at = |scope: &str| active.remove(&(id.to_owned(), scope.to_owned()));
         (organization.active, organization.with_reported) = split(at(""));
         for project in &mut organization.projects {
             (project.active, project.with_reported) = split(at(project.id.as_str()));
         }
+        revoked_sets::distribute(organization, lists);
     }
     Ok(())
 }
@@ -332,7 +347,7 @@ impl Parts<'_> {
 
     async fn certificates(&mut self) -> Result<ByOrganization<BundleCertificate>, StoreError> {
         self.read(
-            "SELECT c.organization_id, c.id, c.pem, c.cel_policy, c.reported_policy, c.floor, c.floor_set_by, \
+            "SELECT c.organization_id, c.id, c.pem, c.cel_policy, c.reported_policy, c.crl_missing, c.floor, c.floor_set_by, \
              c.floor_set_at, c.reported_floor, c.reported_floor_set_by, c.reported_floor_set_at \
              FROM organizations o JOIN certificates c ON c.organization_id = o.id \
              WHERE {range} \
@@ -367,6 +382,16 @@ impl Parts<'_> {
              FROM organizations o JOIN denials d ON d.organization_id = o.id \
              WHERE {{range}} AND o.denials > 0 ORDER BY d.created_at, d.seq",
             denial_rows::BUNDLE_COLUMNS
+        ))
+        .await
+    }
+
+    async fn crls(&mut self) -> Result<ByOrganization<CertificateList>, StoreError> {
+        self.read(&format!(
+            "SELECT l.organization_id, {} \
+             FROM organizations o JOIN crls l ON l.organization_id = o.id \
+             WHERE {{range}} AND o.crls > 0 ORDER BY l.created_at, l.seq",
+            revoked_sets::BUNDLE_COLUMNS
         ))
         .await
     }
@@ -423,6 +448,7 @@ impl FromRow for ActiveAnchor {
             organization: row.next()?,
             certificate: row.next()?,
             expires_at: row.next()?,
+            lists_end_at: row.next()?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use countersign_types::{
     UnixSeconds,
-    bundle::{BundleCertificate, BundleFloor, BundleKey, BundleProject},
+    bundle::{BundleCertificate, BundleFloor, BundleKey, BundleProject, BundleRevocation},
     id::ApiKeyId,
     token::{BundleFederationRule, BundleTokenKey},
 };
@@ -42,7 +42,10 @@ impl FromRow for BundleCertificate {
             pem: certificates::pem(row.next()?)?,
             cel_policy: row.next()?,
             reported_policy: row.next()?,
-            revocation: None,
+            revocation: row.next::<Option<_>>()?.map(|missing| BundleRevocation {
+                missing,
+                lists: Vec::new(),
+            }),
             floor: floor(row)?,
             reported_floor: floor(row)?,
         })

@@ -10,6 +10,7 @@ use countersign_types::{
         DeletedCertificateObject, Enforcement, MAX_CERTIFICATES_PER_ORGANIZATION, Scope,
         ScopedCertificate, ScopedCertificateObject,
     },
+    crl::{CrlMissing, CrlSummary},
     digest::Sha256,
     id::{CertificateId, OrganizationId},
     page::Page,
@@ -26,12 +27,12 @@ use super::{
 
 const LIMIT: u64 = MAX_CERTIFICATES_PER_ORGANIZATION as u64;
 
-const COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, t.floor, t.reported_floor";
-const COLUMNS_AND_PEM: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, t.floor, t.reported_floor, t.pem";
+const COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, t.floor, t.reported_floor, t.crl_missing, t.crls, t.crl_entries, t.crl_next_update";
+const COLUMNS_AND_PEM: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, t.floor, t.reported_floor, t.crl_missing, t.crls, t.crl_entries, t.crl_next_update, t.pem";
 const FROM: &str = "FROM certificates t WHERE t.organization_id = $1";
 
 const SCOPED_COLUMNS: &str = "t.id, t.name, t.created_at, t.valid_at, t.expires_at, t.cel_policy, t.reported_policy, t.floor, t.reported_floor, \
-     a.enforcement";
+     t.crl_missing, t.crls, t.crl_entries, t.crl_next_update, a.enforcement";
 const SCOPED_FROM: &str = "FROM certificates t LEFT JOIN activations a \
      ON a.certificate_id = t.id AND a.project_id = $2 WHERE t.organization_id = $1";
 
@@ -142,6 +143,8 @@ impl WriteTx {
                 reported_policy: None,
                 refuse_issued_before: None,
                 reported_refuse_issued_before: None,
+                crl_missing: None,
+                crls: None,
                 active_at: None,
                 usage: None,
             },
@@ -233,6 +236,7 @@ impl WriteTx {
         if !scopes.is_empty() {
             return Err(StoreError::CertificateInUse { scopes });
         }
+        self.delete_crls_of(id).await?;
         self.connection
             .execute("DELETE FROM certificates WHERE id = $1", params![id])
             .await?;
@@ -364,10 +368,23 @@ impl FromRow for Certificate {
             reported_policy: row.next()?,
             refuse_issued_before: row.next()?,
             reported_refuse_issued_before: row.next()?,
+            crl_missing: row.next::<Option<CrlMissing>>()?.map(Into::into),
+            crls: summary(row)?,
             active_at: None,
             usage: None,
         })
     }
+}
+
+/// The lists of a certificate together, by their number, their entries and when the first of them ends.
+fn summary(row: &mut Row<'_>) -> Result<Option<CrlSummary>, StoreError> {
+    let (lists, entries) = (row.next()?, row.next()?);
+    let next_update: Option<u64> = row.next()?;
+    Ok(next_update.map(|next_update| CrlSummary {
+        lists,
+        entries,
+        next_update,
+    }))
 }
 
 pub(super) fn pem(bytes: &[u8]) -> Result<String, StoreError> {
@@ -394,6 +411,8 @@ fn scoped(
         reported_policy: certificate.reported_policy,
         refuse_issued_before: certificate.refuse_issued_before,
         reported_refuse_issued_before: certificate.reported_refuse_issued_before,
+        crl_missing: certificate.crl_missing,
+        crls: certificate.crls,
         active_at: None,
         usage: None,
     }

@@ -7,6 +7,8 @@ use std::{
 
 use countersign_types::{certificate::Scope, id::RotationId};
 
+use countersign_verify::crl::CrlRejection;
+
 use super::{kept_assertion::UnjudgedChange, quotas::Quota};
 
 /// Which kind of thing an id names.
@@ -32,6 +34,10 @@ pub enum Kind {
     Assertion,
     /// A denial.
     Denial,
+    /// A revocation list.
+    Crl,
+    /// The serial numbers that a revocation list names.
+    RevokedSet,
     /// A workload identity provider.
     WorkloadIdentityProvider,
     /// A federation rule.
@@ -51,6 +57,8 @@ impl fmt::Display for Kind {
             Self::Gateway => "gateway",
             Self::Assertion => "assertion",
             Self::Denial => "denial",
+            Self::Crl => "revocation list",
+            Self::RevokedSet => "set of serial numbers",
             Self::WorkloadIdentityProvider => "workload identity provider",
             Self::FederationRule => "federation rule",
         })
@@ -183,6 +191,12 @@ pub enum StoreError {
     /// The project is archived, so nothing can be created or activated in it.
     #[error("the project is archived")]
     ProjectArchived,
+    /// The revocation list cannot take the place of the kept one: why, and what to do, in full sentences.
+    #[error("{0}")]
+    CrlRefused(CrlRejection),
+    /// The anchor has the lists of as many CAs as it may have.
+    #[error("the certificate has reached its limit of revocation lists")]
+    CrlLimit,
     /// Another assertion of the organization has the name.
     #[error("another assertion has this name")]
     NameTaken,

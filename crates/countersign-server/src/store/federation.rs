@@ -75,7 +75,7 @@ impl Store {
         organization: &OrganizationId,
     ) -> Result<FederationState, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
-        let trust = bundle::read_trust(&mut connection, organization).await?;
+        let trust = bundle::read_trust(&mut connection, &self.inner.sets, organization).await?;
         let none = RevisionToken::NONE.to_string();
         let token: Option<RevisionToken> = connection
             .find(

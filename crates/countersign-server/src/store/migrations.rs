@@ -36,6 +36,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0019_token_keys.sql")),
     Step::Text(include_str!("migrations/0020_receipt_keys.sql")),
     Step::Text(include_str!("migrations/0021_denials.sql")),
+    Step::Text(include_str!("migrations/0022_crls.sql")),
 ];
 
 /// The first schema version with the deployment's history, and chains of audit events.

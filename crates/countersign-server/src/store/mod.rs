@@ -21,6 +21,7 @@ mod caller;
 mod certificates;
 mod chain_pages;
 mod connection;
+mod crls;
 mod day;
 mod denial_rows;
 mod denials;
@@ -61,6 +62,7 @@ mod refused_scopes;
 mod replica;
 mod report;
 mod retention;
+mod revoked_sets;
 mod room;
 mod rotation_ends;
 mod rotations;
@@ -88,7 +90,7 @@ mod write;
 
 use std::{collections::HashMap, sync::Arc};
 
-use countersign_types::{digest::KeyDigest, history::HistoryPoint};
+use countersign_types::{digest::KeyDigest, history::HistoryPoint, known_sets::KnownSets};
 use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
@@ -161,6 +163,8 @@ struct Inner {
     announced: watch::Sender<HistoryPoint>,
     digests: tokio::sync::Mutex<KnownDigests>,
     answers: SharedAnswers,
+    /// The serial numbers that revocation lists name, as far as they are in memory.
+    sets: KnownSets,
     recent_changes: RecentChanges,
     /// Who asks whose key it has.
     callers: Turns<KeyDigest, Arc<HashMap<KeyDigest, Caller>>>,
@@ -226,6 +230,7 @@ impl Store {
                 announced,
                 digests: tokio::sync::Mutex::default(),
                 answers: SharedAnswers::default(),
+                sets: KnownSets::keeping(revoked_sets::KEPT_IN_MEMORY),
                 recent_changes: RecentChanges::default(),
                 callers: Turns::default(),
                 latest: Turns::default(),

@@ -6,12 +6,13 @@ use countersign_types::{
     api_key::{KeyKind, Permission},
     assertion::{AssertedCode, Expectation},
     certificate::{Enforcement, Scope},
+    crl::CrlMissing,
     digest::{ChainDigest, KeyDigest, Sha256},
     history::RevisionToken,
     id::{
-        ApiKeyId, AssertionId, AuditLogId, CertificateId, DenialId, FederationRuleId, GatewayId,
-        OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId, TokenKeyId,
-        WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
+        ApiKeyId, AssertionId, AuditLogId, CertificateId, CrlId, DenialId, FederationRuleId,
+        GatewayId, OrganizationId, ProjectId, ReceiptKeyId, RotationId, ServiceAccountId,
+        TokenKeyId, WebhookDeliveryId, WebhookId, WorkloadIdentityProviderId,
     },
     or_unknown::OrUnknown,
     project::{Residency, ServiceAccountRole},
@@ -240,6 +241,13 @@ impl FromValue<'_> for KeyKind {
     }
 }
 
+impl FromValue<'_> for CrlMissing {
+    fn from_value(value: Value<'_>) -> Result<Self, String> {
+        let all = [Self::Allow, Self::Deny];
+        one_of(&all, |missing| missing.as_str(), value)
+    }
+}
+
 impl FromValue<'_> for WebhookDeliveryStatus {
     fn from_value(value: Value<'_>) -> Result<Self, String> {
         let all = [Self::Pending, Self::Delivered, Self::Failed];
@@ -293,6 +301,7 @@ parsed!(
     AssertionId,
     AuditLogId,
     CertificateId,
+    CrlId,
     DenialId,
     FederationRuleId,
     Enforcement,

@@ -64,7 +64,8 @@ impl Store {
         let begun = advance_clock(&mut connection, organization, now).await?;
         let (now, head, (after, webhooks, assertions)) = begun;
         check_actor(&mut connection, organization, &actor, now).await?;
-        let asserted = Asserted::begin(&mut connection, organization, assertions).await?;
+        let asserted =
+            Asserted::begin(&mut connection, &self.inner.sets, organization, assertions).await?;
         Ok(WriteTx {
             connection,
             store: self.clone(),
@@ -112,7 +113,9 @@ impl WriteTx {
             return self.last_point().await;
         }
         let (connection, organization) = (&mut self.connection, &self.organization);
-        events.extend(self.asserted.check(connection, organization).await?);
+        let known = &self.store.inner.sets;
+        let checked = self.asserted.check(connection, known, organization);
+        events.extend(checked.await?);
         let mut written = Vec::new();
         for event in events {
             let shown = self.record(&event).await?;

@@ -36,37 +36,46 @@ fn body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
         | "modify-project"
         | "create-project-service-account"
         | "admin-api-keys-create" => json!({ "name": "Renamed" }),
-        "CreateanAPIkeyforaserviceaccount" => json!({}),
+        "CreateanAPIkeyforaserviceaccount" | "rotateTokenKey" => json!({}),
         "createAssertion" => json!({
             "name": "another", "project_id": fixture.project, "expect": "deny", "chain": [],
         }),
         "createDenial" => json!({
             "name": "another", "project_id": fixture.project, "match": { "leaf_sha256": "1".repeat(64) },
         }),
+        "addCertificateCrl" => json!({ "crl": fixture.next_crl }),
+        "updateCertificateCrlMissing" => json!({ "crl_missing": "allow" }),
         "updateCertificateFloor" => json!({ "refuse_issued_before": 1 }),
         "updateAssertion" => json!({ "reason": "why" }),
+        "registerReceiptKey" => registration(&["org-none"]),
+        "createWebhook" => json!({ "url": "https://example.com/hook" }),
+        "recordObservations" => {
+            json!({ "gateway": "gw_every", "number": 1, "chains": [], "observations": [] })
+        }
+        _ => return federation_body(operation, fixture),
+    })
+}
+
+/// The same for what workloads exchange certificates by.
+fn federation_body(operation: &Operation, fixture: &Fixture) -> Option<Value> {
+    Some(match operation.id() {
         "createWorkloadIdentityProvider" => json!({
             "type": "x509", "name": "another", "attribute_transformations": [
                 { "attribute": "openai.subject", "expression": "assertion.subject.common_name" },
             ],
         }),
-        "updateWorkloadIdentityProvider" => json!({ "description": "why" }),
         "createFederationRule" => json!({
             "project_id": fixture.project, "service_account_id": fixture.service_account,
             "attribute_matchers": { "openai.subject": "another" },
         }),
-        "updateFederationRule" => json!({ "description": "why" }),
+        "updateFederationRule" | "updateWorkloadIdentityProvider" => {
+            json!({ "description": "why" })
+        }
         "testFederationRules" => json!({
             "service_account_id": fixture.service_account, "chain": ["AAAA"],
         }),
-        "rotateTokenKey" => json!({}),
         "exchangeToken" => json!({
             "identity_provider_id": "idp_a", "service_account_id": "svc_acct_a", "chain": [],
-        }),
-        "registerReceiptKey" => registration(&["org-none"]),
-        "createWebhook" => json!({ "url": "https://example.com/hook" }),
-        "recordObservations" => json!({
-            "gateway": "gw_every", "number": 1, "chains": [], "observations": [],
         }),
         _ => return None,
     })
@@ -84,6 +93,7 @@ fn path(operation: &Operation, fixture: &Fixture) -> String {
         .replace("{webhook_id}", &fixture.webhook)
         .replace("{assertion_id}", &fixture.assertion)
         .replace("{denial_id}", &fixture.denial)
+        .replace("{crl_id}", &fixture.crl)
         .replace("{workload_identity_provider_id}", &fixture.provider)
         .replace("{federation_rule_id}", &fixture.rule)
         .replace("{gateway_id}", "gw_every")
@@ -94,6 +104,8 @@ fn request(server: &Server, operation: &Operation, fixture: &Fixture) -> Request
     assert!(!path.contains('{'), "no example of an id for {path}");
     let path = if operation.id() == "getBundle" {
         format!("{path}?wait=0&gateway=gw_every")
+    } else if operation.id() == "getRevokedSet" {
+        format!("{path}?sha256={}", fixture.revoked_set)
     } else {
         path
     };
@@ -477,7 +489,8 @@ async fn what_no_operation_can_read_is_refused_by_each_and_changes_nothing() {
                 request().body(b"", "").refused("invalid_json", None).await;
             }
             let limit = match (operation.needs(), operation.id()) {
-                (Needs::Gateway, _) | (_, "previewChanges" | "makeChanges") => 1024 * 1024,
+                (Needs::Gateway, _) => 1024 * 1024,
+                (_, "previewChanges" | "makeChanges" | "addCertificateCrl") => 104 * 1024 * 1024,
                 _ => 64 * 1024,
             };
             let big = format!("{{\"name\":\"{}\"}}", "x".repeat(limit));
@@ -539,7 +552,7 @@ async fn every_list_holds_its_query_to_the_same_rules() {
             assert_eq!(page["last_id"], page["data"][0]["id"]);
             count += 1;
         }
-        assert_eq!(count, 17);
+        assert_eq!(count, 18);
     })
     .await;
 }

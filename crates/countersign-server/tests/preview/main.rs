@@ -9,4 +9,5 @@
 mod both_sides;
 mod counted;
 mod denied;
+mod revoked;
 mod scene;

@@ -31,7 +31,7 @@ pub struct RevocationList {
     distribution_point: Option<Sha256>,
     only_user_certificates: bool,
     sha256: Sha256,
-    revoked: RevokedSet,
+    revoked: Arc<RevokedSet>,
 }
 
 /// Reads a list: PEM, DER, or DER in base64. `issuers` is the PEM of the CAs between its issuer and the
@@ -58,7 +58,7 @@ pub fn read(
     };
     // Before the entries, so that only a CA makes us read a million of them.
     let issuer = issuers.find(&outline)?;
-    let revoked = entries::read(&outline)?;
+    let revoked = Arc::new(entries::read(&outline)?);
     Ok(RevocationList {
         issuer,
         issuer_name: CertificateName::new(outline.issuer).to_string(),
@@ -212,7 +212,7 @@ impl RevocationList {
 
     /// What it lists.
     #[must_use]
-    pub const fn revoked(&self) -> &RevokedSet {
+    pub const fn revoked(&self) -> &Arc<RevokedSet> {
         &self.revoked
     }
 
@@ -227,7 +227,7 @@ impl RevocationList {
             next_update: self.next_update,
             only_user_certificates: self.only_user_certificates,
             revoked: self.revoked.sha256(),
-            set: Some(Arc::new(self.revoked)),
+            set: Some(self.revoked),
         }
     }
 }

@@ -39,7 +39,7 @@ fn a_million_entries_are_read_and_a_million_twice_are_not() {
     let bytes = million.revoked().as_bytes();
     assert!(bytes.len() <= 40 * 1024 * 1024, "{}", bytes.len());
     let again = RevokedSet::read(bytes.to_vec()).unwrap();
-    assert_eq!(&again, million.revoked());
+    assert_eq!(again, **million.revoked());
     // Not built for speed here; twenty times that is still no quadratic time.
     assert!(started.elapsed().as_secs() < 120, "{:?}", started.elapsed());
     let refused = read_for(&ca, &[], list(0..MAX_REVOKED + 1))

@@ -12,7 +12,7 @@ use countersign_types::{
 use countersign_verify::certificate::{Facts, inspect};
 use serde::Serialize;
 
-use super::{directory::names, guard::supports};
+use super::{crl, directory::names, guard::supports};
 use crate::{
     failure::CommandResult,
     output::{Cell, Output, Row, Tone, expiry, lines_or_dash, moment, row, text_or_dash},
@@ -130,6 +130,7 @@ impl Row for Card {
         "reported policy",
         "refuses before",
         "reports before",
+        "revocation lists",
         "created",
     ];
 
@@ -166,6 +167,7 @@ impl Row for Card {
             lines_or_dash(reported_policy.as_deref()),
             moment(*refuse_issued_before),
             moment(*reported_refuse_issued_before),
+            crl::summary(&self.certificate),
             moment(*created_at),
         ]
     }

@@ -13,7 +13,7 @@ use countersign_types::{
 
 use super::{
     api::ListOptions,
-    card, find,
+    card, crl, find,
     guard::supports,
     inspect,
     names::Names,
@@ -71,8 +71,11 @@ pub(crate) enum CertificateVerb {
     },
     /// Upload a CA certificate as a trust anchor; without `--activate` it is active nowhere
     Upload(upload::Upload),
-    /// Rename a certificate, or refuse what it issued before a time
+    /// Rename a certificate, refuse what it issued before a time, or what has no current revocation list
     Update(update::Update),
+    /// Add, list or remove the revocation lists of a certificate
+    #[command(subcommand)]
+    Crl(crl::CrlVerb),
     /// Set or remove a certificate's CEL policy
     SetPolicy(set_policy::SetPolicy),
     /// Delete certificates that are active nowhere
@@ -127,6 +130,7 @@ impl Verb<Client> for CertificateVerb {
             Self::Upload(upload) => upload.run(client, output).await,
             Self::Find(find) => find.run(client, output).await,
             Self::Update(update) => update.run(client, output).await,
+            Self::Crl(verb) => verb.run(client, output).await,
             Self::SetPolicy(set) => set.run(client, output).await,
             Self::Delete { ids, yes } => delete(client, &ids, yes, output).await,
             Self::Activate(activate) => activate.run(client, output).await,

@@ -48,6 +48,7 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
         "verify",
         &[
             "verify --chain client.pem --anchor ca.pem",
+            "verify --chain client.pem --anchor ca.pem --crl ca.crl --crl-missing deny",
             "verify --chain client.pem --project payments",
         ],
     ),
@@ -89,7 +90,22 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "certificate update",
-        &["certificate update mesh --name mesh-2026"],
+        &[
+            "certificate update mesh --name mesh-2026",
+            "certificate update mesh --crl-missing deny --preview",
+        ],
+    ),
+    (
+        "certificate crl add",
+        &[
+            "certificate crl add mesh mesh.crl --preview",
+            "certificate crl add mesh issuing.crl --issuers issuing-ca.pem --yes --wait",
+        ],
+    ),
+    ("certificate crl list", &["certificate crl list mesh"]),
+    (
+        "certificate crl remove",
+        &["certificate crl remove mesh --yes --wait"],
     ),
     (
         "certificate set-policy",

@@ -14,6 +14,8 @@ mod chain;
 mod command;
 mod complete;
 mod configuration;
+mod crl;
+mod crl_files;
 mod declared;
 mod denial;
 mod directory;

@@ -65,7 +65,11 @@ const NOUNS: &[(&[&str], &str)] = &[
     ),
     (
         &["revoke", "ban", "block", "deny", "disable", "kick"],
-        "one client's certificate, key or name: `countersign denial add`; everyone under a CA: `countersign certificate deactivate NAME`; what a CA issued before a time: `countersign certificate update NAME --refuse-issued-before TIME`; a key of the API: `countersign api-key delete NAME --project NAME`",
+        "one client's certificate, key or name: `countersign denial add`; everyone under a CA: `countersign certificate deactivate NAME`; what a CA issued before a time: `countersign certificate update NAME --refuse-issued-before TIME`; what its list names: `countersign certificate crl add NAME FILE`; a key of the API: `countersign api-key delete NAME --project NAME`",
+    ),
+    (
+        &["crl", "crls", "revocation", "revocations", "ocsp"],
+        "a revocation list belongs to a trust anchor: `countersign certificate crl add NAME FILE`",
     ),
     (
         &["import", "dump", "save", "sync", "diff"],

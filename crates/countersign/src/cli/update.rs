@@ -1,5 +1,5 @@
-//! `countersign certificate update`: a trust anchor's name, and from when on the client certificates under it must
-//! have been issued.
+//! `countersign certificate update`: a trust anchor's name, from when on the client certificates under it must have
+//! been issued, and what a missing revocation list means.
 
 use clap::{ArgGroup, Args};
 use countersign_client::Client;
@@ -11,6 +11,8 @@ use countersign_types::{
 };
 
 use super::{
+    crl,
+    crl_files::Missing,
     guard::{Ask, Guard},
     reference::Reference,
     waiting::Wait,
@@ -22,7 +24,7 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("what").args(["name", "refuse_issued_before", "accept_any_age"]).required(true)))]
+#[command(group(ArgGroup::new("what").args(["name", "refuse_issued_before", "accept_any_age", "crl_missing"]).required(true)))]
 pub(crate) struct Update {
     /// The certificate: id or name
     #[arg(value_name = "ID|NAME")]
@@ -37,8 +39,12 @@ pub(crate) struct Update {
     /// Refuse none by its age any more
     #[arg(long)]
     accept_any_age: bool,
+    /// What happens to a client certificate of whose issuer there is no current revocation list: `allow` lets it in and
+    /// counts it
+    #[arg(long, value_name = "allow|deny", hide_possible_values = true)]
+    crl_missing: Option<Missing>,
     /// Report only: count and log what would be refused, and go on as before
-    #[arg(long, conflicts_with_all = ["preview", "name"])]
+    #[arg(long, conflicts_with_all = ["preview", "name", "crl_missing"])]
     report: bool,
     #[command(flatten)]
     guard: Guard,
@@ -53,6 +59,10 @@ impl Update {
             let change = ModifyCertificateRequest { name: Some(name) };
             let renamed = client.certificates().update(&id, &change).await?;
             return output.one(&renamed.value);
+        }
+        if let Some(missing) = self.crl_missing {
+            let with = (&self.guard, self.wait);
+            return crl::set_missing(client, &self.id, missing.into(), with, output).await;
         }
         let floor = self.refuse_issued_before;
         if floor.is_some_and(|floor| floor > clock::unix_seconds()) {

@@ -25,6 +25,7 @@ use serde_with::skip_serializing_none;
 use crate::{
     cli::{
         api::{ApiOptions, block_on},
+        crl_files::ListFiles,
         input::{First, read_certificates, read_pem},
         parse::time,
         policy_text::refuse_file,
@@ -33,7 +34,7 @@ use crate::{
     },
     clock,
     failure::{CommandResult, Failure},
-    output::{Output, printable, timestamp},
+    output::{Output, note, printable, timestamp},
 };
 
 /// What to do with a policy's file: the flag takes the text.
@@ -57,6 +58,8 @@ pub(crate) struct Verify {
     /// CEL policy for every trust anchor from a file
     #[arg(long, value_name = "CEL", requires = "anchor")]
     policy: Option<String>,
+    #[command(flatten)]
+    lists: ListFiles,
     /// Time to judge at (RFC 3339 or Unix seconds) [default: now]
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<UnixSeconds>,
@@ -77,6 +80,8 @@ struct Report<'a> {
     #[serialize_always]
     anchor: Option<String>,
     expires_at: Option<UnixSeconds>,
+    /// Whether lists were given, and a current one of some issuer was not.
+    crl_missing: Option<bool>,
     /// What was tried and why it failed.
     trace: &'a [Finding],
 }
@@ -92,11 +97,11 @@ struct Trust {
 impl Verify {
     pub(crate) fn run(self, output: Output) -> CommandResult {
         let presented = self.presented()?;
+        let at = self.at.unwrap_or_else(clock::unix_seconds);
         let trust = match &self.project {
             Some(project) => self.trust_of_server(project)?,
-            None => self.trust_of_files()?,
+            None => self.trust_of_files(&presented, at)?,
         };
-        let at = self.at.unwrap_or_else(clock::unix_seconds);
         let verdict = judge(&trust.set, &trust.scope, &presented, at);
         report(&verdict, &trust, output)
     }
@@ -108,7 +113,7 @@ impl Verify {
         Ok(Presented::new(chain))
     }
 
-    fn trust_of_files(&self) -> CommandResult<Trust> {
+    fn trust_of_files(&self, presented: &Presented, at: UnixSeconds) -> CommandResult<Trust> {
         if let Some(policy) = &self.policy {
             refuse_file(policy.clone()).map_err(|failure| failure.hint(READ_POLICY))?;
             Policy::compile(policy).map_err(Failure::usage)?;
@@ -117,8 +122,10 @@ impl Verify {
         for path in &self.anchor {
             pems.push(self.first.of(path, read_pem(path)?)?);
         }
+        let lists = self.lists.read(&pems, presented, at)?;
+        let anchors = pems.iter().map(String::as_str).zip(lists);
         Ok(Trust {
-            set: TrustSet::from_anchors(pems.iter().map(String::as_str), self.policy.as_deref()),
+            set: TrustSet::from_anchors_and_lists(anchors, self.policy.as_deref()),
             scope: Scope::Organization,
             files: self.anchor.clone(),
         })
@@ -150,6 +157,13 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
         }
         let found = client.certificates().retrieve_with_content(id).await?;
         let found = found.value.into_inner();
+        if found.crls.is_some() {
+            let name = found.name.as_deref().unwrap_or(found.id.as_str());
+            note(&format!(
+                "the revocation lists of {} are not looked at here: gateways do",
+                printable(name)
+            ));
+        }
         certificates.push(BundleCertificate {
             id: found.id,
             pem: found.certificate_details.content.unwrap_or_default(),
@@ -201,6 +215,7 @@ fn report(verdict: &Verdict, trust: &Trust, output: Output) -> CommandResult {
             code: None,
             anchor: Some(trust.name(permit.anchor())),
             expires_at: Some(permit.not_after()),
+            crl_missing: permit.without_current_list().then_some(true),
             trace: &[],
         },
         Verdict::NoAnchorApplies(_) => Report {
@@ -208,6 +223,7 @@ fn report(verdict: &Verdict, trust: &Trust, output: Output) -> CommandResult {
             code: None,
             anchor: None,
             expires_at: None,
+            crl_missing: None,
             trace: &[],
         },
         Verdict::Refusal(refusal) => Report {
@@ -215,6 +231,7 @@ fn report(verdict: &Verdict, trust: &Trust, output: Output) -> CommandResult {
             code: Some(refusal.code().as_str()),
             anchor: None,
             expires_at: None,
+            crl_missing: None,
             trace: refusal.trace(),
         },
     };
@@ -256,6 +273,9 @@ impl Trust {
         };
         if let Some(end) = report.expires_at {
             text += &format!("  valid until {}\n", timestamp(end));
+        }
+        if report.crl_missing.is_some() {
+            text += "  of some issuer there is no current revocation list\n";
         }
         for finding in report.trace {
             let anchor = finding.anchor.as_ref().map(|(id, _)| self.name(id));

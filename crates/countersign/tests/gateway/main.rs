@@ -43,6 +43,7 @@ mod reported;
 mod restart;
 mod restored;
 mod reused;
+mod revoked;
 mod several_servers;
 mod silence;
 mod slow_peers;

@@ -7,6 +7,7 @@ use insta::assert_snapshot;
 use tempfile::tempdir;
 
 use crate::{
+    crl::openssl,
     readme::{blocks, run},
     running::Dev,
     shell::{seen, steady},
@@ -80,7 +81,9 @@ fn is_status(line: &str) -> bool {
 fn the_page_works_as_it_stands() {
     let directory = tempdir().unwrap();
     let _dev = Dev::start(&directory.path().join("countersign-data"));
+    openssl(directory.path());
     let printed = run(&blocks(PAGE).join("\n"), directory.path());
     let lines: Vec<&str> = printed.lines().filter(|line| is_status(line)).collect();
-    assert_eq!(lines, ["200", "401", "200", "200"], "{}", steady(&printed));
+    let expected = ["200", "401", "200", "200", "200", "401", "200"];
+    assert_eq!(lines, expected, "{}", steady(&printed));
 }

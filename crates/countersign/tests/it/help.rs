@@ -15,6 +15,7 @@ fn each_noun_says_what_it_does() {
         "verify",
         "explain",
         "certificate",
+        "certificate crl",
         "rotation",
         "plan",
         "apply",

@@ -12,6 +12,7 @@ mod at_a_glance;
 mod backup;
 mod configuration;
 mod connect;
+mod crl;
 mod declared;
 mod denial;
 mod dev;

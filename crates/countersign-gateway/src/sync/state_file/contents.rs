@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::caller::organization::Organization;
 
 /// The format of the file, in `user_version`. A file of a later one is not read.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
+/// The format before revocation lists, which differs in having no sets.
+pub(super) const FORMAT_WITHOUT_SETS: u32 = 2;
 
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]

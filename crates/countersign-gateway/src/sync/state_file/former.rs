@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::{
     contents::{Entry, FORMAT, StateError, Stored, damaged, unsigned},
-    rows,
+    rows, sets,
 };
 use crate::caller::organization::Organization;
 
@@ -58,6 +58,7 @@ pub(super) fn convert(connection: &mut Connection, stored: &Stored) -> Result<()
     let transaction = connection.transaction()?;
     transaction.execute_batch("DROP TABLE organizations; DROP TABLE state;")?;
     transaction.execute_batch(rows::TABLES)?;
+    transaction.execute_batch(sets::TABLES)?;
     let organizations = stored.organizations.iter().cloned();
     let organizations = organizations.map(|each| Arc::new(Organization::after(None, each)));
     rows::write(

@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use super::{
     contents::{Entry, KeyPart, StateError, Stored, Sum, damaged, signed, unsigned},
     reading,
+    sets::{self, Sets},
 };
 use crate::caller::organization::Organization;
 
@@ -52,12 +53,16 @@ pub(super) fn write(transaction: &Transaction<'_>, entry: &Entry<'_>) -> Result<
         let sum: Vec<u8> = transaction.query_row("SELECT sum FROM state", [], |row| row.get(0))?;
         rows.sum.toggle(&sum);
     }
+    let mut sets = Sets::new(transaction);
     for id in entry.removed {
         rows.remove(id.as_str())?;
+        sets.remove(id.as_str())?;
     }
     for organization in &entry.changed {
         rows.put(organization)?;
+        sets.put(organization.bundle())?;
     }
+    sets.finish()?;
     rows.write_point(entry.point, entry.contact)
 }
 
@@ -220,10 +225,11 @@ pub(super) fn read(connection: &Connection) -> Result<Option<Stored>, StateError
     if sum.seal(revision, token).as_ref() != row.get::<_, Vec<u8>>(5)? {
         return Err(damaged("the point is not as it was written"));
     }
-    let (organizations, read) = reading::read(connection)?;
+    let (mut organizations, read) = reading::read(connection)?;
     if read != sum {
         return Err(damaged("organizations are missing, or are there twice"));
     }
+    sets::attach(connection, &mut organizations)?;
     let good = same_writer && !token.is_none();
     Ok(Some(Stored {
         point: if good {

@@ -1,13 +1,24 @@
 //! One of everything that an organization may have.
 
-use countersign_testca::root;
+use countersign_testca::{Minted, THIS_UPDATE, root};
+use countersign_types::revoked_set::{Revocation, RevokedSet, record};
 use serde_json::{Value, json};
 
-use super::Server;
+use super::{START, Server};
 
 /// The PEM of a new root.
 pub(crate) fn pem(name: &str) -> String {
     root(name).mint().pem()
+}
+
+/// When `testca` has certificates revoked: a day before its lists are made unless told otherwise.
+const REVOKED: u64 = THIS_UPDATE.unsigned_abs() - 86_400;
+
+/// A list of a CA that names itself.
+fn list(ca: &Minted, number: u8) -> String {
+    let start = i64::try_from(START).unwrap();
+    let list = ca.crl().number(Some(&[number])).revoke(ca);
+    list.current(start - 1000, Some(start + 1_000_000)).pem()
 }
 
 /// Ids of one of everything. Each certificate, project and key is made for it.
@@ -28,6 +39,10 @@ pub(crate) struct Fixture {
     pub(crate) assertion: String,
     /// One of the project, of a leaf that nobody has.
     pub(crate) denial: String,
+    /// A revocation list of the certificate, the digest of its set, and the list that follows it, in PEM.
+    pub(crate) crl: String,
+    pub(crate) revoked_set: String,
+    pub(crate) next_crl: String,
     /// One that there is, or else a new one: there may not be many.
     pub(crate) provider: String,
     /// A rule of the provider.
@@ -66,6 +81,22 @@ impl Server {
             "code": "invalid_certificate", "chain": [],
         });
         id(&self.post("/v1/organization/assertions", body).ok().await)
+    }
+
+    /// A root with a revocation list: the root, its id, the list's, and the digest of its set.
+    async fn with_crl(&self) -> (Minted, String, String, String) {
+        let ca = root("Example Root").mint();
+        let body = json!({ "name": "Example Root", "certificate": ca.pem() });
+        let certificate = id(&self.post("/v1/organization/certificates", body).ok().await);
+        let path = format!("/v1/organization/certificates/{certificate}/crls");
+        let made = self.post(&path, json!({ "crl": list(&ca, 1) })).ok().await;
+        // Its serial number is in no other's list, and neither is this set.
+        let revocation = Revocation {
+            at: REVOKED,
+            reason: None,
+        };
+        let set = RevokedSet::new(vec![record(ca.serial(), revocation)]).unwrap();
+        (ca, certificate, id(&made), set.sha256().to_string())
     }
 
     /// A denial at a project of a leaf that nobody has.
@@ -152,10 +183,14 @@ impl Server {
             .ok()
             .await;
         let (provider, rule) = self.federation(&project, &id(&account)).await;
+        let (ca, certificate, crl, revoked_set) = self.with_crl().await;
         Fixture {
             provider,
             rule,
-            certificate: self.upload("Example Root").await,
+            certificate,
+            crl,
+            revoked_set,
+            next_crl: list(&ca, 2),
             assertion: self.assertion(&project).await,
             denial: self.denial(&project).await,
             project,

@@ -50,6 +50,7 @@ struct Entry {
 /// Reads the server's state and writes all files, the declared file last.
 pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResult {
     let known = server::certificates(client).await?;
+    let leaves_out = known.iter().any(|each| each.has_lists);
     let projects = server::projects(client, true).await?;
     let organization = server::active(client, &Scope::Organization).await?;
     let read = |project: Received<Project>| async move {
@@ -85,7 +86,14 @@ pub(super) async fn export(client: &Client, target: &Target<'_>) -> CommandResul
     if server::has_workload_identity(client).await? {
         text += &federation_export::sections(client).await?;
     }
-    target.write(&entries, &text)
+    target.write(&entries, &text)?;
+    if leaves_out {
+        note(
+            "the file does not hold revocation lists, nor what a missing one means, and this server has some: where it is \
+             applied to another, what they refuse passes (see `countersign certificate crl list NAME`)",
+        );
+    }
+    Ok(())
 }
 
 impl Target<'_> {

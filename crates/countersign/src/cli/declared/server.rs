@@ -37,6 +37,8 @@ pub(super) struct Known {
     pub(super) floor: Option<UnixSeconds>,
     /// What was issued before is only reported.
     pub(super) reported_floor: Option<UnixSeconds>,
+    /// Whether it has revocation lists, or what a missing one means is set. No file can declare them.
+    pub(super) has_lists: bool,
     /// Its PEM as uploaded; empty if the server returns none.
     pub(super) pem: String,
     /// SHA-256 of its DER, if the PEM can be read.
@@ -179,6 +181,7 @@ async fn known(client: &Client, listed: Received<ScopedCertificate>) -> Result<K
     let certificates = client.certificates();
     let read = certificates.retrieve_with_content(&listed.id).await?;
     let certificate = read.value.into_inner();
+    let has_lists = certificate.crls.is_some() || certificate.crl_missing.is_some();
     let details = certificate.certificate_details;
     let pem = details.content.unwrap_or_default();
     Ok(Known {
@@ -190,6 +193,7 @@ async fn known(client: &Client, listed: Received<ScopedCertificate>) -> Result<K
         expires_at: details.expires_at,
         floor: certificate.refuse_issued_before,
         reported_floor: certificate.reported_refuse_issued_before,
+        has_lists,
         pem,
     })
 }

@@ -37,6 +37,8 @@ impl Chain {
             18 => FORMER_KEYS,
             19 => TOKEN_KEYS,
             20 => RECEIPT_KEYS,
+            21 => DENIALS,
+            22 => CRLS,
             _ => return String::new(),
         };
         let blob = |bytes: &[u8]| {
@@ -153,4 +155,21 @@ INSERT INTO gateway_key_organizations (key_id, organization_id) VALUES ('key_gat
 
 const FORMER_KEYS: &str = "
 INSERT INTO former_key_organizations (key_id, organization_id) VALUES ('key_former', 'org-a');
+";
+
+const DENIALS: &str = "
+UPDATE organizations SET denials = 1;
+INSERT INTO denials (id, organization_id, project_id, name, matches, enforcement, created_by, created_at) VALUES
+    ('deny_a', 'org-a', '', 'left', '{\"spki_sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}',
+    'enforce', 'key_admin', {at});
+";
+
+const CRLS: &str = "
+UPDATE organizations SET crls = 1;
+UPDATE certificates SET crls = 1, crl_next_update = 4000000000 WHERE id = 'cert_a';
+INSERT INTO revoked_sets (organization_id, sha256, records) VALUES ('org-a', {sha256-a}, {none});
+INSERT INTO crls (id, organization_id, certificate_id, issuer, issuer_name, this_update, next_update,
+    only_user_certificates, entries, sha256, revoked, created_at, updated_at, updated_by) VALUES
+    ('crl_a', 'org-a', 'cert_a', {sha256-a}, 'CN=Trusted', {at}, 4000000000, 0, 0, {sha256-b}, {sha256-a}, {at}, {at},
+    'key_admin');
 ";

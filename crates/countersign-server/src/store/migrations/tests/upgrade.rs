@@ -83,7 +83,13 @@ async fn is_read(store: &Store, version: usize) {
     assert_eq!(gateways.gateways.len(), 1);
     let bundle = store.bundle(HistoryPoint::START).await.unwrap();
     assert_eq!(bundle.organizations.len(), 1);
+    is_read_since(store, version).await;
+}
 
+/// The same of what later versions added.
+async fn is_read_since(store: &Store, version: usize) {
+    let organization: OrganizationId = "org-a".parse().unwrap();
+    let page = PageRequest::default();
     let since = |step: usize| usize::from(version >= step);
     let rotations = store.list_rotations(&organization, &page).await.unwrap();
     assert_eq!(rotations.data.len(), since(5));
@@ -102,7 +108,11 @@ async fn is_read(store: &Store, version: usize) {
     }
     let token_keys = store.list_token_keys(&organization, &page).await;
     assert_eq!(token_keys.unwrap().data.len(), since(19));
+    let denials = store.list_denials(&organization, &page).await.unwrap();
+    assert_eq!(denials.data.len(), since(21));
     let anchor: CertificateId = "cert_a".parse().unwrap();
+    let crls = store.list_crls(&organization, &anchor, &page).await;
+    assert_eq!(crls.unwrap().data.len(), since(22));
     let uses = store.list_certificate_uses(&organization, &anchor, &page);
     assert_eq!(uses.await.unwrap().data.len(), since(4));
     let mut workloads = store.workloads(&organization, AT);
