@@ -134,6 +134,22 @@ fn sql_lives_under_the_store() {
     none("SQL outside `store/`", &holders(&sql, allowed));
 }
 
+/// Whoever changed keys elsewhere would leave gateways with those of before.
+#[test]
+fn one_file_changes_keys() {
+    let changes = [
+        "INSERT INTO api_keys",
+        "DELETE FROM api_keys",
+        "UPDATE api_keys SET",
+    ];
+    let allowed = |path: &str| {
+        path == "crates/countersign-server/src/store/key_rows.rs"
+            || path == "crates/countersign-server/src/store/migrations/tests/rows.rs"
+            || path.starts_with("xtask/")
+    };
+    none("changes keys", &holders(&changes, allowed));
+}
+
 #[test]
 fn one_file_names_webpki() {
     let allowed = |path: &str| path == "crates/countersign-verify/src/path.rs";

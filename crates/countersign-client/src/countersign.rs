@@ -50,7 +50,8 @@ impl Countersign {
 
     /// The same, where the server may answer with the first page of all organizations: its `next` is then
     /// what [`Self::bundle_page`] takes. What changed after the point of the first page makes all pages
-    /// of one time. Servers that know no pages answer as to [`Self::bundle`].
+    /// of one time. With `key_changes`, what changed of an organization's keys may be sent instead of all of
+    /// them. Servers that know neither answer as to [`Self::bundle`].
     ///
     /// # Errors
     /// Those of every call: see [`Error`].
@@ -59,8 +60,11 @@ impl Countersign {
         reader: Option<&BundleReader>,
         after: HistoryPoint,
         wait: Duration,
+        key_changes: bool,
     ) -> Result<Response<Bundle>, Error> {
-        let request = changes(reader, after, wait).query("paged", [true]);
+        let request = changes(reader, after, wait)
+            .query("paged", [true])
+            .query("key_changes", key_changes.then_some(true));
         self.client.send(request).await
     }
 

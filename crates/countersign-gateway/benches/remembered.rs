@@ -89,6 +89,8 @@ fn organization(pem: String) -> OrganizationBundle {
         }],
         federation: None,
         audit: None,
+        keys_sum: None,
+        key_changes: None,
         receipt_keys: Vec::new(),
         denials: Vec::new(),
     }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+pub use crate::bundle_keys::{BundleKey, KeyChanges, KeysSum};
 pub use crate::crl::CrlMissing;
 use crate::{
     UnixSeconds,
-    api_key::KeyKind,
     certificate::Enforcement,
     denial::DenialMatch,
-    digest::{KeyDigest, Sha256},
+    digest::Sha256,
     history::{HistoryPoint, RevisionToken},
     id::{
         self, ApiKeyId, CertificateId, DenialId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId,
@@ -38,7 +38,8 @@ pub struct Bundle {
     /// then drops those that are missing. This happens when `after` and `token` are not in the
     /// server's history, for example after a restored backup.
     pub complete: bool,
-    /// The organizations that changed after that point, each one whole.
+    /// The organizations that changed after that point, each one whole but for its keys, of which only the changes
+    /// may be sent to a reader that can apply them.
     pub organizations: Vec<OrganizationBundle>,
     /// Where this is a page of every organization and there may be more: `from` for the request for the
     /// next page.
@@ -97,8 +98,9 @@ pub struct OrganizationBundle {
     pub id: OrganizationId,
     /// The deployment's revision at its latest change.
     pub revision: u64,
-    /// The SHA-256 of this object as the server wrote it in JSON, without this field. A reader
-    /// keeps it for comparison and never computes it, since the reader may not know every field.
+    /// The SHA-256 of this object as the server wrote it in JSON, without this field, its keys and their
+    /// changes. A reader keeps it for comparison and never computes it, since the reader may not know
+    /// every field.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub digest: Option<Sha256>,
@@ -117,8 +119,18 @@ pub struct OrganizationBundle {
     pub with_reported: Vec<CertificateId>,
     /// Its projects.
     pub projects: Vec<BundleProject>,
-    /// Its admin and project keys.
+    /// Its admin and project keys; none where their changes are sent instead.
     pub keys: Vec<BundleKey>,
+    /// The exclusive or, over its keys, of the SHA-256 of each key's `id`, `kind`, `sha256`, `project` (or `-`) and
+    /// `expires_at` (or nothing), with a space between them. Whoever applies changes of keys must come to it.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub keys_sum: Option<Sha256>,
+    /// What changed of its keys after the point that was asked after, where the reader said that it can apply
+    /// that.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub key_changes: Option<KeyChanges>,
     /// What its tokens are verified with; absent where it has no federation rules.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -308,28 +320,6 @@ pub struct BundleProject {
         deserialize_with = "id::checked"
     )]
     pub with_reported: Vec<CertificateId>,
-}
-
-/// A key, identified by the SHA-256 of its value.
-#[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct BundleKey {
-    /// Its id.
-    #[serde(deserialize_with = "id::checked")]
-    pub id: ApiKeyId,
-    /// `admin` or `project`.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub kind: KeyKind,
-    /// SHA-256 of the key's value, 64 lower-case hexadecimal digits.
-    pub sha256: KeyDigest,
-    /// The project that it calls as; `None` for an admin key.
-    #[serde(default, deserialize_with = "id::checked")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub project: Option<ProjectId>,
-    /// When it stops working, in Unix seconds.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub expires_at: Option<UnixSeconds>,
 }
 
 /// A gateway, as `GET /v1/countersign/gateways` lists it.

@@ -16,6 +16,7 @@ mod audit_position;
 mod audit_project;
 pub mod bearer;
 pub mod bundle;
+mod bundle_keys;
 pub mod certificate;
 pub mod compact_jws;
 pub mod crl;

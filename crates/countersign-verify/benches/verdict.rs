@@ -234,6 +234,8 @@ fn denied(key: &'static str, path: &str, issuer: &Minted, presented: &Presented)
         keys: Vec::new(),
         federation: None,
         audit: None,
+        keys_sum: None,
+        key_changes: None,
         receipt_keys: Vec::new(),
         denials: denials(),
     });

@@ -176,6 +176,8 @@ impl TrustSet {
             keys: Vec::new(),
             federation: None,
             audit: None,
+            keys_sum: None,
+            key_changes: None,
             receipt_keys: Vec::new(),
             denials: Vec::new(),
         })

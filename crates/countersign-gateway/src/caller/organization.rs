@@ -7,7 +7,7 @@ use std::{
 
 use countersign_types::{
     UnixSeconds,
-    bundle::{BundleKey, BundleProject, OrganizationBundle},
+    bundle::{BundleKey, BundleProject, KeysSum, OrganizationBundle},
     digest::Sha256,
     id::{OrganizationId, ProjectId, TokenKeyId},
     token::TokenClaims,
@@ -31,23 +31,21 @@ pub(crate) struct Organization {
 impl Organization {
     /// The organization after a change. What the change left alone is shared with it as it was before.
     pub(crate) fn after(before: Option<&Self>, mut bundle: OrganizationBundle) -> Self {
-        let mut keys = std::mem::take(&mut bundle.keys);
         bundle.certificates.shrink_to_fit();
         bundle.projects.shrink_to_fit();
-        let same_keys = before.filter(|before| *before.keys == *keys);
-        let keys = match same_keys {
-            Some(before) => Arc::clone(&before.keys),
-            None => {
-                share_projects(&mut keys, &bundle.projects);
-                keys.into()
-            }
-        };
+        let keys = keys_after(before, &mut bundle);
         Self {
             federation: Federation::of(&bundle),
             trust: before.map_or_else(Arc::default, |before| before.trust_after(&bundle)),
             bundle,
             keys,
         }
+    }
+
+    /// The sum of its keys.
+    fn keys_sum(&self) -> KeysSum {
+        let known = self.bundle.keys_sum;
+        known.map_or_else(|| KeysSum::of(&self.keys), KeysSum::from)
     }
 
     /// The trust of what comes after. Where only denials differ, what was decided about chains is looked up among
@@ -132,6 +130,8 @@ impl Organization {
             with_reported,
             projects,
             keys,
+            keys_sum,
+            key_changes,
             federation,
             audit,
             receipt_keys,
@@ -142,10 +142,51 @@ impl Organization {
             && known.certificates == *certificates
             && (&known.active, &known.with_reported) == (active, with_reported)
             && known.projects == *projects
+            && key_changes.is_none()
+            && known.keys_sum == *keys_sum
             && *self.keys == **keys
             && known.federation == *federation
             && (&known.audit, &known.receipt_keys) == (audit, receipt_keys)
             && known.denials == *denials
+    }
+}
+
+/// Whether what changed of keys can be applied to those that an organization had before: whoever applies it comes
+/// to the sum that is said.
+pub(super) fn keys_fit(before: Option<&Organization>, bundle: &OrganizationBundle) -> bool {
+    let Some(changes) = &bundle.key_changes else {
+        return true;
+    };
+    let sum = match before {
+        Some(before) => changes.sum_after(&before.keys, before.keys_sum()),
+        None => changes.sum_after(&[], KeysSum::NONE),
+    };
+    bundle.keys_sum == Some(sum.into())
+}
+
+/// The keys of an organization after a change: those that are sent, or those before with what changed of them.
+fn keys_after(before: Option<&Organization>, bundle: &mut OrganizationBundle) -> Arc<[BundleKey]> {
+    let fit = keys_fit(before, bundle);
+    let keys_before = before.map(|before| &before.keys);
+    let Some(mut changes) = bundle.key_changes.take() else {
+        let mut keys = std::mem::take(&mut bundle.keys);
+        if let Some(same) = keys_before.filter(|before| ***before == *keys) {
+            return Arc::clone(same);
+        }
+        share_projects(&mut keys, &bundle.projects);
+        return keys.into();
+    };
+    if !fit {
+        // Nobody's key is good until the comparison by digests finds this.
+        tracing::error!(organization = %bundle.id, "what changed of the keys does not fit those before");
+        (bundle.digest, bundle.keys_sum) = (None, None);
+        return Arc::default();
+    }
+    share_projects(&mut changes.added, &bundle.projects);
+    match keys_before {
+        Some(before) if changes.is_empty() => Arc::clone(before),
+        Some(before) => changes.applied_to(before).into(),
+        None => changes.added.into(),
     }
 }
 

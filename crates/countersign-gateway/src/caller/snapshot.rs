@@ -18,7 +18,7 @@ use countersign_types::{
 use super::{
     credential::Credential,
     identity::{Caller, Identity},
-    organization::Organization,
+    organization::{Organization, keys_fit},
     sharded::{ByDigest, Sharded},
 };
 
@@ -103,6 +103,14 @@ impl Snapshot {
         self.organizations.get(id)
     }
 
+    /// Whether what changed of an organization's keys, if that was sent, can be applied to those in force.
+    pub(crate) fn fits(&self, bundle: &OrganizationBundle) -> bool {
+        keys_fit(
+            self.organizations.get(&bundle.id).map(AsRef::as_ref),
+            bundle,
+        )
+    }
+
     /// What is enforced after these organizations changed, and others went. Unchanged ones keep what was compiled,
     /// and the chains that it permitted.
     pub(crate) fn after(
@@ -185,8 +193,14 @@ impl Snapshot {
         if same_projects && same_keys {
             return;
         }
-        let mut indexed = HashSet::with_capacity(after.keys().len());
-        for key in &**after.keys() {
+        let before_keys = before.map_or(&[][..], |before| before.keys());
+        let (before_keys, after_keys) = if same_projects {
+            without_common_ends(before_keys, after.keys())
+        } else {
+            (before_keys, &**after.keys())
+        };
+        let mut indexed = HashSet::with_capacity(after_keys.len());
+        for key in after_keys {
             if let Some(identity) = identity_of(key, after.id(), &known) {
                 indexed.insert(key.sha256);
                 let found = self.keys.get(&key.sha256);
@@ -196,7 +210,7 @@ impl Snapshot {
             }
         }
         let is_it = |identity: &Arc<Identity>| identity.organization == *after.id();
-        let gone = before.into_iter().flat_map(|before| &**before.keys());
+        let gone = before_keys.iter();
         for key in gone.filter(|key| !indexed.contains(&key.sha256)) {
             self.keys.remove_if(&key.sha256, is_it);
         }
@@ -217,6 +231,27 @@ impl Snapshot {
             self.projects.insert((*id).clone(), Arc::new(identity));
         }
     }
+}
+
+/// Two lists without what is the same at their beginnings and at their ends: of many keys, a key that comes or goes
+/// leaves little more than itself.
+fn without_common_ends<'k>(
+    one: &'k [BundleKey],
+    other: &'k [BundleKey],
+) -> (&'k [BundleKey], &'k [BundleKey]) {
+    let same = |pairs: &mut dyn Iterator<Item = (&BundleKey, &BundleKey)>| {
+        pairs.take_while(|(one, other)| one == other).count()
+    };
+    let beginning = same(&mut one.iter().zip(other));
+    let (one, other) = (
+        one.get(beginning..).unwrap_or_default(),
+        other.get(beginning..).unwrap_or_default(),
+    );
+    let end = same(&mut one.iter().rev().zip(other.iter().rev()));
+    (
+        one.get(..one.len() - end).unwrap_or_default(),
+        other.get(..other.len() - end).unwrap_or_default(),
+    )
 }
 
 /// The projects of an organization that are not archived, as scopes.
@@ -253,7 +288,7 @@ fn identity_of(
 mod tests {
     use super::*;
     use countersign_types::{
-        bundle::{BundleKey, BundleProject},
+        bundle::{BundleKey, BundleProject, KeyChanges, KeysSum},
         digest::Sha256,
         id::{ApiKeyId, CertificateId, FederationRuleId},
         token::{BundleFederation, BundleFederationRule},
@@ -289,6 +324,8 @@ mod tests {
             keys,
             federation: None,
             audit: None,
+            keys_sum: None,
+            key_changes: None,
             receipt_keys: Vec::new(),
             denials: Vec::new(),
         }
@@ -414,6 +451,72 @@ mod tests {
         };
         let third = second.after(3, false, vec![revised], &[]);
         assert_ne!(compiled("b", &second), compiled("b", &third));
+    }
+
+    #[test]
+    fn keys_come_and_go_wherever_they_stand() {
+        let all: Vec<_> = (0..5)
+            .map(|number| key(&number.to_string(), KeyKind::Admin, None))
+            .collect();
+        let subset = |bits: usize| -> Vec<_> {
+            let some = all.iter().enumerate();
+            let some = some.filter(|(place, _)| bits & (1 << place) != 0);
+            some.map(|(_, key)| key.clone()).collect()
+        };
+        for before in 0..32 {
+            let first = snapshot(vec![organization(1, subset(before))]);
+            for after in 0..32 {
+                let second = first.after(2, false, vec![organization(1, subset(after))], &[]);
+                for place in 0..5 {
+                    let known = scope(&second, &place.to_string(), 0).is_some();
+                    assert_eq!(
+                        known,
+                        after & (1 << place) != 0,
+                        "{before:b} {after:b} {place}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_keys_only_what_changed_is_applied_and_what_does_not_fit_is_nobodys() {
+        let [a, b, c] = ["a", "b", "c"].map(|value| BundleKey {
+            id: ApiKeyId::from_random(u128::from(value.as_bytes()[0])),
+            ..key(value, KeyKind::Project, Some(10))
+        });
+        let sum = |keys: &[BundleKey]| Some(KeysSum::of(keys).into());
+        let changed =
+            |added: &[&BundleKey], removed: &[&BundleKey], left: &[BundleKey]| OrganizationBundle {
+                keys_sum: sum(left),
+                key_changes: Some(KeyChanges {
+                    added: added.iter().map(|&key| key.clone()).collect(),
+                    removed: removed.iter().map(|key| key.id.clone()).collect(),
+                }),
+                ..organization(1, Vec::new())
+            };
+        let known =
+            |snapshot: &Snapshot| ["a", "b", "c"].map(|value| scope(snapshot, value, 0).is_some());
+        let first = snapshot(vec![organization(1, vec![a.clone(), b.clone()])]);
+        let next = changed(&[&c], &[&a], &[b.clone(), c.clone()]);
+        assert!(first.fits(&next));
+        let second = first.after(2, false, vec![next.clone()], &[]);
+        assert_eq!(known(&second), [false, true, true]);
+        let same = changed(&[], &[], &[b.clone(), c.clone()]);
+        assert!(second.fits(&same));
+        let third = second.after(3, false, vec![same], &[]);
+        let keys = |snapshot: &Snapshot| {
+            let all: Vec<_> = snapshot.organizations().collect();
+            Arc::as_ptr(all[0].keys())
+        };
+        assert_eq!(keys(&second), keys(&third), "shared");
+        // A new organization has all of its keys among those that came.
+        assert!(Snapshot::default().fits(&changed(&[&a], &[], std::slice::from_ref(&a))));
+        assert!(!third.fits(&next), "it was applied already");
+        let unfit = third.after(4, false, vec![next], &[]);
+        assert_eq!(known(&unfit), [false; 3]);
+        let all: Vec<_> = unfit.organizations().collect();
+        assert_eq!(all[0].digest(), None, "the comparison will find it");
     }
 
     #[test]

@@ -144,6 +144,8 @@ fn bundle(case: &Case) -> OrganizationBundle {
     OrganizationBundle {
         federation: None,
         audit: None,
+        keys_sum: None,
+        key_changes: None,
         receipt_keys: Vec::new(),
         denials: Vec::new(),
         id: OrganizationId::from_random(1),

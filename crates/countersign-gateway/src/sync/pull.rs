@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use countersign_client::{BundleReader, Client, Countersign, Error};
+use countersign_client::{BundleReader, Client, Countersign, Error, Response};
 use countersign_types::{bundle::Bundle, id::OrganizationId, known_sets::KnownSets};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::{
@@ -176,9 +176,16 @@ impl Sync {
         let client = client.with_arrivals(Arc::clone(&arrivals));
         let failing = self.requests.failing;
         let (pages, sets) = (Arc::clone(&self.pages), Arc::clone(&self.sets));
+        let shared = Arc::clone(&self.shared);
         let answer = async move {
-            let memory = (&*pages, &*sets);
-            let error = match pulled(&client.countersign(), memory, reader.as_ref(), &pull).await {
+            let countersign = client.countersign();
+            let puller = Puller {
+                countersign: &countersign,
+                shared: &shared,
+                reader: reader.as_ref(),
+                pull: &pull,
+            };
+            let error = match puller.pulled(&pages, &sets).await {
                 Ok(bundle) => return Input::Pulled(pull.number, bundle),
                 Err(error) => error,
             };
@@ -228,31 +235,53 @@ impl Requests {
     }
 }
 
-/// What a pull brings, page after page where the server sends pages, each with the sets of its revocation lists.
-async fn pulled(
-    countersign: &Countersign,
-    (pages, sets): (&Pages, &KnownSets),
-    reader: Option<&BundleReader>,
-    pull: &Pull,
-) -> Result<Bundle, Error> {
-    loop {
-        let step = pages.step(pull.after);
-        let answer = match &step {
-            Step::Changes => {
-                let changes = countersign.bundle_in_pages(reader, pull.after, pull.wait);
-                changes.await
+/// Who pulls what, and from where.
+struct Puller<'a> {
+    countersign: &'a Countersign,
+    shared: &'a Shared,
+    reader: Option<&'a BundleReader>,
+    pull: &'a Pull,
+}
+
+impl Puller<'_> {
+    /// What a pull brings, page after page where the server sends pages, each with the sets of its revocation lists.
+    async fn pulled(&self, pages: &Pages, sets: &KnownSets) -> Result<Bundle, Error> {
+        let after = self.pull.after;
+        loop {
+            let step = pages.step(after);
+            let answer = match &step {
+                Step::Changes => self.changes().await,
+                Step::Page(from) => self.countersign.bundle_page(from).await,
+                Step::Rest(point) => {
+                    let wait = Duration::ZERO;
+                    let rest = self.countersign.bundle_in_pages(None, *point, wait, false);
+                    rest.await
+                }
+            };
+            let mut answer = answer?.value;
+            revoked_sets::complete(self.countersign, sets, &mut answer).await?;
+            if let Some(bundle) = pages.answered(after, &step, answer) {
+                return Ok(bundle);
             }
-            Step::Page(from) => countersign.bundle_page(from).await,
-            Step::Rest(point) => {
-                let rest = countersign.bundle_in_pages(None, *point, Duration::ZERO);
-                rest.await
-            }
-        };
-        let mut answer = answer?.value;
-        revoked_sets::complete(countersign, sets, &mut answer).await?;
-        if let Some(bundle) = pages.answered(pull.after, &step, answer) {
-            return Ok(bundle);
         }
+    }
+
+    /// What changed; of keys only that, where it can be applied to those in force.
+    async fn changes(&self) -> Result<Response<Bundle>, Error> {
+        let ask = |wait, key_changes| {
+            let after = self.pull.after;
+            self.countersign
+                .bundle_in_pages(self.reader, after, wait, key_changes)
+        };
+        let answer = ask(self.pull.wait, true).await?;
+        let snapshot = self.shared.snapshot.load();
+        let mut organizations = answer.value.organizations.iter();
+        let Some(unfit) = organizations.find(|each| !snapshot.fits(each)) else {
+            return Ok(answer);
+        };
+        tracing::warn!(organization = %unfit.id, "what changed of the keys does not fit those in force: all of them are asked for");
+        drop(snapshot);
+        ask(Duration::ZERO, false).await
     }
 }
 

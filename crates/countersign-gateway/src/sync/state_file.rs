@@ -24,6 +24,7 @@ pub(crate) use self::contents::{Entry, StateError, Stored};
 use self::{
     contents::{FORMAT, FORMAT_WITHOUT_SETS, signed},
     former::FORMAT_BEFORE,
+    rows::WrittenKeys,
 };
 
 const NAME: &str = "state.db";
@@ -51,15 +52,17 @@ pub(crate) struct StateFile {
     room: Option<u32>,
     /// How many organizations the log holds.
     logged: usize,
+    written_keys: WrittenKeys,
 }
 
 impl StateFile {
-    pub(crate) const fn new(directory: PathBuf) -> Self {
+    pub(crate) fn new(directory: PathBuf) -> Self {
         Self {
             directory,
             connection: None,
             room: None,
             logged: 0,
+            written_keys: WrittenKeys::new(),
         }
     }
 
@@ -134,7 +137,7 @@ impl StateFile {
         let there = self.path().try_exists()?;
         let connection = self.connection.as_mut().filter(|_| there);
         let connection = connection.ok_or(StateError::Gone)?;
-        write_rows(connection, entry)?;
+        write_rows(connection, entry, &mut self.written_keys)?;
         self.logged += entry.changed.len() + 1;
         Ok(())
     }
@@ -171,7 +174,7 @@ impl StateFile {
         connection.execute_batch(rows::TABLES)?;
         connection.execute_batch(sets::TABLES)?;
         connection.pragma_update(None, "user_version", FORMAT)?;
-        write_rows(&mut connection, entry)?;
+        write_rows(&mut connection, entry, &mut self.written_keys)?;
         drop(connection);
         file.sync_all()?;
         self.let_go_of_log()?;
@@ -200,6 +203,7 @@ impl StateFile {
     /// Removes the file, for good.
     fn remove(&mut self) -> io::Result<()> {
         self.connection = None;
+        self.written_keys.clear();
         remove_if_there(&self.directory.join(NEW))?;
         self.remove_file()
     }
@@ -221,9 +225,13 @@ impl StateFile {
     }
 }
 
-fn write_rows(connection: &mut Connection, entry: &Entry<'_>) -> Result<(), StateError> {
+fn write_rows(
+    connection: &mut Connection,
+    entry: &Entry<'_>,
+    written_keys: &mut WrittenKeys,
+) -> Result<(), StateError> {
     let transaction = connection.transaction()?;
-    rows::write(&transaction, entry)?;
+    rows::write(&transaction, entry, written_keys)?;
     transaction.commit()?;
     Ok(())
 }
@@ -291,6 +299,8 @@ mod tests {
             keys: Vec::new(),
             federation: None,
             audit: None,
+            keys_sum: None,
+            key_changes: None,
             receipt_keys: Vec::new(),
             denials: Vec::new(),
         }

@@ -340,6 +340,8 @@ mod tests {
             keys: Vec::new(),
             federation: None,
             audit: None,
+            keys_sum: None,
+            key_changes: None,
             receipt_keys: Vec::new(),
             denials: Vec::new(),
         })

@@ -69,6 +69,9 @@ pub(super) struct BundleQuery {
     /// request for the next page. What changed meanwhile is what changed after the point of the first.
     #[param(nullable = false, default = json!(false))]
     paged: Option<bool>,
+    /// Where the answer is what changed, send what changed of each organization's keys instead of all of them.
+    #[param(nullable = false, default = json!(false))]
+    key_changes: Option<bool>,
     /// Answer with the page of organizations after this one, at once and whatever `after` is.
     #[serde(default, deserialize_with = "id::checked")]
     #[param(value_type = Option<String>, nullable = false)]
@@ -141,6 +144,7 @@ pub(super) async fn bundle(
         after: reach.inward(query.point()),
         reach,
         paged: query.paged.unwrap_or(false),
+        key_changes: query.key_changes.unwrap_or(false),
     };
     Ok(answer::ready_made(
         next_bundle(&app, request, until).await?.json(),

@@ -20,6 +20,7 @@ use super::{
     Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     caller::Caller,
     dialect::Dialect,
+    key_rows::Keys,
     listing::Listing,
     new_key::NewKey,
     projects::{self, Archived},
@@ -167,13 +168,15 @@ impl WriteTx {
             .map(|after| self.now + u64::from(after));
         let scopes: Vec<&str> = new.permissions.iter().map(|each| each.as_str()).collect();
         let key = NewKey {
-            organization: Some(&self.organization),
             permissions: scopes.join(" "),
             created_at: self.now,
             expires_at,
             ..NewKey::mint(self.sources(), KeyKind::Admin, &new.name)?
         };
-        key.insert(&mut self.connection).await?;
+        let connection = &mut self.connection;
+        self.keys
+            .insert(connection, &self.organization, &key)
+            .await?;
         let (id, value) = (key.id, key.value);
         let mut answer: AdminApiKey = admin_keys(params![self.organization])
             .retrieve(&mut self.connection, id.as_str())
@@ -191,6 +194,16 @@ impl WriteTx {
         })
     }
 
+    /// Takes keys away, and says which.
+    pub(super) async fn delete_keys(
+        &mut self,
+        which: Keys<'_>,
+    ) -> Result<Vec<ApiKeyId>, StoreError> {
+        self.keys
+            .delete(&mut self.connection, &self.organization, which)
+            .await
+    }
+
     /// Deletes an admin key, even the last one: the operator can create another on the server.
     ///
     /// # Errors
@@ -199,14 +212,7 @@ impl WriteTx {
         &mut self,
         id: &ApiKeyId,
     ) -> Result<Change<DeletedAdminApiKey>, StoreError> {
-        let deleted = self
-            .connection
-            .execute(
-                "DELETE FROM api_keys WHERE id = $1 AND organization_id = $2 AND kind = 'admin'",
-                params![id, self.organization],
-            )
-            .await?;
-        if deleted == 0 {
+        if self.delete_keys(Keys::Admin(id)).await?.is_empty() {
             return Err(unknown(id));
         }
         let event = AuditEvent::ApiKeyDeleted {
@@ -233,14 +239,8 @@ impl WriteTx {
         id: &ApiKeyId,
     ) -> Result<Change<DeletedProjectApiKey>, StoreError> {
         let audited = self.open_project(project, Archived::Allowed).await?;
-        let deleted = self
-            .connection
-            .execute(
-                "DELETE FROM api_keys WHERE id = $1 AND organization_id = $2 AND project_id = $3",
-                params![id, self.organization, project,],
-            )
-            .await?;
-        if deleted == 0 {
+        let of_project = Keys::OfProject(project, id);
+        if self.delete_keys(of_project).await?.is_empty() {
             return Err(unknown(id));
         }
         let event = AuditEvent::ApiKeyDeleted {

@@ -168,6 +168,8 @@ async fn read(
         keys: Vec::new(),
         federation: None,
         audit: None,
+        keys_sum: None,
+        key_changes: None,
         receipt_keys: Vec::new(),
         denials: denial_rows::asserted(connection, organization).await?,
     };

@@ -6,12 +6,13 @@ use std::{collections::HashMap, hash::Hash};
 use countersign_types::{
     UnixSeconds,
     bundle::{
-        BundleAudit, BundleCertificate, BundleDenial, BundleKey, BundleProject, OrganizationBundle,
+        BundleAudit, BundleCertificate, BundleDenial, BundleKey, BundleProject, KeysSum,
+        OrganizationBundle,
     },
     certificate::Enforcement,
     digest::Sha256,
     history::RevisionToken,
-    id::{CertificateId, OrganizationId, ReceiptKeyId},
+    id::{ApiKeyId, CertificateId, OrganizationId, ReceiptKeyId},
     known_sets::KnownSets,
     token::{BundleFederation, BundleFederationRule, BundleTokenKey},
 };
@@ -19,6 +20,7 @@ use countersign_types::{
 use super::{
     Kind, Reach, Store, StoreError, WriteTx,
     audit_chain::Head,
+    bundle_keys::{Keys, key_changes},
     connection::Connection,
     denial_rows,
     revoked_sets::{self, CertificateList},
@@ -28,6 +30,11 @@ use super::{
 
 /// How many organizations are read at a time.
 const AT_A_TIME: i64 = 256;
+/// How many bytes a key has in JSON, about.
+const KEY_BYTES: usize = 200;
+/// The columns of an organization, before what belongs to it is read.
+pub(super) const HEAD: &str = "id, revision, audit_number, audit_sha256, audit_token, keys_sum";
+
 /// An anchor that is active somewhere, and when it expires: for the operator's metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveAnchor {
@@ -65,7 +72,8 @@ impl WriteTx {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn bundle(&mut self) -> Result<OrganizationBundle, StoreError> {
-        let mut found = read_one(&mut self.connection, &self.organization, 0).await?;
+        let reading = (0, Keys::All);
+        let mut found = read_one(&mut self.connection, &self.organization, reading).await?;
         let mut organization = found
             .pop()
             .ok_or_else(|| StoreError::not_found(Kind::Organization, self.organization.as_str()))?;
@@ -79,12 +87,16 @@ impl WriteTx {
 pub(super) async fn read_all(
     mut connection: Connection,
     reach: &Reach,
-    from: u64,
+    (from, keys): (u64, Keys),
 ) -> Result<Vec<OrganizationBundle>, StoreError> {
     if let Reach::Only(ids) = reach {
-        return read_some(&mut connection, ids, from).await;
+        return read_some(&mut connection, ids, (from, keys)).await;
     }
-    let mut changed = Changed { connection, from };
+    let mut changed = Changed {
+        connection,
+        from,
+        keys,
+    };
     let mut organizations = Vec::new();
     loop {
         let some = changed.next().await?;
@@ -99,11 +111,11 @@ pub(super) async fn read_all(
 pub(super) async fn read_some(
     connection: &mut Connection,
     ids: &[OrganizationId],
-    from: u64,
+    reading: (u64, Keys),
 ) -> Result<Vec<OrganizationBundle>, StoreError> {
     let mut organizations = Vec::new();
     for id in ids {
-        let mut found = read_one(connection, id, from).await?;
+        let mut found = read_one(connection, id, reading).await?;
         add_digests(&mut found)?;
         organizations.extend(found);
         tokio::task::yield_now().await;
@@ -115,6 +127,7 @@ pub(super) async fn read_some(
 pub(super) struct Changed {
     pub(super) connection: Connection,
     pub(super) from: u64,
+    pub(super) keys: Keys,
 }
 
 impl Changed {
@@ -123,12 +136,15 @@ impl Changed {
         let mut some: Vec<OrganizationBundle> = self
             .connection
             .query(
-                "SELECT id, revision, audit_number, audit_sha256, audit_token FROM organizations WHERE revision >= $1 \
-                 ORDER BY revision LIMIT $2",
+                &format!(
+                    "SELECT {HEAD} FROM organizations WHERE revision >= $1 \
+                     ORDER BY revision LIMIT $2"
+                ),
                 params![self.from, AT_A_TIME],
             )
             .await?;
-        fill(&mut self.connection, &mut some, Order::Revisions).await?;
+        let order = Order::Revisions;
+        fill(&mut self.connection, &mut some, order, self.keys).await?;
         add_digests(&mut some)?;
         if let Some(last) = some.last() {
             self.from = last.revision + 1;
@@ -143,15 +159,15 @@ impl Changed {
 async fn read_one(
     connection: &mut Connection,
     id: &OrganizationId,
-    from: u64,
+    (from, keys): (u64, Keys),
 ) -> Result<Vec<OrganizationBundle>, StoreError> {
     let mut found = connection
         .query(
-            "SELECT id, revision, audit_number, audit_sha256, audit_token FROM organizations WHERE id = $1 AND revision >= $2",
+            &format!("SELECT {HEAD} FROM organizations WHERE id = $1 AND revision >= $2"),
             params![id, from],
         )
         .await?;
-    fill(connection, &mut found, Order::Ids).await?;
+    fill(connection, &mut found, Order::Ids, keys).await?;
     Ok(found)
 }
 
@@ -163,7 +179,7 @@ pub(super) async fn read_trust(
 ) -> Result<OrganizationBundle, StoreError> {
     let found: Option<OrganizationBundle> = connection
         .find(
-            "SELECT id, revision, audit_number, audit_sha256, audit_token FROM organizations WHERE id = $1",
+            &format!("SELECT {HEAD} FROM organizations WHERE id = $1"),
             params![id],
         )
         .await?;
@@ -192,15 +208,19 @@ pub(super) async fn read_trust(
     Ok(trust)
 }
 
-/// Adds the digest of each organization as it will be written without it, and returns how many bytes that are.
+/// Adds the digest of each organization as it will be written without it and its keys, whose sum is in it. Returns
+/// how many bytes they have, about.
 pub(super) fn add_digests(organizations: &mut [OrganizationBundle]) -> Result<usize, StoreError> {
     let mut bytes = 0;
     for organization in organizations {
         organization.digest = None;
+        let keys = std::mem::take(&mut organization.keys);
+        let changes = organization.key_changes.take();
         let text = serde_json::to_vec(organization)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
-        bytes += text.len();
+        bytes += text.len() + keys.len() * KEY_BYTES;
         organization.digest = Some(Sha256::of(text));
+        (organization.keys, organization.key_changes) = (keys, changes);
     }
     Ok(bytes)
 }
@@ -211,6 +231,7 @@ impl FromRow for OrganizationBundle {
         let (id, revision) = (row.next()?, row.next()?);
         let Head { number, sha256 } = row.several()?;
         let token: Option<RevisionToken> = row.next()?;
+        let keys_sum = row.next()?;
         Ok(Self {
             id,
             revision,
@@ -219,6 +240,8 @@ impl FromRow for OrganizationBundle {
                 sha256,
                 token,
             }),
+            keys_sum,
+            key_changes: None,
             receipt_keys: Vec::new(),
             digest: None,
             certificates: Vec::new(),
@@ -261,6 +284,7 @@ pub(super) async fn fill(
     connection: &mut Connection,
     organizations: &mut [OrganizationBundle],
     order: Order,
+    which: Keys,
 ) -> Result<(), StoreError> {
     let (Some(first), Some(last)) = (organizations.first(), organizations.last()) else {
         return Ok(());
@@ -273,7 +297,10 @@ pub(super) async fn fill(
     let mut certificates = parts.certificates().await?;
     let mut active = parts.active().await?;
     let mut projects = parts.projects().await?;
-    let mut keys = parts.keys().await?;
+    let (mut keys, mut changes) = match which {
+        Keys::All => (parts.keys().await?, None),
+        Keys::ChangedAfter(revision) => (HashMap::new(), Some(parts.changed_keys(revision).await?)),
+    };
     let mut token_keys = parts.token_keys().await?;
     let mut rules = parts.federation_rules().await?;
     let mut receipt_keys = parts.receipt_keys().await?;
@@ -284,6 +311,13 @@ pub(super) async fn fill(
         organization.certificates = certificates.remove(id).unwrap_or_default();
         organization.projects = projects.remove(id).unwrap_or_default();
         organization.keys = keys.remove(id).unwrap_or_default();
+        organization.key_changes = changes
+            .as_mut()
+            .map(|all| key_changes(all.remove(id).unwrap_or_default()));
+        if which == Keys::All {
+            // Of the keys as they are, whatever the sum that is kept: a comparison finds what differs.
+            organization.keys_sum = Some(KeysSum::of(&organization.keys).into());
+        }
         organization.receipt_keys = receipt_keys.remove(id).unwrap_or_default();
         organization.denials = denials.remove(id).unwrap_or_default();
         // Without keys it never had a rule.
@@ -407,6 +441,20 @@ impl Parts<'_> {
 }
 
 impl Parts<'_> {
+    /// The keys that changed after a revision, with what they are if they are there still.
+    async fn changed_keys(
+        &mut self,
+        revision: u64,
+    ) -> Result<ByOrganization<(ApiKeyId, Option<BundleKey>)>, StoreError> {
+        self.read(&format!(
+            "SELECT c.organization_id, c.key_id, k.id, k.kind, k.digest, k.project_id, k.expires_at \
+             FROM organizations o JOIN key_changes c ON c.organization_id = o.id \
+             LEFT JOIN api_keys k ON k.id = c.key_id \
+             WHERE {{range}} AND c.revision > {revision} ORDER BY k.created_at, k.seq, c.key_id"
+        ))
+        .await
+    }
+
     /// The public keys of tokens.
     async fn token_keys(&mut self) -> Result<ByOrganization<BundleTokenKey>, StoreError> {
         self.read(

@@ -12,6 +12,7 @@ use super::{
     BundleAnswer, BundleRequest, Reach, Store, StoreError,
     bundle::{add_digests, read_all, read_some},
     bundle_heads::Heads,
+    bundle_keys::Keys,
     history,
     recent_changes::{Seen, Since},
     signal,
@@ -28,7 +29,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn bundle(&self, after: HistoryPoint) -> Result<Bundle, StoreError> {
-        match self.bundle_since(after).await? {
+        match self.bundle_since(after, Keys::All).await? {
             Some(changed) => Ok(changed),
             None => self.whole_bundle(&Reach::All).await,
         }
@@ -55,8 +56,10 @@ impl Store {
             if after == latest {
                 return Ok(Arc::new(BundleAnswer::nothing(latest)?));
             }
-            let read = self.bundle_since(after);
-            let changed = self.inner.answers.get(after, latest, read).await?;
+            let keys = request.keys();
+            let read = self.bundle_since(after, keys);
+            let answers = &self.inner.answers;
+            let changed = answers.get((after, keys), latest, read).await?;
             if let Some(changed) = changed {
                 return Ok(changed);
             }
@@ -82,7 +85,8 @@ impl Store {
                     seen,
                 } = since;
                 let from = after.revision + 1;
-                let organizations = read_some(&mut connection, &changed, from).await?;
+                let reading = (from, request.keys());
+                let organizations = read_some(&mut connection, &changed, reading).await?;
                 let bundle = bundle_of(latest, false, organizations);
                 return Ok((Arc::new(BundleAnswer::new(bundle, reach)?), Some(seen)));
             }
@@ -102,7 +106,11 @@ impl Store {
     }
 
     /// What changed after a point; nothing if it is not known.
-    async fn bundle_since(&self, after: HistoryPoint) -> Result<Option<Bundle>, StoreError> {
+    async fn bundle_since(
+        &self,
+        after: HistoryPoint,
+        keys: Keys,
+    ) -> Result<Option<Bundle>, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let latest = history::read(&mut connection).await?;
         let known = after.revision > 0
@@ -111,14 +119,14 @@ impl Store {
             return Ok(None);
         }
         let from = after.revision + 1;
-        let organizations = read_all(connection, &Reach::All, from).await?;
+        let organizations = read_all(connection, &Reach::All, (from, keys)).await?;
         Ok(Some(bundle_of(latest, false, organizations)))
     }
 
     async fn whole_bundle(&self, reach: &Reach) -> Result<Bundle, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let latest = history::read(&mut connection).await?;
-        let organizations = read_all(connection, reach, 0).await?;
+        let organizations = read_all(connection, reach, (0, Keys::All)).await?;
         Ok(bundle_of(latest, true, organizations))
     }
 
@@ -166,7 +174,7 @@ impl Store {
     pub async fn organization_bundles(&self, ids: &[OrganizationId]) -> Result<Bundle, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let latest = history::read(&mut connection).await?;
-        let organizations = read_some(&mut connection, ids, 0).await?;
+        let organizations = read_some(&mut connection, ids, (0, Keys::All)).await?;
         Ok(bundle_of(latest, false, organizations))
     }
 }
@@ -236,6 +244,7 @@ mod tests {
             after,
             reach: Reach::All,
             paged: false,
+            key_changes: false,
         };
         let first = store.answer(&request, None).await.unwrap();
         let second = store.answer(&request, None).await.unwrap();

@@ -4,7 +4,8 @@ use countersign_types::{bundle::OrganizationBundle, id::OrganizationId};
 
 use super::{
     Reach, StoreError,
-    bundle::{Order, fill},
+    bundle::{HEAD, Order, fill},
+    bundle_keys::Keys,
     connection::Connection,
     value::params,
 };
@@ -48,7 +49,9 @@ impl<'r> Heads<'r> {
                 let most = u64::try_from(self.at_a_time).unwrap_or(u64::MAX);
                 let found: Vec<OrganizationBundle> = connection
                     .query(
-                        "SELECT id, revision, audit_number, audit_sha256, audit_token FROM organizations WHERE id > $1 ORDER BY id LIMIT $2",
+                        &format!(
+                            "SELECT {HEAD} FROM organizations WHERE id > $1 ORDER BY id LIMIT $2"
+                        ),
                         params![last, most],
                     )
                     .await?;
@@ -60,8 +63,8 @@ impl<'r> Heads<'r> {
                 let some: Vec<_> = rest.take(self.at_a_time).collect();
                 let mut found = Vec::with_capacity(some.len());
                 for id in &some {
-                    let sql = "SELECT id, revision, audit_number, audit_sha256, audit_token FROM organizations WHERE id = $1";
-                    found.extend(connection.find(sql, params![id]).await?);
+                    let sql = format!("SELECT {HEAD} FROM organizations WHERE id = $1");
+                    found.extend(connection.find(&sql, params![id]).await?);
                 }
                 (found, some.len(), some.last().map(|last| (*last).clone()))
             }
@@ -78,11 +81,11 @@ impl<'r> Heads<'r> {
         some: &mut [OrganizationBundle],
     ) -> Result<(), StoreError> {
         match self.reach {
-            Reach::All => fill(connection, some, Order::Ids).await,
+            Reach::All => fill(connection, some, Order::Ids, Keys::All).await,
             // Others stand between them.
             Reach::Only(_) => {
                 for one in some.chunks_mut(1) {
-                    fill(connection, one, Order::Ids).await?;
+                    fill(connection, one, Order::Ids, Keys::All).await?;
                 }
                 Ok(())
             }

@@ -2,7 +2,9 @@
 
 use countersign_types::{
     UnixSeconds,
+    api_key::KeyKind,
     bundle::{BundleCertificate, BundleFloor, BundleKey, BundleProject, BundleRevocation},
+    digest::KeyDigest,
     id::ApiKeyId,
     token::{BundleFederationRule, BundleTokenKey},
 };
@@ -75,6 +77,28 @@ impl FromRow for BundleProject {
             active: Vec::new(),
             with_reported: Vec::new(),
         })
+    }
+}
+
+/// A changed key: its id, and what it is if it is there still.
+impl FromRow for (ApiKeyId, Option<BundleKey>) {
+    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
+        let changed = row.next()?;
+        let id: Option<ApiKeyId> = row.next()?;
+        let kind: Option<KeyKind> = row.next()?;
+        let sha256: Option<KeyDigest> = row.next()?;
+        let (project, expires_at) = (row.next()?, row.next()?);
+        let key = id
+            .zip(kind)
+            .zip(sha256)
+            .map(|((id, kind), sha256)| BundleKey {
+                id,
+                kind,
+                sha256,
+                project,
+                expires_at,
+            });
+        Ok((changed, key))
     }
 }
 

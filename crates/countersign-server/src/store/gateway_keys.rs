@@ -12,6 +12,7 @@ use super::{
     Kind, Store, StoreError,
     api_keys::unknown,
     connection::Connection,
+    key_rows,
     new_key::NewKey,
     row::{FromRow, Row},
     value::params,
@@ -71,7 +72,7 @@ impl Store {
         let sources = &self.inner.sources;
         let key = NewKey::mint(sources, KeyKind::Gateway, name)?;
         let mut connection = self.inner.database.transaction().await?;
-        key.insert(&mut connection).await?;
+        key_rows::insert_gateway_key(&mut connection, &key).await?;
         let organizations = match only {
             None => None,
             Some(only) => Some(limit(&mut connection, &key.id, only).await?),
@@ -142,13 +143,7 @@ impl Store {
         ] {
             connection.execute(sql, params![id]).await?;
         }
-        let deleted = connection
-            .execute(
-                "DELETE FROM api_keys WHERE id = $1 AND kind = 'gateway'",
-                params![id],
-            )
-            .await?;
-        if deleted == 0 {
+        if !key_rows::delete_gateway_key(&mut connection, id).await? {
             return Err(unknown(id));
         }
         connection.commit("COMMIT", || ()).await
@@ -161,12 +156,7 @@ async fn limit(
     key: &ApiKeyId,
     only: &[OrganizationId],
 ) -> Result<Vec<GatewayKeyOrganization>, StoreError> {
-    connection
-        .execute(
-            "UPDATE api_keys SET limited = 1 WHERE id = $1",
-            params![key],
-        )
-        .await?;
+    key_rows::limit_gateway_key(connection, key).await?;
     let mut organizations = Vec::with_capacity(only.len());
     for id in only {
         let sql = "SELECT id, name FROM organizations WHERE id = $1";

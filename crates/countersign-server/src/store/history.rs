@@ -7,6 +7,7 @@ use countersign_types::history::{HistoryPoint, RevisionToken};
 use super::{
     StoreError,
     connection::Connection,
+    key_rows,
     row::{FromRow, Row},
     schema,
     sources::Sources,
@@ -91,6 +92,8 @@ pub(super) async fn advance(
                 params![revision.saturating_sub(KEPT)],
             )
             .await?;
+        // What came after the oldest point that is known stays known.
+        key_rows::forget_changes(connection, revision.saturating_sub(KEPT)).await?;
     }
     Ok(HistoryPoint { revision, token })
 }
@@ -110,6 +113,15 @@ pub(super) async fn begin(
         connection.execute(sql, params![token]).await?;
     }
     Ok(())
+}
+
+/// Lets nobody ask after an earlier point: whoever does is sent everything.
+pub(super) async fn begin_anew(
+    connection: &mut Connection,
+    sources: &Sources,
+) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM history", &[]).await?;
+    begin(connection, sources).await
 }
 
 fn no_deployment() -> StoreError {

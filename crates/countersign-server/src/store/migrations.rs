@@ -37,6 +37,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0020_receipt_keys.sql")),
     Step::Text(include_str!("migrations/0021_denials.sql")),
     Step::Text(include_str!("migrations/0022_crls.sql")),
+    Step::NewHistory(include_str!("migrations/0023_key_changes.sql")),
 ];
 
 /// The first schema version with the deployment's history, and chains of audit events.
@@ -49,6 +50,8 @@ enum Step {
     AuditChain(&'static str),
     /// Then the latest revision gets a token.
     History(&'static str),
+    /// Then the history begins anew.
+    NewHistory(&'static str),
 }
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations \
@@ -81,12 +84,16 @@ async fn apply_steps(
         connection.batch(dialect.lock_writes()).await?;
     }
     for (version, step) in (1_i64..).zip(steps).filter(|(version, _)| *version > found) {
-        let (Step::Text(text) | Step::AuditChain(text) | Step::History(text)) = step;
+        let (Step::Text(text)
+        | Step::AuditChain(text)
+        | Step::History(text)
+        | Step::NewHistory(text)) = step;
         connection.batch(&dialect.spell(text)).await?;
         match step {
             Step::Text(_) => {}
             Step::AuditChain(_) => audit_chain::chain_events(&mut connection).await?,
             Step::History(_) => history::begin(&mut connection, sources).await?,
+            Step::NewHistory(_) => history::begin_anew(&mut connection, sources).await?,
         }
         connection
             .execute(

@@ -3,12 +3,11 @@
 use countersign_types::{
     UnixSeconds,
     api_key::KeyKind,
-    digest::KeyDigest,
-    id::{ApiKeyId, OrganizationId, ProjectId, ServiceAccountId},
+    id::{ApiKeyId, ProjectId, ServiceAccountId},
     secret::Secret,
 };
 
-use super::{StoreError, connection::Connection, sources::Sources, value::params};
+use super::{StoreError, sources::Sources};
 
 /// 200 bits: lists show the last 20 of them, so 180 stay secret (docs/specification.md,
 /// section 1, asks for 160).
@@ -23,7 +22,6 @@ pub(super) struct NewKey<'a> {
     pub kind: KeyKind,
     pub value: Secret,
     pub name: &'a str,
-    pub organization: Option<&'a OrganizationId>,
     pub project: Option<&'a ProjectId>,
     pub service_account: Option<&'a ServiceAccountId>,
     /// Names of permissions, a space between them.
@@ -44,37 +42,12 @@ impl<'a> NewKey<'a> {
             kind,
             value: Secret::new(kind.prefix().to_owned() + &encode(&sources.bytes()?)),
             name,
-            organization: None,
             project: None,
             service_account: None,
             permissions: String::new(),
             created_at: sources.now(),
             expires_at: None,
         })
-    }
-
-    pub(super) async fn insert(&self, connection: &mut Connection) -> Result<u64, StoreError> {
-        let redacted = self.value.redacted();
-        connection
-            .execute(
-                "INSERT INTO api_keys (id, kind, organization_id, project_id, \
-                 service_account_id, name, digest, redacted_value, permissions, created_at, \
-                 expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-                params![
-                    self.id,
-                    self.kind.as_str(),
-                    self.organization.map(OrganizationId::as_str),
-                    self.project.map(ProjectId::as_str),
-                    self.service_account.map(ServiceAccountId::as_str),
-                    self.name,
-                    KeyDigest::of(self.value.reveal()).as_bytes(),
-                    redacted,
-                    self.permissions,
-                    self.created_at,
-                    self.expires_at,
-                ],
-            )
-            .await
     }
 }
 

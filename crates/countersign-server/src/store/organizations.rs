@@ -3,6 +3,7 @@
 use countersign_types::{
     api_key::{AdminApiKey, Permission},
     audit::{Actor, AuditCommit},
+    bundle::KeysSum,
     id::OrganizationId,
     organization::Organization,
 };
@@ -12,6 +13,7 @@ use super::{
     asserted::Asserted,
     audit_chain::Head,
     history,
+    key_rows::ChangedKeys,
     row::{FromRow, Row},
     value::params,
 };
@@ -64,6 +66,7 @@ impl Store {
             },
             webhooks: 0,
             asserted: Asserted::default(),
+            keys: ChangedKeys::none(Some(KeysSum::NONE.into())),
         };
         let key = tx
             .create_admin_api_key(NewAdminApiKey {

@@ -3,7 +3,7 @@
 use countersign_types::{
     api_key::KeyKind,
     audit::{AuditEvent, AuditProject},
-    id::{ApiKeyId, OrganizationId, ProjectId, ServiceAccountId},
+    id::{OrganizationId, ProjectId, ServiceAccountId},
     or_unknown::OrUnknown,
     page::Page,
     project::{
@@ -17,6 +17,7 @@ use super::{
     Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     connection::Connection,
     ended_rules::Of,
+    key_rows::Keys,
     listing::Listing,
     new_key::NewKey,
     projects::{self, Archived},
@@ -163,13 +164,8 @@ impl WriteTx {
         self.find_service_account(project, id).await?;
         let rules = Of::ServiceAccount(id);
         let mut events = self.delete_federation_rules_of(rules).await?;
-        let keys: Vec<ApiKeyId> = self
-            .connection
-            .query(
-                "DELETE FROM api_keys WHERE service_account_id = $1 RETURNING id",
-                params![id],
-            )
-            .await?;
+        let keys = self.delete_keys(Keys::OfServiceAccount(project, id));
+        let keys = keys.await?;
         self.connection
             .execute("DELETE FROM service_accounts WHERE id = $1", params![id])
             .await?;
@@ -247,13 +243,15 @@ impl WriteTx {
         self.check_quota(Quota::ApiKeys).await?;
         let name = name.unwrap_or_else(|| account.name.clone());
         let key = NewKey {
-            organization: Some(&self.organization),
             project: Some(&project.id),
             service_account: Some(&account.id),
             created_at: self.now,
             ..NewKey::mint(self.sources(), KeyKind::Project, &name)?
         };
-        key.insert(&mut self.connection).await?;
+        let connection = &mut self.connection;
+        self.keys
+            .insert(connection, &self.organization, &key)
+            .await?;
         let (id, value) = (key.id, key.value);
         let event = AuditEvent::ApiKeyCreated {
             project: Some(project),

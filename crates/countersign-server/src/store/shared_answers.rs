@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use countersign_types::{bundle::Bundle, history::HistoryPoint};
 
-use super::{Reach, StoreError};
+use super::{Reach, StoreError, bundle_keys::Keys};
 
 /// For how many points what changed after them is kept.
 const MOST_POINTS: usize = 8;
@@ -83,18 +83,21 @@ type Kept = Arc<tokio::sync::Mutex<Last>>;
 
 /// What was read after the points that were asked for last.
 #[derive(Default)]
-pub(super) struct SharedAnswers(Mutex<VecDeque<(HistoryPoint, Kept)>>);
+pub(super) struct SharedAnswers(Mutex<VecDeque<(Asked, Kept)>>);
+
+/// After which point, and of which keys.
+type Asked = (HistoryPoint, Keys);
 
 impl SharedAnswers {
     /// What changed after a point up to the latest, as somebody read it or `read` does now; nothing if the
     /// point is not known.
     pub(super) async fn get(
         &self,
-        after: HistoryPoint,
+        asked: Asked,
         latest: HistoryPoint,
         read: impl Future<Output = Result<Option<Bundle>, StoreError>>,
     ) -> Result<Option<Arc<BundleAnswer>>, StoreError> {
-        let kept = self.of(after);
+        let kept = self.of(asked);
         let mut kept = kept.lock().await;
         if let Some(answer) = kept.answer.upgrade()
             && answer.point() == latest
@@ -113,16 +116,16 @@ impl SharedAnswers {
         Ok(Some(answer))
     }
 
-    fn of(&self, after: HistoryPoint) -> Kept {
+    fn of(&self, asked: Asked) -> Kept {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, kept)) = all.iter().find(|(point, _)| *point == after) {
+        if let Some((_, kept)) = all.iter().find(|(known, _)| *known == asked) {
             return Arc::clone(kept);
         }
         if all.len() >= MOST_POINTS {
             all.pop_front();
         }
         let kept = Kept::default();
-        all.push_back((after, Arc::clone(&kept)));
+        all.push_back((asked, Arc::clone(&kept)));
         kept
     }
 }

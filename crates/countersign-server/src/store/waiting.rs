@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_types::{history::HistoryPoint, id::OrganizationId};
 use tokio::sync::watch;
 
-use super::{BundleAnswer, Reach, Store, StoreError, recent_changes::Seen};
+use super::{BundleAnswer, Reach, Store, StoreError, bundle_keys::Keys, recent_changes::Seen};
 
 /// What a gateway asks for.
 #[derive(Debug, Clone)]
@@ -16,6 +16,18 @@ pub struct BundleRequest {
     pub reach: Reach,
     /// Whether everything is to come in pages.
     pub paged: bool,
+    /// Whether of keys only what changed may be sent.
+    pub key_changes: bool,
+}
+
+impl BundleRequest {
+    pub(super) const fn keys(&self) -> Keys {
+        if self.key_changes {
+            Keys::ChangedAfter(self.after.revision)
+        } else {
+            Keys::All
+        }
+    }
 }
 
 /// A request that waits for a change after a point of the history.
@@ -37,6 +49,7 @@ impl Store {
             after,
             reach: Reach::All,
             paged: false,
+            key_changes: false,
         })
     }
 

@@ -3,13 +3,15 @@
 use countersign_types::{
     UnixSeconds,
     audit::{Actor, AuditCommit, AuditEvent},
+    digest::Sha256,
     history::{HistoryPoint, RevisionToken},
     id::{ApiKeyId, OrganizationId},
 };
 
 use super::{
     Kind, Store, StoreError, asserted::Asserted, audit_chain::Head, connection::Connection,
-    history, kept_assertion::JudgedChange, signal::announce, sources::Sources, value::params,
+    history, kept_assertion::JudgedChange, key_rows::ChangedKeys, signal::announce,
+    sources::Sources, value::params,
 };
 
 /// What a write did: its answer, and its events for the audit log.
@@ -37,6 +39,8 @@ pub struct WriteTx {
     pub(super) webhooks: u64,
     /// The trust that the organization's assertions are about, where it has any.
     pub(super) asserted: Asserted,
+    /// The keys that it adds and takes away.
+    pub(super) keys: ChangedKeys,
 }
 
 impl<T> Change<T> {
@@ -62,7 +66,7 @@ impl Store {
         let mut connection = self.inner.database.transaction().await?;
         let now = self.inner.sources.now();
         let begun = advance_clock(&mut connection, organization, now).await?;
-        let (now, head, (after, webhooks, assertions)) = begun;
+        let (now, head, ((after, webhooks, assertions), keys_sum)) = begun;
         check_actor(&mut connection, organization, &actor, now).await?;
         let asserted =
             Asserted::begin(&mut connection, &self.inner.sets, organization, assertions).await?;
@@ -79,6 +83,7 @@ impl Store {
             },
             webhooks,
             asserted,
+            keys: ChangedKeys::none(keys_sum),
         })
     }
 }
@@ -139,6 +144,10 @@ impl WriteTx {
                 ],
             )
             .await?;
+        let (connection, organization) = (&mut self.connection, &self.organization);
+        self.keys
+            .write(connection, organization, point.revision)
+            .await?;
         let inner = &self.store.inner;
         let sender = inner.announced.clone();
         self.connection
@@ -172,18 +181,23 @@ impl WriteTx {
     }
 }
 
+/// The clock, the head of the audit log, the revision, the numbers of webhooks and of assertions, and the sum of the
+/// keys.
+type Begun = (UnixSeconds, Head, ((u64, u64, u64), Option<Sha256>));
+
 /// Locks the organization's row, so that other writers of it wait, and moves its clock to now, or
-/// leaves it where a node with a faster clock has put it. Returns the clock, the head of the audit
-/// log, which nobody else can move until the commit, the revision, and the numbers of webhooks and of assertions.
+/// leaves it where a node with a faster clock has put it. Nobody else can move the head of the audit
+/// log until the commit.
 async fn advance_clock(
     connection: &mut Connection,
     organization: &OrganizationId,
     now: UnixSeconds,
-) -> Result<(UnixSeconds, Head, (u64, u64, u64)), StoreError> {
+) -> Result<Begun, StoreError> {
     connection
         .find(
             "UPDATE organizations SET clock = CASE WHEN clock < $2 THEN $2 ELSE clock END \
-             WHERE id = $1 RETURNING clock, audit_number, audit_sha256, revision, webhooks, assertions",
+             WHERE id = $1 RETURNING clock, audit_number, audit_sha256, revision, webhooks, assertions, \
+             keys_sum",
             params![organization, now],
         )
         .await?

@@ -40,6 +40,8 @@ pub(crate) fn organization(projects: u128) -> OrganizationBundle {
         id: OrganizationId::from_random(1),
         federation: None,
         audit: None,
+        keys_sum: None,
+        key_changes: None,
         receipt_keys: Vec::new(),
         denials: Vec::new(),
         revision: 1,

@@ -19,6 +19,7 @@ mod faults;
 mod gateways;
 mod growth;
 mod history;
+mod key_changes;
 mod keys;
 mod neighbours;
 mod observations;

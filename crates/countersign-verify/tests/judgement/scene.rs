@@ -46,6 +46,8 @@ pub(crate) fn of_pems(anchors: &[String]) -> Trust {
         keys: Vec::new(),
         federation: None,
         audit: None,
+        keys_sum: None,
+        key_changes: None,
         receipt_keys: Vec::new(),
         denials: Vec::new(),
     });

@@ -191,6 +191,8 @@ async fn bundle(client: &Client, project: &ProjectId) -> CommandResult<Organizat
         keys: Vec::new(),
         federation: None,
         audit: None,
+        keys_sum: None,
+        key_changes: None,
         receipt_keys: Vec::new(),
         denials: Vec::new(),
     })

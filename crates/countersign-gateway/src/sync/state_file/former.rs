@@ -73,6 +73,7 @@ pub(super) fn convert(connection: &mut Connection, stored: &Stored) -> Result<()
             changed: organizations.collect(),
             removed: &[],
         },
+        &mut rows::WrittenKeys::new(),
     )?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()?;

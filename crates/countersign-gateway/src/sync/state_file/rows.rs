@@ -4,13 +4,14 @@
 //! Each row has a checksum, and the point's row the sum of them all: what is lost, doubled or altered is found
 //! without a second look at the whole file.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use countersign_types::{
     UnixSeconds,
     bundle::{BundleKey, OrganizationBundle},
     digest::Sha256,
     history::HistoryPoint,
+    id::OrganizationId,
 };
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
@@ -41,10 +42,22 @@ const KEYS_IN_PART: usize = 128;
 /// The most parts of an organization's keys, a power of two.
 const MOST_PARTS: usize = 1 << 12;
 
+/// The keys that stand in parts, as they were written last: what is the same is not written again. They are shared
+/// with what is in force.
+pub(super) type WrittenKeys = HashMap<OrganizationId, Arc<[BundleKey]>>;
+
 /// Brings the rows to the next point.
-pub(super) fn write(transaction: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), StateError> {
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    entry: &Entry<'_>,
+    written_keys: &mut WrittenKeys,
+) -> Result<(), StateError> {
+    if entry.all {
+        written_keys.clear();
+    }
     let mut rows = Rows {
         transaction,
+        written_keys,
         sum: Sum::default(),
         // Then it is a new file, and an organization is in an entry once.
         none_before: entry.all,
@@ -55,7 +68,7 @@ pub(super) fn write(transaction: &Transaction<'_>, entry: &Entry<'_>) -> Result<
     }
     let mut sets = Sets::new(transaction);
     for id in entry.removed {
-        rows.remove(id.as_str())?;
+        rows.remove(id)?;
         sets.remove(id.as_str())?;
     }
     for organization in &entry.changed {
@@ -69,6 +82,7 @@ pub(super) fn write(transaction: &Transaction<'_>, entry: &Entry<'_>) -> Result<
 /// The rows, while they are written.
 struct Rows<'t> {
     transaction: &'t Transaction<'t>,
+    written_keys: &'t mut WrittenKeys,
     sum: Sum,
     /// Whether there is nothing to replace: then nothing is looked for.
     none_before: bool,
@@ -76,31 +90,46 @@ struct Rows<'t> {
 
 impl Rows<'_> {
     fn put(&mut self, organization: &Organization) -> Result<(), StateError> {
-        let keys = organization.keys();
-        let id = organization.id().as_str();
-        let parts = if keys.len() <= KEYS_IN_ROW {
+        let (id, keys) = (organization.id(), organization.keys());
+        if keys.len() <= KEYS_IN_ROW {
             self.put_bundle(&organization.whole())?;
-            HashMap::new()
-        } else {
-            self.put_bundle(organization.bundle())?;
-            parts_of(keys)
-        };
-        let mut written = self.parts(id)?;
+            self.written_keys.remove(id);
+            return self.put_parts(id, HashMap::new(), &HashMap::new());
+        }
+        self.put_bundle(organization.bundle())?;
+        let before = self.written_keys.insert(id.clone(), Arc::clone(keys));
+        let before = before.unwrap_or_default();
+        if Arc::ptr_eq(&before, keys) {
+            return Ok(());
+        }
+        self.put_parts(id, parts_of(keys), &parts_of(&before))
+    }
+
+    /// Writes the parts of an organization's keys that are not the same as before, and takes away all others.
+    fn put_parts(
+        &mut self,
+        id: &OrganizationId,
+        parts: Parts<'_>,
+        before: &Parts<'_>,
+    ) -> Result<(), StateError> {
+        let mut written = self.parts(id.as_str())?;
         for (part, keys) in parts {
+            let checksum = written.remove(&part);
+            if checksum.is_some() && before.get(&part) == Some(&keys) {
+                continue;
+            }
             let part = KeyPart {
-                organization: organization.id().clone(),
+                organization: id.clone(),
                 part,
                 keys: keys.into_iter().cloned().collect(),
             };
-            let before = written.remove(&part.part);
-            self.put_part(&part, before.as_deref())?;
+            self.put_part(&part, checksum.as_deref())?;
         }
         for (part, checksum) in written {
             self.sum.toggle(&checksum);
             let sql = "DELETE FROM keys WHERE organization = ?1 AND part = ?2";
-            self.transaction
-                .prepare_cached(sql)?
-                .execute(params![id, part])?;
+            let mut delete = self.transaction.prepare_cached(sql)?;
+            delete.execute(params![id.as_str(), part])?;
         }
         Ok(())
     }
@@ -164,7 +193,9 @@ impl Rows<'_> {
         Ok(())
     }
 
-    fn remove(&mut self, id: &str) -> Result<(), StateError> {
+    fn remove(&mut self, id: &OrganizationId) -> Result<(), StateError> {
+        self.written_keys.remove(id);
+        let id = id.as_str();
         self.forget_bundle(id)?;
         for checksum in self.parts(id)?.values() {
             self.sum.toggle(checksum);
@@ -193,11 +224,14 @@ impl Rows<'_> {
     }
 }
 
+/// Keys in parts.
+type Parts<'k> = HashMap<u32, Vec<&'k BundleKey>>;
+
 /// Keys in parts, by their digests: a key that comes or goes changes one of them.
-fn parts_of(keys: &[BundleKey]) -> HashMap<u32, Vec<&BundleKey>> {
+fn parts_of(keys: &[BundleKey]) -> Parts<'_> {
     let parts = (keys.len() / KEYS_IN_PART).next_power_of_two();
     let mask = parts.min(MOST_PARTS) - 1;
-    let mut all: HashMap<u32, Vec<&BundleKey>> = HashMap::new();
+    let mut all = Parts::new();
     for key in keys {
         let bytes = key.sha256.as_bytes().first_chunk().copied();
         let place = usize::from(u16::from_be_bytes(bytes.unwrap_or_default())) & mask;

@@ -65,6 +65,8 @@ impl Server {
             keys: Vec::new(),
             federation: None,
             audit: None,
+            keys_sum: None,
+            key_changes: None,
             receipt_keys: Vec::new(),
             denials: Vec::new(),
         };
