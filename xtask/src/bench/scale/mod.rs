@@ -38,7 +38,8 @@ const FEW: usize = 1_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How many organizations there are.
+    /// How many organizations there are. With more than 1,000 of them, what a change costs is compared with that at
+    /// 1,000.
     #[arg(long, default_value_t = 100_000)]
     organizations: usize,
     /// How many trust anchors they have.
@@ -56,6 +57,9 @@ pub(crate) struct Arguments {
     /// How many changes a second are made, after those, without waiting for any; for ten seconds.
     #[arg(long, default_value_t = 50)]
     rate: u32,
+    /// Change keys and not trust: each change makes an admin key.
+    #[arg(long)]
+    of_keys: bool,
     /// Store in PostgreSQL and not in SQLite.
     #[arg(long)]
     postgres: bool,
@@ -105,9 +109,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         keys: arguments.keys,
     };
     let sizes = if arguments.quick {
-        [50, 100]
+        vec![50, 100]
+    } else if arguments.organizations > FEW {
+        vec![FEW, arguments.organizations]
     } else {
-        [FEW, arguments.organizations]
+        vec![arguments.organizations]
     };
     let mut all = Vec::new();
     for organizations in sizes {
@@ -154,7 +160,7 @@ fn measure(
     } else {
         arguments.changes
     };
-    let plane = ControlPlane::start(place, program, directory)?;
+    let plane = ControlPlane::start(place, program, directory, arguments.of_keys)?;
     let cold = Gateway::start(&plane, program, directory)?;
     // One that is killed before it has written everything pulls it again.
     plane.until_enforced()?;

@@ -37,10 +37,17 @@ pub(super) struct ControlPlane {
     pub(super) server: Server,
     gateway_key: PathBuf,
     key: String,
+    /// Whether changes are of keys, and not of trust.
+    of_keys: bool,
 }
 
 impl ControlPlane {
-    pub(super) fn start(place: &Storage, program: &Path, directory: &Path) -> Outcome<Self> {
+    pub(super) fn start(
+        place: &Storage,
+        program: &Path,
+        directory: &Path,
+        of_keys: bool,
+    ) -> Outcome<Self> {
         let gateway_key = directory.join("gateway.key");
         let mut create = place.program(program);
         create.args(["gateway-key", "create", "--name", "bench", "--key-file"]);
@@ -55,6 +62,7 @@ impl ControlPlane {
             server: Server::start_anywhere(&command, address)?,
             key: fs::read_to_string(&gateway_key)?.trim().to_owned(),
             gateway_key,
+            of_keys,
         })
     }
 
@@ -63,9 +71,15 @@ impl ControlPlane {
         Ok(serde_json::from_slice(&answer)?)
     }
 
-    /// Toggles the anchor of an organization, and returns when that was answered.
+    /// Toggles the anchor of an organization, or makes a key, and returns when that was answered.
     pub(super) fn change(&self, number: usize, size: Size) -> Outcome {
         let organization = number % size.changed() + 1;
+        if self.of_keys {
+            let path = "/v1/organization/admin_api_keys";
+            let body = json!({ "name": format!("change {number}") }).to_string();
+            let request = request("POST", path, &admin_key(organization), &body);
+            return ask(self.server.address, &request).map(drop);
+        }
         let odd = number / size.changed() % 2 == 1;
         let verb = if odd { "activate" } else { "deactivate" };
         let body = json!({ "certificate_ids": [anchor(organization)] }).to_string();
