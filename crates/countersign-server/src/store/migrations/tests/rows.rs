@@ -1,6 +1,7 @@
 //! Rows as older versions of the schema held them.
 
 use countersign_testca::{Minted, root};
+use countersign_types::digest::Sha256;
 
 use crate::store::dialect::Dialect;
 
@@ -55,6 +56,7 @@ impl Chain {
             .replace("{leaf}", &blob(der))
             .replace("{chain}", &blob(&chain))
             .replace("{none}", &blob(&[]))
+            .replace("{sha256-none}", &blob(Sha256::of([]).as_bytes()))
             .replace("{sha256-a}", &blob(&[0xa; 32]))
             .replace("{sha256-b}", &blob(&[0xb; 32]))
             .replace("{sha256-c}", &blob(&[0xc; 32]))
@@ -167,9 +169,9 @@ INSERT INTO denials (id, organization_id, project_id, name, matches, enforcement
 const CRLS: &str = "
 UPDATE organizations SET crls = 1;
 UPDATE certificates SET crls = 1, crl_next_update = 4000000000 WHERE id = 'cert_a';
-INSERT INTO revoked_sets (organization_id, sha256, records) VALUES ('org-a', {sha256-a}, {none});
+INSERT INTO revoked_sets (organization_id, sha256, records) VALUES ('org-a', {sha256-none}, {none});
 INSERT INTO crls (id, organization_id, certificate_id, issuer, issuer_name, this_update, next_update,
     only_user_certificates, entries, sha256, revoked, created_at, updated_at, updated_by) VALUES
-    ('crl_a', 'org-a', 'cert_a', {sha256-a}, 'CN=Trusted', {at}, 4000000000, 0, 0, {sha256-b}, {sha256-a}, {at}, {at},
+    ('crl_a', 'org-a', 'cert_a', {sha256-a}, 'CN=Trusted', {at}, 4000000000, 0, 0, {sha256-b}, {sha256-none}, {at}, {at},
     'key_admin');
 ";
