@@ -1,5 +1,6 @@
 //! The control plane of Countersign: its database and its HTTP API.
 
+mod crl_fetching;
 mod expiry;
 mod http;
 pub mod metrics;
@@ -10,6 +11,7 @@ pub mod store;
 mod tokens;
 mod webhooks;
 
+pub use crl_fetching::{CrlFetcher, CrlFetching};
 pub use expiry::watch_expiry;
 pub use http::{
     App, AppOptions, EVENT_TYPES, GATEWAY_LIVE_SECONDS, Needs, Operation, Warning, document,

@@ -26,6 +26,7 @@ pub(crate) const STORE_ERRORS: &str = "countersign_store_errors_total";
 pub(crate) const OBSERVED_REQUESTS: &str = "countersign_observed_requests_total";
 pub(crate) const OBSERVATIONS_REFUSED: &str = "countersign_observations_refused_total";
 pub(crate) const WEBHOOK_ATTEMPTS: &str = "countersign_webhook_attempts_total";
+pub(crate) const CRL_FETCHES: &str = "countersign_crl_fetches_total";
 pub(crate) const WARNING: &str = "countersign_warning";
 const NOT_AFTER: &str = "countersign_certificate_not_after_seconds";
 const NEXT_UPDATE: &str = "countersign_certificate_crl_next_update_seconds";
@@ -98,6 +99,10 @@ fn describe() {
     describe_counter!(
         OBSERVED_REQUESTS,
         "requests that gateways observed and the database keeps"
+    );
+    describe_counter!(
+        CRL_FETCHES,
+        "fetches of revocation lists from their URLs, by outcome"
     );
     describe_counter!(LOG_LINES_LOST, "lines of the log that nobody read in time");
     describe_gauge!(BUILD, "1, with the version of the program");

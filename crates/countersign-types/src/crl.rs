@@ -14,6 +14,13 @@ use crate::{
     page::Listed,
 };
 
+/// How often a list is fetched, in seconds, at least.
+pub const MIN_CRL_INTERVAL: u64 = 300;
+/// The same by default.
+pub const DEFAULT_CRL_INTERVAL: u64 = 3600;
+/// The same at most.
+pub const MAX_CRL_INTERVAL: u64 = 2_592_000;
+
 /// The most lists that a trust anchor may have: one of each CA.
 pub const MAX_CRLS_PER_CERTIFICATE: usize = 16;
 
@@ -83,8 +90,20 @@ pub struct Crl {
     pub created_at: UnixSeconds,
     /// When this list was added, in Unix seconds.
     pub updated_at: UnixSeconds,
-    /// The key that added it.
+    /// The key that added it; `key_operator` where the control plane fetched it.
     pub updated_by: ApiKeyId,
+    /// Where the next one is fetched from, if it is.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub url: Option<String>,
+    /// How often, in seconds.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub interval: Option<u64>,
+    /// When that went well the last time, in Unix seconds.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub fetched_at: Option<UnixSeconds>,
+    /// Why it did not the last time; what is kept stays in force.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub last_error: Option<String>,
 }
 
 impl Listed for Crl {
@@ -98,8 +117,21 @@ impl Listed for Crl {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CrlAddRequest {
-    /// The list: PEM, or its DER in base64.
-    pub crl: String,
+    /// The list: PEM, or its DER in base64. Either this or `url`.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub crl: Option<String>,
+    /// Where the CA publishes its list, `http` or `https`: it is fetched at once, and again and again.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub url: Option<String>,
+    /// How often it is fetched, in seconds: 300 to 2,592,000, and by default 3,600.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(nullable = false, minimum = 300, maximum = 2_592_000)
+    )]
+    pub interval: Option<u64>,
     /// Where the anchor did not sign the list itself: the certificates of the CAs between the list's issuer and
     /// the anchor, in PEM. Without it, those are taken that stand in the PEM beside the list.
     #[serde(default, deserialize_with = "not_null")]
@@ -110,7 +142,8 @@ pub struct CrlAddRequest {
 impl fmt::Debug for CrlAddRequest {
     /// Only its size: a PEM body must not reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CrlAddRequest({} bytes)", self.crl.len())
+        let bytes = self.crl.as_ref().map_or(0, String::len);
+        write!(f, "CrlAddRequest({bytes} bytes)")
     }
 }
 
@@ -122,8 +155,14 @@ pub struct CertificateCrl {
     /// The trust anchor.
     #[serde(deserialize_with = "id::checked")]
     pub certificate_id: CertificateId,
-    /// The list: PEM, or its DER in base64.
-    pub crl: String,
+    /// The list: PEM, or its DER in base64. Either this or `url`.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub crl: Option<String>,
+    /// Where the CA publishes it.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub url: Option<String>,
     /// The certificates of the CAs between the list's issuer and the anchor, in PEM.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -133,12 +172,8 @@ pub struct CertificateCrl {
 impl fmt::Debug for CertificateCrl {
     /// Without the PEM, which must not reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "CertificateCrl({}, {} bytes)",
-            self.certificate_id,
-            self.crl.len()
-        )
+        let bytes = self.crl.as_ref().map_or(0, String::len);
+        write!(f, "CertificateCrl({}, {bytes} bytes)", self.certificate_id)
     }
 }
 

@@ -11,7 +11,8 @@ use std::{
 use clap::Args;
 use countersign_otlp::Figures;
 use countersign_server::{
-    App, AppOptions, GATEWAY_LIVE_SECONDS, Limits, WebhookOptions, Webhooks, listener_tls,
+    App, AppOptions, CrlFetcher, CrlFetching, GATEWAY_LIVE_SECONDS, Limits, WebhookOptions,
+    Webhooks, listener_tls,
     metrics::{self, GatewayAges},
     router, serve,
     store::{Sources, Store},
@@ -208,6 +209,7 @@ impl ControlPlane {
         let _cleanup = ObservationCleanup::start(store.clone(), self.observation_days);
         tokio::spawn(watch_expiry(store.clone(), signals.ended()));
         tokio::spawn(watch_token_keys(store.clone(), signals.ended()));
+        fetch_lists(&app, &sources, &self, &signals)?;
         let webhooks = Webhooks::new(store, sources, &self.webhooks)?;
         let webhooks = webhooks.recorded_by(telemetry.spans());
         let webhooks = tokio::spawn(webhooks.run(signals.ended()));
@@ -251,6 +253,20 @@ impl ControlPlane {
         serve(self.listener, router(app), self.tls, limits, ending).await;
         webhooks.await.doing("stop sending webhooks")
     }
+}
+
+/// Lets the API fetch revocation lists, and fetches those that are due until the end.
+fn fetch_lists(
+    app: &App,
+    sources: &Sources,
+    plane: &ControlPlane,
+    signals: &Signals,
+) -> CommandResult {
+    let fetcher = CrlFetcher::new(&plane.webhooks)?;
+    app.fetch_crls_with(fetcher.clone());
+    let fetching = CrlFetching::new(plane.store.clone(), sources.clone(), fetcher);
+    tokio::spawn(fetching.run(signals.ended()));
+    Ok(())
 }
 
 /// All metrics, read in this runtime: connections to the database belong to it.

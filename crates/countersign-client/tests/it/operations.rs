@@ -184,7 +184,9 @@ fn crl() -> Value {
 #[tokio::test]
 async fn revocation_lists_are_added_listed_and_deleted() {
     let request = || CrlAddRequest {
-        crl: "PEM".to_owned(),
+        crl: Some("PEM".to_owned()),
+        url: None,
+        interval: None,
         issuer_certificates: None,
     };
     check(

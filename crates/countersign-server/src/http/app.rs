@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use crate::{
+    crl_fetching::CrlFetcher,
     metrics::WARNING,
     preview::TrialJudge,
     store::{Clock, FORGET_GATEWAYS_AFTER, OBSERVATION_DAYS, Sources, Store, StoreError},
@@ -36,6 +37,8 @@ struct Shared {
     request_ids: RequestIds,
     options: AppOptions,
     warnings: Mutex<BTreeSet<Warning>>,
+    /// Fetches revocation lists; none where nothing does.
+    crl_fetcher: OnceLock<CrlFetcher>,
     /// Where spans go; none unless they are collected.
     spans: Option<Arc<Spans>>,
     /// The OpenAPI document. The router sets it: the document is made from the table of
@@ -116,6 +119,7 @@ impl App {
             request_ids: RequestIds::new(u128::from_be_bytes(seed)),
             options,
             warnings: Mutex::default(),
+            crl_fetcher: OnceLock::new(),
             spans,
             document: OnceLock::new(),
         })))
@@ -160,6 +164,15 @@ impl App {
 
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Lets revocation lists be fetched from URLs. Only the first call counts.
+    pub fn fetch_crls_with(&self, fetcher: CrlFetcher) {
+        let _ = self.0.crl_fetcher.set(fetcher);
+    }
+
+    pub(super) fn crl_fetcher(&self) -> Option<&CrlFetcher> {
+        self.0.crl_fetcher.get()
     }
 
     pub(super) fn private_webhooks(&self) -> bool {

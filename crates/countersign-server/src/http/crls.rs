@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use countersign_types::{
     audit::AuditEvent,
     certificate::Certificate,
     crl::{
-        CertificateCrl, Crl, CrlAddRequest, DeletedCrl, RevokedRecords, UpdateCrlMissingRequest,
+        CertificateCrl, Crl, CrlAddRequest, DEFAULT_CRL_INTERVAL, DeletedCrl, MAX_CRL_INTERVAL,
+        MIN_CRL_INTERVAL, RevokedRecords, UpdateCrlMissingRequest,
     },
     digest::Sha256,
     id::{CertificateId, CrlId},
@@ -32,7 +34,11 @@ use super::{
     query::{Query, WholeOr},
     trust_write::{self, Override},
 };
-use crate::store::WriteTx;
+use crate::{
+    crl_fetching::not_fetched,
+    store::{CrlSource, WriteTx},
+    webhooks::{Fetched, Validators},
+};
 
 /// The most bytes of a body with a list: the largest list in base64, its line breaks escaped, and the certificates
 /// of its issuers.
@@ -41,6 +47,7 @@ pub(super) const MAX_BODY_BYTES: usize = 104 * 1024 * 1024;
 const RECORDS_AT_A_TIME: usize = 100_000;
 
 const CRL: &str = "crl";
+const URL: &str = "url";
 
 type From = WholeOr<0, { MAX_REVOKED as u64 }, 0>;
 
@@ -74,16 +81,18 @@ pub(super) async fn add(
     Query(allow): Query<Override>,
     Body(request): Body<CrlAddRequest>,
 ) -> Answer<Crl> {
+    let interval = request.interval.unwrap_or(DEFAULT_CRL_INTERVAL);
     let request = CertificateCrl {
         certificate_id: certificate.clone(),
         crl: request.crl,
+        url: request.url,
         issuer_certificates: request.issuer_certificates,
     };
     // Before the write begins: it may have a million entries.
-    let list = read(&admin, &app, request).await?;
+    let (list, source) = read(&admin, &app, request, interval).await?;
     let make = || async {
         let mut tx = admin.write(&app).await?;
-        let change = tx.add_crl(&certificate, &list).await?;
+        let change = tx.add_crl(&certificate, &list, source.as_ref()).await?;
         Ok((tx, change))
     };
     trust_write::commit(&admin, &app, &allow, make).await
@@ -164,11 +173,16 @@ pub(super) async fn read_among(
         // Read once, it is of no more use.
         let request = CertificateCrl {
             certificate_id: request.certificate_id.clone(),
-            crl: std::mem::take(&mut request.crl),
+            crl: request.crl.take(),
+            url: request.url.take(),
             issuer_certificates: request.issuer_certificates.take(),
         };
-        let list = read(admin, app, request).await;
-        lists.insert(place, list.map_err(|error| (place, error))?);
+        let read = match check(request.crl.as_ref(), request.url.as_ref()) {
+            Ok(()) => read(admin, app, request, DEFAULT_CRL_INTERVAL).await,
+            Err(error) => Err(error),
+        };
+        let (list, _) = read.map_err(|error| (place, error))?;
+        lists.insert(place, list);
     }
     Ok(lists)
 }
@@ -181,7 +195,7 @@ pub(super) async fn make_in(
 ) -> Result<Vec<AuditEvent>, ApiError> {
     Ok(match (change, list) {
         (TrustChange::AddCertificateCrl(CertificateCrl { certificate_id, .. }), Some(list)) => {
-            tx.add_crl(&certificate_id, list).await?.events
+            tx.add_crl(&certificate_id, list, None).await?.events
         }
         (
             TrustChange::DeleteCertificateCrl {
@@ -205,12 +219,13 @@ pub(super) async fn make_in(
     })
 }
 
-/// A list that is believed because of a certificate of the organization.
+/// A list that is believed because of a certificate of the organization, and where it was fetched from.
 async fn read(
     admin: &Admin,
     app: &App,
     request: CertificateCrl,
-) -> Result<RevocationList, ApiError> {
+    interval: u64,
+) -> Result<(RevocationList, Option<CrlSource>), ApiError> {
     let id = &request.certificate_id;
     let store = app.store();
     let found = store.retrieve_certificate(&admin.organization, id, true);
@@ -221,15 +236,67 @@ async fn read(
         );
         ApiError::value("certificate_id", message)
     })?;
-    let now = app.now();
-    let read = tokio::task::spawn_blocking(move || {
-        let issuers = request.issuer_certificates.as_deref();
-        crl::read(request.crl.as_bytes(), &anchor, issuers, now)
-    });
+    let issuers = request.issuer_certificates;
+    let (sent, source) = match (request.crl, request.url) {
+        (Some(crl), _) => (Bytes::from(crl), None),
+        (None, url) => {
+            let url = url.ok_or_else(|| ApiError::missing(CRL))?;
+            let (sent, source) = fetched(app, url, interval, issuers.clone()).await?;
+            (sent, Some(source))
+        }
+    };
+    let (now, param) = (app.now(), if source.is_some() { URL } else { CRL });
+    let read =
+        tokio::task::spawn_blocking(move || crl::read(&sent, &anchor, issuers.as_deref(), now));
     let read = read
         .await
         .map_err(|error| ApiError::internal(error.to_string()))?;
-    read.map_err(ApiError::from)
+    let list = read.map_err(|rejection| ApiError::value(param, rejection.message))?;
+    Ok((list, source))
+}
+
+/// What is at a URL now.
+async fn fetched(
+    app: &App,
+    url: String,
+    interval: u64,
+    issuer_certificates: Option<String>,
+) -> Result<(Bytes, CrlSource), ApiError> {
+    let fetcher = app.crl_fetcher().ok_or_else(|| {
+        let message = "This server fetches no revocation lists. Send the list itself, as `crl`.";
+        ApiError::value(URL, message)
+    })?;
+    let checked = fetcher.check(&url).map_err(|why| {
+        let message = format!("The URL cannot be used. {why}");
+        ApiError::value(URL, message)
+    })?;
+    let found = fetcher.fetch(&checked, &Validators::default()).await;
+    match found {
+        Ok(Fetched::Whole(sent, validators)) => {
+            let source = CrlSource {
+                url,
+                interval,
+                issuer_certificates,
+                etag: validators.etag,
+                last_modified: validators.last_modified,
+            };
+            Ok((sent, source))
+        }
+        Ok(Fetched::Unchanged) => Err(ApiError::value(
+            URL,
+            "The server there answers 304 to a request without a condition. Have it mended.",
+        )),
+        Err(error) => Err(ApiError::value(URL, not_fetched(&error))),
+    }
+}
+
+/// Exactly one of the two is given.
+fn check(crl: Option<&String>, url: Option<&String>) -> Result<(), ApiError> {
+    match (crl, url) {
+        (Some(_), Some(_)) => Err(ApiError::value(URL, "Give either `crl` or `url`.")),
+        (None, None) => Err(ApiError::missing(CRL)),
+        _ => Ok(()),
+    }
 }
 
 impl std::convert::From<CrlRejection> for ApiError {
@@ -240,6 +307,25 @@ impl std::convert::From<CrlRejection> for ApiError {
 
 impl RequestBody for CrlAddRequest {
     const MAX_BYTES: usize = MAX_BODY_BYTES;
+
+    fn check(&mut self) -> Result<(), ApiError> {
+        check(self.crl.as_ref(), self.url.as_ref())?;
+        let Some(interval) = self.interval else {
+            return Ok(());
+        };
+        if self.url.is_none() {
+            let message =
+                "`interval` says how often a `url` is fetched. Leave it out, or give the URL.";
+            return Err(ApiError::value("interval", message));
+        }
+        if !(MIN_CRL_INTERVAL..=MAX_CRL_INTERVAL).contains(&interval) {
+            let message = format!(
+                "`interval` is {interval}. Give {MIN_CRL_INTERVAL} to {MAX_CRL_INTERVAL} seconds."
+            );
+            return Err(ApiError::value("interval", message));
+        }
+        Ok(())
+    }
 }
 
 impl RequestBody for UpdateCrlMissingRequest {}

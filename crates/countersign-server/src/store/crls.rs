@@ -16,6 +16,7 @@ use countersign_verify::crl::{Kept, RevocationList};
 use super::{
     Change, Kind, PageRequest, Reach, Store, StoreError, WriteTx, certificates,
     connection::Connection,
+    crl_sources::CrlSource,
     listing::Listing,
     revoked_sets,
     row::{FromRow, Row},
@@ -25,7 +26,8 @@ use super::{
 const LIMIT: u64 = MAX_CRLS_PER_CERTIFICATE as u64;
 
 const COLUMNS: &str = "t.id, t.certificate_id, t.issuer_name, t.issuer, t.number, t.this_update, t.next_update, \
-     t.entries, t.only_user_certificates, t.sha256, t.created_at, t.updated_at, t.updated_by";
+     t.entries, t.only_user_certificates, t.sha256, t.created_at, t.updated_at, t.updated_by, t.url, t.every, \
+     t.fetched_at, t.last_error";
 
 impl Store {
     /// The revocation lists of a certificate.
@@ -63,7 +65,7 @@ impl Store {
 
 impl WriteTx {
     /// Adds a revocation list that was read for this certificate, or puts it in the place of its CA's earlier one.
-    /// The same list once more changes nothing.
+    /// The same list once more changes nothing. From now on it is fetched from the source, if one is given.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::CrlRefused`], [`StoreError::CrlLimit`].
@@ -71,6 +73,7 @@ impl WriteTx {
         &mut self,
         certificate: &CertificateId,
         list: &RevocationList,
+        source: Option<&CrlSource>,
     ) -> Result<Change<Crl>, StoreError> {
         let anchor = self.find_certificate(certificate).await?;
         let issuer = list.issuer().sha256();
@@ -83,7 +86,7 @@ impl WriteTx {
             )
             .await?;
         let change = match &kept {
-            Some(kept) if kept.sha256 == list.sha256() => {
+            Some(kept) if kept.sha256 == list.sha256() && source.is_none() => {
                 let connection = &mut self.connection;
                 let same = find(connection, &self.organization, certificate, &kept.id).await?;
                 return Ok(Change::none(same));
@@ -101,6 +104,16 @@ impl WriteTx {
         self.keep_set(list.revoked()).await?;
         let crl = self.write_crl(certificate, list, kept.as_ref()).await?;
         self.count_crls(certificate).await?;
+        if let Some(source) = source {
+            self.set_crl_source(&crl.id, source).await?;
+        }
+        let crl = find(
+            &mut self.connection,
+            &self.organization,
+            certificate,
+            &crl.id,
+        )
+        .await?;
         Ok(changed(anchor, crl.clone(), change, crl))
     }
 
@@ -206,6 +219,10 @@ impl WriteTx {
             created_at: kept.map_or(self.now, |kept| kept.created_at),
             updated_at: self.now,
             updated_by: self.actor_key(),
+            url: None,
+            interval: None,
+            fetched_at: None,
+            last_error: None,
         };
         let sql = if kept.is_some() {
             "UPDATE crls SET issuer_name = $5, number = $6, this_update = $7, next_update = $8, \
@@ -357,6 +374,10 @@ impl FromRow for Crl {
             created_at: row.next()?,
             updated_at: row.next()?,
             updated_by: row.next()?,
+            url: row.next()?,
+            interval: row.next()?,
+            fetched_at: row.next()?,
+            last_error: row.next()?,
         })
     }
 }

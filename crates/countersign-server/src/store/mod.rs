@@ -22,6 +22,7 @@ mod caller;
 mod certificates;
 mod chain_pages;
 mod connection;
+mod crl_sources;
 mod crls;
 mod day;
 mod denial_rows;
@@ -104,6 +105,7 @@ pub use self::{
     caller::Caller,
     certificates::NewCertificate,
     chain_pages::ObservedIdentity,
+    crl_sources::{CrlSource, DueCrl},
     denials::NewDenial,
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},

@@ -3,6 +3,7 @@
 //! nodes may run this at once.
 
 mod address;
+mod fetch;
 mod options;
 mod retry;
 mod send;
@@ -19,10 +20,12 @@ use countersign_types::{
 };
 use tokio::{task::JoinSet, time};
 
-pub(crate) use address::check_url;
+pub(crate) use address::{check_list_url, check_url};
+pub(crate) use fetch::{FETCH_TIMEOUT, FetchError, Fetched, Validators};
 pub use options::WebhookOptions;
 use retry::pause;
-use send::{SEND_TIMEOUT, Sender};
+use send::SEND_TIMEOUT;
+pub(crate) use send::Sender;
 use slots::Slots;
 use traced::Traced;
 

@@ -28,8 +28,13 @@ use crate::store::{Claimed, StoreError};
 /// How long an attempt may take, from resolving the name to reading the status.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends deliveries.
-pub(super) struct Sender {
+/// A connection, with or without TLS.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Sends deliveries, and fetches what stands at a URL.
+pub(crate) struct Sender {
     tls: TlsConnector,
     private: bool,
 }
@@ -37,12 +42,12 @@ pub(super) struct Sender {
 /// Why there was no status. The texts are for the admin and the log, and never hold the URL, which
 /// may be a secret.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     #[error("the URL is not allowed: {0}")]
     Url(&'static str),
     /// One answer, whether there is no such name or it leads inside: an admin must not learn which
     /// names exist in the network of the control plane.
-    #[error("the host has no address that webhooks may go to")]
+    #[error("the host has no address that may be gone to")]
     Address,
     #[error("cannot connect: {0}")]
     Connect(std::io::ErrorKind),
@@ -55,7 +60,7 @@ pub(super) enum Failure {
 }
 
 impl Sender {
-    pub(super) fn new(options: &WebhookOptions) -> Result<Self, StoreError> {
+    pub(crate) fn new(options: &WebhookOptions) -> Result<Self, StoreError> {
         let config = client_config(standard(), roots(options)?, None)
             .map_err(|error| StoreError::Internal(error.to_string()))?;
         Ok(Self {
@@ -89,19 +94,26 @@ impl Sender {
         if let Some(traceparent) = traceparent {
             request.headers_mut().insert("traceparent", traceparent);
         }
-        let stream = self.connect(&url).await?;
+        exchange(self.open(&url).await?, request).await
+    }
+
+    /// Whether addresses that are not public are allowed.
+    pub(crate) const fn private(&self) -> bool {
+        self.private
+    }
+
+    /// A connection to the URL's host, if that may be gone to, with TLS where the URL says so.
+    pub(super) async fn open(&self, url: &Url) -> Result<Box<dyn Stream>, Failure> {
+        let stream = self.connect(url).await?;
         if url.scheme() != "https" {
-            return exchange(stream, request).await;
+            return Ok(Box::new(stream));
         }
         let name = url.host_str().unwrap_or_default();
         let name = name.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(name.to_owned()).map_err(|_| Failure::Address)?;
         let stream = self.tls.connect(name, stream).await;
-        exchange(
-            stream.map_err(|error| Failure::Tls(error.to_string()))?,
-            request,
-        )
-        .await
+        let stream = stream.map_err(|error| Failure::Tls(error.to_string()))?;
+        Ok(Box::new(stream))
     }
 
     /// Connects to the host's first address that is allowed and reachable.
@@ -138,17 +150,21 @@ fn roots(options: &WebhookOptions) -> Result<RootCertStore, StoreError> {
     Ok(roots)
 }
 
+/// The URL's host, with its port if it is not the usual one.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
 /// Standard Webhooks, "Webhook headers".
 fn request(url: &Url, delivery: &Claimed, at: u64) -> Result<Request<Full<Bytes>>, Failure> {
     let query = url.query().map(|query| format!("?{query}"));
-    let host = url.host_str().unwrap_or_default();
-    let authority = match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    };
     let id = delivery.due.id.as_str();
     Request::post(format!("{}{}", url.path(), query.unwrap_or_default()))
-        .header(header::HOST, authority)
+        .header(header::HOST, authority(url))
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::USER_AGENT, "countersign")
         .header(header::CONNECTION, "close")

@@ -1,8 +1,11 @@
 //! `countersign certificate crl`: what CAs say which of their certificates they revoked.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use countersign_client::{Client, ListParams};
 use countersign_types::{
     certificate::Certificate,
@@ -46,13 +49,20 @@ pub(crate) enum CrlVerb {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("from").args(["file", "url"]).required(true)))]
 pub(crate) struct Add {
     /// The trust anchor: id or name
     #[arg(value_name = "ID|NAME")]
     id: Reference<CertificateId>,
     /// The list as the CA publishes it, PEM or DER
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
+    /// Where the CA publishes it: the control plane fetches it now, and again and again
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// How often it is fetched [default: 1h]
+    #[arg(long, value_name = "DURATION", requires = "url", value_parser = humantime::parse_duration)]
+    interval: Option<Duration>,
     /// Where the anchor did not sign the list itself: PEM file of the CAs between the list's issuer and the anchor
     /// [default: those beside the list]
     #[arg(long, value_name = "FILE")]
@@ -94,7 +104,9 @@ impl CrlVerb {
 impl Add {
     async fn run(self, client: &Client, output: Output) -> CommandResult {
         let request = CrlAddRequest {
-            crl: as_text(&self.file)?,
+            crl: self.file.as_deref().map(as_text).transpose()?,
+            url: self.url.clone(),
+            interval: self.interval.map(|interval| interval.as_secs()),
             issuer_certificates: self.issuers.as_deref().map(issuers).transpose()?,
         };
         let id = self.id.resolve(client).await?;
@@ -102,9 +114,12 @@ impl Add {
         let change = TrustChange::AddCertificateCrl(CertificateCrl {
             certificate_id: id.clone(),
             crl: request.crl.clone(),
+            url: request.url.clone(),
             issuer_certificates: request.issuer_certificates.clone(),
         });
-        let question = format!("refuse what `{}` names?", self.file.display());
+        let file = self.file.as_ref().map(|file| file.display().to_string());
+        let from = file.or(self.url).unwrap_or_default();
+        let question = format!("refuse what `{}` names?", printable(&from));
         let asked = (question.as_str(), Ask::IfUsed);
         if !self.guard.before(client, change, asked, output).await? {
             return Ok(());
@@ -258,6 +273,8 @@ impl Row for Crl {
         "made",
         "next update",
         "added",
+        "fetched from",
+        "trouble",
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -269,6 +286,8 @@ impl Row for Crl {
             moment(self.this_update),
             expiry(Some(self.next_update)),
             moment(self.updated_at),
+            text_or_dash(self.url.as_deref()),
+            text_or_dash(self.last_error.as_deref()),
         ]
     }
 }

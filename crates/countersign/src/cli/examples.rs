@@ -99,6 +99,7 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
         "certificate crl add",
         &[
             "certificate crl add mesh mesh.crl --preview",
+            "certificate crl add mesh --url http://ca.example.com/mesh.crl --interval 1h",
             "certificate crl add mesh issuing.crl --issuers issuing-ca.pem --yes --wait",
         ],
     ),

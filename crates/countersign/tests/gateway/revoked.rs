@@ -28,7 +28,9 @@ fn list(world: &World, number: u8, named: &[&Minted], end: i64) -> CrlAddRequest
     let empty = world.ca.crl().number(Some(&[number]));
     let named = named.iter().fold(empty, |list, leaf| list.revoke(leaf));
     CrlAddRequest {
-        crl: named.current(MADE, Some(end)).pem(),
+        crl: Some(named.current(MADE, Some(end)).pem()),
+        url: None,
+        interval: None,
         issuer_certificates: None,
     }
 }

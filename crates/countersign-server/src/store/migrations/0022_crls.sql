@@ -38,6 +38,16 @@ CREATE TABLE crls (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     updated_by TEXT NOT NULL,
+    -- Where it is fetched from, if it is, how often in seconds, with whose certificates, and what came of it last.
+    url TEXT,
+    every BIGINT,
+    issuer_certificates TEXT,
+    etag TEXT,
+    last_modified TEXT,
+    due_at BIGINT,
+    fetched_at BIGINT,
+    last_error TEXT,
     UNIQUE (certificate_id, issuer)
 );
+CREATE INDEX crls_due ON crls (due_at);
 CREATE INDEX crls_in_order ON crls (organization_id, created_at, seq);

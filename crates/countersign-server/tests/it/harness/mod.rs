@@ -91,13 +91,18 @@ impl Server {
         }
     }
 
-    /// Another node on the same store, with other options. It ends with the test.
-    pub(crate) async fn beside(&self, options: AppOptions) -> Self {
+    /// Its clock, and randomness.
+    pub(crate) fn sources(&self) -> Sources {
         let reading = self.clock.clone();
-        let sources = Sources {
+        Sources {
             clock: Arc::new(move || reading.0.load(Ordering::SeqCst)),
             ..Sources::system()
-        };
+        }
+    }
+
+    /// Another node on the same store, with other options. It ends with the test.
+    pub(crate) async fn beside(&self, options: AppOptions) -> Self {
+        let sources = self.sources();
         let app = App::with_options(self.store.clone(), &sources, options, None).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

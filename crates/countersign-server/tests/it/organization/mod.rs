@@ -2,6 +2,7 @@ mod admin_api_keys;
 mod assertions;
 mod audit_logs;
 mod certificates;
+mod crl_urls;
 mod crls;
 mod denials;
 mod projects;
