@@ -11,6 +11,7 @@
 )]
 
 mod attacks;
+mod changed_keys;
 mod changes;
 mod client;
 mod codes;
