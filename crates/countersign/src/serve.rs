@@ -208,8 +208,7 @@ impl ControlPlane {
         // Held until the listener has drained, then dropped, which ends the task.
         let _cleanup = ObservationCleanup::start(store.clone(), self.observation_days);
         tokio::spawn(watch_expiry(store.clone(), signals.ended()));
-        tokio::spawn(watch_token_keys(store.clone(), signals.ended()));
-        fetch_lists(&app, &sources, &self, &signals)?;
+        keep_current(&app, &sources, &self, &signals)?;
         let webhooks = Webhooks::new(store, sources, &self.webhooks)?;
         let webhooks = webhooks.recorded_by(telemetry.spans());
         let webhooks = tokio::spawn(webhooks.run(signals.ended()));
@@ -255,8 +254,8 @@ impl ControlPlane {
     }
 }
 
-/// Lets the API fetch revocation lists, and fetches those that are due until the end.
-fn fetch_lists(
+/// Until the end, fetches the revocation lists that are due, as the API may at once, and renews token keys.
+fn keep_current(
     app: &App,
     sources: &Sources,
     plane: &ControlPlane,
@@ -266,6 +265,7 @@ fn fetch_lists(
     app.fetch_crls_with(fetcher.clone());
     let fetching = CrlFetching::new(plane.store.clone(), sources.clone(), fetcher);
     tokio::spawn(fetching.run(signals.ended()));
+    tokio::spawn(watch_token_keys(plane.store.clone(), signals.ended()));
     Ok(())
 }
 
