@@ -4,7 +4,6 @@
 use std::{collections::HashMap, hash::Hash};
 
 use countersign_types::{
-    UnixSeconds,
     bundle::{
         BundleAudit, BundleCertificate, BundleDenial, BundleKey, BundleProject, KeysSum,
         OrganizationBundle,
@@ -18,7 +17,7 @@ use countersign_types::{
 };
 
 use super::{
-    Kind, Reach, Store, StoreError, WriteTx,
+    Kind, Reach, StoreError, WriteTx,
     audit_chain::Head,
     bundle_keys::{Keys, key_changes},
     connection::Connection,
@@ -34,37 +33,6 @@ const AT_A_TIME: i64 = 256;
 const KEY_BYTES: usize = 200;
 /// The columns of an organization, before what belongs to it is read.
 pub(super) const HEAD: &str = "id, revision, audit_number, audit_sha256, audit_token, keys_sum";
-
-/// An anchor that is active somewhere, and when it expires: for the operator's metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActiveAnchor {
-    /// Whose it is.
-    pub organization: OrganizationId,
-    /// Its id.
-    pub certificate: CertificateId,
-    /// `notAfter`, in Unix seconds.
-    pub expires_at: UnixSeconds,
-    /// The last second at which all of its revocation lists are current, if it has any.
-    pub lists_end_at: Option<UnixSeconds>,
-}
-
-impl Store {
-    /// The active anchors of all organizations, those that expire first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn list_active_anchors(&self, limit: u32) -> Result<Vec<ActiveAnchor>, StoreError> {
-        let mut connection = self.reader().await?;
-        connection
-            .query(
-                "SELECT c.organization_id, c.id, c.expires_at, c.crl_next_update FROM certificates c \
-                 WHERE EXISTS (SELECT 1 FROM activations a WHERE a.certificate_id = c.id) \
-                 ORDER BY c.expires_at LIMIT $1",
-                params![limit],
-            )
-            .await
-    }
-}
 
 impl WriteTx {
     /// The organization as this write has left it so far, with its keys, to be judged by.
@@ -487,16 +455,5 @@ impl Parts<'_> {
              WHERE {range} AND r.enabled = 1 AND p.enabled = 1 ORDER BY r.created_at, r.seq",
         )
         .await
-    }
-}
-
-impl FromRow for ActiveAnchor {
-    fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
-        Ok(Self {
-            organization: row.next()?,
-            certificate: row.next()?,
-            expires_at: row.next()?,
-            lists_end_at: row.next()?,
-        })
     }
 }

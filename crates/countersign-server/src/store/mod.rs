@@ -4,6 +4,7 @@
 //! another organization's id is [`StoreError::NotFound`].
 
 mod active;
+mod active_anchors;
 mod admission;
 mod api_keys;
 mod asserted;
@@ -97,11 +98,11 @@ use countersign_types::{digest::KeyDigest, history::HistoryPoint, known_sets::Kn
 use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
+    active_anchors::ActiveAnchor,
     admission::admission_digest,
     api_keys::NewAdminApiKey,
     audit_logs::{AuditFilter, AuditPage, AuditRange},
     backup::{DatabaseContents, check_database, copy_database, settle_database},
-    bundle::ActiveAnchor,
     caller::Caller,
     certificates::NewCertificate,
     chain_pages::ObservedIdentity,
