@@ -47,7 +47,7 @@ pub(crate) enum Failure {
     Url(&'static str),
     /// One answer, whether there is no such name or it leads inside: an admin must not learn which
     /// names exist in the network of the control plane.
-    #[error("the host has no address that may be gone to")]
+    #[error("the host has no address that this server may connect to")]
     Address,
     #[error("cannot connect: {0}")]
     Connect(std::io::ErrorKind),

@@ -238,7 +238,7 @@ async fn a_name_that_leads_inside_is_refused_when_it_is_connected_to() {
     assert_eq!(tried.status, WebhookDeliveryStatus::Pending);
     assert_eq!(
         tried.last_result.as_deref(),
-        Some("the host has no address that webhooks may go to")
+        Some("the host has no address that this server may connect to")
     );
     assert!(receiver.rest().is_empty());
     let url = Secret::new(format!("http://{}/", receiver.address));

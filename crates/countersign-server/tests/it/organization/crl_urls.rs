@@ -214,7 +214,7 @@ async fn what_may_not_be_fetched_is_said_and_nothing_is_kept() {
         refused(
             at("http://localhost:1/list"),
             "url",
-            "no address that may be gone to",
+            "no address that this server may connect to",
         )
         .await;
         let both = json!({ "url": "http://example.com/", "crl": numbered(&ca, 1).pem() });

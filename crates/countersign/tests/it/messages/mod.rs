@@ -112,7 +112,7 @@ fn there_are_three_hundred() {
     assert!(all >= 300, "{all}");
 }
 
-/// A disk of 1 MiB in a namespace of its own, where the machine allows one.
+/// A disk of 2 MiB in a namespace of its own, where the machine allows one.
 #[test]
 fn a_full_disk_is_called_full() {
     let scene = Scene::offline();
@@ -125,7 +125,7 @@ fn a_full_disk_is_called_full() {
             .envs(scene.env())
             .output()
     };
-    let allowed = mounts("mkdir -p full && mount -t tmpfs -o size=1m tmpfs full");
+    let allowed = mounts("mkdir -p full && mount -t tmpfs -o size=2m tmpfs full");
     if !allowed.is_ok_and(|ran| ran.status.success()) {
         eprintln!("skipped: nothing can be mounted here");
         return;
