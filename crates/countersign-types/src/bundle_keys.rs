@@ -36,7 +36,7 @@ pub struct BundleKey {
 }
 
 /// What changed of an organization's keys after the point that was asked after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyChanges {
     /// The keys that came, oldest first.
@@ -191,10 +191,6 @@ mod tests {
         assert_eq!(fit(&before[..2]), None);
         assert_eq!(fit(&[key(1), key(2), key(3), key(6)]), None);
         assert_eq!(fit(&after), None);
-        let none = KeyChanges {
-            added: Vec::new(),
-            removed: Vec::new(),
-        };
-        assert!(none.is_empty() && !changes.is_empty());
+        assert!(KeyChanges::default().is_empty() && !changes.is_empty());
     }
 }

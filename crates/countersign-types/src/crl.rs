@@ -121,7 +121,7 @@ pub struct CrlAddRequest {
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub crl: Option<String>,
-    /// Where the CA publishes its list, `http` or `https`: it is fetched at once, and again and again.
+    /// Where the CA publishes its list, `http` or `https`: it is fetched at once, and then at each interval.
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub url: Option<String>,

@@ -49,7 +49,8 @@ const RECORDS_AT_A_TIME: usize = 100_000;
 const CRL: &str = "crl";
 const URL: &str = "url";
 
-type From = WholeOr<0, { MAX_REVOKED as u64 }, 0>;
+/// The number of a record.
+type Record = WholeOr<0, { MAX_REVOKED as u64 }, 0>;
 
 /// Which part of a set is asked for.
 #[derive(Deserialize, IntoParams)]
@@ -60,7 +61,7 @@ pub(super) struct RevokedSetQuery {
     /// The number of the first record: `next` of the answer before.
     #[serde(default)]
     #[param(inline)]
-    from: From,
+    from: Record,
 }
 
 pub(super) async fn list(
@@ -299,7 +300,7 @@ fn check(crl: Option<&String>, url: Option<&String>) -> Result<(), ApiError> {
     }
 }
 
-impl std::convert::From<CrlRejection> for ApiError {
+impl From<CrlRejection> for ApiError {
     fn from(rejection: CrlRejection) -> Self {
         Self::value(CRL, rejection.message)
     }

@@ -20,7 +20,7 @@ use super::{
     Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     caller::Caller,
     dialect::Dialect,
-    key_rows::Keys,
+    key_rows::DeletedKeys,
     listing::Listing,
     new_key::NewKey,
     projects::{self, Archived},
@@ -197,7 +197,7 @@ impl WriteTx {
     /// Takes keys away, and says which.
     pub(super) async fn delete_keys(
         &mut self,
-        which: Keys<'_>,
+        which: DeletedKeys<'_>,
     ) -> Result<Vec<ApiKeyId>, StoreError> {
         self.keys
             .delete(&mut self.connection, &self.organization, which)
@@ -212,7 +212,7 @@ impl WriteTx {
         &mut self,
         id: &ApiKeyId,
     ) -> Result<Change<DeletedAdminApiKey>, StoreError> {
-        if self.delete_keys(Keys::Admin(id)).await?.is_empty() {
+        if self.delete_keys(DeletedKeys::Admin(id)).await?.is_empty() {
             return Err(unknown(id));
         }
         let event = AuditEvent::ApiKeyDeleted {
@@ -239,7 +239,7 @@ impl WriteTx {
         id: &ApiKeyId,
     ) -> Result<Change<DeletedProjectApiKey>, StoreError> {
         let audited = self.open_project(project, Archived::Allowed).await?;
-        let of_project = Keys::OfProject(project, id);
+        let of_project = DeletedKeys::OfProject(project, id);
         if self.delete_keys(of_project).await?.is_empty() {
             return Err(unknown(id));
         }

@@ -19,7 +19,7 @@ use countersign_types::{
 use super::{
     Kind, Reach, StoreError, WriteTx,
     audit_chain::Head,
-    bundle_keys::{Keys, key_changes},
+    bundle_keys::{KeysRead, key_changes},
     connection::Connection,
     denial_rows,
     revoked_sets::{self, CertificateList},
@@ -40,7 +40,7 @@ impl WriteTx {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn bundle(&mut self) -> Result<OrganizationBundle, StoreError> {
-        let reading = (0, Keys::All);
+        let reading = (0, KeysRead::All);
         let mut found = read_one(&mut self.connection, &self.organization, reading).await?;
         let mut organization = found
             .pop()
@@ -55,7 +55,7 @@ impl WriteTx {
 pub(super) async fn read_all(
     mut connection: Connection,
     reach: &Reach,
-    (from, keys): (u64, Keys),
+    (from, keys): (u64, KeysRead),
 ) -> Result<Vec<OrganizationBundle>, StoreError> {
     if let Reach::Only(ids) = reach {
         return read_some(&mut connection, ids, (from, keys)).await;
@@ -79,7 +79,7 @@ pub(super) async fn read_all(
 pub(super) async fn read_some(
     connection: &mut Connection,
     ids: &[OrganizationId],
-    reading: (u64, Keys),
+    reading: (u64, KeysRead),
 ) -> Result<Vec<OrganizationBundle>, StoreError> {
     let mut organizations = Vec::new();
     for id in ids {
@@ -95,7 +95,7 @@ pub(super) async fn read_some(
 pub(super) struct Changed {
     pub(super) connection: Connection,
     pub(super) from: u64,
-    pub(super) keys: Keys,
+    pub(super) keys: KeysRead,
 }
 
 impl Changed {
@@ -127,7 +127,7 @@ impl Changed {
 async fn read_one(
     connection: &mut Connection,
     id: &OrganizationId,
-    (from, keys): (u64, Keys),
+    (from, keys): (u64, KeysRead),
 ) -> Result<Vec<OrganizationBundle>, StoreError> {
     let mut found = connection
         .query(
@@ -252,7 +252,7 @@ pub(super) async fn fill(
     connection: &mut Connection,
     organizations: &mut [OrganizationBundle],
     order: Order,
-    which: Keys,
+    which: KeysRead,
 ) -> Result<(), StoreError> {
     let (Some(first), Some(last)) = (organizations.first(), organizations.last()) else {
         return Ok(());
@@ -266,8 +266,10 @@ pub(super) async fn fill(
     let mut active = parts.active().await?;
     let mut projects = parts.projects().await?;
     let (mut keys, mut changes) = match which {
-        Keys::All => (parts.keys().await?, None),
-        Keys::ChangedAfter(revision) => (HashMap::new(), Some(parts.changed_keys(revision).await?)),
+        KeysRead::All => (parts.keys().await?, None),
+        KeysRead::ChangedAfter(revision) => {
+            (HashMap::new(), Some(parts.changed_keys(revision).await?))
+        }
     };
     let mut token_keys = parts.token_keys().await?;
     let mut rules = parts.federation_rules().await?;
@@ -282,7 +284,7 @@ pub(super) async fn fill(
         organization.key_changes = changes
             .as_mut()
             .map(|all| key_changes(all.remove(id).unwrap_or_default()));
-        if which == Keys::All {
+        if which == KeysRead::All {
             // Of the keys as they are, whatever the sum that is kept: a comparison finds what differs.
             organization.keys_sum = Some(KeysSum::of(&organization.keys).into());
         }

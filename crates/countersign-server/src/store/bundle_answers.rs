@@ -12,7 +12,7 @@ use super::{
     BundleAnswer, BundleRequest, Reach, Store, StoreError,
     bundle::{add_digests, read_all, read_some},
     bundle_heads::Heads,
-    bundle_keys::Keys,
+    bundle_keys::KeysRead,
     history,
     recent_changes::{Seen, Since},
     signal,
@@ -29,7 +29,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn bundle(&self, after: HistoryPoint) -> Result<Bundle, StoreError> {
-        match self.bundle_since(after, Keys::All).await? {
+        match self.bundle_since(after, KeysRead::All).await? {
             Some(changed) => Ok(changed),
             None => self.whole_bundle(&Reach::All).await,
         }
@@ -109,7 +109,7 @@ impl Store {
     async fn bundle_since(
         &self,
         after: HistoryPoint,
-        keys: Keys,
+        keys: KeysRead,
     ) -> Result<Option<Bundle>, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let latest = history::read(&mut connection).await?;
@@ -126,7 +126,7 @@ impl Store {
     async fn whole_bundle(&self, reach: &Reach) -> Result<Bundle, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let latest = history::read(&mut connection).await?;
-        let organizations = read_all(connection, reach, (0, Keys::All)).await?;
+        let organizations = read_all(connection, reach, (0, KeysRead::All)).await?;
         Ok(bundle_of(latest, true, organizations))
     }
 
@@ -174,7 +174,7 @@ impl Store {
     pub async fn organization_bundles(&self, ids: &[OrganizationId]) -> Result<Bundle, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let latest = history::read(&mut connection).await?;
-        let organizations = read_some(&mut connection, ids, (0, Keys::All)).await?;
+        let organizations = read_some(&mut connection, ids, (0, KeysRead::All)).await?;
         Ok(bundle_of(latest, false, organizations))
     }
 }

@@ -5,7 +5,7 @@ use countersign_types::{bundle::OrganizationBundle, id::OrganizationId};
 use super::{
     Reach, StoreError,
     bundle::{HEAD, Order, fill},
-    bundle_keys::Keys,
+    bundle_keys::KeysRead,
     connection::Connection,
     value::params,
 };
@@ -81,11 +81,11 @@ impl<'r> Heads<'r> {
         some: &mut [OrganizationBundle],
     ) -> Result<(), StoreError> {
         match self.reach {
-            Reach::All => fill(connection, some, Order::Ids, Keys::All).await,
+            Reach::All => fill(connection, some, Order::Ids, KeysRead::All).await,
             // Others stand between them.
             Reach::Only(_) => {
                 for one in some.chunks_mut(1) {
-                    fill(connection, one, Order::Ids, Keys::All).await?;
+                    fill(connection, one, Order::Ids, KeysRead::All).await?;
                 }
                 Ok(())
             }

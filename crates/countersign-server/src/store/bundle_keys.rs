@@ -7,7 +7,7 @@ use countersign_types::{
 
 /// Which keys of organizations are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keys {
+pub(super) enum KeysRead {
     /// All of them.
     All,
     /// What changed of them after a revision that the history reaches back to.
@@ -16,10 +16,7 @@ pub(super) enum Keys {
 
 /// Changed keys: those that are there came, and the others went.
 pub(super) fn key_changes(changed: Vec<(ApiKeyId, Option<BundleKey>)>) -> KeyChanges {
-    let mut changes = KeyChanges {
-        added: Vec::new(),
-        removed: Vec::new(),
-    };
+    let mut changes = KeyChanges::default();
     for (id, key) in changed {
         match key {
             Some(key) => changes.added.push(key),

@@ -10,9 +10,12 @@ use countersign_types::{
 
 use super::{StoreError, connection::Connection, new_key::NewKey, value::params};
 
+/// What gateways are told of a key.
+const COLUMNS: &str = "id, kind, digest, project_id, expires_at";
+
 /// Keys that are taken away.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Keys<'a> {
+pub(super) enum DeletedKeys<'a> {
     /// An admin key.
     Admin(&'a ApiKeyId),
     /// A project's key.
@@ -62,25 +65,25 @@ impl ChangedKeys {
         &mut self,
         connection: &mut Connection,
         organization: &OrganizationId,
-        which: Keys<'_>,
+        which: DeletedKeys<'_>,
     ) -> Result<Vec<ApiKeyId>, StoreError> {
         let (condition, [second, third]) = match which {
-            Keys::Admin(id) => (
+            DeletedKeys::Admin(id) => (
                 "kind = $2 AND id = $3",
                 [KeyKind::Admin.as_str(), id.as_str()],
             ),
-            Keys::OfProject(project, id) => (
+            DeletedKeys::OfProject(project, id) => (
                 "project_id = $2 AND id = $3",
                 [project.as_str(), id.as_str()],
             ),
-            Keys::OfServiceAccount(project, account) => (
+            DeletedKeys::OfServiceAccount(project, account) => (
                 "project_id = $2 AND service_account_id = $3",
                 [project.as_str(), account.as_str()],
             ),
         };
         let sql = format!(
             "DELETE FROM api_keys WHERE organization_id = $1 AND {condition} \
-             RETURNING id, kind, digest, project_id, expires_at"
+             RETURNING {COLUMNS}"
         );
         let of = params![organization, second, third];
         let deleted: Vec<BundleKey> = connection.query(&sql, of).await?;

@@ -17,7 +17,7 @@ use super::{
     Change, Kind, PageRequest, Quota, Store, StoreError, WriteTx,
     connection::Connection,
     ended_rules::Of,
-    key_rows::Keys,
+    key_rows::DeletedKeys,
     listing::Listing,
     new_key::NewKey,
     projects::{self, Archived},
@@ -164,7 +164,7 @@ impl WriteTx {
         self.find_service_account(project, id).await?;
         let rules = Of::ServiceAccount(id);
         let mut events = self.delete_federation_rules_of(rules).await?;
-        let keys = self.delete_keys(Keys::OfServiceAccount(project, id));
+        let keys = self.delete_keys(DeletedKeys::OfServiceAccount(project, id));
         let keys = keys.await?;
         self.connection
             .execute("DELETE FROM service_accounts WHERE id = $1", params![id])

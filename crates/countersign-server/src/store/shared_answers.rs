@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use countersign_types::{bundle::Bundle, history::HistoryPoint};
 
-use super::{Reach, StoreError, bundle_keys::Keys};
+use super::{Reach, StoreError, bundle_keys::KeysRead};
 
 /// For how many points what changed after them is kept.
 const MOST_POINTS: usize = 8;
@@ -86,7 +86,7 @@ type Kept = Arc<tokio::sync::Mutex<Last>>;
 pub(super) struct SharedAnswers(Mutex<VecDeque<(Asked, Kept)>>);
 
 /// After which point, and of which keys.
-type Asked = (HistoryPoint, Keys);
+type Asked = (HistoryPoint, KeysRead);
 
 impl SharedAnswers {
     /// What changed after a point up to the latest, as somebody read it or `read` does now; nothing if the

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_types::{history::HistoryPoint, id::OrganizationId};
 use tokio::sync::watch;
 
-use super::{BundleAnswer, Reach, Store, StoreError, bundle_keys::Keys, recent_changes::Seen};
+use super::{BundleAnswer, Reach, Store, StoreError, bundle_keys::KeysRead, recent_changes::Seen};
 
 /// What a gateway asks for.
 #[derive(Debug, Clone)]
@@ -21,11 +21,11 @@ pub struct BundleRequest {
 }
 
 impl BundleRequest {
-    pub(super) const fn keys(&self) -> Keys {
+    pub(super) const fn keys(&self) -> KeysRead {
         if self.key_changes {
-            Keys::ChangedAfter(self.after.revision)
+            KeysRead::ChangedAfter(self.after.revision)
         } else {
-            Keys::All
+            KeysRead::All
         }
     }
 }

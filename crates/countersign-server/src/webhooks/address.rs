@@ -8,18 +8,22 @@ use url::{Host, Url};
 /// Reads the URL of a webhook, or returns a sentence that says what is wrong with it. With
 /// `private`, addresses that are not public and plain `http` are allowed.
 pub(crate) fn check_url(text: &str, private: bool) -> Result<Url, &'static str> {
-    let url = check_list_url(text, private)?;
-    if url.scheme() == "http" && !private {
-        return Err("Only `https` is allowed here.");
-    }
-    Ok(url)
+    check(text, private, private)
 }
 
 /// The same for a revocation list, which is signed, so that plain `http` is allowed.
 pub(crate) fn check_list_url(text: &str, private: bool) -> Result<Url, &'static str> {
+    check(text, private, true)
+}
+
+fn check(text: &str, private: bool, http: bool) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "It is not a URL.")?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err("Its scheme is not `https`.");
+    match url.scheme() {
+        "https" => {}
+        "http" if http => {}
+        "http" => return Err("Only `https` is allowed here."),
+        _ if http => return Err("Its scheme is neither `https` nor `http`."),
+        _ => return Err("Its scheme is not `https`."),
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("It holds a user or a password. Leave them out.");

@@ -102,7 +102,7 @@ impl Sender {
         self.private
     }
 
-    /// A connection to the URL's host, if that may be gone to, with TLS where the URL says so.
+    /// A connection to the URL's host, if this server may connect to it, with TLS where the URL says so.
     pub(super) async fn open(&self, url: &Url) -> Result<Box<dyn Stream>, Failure> {
         let stream = self.connect(url).await?;
         if url.scheme() != "https" {
