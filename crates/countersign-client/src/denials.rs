@@ -35,6 +35,13 @@ impl Denials {
         self.client.pages(request, params.after.clone())
     }
 
+    /// All denials, each with what it refused in `usage`.
+    pub fn stream_with_usage(&self, params: &ListParams) -> ItemStream<Received<Denial>> {
+        let request = params.apply(Request::get(&PATH));
+        let request = request.query("include[]", ["usage"]);
+        self.client.pages(request, params.after.clone())
+    }
+
     /// Creates a denial: what it matches is refused from then on.
     ///
     /// # Errors
@@ -52,6 +59,18 @@ impl Denials {
     /// Those of every call: see [`Error`].
     pub async fn retrieve(&self, id: &DenialId) -> Result<Response<Received<Denial>>, Error> {
         self.client.send(Request::get(&one(id))).await
+    }
+
+    /// One denial, with what it refused in `usage`.
+    ///
+    /// # Errors
+    /// Those of every call: see [`Error`].
+    pub async fn retrieve_with_usage(
+        &self,
+        id: &DenialId,
+    ) -> Result<Response<Received<Denial>>, Error> {
+        let request = Request::get(&one(id)).query("include[]", ["usage"]);
+        self.client.send(request).await
     }
 
     /// Deletes a denial: what it refused is let in again.

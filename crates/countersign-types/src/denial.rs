@@ -14,6 +14,7 @@ use crate::{
     not_null::not_null,
     or_unknown::OrUnknown,
     page::Listed,
+    refused_by::RefusalCounts,
 };
 
 /// The most denials that an organization may have.
@@ -219,6 +220,10 @@ pub struct Denial {
     pub expires_at: Option<UnixSeconds>,
     /// The key that created it.
     pub created_by: ApiKeyId,
+    /// What it refused, with `include[]=usage`.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub usage: Option<RefusalCounts>,
 }
 
 impl Denial {

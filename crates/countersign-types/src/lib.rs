@@ -43,6 +43,7 @@ pub mod preview;
 pub mod project;
 pub mod receipt;
 pub mod refusal;
+pub mod refused_by;
 pub mod request_ids;
 pub mod revoked_set;
 pub mod rotation;

@@ -15,6 +15,7 @@ use crate::{
     id::{self, CertificateId, GatewayId, OrganizationId},
     not_null::not_null,
     refusal::RefusalSummary,
+    refused_by::RefusedByCount,
     workload::ObservedWorkload,
 };
 
@@ -78,6 +79,11 @@ pub struct ObservationBatch {
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(max_items = 1000, nullable = false))]
     pub refusals: Option<Vec<RefusalSummary>>,
+    /// How many requests each denial, floor and revocation list refused, or would have refused; absent from a
+    /// gateway that does not count them. These requests are among the others too.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000, nullable = false))]
+    pub refused_by: Option<Vec<RefusedByCount>>,
 }
 
 /// A chain as it was presented. Its digest is not sent, since the receiver computes it.

@@ -10,6 +10,7 @@ use crate::{
     id::{ApiKeyId, ObservationId, ProjectId},
     or_unknown::OrUnknown,
     page::Listed,
+    refused_by::{CrlUsage, RefusalCounts},
 };
 
 /// How a certificate was used, with `include[]=usage`.
@@ -22,6 +23,14 @@ pub struct CertificateUsage {
     pub last_used: Option<UnixSeconds>,
     /// The scopes where it let requests through, the organization first.
     pub scopes: Vec<ScopeUsage>,
+    /// What its floor refused; absent when it has none and none refused anything, and in the list of a
+    /// project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub floor: Option<RefusalCounts>,
+    /// What each of its revocation lists refused; absent when it has none, and in the list of a project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crls: Vec<CrlUsage>,
 }
 
 /// How a certificate was used at a scope where it is or was active.

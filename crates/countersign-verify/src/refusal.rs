@@ -6,6 +6,7 @@ use countersign_types::{
     certificate::Scope,
     error::ErrorCode,
     id::{CertificateId, ProjectId},
+    refused_by::{CrlOfIssuer, RefusedBy},
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
@@ -64,6 +65,23 @@ impl Refusal {
             .find_map(|finding| finding.reason.denied_by())
     }
 
+    /// The denial, the floor or the revocation list that refuses the chain, if one does: without it, the chain
+    /// might pass.
+    #[must_use]
+    pub fn refused_by(&self) -> Option<RefusedBy> {
+        if self.code != ErrorCode::CertificateVerificationFailed {
+            return None;
+        }
+        if let Some(denial) = self.denied_by() {
+            return Some(RefusedBy::Denial(denial.id.clone()));
+        }
+        let floor = self.trace.iter().find_map(Finding::floor);
+        let revoked = || self.trace.iter().find_map(|each| each.reason.revoked_by());
+        floor
+            .map(|anchor| RefusedBy::Floor(anchor.clone()))
+            .or_else(|| revoked().map(RefusedBy::Crl))
+    }
+
     /// The second from which the denial that refuses the leaf does so no more; never, where none does.
     #[must_use]
     pub fn denied_until(&self) -> UnixSeconds {
@@ -90,6 +108,15 @@ pub struct Finding {
     pub step: Step,
     /// Why.
     pub reason: Reason,
+}
+
+impl Finding {
+    /// The anchor whose floor refuses, if that is why.
+    fn floor(&self) -> Option<&CertificateId> {
+        let is_floor = matches!(self.reason, Reason::IssuedBefore(_));
+        let anchor = self.anchor.as_ref().filter(|_| is_floor);
+        anchor.map(|(anchor, _)| anchor)
+    }
 }
 
 /// The certificate, by its position and subject, and what is wrong with it.
@@ -327,6 +354,16 @@ impl Reason {
             | Self::NameDenied(by) => Some(by),
             _ => None,
         }
+    }
+
+    fn revoked_by(&self) -> Option<CrlOfIssuer> {
+        let Self::Revoked(by) = self else {
+            return None;
+        };
+        Some(CrlOfIssuer {
+            certificate: by.anchor.clone(),
+            issuer_sha256: by.issuer,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use countersign_types::{
     UnixSeconds,
     bundle::{BundleRevocation, BundleRevocationList, CrlMissing},
+    digest::Sha256,
     id::CertificateId,
     revoked_set::RevokedSet,
 };
@@ -21,6 +22,7 @@ pub(crate) struct Lists {
 /// What one list says.
 pub(crate) struct List {
     anchor: CertificateId,
+    issuer: Sha256,
     issuer_name: String,
     number: Option<String>,
     this_update: UnixSeconds,
@@ -67,6 +69,7 @@ impl List {
     fn new(anchor: &CertificateId, list: &BundleRevocationList) -> Self {
         Self {
             anchor: anchor.clone(),
+            issuer: list.issuer,
             issuer_name: list.issuer_name.clone(),
             number: list.number.clone(),
             this_update: list.this_update,
@@ -100,6 +103,7 @@ impl List {
         };
         Some(Revoked {
             anchor: self.anchor.clone(),
+            issuer: self.issuer,
             issuer_name: self.issuer_name.clone(),
             number: self.number.clone(),
             revocation,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign_types::{UnixSeconds, id::CertificateId, revoked_set::Revocation};
+use countersign_types::{UnixSeconds, digest::Sha256, id::CertificateId, revoked_set::Revocation};
 
 use crate::time::{TimeAndNow, rfc3339};
 
@@ -10,6 +10,7 @@ use crate::time::{TimeAndNow, rfc3339};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revoked {
     pub(crate) anchor: CertificateId,
+    pub(crate) issuer: Sha256,
     pub(crate) issuer_name: String,
     pub(crate) number: Option<String>,
     /// None when the list itself is not at hand.

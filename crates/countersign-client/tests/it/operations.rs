@@ -965,6 +965,7 @@ async fn gateways_and_what_they_send() {
         }],
         observations: Vec::new(),
         refusals: Some(Vec::new()),
+        refused_by: None,
     };
     check(
         "GET /v1/organization/refusals?limit=2",

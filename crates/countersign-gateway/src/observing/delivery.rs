@@ -7,12 +7,14 @@ use countersign_types::{
     digest::ChainDigest,
     id::{GatewayId, OrganizationId},
     observation::{Der, Observation, ObservationBatch, ObservedChain},
+    refused_by::RefusedByCount,
 };
 use tokio::sync::watch;
 
 use super::{
     pending::{CountKey, Entry, Pending},
     refusals::{Refusals, SUMMARY_BYTES, Waiting},
+    refused_by::{COUNT_BYTES, RefusedByCounts},
     tally::dropped,
 };
 
@@ -21,6 +23,15 @@ const MAX_KNOWN: usize = 131_072;
 
 /// How many summaries of refused requests one batch has at most: a quarter of its bytes.
 const REFUSALS_OF_A_BATCH: usize = 100;
+/// How many counts of denials, floors and lists: a few percent of them.
+const REFUSED_BY_OF_A_BATCH: usize = 100;
+
+/// What waits to be sent.
+pub(crate) struct WaitingCounts<'a> {
+    pub(crate) pending: &'a mut Pending,
+    pub(crate) refusals: &'a mut Refusals,
+    pub(crate) refused_by: &'a mut RefusedByCounts,
+}
 
 /// Sends batches to the control plane, one after another.
 pub(crate) struct Delivery {
@@ -33,6 +44,7 @@ pub(crate) struct Delivery {
     /// applied it, and recognizes it only by its number.
     sending: Vec<(CountKey, Entry)>,
     sending_refusals: Vec<Waiting>,
+    sending_refused_by: Vec<RefusedByCount>,
     /// Chains that the control plane has, as far as is known.
     known: HashSet<(OrganizationId, ChainDigest)>,
     failing: bool,
@@ -46,6 +58,7 @@ impl Delivery {
             number: 0,
             sending: Vec::new(),
             sending_refusals: Vec::new(),
+            sending_refused_by: Vec::new(),
             known: HashSet::new(),
             failing: false,
         }
@@ -53,11 +66,14 @@ impl Delivery {
 
     /// Sends until nothing is left, or until it fails; the next call then sends the same batch
     /// again.
-    pub(crate) async fn deliver(&mut self, pending: &mut Pending, refusals: &mut Refusals) {
+    pub(crate) async fn deliver(&mut self, waiting: WaitingCounts<'_>) {
         loop {
             if self.is_empty() {
-                self.sending_refusals = refusals.next(REFUSALS_OF_A_BATCH);
-                self.sending = pending.next(self.sending_refusals.len() * SUMMARY_BYTES);
+                self.sending_refusals = waiting.refusals.next(REFUSALS_OF_A_BATCH);
+                self.sending_refused_by = waiting.refused_by.next(REFUSED_BY_OF_A_BATCH);
+                let others = self.sending_refusals.len() * SUMMARY_BYTES
+                    + self.sending_refused_by.len() * COUNT_BYTES;
+                self.sending = waiting.pending.next(others);
                 if self.is_empty() {
                     return;
                 }
@@ -77,7 +93,9 @@ impl Delivery {
     }
 
     fn is_empty(&self) -> bool {
-        self.sending.is_empty() && self.sending_refusals.is_empty()
+        self.sending.is_empty()
+            && self.sending_refusals.is_empty()
+            && self.sending_refused_by.is_empty()
     }
 
     fn batch(&self) -> ObservationBatch {
@@ -104,6 +122,7 @@ impl Delivery {
             chains,
             observations: self.sending.iter().map(observation).collect(),
             refusals: Some(refusals.map(|each| each.summary.clone()).collect()),
+            refused_by: Some(self.sending_refused_by.clone()),
         }
     }
 
@@ -116,6 +135,7 @@ impl Delivery {
             dropped().increment(self.only_refusals());
         }
         self.sending_refusals.clear();
+        self.sending_refused_by.clear();
         if self.known.len() >= MAX_KNOWN {
             self.known.clear();
         }
@@ -149,6 +169,7 @@ impl Delivery {
         dropped().increment(self.requests());
         self.sending.clear();
         self.sending_refusals.clear();
+        self.sending_refused_by.clear();
     }
 
     fn failed(&mut self, error: &Error) {
@@ -200,6 +221,7 @@ mod tests {
         verdict::{chain::Chain, outcome::Outcome},
     };
     use countersign_types::{
+        certificate::Enforcement,
         digest::Sha256,
         error::ErrorCode,
         id::{ApiKeyId, CertificateId, MAX_ID_BYTES, ProjectId},
@@ -207,6 +229,7 @@ mod tests {
             AnchorScope, MAX_BATCH_BYTES, MAX_CHAINS, MAX_OBSERVATIONS, ReportedOutcome,
         },
         refusal::{MAX_REFUSALS, RefusalSummary, RefusedLeaf},
+        refused_by::{CrlOfIssuer, MAX_REFUSED_BY, RefusedBy},
         workload::ObservedWorkload,
     };
     use countersign_verify::presented::{MAX_BYTES, MAX_CERTIFICATES, Presented};
@@ -240,6 +263,8 @@ mod tests {
                     code,
                     anchor: Some(anchor),
                 }),
+                refused_by: None,
+                reported_by: None,
             },
         };
         (subject, 0)
@@ -271,6 +296,21 @@ mod tests {
         vec![summary; REFUSALS_OF_A_BATCH]
     }
 
+    /// As many counts as a batch has, as large as they can be.
+    fn refused_by() -> Vec<RefusedByCount> {
+        let count = RefusedByCount {
+            organization: id("org-", 0),
+            by: RefusedBy::Crl(CrlOfIssuer {
+                certificate: id("cert_", 0),
+                issuer_sha256: Sha256::of("issuer"),
+            }),
+            enforcement: Enforcement::Enforce,
+            requests: u64::MAX,
+            last_seen: u64::MAX,
+        };
+        vec![count; REFUSED_BY_OF_A_BATCH]
+    }
+
     fn waiting(summary: &RefusalSummary) -> Waiting {
         Waiting {
             summary: summary.clone(),
@@ -294,7 +334,8 @@ mod tests {
 
     #[test]
     fn a_batch_never_has_more_than_the_control_plane_takes() {
-        let refusals = summaries();
+        let (refusals, refused_by) = (summaries(), refused_by());
+        let others = refusals.len() * SUMMARY_BYTES + refused_by.len() * COUNT_BYTES;
         for (certificates, bytes, number) in [
             (1, 1, 2_000),
             (3, 3_000, 400),
@@ -308,19 +349,21 @@ mod tests {
             }
             let mut rows = 0;
             loop {
-                let next = pending.next(refusals.len() * SUMMARY_BYTES);
+                let next = pending.next(others);
                 if next.is_empty() {
                     break;
                 }
                 rows += next.len();
                 let mut delivery = delivery(next);
                 delivery.sending_refusals = refusals.iter().map(waiting).collect();
+                delivery.sending_refused_by.clone_from(&refused_by);
                 let batch = delivery.batch();
                 let text = serde_json::to_vec(&batch).unwrap();
                 assert!(text.len() <= MAX_BATCH_BYTES, "{}", text.len());
                 assert!(batch.observations.len() <= MAX_OBSERVATIONS);
                 assert!(batch.chains.len() <= MAX_CHAINS);
                 assert!(batch.refusals.unwrap().len() <= MAX_REFUSALS);
+                assert!(batch.refused_by.unwrap().len() <= MAX_REFUSED_BY);
                 assert_eq!(batch.chains.len(), batch.observations.len());
             }
             assert_eq!((rows, pending.chain_bytes), (number, 0));

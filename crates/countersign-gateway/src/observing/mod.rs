@@ -5,4 +5,5 @@ pub(crate) mod new_chains;
 pub(crate) mod observations;
 mod pending;
 mod refusals;
+mod refused_by;
 pub(crate) mod tally;

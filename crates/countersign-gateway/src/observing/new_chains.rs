@@ -137,6 +137,8 @@ mod tests {
                 code: refused.then_some(ErrorCode::CertificateVerificationFailed),
                 anchor: None,
                 reported: None,
+                refused_by: None,
+                reported_by: None,
             },
         };
         Tally::new(subject, &Arc::new(chain), 0)

@@ -11,10 +11,11 @@ use tokio::{
 };
 
 use super::{
-    delivery::Delivery,
+    delivery::{Delivery, WaitingCounts},
     new_chains::{NewChains, ReportLimits},
     pending::Pending,
     refusals::Refusals,
+    refused_by::RefusedByCounts,
     tally::{Tally, dropped},
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Observations {
     new_chains: NewChains,
     pending: Pending,
     refusals: Refusals,
+    refused_by: RefusedByCounts,
     delivery: Delivery,
 }
 
@@ -47,6 +49,7 @@ impl Observations {
             new_chains: NewChains::new(limits),
             pending: Pending::new(limits.observations),
             refusals: Refusals::default(),
+            refused_by: RefusedByCounts::default(),
             delivery: Delivery::new(client, gateway),
         }
     }
@@ -59,7 +62,7 @@ impl Observations {
             tokio::select! {
                 _ = ticks.tick() => {
                     self.collect();
-                    self.delivery.deliver(&mut self.pending, &mut self.refusals).await;
+                    self.deliver().await;
                 }
                 Some(tally) = self.started.recv() => self.tallies.push(tally),
             }
@@ -69,8 +72,7 @@ impl Observations {
     /// Sends the remaining counts, once, and gives up after a while.
     pub(crate) async fn finish(mut self) {
         self.collect();
-        let delivering = self.delivery.deliver(&mut self.pending, &mut self.refusals);
-        if timeout(FINAL_DELIVERY, delivering).await.is_err() {
+        if timeout(FINAL_DELIVERY, self.deliver()).await.is_err() {
             tracing::warn!("the control plane takes too long; the latest observations are lost");
         }
         let waiting = self.pending.requests() + self.refusals.only_here();
@@ -84,17 +86,27 @@ impl Observations {
         }
     }
 
+    async fn deliver(&mut self) {
+        let waiting = WaitingCounts {
+            pending: &mut self.pending,
+            refusals: &mut self.refusals,
+            refused_by: &mut self.refused_by,
+        };
+        self.delivery.deliver(waiting).await;
+    }
+
     /// Takes the counts of every tally. A tally that nobody else holds has ended.
     fn collect(&mut self) {
         while let Ok(tally) = self.started.try_recv() {
             self.tallies.push(tally);
         }
         let (pending, new_chains) = (&mut self.pending, &mut self.new_chains);
-        let refusals = &mut self.refusals;
+        let (refusals, refused_by) = (&mut self.refusals, &mut self.refused_by);
         self.tallies.retain(|tally| {
             // Checked before the counts are taken: whoever counts after that still holds it here.
             let held = Arc::strong_count(tally) > 1;
             if let Some(counts) = tally.take() {
+                refused_by.add(tally, counts);
                 let observed = new_chains.may_report(tally, counts.last_seen);
                 if observed {
                     pending.add(tally, counts);

@@ -76,7 +76,11 @@ impl Pending {
     }
 
     pub(crate) fn add(&mut self, tally: &Tally, counts: Counts) {
-        let key = (tally.subject.clone(), counts.last_seen / DAY);
+        let mut subject = tally.subject.clone();
+        // They are counted apart, and an observation does not name them.
+        subject.outcome.refused_by = None;
+        subject.outcome.reported_by = None;
+        let key = (subject, counts.last_seen / DAY);
         self.insert(key, counts, &tally.chain);
     }
 

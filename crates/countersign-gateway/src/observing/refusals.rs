@@ -152,6 +152,8 @@ mod tests {
                 code: refused.then_some(ErrorCode::InvalidCertificate),
                 anchor: None,
                 reported: None,
+                refused_by: None,
+                reported_by: None,
             },
         };
         Tally::new(subject, &Arc::new(chain), 0)

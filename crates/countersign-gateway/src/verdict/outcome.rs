@@ -4,6 +4,7 @@ use countersign_types::{
     error::ErrorCode,
     id::CertificateId,
     observation::{AnchorScope, ReportedOutcome},
+    refused_by::RefusedBy,
 };
 use countersign_verify::refusal::Refusal;
 
@@ -16,6 +17,10 @@ pub(crate) struct Outcome {
     pub(crate) code: Option<ErrorCode>,
     pub(crate) anchor: Option<(CertificateId, AnchorScope)>,
     pub(crate) reported: Option<ReportedOutcome>,
+    /// The denial, floor or revocation list that refused them.
+    pub(crate) refused_by: Option<RefusedBy>,
+    /// What would have refused them, of requests that passed, if everything that is only reported were enforced.
+    pub(crate) reported_by: Option<RefusedBy>,
 }
 
 impl Outcome {
@@ -26,6 +31,8 @@ impl Outcome {
             code: None,
             anchor: permit.map(|permit| (permit.anchor().clone(), permit.scope().into())),
             reported: authorization.report_only.as_deref().map(reported),
+            refused_by: None,
+            reported_by: authorization.report_only.as_deref().and_then(reported_by),
         }
     }
 
@@ -36,8 +43,14 @@ impl Outcome {
             code: Some(refusal.code()),
             anchor: verified.map(|(anchor, scope)| (anchor.clone(), scope.into())),
             reported: report_only.map(reported),
+            refused_by: refusal.refused_by(),
+            reported_by: None,
         }
     }
+}
+
+fn reported_by(verdict: &ReportOnlyVerdict) -> Option<RefusedBy> {
+    verdict.refusal()?.refused_by()
 }
 
 fn reported(verdict: &ReportOnlyVerdict) -> ReportedOutcome {

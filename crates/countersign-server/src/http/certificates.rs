@@ -148,6 +148,9 @@ fn at_scope(mut usage: CertificateUsage, scope: &Scope) -> CertificateUsage {
         let here = |each: &ScopeUsage| each.project_id.as_ref() == Some(project);
         usage.scopes.retain(here);
         usage.last_used = usage.scopes.first().map(|each| each.last_used);
+        // What they refused is not counted by scope.
+        usage.floor = None;
+        usage.crls.clear();
     }
     usage
 }

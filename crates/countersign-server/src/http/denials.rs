@@ -12,7 +12,9 @@ use countersign_types::{
     id::DenialId,
 };
 use countersign_verify::denial::normal;
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     answer::{self, Answer, PageAnswer},
@@ -29,9 +31,50 @@ use crate::store::{NewDenial, WriteTx};
 
 const MATCH: &str = "match";
 
-pub(super) async fn list(admin: Admin, app: App, page: Paging<DenialId>) -> PageAnswer<Denial> {
+/// What is added to denials.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct IncludeQuery {
+    /// `usage` adds what each denial refused.
+    #[serde(default, rename = "include[]")]
+    #[param(inline)]
+    include: Vec<DenialInclude>,
+}
+
+#[derive(PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum DenialInclude {
+    Usage,
+}
+
+pub(super) async fn list(
+    admin: Admin,
+    app: App,
+    page: Paging<DenialId>,
+    Query(query): Query<IncludeQuery>,
+) -> PageAnswer<Denial> {
     let denials = app.store().list_denials(&admin.organization, &page.request);
-    answer::page(&denials.await?)
+    let mut denials = denials.await?;
+    include(&admin, &app, &query, &mut denials.data).await?;
+    answer::page(&denials)
+}
+
+/// Adds to denials what is asked for.
+async fn include(
+    admin: &Admin,
+    app: &App,
+    query: &IncludeQuery,
+    denials: &mut [Denial],
+) -> Result<(), ApiError> {
+    if !query.include.contains(&DenialInclude::Usage) {
+        return Ok(());
+    }
+    let ids: Vec<_> = denials.iter().map(|each| each.id.clone()).collect();
+    let known = app.store().denial_usage(&admin.organization, &ids);
+    let mut known = known.await?;
+    for denial in denials {
+        denial.usage = Some(known.remove(denial.id.as_str()).unwrap_or_default());
+    }
+    Ok(())
 }
 
 pub(super) async fn create(
@@ -59,9 +102,16 @@ pub(super) async fn create_in(
     Ok(tx.create_denial(read(request, now)?).await?.events)
 }
 
-pub(super) async fn retrieve(admin: Admin, app: App, Path(id): Path<DenialId>) -> Answer<Denial> {
+pub(super) async fn retrieve(
+    admin: Admin,
+    app: App,
+    Path(id): Path<DenialId>,
+    Query(query): Query<IncludeQuery>,
+) -> Answer<Denial> {
     let denial = app.store().retrieve_denial(&admin.organization, &id);
-    answer::read(&denial.await?)
+    let mut denial = denial.await?;
+    include(&admin, &app, &query, std::slice::from_mut(&mut denial)).await?;
+    answer::read(&denial)
 }
 
 pub(super) async fn delete(

@@ -6,6 +6,7 @@ use countersign_types::{
         ObservedChain,
     },
     refusal::{MAX_REFUSALS, MAX_SUBJECT_BYTES, RefusalSummary},
+    refused_by::MAX_REFUSED_BY,
 };
 use countersign_verify::presented;
 use serde_json::{Map, Value};
@@ -70,6 +71,9 @@ fn leave_out_foreign(batch: &mut ObservationBatch, reach: &Reach) -> u64 {
     if let Some(refusals) = &mut batch.refusals {
         refusals.retain(|each| reach.includes(&each.organization));
     }
+    if let Some(refused_by) = &mut batch.refused_by {
+        refused_by.retain(|each| reach.includes(&each.organization));
+    }
     u64::try_from(before - batch.observations.len()).unwrap_or(u64::MAX)
 }
 
@@ -96,6 +100,7 @@ impl RequestBody for ObservationBatch {
             ("chains", MAX_CHAINS),
             ("observations", MAX_OBSERVATIONS),
             ("refusals", MAX_REFUSALS),
+            ("refused_by", MAX_REFUSED_BY),
         ] {
             let Some(Value::Array(entries)) = properties.get(param) else {
                 continue;

@@ -261,6 +261,7 @@ mod tests {
                 chains: Vec::new(),
                 observations: seen_with.chain([seen(None, code)]).collect(),
                 refusals: None,
+                refused_by: None,
             };
             store
                 .record_observations(&batch, &chains, 90)

@@ -114,6 +114,7 @@ impl WriteTx {
             created_at: self.now,
             expires_at: new.expires_at,
             created_by,
+            usage: None,
         };
         let events = vec![self.denial_changed(&denial, DenialChange::Created)];
         Ok(Change {
@@ -207,6 +208,7 @@ impl FromRow for Denial {
             created_at: row.next()?,
             expires_at: row.next()?,
             created_by: row.next()?,
+            usage: None,
         })
     }
 }

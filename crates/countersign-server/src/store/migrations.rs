@@ -38,6 +38,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0021_denials.sql")),
     Step::Text(include_str!("migrations/0022_crls.sql")),
     Step::NewHistory(include_str!("migrations/0023_key_changes.sql")),
+    Step::Text(include_str!("migrations/0024_refused_by.sql")),
 ];
 
 /// The first schema version with the deployment's history, and chains of audit events.

@@ -62,6 +62,7 @@ mod reach;
 mod receipt_keys;
 mod recent_changes;
 mod refusals;
+mod refused_by;
 mod refused_scopes;
 mod replica;
 mod report;

@@ -24,6 +24,7 @@ use super::{
     observed_chains::{self, Presented, ReceivedChain, Stored},
     plausible::is_plausible,
     refusals::{self, Summed},
+    refused_by,
     refused_scopes::{self, Refused},
     unverified_chains::ChainScope,
     value::params,
@@ -98,6 +99,7 @@ impl Store {
         let mut recorded = RecordedBatch::default();
         let counts = checking.counts(batch, &mut recorded).await?;
         let refusals = checking.refusals(batch).await?;
+        let refused_by = checking.refused_by(batch).await?;
         let known = find_chains(&mut connection, &counts, chains).await?;
         recorded.unknown_chains.clone_from(&known.unknown);
         if !recorded.unknown_chains.is_empty() {
@@ -112,6 +114,7 @@ impl Store {
         add_to_anchors(&mut connection, &counts).await?;
         let refused = refused_of(batch, &counts, &refusals);
         refused_scopes::note(&mut connection, &self.inner.sources, refused).await?;
+        refused_by::add(&mut connection, &refused_by).await?;
         let crowded = refusals::add(&mut connection, &refusals).await?;
         recorded.refusals = u64::try_from(refusals.len()).unwrap_or(u64::MAX);
         connection.commit("COMMIT", || ()).await?;
@@ -271,6 +274,14 @@ impl<'a> Checking<'_, 'a> {
     ) -> Result<Vec<Summed<'a>>, StoreError> {
         let times = [self.now, self.first_day];
         refusals::check(self.connection, &mut self.belonging, batch, times).await
+    }
+
+    async fn refused_by(
+        &mut self,
+        batch: &'a ObservationBatch,
+    ) -> Result<Vec<refused_by::Kept<'a>>, StoreError> {
+        let times = [self.now, self.first_day];
+        refused_by::check(self.connection, &mut self.belonging, batch, times).await
     }
 
     async fn count(

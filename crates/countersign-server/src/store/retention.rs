@@ -83,6 +83,9 @@ impl Store {
             )
             .await?;
         connection
+            .execute("DELETE FROM refused_by WHERE day < $1", params![first_day])
+            .await?;
+        connection
             .execute(
                 "DELETE FROM refusals WHERE last_seen < $1",
                 params![first_day * DAY],

@@ -16,9 +16,10 @@ use countersign_types::{
 use super::{
     PageRequest, Store, StoreError, certificates,
     connection::Connection,
-    day::DAY,
+    day::{DAY, first_days},
     listing::Start,
     observed_chains::read_names,
+    refused_by,
     row::{FromRow, Row},
     value::params,
 };
@@ -127,11 +128,6 @@ impl Store {
     }
 }
 
-/// The first days of the windows.
-fn first_days(today: u64) -> [u64; 3] {
-    [1, 7, 30].map(|days| today.saturating_sub(days))
-}
-
 async fn usage(
     connection: &mut Connection,
     organization: &OrganizationId,
@@ -155,9 +151,12 @@ async fn usage(
             requests,
         })
         .collect();
+    let (floor, crls) = refused_by::of_anchor(connection, organization, id, today).await?;
     Ok(CertificateUsage {
         last_used: scopes.iter().map(|scope| scope.last_used).max(),
         scopes,
+        floor,
+        crls,
     })
 }
 

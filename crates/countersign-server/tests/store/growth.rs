@@ -136,6 +136,7 @@ fn a_thousand_leaves_and_a_million_requests_take_what_is_said() {
                     .map(|chain| caller.seen(*chain, now))
                     .collect(),
                 refusals: None,
+                refused_by: None,
             };
             let recorded = store
                 .record_observations(&batch, received, 90)

@@ -106,6 +106,7 @@ impl Scene {
             chains: Vec::new(),
             observations: seen.to_vec(),
             refusals: None,
+            refused_by: None,
         };
         self.send_batch(&batch, chains).await
     }

@@ -50,6 +50,7 @@ fn batch(number: u64, refusals: Vec<RefusalSummary>) -> ObservationBatch {
         chains: Vec::new(),
         observations: Vec::new(),
         refusals: Some(refusals),
+        refused_by: None,
     }
 }
 

@@ -179,7 +179,15 @@ async fn show_usage(client: &Client, id: &CertificateId, output: Output) -> Comm
     let usage = anchor.usage.as_ref();
     let names = Names::of_projects(client).await;
     let lines = usage::lines(&anchor.id, anchor.name.as_deref(), usage);
-    output.list(&names.beside(lines))
+    output.list(&names.beside(lines))?;
+    let refused = usage.map(|usage| usage::of_floor_and_lists(id, usage));
+    match refused.filter(|lines| !lines.is_empty()) {
+        Some(lines) => {
+            output.text("\n")?;
+            output.list(&lines)
+        }
+        None => Ok(()),
+    }
 }
 
 async fn retrieve(

@@ -28,7 +28,7 @@ use super::{
     names::{NamedRow, Names},
     noun::Verb,
     reference::{Reference, resolve_all},
-    seen_names,
+    seen_names, usage,
     waiting::Wait,
 };
 use crate::{
@@ -46,6 +46,9 @@ pub(crate) enum DenialVerb {
     Add(Box<Add>),
     /// List denials
     List {
+        /// Show how many requests each refused in the last 1, 7 and 30 days, or would have refused
+        #[arg(long)]
+        usage: bool,
         #[command(flatten)]
         list: ListOptions,
     },
@@ -54,6 +57,9 @@ pub(crate) enum DenialVerb {
         /// The denial: id or name
         #[arg(value_name = "ID|NAME")]
         id: Reference<DenialId>,
+        /// Show how many requests it refused in the last 1, 7 and 30 days, or would have refused
+        #[arg(long)]
+        usage: bool,
     },
     /// Remove denials: what they refused is let in again
     #[command(alias = "delete")]
@@ -174,16 +180,33 @@ impl Verb<Client> for DenialVerb {
         let denials = client.denials();
         match self {
             Self::Add(add) => add.run(client, output).await,
-            Self::List { list } => {
+            Self::List { usage: true, list } => {
+                let entries = denials.stream_with_usage(&list.params());
+                let entries = list.take(entries).await?;
+                if output.is_table() {
+                    return output.list_of("denials", &usage::of_denials(entries));
+                }
+                output.list_of("denials", &Names::default().beside(entries))
+            }
+            Self::List { list, .. } => {
                 let entries = list.take(denials.stream(&list.params())).await?;
                 let names = at(client, &entries, output).await;
                 output.list_of("denials", &names.beside(entries))
             }
-            Self::Retrieve { id } => {
+            Self::Retrieve { id, usage } => {
                 let id = id.resolve(client).await?;
-                let found = denials.retrieve(&id).await?.value;
+                let found = if usage {
+                    denials.retrieve_with_usage(&id).await?.value
+                } else {
+                    denials.retrieve(&id).await?.value
+                };
                 let names = at(client, std::slice::from_ref(&found), output).await;
-                output.one(&names.named(found))
+                if !(usage && output.is_table()) {
+                    return output.one(&names.named(found));
+                }
+                output.one(&names.named(found.clone()))?;
+                output.text("\n")?;
+                output.list(&usage::of_denials(vec![found]))
             }
             Self::Remove(remove) => remove.run(client, output).await,
         }

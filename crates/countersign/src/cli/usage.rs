@@ -3,7 +3,9 @@
 use countersign_client::{Client, Received};
 use countersign_types::{
     certificate::ScopedCertificate,
+    denial::Denial,
     id::CertificateId,
+    refused_by::RefusalCounts,
     usage::{CertificateUsage, CertificateUse, ScopeUsage, Windows},
 };
 use serde::Serialize;
@@ -11,7 +13,7 @@ use serde::Serialize;
 use super::names::{NamedRow, Names};
 use crate::{
     failure::CommandResult,
-    output::{Cell, Output, expiry, moment, row, text_or_dash},
+    output::{Cell, Output, Row, expiry, moment, row, text_or_dash},
 };
 
 /// A certificate's usage at one scope; without a scope, it was never used.
@@ -76,6 +78,62 @@ impl NamedRow for UsageLine {
             moment(of.map(|of| of.last_used)),
             text_or_dash(of.map(|of| windows(of.requests)).as_deref()),
             text_or_dash(of.map(|of| windows(of.leaves)).as_deref()),
+        ]
+    }
+}
+
+/// What a denial, a floor or a revocation list refused.
+#[derive(Serialize)]
+pub(super) struct RefusedLine {
+    name: String,
+    id: String,
+    counts: RefusalCounts,
+}
+
+/// The lines of denials.
+pub(super) fn of_denials(denials: Vec<Received<Denial>>) -> Vec<RefusedLine> {
+    let line = |denial: Received<Denial>| RefusedLine {
+        name: denial.name.clone(),
+        id: denial.id.to_string(),
+        counts: denial.usage.unwrap_or_default(),
+    };
+    denials.into_iter().map(line).collect()
+}
+
+/// The lines of an anchor's floor and its revocation lists.
+pub(super) fn of_floor_and_lists(id: &CertificateId, usage: &CertificateUsage) -> Vec<RefusedLine> {
+    let floor = usage.floor.map(|counts| RefusedLine {
+        name: "floor".to_owned(),
+        id: id.to_string(),
+        counts,
+    });
+    let lists = usage.crls.iter().map(|list| RefusedLine {
+        name: format!("list of {}", list.issuer),
+        id: list.id.to_string(),
+        counts: list.counts,
+    });
+    floor.into_iter().chain(lists).collect()
+}
+
+impl Row for RefusedLine {
+    const HEAD: &'static [&'static str] = &[
+        "name",
+        "id",
+        "last refused",
+        "refused 1/7/30 d",
+        "last reported",
+        "reported 1/7/30 d",
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        let counts = &self.counts;
+        row![
+            self.name.clone(),
+            self.id.clone(),
+            moment(counts.last_refused),
+            windows(counts.refused),
+            moment(counts.last_reported),
+            windows(counts.reported),
         ]
     }
 }

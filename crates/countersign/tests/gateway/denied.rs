@@ -38,7 +38,7 @@ fn identity(leaf: &Minted) -> LeafIdentity {
     LeafIdentity::read(leaf.der()).unwrap()
 }
 
-async fn deny(world: &World, request: &DenialCreateRequest) -> Denial {
+pub(crate) async fn deny(world: &World, request: &DenialCreateRequest) -> Denial {
     let made = world.api.denials().create(request).await.unwrap();
     world.enforced(made.revision.unwrap()).await;
     (*made.value).clone()

@@ -39,6 +39,7 @@ mod process;
 mod propagation;
 mod raw_upstream;
 mod receipts;
+mod refused_by;
 mod reload;
 mod reported;
 mod restart;

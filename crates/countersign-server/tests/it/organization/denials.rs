@@ -309,3 +309,67 @@ async fn assertions_are_judged_by_denials_and_floors() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_denials_refused_is_counted_for_their_organization_alone() {
+    on_each_store(async |server| {
+        let deny = async |name: &str, sha256: &str| {
+            let body = named(name, json!({ "leaf_sha256": sha256.repeat(64) }));
+            let made = server.post(PATH, body).ok().await;
+            made["id"].as_str().unwrap().to_owned()
+        };
+        let [one, other] = [deny("one", "1").await, deny("other", "2").await];
+        let rival = server.store.create_organization("Rival").await.unwrap();
+        let foreign = rival.organization.id.to_string();
+        let gateway = server.gateway_key().await;
+        let now = server.now();
+        let count = |organization: &str, by: Value, enforcement: &str, requests: u64| {
+            json!({
+                "organization": organization, "by": by, "enforcement": enforcement,
+                "requests": requests, "last_seen": now + 5,
+            })
+        };
+        let ours = server.organization.as_str();
+        let send = async |number: u64, counts: Value| {
+            let batch = json!({
+                "gateway": "gw_counts", "number": number, "chains": [], "observations": [],
+                "refused_by": counts,
+            });
+            let path = "/v1/countersign/observations";
+            server.post(path, batch).key(&gateway).ok().await;
+        };
+        let first = json!([
+            count(ours, json!({ "denial": one }), "enforce", 3),
+            count(ours, json!({ "denial": one }), "report", 4),
+            count(ours, json!({ "denial": "deny_unknown" }), "enforce", 5),
+            count(ours, json!({ "floor": "cert_unknown" }), "enforce", 5),
+            count(ours, json!({ "denial": other }), "enforce", 0),
+            count(&foreign, json!({ "denial": other }), "enforce", 6),
+        ]);
+        send(1, first.clone()).await;
+        // The same batch once more is the same requests.
+        send(1, first).await;
+        send(2, json!([count(ours, json!({ "denial": one }), "enforce", 10)])).await;
+        let windows = |number: u64| {
+            json!({ "days_1": number, "days_7": number, "days_30": number })
+        };
+        let used = json!({
+            "last_refused": now, "refused": windows(13), "last_reported": now, "reported": windows(4),
+        });
+        let unused = json!({
+            "last_refused": null, "refused": windows(0), "last_reported": null, "reported": windows(0),
+        });
+        let list = server.get(&format!("{PATH}?include[]=usage&order=asc")).ok().await;
+        assert_eq!(list["data"][0]["usage"], used);
+        assert_eq!(list["data"][1]["usage"], unused);
+        let plain = server.get(PATH).ok().await;
+        assert!(plain["data"][0].get("usage").is_none());
+        server.clock.advance(8 * 24 * 60 * 60);
+        let later = server.get(&format!("{PATH}/{one}?include[]=usage")).ok().await;
+        let windows = json!({ "days_1": 0, "days_7": 0, "days_30": 13 });
+        assert_eq!(later["usage"]["refused"], windows);
+        let wrong = server.get(&format!("{PATH}?include[]=content"));
+        wrong.refused("invalid_value", Some("include")).await;
+    })
+    .await;
+}

@@ -40,6 +40,8 @@ impl Chain {
             20 => RECEIPT_KEYS,
             21 => DENIALS,
             22 => CRLS,
+            23 => KEY_CHANGES,
+            24 => REFUSED_BY,
             _ => return String::new(),
         };
         let blob = |bytes: &[u8]| {
@@ -174,4 +176,13 @@ INSERT INTO crls (id, organization_id, certificate_id, issuer, issuer_name, this
     only_user_certificates, entries, sha256, revoked, created_at, updated_at, updated_by) VALUES
     ('crl_a', 'org-a', 'cert_a', {sha256-a}, 'CN=Trusted', {at}, 4000000000, 0, 0, {sha256-b}, {sha256-none}, {at}, {at},
     'key_admin');
+";
+
+const KEY_CHANGES: &str = "
+INSERT INTO key_changes (organization_id, revision, key_id) VALUES ('org-a', 2, 'key_admin');
+";
+
+const REFUSED_BY: &str = "
+INSERT INTO refused_by (organization_id, by_id, enforcement, day, requests, last_seen) VALUES
+    ('org-a', 'cert_a', 'enforce', {day}, 3, {at});
 ";

@@ -166,7 +166,15 @@ async fn usage_is_shown_only_on_request_and_says_when_there_is_none() {
             .get(&one(&fixture, "?include[]=usage,content"))
             .ok()
             .await;
-        assert_eq!(both["usage"], json!({ "last_used": null, "scopes": [] }));
+        let usage = &both["usage"];
+        assert_eq!(
+            (&usage["last_used"], &usage["scopes"]),
+            (&Value::Null, &json!([]))
+        );
+        // The fixture has a revocation list, and no floor.
+        assert_eq!(usage["crls"][0]["last_refused"], Value::Null);
+        assert_eq!(usage["crls"][0]["refused"], windows(0, 0, 0));
+        assert!(usage.get("floor").is_none());
         assert!(both["certificate_details"]["content"].is_string());
         for path in [
             one(&fixture, ""),
