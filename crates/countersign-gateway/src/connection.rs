@@ -7,7 +7,7 @@ use std::{
 };
 
 use countersign_proxy::ClientState;
-use countersign_types::{UnixSeconds, certificate::Scope, id::ApiKeyId};
+use countersign_types::{UnixSeconds, certificate::Scope, digest::ChainDigest, id::ApiKeyId};
 use countersign_verify::presented::Presented;
 use http::HeaderValue;
 use tokio::sync::OwnedSemaphorePermit;
@@ -225,6 +225,11 @@ impl Connection {
     /// of it is trusted.
     pub(crate) fn presented(&self) -> &Presented {
         &self.chain.presented
+    }
+
+    /// What identifies the chain; none where there is none.
+    pub(crate) fn chain_digest(&self) -> Option<ChainDigest> {
+        self.chain.presented.leaf().map(|_| self.chain.digest)
     }
 
     /// Whether a request of this caller passes on this connection now. A permit is remembered for

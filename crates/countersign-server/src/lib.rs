@@ -14,9 +14,9 @@ mod webhooks;
 pub use crl_fetching::{CrlFetcher, CrlFetching};
 pub use expiry::watch_expiry;
 pub use http::{
-    App, AppOptions, EVENT_TYPES, GATEWAY_LIVE_SECONDS, Needs, Operation, Warning, document,
-    operations, router,
+    App, AppOptions, EVENT_TYPES, Needs, Operation, Warning, document, operations, router,
 };
 pub use serve::{Limits, Routes, listener_tls, serve};
+pub use store::GATEWAY_LIVE_SECONDS;
 pub use tokens::watch_token_keys;
 pub use webhooks::{WebhookOptions, Webhooks};

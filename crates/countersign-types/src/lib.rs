@@ -33,6 +33,7 @@ pub mod floor;
 pub mod history;
 pub mod id;
 pub mod known_sets;
+pub mod live_streams;
 mod not_null;
 pub mod observation;
 pub mod or_unknown;

@@ -13,6 +13,7 @@ use crate::{
     digest::ChainDigest,
     error::ErrorCode,
     id::{self, CertificateId, GatewayId, OrganizationId},
+    live_streams::LiveReport,
     not_null::not_null,
     refusal::RefusalSummary,
     refused_by::RefusedByCount,
@@ -84,6 +85,11 @@ pub struct ObservationBatch {
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(max_items = 1000, nullable = false))]
     pub refused_by: Option<Vec<RefusedByCount>>,
+    /// The streams under way at the gateway, in place of what it reported before; absent when it has nothing new to
+    /// say of them.
+    #[serde(default, deserialize_with = "not_null")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub live: Option<LiveReport>,
 }
 
 /// A chain as it was presented. Its digest is not sent, since the receiver computes it.

@@ -14,6 +14,7 @@ use crate::{
     denial::DenialCreateRequest,
     error::ErrorCode,
     id::{ApiKeyId, CertificateId, CrlId, DenialId, ProjectId, ServiceAccountId},
+    live_streams::StreamsEffect,
     not_null::not_null,
     or_unknown::OrUnknown,
     workload::WorkloadIdentity,
@@ -86,6 +87,14 @@ pub struct Effect {
     /// there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breaks_assertions: Vec<AssertionResult>,
+    /// What it would do to streams that are under way; absent when no gateway reports them.
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub streams: Option<StreamsEffect>,
 }
 
 /// Changes that are made together, or whose effect together is asked for.
@@ -307,4 +316,12 @@ pub struct PreviewedWorkload {
     pub requests: u64,
     /// How many requests its whole project made, or all admin keys.
     pub of_requests: u64,
+    /// How many streams it has under way, as gateways reported last; absent when no gateway reports them.
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub streams: Option<u64>,
 }

@@ -966,6 +966,7 @@ async fn gateways_and_what_they_send() {
         observations: Vec::new(),
         refusals: Some(Vec::new()),
         refused_by: None,
+        live: None,
     };
     check(
         "GET /v1/organization/refusals?limit=2",

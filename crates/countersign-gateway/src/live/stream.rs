@@ -13,7 +13,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use countersign_proxy::{ClientState, CutSignal, Exchange, Progress};
@@ -76,6 +76,16 @@ impl Stream {
             Some(place) => place.changes(),
             None => self.live.changes(),
         }
+    }
+
+    /// Whether it was let through.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.place.get().is_some()
+    }
+
+    /// How long it has been under way.
+    pub(crate) fn age(&self) -> Duration {
+        self.progress.duration()
     }
 
     /// Whether it is found where this organization's requests are looked for.

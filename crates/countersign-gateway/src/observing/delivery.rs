@@ -6,12 +6,14 @@ use countersign_client::{Client, Error};
 use countersign_types::{
     digest::ChainDigest,
     id::{GatewayId, OrganizationId},
+    live_streams::LiveReport,
     observation::{Der, Observation, ObservationBatch, ObservedChain},
     refused_by::RefusedByCount,
 };
 use tokio::sync::watch;
 
 use super::{
+    live_report,
     pending::{CountKey, Entry, Pending},
     refusals::{Refusals, SUMMARY_BYTES, Waiting},
     refused_by::{COUNT_BYTES, RefusedByCounts},
@@ -45,6 +47,9 @@ pub(crate) struct Delivery {
     sending: Vec<(CountKey, Entry)>,
     sending_refusals: Vec<Waiting>,
     sending_refused_by: Vec<RefusedByCount>,
+    /// The streams under way that are to be reported, and those that the batch reports.
+    live: Option<LiveReport>,
+    sending_live: Option<LiveReport>,
     /// Chains that the control plane has, as far as is known.
     known: HashSet<(OrganizationId, ChainDigest)>,
     failing: bool,
@@ -59,9 +64,16 @@ impl Delivery {
             sending: Vec::new(),
             sending_refusals: Vec::new(),
             sending_refused_by: Vec::new(),
+            live: None,
+            sending_live: None,
             known: HashSet::new(),
             failing: false,
         }
+    }
+
+    /// Reports the streams under way with the next batch, in place of what was not reported yet.
+    pub(crate) fn report_live(&mut self, live: Option<LiveReport>) {
+        self.live = live.or_else(|| self.live.take());
     }
 
     /// Sends until nothing is left, or until it fails; the next call then sends the same batch
@@ -71,7 +83,9 @@ impl Delivery {
             if self.is_empty() {
                 self.sending_refusals = waiting.refusals.next(REFUSALS_OF_A_BATCH);
                 self.sending_refused_by = waiting.refused_by.next(REFUSED_BY_OF_A_BATCH);
-                let others = self.sending_refusals.len() * SUMMARY_BYTES
+                self.sending_live = self.live.take();
+                let others = live_report::bytes(self.sending_live.as_ref())
+                    + self.sending_refusals.len() * SUMMARY_BYTES
                     + self.sending_refused_by.len() * COUNT_BYTES;
                 self.sending = waiting.pending.next(others);
                 if self.is_empty() {
@@ -96,6 +110,7 @@ impl Delivery {
         self.sending.is_empty()
             && self.sending_refusals.is_empty()
             && self.sending_refused_by.is_empty()
+            && self.sending_live.is_none()
     }
 
     fn batch(&self) -> ObservationBatch {
@@ -123,6 +138,7 @@ impl Delivery {
             observations: self.sending.iter().map(observation).collect(),
             refusals: Some(refusals.map(|each| each.summary.clone()).collect()),
             refused_by: Some(self.sending_refused_by.clone()),
+            live: self.sending_live.clone(),
         }
     }
 
@@ -136,6 +152,7 @@ impl Delivery {
         }
         self.sending_refusals.clear();
         self.sending_refused_by.clear();
+        self.sending_live = None;
         if self.known.len() >= MAX_KNOWN {
             self.known.clear();
         }
@@ -170,6 +187,7 @@ impl Delivery {
         self.sending.clear();
         self.sending_refusals.clear();
         self.sending_refused_by.clear();
+        self.sending_live = None;
     }
 
     fn failed(&mut self, error: &Error) {
@@ -225,6 +243,7 @@ mod tests {
         digest::Sha256,
         error::ErrorCode,
         id::{ApiKeyId, CertificateId, MAX_ID_BYTES, ProjectId},
+        live_streams::{MAX_LIVE_WORKLOADS, OrganizationStreams, WorkloadStreams},
         observation::{
             AnchorScope, MAX_BATCH_BYTES, MAX_CHAINS, MAX_OBSERVATIONS, ReportedOutcome,
         },
@@ -311,6 +330,30 @@ mod tests {
         vec![count; REFUSED_BY_OF_A_BATCH]
     }
 
+    /// A report of as many workloads as it names, as large as they can be.
+    fn live() -> LiveReport {
+        let chain = chain(1, 1).digest;
+        let workload = WorkloadStreams {
+            identity: ObservedWorkload {
+                project: Some(id("proj_", 0)),
+                key: Some(id("key_", 0)),
+                chain: Some(chain),
+            },
+            streams: u64::MAX,
+        };
+        LiveReport {
+            gateway: id("gw_", 0),
+            organizations: vec![
+                OrganizationStreams {
+                    organization: id("org-", 0),
+                    streams: u64::MAX,
+                    workloads: vec![workload],
+                };
+                MAX_LIVE_WORKLOADS / 2
+            ],
+        }
+    }
+
     fn waiting(summary: &RefusalSummary) -> Waiting {
         Waiting {
             summary: summary.clone(),
@@ -335,7 +378,10 @@ mod tests {
     #[test]
     fn a_batch_never_has_more_than_the_control_plane_takes() {
         let (refusals, refused_by) = (summaries(), refused_by());
-        let others = refusals.len() * SUMMARY_BYTES + refused_by.len() * COUNT_BYTES;
+        let live = Some(live());
+        let others = refusals.len() * SUMMARY_BYTES
+            + refused_by.len() * COUNT_BYTES
+            + live_report::bytes(live.as_ref());
         for (certificates, bytes, number) in [
             (1, 1, 2_000),
             (3, 3_000, 400),
@@ -357,6 +403,7 @@ mod tests {
                 let mut delivery = delivery(next);
                 delivery.sending_refusals = refusals.iter().map(waiting).collect();
                 delivery.sending_refused_by.clone_from(&refused_by);
+                delivery.sending_live.clone_from(&live);
                 let batch = delivery.batch();
                 let text = serde_json::to_vec(&batch).unwrap();
                 assert!(text.len() <= MAX_BATCH_BYTES, "{}", text.len());

@@ -1,6 +1,7 @@
 //! Observing: who called with which certificates, counted and sent to the control plane.
 
 mod delivery;
+mod live_report;
 pub(crate) mod new_chains;
 pub(crate) mod observations;
 mod pending;

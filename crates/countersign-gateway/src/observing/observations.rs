@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use countersign_client::Client;
-use countersign_types::id::GatewayId;
+use countersign_types::{id::GatewayId, live_streams::LiveReport};
 use tokio::{
     sync::{mpsc, watch},
     time::{MissedTickBehavior, interval, timeout},
@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     delivery::{Delivery, WaitingCounts},
+    live_report::LiveReports,
     new_chains::{NewChains, ReportLimits},
     pending::Pending,
     refusals::Refusals,
@@ -31,6 +32,7 @@ pub(crate) struct Observations {
     pending: Pending,
     refusals: Refusals,
     refused_by: RefusedByCounts,
+    live: LiveReports,
     delivery: Delivery,
 }
 
@@ -50,18 +52,20 @@ impl Observations {
             pending: Pending::new(limits.observations),
             refusals: Refusals::default(),
             refused_by: RefusedByCounts::default(),
+            live: LiveReports::default(),
             delivery: Delivery::new(client, gateway),
         }
     }
 
-    /// Works for ever. It may be cancelled at any await, and loses nothing by it.
-    pub(crate) async fn run(&mut self) {
+    /// Works for ever; `live` says which streams are under way. It may be cancelled at any await, and loses nothing by it.
+    pub(crate) async fn run(&mut self, live: impl Fn() -> LiveReport) {
         let mut ticks = interval(self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
                     self.collect();
+                    self.delivery.report_live(self.live.next(live()));
                     self.deliver().await;
                 }
                 Some(tally) = self.started.recv() => self.tallies.push(tally),

@@ -4,6 +4,7 @@ use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
 
 use countersign_log::Progress;
 use countersign_tls::{ReloadingClientConfig, ReloadingServerConfig};
+use countersign_types::live_streams::LiveReport;
 use metrics::{counter, gauge};
 use rustix::fs::statvfs;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::interval};
@@ -18,6 +19,7 @@ use super::{
 use crate::{
     decisions::door::OpenDoor,
     forwarding::routes::CheckedRoute,
+    live::all::AllLiveStreams,
     observing::observations::Observations,
     receipts::registering::{self, Unregistered},
     shared::Shared,
@@ -42,6 +44,7 @@ pub(super) struct Background {
     /// Those that are to be told of the key for receipts.
     pub(super) unregistered: Option<Unregistered>,
     pub(super) observations: Option<Observations>,
+    pub(super) live: Arc<AllLiveStreams>,
     pub(super) tls: Arc<ReloadingServerConfig>,
     pub(super) routes: Routes,
     pub(super) admin: Option<StdListener>,
@@ -60,6 +63,7 @@ impl Background {
             mut exchanges,
             unregistered,
             mut observations,
+            live,
             tls,
             routes,
             admin,
@@ -71,9 +75,13 @@ impl Background {
         if let Some(listener) = admin.and_then(|each| TcpListener::from_std(each).ok()) {
             tokio::spawn(admin::run(listener, Arc::clone(&shared), metrics));
         }
+        let live = || LiveReport {
+            gateway: shared.id.clone(),
+            organizations: live.report(&shared.snapshot.load(), shared.now()),
+        };
         let observing = async {
             match &mut observations {
-                Some(observations) => observations.run().await,
+                Some(observations) => observations.run(live).await,
                 None => std::future::pending().await,
             }
         };

@@ -34,6 +34,7 @@ use crate::{
     caller::{snapshot::Snapshot, tokens::Tokens},
     contact::Contact,
     decisions::door::{self, OpenDoor},
+    live::all::AllLiveStreams,
     observing::{
         observations::Observations,
         tally::{Observer, Tally},
@@ -105,11 +106,13 @@ impl Gateway {
         let (receiver, started) = (follower.changed.subscribe(), follower.ready.subscribe());
         let (stop, stop_background) = (CancellationToken::new(), CancellationToken::new());
         let slots = Arc::new(Semaphore::new(shared.options.limits.connections));
+        let live = Arc::new(AllLiveStreams::default());
         let workers = serve_all(listeners, |number, listener| Worker {
             number,
             listener,
             routes: configured.clone(),
             shared: Arc::clone(&shared),
+            live: Arc::clone(&live),
             tls: Arc::clone(&tls),
             slots: Arc::clone(&slots),
             doors: Arc::clone(&doors),
@@ -122,6 +125,7 @@ impl Gateway {
             exchanges,
             unregistered,
             observations,
+            live,
             tls: Arc::clone(&tls),
             routes: configured,
             admin,

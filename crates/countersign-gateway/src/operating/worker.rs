@@ -17,7 +17,7 @@ use crate::{
     decisions::{self, door::OpenDoor},
     forwarding::routes::CheckedRoute,
     frontend::Frontend,
-    live::{recheck::Recheck, stream::LiveStreams},
+    live::{all::AllLiveStreams, recheck::Recheck, stream::LiveStreams},
     shared::Shared,
 };
 
@@ -30,6 +30,8 @@ pub(super) struct Worker {
     pub(super) listener: StdListener,
     pub(super) routes: Routes,
     pub(super) shared: Arc<Shared>,
+    /// Where the streams of all threads are counted.
+    pub(super) live: Arc<AllLiveStreams>,
     pub(super) tls: Arc<ReloadingServerConfig>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) doors: Arc<[OpenDoor]>,
@@ -43,6 +45,7 @@ impl Worker {
             return;
         };
         let live = Arc::new(LiveStreams::logged_by(Arc::clone(&self.shared)));
+        self.live.add(&live);
         let shared = Arc::clone(&self.shared);
         let recheck = Recheck::new(shared, Arc::clone(&live), self.number, self.changed);
         let shared = Arc::clone(&self.shared);

@@ -20,19 +20,18 @@ use super::{
     path::Path,
     query::{Query, WholeOr},
 };
-use crate::store::{BundleAnswer, BundleRequest, GatewayFilter, GatewayReport, Reach, SEEN_EVERY};
+use crate::store::{
+    BundleAnswer, BundleRequest, GATEWAY_LIVE_SECONDS, GatewayFilter, GatewayReport,
+    MAX_BUNDLE_WAIT_SECONDS, Reach,
+};
 
-/// The longest that a bundle may be waited for, in seconds, and the default.
-const MAX_WAIT_SECONDS: u64 = 60;
+/// How long a bundle is waited for by default, in seconds.
 const DEFAULT_WAIT_SECONDS: u64 = 30;
-/// How long after it was last recorded a gateway counts as live: the longest wait, and as much
-/// again as passes before it is recorded again.
-pub const GATEWAY_LIVE_SECONDS: u64 = MAX_WAIT_SECONDS + SEEN_EVERY;
 /// The highest revision that the databases' integers hold.
 const MAX_REVISION: u64 = i64::MAX.unsigned_abs();
 
 type Revision = WholeOr<0, MAX_REVISION, 0>;
-type WaitSeconds = WholeOr<0, MAX_WAIT_SECONDS, DEFAULT_WAIT_SECONDS>;
+type WaitSeconds = WholeOr<0, MAX_BUNDLE_WAIT_SECONDS, DEFAULT_WAIT_SECONDS>;
 
 /// Which bundle a gateway asks for, and what it reports with the request.
 #[derive(Deserialize, IntoParams)]

@@ -62,7 +62,6 @@ mod workload_identity_providers;
 pub use app::{App, AppOptions, Warning};
 pub use caller::Needs;
 pub use event_types::EVENT_TYPES;
-pub use gateways::GATEWAY_LIVE_SECONDS;
 pub use openapi::document;
 pub use operation::Operation;
 pub use router::router;

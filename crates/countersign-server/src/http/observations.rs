@@ -1,6 +1,7 @@
 //! What gateways observed: batches are applied whole, and once.
 
 use countersign_types::{
+    live_streams::{LiveReport, MAX_LIVE_WORKLOADS},
     observation::{
         MAX_BATCH_BYTES, MAX_CHAINS, MAX_OBSERVATIONS, ObservationBatch, ObservationReceipt,
         ObservedChain,
@@ -43,6 +44,15 @@ pub(super) async fn record(
         .store()
         .record_observations(&batch, &chains, days)
         .await?;
+    if let Some(live) = batch
+        .live
+        .as_ref()
+        .filter(|_| recorded.unknown_chains.is_empty())
+    {
+        app.store()
+            .record_live_streams(live, &gateway.reach)
+            .await?;
+    }
     if foreign > 0 {
         *recorded.refused.entry(NotKept::Foreign).or_default() += foreign;
     }
@@ -123,6 +133,7 @@ impl RequestBody for ObservationBatch {
         }
         let mut chains = self.chains.iter().enumerate();
         chains.try_for_each(|(place, chain)| check_chain(place, chain))?;
+        check_live(self.live.as_ref())?;
         let mut refusals = self.refusals.iter().flatten().enumerate();
         refusals.try_for_each(|(place, refusal)| check_subject(place, refusal))
     }
@@ -144,6 +155,18 @@ impl RequestBody for ObservationBatch {
         };
         Unreadable::Other.at(list)
     }
+}
+
+/// A gateway names no more workloads than this, and each organization once.
+fn check_live(live: Option<&LiveReport>) -> Result<(), ApiError> {
+    let organizations = live.map_or(&[][..], |live| &live.organizations);
+    let workloads: usize = organizations.iter().map(|each| each.workloads.len()).sum();
+    let most = MAX_LIVE_WORKLOADS;
+    if organizations.len() <= most && workloads <= most {
+        return Ok(());
+    }
+    let message = format!("`live` must name at most {most} organizations and {most} workloads.");
+    Err(ApiError::value("live", message))
 }
 
 /// A gateway sends no more of a subject than is kept.

@@ -43,8 +43,9 @@ pub(crate) async fn judge(
     organization: &OrganizationId,
 ) -> Result<Effect, TrialError> {
     let again = trial.clone();
+    let live = judge.live_streams(organization).await?;
     let effect = judge.judge(organization, 0, move |now| Judging {
-        found: trial.comparing(&reach, now),
+        found: trial.comparing(&reach, now).with_live(live),
         now,
     });
     let mut effect = effect.await?;

@@ -15,6 +15,7 @@ use countersign_types::{
     digest::{ChainDigest, Sha256},
     error::ErrorCode,
     id::{ApiKeyId, ProjectId},
+    live_streams::StreamsEffect,
     preview::{Effect, PreviewedWorkload},
     workload::{WorkloadIdentity, WorkloadLeaf},
 };
@@ -22,7 +23,7 @@ use countersign_verify::presented::Presented;
 use rustls_pki_types::CertificateDer;
 
 use super::sides::{Refused, SideVerdict, Sides};
-use crate::store::{ObservedIdentity, Workload};
+use crate::store::{LiveStreams, ObservedIdentity, Workload};
 
 /// The traffic of an organization as it was observed, or a part of it.
 #[derive(Debug, Default)]
@@ -58,6 +59,8 @@ pub struct Comparison {
     pub last_used: Option<UnixSeconds>,
     /// Projects that have keys and were not observed.
     pub unobserved_projects: Vec<ProjectId>,
+    /// What the change does to streams that are under way; none where no gateway reports them.
+    pub streams: Option<StreamsEffect>,
 }
 
 /// Compares two states of an organization for what `reach` reaches: the organization's change
@@ -151,6 +154,7 @@ impl Comparison {
             unjudged: self.unjudged,
             last_used: self.last_used,
             breaks_assertions: Vec::new(),
+            streams: self.streams,
         }
     }
 }
@@ -167,6 +171,8 @@ pub(crate) struct Comparing {
     chain: Option<ChainDigest>,
     verdicts: HashMap<usize, Arc<[SideVerdict; 2]>>,
     found: Comparison,
+    /// The streams under way of workloads that were not judged yet.
+    live: LiveStreams,
 }
 
 impl Comparing {
@@ -184,7 +190,20 @@ impl Comparing {
             chain: None,
             verdicts: HashMap::new(),
             found: Comparison::default(),
+            live: LiveStreams::default(),
         }
+    }
+
+    /// Counts what is cut of these streams.
+    pub(crate) fn with_live(mut self, live: LiveStreams) -> Self {
+        self.found.streams = live.as_of.map(|as_of| StreamsEffect {
+            cut: 0,
+            unknown: 0,
+            as_of,
+            silent_gateways: live.silent_gateways,
+        });
+        self.live = live;
+        self
     }
 
     /// Judges a part of the traffic: workloads, of which those of one chain stand together, and the
@@ -240,6 +259,16 @@ impl Comparing {
         if before.rests_on(|anchor, scope| self.sides.loses(anchor, scope)) {
             found.last_used = found.last_used.max(Some(workload.last_seen));
         }
+        let streams = self.live.of_workloads.remove(&workload.identity);
+        let streams = streams.unwrap_or_default();
+        self.live.streams = self.live.streams.saturating_sub(streams);
+        if let Some(effect) = &mut found.streams
+            && before.refused().is_none()
+            && after.refused().is_some()
+        {
+            effect.cut += streams;
+        }
+        let reported = found.streams.map(|_| streams);
         let shown = |refused: &Refused| PreviewedWorkload {
             identity: identity(part, workload),
             code: refused.code.into(),
@@ -248,6 +277,7 @@ impl Comparing {
             requests: workload.requests,
             // Known at the end.
             of_requests: 0,
+            streams: reported,
         };
         match (before.refused(), after.refused()) {
             (None, Some(refused)) => found.starts_to_fail.push(shown(refused)),
@@ -283,6 +313,9 @@ impl Comparing {
         let mut found = self.found;
         let [before, _] = &self.callers;
         found.unobserved_projects = before.unobserved(&self.of_requests);
+        if let Some(effect) = &mut found.streams {
+            effect.unknown = self.live.streams;
+        }
         for list in [&mut found.starts_to_fail, &mut found.starts_to_pass] {
             for workload in &mut *list {
                 let of_requests = self.of_requests.get(&workload.identity.project);

@@ -80,13 +80,14 @@ impl ToggleTrial {
         object: CertificateToggleObject,
     ) -> Result<TogglePreview, TrialError> {
         let trial = self.trial.clone();
+        let live = judge.live_streams(organization).await?;
         let mut preview = judge
             .judge(organization, 0, move |now| {
                 let comparing = |trial: &Trial| trial.comparing(&self.scope, now);
                 Judging {
                     object,
                     now,
-                    found: comparing(&self.trial),
+                    found: comparing(&self.trial).with_live(live),
                     once_enforced: self.once_enforced.as_ref().map(comparing),
                     data: self.data,
                 }

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::comparison::{Comparing, Comparison, Observed};
-use crate::store::{Clock, Store, StoreError};
+use crate::store::{Clock, GATEWAY_LIVE_SECONDS, LiveStreams, Store, StoreError};
 
 /// An organization before a change and after it. The transaction that the change was tried in was
 /// dropped. The bundles are shared, since a large organization's is megabytes.
@@ -92,6 +92,15 @@ impl TrialJudge {
 
     pub(super) const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The streams of an organization that are under way at live gateways.
+    pub(super) async fn live_streams(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<LiveStreams, TrialError> {
+        let live_since = self.now().saturating_sub(GATEWAY_LIVE_SECONDS);
+        Ok(self.store.live_streams(organization, live_since).await?)
     }
 
     /// The time that is judged at.
@@ -262,6 +271,7 @@ mod tests {
                 observations: seen_with.chain([seen(None, code)]).collect(),
                 refusals: None,
                 refused_by: None,
+                live: None,
             };
             store
                 .record_observations(&batch, &chains, 90)

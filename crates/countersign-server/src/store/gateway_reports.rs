@@ -18,7 +18,12 @@ use super::{
 
 /// For how many seconds a gateway is not recorded again where it has nothing new to say, so that
 /// a request for bundles costs no write.
-pub(crate) const SEEN_EVERY: UnixSeconds = 15;
+const SEEN_EVERY: UnixSeconds = 15;
+/// The longest that a gateway waits for its next bundle, in seconds.
+pub(crate) const MAX_BUNDLE_WAIT_SECONDS: UnixSeconds = 60;
+/// How long after it was last recorded a gateway counts as live: the longest wait, and as much
+/// again as passes before it is recorded again.
+pub const GATEWAY_LIVE_SECONDS: UnixSeconds = MAX_BUNDLE_WAIT_SECONDS + SEEN_EVERY;
 
 /// The most reports of one statement.
 const AT_A_TIME: usize = 32;
@@ -114,6 +119,12 @@ impl Store {
             .execute(
                 "DELETE FROM gateways WHERE seen_at < $1",
                 params![kept_since],
+            )
+            .await?;
+        connection
+            .execute(
+                "DELETE FROM live_streams WHERE gateway_id NOT IN (SELECT id FROM gateways)",
+                &[],
             )
             .await?;
         connection.commit("COMMIT", || ()).await

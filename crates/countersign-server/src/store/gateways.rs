@@ -216,6 +216,8 @@ impl Store {
         if removed == 0 {
             return Err(StoreError::not_found(Kind::Gateway, id.as_str()));
         }
+        let sql = "DELETE FROM live_streams WHERE gateway_id = $1";
+        connection.execute(sql, params![id]).await?;
         connection.commit("COMMIT", || ()).await
     }
 }

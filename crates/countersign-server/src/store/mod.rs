@@ -44,6 +44,7 @@ mod kept_assertion;
 mod key_rows;
 mod known_digests;
 mod listing;
+mod live_streams;
 mod location;
 mod migrations;
 mod new_key;
@@ -113,10 +114,11 @@ pub use self::{
     expiry::{ExpiringCount, ExpiryNotice},
     federation::{ExchangeParties, FederationState},
     gateway_keys::{CreatedGatewayKey, GatewayKey, GatewayKeyOrganization},
-    gateway_reports::GatewayReport,
+    gateway_reports::{GATEWAY_LIVE_SECONDS, GatewayReport},
     gateways::{FORGET_GATEWAYS_AFTER, GatewayCounts, GatewayFilter, GatewayKeyUse},
     kept_assertion::{JudgedChange, KeptAssertion, NewAssertion, UnjudgedChange},
     listing::PageRequest,
+    live_streams::LiveStreams,
     location::{Location, PostgresUrls},
     observations::{NotKept, RecordedBatch},
     observed_chains::ReceivedChain,
@@ -147,7 +149,7 @@ use self::{
     turns::Turns,
 };
 
-pub(crate) use self::gateway_reports::SEEN_EVERY;
+pub(crate) use self::gateway_reports::MAX_BUNDLE_WAIT_SECONDS;
 pub(crate) use self::webhook_queue::{AttemptResult, Claimed, Due, DueWebhook};
 
 /// The store. Cheap to clone: every clone is the same store.

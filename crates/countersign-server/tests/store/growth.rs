@@ -137,6 +137,7 @@ fn a_thousand_leaves_and_a_million_requests_take_what_is_said() {
                     .collect(),
                 refusals: None,
                 refused_by: None,
+                live: None,
             };
             let recorded = store
                 .record_observations(&batch, received, 90)

@@ -107,6 +107,7 @@ impl Scene {
             observations: seen.to_vec(),
             refusals: None,
             refused_by: None,
+            live: None,
         };
         self.send_batch(&batch, chains).await
     }

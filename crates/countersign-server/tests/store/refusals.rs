@@ -51,6 +51,7 @@ fn batch(number: u64, refusals: Vec<RefusalSummary>) -> ObservationBatch {
         observations: Vec::new(),
         refusals: Some(refusals),
         refused_by: None,
+        live: None,
     }
 }
 

@@ -124,6 +124,9 @@ fn summary(found: &Effect, names: &Names) -> String {
     if found.since.is_some() && found.starts_to_fail.is_empty() {
         text += "this change would refuse none of them\n";
     }
+    if !found.starts_to_fail.is_empty() {
+        text += &streams_cut(found);
+    }
     if found.unjudged > 0 {
         text += &format!(
             "{} could not be checked: their certificate chains are not kept\n",
@@ -141,11 +144,41 @@ fn summary(found: &Effect, names: &Names) -> String {
     text
 }
 
+/// How many streams are cut, and how well that is known.
+fn streams_cut(found: &Effect) -> String {
+    let Some(streams) = &found.streams else {
+        return "it is unknown how many streams this cuts: no gateway reports them\n".to_owned();
+    };
+    let ago = found.judged_at.saturating_sub(streams.as_of);
+    let mut text = format!(
+        "cuts {}, {} now (as reported within the last {ago} s)\n",
+        workloads(found.starts_to_fail.len()),
+        count(streams.cut, "stream"),
+    );
+    if streams.unknown > 0 {
+        text += &format!(
+            "of {} more under way, it is unknown whose they are\n",
+            count(streams.unknown, "stream")
+        );
+    }
+    if streams.silent_gateways > 0 {
+        text += &format!(
+            "{} not report streams\n",
+            match streams.silent_gateways {
+                1 => "1 gateway does".to_owned(),
+                many => format!("{many} gateways do"),
+            }
+        );
+    }
+    text
+}
+
 /// What to know before confirming, in a few lines.
 pub(super) fn warning(found: &Effect, recent_use: Option<UnixSeconds>, names: &Names) -> String {
     let mut lines = Vec::new();
     if !found.starts_to_fail.is_empty() {
         lines.push(changed(REFUSED, &found.starts_to_fail, names));
+        lines.push(streams_cut(found).trim_end().to_owned());
     }
     if let Some(last) = recent_use {
         lines.push(format!("last used {}", timestamp(last)));
@@ -234,10 +267,14 @@ pub(super) fn assertions(count: usize) -> String {
     }
 }
 
-pub(super) fn requests(count: u64) -> String {
-    match count {
-        1 => "1 request".to_owned(),
-        count => format!("{count} requests"),
+pub(super) fn requests(number: u64) -> String {
+    count(number, "request")
+}
+
+fn count(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
     }
 }
 

@@ -49,6 +49,7 @@ mod revoked;
 mod several_servers;
 mod silence;
 mod slow_peers;
+mod streams_cut;
 mod tap;
 mod telemetry;
 mod token_strangers;

@@ -7,6 +7,7 @@ mod crls;
 mod denials;
 mod projects;
 mod rotations;
+mod streams;
 mod token_exchange;
 mod webhooks;
 mod workload_identity;

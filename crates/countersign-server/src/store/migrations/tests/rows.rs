@@ -42,6 +42,7 @@ impl Chain {
             22 => CRLS,
             23 => KEY_CHANGES,
             24 => REFUSED_BY,
+            25 => LIVE_STREAMS,
             _ => return String::new(),
         };
         let blob = |bytes: &[u8]| {
@@ -185,4 +186,8 @@ INSERT INTO key_changes (organization_id, revision, key_id) VALUES ('org-a', 2, 
 const REFUSED_BY: &str = "
 INSERT INTO refused_by (organization_id, by_id, enforcement, day, requests, last_seen) VALUES
     ('org-a', 'cert_a', 'enforce', {day}, 3, {at});
+";
+
+const LIVE_STREAMS: &str = "
+INSERT INTO live_streams (gateway_id, organization_id, streams, workloads) VALUES ('gw_a', 'org-a', 0, '[]');
 ";
