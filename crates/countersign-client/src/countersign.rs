@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign_types::{
     bundle::{Bundle, BundleDigests, Gateway, Gateways},
+    capability::Capability,
     extension::Extensions,
     history::HistoryPoint,
     id::{GatewayId, OrganizationId},
@@ -23,6 +24,8 @@ pub struct BundleReader {
     pub name: String,
     /// Whether what it enforces would survive its restart.
     pub durable: bool,
+    /// What it understands of bundles.
+    pub understands: Vec<Capability>,
 }
 
 /// Countersign's own operations: see [`Client::countersign`].
@@ -231,10 +234,12 @@ impl Countersign {
 /// The request for what changed after a point.
 fn changes(reader: Option<&BundleReader>, after: HistoryPoint, wait: Duration) -> Request {
     let name = reader.map(|reader| &reader.name);
+    let understands = reader.into_iter().flat_map(|reader| &reader.understands);
     Request::get(&["countersign", "bundle"])
         .query("gateway", reader.map(|reader| &reader.gateway))
         .query("name", name.filter(|name| !name.is_empty()))
         .query("durable", reader.map(|reader| reader.durable))
+        .query("understands[]", understands.map(|each| each.as_str()))
         .query("after", [after.revision])
         .query("token", Some(after.token).filter(|token| !token.is_none()))
         .query("wait", [wait.as_secs()])

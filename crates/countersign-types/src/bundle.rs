@@ -11,6 +11,7 @@ pub use crate::bundle_keys::{BundleKey, KeyChanges, KeysSum};
 pub use crate::crl::CrlMissing;
 use crate::{
     UnixSeconds,
+    capability::Capability,
     certificate::Enforcement,
     denial::DenialMatch,
     digest::Sha256,
@@ -342,14 +343,19 @@ pub struct Gateway {
     pub durable: bool,
     /// When it last asked for bundles, in Unix seconds.
     pub seen_at: UnixSeconds,
+    /// What it passes over of what its organizations have, since its version does not understand it: whatever
+    /// `revision` says, it does not enforce that. Absent when there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Capability>, required = false))]
+    pub lacks: Vec<OrUnknown<Capability>>,
 }
 
 impl Gateway {
     /// Whether a change is not known to be enforced by it. A missing gateway that reported the change
-    /// before it vanished enforces it.
+    /// before it vanished enforces it; one that does not understand what there is does not.
     #[must_use]
     pub const fn is_pending(&self, revision: u64) -> bool {
-        self.revision < revision || !self.durable
+        self.revision < revision || !self.durable || !self.lacks.is_empty()
     }
 }
 

@@ -17,6 +17,7 @@ mod audit_project;
 pub mod bearer;
 pub mod bundle;
 mod bundle_keys;
+pub mod capability;
 pub mod certificate;
 pub mod compact_jws;
 pub mod crl;

@@ -6,6 +6,7 @@ use serde_with::skip_serializing_none;
 use crate::{
     UnixSeconds,
     assertion::AssertionResult,
+    capability::LackingGateway,
     certificate::{
         ActiveCertificate, CertificateToggle, CertificateToggleObject, Enforcement,
         ScopedCertificate, UploadCertificateRequest,
@@ -95,6 +96,10 @@ pub struct Effect {
     )]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub streams: Option<StreamsEffect>,
+    /// Live gateways that would not enforce what the organization then has, since their version does not understand
+    /// it. Absent when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_enforced_by: Vec<LackingGateway>,
 }
 
 /// Changes that are made together, or whose effect together is asked for.

@@ -7,6 +7,7 @@ use countersign_client::{
     AuditLogParams, BundleReader, Client, Error, ListParams, ProjectListParams,
     types::{
         api_key::AdminApiKeyCreateRequest,
+        capability::Capability,
         certificate::{
             ActiveCertificate, Enforcement, ModifyCertificateRequest, Scope,
             UploadCertificateRequest,
@@ -878,6 +879,7 @@ fn reader(name: &str) -> BundleReader {
         gateway: gw(),
         name: name.to_owned(),
         durable: false,
+        understands: vec![Capability::Denials, Capability::Floors],
     }
 }
 
@@ -892,7 +894,7 @@ fn point() -> HistoryPoint {
 async fn bundles() {
     let empty = json!({ "revision": 8, "complete": false, "organizations": [] });
     check(
-        "GET /v1/countersign/bundle?gateway=gw_a&name=edge+1&durable=false&after=7\
+        "GET /v1/countersign/bundle?gateway=gw_a&name=edge+1&durable=false&understands%5B%5D=denials&understands%5B%5D=floors&after=7\
          &token=000000000000000000000000000000ab&wait=30",
         Value::Null,
         &empty,
@@ -900,7 +902,7 @@ async fn bundles() {
     )
     .await;
     check(
-        "GET /v1/countersign/bundle?gateway=gw_a&durable=false&after=0&wait=30",
+        "GET /v1/countersign/bundle?gateway=gw_a&durable=false&understands%5B%5D=denials&understands%5B%5D=floors&after=0&wait=30",
         Value::Null,
         &empty,
         calls![client => {

@@ -11,7 +11,9 @@ use std::{
 };
 
 use countersign_client::{BundleReader, Client, Countersign, Error, Response};
-use countersign_types::{bundle::Bundle, id::OrganizationId, known_sets::KnownSets};
+use countersign_types::{
+    bundle::Bundle, capability::Capability, id::OrganizationId, known_sets::KnownSets,
+};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::{
     sync::{Notify, watch},
@@ -291,6 +293,7 @@ fn reader(shared: &Shared, report: Report) -> Option<BundleReader> {
         gateway: shared.id.clone(),
         name: shared.options.name.clone().unwrap_or_default(),
         durable: report == Report::Durable,
+        understands: Capability::ALL.into(),
     })
 }
 

@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use countersign_types::{
     bundle::{Bundle, BundleDigests, Gateways},
+    capability::Capability,
     history::{HistoryPoint, RevisionToken},
     id::{self, GatewayId, OrganizationId},
+    or_unknown::OrUnknown,
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
@@ -71,6 +73,11 @@ pub(super) struct BundleQuery {
     /// Where the answer is what changed, send what changed of each organization's keys instead of all of them.
     #[param(nullable = false, default = json!(false))]
     key_changes: Option<bool>,
+    /// What of bundles the gateway understands. In the list of gateways, one that does not understand what its
+    /// organizations have does not enforce it. Others than these are passed over.
+    #[serde(default, rename = "understands[]")]
+    #[param(value_type = Vec<Capability>)]
+    understands: Vec<OrUnknown<Capability>>,
     /// Answer with the page of organizations after this one, at once and whatever `after` is.
     #[serde(default, deserialize_with = "id::checked")]
     #[param(value_type = Option<String>, nullable = false)]
@@ -118,7 +125,9 @@ pub(super) async fn bundle(
     app: App,
     Query(query): Query<BundleQuery>,
 ) -> Answer<Bundle> {
-    if let Some(report) = query.report(&gateway)? {
+    let understands = query.understands.iter().filter_map(OrUnknown::known);
+    let understands: Vec<_> = understands.collect();
+    if let Some(report) = query.report(&gateway, &understands)? {
         let kept_since = app.gateways_kept_since();
         app.store().record_gateway(report, kept_since).await?;
     }
@@ -170,7 +179,11 @@ impl BundleQuery {
 
     /// What a gateway says of itself by asking: it asks only for what comes after the point that it
     /// enforces.
-    fn report<'a>(&'a self, by: &'a Gateway) -> Result<Option<GatewayReport<'a>>, ApiError> {
+    fn report<'a>(
+        &'a self,
+        by: &'a Gateway,
+        understands: &'a [Capability],
+    ) -> Result<Option<GatewayReport<'a>>, ApiError> {
         let Some(id) = &self.gateway else {
             return Ok(None);
         };
@@ -182,6 +195,7 @@ impl BundleQuery {
             key: &by.key,
             enforced: by.reach.inward(self.point()),
             durable: self.durable.unwrap_or(true),
+            understands,
         }))
     }
 

@@ -49,6 +49,7 @@ pub(crate) async fn judge(
         now,
     });
     let mut effect = effect.await?;
+    effect.not_enforced_by = judge.lacking(organization, &again.after).await?;
     effect.breaks_assertions = judge.broken(organization, again).await?;
     Ok(effect)
 }

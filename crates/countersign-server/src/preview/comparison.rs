@@ -155,6 +155,7 @@ impl Comparison {
             last_used: self.last_used,
             breaks_assertions: Vec::new(),
             streams: self.streams,
+            not_enforced_by: Vec::new(),
         }
     }
 }

@@ -93,6 +93,7 @@ impl ToggleTrial {
                 }
             })
             .await?;
+        preview.effect.not_enforced_by = judge.lacking(organization, &trial.after).await?;
         preview.effect.breaks_assertions = judge.broken(organization, trial).await?;
         Ok(preview)
     }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use countersign_types::{
-    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, id::OrganizationId,
+    UnixSeconds, bundle::OrganizationBundle, capability::LackingGateway, certificate::Scope,
+    id::OrganizationId,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -15,7 +16,9 @@ use tokio::{
 };
 
 use super::comparison::{Comparing, Comparison, Observed};
-use crate::store::{Clock, GATEWAY_LIVE_SECONDS, LiveStreams, Store, StoreError};
+use crate::store::{
+    Clock, GATEWAY_LIVE_SECONDS, GatewayFilter, LiveStreams, Store, StoreError, needed_by,
+};
 
 /// An organization before a change and after it. The transaction that the change was tried in was
 /// dropped. The bundles are shared, since a large organization's is megabytes.
@@ -101,6 +104,25 @@ impl TrialJudge {
     ) -> Result<LiveStreams, TrialError> {
         let live_since = self.now().saturating_sub(GATEWAY_LIVE_SECONDS);
         Ok(self.store.live_streams(organization, live_since).await?)
+    }
+
+    /// The live gateways that would not enforce what an organization then has.
+    pub(super) async fn lacking(
+        &self,
+        organization: &OrganizationId,
+        then: &OrganizationBundle,
+    ) -> Result<Vec<LackingGateway>, TrialError> {
+        let needed = needed_by(then);
+        if needed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let live_since = self.now().saturating_sub(GATEWAY_LIVE_SECONDS);
+        let filter = GatewayFilter {
+            kept_since: live_since,
+            live_since,
+        };
+        let lacking = self.store.gateways_lacking(organization, needed, filter);
+        Ok(lacking.await?)
     }
 
     /// The time that is judged at.

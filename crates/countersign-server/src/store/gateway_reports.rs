@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use countersign_types::{
     UnixSeconds,
+    capability::Capability,
     history::HistoryPoint,
     id::{ApiKeyId, GatewayId},
 };
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, capabilities,
     connection::Connection,
     report::Report,
     row::{FromRow, Row},
@@ -27,6 +28,8 @@ pub const GATEWAY_LIVE_SECONDS: UnixSeconds = MAX_BUNDLE_WAIT_SECONDS + SEEN_EVE
 
 /// The most reports of one statement.
 const AT_A_TIME: usize = 32;
+/// The columns of a report.
+const COLUMNS: usize = 8;
 
 /// What a gateway says of itself with each request for bundles.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +44,8 @@ pub struct GatewayReport<'a> {
     pub enforced: HistoryPoint,
     /// Whether that would survive its restart.
     pub durable: bool,
+    /// What it understands of bundles.
+    pub understands: &'a [Capability],
 }
 
 impl Store {
@@ -61,6 +66,7 @@ impl Store {
             key: report.key.clone(),
             enforced: report.enforced,
             durable: report.durable,
+            understands: capabilities::to_text(report.understands),
             seen_at: self.inner.sources.now(),
         };
         let record = async |reports| {
@@ -144,9 +150,9 @@ async fn upsert(
         "durable = 0"
     };
     let sql = format!(
-        "INSERT INTO gateways (id, name, revision, token, durable, seen_at, key_id) VALUES {} \
-         ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at, \
-         key_id = excluded.key_id, {set}",
+        "INSERT INTO gateways (id, name, revision, token, durable, seen_at, key_id, understands) \
+         VALUES {} ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at, \
+         key_id = excluded.key_id, understands = excluded.understands, {set}",
         rows.join(", ")
     );
     let point_of = |report: &Report| {
@@ -160,7 +166,7 @@ async fn upsert(
         .iter()
         .map(|each| point_of(each).token.to_string())
         .collect();
-    let mut values: Vec<Value<'_>> = Vec::with_capacity(7 * reports.len());
+    let mut values: Vec<Value<'_>> = Vec::with_capacity(COLUMNS * reports.len());
     for (report, token) in reports.iter().zip(&tokens) {
         values.extend([
             Value::from(report.gateway.as_str()),
@@ -170,6 +176,7 @@ async fn upsert(
             Value::from(u64::from(durable)),
             Value::from(report.seen_at),
             Value::from(report.key.as_str()),
+            Value::from(report.understands.as_str()),
         ]);
     }
     connection.execute(&sql, &values).await?;
@@ -178,7 +185,7 @@ async fn upsert(
 
 /// The parameters of a row.
 fn placeholders(row: usize) -> String {
-    let numbers = (1..=7).map(|column| format!("${}", 7 * row + column));
+    let numbers = (1..=COLUMNS).map(|column| format!("${}", COLUMNS * row + column));
     format!("({})", numbers.collect::<Vec<_>>().join(", "))
 }
 
@@ -189,6 +196,7 @@ struct Recorded {
     durable: bool,
     seen_at: UnixSeconds,
     key: Option<ApiKeyId>,
+    understands: String,
 }
 
 impl Recorded {
@@ -197,6 +205,7 @@ impl Recorded {
         self.name == report.name
             && self.durable == report.durable
             && self.key.as_ref() == Some(&report.key)
+            && self.understands == report.understands
             && (!report.durable || self.point == report.enforced)
             // Nodes' clocks differ, and one may have been wrong.
             && self.seen_at.abs_diff(report.seen_at) < SEEN_EVERY
@@ -212,7 +221,7 @@ async fn read_reports(
         .map(|number| format!("${number}"))
         .collect();
     let sql = format!(
-        "SELECT id, name, revision, token, durable, seen_at, key_id FROM gateways WHERE id IN ({})",
+        "SELECT id, name, revision, token, durable, seen_at, key_id, understands FROM gateways WHERE id IN ({})",
         places.join(", ")
     );
     let ids = reports
@@ -246,6 +255,7 @@ impl FromRow for Recorded {
             durable: row.next::<u64>()? != 0,
             seen_at: row.next()?,
             key: row.next()?,
+            understands: row.next()?,
         })
     }
 }

@@ -1,16 +1,18 @@
 //! Gateways, as they report themselves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use countersign_types::{
     UnixSeconds,
     bundle::{Gateway, GatewayState, Gateways},
+    capability::{Capability, LackingGateway},
     history::HistoryPoint,
     id::{ApiKeyId, GatewayId, OrganizationId},
 };
 
 use super::{
     Kind, Reach, Store, StoreError,
+    capabilities::{Capabilities, Needs, from_text, lacking, read_needs},
     connection::Connection,
     history,
     row::{FromRow, Row},
@@ -92,7 +94,8 @@ impl Store {
     pub async fn list_gateways(&self, filter: GatewayFilter) -> Result<Gateways, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let revision = history::read(&mut connection).await?.revision;
-        let listed = read_list(&mut connection, revision, filter).await?;
+        let mut listed = read_list(&mut connection, revision, filter).await?;
+        note_lacking(&mut connection, &mut listed, None).await?;
         Ok(Gateways {
             revision,
             gateways: listed.into_iter().map(|listed| listed.gateway).collect(),
@@ -115,9 +118,11 @@ impl Store {
         let own = listed
             .into_iter()
             .filter(|each| each.key.as_ref() == Some(key));
+        let mut own: Vec<_> = own.collect();
+        note_lacking(&mut connection, &mut own, None).await?;
         Ok(Gateways {
             revision,
-            gateways: own.map(|listed| listed.gateway).collect(),
+            gateways: own.into_iter().map(|listed| listed.gateway).collect(),
             lost: None,
         })
     }
@@ -131,6 +136,37 @@ impl Store {
         &self,
         organization: &OrganizationId,
         filter: GatewayFilter,
+    ) -> Result<Gateways, StoreError> {
+        self.list_needing(organization, filter, None).await
+    }
+
+    /// The gateways of an organization that would not enforce it if it needed this of them.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for the organization.
+    pub async fn gateways_lacking(
+        &self,
+        organization: &OrganizationId,
+        needed: BTreeSet<Capability>,
+        filter: GatewayFilter,
+    ) -> Result<Vec<LackingGateway>, StoreError> {
+        let listed = self.list_needing(organization, filter, Some(needed));
+        let lacking = listed.await?.gateways.into_iter();
+        let lacking = lacking.filter(|each| !each.lacks.is_empty());
+        let lacking = lacking.map(|each| LackingGateway {
+            id: each.id,
+            name: each.name,
+            lacks: each.lacks,
+        });
+        Ok(lacking.collect())
+    }
+
+    /// What an organization sees of gateways, as it is or if it needed this of them.
+    async fn list_needing(
+        &self,
+        organization: &OrganizationId,
+        filter: GatewayFilter,
+        needed: Option<BTreeSet<Capability>>,
     ) -> Result<Gateways, StoreError> {
         let mut connection = self.inner.database.snapshot().await?;
         let found: Option<(u64, u64)> = connection
@@ -149,7 +185,16 @@ impl Store {
         let concerned = listed
             .into_iter()
             .filter(|each| each.reach.includes(organization));
-        let mut gateways: Vec<Gateway> = concerned.map(|listed| listed.gateway).collect();
+        let mut concerned: Vec<_> = concerned.collect();
+        let needed = needed.map(|needed| Needs {
+            organization: organization.clone(),
+            needed,
+        });
+        match needed {
+            Some(needs) => concerned.iter_mut().for_each(|each| each.lack(&needs)),
+            None => note_lacking(&mut connection, &mut concerned, Some(organization)).await?,
+        }
+        let mut gateways: Vec<_> = concerned.into_iter().map(|each| each.gateway).collect();
         for gateway in &mut gateways {
             gateway.revision = gateway.revision.min(revision);
         }
@@ -222,9 +267,28 @@ impl Store {
     }
 }
 
+/// Notes of gateways what they do not understand of what the organizations that they have need: of all of these,
+/// or of one.
+async fn note_lacking(
+    connection: &mut Connection,
+    listed: &mut [Listed],
+    only: Option<&OrganizationId>,
+) -> Result<(), StoreError> {
+    let all = Capability::ALL.into_iter().collect();
+    if listed.iter().all(|each| each.understands == all) {
+        return Ok(());
+    }
+    let needs = read_needs(connection, only).await?;
+    for each in listed {
+        needs.iter().for_each(|needs| each.lack(needs));
+    }
+    Ok(())
+}
+
 /// A gateway that is listed, and the organizations that it has.
 struct Listed {
     gateway: Gateway,
+    understands: Capabilities,
     key: Option<ApiKeyId>,
     reach: Reach,
 }
@@ -240,7 +304,7 @@ async fn read_list(
 ) -> Result<Vec<Listed>, StoreError> {
     let mut listed: Vec<Listed> = connection
         .query(
-            "SELECT g.id, g.name, coalesce(h.revision, 0), g.durable, g.seen_at, g.key_id, \
+            "SELECT g.id, g.name, coalesce(h.revision, 0), g.durable, g.seen_at, g.understands, g.key_id, \
              coalesce(k.limited, (SELECT max(1) FROM former_key_organizations f \
              WHERE f.key_id = g.key_id), 0) FROM gateways g \
              LEFT JOIN history h ON h.revision = g.revision AND h.token = g.token \
@@ -274,6 +338,18 @@ async fn read_list(
 }
 
 impl Listed {
+    /// Notes what it does not understand of what an organization needs, if it has that one.
+    fn lack(&mut self, needs: &Needs) {
+        if !self.reach.includes(&needs.organization) {
+            return;
+        }
+        for each in lacking(&needs.needed, &self.understands) {
+            if !self.gateway.lacks.contains(&each) {
+                self.gateway.lacks.push(each);
+            }
+        }
+    }
+
     /// Notes the organizations of its key. Of what changed elsewhere it is not told at once, and has it all
     /// the same.
     fn limit(&mut self, limits: &Limits, latest: u64) {
@@ -303,6 +379,7 @@ impl FromRow for Listed {
     fn from_row(row: &mut Row<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             gateway: row.several()?,
+            understands: from_text(&row.next::<String>()?),
             key: row.next()?,
             reach: match row.next::<u64>()? {
                 0 => Reach::All,
@@ -321,6 +398,7 @@ impl FromRow for Gateway {
             state: GatewayState::Live.into(),
             durable: row.next::<u64>()? != 0,
             seen_at: row.next()?,
+            lacks: Vec::new(),
         })
     }
 }

@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
     Step::NewHistory(include_str!("migrations/0023_key_changes.sql")),
     Step::Text(include_str!("migrations/0024_refused_by.sql")),
     Step::Text(include_str!("migrations/0025_live_streams.sql")),
+    Step::Text(include_str!("migrations/0026_capabilities.sql")),
 ];
 
 /// The first schema version with the deployment's history, and chains of audit events.

@@ -20,6 +20,7 @@ mod bundle_heads;
 mod bundle_keys;
 mod bundle_rows;
 mod caller;
+mod capabilities;
 mod certificates;
 mod chain_pages;
 mod connection;
@@ -106,6 +107,7 @@ pub use self::{
     audit_logs::{AuditFilter, AuditPage, AuditRange},
     backup::{DatabaseContents, check_database, copy_database, settle_database},
     caller::Caller,
+    capabilities::needed_by,
     certificates::NewCertificate,
     chain_pages::ObservedIdentity,
     crl_sources::{CrlSource, DueCrl},

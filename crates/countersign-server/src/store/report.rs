@@ -14,6 +14,8 @@ pub(super) struct Report {
     pub(super) key: ApiKeyId,
     pub(super) enforced: HistoryPoint,
     pub(super) durable: bool,
+    /// As it is stored.
+    pub(super) understands: String,
     pub(super) seen_at: UnixSeconds,
 }
 
@@ -43,6 +45,7 @@ mod tests {
                 ..HistoryPoint::START
             },
             durable: true,
+            understands: String::new(),
             seen_at: 0,
         };
         let all = [(1, 1), (3, 3), (2, 2), (3, 4)];

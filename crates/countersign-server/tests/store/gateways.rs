@@ -3,6 +3,7 @@
 use countersign_server::store::{GatewayFilter, GatewayReport, Kind, Store, StoreError};
 use countersign_types::{
     bundle::{Gateway, GatewayState},
+    capability::Capability,
     history::{HistoryPoint, RevisionToken},
     id::{ApiKeyId, GatewayId},
 };
@@ -26,6 +27,7 @@ async fn report(store: &Store, id: &GatewayId, enforced: HistoryPoint, durable: 
         key: &key(),
         enforced,
         durable,
+        understands: &Capability::ALL,
     };
     store.record_gateway(report, 0).await.unwrap();
 }
@@ -65,6 +67,7 @@ fn a_gateway_is_live_then_missing_then_forgotten() {
             key: &key(),
             enforced: at,
             durable: true,
+            understands: &Capability::ALL,
         };
         store.record_gateway(said, START + 1).await.unwrap();
         assert_eq!(only(&store, ALL).await.id, other);
@@ -181,6 +184,7 @@ fn the_key_that_a_gateway_asks_with_is_known() {
                 key: &used,
                 enforced: at,
                 durable: true,
+                understands: &Capability::ALL,
             };
             store.record_gateway(report, 0).await.unwrap();
             let uses = store.gateway_key_uses().await.unwrap();

@@ -4,6 +4,7 @@ use countersign_gateway::sync::messages::{Failure, Input, Pull, Report};
 use countersign_server::store::{GatewayReport, Reach, StoreError};
 use countersign_types::{
     bundle::{Bundle, BundleDigests, OrganizationDigest},
+    capability::Capability,
     history::HistoryPoint,
     id::{ApiKeyId, GatewayId},
 };
@@ -202,6 +203,7 @@ impl World {
             key: &ApiKeyId::opaque("key_of-gateways"),
             enforced,
             durable,
+            understands: &Capability::ALL,
         };
         self.runtime.block_on(store.record_gateway(report, 0))?;
         self.plane.registered.insert(id.clone());

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     cli::{
         api::{ApiOptions, block_on},
+        preview,
         reference::{Entry, Listing, Reference},
     },
     config::LogFlags,
@@ -92,7 +93,14 @@ fn state(gateway: &bundle::Gateway) -> Cell {
 
 impl Row for Listed {
     const HEAD: &'static [&'static str] = &[
-        "name", "id", "revision", "current", "state", "durable", "seen",
+        "name",
+        "id",
+        "revision",
+        "current",
+        "state",
+        "durable",
+        "passes over",
+        "seen",
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -112,6 +120,7 @@ impl Row for Listed {
             yes_or_no(*current),
             state(gateway),
             yes_or_no(gateway.durable),
+            preview::passed_over(&gateway.lacks).unwrap_or_else(|| "-".to_owned()),
             moment(gateway.seen_at),
         ]
     }
@@ -162,7 +171,7 @@ fn status(client: &Client, output: Output) -> CommandResult {
         .gateways
         .into_iter()
         .map(|gateway| Listed {
-            current: gateway.revision >= known.revision && gateway.durable,
+            current: !gateway.is_pending(known.revision),
             gateway,
         })
         .collect();

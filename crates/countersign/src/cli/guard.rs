@@ -220,6 +220,10 @@ impl Answers {
             self.broken.permit(effect, &names)?;
         }
         disarmed.into_iter().for_each(Disarmed::tell);
+        // Said, and never a reason to stop: elsewhere the change is enforced at once.
+        if let Some(gateways) = effect.and_then(preview::not_enforced) {
+            note(&gateways);
+        }
         if let Some(passing) = effect.and_then(|effect| preview::passing(effect, &names)) {
             note(&passing);
         }

@@ -6,7 +6,9 @@ use countersign_client::Client;
 use countersign_types::{
     UnixSeconds,
     assertion::AssertionResult,
+    capability::Capability,
     id::ProjectId,
+    or_unknown::OrUnknown,
     preview::{Effect, PreviewedWorkload},
     workload::{WorkloadIdentity, WorkloadLeaf},
 };
@@ -127,6 +129,9 @@ fn summary(found: &Effect, names: &Names) -> String {
     if !found.starts_to_fail.is_empty() {
         text += &streams_cut(found);
     }
+    if let Some(gateways) = not_enforced(found) {
+        text += &(gateways + "\n");
+    }
     if found.unjudged > 0 {
         text += &format!(
             "{} could not be checked: their certificate chains are not kept\n",
@@ -142,6 +147,32 @@ fn summary(found: &Effect, names: &Names) -> String {
         text += &format!("last used {}\n", timestamp(last));
     }
     text
+}
+
+/// What a gateway passes over, in words; `None` for nothing.
+pub(super) fn passed_over(lacks: &[OrUnknown<Capability>]) -> Option<String> {
+    let words: Vec<_> = lacks
+        .iter()
+        .map(|each| each.to_string().replace('_', " "))
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// The gateways that would not enforce what there then is; `None` if all would.
+pub(super) fn not_enforced(found: &Effect) -> Option<String> {
+    let lines = found.not_enforced_by.iter().map(|gateway| {
+        let id = &gateway.id;
+        let who = match gateway.name.as_str() {
+            "" => id.to_string(),
+            name => format!("{name} ({id})"),
+        };
+        let lacks = passed_over(&gateway.lacks).unwrap_or_default();
+        printable(&format!(
+            "NOT enforced by gateway {who}: its version does not understand {lacks}; upgrade it"
+        ))
+    });
+    let lines: Vec<String> = lines.collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// How many streams are cut, and how well that is known.

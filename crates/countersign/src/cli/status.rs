@@ -294,6 +294,9 @@ impl Row for GatewayLine {
     fn cells(&self) -> Vec<Cell> {
         let gateway = &self.gateway;
         let (tone, state) = match gateway.state.known() {
+            Some(GatewayState::Live) if !gateway.lacks.is_empty() => {
+                (Tone::Bad, "of an earlier version".to_owned())
+            }
             Some(GatewayState::Live) if !gateway.durable => {
                 (Tone::Warning, "cannot write its disk".to_owned())
             }

@@ -32,6 +32,9 @@ const INTERRUPTED: u8 = 130;
 const HINT: &str = "run `countersign gateway status` to see when each was last in contact, and \
                     `countersign gateway forget ID --key-file GATEWAY_KEY` for one that will not come back";
 
+const HINT_TO_UPGRADE: &str = "upgrade the gateways of an earlier version: they pass over denials, floors or revocation \
+                    lists (`countersign gateway status` says what)";
+
 /// Whether to wait for the gateways.
 #[derive(Debug, Args)]
 pub(super) struct Wait {
@@ -192,7 +195,13 @@ impl Pending {
             (true, true) => "every gateway".to_owned(),
             (true, false) => self.named(),
         };
-        Failure::new(format_args!("the change was made, but {what}: {named}")).hint(HINT)
+        let lacks = |each: &Received<Gateway>| !each.lacks.is_empty();
+        let hint = if self.gateways.iter().any(lacks) {
+            HINT_TO_UPGRADE
+        } else {
+            HINT
+        };
+        Failure::new(format_args!("the change was made, but {what}: {named}")).hint(hint)
     }
 }
 
@@ -237,6 +246,7 @@ fn name(gateway: &Gateway) -> String {
         .state
         .called(|state| match (state, gateway.durable) {
             (GatewayState::Missing, _) => "missing",
+            (GatewayState::Live, _) if !gateway.lacks.is_empty() => "of an earlier version",
             (GatewayState::Live, false) => "cannot write its disk",
             (GatewayState::Live, true) => "behind",
         });

@@ -20,6 +20,64 @@ fn add_ghost(dev: &Dev) {
     file.execute_batch(sql).unwrap();
 }
 
+/// Lists a gateway of an earlier version, which asks for bundles and has the latest one.
+fn add_old(dev: &Dev) {
+    let file = rusqlite::Connection::open(dev.directory.join("countersign.db")).unwrap();
+    file.busy_timeout(std::time::Duration::from_secs(5))
+        .unwrap();
+    let sql = "INSERT INTO gateways (id, name, revision, token, seen_at) \
+               SELECT 'gw_old', 'old', revision, token, unixepoch() FROM history \
+               ORDER BY revision DESC LIMIT 1 ON CONFLICT (id) DO UPDATE SET \
+               revision = excluded.revision, token = excluded.token, seen_at = excluded.seen_at";
+    file.execute_batch(sql).unwrap();
+}
+
+/// What `gateway status` says of the one of an earlier version, which has the latest bundle.
+fn old_one(dev: &Dev) -> serde_json::Value {
+    add_old(dev);
+    let listed = dev.json(&["gateway", "status"]);
+    let mut listed = listed.as_array().unwrap().iter();
+    listed.find(|each| each["name"] == "old").unwrap().clone()
+}
+
+#[test]
+fn a_gateway_that_does_not_understand_denials_never_counts_as_enforcing_one() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    let before = old_one(&dev);
+    assert_eq!(
+        (&before["current"], before.get("lacks")),
+        (&true.into(), None)
+    );
+    let leaf = "ab".repeat(32);
+    let deny = ["denial", "add", "--leaf", &leaf, "--name", "stolen"];
+    let preview = dev.command(&[&deny[..], &["--preview", "-o", "table"]].concat());
+    let warning = "NOT enforced by gateway old (gw_old): its version does not understand denials";
+    let said = { preview }.output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains(warning), "{said}");
+    let wait = ["--yes", "--wait", "--wait-timeout", "1s"];
+    let ran = dev.command(&[&deny[..], &wait].concat()).output().unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains(warning), "{said}");
+    let failed = "is not enforced yet by: old (gw_old, of an earlier version";
+    assert!(
+        said.contains(failed) && said.contains("hint: upgrade"),
+        "{said}"
+    );
+    let with = old_one(&dev);
+    assert_eq!(
+        (&with["current"], &with["lacks"][0]),
+        (&false.into(), &"denials".into())
+    );
+    let removed = dev
+        .command(&["denial", "remove", "stolen", "--yes"])
+        .output();
+    assert!(removed.unwrap().status.success());
+    assert_eq!(old_one(&dev)["current"], true);
+}
+
 #[test]
 fn a_gateway_that_vanished_is_waited_for_until_it_is_forgotten() {
     let directory = tempdir().unwrap();

@@ -1,4 +1,5 @@
 mod bundle;
+mod capabilities;
 mod gateways;
 mod limited;
 mod observations;
