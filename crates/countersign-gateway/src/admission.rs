@@ -33,6 +33,7 @@ pub(crate) struct Admission {
 /// project.
 pub(crate) fn credential<'a>(
     shared: &Shared,
+    connection: &Connection,
     is_management: impl FnOnce() -> bool,
     keys: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Credential, Refusal> {
@@ -40,7 +41,9 @@ pub(crate) fn credential<'a>(
         IdentitySource::FixedProject(project) if !is_management() => {
             Ok(Credential::FixedProject(project.clone()))
         }
-        _ => Credential::from_bearer(keys, |key| shared.token(key))
+        _ => connection
+            .last_credential
+            .read(keys, |key| shared.token(key))
             .ok_or_else(|| Refusal::new(ErrorCode::InvalidApiKey, "the request has no bearer key")),
     }
 }

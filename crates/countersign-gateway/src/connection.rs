@@ -14,7 +14,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
-    caller::identity::{Caller, Identity},
+    caller::{
+        identity::{Caller, Identity},
+        last_credential::LastCredential,
+    },
     observing::tally::{Observer, Tally},
     shares::{ConnectionPlace, Exceeded, Shares, StreamPlace},
     unauthenticated::UnauthenticatedConnection,
@@ -175,6 +178,8 @@ pub(crate) struct Connection {
     /// The client's address as upstreams are told it, once it is needed.
     address_header: OnceLock<HeaderValue>,
     memory: Mutex<Memory>,
+    /// Who called last on it.
+    pub(crate) last_credential: LastCredential,
     _slot: Option<ConnectionSlot>,
     /// How many requests arrived on it.
     pub(crate) requests: AtomicU64,
@@ -195,6 +200,7 @@ impl Connection {
             peer_text: OnceLock::new(),
             address_header: OnceLock::new(),
             memory: Mutex::default(),
+            last_credential: LastCredential::default(),
             _slot: slot.into(),
             requests: AtomicU64::new(0),
             client: Arc::default(),

@@ -323,8 +323,9 @@ impl Frontend {
         check_shape(request)?;
         settle_path(request, self.shared.options.paths.rules())?;
         let keys = request.headers().get_all(AUTHORIZATION).iter();
+        let keys = keys.map(HeaderValue::as_bytes);
         let to_management = || is_management(&without_parameters(request.uri().path()));
-        let credential = credential(&self.shared, to_management, keys.map(HeaderValue::as_bytes))?;
+        let credential = credential(&self.shared, connection, to_management, keys)?;
         // Registered first, judged second: a change of trust in between finds the stream, and
         // judges it again.
         let stream = self

@@ -3,6 +3,7 @@
 pub(crate) mod credential;
 pub(crate) mod federation;
 pub(crate) mod identity;
+pub(crate) mod last_credential;
 pub(crate) mod organization;
 pub(crate) mod sharded;
 pub(crate) mod snapshot;

@@ -199,7 +199,8 @@ impl Deciding {
         record: &mut Record,
     ) -> Result<Admission, Refusal> {
         let keys = headers.filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        let credential = credential(&self.shared, || false, keys.map(|(_, value)| value))?;
+        let keys = keys.map(|(_, value)| value);
+        let credential = credential(&self.shared, client, || false, keys)?;
         let arrival = Arrival {
             observer: self.shared.observer.as_ref(),
             shares: &self.shared.shares,
