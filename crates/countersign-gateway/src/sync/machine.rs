@@ -103,6 +103,9 @@ impl Machine {
     pub fn on(&mut self, now: Moment, input: Input) {
         match input {
             Input::Pulled(number, bundle) => self.pulled(now, number, bundle),
+            Input::PulledInPart(number, organizations) => {
+                self.pulled_in_part(now, number, organizations);
+            }
             Input::Arriving(number) => self.asking.arriving(now.elapsed, number),
             Input::PullFailed(number, failure) => self.pull_failed(now, number, failure),
             Input::Digests(digests) => {
@@ -179,14 +182,34 @@ impl Machine {
         }
     }
 
+    /// What can be had is put in force for its organizations. What is reported is still the point before, and
+    /// contact is as old as it was: of the others, something older is in force.
+    fn pulled_in_part(&mut self, now: Moment, number: u64, mut some: Vec<OrganizationBundle>) {
+        if self.asking.answered(number).is_none() {
+            return;
+        }
+        self.heard(now);
+        self.pause(now);
+        // The same answer comes again, until the rest can be had.
+        let held = &self.held;
+        some.retain(|each| each.digest.is_none() || !held.is(&each.id, each.digest));
+        if self.answered && !some.is_empty() {
+            self.apply(now, false, some, Vec::new());
+        }
+    }
+
     fn note_answer(&mut self, now: Moment) {
+        self.heard(now);
+        self.failed = false;
+        self.backoff.reset();
+    }
+
+    fn heard(&mut self, now: Moment) {
         if std::mem::take(&mut self.lost) {
             let silence = now.elapsed.saturating_sub(self.last_answer);
             self.tell(Event::ContactBack(silence));
         }
         self.last_answer = now.elapsed;
-        self.failed = false;
-        self.backoff.reset();
     }
 
     /// Puts a change in force, and has it written to disk.

@@ -24,6 +24,9 @@ pub struct Moment {
 pub enum Input {
     /// The pull with this number was answered.
     Pulled(u64, Bundle),
+    /// It was answered, and not everything that the answer names can be had: the organizations of which it can. The
+    /// point does not move, so what changed after it is asked for again.
+    PulledInPart(u64, Vec<OrganizationBundle>),
     /// A part of its answer arrived.
     Arriving(u64),
     /// It failed.

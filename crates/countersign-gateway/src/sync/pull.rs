@@ -12,7 +12,10 @@ use std::{
 
 use countersign_client::{BundleReader, Client, Countersign, Error, Response};
 use countersign_types::{
-    bundle::Bundle, capability::Capability, id::OrganizationId, known_sets::KnownSets,
+    bundle::{Bundle, OrganizationBundle},
+    capability::Capability,
+    id::OrganizationId,
+    known_sets::KnownSets,
 };
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::{
@@ -188,7 +191,13 @@ impl Sync {
                 pull: &pull,
             };
             let error = match puller.pulled(&pages, &sets).await {
-                Ok(bundle) => return Input::Pulled(pull.number, bundle),
+                Ok(Pulled::Whole(bundle)) => return Input::Pulled(pull.number, bundle),
+                Ok(Pulled::InPart(some, error)) => {
+                    if !failing {
+                        tracing::error!(%error, "cannot have a revocation list: its anchor keeps the lists that it had, and the change is not reported");
+                    }
+                    return Input::PulledInPart(pull.number, some);
+                }
                 Err(error) => error,
             };
             if failing {
@@ -218,7 +227,7 @@ impl Requests {
     fn note(&mut self, input: Input) -> Input {
         match input {
             Input::Pulled(..) => self.failing = false,
-            Input::PullFailed(..) => self.failing = true,
+            Input::PulledInPart(..) | Input::PullFailed(..) => self.failing = true,
             _ => {}
         }
         input
@@ -237,6 +246,14 @@ impl Requests {
     }
 }
 
+/// What a pull brings.
+enum Pulled {
+    /// What was asked for.
+    Whole(Bundle),
+    /// The organizations of which everything, or the rest, can be had, and why it is not everything.
+    InPart(Vec<OrganizationBundle>, Error),
+}
+
 /// Who pulls what, and from where.
 struct Puller<'a> {
     countersign: &'a Countersign,
@@ -247,7 +264,7 @@ struct Puller<'a> {
 
 impl Puller<'_> {
     /// What a pull brings, page after page where the server sends pages, each with the sets of its revocation lists.
-    async fn pulled(&self, pages: &Pages, sets: &KnownSets) -> Result<Bundle, Error> {
+    async fn pulled(&self, pages: &Pages, sets: &KnownSets) -> Result<Pulled, Error> {
         let after = self.pull.after;
         loop {
             let step = pages.step(after);
@@ -261,9 +278,18 @@ impl Puller<'_> {
                 }
             };
             let mut answer = answer?.value;
-            revoked_sets::complete(self.countersign, sets, &mut answer).await?;
+            if matches!(step, Step::Changes) && !answer.complete {
+                let (in_force, changed) = (&self.shared.snapshot, &mut answer.organizations);
+                let trouble =
+                    revoked_sets::complete_changes(self.countersign, sets, in_force, changed);
+                if let Some(trouble) = trouble.await? {
+                    return Ok(Pulled::InPart(answer.organizations, trouble));
+                }
+            } else {
+                revoked_sets::complete(self.countersign, sets, &mut answer).await?;
+            }
             if let Some(bundle) = pages.answered(after, &step, answer) {
-                return Ok(bundle);
+                return Ok(Pulled::Whole(bundle));
             }
         }
     }

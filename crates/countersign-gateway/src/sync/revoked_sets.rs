@@ -1,15 +1,18 @@
 //! The serial numbers that revocation lists name. A bundle has their digests; the sets are fetched by those, once,
 //! whichever organizations have them.
 //!
-//! What a bundle says is put in force only with all of its sets: until then the bundle before it stays in force. A
-//! set that a later list has replaced is not there any more; then the next pull brings that list.
+//! What a bundle says is put in force only with all of its sets. Of what changed, a set that cannot be had holds back
+//! only the anchor that it belongs to: that one keeps the lists that it had, and the change is not reported. A set
+//! that a later list has replaced is not there any more; then the next pull brings that list.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
+use arc_swap::ArcSwap;
 use countersign_client::{Countersign, Error};
 use countersign_types::{
-    bundle::Bundle,
+    bundle::{Bundle, OrganizationBundle},
     digest::Sha256,
+    id::CertificateId,
     known_sets::KnownSets,
     revoked_set::{MAX_REVOKED, RECORD_BYTES, RevokedSet},
 };
@@ -40,12 +43,80 @@ pub(super) async fn complete(
 ) -> Result<(), Error> {
     let organizations = bundle.organizations.iter_mut();
     for list in organizations.flat_map(|each| each.revocation_lists_mut()) {
-        list.set = Some(match known.find(list.revoked) {
-            Some(set) => set,
-            None => known.add(Arc::new(fetch(countersign, list.revoked).await?)),
-        });
+        list.set = Some(find(countersign, known, list.revoked).await?);
     }
     Ok(())
+}
+
+/// Puts its set to every list of what changed. An anchor of whose lists a set cannot be had keeps the lists that it
+/// has in force; an organization where that anchor is new is left out. What could not be had, if anything could
+/// not.
+pub(super) async fn complete_changes(
+    countersign: &Countersign,
+    known: &KnownSets,
+    in_force: &ArcSwap<Snapshot>,
+    changed: &mut Vec<OrganizationBundle>,
+) -> Result<Option<Error>, Error> {
+    let mut trouble = None;
+    let mut kept = Vec::with_capacity(changed.len());
+    for mut organization in std::mem::take(changed) {
+        let mut without = HashSet::new();
+        for certificate in &mut organization.certificates {
+            let lists = certificate.revocation.iter_mut();
+            for list in lists.flat_map(|each| &mut each.lists) {
+                match find(countersign, known, list.revoked).await {
+                    Ok(set) => list.set = Some(set),
+                    Err(error) if is_of_the_set(&error) => {
+                        without.insert(certificate.id.clone());
+                        trouble = Some(error);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        if without.is_empty() || keep_lists(&mut organization, &without, &in_force.load()) {
+            kept.push(organization);
+        }
+    }
+    *changed = kept;
+    Ok(trouble)
+}
+
+/// Whether the control plane answered, and has not got the set as it should be.
+fn is_of_the_set(error: &Error) -> bool {
+    matches!(error, Error::Decode { .. }) || matches!(error.status(), Some(404 | 500))
+}
+
+/// Gives anchors the lists that they have in force, if all of them are.
+fn keep_lists(
+    organization: &mut OrganizationBundle,
+    anchors: &HashSet<CertificateId>,
+    in_force: &Snapshot,
+) -> bool {
+    let before = in_force.organization(&organization.id);
+    let before = before.map_or(&[][..], |before| &before.bundle().certificates);
+    let certificates = organization.certificates.iter_mut();
+    for certificate in certificates.filter(|each| anchors.contains(&each.id)) {
+        let Some(before) = before.iter().find(|each| each.id == certificate.id) else {
+            return false;
+        };
+        certificate.revocation.clone_from(&before.revocation);
+    }
+    // It is not what the control plane has, and must not pass for it.
+    let digest = organization.digest.map(|digest| digest.to_string());
+    organization.digest = digest.map(|digest| Sha256::of(format!("earlier lists: {digest}")));
+    true
+}
+
+async fn find(
+    countersign: &Countersign,
+    known: &KnownSets,
+    sha256: Sha256,
+) -> Result<Arc<RevokedSet>, Error> {
+    Ok(match known.find(sha256) {
+        Some(set) => set,
+        None => known.add(Arc::new(fetch(countersign, sha256).await?)),
+    })
 }
 
 /// Fetches a set, a part at a time.

@@ -45,7 +45,7 @@ async fn observed(every: Duration) -> World {
 }
 
 /// A world with a tap in front of its control plane.
-async fn tapped() -> (World, Tap) {
+pub(crate) async fn tapped() -> (World, Tap) {
     let mut world = observed(NEVER).await;
     world.stop().await;
     let plane = world.options.control_plane.clone();

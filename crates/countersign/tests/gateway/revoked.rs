@@ -12,6 +12,9 @@ use tokio::time::timeout;
 use crate::{
     changes::{open_events, open_socket},
     client::plain_get,
+    denied::{of_leaf, request},
+    observations::tapped,
+    tap::Mode,
     world::{LIMIT, NOW, World},
 };
 
@@ -125,4 +128,35 @@ async fn a_gateway_that_starts_without_its_control_plane_knows_the_lists() {
     world.gateway = Some(world.gateway_with(alone, 7));
     assert_eq!(world.code(&[&revoked], &world.key).await, REFUSED);
     assert_eq!(world.code(&[&other], &world.key).await, "");
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_fetched_holds_back_itself_and_no_other_change() {
+    let (world, tap) = tapped().await;
+    let (anchor, revoked, other) = two_clients(&world).await;
+    let next = world.ca.leaf("next").mint();
+    add(&world, &anchor, &list(&world, 1, &[&revoked], LATER)).await;
+    assert_eq!(world.code(&[&revoked], &world.key).await, REFUSED);
+    tap.set(Mode::WithoutSets);
+    let both = list(&world, 2, &[&revoked, &next], LATER);
+    let added = world.api.crls(&anchor).add(&both).await.unwrap();
+    let revision = added.revision.unwrap();
+    let denials = world.api.denials();
+    let denied = denials.create(&request(of_leaf(&other))).await.unwrap();
+    let refused = async {
+        while world.code(&[&other], &world.key).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let refused = timeout(LIMIT, refused).await;
+    assert!(refused.is_ok(), "the denial to be enforced");
+    // The earlier list stays in force, and nobody is told that the new one is.
+    assert_eq!(world.code(&[&revoked], &world.key).await, REFUSED);
+    assert_eq!(world.code(&[&next], &world.key).await, "");
+    let listed = world.api.countersign().gateways().await.unwrap();
+    assert!(listed.value.gateways[0].is_pending(revision));
+    tap.set(Mode::Open);
+    world.enforced(denied.revision.unwrap()).await;
+    assert_eq!(world.code(&[&next], &world.key).await, REFUSED);
+    assert_eq!(world.code(&[&other], &world.key).await, REFUSED);
 }

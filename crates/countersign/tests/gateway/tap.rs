@@ -29,6 +29,8 @@ pub(crate) enum Mode {
     Closed,
     /// Observations reach it, and the responses are dropped.
     Lossy,
+    /// The serial numbers that revocation lists name cannot be had.
+    WithoutSets,
 }
 
 #[derive(Clone)]
@@ -94,6 +96,11 @@ impl Tap {
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         if self.is(Mode::Closed) {
             return Err(io::Error::other("closed"));
+        }
+        if self.is(Mode::WithoutSets) && head.uri.path().ends_with("/revoked-sets") {
+            let mut answer = Response::new(Full::new(Bytes::from_static(b"{}")));
+            *answer.status_mut() = http::StatusCode::NOT_FOUND;
+            return Ok(answer);
         }
         let observes = head.uri.path() == "/v1/countersign/observations";
         if observes {
