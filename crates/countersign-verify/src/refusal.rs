@@ -292,7 +292,7 @@ reasons! {
         "a name is not permitted by the nameConstraints (2.5.29.30) of a CA above it, or they are of a kind that is not processed here",
         "issue the certificate with permitted names, or from a CA without that constraint";
     /// A revocation list names a certificate of the path.
-    Revoked(by: Revoked) = "revoked",
+    Revoked(by: Box<Revoked>) = "revoked",
         "the certificate was {by}",
         "give the client a new certificate if it should still be accepted; if the CA took the revocation back, upload its current list";
     /// The anchor asks for a current revocation list, and there is none.

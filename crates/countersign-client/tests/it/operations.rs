@@ -949,16 +949,8 @@ async fn bundles() {
     .await;
 }
 
-#[tokio::test]
-async fn gateways_and_what_they_send() {
-    check(
-        "DELETE /v1/countersign/gateways/gw_a",
-        Value::Null,
-        &json!({}),
-        calls![client => client.countersign().forget_gateway(&gw()).await],
-    )
-    .await;
-    let batch = || ObservationBatch {
+fn batch() -> ObservationBatch {
+    ObservationBatch {
         gateway: gw(),
         number: 1,
         chains: vec![ObservedChain {
@@ -969,7 +961,18 @@ async fn gateways_and_what_they_send() {
         refusals: Some(Vec::new()),
         refused_by: None,
         live: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn gateways_and_what_they_send() {
+    check(
+        "DELETE /v1/countersign/gateways/gw_a",
+        Value::Null,
+        &json!({}),
+        calls![client => client.countersign().forget_gateway(&gw()).await],
+    )
+    .await;
     check(
         "GET /v1/organization/refusals?limit=2",
         Value::Null,

@@ -90,8 +90,7 @@ impl Gateway {
         let (listeners, address) = Sockets::listeners(clients, options.listen, threads)?;
         let (admin, admin_address) = Sockets::admin(admin, options.admin_listen)?.unzip();
         let doors = open_doors(&options)?;
-        describe(&options);
-        show_server_certificate(&options);
+        describe_all(&options);
         let data_dir = DataDir::take(&options.data_dir, own)?;
         let (observer, tallies) = options.observations.then(Observer::new).unzip();
         let mut shared = shared(options, clock, data_dir.id, first, threads, observer)?;
@@ -99,11 +98,9 @@ impl Gateway {
         let exchanges = open_exchanges(&mut shared, &client);
         let unregistered = open_receipts(&mut shared, &client)?;
         let shared = Arc::new(shared);
-        let observations =
-            tallies.map(|tallies| observations(&shared.options, tallies, client.clone(), own));
+        let observations = observations(&shared.options, tallies, &client, own);
         let sync = Sync::start(Arc::clone(&shared), client, data_dir.lock, jitter_seed(own))?;
-        let follower = &sync.follower;
-        let (receiver, started) = (follower.changed.subscribe(), follower.ready.subscribe());
+        let (receiver, started) = sync.follower.subscribe();
         let (stop, stop_background) = (CancellationToken::new(), CancellationToken::new());
         let slots = Arc::new(Semaphore::new(shared.options.limits.connections));
         let live = Arc::new(AllLiveStreams::default());
@@ -232,14 +229,20 @@ const fn jitter_seed(own: u128) -> u64 {
 
 fn observations(
     options: &GatewayOptions,
-    tallies: mpsc::Receiver<Arc<Tally>>,
-    client: watch::Receiver<Client>,
+    tallies: Option<mpsc::Receiver<Arc<Tally>>>,
+    client: &watch::Receiver<Client>,
     own: u128,
-) -> Observations {
+) -> Option<Observations> {
     // Batches are numbered from each start, so the process is what counts them.
     let id = GatewayId::from_random(own);
     let limits = options.limits.reports();
-    Observations::new(options.observation_interval, tallies, client, id, limits)
+    let (every, client) = (options.observation_interval, client.clone());
+    Some(Observations::new(every, tallies?, client, id, limits))
+}
+
+fn describe_all(options: &GatewayOptions) {
+    describe(options);
+    show_server_certificate(options);
 }
 
 /// How many threads serve: one per core unless configured.

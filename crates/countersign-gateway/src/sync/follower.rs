@@ -58,6 +58,11 @@ impl Follower {
         }
     }
 
+    /// Which change is in force, and whether the start is over, as they change.
+    pub(crate) fn subscribe(&self) -> (watch::Receiver<u64>, watch::Receiver<bool>) {
+        (self.changed.subscribe(), self.ready.subscribe())
+    }
+
     /// Takes in what happened, and says what is to be done.
     pub(crate) fn on(&mut self, now: Moment, input: Input) -> Vec<Task> {
         self.machine.on(now, input);

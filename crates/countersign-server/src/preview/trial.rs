@@ -254,9 +254,8 @@ mod tests {
     async fn a_page_of_the_workloads_is_in_memory_at_a_time_and_each_comes_once() {
         let sources = Sources::system();
         let now = sources.now();
-        let store = Store::open(&Location::Memory, sources.clone())
-            .await
-            .unwrap();
+        let store = Store::open(&Location::Memory, sources.clone());
+        let store = store.await.unwrap();
         let made = store.create_organization("Acme").await.unwrap();
         let organization = made.organization.id;
         let seen = |chain, code| Observation {

@@ -58,7 +58,7 @@ pub(super) fn check(
         };
         let list = newest(applicable, issuer, certificate);
         if let Some(revoked) = list.and_then(|list| list.refuses(certificate)) {
-            return Err(fault(Reason::Revoked(revoked)));
+            return Err(fault(Reason::Revoked(Box::new(revoked))));
         }
         let ends = list.map(List::next_update);
         let is_current = ends.is_some_and(|ends| now <= ends);
