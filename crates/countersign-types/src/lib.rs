@@ -54,6 +54,7 @@ pub mod token;
 pub mod token_key;
 pub mod usage;
 pub mod webhook;
+mod windows;
 pub mod workload;
 pub mod workload_identity_provider;
 

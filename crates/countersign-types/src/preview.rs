@@ -50,6 +50,7 @@ pub struct TogglePreview {
 }
 
 /// What a change would do to the traffic that was observed.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Effect {
@@ -60,6 +61,7 @@ pub struct Effect {
     pub unobserved_projects: Vec<ProjectId>,
     /// When the oldest of the traffic came, in Unix seconds; null if there is none.
     #[cfg_attr(feature = "openapi", schema(required))]
+    #[serialize_always]
     pub since: Option<UnixSeconds>,
     /// The time for which certificates were judged, in Unix seconds.
     pub judged_at: UnixSeconds,
@@ -83,6 +85,7 @@ pub struct Effect {
     /// When a workload was last seen that passes under an anchor, or with a key, that would be gone,
     /// in Unix seconds; null for never.
     #[cfg_attr(feature = "openapi", schema(required))]
+    #[serialize_always]
     pub last_used: Option<UnixSeconds>,
     /// Assertions that hold now and would not hold: the change is refused because of them. Absent when
     /// there are none.
@@ -304,6 +307,7 @@ impl From<CertificateToggleObject> for TogglePreviewObject {
 }
 
 /// A workload that a change would affect.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PreviewedWorkload {

@@ -8,7 +8,7 @@ use crate::{
     certificate::Enforcement,
     digest::Sha256,
     id::{self, CertificateId, CrlId, DenialId, OrganizationId},
-    usage::Windows,
+    windows::Windows,
 };
 
 /// The most counts that one batch of observations may hold.

@@ -3,6 +3,7 @@
 //! it is never shorter than its name says.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::{
     UnixSeconds,
@@ -13,19 +14,23 @@ use crate::{
     refused_by::{CrlUsage, RefusalCounts},
 };
 
+pub use crate::windows::Windows;
+
 /// How a certificate was used, with `include[]=usage`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateUsage {
     /// When it last let a request through, in Unix seconds; null if it never did, for as
     /// long as observations are kept.
     #[cfg_attr(feature = "openapi", schema(required))]
+    #[serialize_always]
     pub last_used: Option<UnixSeconds>,
     /// The scopes where it let requests through, the organization first.
     pub scopes: Vec<ScopeUsage>,
     /// What its floor refused; absent when it has none and none refused anything, and in the list of a
     /// project.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub floor: Option<RefusalCounts>,
     /// What each of its revocation lists refused; absent when it has none, and in the list of a project.
@@ -46,18 +51,6 @@ pub struct ScopeUsage {
     pub requests: Windows,
     /// How many different leaves it let through.
     pub leaves: Windows,
-}
-
-/// A count for each window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Windows {
-    /// Since the UTC day before today.
-    pub days_1: u64,
-    /// Since seven UTC days before today.
-    pub days_7: u64,
-    /// Since thirty UTC days before today.
-    pub days_30: u64,
 }
 
 /// A leaf that a certificate let through, and who called with it.
