@@ -92,11 +92,7 @@ pub struct Effect {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub breaks_assertions: Vec<AssertionResult>,
     /// What it would do to streams that are under way; absent when no gateway reports them.
-    #[serde(
-        default,
-        deserialize_with = "not_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub streams: Option<StreamsEffect>,
     /// Live gateways that would not enforce what the organization then has, since their version does not understand
@@ -326,11 +322,7 @@ pub struct PreviewedWorkload {
     /// How many requests its whole project made, or all admin keys.
     pub of_requests: u64,
     /// How many streams it has under way, as gateways reported last; absent when no gateway reports them.
-    #[serde(
-        default,
-        deserialize_with = "not_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub streams: Option<u64>,
 }
