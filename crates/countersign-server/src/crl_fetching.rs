@@ -224,6 +224,7 @@ impl CrlFetching {
         let trial = Trial {
             before: before.clone(),
             after: after.clone(),
+            tokens: None,
         };
         let broken = self.trials.broken(organization, trial).await;
         let broken = broken.map_err(|error| Trouble::List(error.to_string()))?;

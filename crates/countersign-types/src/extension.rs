@@ -40,6 +40,8 @@ extensions! {
     /// Workload identity providers of type `x509`, which the reference does not have, and their
     /// `attribute_conditions`.
     X509_WORKLOAD_IDENTITY = "x509_workload_identity";
+    /// Changes of workload identity providers and federation rules among those that are previewed.
+    PREVIEW_WORKLOAD_IDENTITY = "preview_workload_identity";
 }
 
 /// The response of `GET /v1/countersign/extensions`.

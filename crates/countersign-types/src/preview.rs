@@ -14,11 +14,16 @@ use crate::{
     crl::{CertificateCrl, CrlMissing},
     denial::DenialCreateRequest,
     error::ErrorCode,
-    id::{ApiKeyId, CertificateId, CrlId, DenialId, ProjectId, ServiceAccountId},
+    federation_rule::{FederationRuleCreateRequest, FederationRuleUpdateRequest},
+    id::{
+        ApiKeyId, CertificateId, CrlId, DenialId, FederationRuleId, ProjectId, ServiceAccountId,
+        WorkloadIdentityProviderId,
+    },
     live_streams::StreamsEffect,
     not_null::not_null,
     or_unknown::OrUnknown,
-    workload::WorkloadIdentity,
+    workload::{WorkloadIdentity, WorkloadLeaf},
+    workload_identity_provider::WorkloadIdentityProviderUpdateRequest,
 };
 
 /// The response to an activation or a deactivation: that it was done, or what it would do.
@@ -95,10 +100,49 @@ pub struct Effect {
     #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub streams: Option<StreamsEffect>,
+    /// What it would do to tokens; absent when no workload identity provider or federation rule changes.
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub tokens: Option<TokensEffect>,
     /// Live gateways that would not enforce what the organization then has, since their version does not understand
     /// it. Absent when there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_enforced_by: Vec<LackingGateway>,
+}
+
+/// What a change of workload identity providers or federation rules would do to tokens, as far as observed traffic says:
+/// that shows who called a project without a key and with which certificates, and neither the service account of a token
+/// nor exchanges that were refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TokensEffect {
+    /// How many of the workloads called without a key and get tokens now. With 0, no use of tokens was observed, and
+    /// it is unknown whom the change refuses.
+    pub workloads: u64,
+    /// When one of them was last seen, in Unix seconds; null for never.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub last_seen: Option<UnixSeconds>,
+    /// Certificates seen at the project, with a key or without, that would get tokens of a service account which they do
+    /// not get now.
+    pub newly_admitted: Vec<NewlyAdmitted>,
+}
+
+/// A certificate that would get tokens of a service account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewlyAdmitted {
+    /// The service account's project.
+    pub project_id: ProjectId,
+    /// The service account.
+    pub service_account_id: ServiceAccountId,
+    /// The provider.
+    pub workload_identity_provider_id: WorkloadIdentityProviderId,
+    /// The certificate.
+    pub leaf: WorkloadLeaf,
 }
 
 /// Changes that are made together, or whose effect together is asked for.
@@ -171,6 +215,41 @@ pub enum TrustChange {
         #[cfg_attr(feature = "openapi", schema(required))]
         crl_missing: Option<CrlMissing>,
     },
+    /// A workload identity provider is changed.
+    UpdateWorkloadIdentityProvider {
+        /// The provider.
+        workload_identity_provider_id: WorkloadIdentityProviderId,
+        /// What is changed of it.
+        provider: WorkloadIdentityProviderUpdateRequest,
+    },
+    /// A workload identity provider and its rules are deleted.
+    DeleteWorkloadIdentityProvider {
+        /// The provider.
+        workload_identity_provider_id: WorkloadIdentityProviderId,
+    },
+    /// A federation rule is created.
+    CreateFederationRule {
+        /// Its provider.
+        workload_identity_provider_id: WorkloadIdentityProviderId,
+        /// The rule.
+        rule: FederationRuleCreateRequest,
+    },
+    /// A federation rule is changed.
+    UpdateFederationRule {
+        /// Its provider.
+        workload_identity_provider_id: WorkloadIdentityProviderId,
+        /// The rule.
+        federation_rule_id: FederationRuleId,
+        /// What is changed of it.
+        rule: FederationRuleUpdateRequest,
+    },
+    /// A federation rule is deleted.
+    DeleteFederationRule {
+        /// Its provider.
+        workload_identity_provider_id: WorkloadIdentityProviderId,
+        /// The rule.
+        federation_rule_id: FederationRuleId,
+    },
     /// A project is archived; its keys stop working.
     ArchiveProject {
         /// The project.
@@ -195,6 +274,21 @@ pub enum TrustChange {
         /// The key.
         key_id: ApiKeyId,
     },
+}
+
+impl TrustChange {
+    /// Whether it is one of a workload identity provider or a federation rule, which earlier servers cannot preview.
+    #[must_use]
+    pub const fn is_of_workload_identity(&self) -> bool {
+        matches!(
+            self,
+            Self::UpdateWorkloadIdentityProvider { .. }
+                | Self::DeleteWorkloadIdentityProvider { .. }
+                | Self::CreateFederationRule { .. }
+                | Self::UpdateFederationRule { .. }
+                | Self::DeleteFederationRule { .. }
+        )
+    }
 }
 
 /// Everything that is active at a scope after a change.

@@ -20,6 +20,7 @@ mod error;
 mod event_types;
 mod expiring;
 mod extract;
+mod federation_changes;
 mod federation_rules;
 mod gateways;
 mod handler;

@@ -21,6 +21,7 @@ use super::{
     caller::Admin,
     certificates, crls, denials,
     error::ApiError,
+    federation_changes,
     query::Query,
     trust_write::{self, Override},
     upload,
@@ -39,8 +40,8 @@ pub(super) async fn preview(
 ) -> Answer<ChangesPreview> {
     let lists = crls::read_among(&admin, &app, &mut request.changes);
     let lists = lists.await.map_err(|(place, error)| within(error, place))?;
-    let reach = reach(&request.changes);
     let mut trial = ChangesTrial::begin(admin.write(&app).await?).await?;
+    let reach = reach(&request.changes, &trial);
     let mut uploaded = Vec::new();
     for (place, change) in request.changes.into_iter().enumerate() {
         let beside = Beside {
@@ -104,13 +105,19 @@ fn check_kind(change: &TrustChange) -> Result<(), ApiError> {
         | TrustChange::SetCertificateCrlMissing { .. } => Ok(()),
         TrustChange::UploadCertificate(_)
         | TrustChange::AddCertificateCrl(_)
+        | TrustChange::UpdateWorkloadIdentityProvider { .. }
+        | TrustChange::DeleteWorkloadIdentityProvider { .. }
+        | TrustChange::CreateFederationRule { .. }
+        | TrustChange::UpdateFederationRule { .. }
+        | TrustChange::DeleteFederationRule { .. }
         | TrustChange::ArchiveProject { .. }
         | TrustChange::DeleteProjectApiKey { .. }
         | TrustChange::DeleteServiceAccount { .. }
         | TrustChange::DeleteAdminApiKey { .. } => Err(ApiError::value(
             "type",
             "Only active certificates, policies, floors and denials are changed together, and revocation lists \
-             are deleted. Upload, archive or delete keys, and add revocation lists, with the operation for that.",
+             are deleted. Upload, archive or delete keys, change providers and federation rules, and add revocation \
+             lists, with the operation for that.",
         )),
     }
 }
@@ -172,6 +179,13 @@ async fn make(
         change @ (TrustChange::AddCertificateCrl(_)
         | TrustChange::DeleteCertificateCrl { .. }
         | TrustChange::SetCertificateCrlMissing { .. }) => crls::make_in(tx, change, list).await?,
+        change @ (TrustChange::UpdateWorkloadIdentityProvider { .. }
+        | TrustChange::DeleteWorkloadIdentityProvider { .. }
+        | TrustChange::CreateFederationRule { .. }
+        | TrustChange::UpdateFederationRule { .. }
+        | TrustChange::DeleteFederationRule { .. }) => {
+            federation_changes::make_in(tx, change).await?
+        }
         TrustChange::ArchiveProject { project_id } => tx.archive_project(&project_id).await?.events,
         TrustChange::DeleteProjectApiKey { project_id, key_id } => {
             tx.delete_project_api_key(&project_id, &key_id)
@@ -217,14 +231,23 @@ fn known(
 }
 
 /// Whose traffic the changes reach: one project's, where all of them are of that project.
-fn reach(changes: &[TrustChange]) -> Scope {
+fn reach(changes: &[TrustChange], trial: &ChangesTrial) -> Scope {
     let mut projects = changes.iter().map(|change| match change {
         TrustChange::SetActiveCertificates(afterwards) => afterwards.project_id.as_ref(),
         TrustChange::ArchiveProject { project_id }
         | TrustChange::DeleteProjectApiKey { project_id, .. }
         | TrustChange::DeleteServiceAccount { project_id, .. } => Some(project_id),
         TrustChange::CreateDenial(request) => request.project_id.as_ref(),
-        TrustChange::UploadCertificate(_)
+        TrustChange::CreateFederationRule { rule, .. } => Some(&rule.project_id),
+        TrustChange::UpdateFederationRule {
+            federation_rule_id, ..
+        }
+        | TrustChange::DeleteFederationRule {
+            federation_rule_id, ..
+        } => trial.project_of(federation_rule_id),
+        TrustChange::UpdateWorkloadIdentityProvider { .. }
+        | TrustChange::DeleteWorkloadIdentityProvider { .. }
+        | TrustChange::UploadCertificate(_)
         | TrustChange::SetCertificatePolicy { .. }
         | TrustChange::SetCertificateFloor { .. }
         | TrustChange::AddCertificateCrl(_)

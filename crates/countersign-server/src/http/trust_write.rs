@@ -74,6 +74,7 @@ async fn check(
     let trial = Trial {
         before: before.clone(),
         after: after.clone(),
+        tokens: None,
     };
     let broken = app.trials().broken(&admin.organization, trial);
     let broken = broken.await?;

@@ -3,34 +3,53 @@
 use std::sync::Arc;
 
 use countersign_types::{
-    UnixSeconds, bundle::OrganizationBundle, certificate::Scope, id::OrganizationId,
+    UnixSeconds,
+    bundle::OrganizationBundle,
+    certificate::Scope,
+    id::{FederationRuleId, OrganizationId, ProjectId},
     preview::Effect,
 };
 
 use super::{
     comparison::{Comparing, Observed},
+    tokens::TokenSides,
     trial::{Judgement, Trial, TrialError, TrialJudge},
 };
-use crate::store::{StoreError, WriteTx};
+use crate::store::{ProvidersAndRules, StoreError, WriteTx};
 
 /// Changes that are being tried. Whatever is done in the transaction is rolled back.
 pub(crate) struct ChangesTrial {
     pub(crate) tx: WriteTx,
     before: Arc<OrganizationBundle>,
+    tokens_before: ProvidersAndRules,
 }
 
 impl ChangesTrial {
     /// Begins with the organization as it is.
     pub(crate) async fn begin(mut tx: WriteTx) -> Result<Self, StoreError> {
         let before = Arc::new(tx.bundle().await?);
-        Ok(Self { tx, before })
+        let tokens_before = tx.providers_and_rules().await?;
+        Ok(Self {
+            tx,
+            before,
+            tokens_before,
+        })
+    }
+
+    /// The project of a federation rule that was there before.
+    pub(crate) fn project_of(&self, rule: &FederationRuleId) -> Option<&ProjectId> {
+        let mut rules = self.tokens_before.rules.iter();
+        let found = rules.find(|each| each.id == *rule);
+        found.map(|rule| &rule.project_id)
     }
 
     /// What has been done in the transaction; it is rolled back.
     pub(crate) async fn end(mut self) -> Result<Trial, StoreError> {
+        let after = self.tx.providers_and_rules().await?;
         Ok(Trial {
             before: self.before,
             after: Arc::new(self.tx.bundle().await?),
+            tokens: Some(TokenSides::new(self.tokens_before, after)?),
         })
     }
 }

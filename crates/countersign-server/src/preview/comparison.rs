@@ -16,13 +16,16 @@ use countersign_types::{
     error::ErrorCode,
     id::{ApiKeyId, ProjectId},
     live_streams::StreamsEffect,
-    preview::{Effect, PreviewedWorkload},
+    preview::{Effect, PreviewedWorkload, TokensEffect},
     workload::{WorkloadIdentity, WorkloadLeaf},
 };
 use countersign_verify::presented::Presented;
 use rustls_pki_types::CertificateDer;
 
-use super::sides::{Refused, SideVerdict, Sides};
+use super::{
+    sides::{Refused, SideVerdict, Sides},
+    tokens::{TokenSides, Tokens},
+};
 use crate::store::{LiveStreams, ObservedIdentity, Workload};
 
 /// The traffic of an organization as it was observed, or a part of it.
@@ -61,6 +64,8 @@ pub struct Comparison {
     pub unobserved_projects: Vec<ProjectId>,
     /// What the change does to streams that are under way; none where no gateway reports them.
     pub streams: Option<StreamsEffect>,
+    /// What it does to tokens; none where no provider or rule changes.
+    pub tokens: Option<TokensEffect>,
 }
 
 /// Compares two states of an organization for what `reach` reaches: the organization's change
@@ -155,6 +160,7 @@ impl Comparison {
             last_used: self.last_used,
             breaks_assertions: Vec::new(),
             streams: self.streams,
+            tokens: self.tokens,
             not_enforced_by: Vec::new(),
         }
     }
@@ -174,6 +180,8 @@ pub(crate) struct Comparing {
     found: Comparison,
     /// The streams under way of workloads that were not judged yet.
     live: LiveStreams,
+    /// What tokens are given by, if it was read.
+    tokens: Option<Tokens>,
 }
 
 impl Comparing {
@@ -192,7 +200,14 @@ impl Comparing {
             verdicts: HashMap::new(),
             found: Comparison::default(),
             live: LiveStreams::default(),
+            tokens: None,
         }
+    }
+
+    /// Counts as refused, too, who gets no tokens any more.
+    pub(crate) fn with_tokens(mut self, sides: Option<TokenSides>) -> Self {
+        self.tokens = sides.and_then(Tokens::new);
+        self
     }
 
     /// Counts what is cut of these streams.
@@ -228,7 +243,15 @@ impl Comparing {
             None => self.found.unjudged += 1,
             Some(verdicts) => {
                 let [before, after] = &*verdicts;
-                self.count(workload, part, [before, after]);
+                let tokens = self.tokens.as_mut();
+                match tokens.and_then(|tokens| tokens.ends(workload, part, [before, after])) {
+                    None => self.count(workload, part, [before, after]),
+                    Some(refused) => {
+                        let last_used = &mut self.found.last_used;
+                        *last_used = (*last_used).max(Some(workload.last_seen));
+                        self.count(workload, part, [before, &SideVerdict::Refused(refused)]);
+                    }
+                }
             }
         }
     }
@@ -314,6 +337,7 @@ impl Comparing {
         let mut found = self.found;
         let [before, _] = &self.callers;
         found.unobserved_projects = before.unobserved(&self.of_requests);
+        found.tokens = self.tokens.and_then(Tokens::finish);
         if let Some(effect) = &mut found.streams {
             effect.unknown = self.live.streams;
         }

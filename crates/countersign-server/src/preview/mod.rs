@@ -5,6 +5,7 @@ mod changes;
 mod comparison;
 mod sides;
 mod toggle;
+mod tokens;
 mod trial;
 
 pub(crate) use changes::{ChangesTrial, judge as judge_changes};

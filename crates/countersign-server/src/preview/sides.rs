@@ -62,6 +62,10 @@ impl SideVerdict {
         }
     }
 
+    pub(super) const fn is_permit(&self) -> bool {
+        matches!(self, Self::Permitted(..))
+    }
+
     /// Whether it is a permit under an anchor that passes this test.
     pub(super) fn rests_on(&self, is_so: impl Fn(&CertificateId, &Scope) -> bool) -> bool {
         match self {

@@ -11,6 +11,7 @@ use countersign_types::{
 
 use super::{
     comparison::{Comparing, Observed},
+    tokens::TokenSides,
     trial::{Judgement, Trial, TrialError, TrialJudge},
 };
 use crate::store::{StoreError, WriteTx};
@@ -44,13 +45,19 @@ impl ToggleTrial {
                 Some(Trial {
                     before: Arc::clone(&after),
                     after: Arc::new(tx.bundle().await?),
+                    // What is activated takes no tokens away, but for those whom it refuses.
+                    tokens: None,
                 })
             }
         };
         Ok(Self {
             scope: scope.clone(),
             data: change.answer,
-            trial: Trial { before, after },
+            trial: Trial {
+                before,
+                after,
+                tokens: None,
+            },
             once_enforced,
         })
     }
@@ -64,10 +71,17 @@ impl ToggleTrial {
         let before = Arc::new(tx.bundle().await?);
         let change = tx.deactivate_certificates(scope, ids).await?;
         let after = Arc::new(tx.bundle().await?);
+        // Where the last anchor goes, keys pass without a certificate, and no certificate gets a token.
+        let tokens = tx.providers_and_rules().await?;
+        let tokens = TokenSides::new(tokens.clone(), tokens)?;
         Ok(Self {
             scope: scope.clone(),
             data: change.answer,
-            trial: Trial { before, after },
+            trial: Trial {
+                before,
+                after,
+                tokens: Some(tokens),
+            },
             once_enforced: None,
         })
     }

@@ -15,7 +15,10 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use super::comparison::{Comparing, Comparison, Observed};
+use super::{
+    comparison::{Comparing, Comparison, Observed},
+    tokens::TokenSides,
+};
 use crate::store::{
     Clock, GATEWAY_LIVE_SECONDS, GatewayFilter, LiveStreams, Store, StoreError, needed_by,
 };
@@ -26,12 +29,16 @@ use crate::store::{
 pub(crate) struct Trial {
     pub(crate) before: Arc<OrganizationBundle>,
     pub(crate) after: Arc<OrganizationBundle>,
+    /// What tokens are given by; `None` where only assertions are judged, which are about chains, or where every
+    /// project keeps an anchor and the rules stay.
+    pub(crate) tokens: Option<TokenSides>,
 }
 
 impl Trial {
     /// Begins to compare what the change does to the observed callers that it reaches.
     pub(crate) fn comparing(&self, reach: &Scope, now: UnixSeconds) -> Comparing {
-        Comparing::new([&self.before, &self.after], reach, now)
+        let comparing = Comparing::new([&self.before, &self.after], reach, now);
+        comparing.with_tokens(self.tokens.clone())
     }
 }
 

@@ -225,7 +225,11 @@ async fn try_start(mut tx: WriteTx, new: NewRotation) -> Result<Trial, StoreErro
     let before = Arc::new(tx.bundle().await?);
     let _: Rotation = tx.start_rotation(new).await?.answer;
     let after = Arc::new(tx.bundle().await?);
-    Ok(Trial { before, after })
+    Ok(Trial {
+        before,
+        after,
+        tokens: None,
+    })
 }
 
 /// An end that was tried and rolled back.
@@ -254,7 +258,11 @@ async fn try_end(mut tx: WriteTx, rotation: &Rotation, end: End) -> Result<Tried
         Err(error) => return Err(error),
     };
     Ok(TriedEnd {
-        trial: Trial { before, after },
+        trial: Trial {
+            before,
+            after,
+            tokens: None,
+        },
         problems,
         refused,
     })

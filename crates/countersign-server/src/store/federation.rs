@@ -9,7 +9,7 @@ use countersign_types::{
 };
 
 use super::{
-    Store, StoreError, bundle, federation_rules,
+    Store, StoreError, WriteTx, bundle, federation_rules,
     row::{FromRow, Row},
     token_keys::{self, StoredTokenKey},
     value::params,
@@ -94,6 +94,28 @@ impl Store {
             rules: federation_rules::all(&mut connection, organization).await?,
             keys: token_keys::all(&mut connection, organization).await?,
             trust,
+        })
+    }
+}
+
+/// An organization's providers and rules, oldest first.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct ProvidersAndRules {
+    /// The providers.
+    pub providers: Vec<WorkloadIdentityProvider>,
+    /// Their rules.
+    pub rules: Vec<FederationRule>,
+}
+
+impl WriteTx {
+    /// The organization's providers and rules as this transaction has them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(crate) async fn providers_and_rules(&mut self) -> Result<ProvidersAndRules, StoreError> {
+        Ok(ProvidersAndRules {
+            providers: providers::all(&mut self.connection, &self.organization).await?,
+            rules: federation_rules::all(&mut self.connection, &self.organization).await?,
         })
     }
 }

@@ -114,7 +114,7 @@ pub use self::{
     denials::NewDenial,
     error::{Kind, Outage, RotationProblem, StoreError},
     expiry::{ExpiringCount, ExpiryNotice},
-    federation::{ExchangeParties, FederationState},
+    federation::{ExchangeParties, FederationState, ProvidersAndRules},
     gateway_keys::{CreatedGatewayKey, GatewayKey, GatewayKeyOrganization},
     gateway_reports::{GATEWAY_LIVE_SECONDS, GatewayReport},
     gateways::{FORGET_GATEWAYS_AFTER, GatewayCounts, GatewayFilter, GatewayKeyUse},

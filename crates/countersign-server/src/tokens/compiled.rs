@@ -2,7 +2,7 @@
 //! was.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -22,7 +22,7 @@ use countersign_verify::{
 };
 use tokio::sync::Mutex as AsyncMutex;
 
-use crate::store::{FederationState, Store, StoreError, admission_digest};
+use crate::store::{FederationState, ProvidersAndRules, Store, StoreError, admission_digest};
 
 /// The most organizations that are kept compiled: of each, its anchors and expressions.
 const MOST_KEPT: usize = 1024;
@@ -33,8 +33,54 @@ pub(crate) struct Federation {
     pub(super) point: HistoryPoint,
     pub(super) trust: TrustSet,
     projects: Vec<BundleProject>,
-    providers: HashMap<WorkloadIdentityProviderId, Kept>,
+    providers: Providers,
     keys: Vec<(UnixSeconds, SigningKey)>,
+}
+
+/// Providers with their rules, by their ids; each is compiled when it is first asked for.
+#[derive(Default)]
+pub(crate) struct Providers(BTreeMap<WorkloadIdentityProviderId, Kept>);
+
+impl Providers {
+    /// Puts rules, oldest first, to their providers.
+    ///
+    /// # Errors
+    /// Never in practice: see [`admission_digest`].
+    pub(crate) fn new(all: ProvidersAndRules) -> Result<Self, StoreError> {
+        let mut providers = BTreeMap::new();
+        for provider in all.providers {
+            let id = provider.id.clone();
+            let kept = Kept {
+                provider,
+                compiled: OnceLock::new(),
+                rules: Vec::new(),
+            };
+            providers.insert(id, kept);
+        }
+        for rule in all.rules {
+            if let Some(of) = providers.get_mut(&rule.workload_identity_provider_id) {
+                let digest = admission_digest(&of.provider, &rule)?;
+                of.rules.push((rule, digest));
+            }
+        }
+        Ok(Self(providers))
+    }
+
+    /// A provider, if it is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if what was compiled when it was saved cannot be compiled now.
+    pub(super) fn get(
+        &self,
+        id: &WorkloadIdentityProviderId,
+    ) -> Result<Option<Provider<'_>>, StoreError> {
+        self.0.get(id).map(Kept::compiled).transpose()
+    }
+
+    /// Every provider that can be compiled: all, but for a damaged one, which admits nobody.
+    pub(super) fn all(&self) -> impl Iterator<Item = Provider<'_>> {
+        self.0.values().filter_map(|kept| kept.compiled().ok())
+    }
 }
 
 /// A provider as it is kept.
@@ -62,22 +108,6 @@ pub(super) struct Provider<'f> {
 
 impl Federation {
     fn compile(state: FederationState) -> Result<Self, StoreError> {
-        let mut providers = HashMap::new();
-        for provider in state.providers {
-            let id = provider.id.clone();
-            let kept = Kept {
-                provider,
-                compiled: OnceLock::new(),
-                rules: Vec::new(),
-            };
-            providers.insert(id, kept);
-        }
-        for rule in state.rules {
-            if let Some(of) = providers.get_mut(&rule.workload_identity_provider_id) {
-                let digest = admission_digest(&of.provider, &rule)?;
-                of.rules.push((rule, digest));
-            }
-        }
         let keys = state.keys.iter();
         let keys = keys.map(|key| Ok((key.key.signs_at, key.signing_key()?)));
         Ok(Self {
@@ -85,7 +115,10 @@ impl Federation {
             point: state.point,
             trust: TrustSet::compile(&state.trust),
             projects: state.trust.projects,
-            providers,
+            providers: Providers::new(ProvidersAndRules {
+                providers: state.providers,
+                rules: state.rules,
+            })?,
             keys: keys.collect::<Result<_, StoreError>>()?,
         })
     }
@@ -98,7 +131,7 @@ impl Federation {
         &self,
         id: &WorkloadIdentityProviderId,
     ) -> Result<Option<Provider<'_>>, StoreError> {
-        self.providers.get(id).map(Kept::compiled).transpose()
+        self.providers.get(id)
     }
 
     /// Whether a project is there and not archived.

@@ -28,7 +28,7 @@ use countersign_verify::{
 use rustls_pki_types::CertificateDer;
 
 use super::{
-    attributes,
+    attributes::{self, Attributes},
     compiled::{Federation, Federations, Provider},
 };
 use crate::store::{Reach, Sources, Store, StoreError};
@@ -126,32 +126,14 @@ impl Asked {
             return Err(grant("the service account's project is archived"));
         }
         let permit = verify(&self.federation, project, presented, now)?;
-        let facts = facts(presented)?;
-        fulfils(provider, &facts)?;
-        let computed = attributes::compute(provider, &facts);
-        if let Some(why) = attributes::unusable(&computed) {
-            return Err((TokenError::InvalidGrant, why));
-        }
-        let matching = provider.rules.iter().filter(|(rule, _)| {
-            rule.enabled
-                && rule.service_account_id == *account
-                && rule.project_id == *project
-                && attributes::mismatches(rule, &computed).is_empty()
-        });
-        match matching.collect::<Vec<_>>().as_slice() {
-            [(rule, admission)] => Ok(Admitted {
-                permit,
-                rule,
-                admission: *admission,
-                marks: presented.leaf().and_then(|der| LeafMarks::of(der)),
-            }),
-            [] => Err(grant("no rule for the service account matches")),
-            several => {
-                let ids: Vec<_> = several.iter().map(|(rule, _)| rule.id.as_str()).collect();
-                let reason = format!("{} rules match: {}", several.len(), ids.join(", "));
-                Err((TokenError::InvalidGrant, reason))
-            }
-        }
+        let computed = usable(provider, &facts(presented)?)?;
+        let (rule, admission) = only_rule(provider, (account, project), &computed)?;
+        Ok(Admitted {
+            permit,
+            rule,
+            admission: *admission,
+            marks: presented.leaf().and_then(|der| LeafMarks::of(der)),
+        })
     }
 
     fn mint(
@@ -196,6 +178,42 @@ impl Asked {
             scope,
         })
     }
+}
+
+/// The attributes of a leaf that the provider accepts.
+pub(super) fn usable<'p>(
+    provider: Provider<'p>,
+    facts: &LeafFacts,
+) -> Result<Attributes<'p>, Refused> {
+    fulfils(provider, facts)?;
+    let computed = attributes::compute(provider, facts);
+    match attributes::unusable(&computed) {
+        Some(why) => Err((TokenError::InvalidGrant, why)),
+        None => Ok(computed),
+    }
+}
+
+/// The one rule that admits these attributes to an account: with two, nobody can say what is meant.
+pub(super) fn only_rule<'p>(
+    provider: Provider<'p>,
+    (account, project): (&ServiceAccountId, &ProjectId),
+    computed: &Attributes<'_>,
+) -> Result<&'p (FederationRule, Sha256), Refused> {
+    let matching = provider.rules.iter().filter(|(rule, _)| {
+        rule.enabled
+            && rule.service_account_id == *account
+            && rule.project_id == *project
+            && attributes::mismatches(rule, computed).is_empty()
+    });
+    let reason = match matching.collect::<Vec<_>>().as_slice() {
+        [rule] => return Ok(rule),
+        [] => "no rule for the service account matches".to_owned(),
+        several => {
+            let ids: Vec<_> = several.iter().map(|(rule, _)| rule.id.as_str()).collect();
+            format!("{} rules match: {}", several.len(), ids.join(", "))
+        }
+    };
+    Err((TokenError::InvalidGrant, reason))
 }
 
 /// Judges the chain as a request of the project would be, except that no anchor at all is a refusal.

@@ -1,7 +1,8 @@
 //! Exchanging client certificates for tokens (docs/specification.md, section 6): `compiled` is what decides in
-//! an organization, kept until the organization changes; `attributes` what a leaf says; `exchange` the order of
+//! an organization, kept until the organization changes; `admissions` for what a leaf gets tokens; `attributes` what a leaf says; `exchange` the order of
 //! one exchange; `steps` the same with every step shown; `rotation` replaces old keys.
 
+mod admissions;
 mod attributes;
 mod compiled;
 mod exchange;
@@ -9,4 +10,9 @@ mod rotation;
 mod steps;
 
 pub use self::rotation::watch_token_keys;
-pub(crate) use self::{compiled::Federations, exchange::exchange, steps::test};
+pub(crate) use self::{
+    admissions::{Admissions, Named},
+    compiled::{Federations, Providers},
+    exchange::exchange,
+    steps::test,
+};

@@ -10,18 +10,20 @@ use countersign_types::{
         FederationRuleCreateRequest, FederationRuleUpdateRequest, MatcherValue,
     },
     id::{FederationRuleId, ProjectId, ServiceAccountId},
+    preview::TrustChange,
 };
 
 use super::{
     api::{ListOptions, block_on},
     federation_test::{Test, shown},
+    guard::{Ask, Guard},
     noun::{ProjectClient, ProviderClient, ProviderOptions},
     reference::Reference,
     workload_identity_provider::{none_if_empty, switched, use_cell},
 };
 use crate::{
     failure::CommandResult,
-    output::{Cell, Output, Row, confirm, moment, row, text_or_dash},
+    output::{Cell, Output, Row, moment, row, text_or_dash},
 };
 
 #[derive(Args)]
@@ -59,9 +61,8 @@ pub(crate) enum FederationRuleVerb {
         /// The rule: id or name
         #[arg(value_name = "ID|NAME")]
         id: Reference<FederationRuleId>,
-        /// Do not ask for confirmation
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        guard: Guard,
     },
 }
 
@@ -89,6 +90,8 @@ pub(crate) struct Create {
     /// Create it without putting it to use
     #[arg(long)]
     disabled: bool,
+    #[command(flatten)]
+    guard: Guard,
 }
 
 #[derive(Debug, Args)]
@@ -119,6 +122,8 @@ pub(crate) struct Update {
     /// Put it out of use: its tokens end
     #[arg(long)]
     disable: bool,
+    #[command(flatten)]
+    guard: Guard,
 }
 
 fn matcher(text: &str) -> Result<(String, MatcherValue), String> {
@@ -155,7 +160,16 @@ impl FederationRuleVerb {
                 output.list_of("federation rules of this provider", &entries)
             }
             Self::Create(create) => {
+                let guard = create.guard.clone();
                 let request = create.into_request(on).await?;
+                let change = TrustChange::CreateFederationRule {
+                    workload_identity_provider_id: on.provider.clone(),
+                    rule: request.clone(),
+                };
+                let asked = ("create the rule?", Ask::IfUsed);
+                if !guard.before(&on.client, change, asked, output).await? {
+                    return Ok(());
+                }
                 output.one(&rules.create(&request).await?.value)
             }
             Self::Retrieve { id } => {
@@ -163,13 +177,33 @@ impl FederationRuleVerb {
                 output.one(&rules.retrieve(&id).await?.value)
             }
             Self::Update(update) => {
+                let question = format!("change {}?", update.id);
                 let id = update.id.resolve(on).await?;
-                output.one(&rules.update(&id, &update.into_request()).await?.value)
+                let guard = update.guard.clone();
+                let request = update.into_request();
+                let change = TrustChange::UpdateFederationRule {
+                    workload_identity_provider_id: on.provider.clone(),
+                    federation_rule_id: id.clone(),
+                    rule: request.clone(),
+                };
+                let asked = (question.as_str(), Ask::IfUsed);
+                if !guard.before(&on.client, change, asked, output).await? {
+                    return Ok(());
+                }
+                output.one(&rules.update(&id, &request).await?.value)
             }
             Self::Test(test) => test.run(on, output).await,
-            Self::Delete { id, yes } => {
-                confirm(&format!("delete {id}? its tokens end"), yes)?;
+            Self::Delete { id, guard } => {
+                let question = format!("delete {id}? its tokens end");
                 let id = id.resolve(on).await?;
+                let change = TrustChange::DeleteFederationRule {
+                    workload_identity_provider_id: on.provider.clone(),
+                    federation_rule_id: id.clone(),
+                };
+                let asked = (question.as_str(), Ask::Always);
+                if !guard.before(&on.client, change, asked, output).await? {
+                    return Ok(());
+                }
                 output.one(&rules.delete(&id).await?.value)
             }
         }

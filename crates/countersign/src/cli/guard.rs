@@ -224,6 +224,9 @@ impl Answers {
         if let Some(gateways) = effect.and_then(preview::not_enforced) {
             note(&gateways);
         }
+        if let Some(tokens) = effect.and_then(preview::tokens) {
+            note(&tokens);
+        }
         if let Some(passing) = effect.and_then(|effect| preview::passing(effect, &names)) {
             note(&passing);
         }
@@ -311,7 +314,15 @@ impl Sure {
 /// What changes would do, as far as the server can say: another server than Countersign cannot, nor
 /// may every key ask.
 pub(super) async fn foresee(client: &Client, changes: &[TrustChange]) -> CommandResult<Foreseen> {
-    if changes.is_empty() || !supports(client, extension::PREVIEW_CHANGES).await? {
+    if changes.is_empty() {
+        return Ok(Foreseen::Nothing);
+    }
+    let needed = if changes.iter().any(TrustChange::is_of_workload_identity) {
+        extension::PREVIEW_WORKLOAD_IDENTITY
+    } else {
+        extension::PREVIEW_CHANGES
+    };
+    if !supports(client, needed).await? {
         return Ok(Foreseen::Nothing);
     }
     match client.preview_changes(changes).await {

@@ -129,6 +129,9 @@ fn summary(found: &Effect, names: &Names) -> String {
     if !found.starts_to_fail.is_empty() {
         text += &streams_cut(found);
     }
+    if let Some(tokens) = tokens(found) {
+        text += &(tokens + "\n");
+    }
     if let Some(gateways) = not_enforced(found) {
         text += &(gateways + "\n");
     }
@@ -147,6 +150,33 @@ fn summary(found: &Effect, names: &Names) -> String {
         text += &format!("last used {}\n", timestamp(last));
     }
     text
+}
+
+/// What is known of tokens that a change is about; `None` if it is about none.
+pub(super) fn tokens(found: &Effect) -> Option<String> {
+    let tokens = found.tokens.as_ref()?;
+    let mut text = match tokens.last_seen {
+        Some(last) => format!(
+            "{} without a key may use tokens, last seen {}",
+            workloads(tokens.workloads),
+            timestamp(last)
+        ),
+        None => {
+            "no use of tokens was observed here, so it is unknown who would get none".to_owned()
+        }
+    };
+    let mut new = tokens.newly_admitted.iter();
+    if new.len() > 0 {
+        text += &format!("\nget no tokens now, would get them: {}", new.len());
+    }
+    for one in new.by_ref().take(MOST_NAMED) {
+        let line = format!("\n  {} as {}", name_of(&one.leaf), one.service_account_id);
+        text += &line;
+    }
+    if new.len() > 0 {
+        text += &format!("\n  and {} more", new.len());
+    }
+    Some(text.lines().map(printable).collect::<Vec<_>>().join("\n"))
 }
 
 /// What a gateway passes over, in words; `None` for nothing.

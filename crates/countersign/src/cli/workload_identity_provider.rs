@@ -5,6 +5,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use countersign_client::Client;
 use countersign_types::{
     id::WorkloadIdentityProviderId,
+    preview::TrustChange,
     workload_identity_provider::{
         AttributeTransformation, DeletedWorkloadIdentityProvider, WorkloadIdentityProvider,
         WorkloadIdentityProviderCreateRequest, WorkloadIdentityProviderType,
@@ -12,10 +13,15 @@ use countersign_types::{
     },
 };
 
-use super::{api::ListOptions, noun::Verb, reference::Reference};
+use super::{
+    api::ListOptions,
+    guard::{Ask, Guard},
+    noun::Verb,
+    reference::Reference,
+};
 use crate::{
     failure::CommandResult,
-    output::{Cell, Output, Row, Tone, confirm, moment, row, text_or_dash},
+    output::{Cell, Output, Row, Tone, moment, row, text_or_dash},
 };
 
 #[derive(Subcommand)]
@@ -40,9 +46,8 @@ pub(crate) enum WorkloadIdentityProviderVerb {
         /// The provider: id or name
         #[arg(value_name = "ID|NAME")]
         id: Reference<WorkloadIdentityProviderId>,
-        /// Do not ask for confirmation
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        guard: Guard,
     },
 }
 
@@ -94,6 +99,8 @@ pub(crate) struct Update {
     /// Put it out of use: the tokens that it admitted end
     #[arg(long)]
     disable: bool,
+    #[command(flatten)]
+    guard: Guard,
 }
 
 fn transformation(text: &str) -> Result<AttributeTransformation, String> {
@@ -124,12 +131,30 @@ impl Verb<Client> for WorkloadIdentityProviderVerb {
                 output.one(&providers.retrieve(&id).await?.value)
             }
             Self::Update(update) => {
+                let question = format!("change {}?", update.id);
                 let id = update.id.resolve(client).await?;
-                output.one(&providers.update(&id, &update.into_request()).await?.value)
+                let guard = update.guard.clone();
+                let request = update.into_request();
+                let change = TrustChange::UpdateWorkloadIdentityProvider {
+                    workload_identity_provider_id: id.clone(),
+                    provider: request.clone(),
+                };
+                let asked = (question.as_str(), Ask::IfUsed);
+                if !guard.before(client, change, asked, output).await? {
+                    return Ok(());
+                }
+                output.one(&providers.update(&id, &request).await?.value)
             }
-            Self::Delete { id, yes } => {
-                confirm(&format!("delete {id} and its federation rules?"), yes)?;
+            Self::Delete { id, guard } => {
+                let question = format!("delete {id} and its federation rules?");
                 let id = id.resolve(client).await?;
+                let change = TrustChange::DeleteWorkloadIdentityProvider {
+                    workload_identity_provider_id: id.clone(),
+                };
+                let asked = (question.as_str(), Ask::Always);
+                if !guard.before(client, change, asked, output).await? {
+                    return Ok(());
+                }
                 output.one(&providers.delete(&id).await?.value)
             }
         }

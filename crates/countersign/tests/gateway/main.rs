@@ -52,6 +52,7 @@ mod slow_peers;
 mod streams_cut;
 mod tap;
 mod telemetry;
+mod token_previews;
 mod token_strangers;
 mod tokens;
 mod trailers;

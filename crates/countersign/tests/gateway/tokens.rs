@@ -146,13 +146,13 @@ impl Scene {
         self.ask(chain, "POST /oauth/token", "", &body).await
     }
 
-    async fn token(&self) -> String {
+    pub(crate) async fn token(&self) -> String {
         let answer = self.exchange(&[&self.worker]).await;
         assert_eq!(answer.status, 200, "{:?}", answer.json());
         answer.json()["access_token"].as_str().unwrap().to_owned()
     }
 
-    async fn code(&self, token: &str) -> String {
+    pub(crate) async fn code(&self, token: &str) -> String {
         self.world.code(&[&self.worker], token).await
     }
 

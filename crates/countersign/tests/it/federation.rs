@@ -76,6 +76,17 @@ fn a_rule_is_made_tried_and_taken_away() {
     let offered = String::from_utf8(offered.stdout).unwrap();
     assert!(offered.starts_with("dev\t"), "{offered}");
 
+    let preview = [
+        "federation-rule",
+        "delete",
+        "dev",
+        "--provider",
+        "mesh",
+        "--preview",
+    ];
+    let preview = [&preview[..], &["-o", "table"]].concat();
+    assert_snapshot!("previewed", said(&dev, &preview));
+
     let rotated = dev.json(&["token-key", "rotate"]);
     assert!(rotated["signs_at"].as_u64() > rotated["created_at"].as_u64());
     assert_snapshot!("no_provider", said(&dev, &["federation-rule", "list"]));

@@ -9,5 +9,6 @@ mod projects;
 mod rotations;
 mod streams;
 mod token_exchange;
+mod token_previews;
 mod webhooks;
 mod workload_identity;

@@ -16,18 +16,18 @@ const NOW: i64 = 1_790_000_000;
 const EXCHANGE: &str = "/v1/countersign/token-exchange";
 
 /// A project where a CA is enforced, a service account, and a rule that gives workers of it tokens.
-struct Scene {
-    project: String,
-    account: String,
-    ca: Minted,
-    certificate: String,
-    provider: String,
-    rule: String,
-    gateway: String,
+pub(super) struct Scene {
+    pub(super) project: String,
+    pub(super) account: String,
+    pub(super) ca: Minted,
+    pub(super) certificate: String,
+    pub(super) provider: String,
+    pub(super) rule: String,
+    pub(super) gateway: String,
 }
 
 impl Scene {
-    async fn new(server: &Server) -> Self {
+    pub(super) async fn new(server: &Server) -> Self {
         let project = server.project("Payments").await;
         let account = server.service_account(&project).await;
         let ca = root("Client CA").mint();
@@ -59,11 +59,11 @@ impl Scene {
         scene
     }
 
-    fn rules(&self) -> String {
+    pub(super) fn rules(&self) -> String {
         format!("{PROVIDERS}/{}/federation_rules", self.provider)
     }
 
-    fn new_rule(&self, subject: &str) -> Value {
+    pub(super) fn new_rule(&self, subject: &str) -> Value {
         json!({
             "project_id": self.project, "service_account_id": self.account,
             "attribute_matchers": { "openai.subject": subject },
@@ -84,7 +84,7 @@ impl Scene {
     }
 
     /// What a worker's exchange comes to: `issued`, or why it is refused.
-    async fn outcome(&self, server: &Server) -> String {
+    pub(super) async fn outcome(&self, server: &Server) -> String {
         let worker = self.ca.leaf("worker-7").mint();
         let exchanged = self.exchange(server, &[&worker]).await;
         let refused = exchanged["error"].as_str();

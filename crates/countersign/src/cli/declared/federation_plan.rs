@@ -9,6 +9,7 @@ use countersign_types::{
         FederationRuleCreateRequest,
     },
     id::{FederationRuleId, WorkloadIdentityProviderId},
+    preview::TrustChange,
     workload_identity_provider::WorkloadIdentityProviderCreateRequest,
 };
 
@@ -156,6 +157,49 @@ impl FederationPlan {
         let rules = (0..self.create_rules.len()).map(FederationStep::CreateRule);
         providers.chain(rules).collect()
     }
+}
+
+/// A step as a change that the server can be asked about. A provider that is new has no id that its rules could
+/// name; it takes tokens from nobody.
+pub(super) fn trial(step: FederationStep, plan: &FederationPlan) -> Option<TrustChange> {
+    Some(match step {
+        FederationStep::DeleteRule(index) => {
+            let gone = plan.delete_rules.get(index)?;
+            TrustChange::DeleteFederationRule {
+                workload_identity_provider_id: gone.provider.clone(),
+                federation_rule_id: gone.id.clone(),
+            }
+        }
+        FederationStep::DeleteProvider(index) => TrustChange::DeleteWorkloadIdentityProvider {
+            workload_identity_provider_id: plan.delete_providers.get(index)?.0.clone(),
+        },
+        FederationStep::UpdateProvider(index) => {
+            let update = plan.update_providers.get(index)?;
+            TrustChange::UpdateWorkloadIdentityProvider {
+                workload_identity_provider_id: update.id.clone(),
+                provider: update.request.clone(),
+            }
+        }
+        FederationStep::UpdateRule(index) => {
+            let update = plan.update_rules.get(index)?;
+            TrustChange::UpdateFederationRule {
+                workload_identity_provider_id: update.provider.clone(),
+                federation_rule_id: update.id.clone(),
+                rule: update.request.clone(),
+            }
+        }
+        FederationStep::CreateRule(index) => {
+            let new = plan.create_rules.get(index)?;
+            let Of::Known(provider) = &new.provider else {
+                return None;
+            };
+            TrustChange::CreateFederationRule {
+                workload_identity_provider_id: provider.clone(),
+                rule: new.request.clone(),
+            }
+        }
+        FederationStep::CreateProvider(_) => return None,
+    })
 }
 
 /// The server's counterpart of a provider of the file.

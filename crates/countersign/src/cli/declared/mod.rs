@@ -34,7 +34,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use countersign_client::Client;
-use countersign_types::{assertion::AssertionRun, id::AssertionId};
+use countersign_types::{
+    assertion::AssertionRun, extension, id::AssertionId, preview::MAX_TRUST_CHANGES,
+};
 
 use self::{
     export::Target,
@@ -124,7 +126,12 @@ impl DeclaredState {
         declared: &Declared,
     ) -> CommandResult<(plan::Plan, PlanReport, Consequences)> {
         let (plan, report) = self.plan(client, declared).await?;
-        let changes = trial::changes(&plan, declared);
+        let mut changes = trial::changes(&plan, declared);
+        let known = guard::supports(client, extension::PREVIEW_WORKLOAD_IDENTITY).await?;
+        if !known || changes.len() > MAX_TRUST_CHANGES {
+            // The rest is foreseen all the same.
+            changes.retain(|change| !change.is_of_workload_identity());
+        }
         let mut foreseen = guard::foresee(client, &changes).await?;
         if let Foreseen::Effect(effect) = &mut foreseen {
             // Those that the plan deletes are deleted first, so they are broken by nothing.

@@ -7,6 +7,7 @@ use countersign_types::{
 };
 
 use super::{
+    federation_plan,
     file::{Declared, Wanted},
     plan::{Plan, PlannedScope, Step},
 };
@@ -32,6 +33,7 @@ pub(super) fn changes(plan: &Plan, declared: &Declared) -> Vec<TrustChange> {
         // One that is only reported refuses and admits nobody.
         Step::ReportPolicy(_) | Step::Floor(_, Enforcement::Report) => None,
         Step::Deny(index) if is_reported(plan, index) => None,
+        Step::Federation(step) => federation_plan::trial(step, &plan.federation),
         step => trust(step, (plan, declared), &held, &entry),
     };
     plan.steps.iter().filter_map(change).collect()
