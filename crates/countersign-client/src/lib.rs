@@ -48,6 +48,7 @@ mod federation_rules;
 mod page;
 mod presentable;
 mod projects;
+mod receipt_keys;
 mod received;
 mod refusals;
 mod request;
@@ -77,6 +78,7 @@ pub use crate::{
     federation_rules::{FederationRuleListParams, FederationRules},
     page::{ItemStream, ListParams},
     projects::{ProjectListParams, Projects},
+    receipt_keys::ReceiptKeys,
     received::Received,
     request::Response,
     rotations::Rotations,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use countersign_trace::Spans;
 use countersign_types::{UnixSeconds, id::GatewayId, request_ids::RequestIds};
 use http::Response;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, SetOnce, mpsc};
 
 use crate::{
     access_log::{
@@ -70,8 +70,8 @@ pub(crate) struct Shared {
     pub(crate) public_keys: PublicKeys,
     /// Asks the control plane about exchanges; none where nothing does.
     pub(crate) asking: Option<mpsc::Sender<Asked>>,
-    /// None where nothing asks for receipts.
-    pub(crate) receipts: Option<Receipts>,
+    /// Not there until something asks for receipts: when the gateway starts, or at a reload.
+    pub(crate) receipts: SetOnce<Receipts>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -217,7 +217,7 @@ impl Shared {
             tokens: Tokens::default(),
             public_keys: PublicKeys::default(),
             asking: None,
-            receipts: None,
+            receipts: SetOnce::new(),
         })
     }
 }

@@ -12,6 +12,8 @@ use crate::{
         self, ApiKeyId, CertificateId, GatewayId, OrganizationId, ProjectId, ReceiptKeyId,
         RequestId, ServiceAccountId, TokenId,
     },
+    or_unknown::OrUnknown,
+    page::Listed,
 };
 
 /// The `typ` of a receipt's header.
@@ -94,6 +96,47 @@ pub struct RegisteredReceiptKey {
     pub id: ReceiptKeyId,
     /// Of the organizations that were asked for, those that the gateway's key reaches.
     pub organizations: Vec<OrganizationId>,
+    /// Those that it reaches and where the key was withdrawn: it is not registered there again. Absent where
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    pub withdrawn: Vec<OrganizationId>,
+}
+
+/// The object type `organization.receipt_key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ReceiptKeyObject {
+    /// `organization.receipt_key`
+    #[serde(rename = "organization.receipt_key")]
+    Key,
+}
+
+/// A key that a gateway signs receipts with. The event that registered it has the public key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReceiptKey {
+    /// Always `organization.receipt_key`.
+    #[cfg_attr(feature = "openapi", schema(value_type = ReceiptKeyObject))]
+    pub object: OrUnknown<ReceiptKeyObject>,
+    /// Its id, `rk_…`, which receipts name as `kid`.
+    pub id: ReceiptKeyId,
+    /// The gateway that signs with it.
+    pub gateway_id: GatewayId,
+    /// The gateway key that it was registered with; null once it was withdrawn.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub gateway_key_id: Option<ApiKeyId>,
+    /// When it was registered, in Unix seconds.
+    pub created_at: UnixSeconds,
+    /// When it was withdrawn, in Unix seconds; null while it is believed.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub withdrawn_at: Option<UnixSeconds>,
+}
+
+impl Listed for ReceiptKey {
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
 }
 
 impl ReceiptKeyId {

@@ -2,12 +2,18 @@
 
 use std::{net::TcpListener as StdListener, sync::Arc, time::Duration};
 
+use countersign_client::Client;
 use countersign_log::Progress;
 use countersign_tls::{ReloadingClientConfig, ReloadingServerConfig};
 use countersign_types::live_streams::LiveReport;
 use metrics::{counter, gauge};
 use rustix::fs::statvfs;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle, time::interval};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+    time::interval,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,13 +23,8 @@ use super::{
     worker::Routes,
 };
 use crate::{
-    decisions::door::OpenDoor,
-    forwarding::routes::CheckedRoute,
-    live::all::AllLiveStreams,
-    observing::observations::Observations,
-    receipts::registering::{self, Unregistered},
-    shared::Shared,
-    sync::pull::Sync,
+    decisions::door::OpenDoor, forwarding::routes::CheckedRoute, live::all::AllLiveStreams,
+    observing::observations::Observations, receipts::registering, shared::Shared, sync::pull::Sync,
     token_exchange::asking::Exchanges,
 };
 
@@ -41,8 +42,8 @@ pub(super) struct Background {
     pub(super) shared: Arc<Shared>,
     pub(super) sync: Sync,
     pub(super) exchanges: Exchanges,
-    /// Those that are to be told of the key for receipts.
-    pub(super) unregistered: Option<Unregistered>,
+    /// The client that organizations are told with of the key for receipts.
+    pub(super) client: watch::Receiver<Client>,
     pub(super) observations: Option<Observations>,
     pub(super) live: Arc<AllLiveStreams>,
     pub(super) tls: Arc<ReloadingServerConfig>,
@@ -61,7 +62,7 @@ impl Background {
             shared,
             mut sync,
             mut exchanges,
-            unregistered,
+            client,
             mut observations,
             live,
             tls,
@@ -86,7 +87,7 @@ impl Background {
             }
         };
         let changed = sync.follower.changed.subscribe();
-        let registering = registering::run(Arc::clone(&shared), unregistered, changed);
+        let registering = registering::run(Arc::clone(&shared), client, changed);
         tokio::select! {
             () = stop.cancelled() => {}
             () = sync.run() => {}

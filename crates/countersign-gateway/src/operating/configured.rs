@@ -9,7 +9,8 @@ use crate::{
     accepting::tls,
     forwarding::routes::CheckedRoute,
     options::{Authorization, GatewayOptions, Route},
-    receipts::giving,
+    receipts::giving::{self, Receipts},
+    shared::Shared,
     sync::pull::{PING, UNACKNOWLEDGED},
 };
 
@@ -23,6 +24,21 @@ pub(super) fn server_tls(
     let chains = tls::ChainLimits::new(&options.limits);
     let both = vec![files.certificate.clone(), files.key.clone()];
     ReloadingServerConfig::load(both, move || tls::server_config(&files, chains))
+}
+
+/// What gives receipts, where a configuration is the first that asks for any. The key is read for it, or made.
+pub(super) fn first_receipts(
+    shared: &Shared,
+    options: &GatewayOptions,
+) -> Result<Option<Receipts>, StartError> {
+    if !giving::are_wanted(options) || shared.receipts.initialized() {
+        return Ok(None);
+    }
+    let directory = &options.data_dir;
+    let opened = Receipts::open(directory, shared.id.clone());
+    opened
+        .map(Some)
+        .map_err(|error| StartError::file(directory, error))
 }
 
 /// The configured routes, then the control plane's own.

@@ -1,6 +1,9 @@
 //! What an operator asks of a running gateway: to reload, to open its log again, to leave.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use countersign_client::Client;
 use countersign_tls::ReloadingServerConfig;
@@ -9,12 +12,13 @@ use tokio::sync::watch;
 
 use super::{
     background::reload_certificate,
-    configured::{client, routes, server_tls},
+    configured::{client, first_receipts, routes, server_tls},
     health::Part,
     start_error::StartError,
 };
 use crate::{
-    forwarding::routes::CheckedRoute, options::GatewayOptions, receipts::giving, shared::Shared,
+    forwarding::routes::CheckedRoute, options::GatewayOptions, receipts::giving::Receipts,
+    shared::Shared,
 };
 
 const SUCCESSFUL: &str = "countersign_gateway_last_reload_successful";
@@ -27,6 +31,8 @@ pub struct GatewayControl {
     tls: Arc<ReloadingServerConfig>,
     routes: watch::Sender<Arc<Vec<CheckedRoute>>>,
     client: watch::Sender<Client>,
+    /// Held by the reload that is under way.
+    reloading: Arc<Mutex<()>>,
 }
 
 impl GatewayControl {
@@ -42,19 +48,30 @@ impl GatewayControl {
             tls,
             routes,
             client,
+            reloading: Arc::default(),
         }
     }
 
-    /// Takes up what an operator has changed: the routes of this configuration, the gateway's key and the
-    /// CA of the control plane, or why it could not be read; the server certificate; and the access log,
+    /// Takes up what an operator has changed: the routes of this configuration, with the first receipts that are
+    /// asked for, the gateway's key and the CA of the control plane, or why it could not be read; the server certificate; and the access log,
     /// which is opened again. What cannot be used leaves the old in use, and says so in the log, in a metric
     /// and at `/readyz`. Whether the configuration is used.
     pub fn reload(&self, options: Result<GatewayOptions, String>) -> bool {
+        let _one_at_a_time = self.reloading.lock();
         let reopened = self.reopen_access_log();
         reload_certificate(&self.shared, &self.tls);
         let trouble = options.and_then(|options| {
-            let checked = Checked::of(&self.shared.options, options);
-            let Checked { routes, client } = checked.map_err(|error| error.to_string())?;
+            let checked = Checked::of(&self.shared, options);
+            let checked = checked.map_err(|error| error.to_string())?;
+            let Checked {
+                routes,
+                client,
+                receipts,
+            } = checked;
+            if let Some(receipts) = receipts {
+                // It is not set yet: of reloads there is one at a time.
+                let _ = self.shared.receipts.set(receipts);
+            }
             self.set_routes(routes);
             self.client.send_replace(client);
             Ok(())
@@ -131,26 +148,26 @@ impl GatewayControl {
 struct Checked {
     routes: Vec<CheckedRoute>,
     client: Client,
+    /// What gives receipts, where these are the first that are asked for.
+    receipts: Option<Receipts>,
 }
 
 impl Checked {
     /// Of a configuration that a gateway could start with.
-    fn of(used: &GatewayOptions, options: GatewayOptions) -> Result<Self, StartError> {
+    fn of(shared: &Shared, options: GatewayOptions) -> Result<Self, StartError> {
         server_tls(&options)?;
         client(&options)?;
         let next = GatewayOptions {
             routes: options.routes,
             key_file: options.key_file,
             control_plane_ca: options.control_plane_ca,
-            ..used.clone()
+            ..shared.options.clone()
         };
-        if giving::are_wanted(&next) && !giving::are_wanted(used) {
-            let why = "the first `receipt` needs a key, which is read when the gateway starts: restart it";
-            return Err(StartError::Options(why.to_owned()));
-        }
         Ok(Self {
             routes: routes(&next)?,
             client: client(&next)?,
+            // Last: it may make a key, and of a configuration that is refused nothing stays.
+            receipts: first_receipts(shared, &next)?,
         })
     }
 }

@@ -13,14 +13,14 @@ use arc_swap::ArcSwap;
 use countersign_client::Client;
 use countersign_trace::Spans;
 use countersign_types::{id::GatewayId, request_ids::RequestIds};
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, SetOnce, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use super::start_error::StartError;
 use super::{
     admin::Metrics,
     background::Background,
-    configured::{client, routes, server_tls},
+    configured::{client, first_receipts, routes, server_tls},
     control::GatewayControl,
     data_dir::DataDir,
     described::{describe, show_server_certificate},
@@ -41,10 +41,6 @@ use crate::{
     },
     options::{DecisionAddress, GatewayOptions},
     project_requests::ProjectRequests,
-    receipts::{
-        giving::{self, Receipts},
-        registering::Unregistered,
-    },
     refusal::refusals::Refusals,
     shared::{Clock, Shared},
     shares::Shares,
@@ -96,7 +92,7 @@ impl Gateway {
         let mut shared = shared(options, clock, data_dir.id, first, threads, observer)?;
         shared.spans = spans;
         let exchanges = open_exchanges(&mut shared, &client);
-        let unregistered = open_receipts(&mut shared, &client)?;
+        open_receipts(&shared)?;
         let shared = Arc::new(shared);
         let observations = observations(&shared.options, tallies, &client, own);
         let sync = Sync::start(Arc::clone(&shared), client, data_dir.lock, jitter_seed(own))?;
@@ -120,7 +116,7 @@ impl Gateway {
             shared: Arc::clone(&shared),
             sync,
             exchanges,
-            unregistered,
+            client: client_sender.subscribe(),
             observations,
             live,
             tls: Arc::clone(&tls),
@@ -202,18 +198,12 @@ fn open_exchanges(shared: &mut Shared, client: &watch::Receiver<Client>) -> Exch
 }
 
 /// Makes what gives receipts, where any are wanted.
-fn open_receipts(
-    shared: &mut Shared,
-    client: &watch::Receiver<Client>,
-) -> Result<Option<Unregistered>, StartError> {
-    if !giving::are_wanted(&shared.options) {
-        return Ok(None);
+fn open_receipts(shared: &Shared) -> Result<(), StartError> {
+    if let Some(receipts) = first_receipts(shared, &shared.options)? {
+        // Nothing else has set it yet.
+        let _ = shared.receipts.set(receipts);
     }
-    let directory = &shared.options.data_dir;
-    let opened = Receipts::open(&shared.options, shared.id.clone());
-    let (receipts, found) = opened.map_err(|error| StartError::file(directory, error))?;
-    shared.receipts = Some(receipts);
-    Ok(Some(Unregistered::new(found, client.clone())))
+    Ok(())
 }
 
 fn open_doors(options: &GatewayOptions) -> Result<Arc<[OpenDoor]>, StartError> {
@@ -334,6 +324,6 @@ pub(super) fn shared(
         tokens: Tokens::default(),
         public_keys: PublicKeys::default(),
         asking: None,
-        receipts: None,
+        receipts: SetOnce::new(),
     })
 }

@@ -1,7 +1,11 @@
 //! Making receipts. A signature takes longer than all else that is done for a request, so only routes that
 //! ask for receipts get any.
 
-use std::{fmt, io};
+use std::{
+    fmt, io,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use countersign_tls::aes128_first;
 use countersign_types::{
@@ -35,8 +39,9 @@ pub(crate) struct Receipts {
     gateway: GatewayId,
     /// What the control plane is shown of the key.
     pub(super) proof: String,
-    /// Organizations that do not believe the key yet.
+    /// Organizations that do not believe the key yet, as requests find them.
     unregistered: mpsc::Sender<OrganizationId>,
+    found: Mutex<Option<mpsc::Receiver<OrganizationId>>>,
     given: Counter,
     withheld: Counter,
 }
@@ -72,13 +77,9 @@ fn places(options: &GatewayOptions) -> impl Iterator<Item = &ReceiptPlace> {
 }
 
 impl Receipts {
-    /// Those of a gateway, with the key of its data directory; and the organizations that are to be told of
-    /// the key, as requests find them.
-    pub(crate) fn open(
-        options: &GatewayOptions,
-        gateway: GatewayId,
-    ) -> io::Result<(Self, mpsc::Receiver<OrganizationId>)> {
-        let seed = key_file::load_or_make(&options.data_dir, random)?;
+    /// Those of a gateway, with the key of its data directory.
+    pub(crate) fn open(directory: &Path, gateway: GatewayId) -> io::Result<Self> {
+        let seed = key_file::load_or_make(directory, random)?;
         let unusable = |error: &dyn fmt::Display| io::Error::other(error.to_string());
         let (key, public_key, id) = receipt_key(&seed).map_err(|error| unusable(&error))?;
         let proof = ReceiptKeyProof {
@@ -88,16 +89,24 @@ impl Receipts {
         let proof = proof.sign(&key).map_err(|error| unusable(&error))?;
         let (unregistered, found) = mpsc::channel(MOST_WAITING);
         let count = |result| counter!("countersign_gateway_receipts_total", "result" => result);
-        let receipts = Self {
+        Ok(Self {
             key,
             id,
             gateway,
             proof,
             unregistered,
+            found: Mutex::new(Some(found)),
             given: count("given"),
             withheld: count("withheld"),
-        };
-        Ok((receipts, found))
+        })
+    }
+
+    /// The organizations that are to be told of the key, as requests find them; for whoever asks first.
+    pub(super) fn found(&self) -> Option<mpsc::Receiver<OrganizationId>> {
+        self.found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// The receipt of a request that passes.

@@ -27,49 +27,41 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// The longest wait after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Who is to be told of the key, as requests find out, and what with.
-#[derive(Debug)]
-pub(crate) struct Unregistered {
-    found: mpsc::Receiver<OrganizationId>,
-    /// The client as it was last configured.
-    client: watch::Receiver<Client>,
-}
-
-impl Unregistered {
-    pub(crate) const fn new(
-        found: mpsc::Receiver<OrganizationId>,
-        client: watch::Receiver<Client>,
-    ) -> Self {
-        Self { found, client }
-    }
-}
-
 /// Registers the key.
 struct Registering {
     shared: Arc<Shared>,
-    unregistered: Unregistered,
+    /// Who is to be told of the key, as requests find out.
+    found: mpsc::Receiver<OrganizationId>,
+    /// The client as it was last configured.
+    client: watch::Receiver<Client>,
     changed: watch::Receiver<u64>,
     waiting: BTreeSet<OrganizationId>,
     asked: HashMap<OrganizationId, Instant>,
+    /// Where it was withdrawn, for good.
+    withdrawn: BTreeSet<OrganizationId>,
     pause: Duration,
     not_before: Instant,
 }
 
-/// Registers the key wherever it is needed, until the gateway ends.
+/// Registers the key wherever it is needed, from the first configuration on that asks for receipts until the
+/// gateway ends.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    unregistered: Option<Unregistered>,
+    client: watch::Receiver<Client>,
     changed: watch::Receiver<u64>,
 ) {
-    let (Some(receipts), Some(unregistered)) = (&shared.receipts, unregistered) else {
+    let receipts = shared.receipts.wait().await;
+    let Some(found) = receipts.found() else {
         return std::future::pending().await;
     };
     let registering = Registering {
         shared: Arc::clone(&shared),
-        unregistered,
+        found,
+        client,
         changed,
         waiting: BTreeSet::new(),
         asked: HashMap::new(),
+        withdrawn: BTreeSet::new(),
         pause: Duration::ZERO,
         not_before: Instant::now(),
     };
@@ -86,7 +78,7 @@ impl Registering {
             }
             let due = (!self.waiting.is_empty()).then_some(self.not_before);
             tokio::select! {
-                found = self.unregistered.found.recv() => match found {
+                found = self.found.recv() => match found {
                     Some(id) => self.note(id, receipts),
                     None => return std::future::pending().await,
                 },
@@ -116,6 +108,7 @@ impl Registering {
         let known = snapshot.organization(&id);
         let lacks = known.is_some_and(|each| !each.bundle().receipt_keys.contains(&receipts.id));
         let asked = self.asked.get(&id);
+        let lacks = lacks && !self.withdrawn.contains(&id);
         if lacks && asked.is_none_or(|asked| asked.elapsed() >= ASKED_AGAIN_AFTER) {
             self.waiting.insert(id);
         }
@@ -132,7 +125,7 @@ impl Registering {
             proof: receipts.proof.clone(),
             organizations: some.clone(),
         };
-        let client = self.unregistered.client.borrow().clone();
+        let client = self.client.borrow().clone();
         let answer = client.countersign().register_receipt_key(&request).await;
         let now = Instant::now();
         self.asked
@@ -146,7 +139,8 @@ impl Registering {
                 }
                 let registered = answer.value.organizations.len();
                 tracing::info!(key = %receipts.id, registered, "the key for receipts is registered");
-                None
+                self.withdrawn.extend(answer.value.withdrawn);
+                self.is_withdrawn(receipts)
             }
             Err(error) => {
                 self.pause = (self.pause * 2).clamp(Duration::from_secs(1), LONGEST_PAUSE);
@@ -162,6 +156,19 @@ impl Registering {
                 "cannot register the key for receipts: requests pass without"
             );
         }
+    }
+
+    /// That it was withdrawn somewhere, in words.
+    fn is_withdrawn(&self, receipts: &Receipts) -> Option<String> {
+        let first = self.withdrawn.first()?;
+        let more = match self.withdrawn.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let id = &receipts.id;
+        Some(format!(
+            "{id} was withdrawn by {first}{more}, for good: for a new key, remove `receipt-key` from `data_dir` and restart"
+        ))
     }
 }
 

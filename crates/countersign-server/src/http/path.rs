@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use countersign_types::id::{
     ApiKeyId, AssertionId, CertificateId, CrlId, DenialId, FederationRuleId, GatewayId, ProjectId,
-    RotationId, ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
+    ReceiptKeyId, RotationId, ServiceAccountId, WebhookId, WorkloadIdentityProviderId,
 };
 
 use super::{call::Call, contract::Contract, error::ApiError, extract::Extract};
@@ -35,6 +35,7 @@ path_ids! {
     FederationRuleId: "federation rule",
     GatewayId: "gateway",
     ProjectId: "project",
+    ReceiptKeyId: "receipt key",
     RotationId: "rotation",
     ServiceAccountId: "service account",
     WebhookId: "webhook",

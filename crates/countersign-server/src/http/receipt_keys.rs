@@ -1,21 +1,24 @@
-//! Gateways register the keys that they sign receipts with.
+//! The keys that gateways sign receipts with: gateways register them, administrators see and withdraw them.
 
 use countersign_types::{
     audit::Actor,
     id::ReceiptKeyId,
     receipt::{
-        MAX_REGISTERED_AT_ONCE, ReceiptKeyProof, ReceiptKeyRegistration, RegisteredReceiptKey,
+        MAX_REGISTERED_AT_ONCE, ReceiptKey, ReceiptKeyProof, ReceiptKeyRegistration,
+        RegisteredReceiptKey,
     },
 };
 
 use super::{
-    answer::{self, Answer},
+    answer::{self, Answer, PageAnswer},
     app::App,
     body::{Body, RequestBody},
-    caller::Gateway,
+    caller::{Admin, Gateway},
     error::ApiError,
+    paging::Paging,
+    path::Path,
 };
-use crate::store::StoreError;
+use crate::store::{Belief, StoreError};
 
 /// Registers a key for those of the organizations that the gateway's key reaches, each by a change of its
 /// own.
@@ -29,7 +32,7 @@ pub(super) async fn register(
         public_key,
     } = ReceiptKeyProof::read(&request.proof).ok_or_else(unproven)?;
     let key = ReceiptKeyId::of(&public_key);
-    let mut registered = Vec::new();
+    let (mut registered, mut withdrawn) = (Vec::new(), Vec::new());
     let asked = request.organizations.into_iter();
     for organization in asked.filter(|each| gateway.reach.includes(each)) {
         let actor = Actor::Gateway(gateway.key.clone());
@@ -41,7 +44,10 @@ pub(super) async fn register(
         match tx.register_receipt_key(&id, public_key).await {
             Ok(change) => {
                 tx.commit(change.events).await?;
-                registered.push(organization);
+                match change.answer {
+                    Belief::Believed => registered.push(organization),
+                    Belief::Withdrawn => withdrawn.push(organization),
+                }
             }
             Err(error @ StoreError::ReceiptKeyLimit) => {
                 tracing::warn!(%organization, gateway = %id, %error, "a receipt key was not registered");
@@ -52,7 +58,28 @@ pub(super) async fn register(
     answer::read(&RegisteredReceiptKey {
         id: key,
         organizations: registered,
+        withdrawn,
     })
+}
+
+pub(super) async fn list(
+    admin: Admin,
+    app: App,
+    page: Paging<ReceiptKeyId>,
+) -> PageAnswer<ReceiptKey> {
+    let store = app.store();
+    let keys = store.list_receipt_keys(&admin.organization, &page.request);
+    answer::page(&keys.await?)
+}
+
+pub(super) async fn withdraw(
+    admin: Admin,
+    app: App,
+    Path(id): Path<ReceiptKeyId>,
+) -> Answer<ReceiptKey> {
+    let mut tx = admin.write(&app).await?;
+    let change = tx.withdraw_receipt_key(&id).await?;
+    answer::commit(tx, change).await
 }
 
 fn unproven() -> ApiError {

@@ -78,6 +78,7 @@ fn noun(kind: Kind) -> &'static str {
         Kind::RevokedSet => "set of serial numbers",
         Kind::WorkloadIdentityProvider => "workload identity provider",
         Kind::FederationRule => "federation rule",
+        Kind::ReceiptKey => "receipt key",
     }
 }
 

@@ -38,6 +38,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     all.extend(workload_identity_providers());
     all.extend(federation_rules());
     all.extend(token_keys());
+    all.extend(receipt_keys());
     all.extend(trust_changes());
     all.push(expiring());
     all.push(refusals());
@@ -437,6 +438,19 @@ fn token_keys() -> Vec<Operation> {
             .summary(TAG, "List the keys that the organization's tokens are signed with (an extension)."),
         Operation::admin(Management, post(ROTATE, "rotateTokenKey"), token_keys::rotate)
             .summary(TAG, "Put a new key in place of the newest; no token is refused for it, unless the old ones are to end at once."),
+    ]
+}
+
+#[rustfmt::skip]
+fn receipt_keys() -> Vec<Operation> {
+    const TAG: &str = "Receipts";
+    const ALL: &str = "/v1/organization/receipt_keys";
+    const WITHDRAW: &str = "/v1/organization/receipt_keys/{receipt_key_id}/withdraw";
+    vec![
+        Operation::admin(Management, get(ALL, "listReceiptKeys"), receipt_keys::list)
+            .summary(TAG, "List the keys of gateways whose receipts the organization believes, and those that were withdrawn (an extension)."),
+        Operation::admin(Management, post(WITHDRAW, "withdrawReceiptKey"), receipt_keys::withdraw)
+            .summary(TAG, "Withdraw a key for good: no gateway gives receipts with it any more, or can register it again (an extension)."),
     ]
 }
 

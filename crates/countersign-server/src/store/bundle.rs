@@ -440,7 +440,7 @@ impl Parts<'_> {
         self.read(
             "SELECT r.organization_id, r.id \
              FROM organizations o JOIN receipt_keys r ON r.organization_id = o.id \
-             WHERE {range} ORDER BY r.created_at, r.id",
+             WHERE {range} AND r.withdrawn_at IS NULL ORDER BY r.created_at, r.id",
         )
         .await
     }

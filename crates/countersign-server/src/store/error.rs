@@ -42,6 +42,8 @@ pub enum Kind {
     WorkloadIdentityProvider,
     /// A federation rule.
     FederationRule,
+    /// A key for receipts.
+    ReceiptKey,
 }
 
 impl fmt::Display for Kind {
@@ -61,6 +63,7 @@ impl fmt::Display for Kind {
             Self::RevokedSet => "set of serial numbers",
             Self::WorkloadIdentityProvider => "workload identity provider",
             Self::FederationRule => "federation rule",
+            Self::ReceiptKey => "receipt key",
         })
     }
 }

@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     Step::Text(include_str!("migrations/0024_refused_by.sql")),
     Step::Text(include_str!("migrations/0025_live_streams.sql")),
     Step::Text(include_str!("migrations/0026_capabilities.sql")),
+    Step::Text(include_str!("migrations/0027_receipt_keys_withdrawn.sql")),
 ];
 
 /// The first schema version with the deployment's history, and chains of audit events.

@@ -128,7 +128,7 @@ pub use self::{
     projects::NewProject,
     quotas::{Quota, Quotas},
     reach::Reach,
-    receipt_keys::MAX_RECEIPT_KEYS,
+    receipt_keys::{Belief, MAX_RECEIPT_KEYS},
     retention::OBSERVATION_DAYS,
     room::Room,
     rotations::NewRotation,

@@ -3,7 +3,7 @@
 use super::StoreError;
 
 /// The newest version of the schema that this program knows.
-pub(super) const KNOWN: i64 = 26;
+pub(super) const KNOWN: i64 = 27;
 
 /// Refuses a schema that a newer program made, also while this one ran: what it would write there, or say of
 /// what is enforced, may lack what the newer one knows.

@@ -96,6 +96,7 @@ fn path(operation: &Operation, fixture: &Fixture) -> String {
         .replace("{crl_id}", &fixture.crl)
         .replace("{workload_identity_provider_id}", &fixture.provider)
         .replace("{federation_rule_id}", &fixture.rule)
+        .replace("{receipt_key_id}", &fixture.receipt_key)
         .replace("{gateway_id}", "gw_every")
 }
 
@@ -262,6 +263,7 @@ async fn another_organization_can_neither_see_nor_touch_anything() {
     on_each_store(async |server| {
         let mut fixture = server.fixture().await;
         server.start_rotation(&mut fixture).await;
+        server.add_receipt_key(&mut fixture).await;
         let other = server.other_organization().await;
         let revision = server.store.revision().await.unwrap();
         for operation in operations()
@@ -320,6 +322,7 @@ async fn an_id_of_another_form_is_refused_wherever_one_is_read() {
                 &mut fixture.denial,
                 &mut fixture.provider,
                 &mut fixture.rule,
+                &mut fixture.receipt_key,
             ] {
                 form.clone_into(id);
             }
@@ -362,6 +365,7 @@ async fn every_write_succeeds_with_200_a_revision_and_an_audit_record() {
             match operation.id() {
                 "startRotation" => server.add_successor(&mut fixture).await,
                 "finishRotation" | "abortRotation" => server.start_rotation(&mut fixture).await,
+                "withdrawReceiptKey" => server.add_receipt_key(&mut fixture).await,
                 _ => {}
             }
             if operation.id().starts_with("deactivate") {
@@ -552,7 +556,7 @@ async fn every_list_holds_its_query_to_the_same_rules() {
             assert_eq!(page["last_id"], page["data"][0]["id"]);
             count += 1;
         }
-        assert_eq!(count, 18);
+        assert_eq!(count, 19);
     })
     .await;
 }

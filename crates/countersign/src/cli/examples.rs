@@ -303,6 +303,11 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
         "receipt verify",
         &["receipt verify access.log --audit audit.jsonl"],
     ),
+    ("receipt-key list", &["receipt-key list"]),
+    (
+        "receipt-key withdraw",
+        &["receipt-key withdraw rk_0123456789abcdefghjkmnpqrs"],
+    ),
     ("webhook list", &["webhook list"]),
     (
         "webhook create",

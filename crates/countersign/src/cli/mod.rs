@@ -45,6 +45,7 @@ mod policy_text;
 mod preview;
 mod project;
 mod receipt;
+mod receipt_key;
 mod reference;
 mod refusal;
 mod rotation;
@@ -154,6 +155,8 @@ enum Command {
     AuditLog(Noun<audit_log::AuditLogVerb>),
     /// Verify the receipts that gateways give of their verdicts
     Receipt(receipt::Receipt),
+    /// Manage the keys that gateways sign receipts with
+    ReceiptKey(Noun<receipt_key::ReceiptKeyVerb>),
     /// Manage webhooks, which receive every event
     Webhook(Noun<webhook::WebhookVerb>),
     /// Manage the organizations in this machine's database (for the operator; needs no key)
@@ -212,6 +215,7 @@ impl Cli {
             Command::TokenKey(noun) => noun.run(output),
             Command::AuditLog(noun) => noun.run(output),
             Command::Receipt(receipt) => receipt.run(output),
+            Command::ReceiptKey(noun) => noun.run(output),
             Command::Webhook(noun) => noun.run(output),
             Command::Organization(noun) => noun.run(output),
             Command::GatewayKey(noun) => noun.run(output),

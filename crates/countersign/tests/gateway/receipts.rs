@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt as _, sync::atomic::Ordering};
 
-use countersign_client::AuditLogParams;
+use countersign_client::{AuditLogParams, ListParams};
 use countersign_gateway::options::{GatewayOptions, ReceiptPlace};
 use countersign_testca::{Minted, root};
 use countersign_types::audit::AuditDocument;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::{
     client::HttpResponse,
+    reload::Operated,
     world::{LIMIT, World},
 };
 
@@ -215,7 +216,7 @@ async fn nothing_is_signed_or_made_where_nothing_asks_for_it() {
     let answer = get(&world, &[], &world.key).await;
     assert_eq!((answer.status, shown(&answer)), (200, Vec::new()));
     assert!(!key.exists());
-    // For the log alone, and only from a restart on.
+    // For the log alone.
     world.stop().await;
     world.options.routes[0].receipt = vec![ReceiptPlace::Log];
     world.start().await;
@@ -237,4 +238,45 @@ async fn nothing_is_signed_or_made_where_nothing_asks_for_it() {
         error.to_string().contains("there is no `access_log`"),
         "{error}"
     );
+}
+
+/// What the upstream got with a request through this gateway.
+async fn shown_by(operated: &Operated) -> Vec<String> {
+    let mut connection = operated.client.connect(operated.address).await;
+    shown(&connection.get("/v1/echo", &operated.key, FORGED).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_receipt_needs_no_restart_and_a_withdrawn_key_gives_none() {
+    let operated = Operated::with("").await;
+    let key = operated.path("gateway-0").join("receipt-key");
+    let data_dir = key.parent().unwrap();
+    assert!(data_dir.is_dir() && !key.exists());
+    // A key that cannot be used refuses the reload, and says why.
+    std::fs::write(&key, "not a key").unwrap();
+    operated.configure(|text| text.replace("[[routes]]\n", "[[routes]]\nreceipt = \"header\"\n"));
+    operated.gateway.signal("HUP");
+    operated.until_warned("does not hold a key", true).await;
+    assert!(operated.passes().await);
+    std::fs::remove_file(&key).unwrap();
+    operated.gateway.signal("HUP");
+    operated.until_logged("configuration reloaded").await;
+    let given = async { while shown_by(&operated).await.len() != 1 {} };
+    timeout(LIMIT, given).await.expect("a receipt");
+    assert!(key.exists());
+
+    let keys = operated.api.receipt_keys();
+    let listed = keys.list(&ListParams::default()).await.unwrap().value.data;
+    let [registered] = listed.as_slice() else {
+        panic!("{listed:?}");
+    };
+    keys.withdraw(&registered.id).await.unwrap();
+    let none = async { while !shown_by(&operated).await.is_empty() {} };
+    timeout(LIMIT, none).await.expect("no receipt");
+    // The gateway learns that it cannot register it again, and tells its operator.
+    operated.until_warned("was withdrawn by org-", true).await;
+    let listed = keys.list(&ListParams::default()).await.unwrap().value.data;
+    assert!(listed.len() == 1 && listed[0].withdrawn_at.is_some());
+    assert_eq!(shown_by(&operated).await, Vec::<String>::new());
+    assert!(operated.passes().await, "requests pass without");
 }

@@ -31,7 +31,7 @@ pub(crate) struct Operated {
     pub(crate) key: String,
     pub(crate) admin_key: String,
     /// With that key.
-    api: Client,
+    pub(crate) api: Client,
 }
 
 impl Operated {
@@ -76,7 +76,7 @@ impl Operated {
         operated
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -109,7 +109,7 @@ impl Operated {
     }
 
     /// Waits until a warning of `/readyz` says this, or none does.
-    async fn until_warned(&self, words: &str, wanted: bool) {
+    pub(crate) async fn until_warned(&self, words: &str, wanted: bool) {
         let fits = |ready: &Value| ready["warnings"].to_string().contains(words) == wanted;
         self.until_ready(words, fits).await;
     }

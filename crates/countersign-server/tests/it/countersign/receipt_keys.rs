@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{Server, on_each_store};
 
 const PATH: &str = "/v1/countersign/receipt-keys";
+const KEYS: &str = "/v1/organization/receipt_keys";
 
 fn public_key() -> PublicKey {
     receipt_key(&[1; 32]).unwrap().1
@@ -17,7 +18,12 @@ fn public_key() -> PublicKey {
 
 /// The registration of a gateway's key for these organizations.
 pub(crate) fn registration(organizations: &[&str]) -> Value {
-    let (key, public_key, _) = receipt_key(&[1; 32]).unwrap();
+    signed(&[1; 32], organizations)
+}
+
+/// The same of the key with this seed.
+fn signed(seed: &[u8; 32], organizations: &[&str]) -> Value {
+    let (key, public_key, _) = receipt_key(seed).unwrap();
     let proof = ReceiptKeyProof {
         gateway: GatewayId::from_random(1),
         public_key,
@@ -153,6 +159,66 @@ async fn with_its_gateway_key_a_key_is_withdrawn_and_another_may_register_it_aga
         assert_eq!(bundle(server, &next).await["receipt_keys"], json!([id]));
         // The log is whole, with events of all three kinds of actors.
         assert_eq!(changes(server).await.len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_key_is_listed_and_withdrawn_for_good_and_no_other_with_it() {
+    on_each_store(async |server| {
+        let organization = server.organization.clone();
+        let gateway = server.gateway_key().await;
+        register(server, &gateway, &[&organization]).await;
+        let request = signed(&[2; 32], &[&organization]);
+        let second = server.post(PATH, request).key(&gateway).ok().await["id"].clone();
+        let first = receipt_key(&[1; 32]).unwrap().2.to_string();
+        let key = server.store.list_gateway_keys().await.unwrap()[0]
+            .id
+            .clone();
+        let listed = server.get(KEYS).ok().await;
+        let of = |listed: &Value, at: usize| {
+            let each = &listed["data"][at];
+            (each["id"].clone(), each["gateway_key_id"].clone())
+        };
+        assert_eq!(of(&listed, 0), (second.clone(), json!(key)));
+        assert_eq!(of(&listed, 1), (json!(first), json!(key)));
+        assert_eq!(listed["data"][0]["object"], "organization.receipt_key");
+        assert_eq!(listed["data"][0]["withdrawn_at"], Value::Null);
+        let page = server.get(&format!(
+            "{KEYS}?limit=1&after={}",
+            second.as_str().unwrap()
+        ));
+        assert_eq!(of(&page.ok().await, 0).0, json!(first));
+
+        let withdraw = format!("{KEYS}/{first}/withdraw");
+        let withdrawn = server.request("POST", &withdraw).ok().await;
+        assert!(withdrawn["withdrawn_at"].is_u64(), "{withdrawn}");
+        assert_eq!(withdrawn["gateway_key_id"], Value::Null);
+        let (change, actor) = changes(server).await[0].clone();
+        let wanted = json!({ "id": first, "gateway_id": GatewayId::from_random(1) });
+        assert_eq!(change, json!({ "receipt_key_withdrawn": wanted }));
+        assert_eq!(actor["type"], "api_key");
+        assert_eq!(
+            bundle(server, &gateway).await["receipt_keys"],
+            json!([second])
+        );
+
+        // Neither again nor by its gateway nor with another gateway key, and the log says it once.
+        let again = server.request("POST", &withdraw).ok().await;
+        assert_eq!(again, withdrawn);
+        let answer = register(server, &gateway, &[&organization]).await;
+        let refused = json!({ "id": first, "organizations": [], "withdrawn": [organization] });
+        assert_eq!(answer, refused);
+        server.store.delete_gateway_key(&key).await.unwrap();
+        let next = server.gateway_key().await;
+        assert_eq!(register(server, &next, &[&organization]).await, refused);
+        assert_eq!(server.get(KEYS).ok().await["data"], json!([withdrawn]));
+        assert_eq!(bundle(server, &next).await["receipt_keys"], Value::Null);
+        assert_eq!(changes(server).await.len(), 4);
+        for unknown in ["rk_none", "4711"] {
+            let refused = server.request("POST", &format!("{KEYS}/{unknown}/withdraw"));
+            refused.refused("not_found", None).await;
+        }
     })
     .await;
 }

@@ -5,6 +5,7 @@ use countersign_types::revoked_set::{Revocation, RevokedSet, record};
 use serde_json::{Value, json};
 
 use super::{START, Server};
+use crate::countersign::receipt_keys::registration;
 
 /// The PEM of a new root.
 pub(crate) fn pem(name: &str) -> String {
@@ -47,6 +48,8 @@ pub(crate) struct Fixture {
     pub(crate) provider: String,
     /// A rule of the provider.
     pub(crate) rule: String,
+    /// A gateway's key for receipts, once [`Server::add_receipt_key`] has registered it.
+    pub(crate) receipt_key: String,
 }
 
 /// Where workload identity providers are.
@@ -201,6 +204,7 @@ impl Server {
             successor: "cert_unknown".to_owned(),
             rotation: "rot_unknown".to_owned(),
             webhook: self.webhook().await,
+            receipt_key: "rk_unknown".to_owned(),
         }
     }
 
@@ -208,6 +212,14 @@ impl Server {
     pub(crate) async fn add_successor(&self, fixture: &mut Fixture) {
         self.toggle("activate", None, &[&fixture.certificate]).await;
         fixture.successor = self.upload("Successor").await;
+    }
+
+    /// Registers a gateway's key for receipts.
+    pub(crate) async fn add_receipt_key(&self, fixture: &mut Fixture) {
+        let gateway = self.gateway_key().await;
+        let body = registration(&[&self.organization]);
+        let request = self.post("/v1/countersign/receipt-keys", body);
+        fixture.receipt_key = id(&request.key(&gateway).ok().await);
     }
 
     /// Starts a rotation of the certificate.

@@ -108,6 +108,8 @@ async fn is_read_since(store: &Store, version: usize) {
     }
     let token_keys = store.list_token_keys(&organization, &page).await;
     assert_eq!(token_keys.unwrap().data.len(), since(19));
+    let receipt_keys = store.list_receipt_keys(&organization, &page).await;
+    assert_eq!(receipt_keys.unwrap().data.len(), since(20));
     let denials = store.list_denials(&organization, &page).await.unwrap();
     assert_eq!(denials.data.len(), since(21));
     let anchor: CertificateId = "cert_a".parse().unwrap();
