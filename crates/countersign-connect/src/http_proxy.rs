@@ -3,10 +3,11 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use countersign_proxy::Tunnelled;
 use countersign_tls::{aes128_first, server_config_choosing};
 use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncWriteExt as _, copy_bidirectional},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy_bidirectional},
     net::TcpStream,
     time::timeout,
 };
@@ -154,23 +155,29 @@ impl HttpProxy {
         }
     }
 
-    async fn reach(&self, target: &str) -> io::Result<TcpStream> {
+    async fn reach(&self, target: &str) -> io::Result<Box<dyn Tunnel>> {
         let hop = self.via.to(target).map_err(io::Error::other)?;
-        let stream = match hop {
-            Some(hop) => {
-                let mut stream = TcpStream::connect((bare(&hop.host), hop.port)).await?;
-                hop.tunnel(target).open(&mut stream).await?;
-                stream
-            }
-            None => {
-                let (host, port) = split_port(target);
-                TcpStream::connect((bare(host), port.unwrap_or_default())).await?
-            }
+        let connect = async |host: &str, port| {
+            let stream = TcpStream::connect((bare(host), port)).await?;
+            stream.set_nodelay(true)?;
+            Ok::<_, io::Error>(stream)
         };
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        let Some(hop) = hop else {
+            let (host, port) = split_port(target);
+            return Ok(Box::new(connect(host, port.unwrap_or_default()).await?));
+        };
+        let stream = connect(&hop.host, hop.port).await?;
+        Ok(match hop.tunnel(target).through(stream).await? {
+            Tunnelled::Plain(stream) => Box::new(stream),
+            Tunnelled::Tls(stream) => stream,
+        })
     }
 }
+
+/// What leads to a host.
+trait Tunnel: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Tunnel for T {}
 
 fn bare(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')

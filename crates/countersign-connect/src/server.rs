@@ -114,8 +114,8 @@ impl Server {
     pub fn new(options: &ServerOptions, via: &Via) -> Result<Self, ServerError> {
         let asked = Arc::<AtomicBool>::default();
         let hop = via.to(&options.address())?;
-        let through = hop.map(|hop| format!("{}:{}", hop.host, hop.port));
-        let mut followed = Vec::new();
+        let through = hop.map(|hop| hop.described());
+        let mut followed: Vec<_> = via.followed().cloned().into_iter().collect();
         let mut open = |http2: bool| {
             let tls = Arc::new(tls(options, http2, &asked)?);
             followed.push(Arc::clone(&tls));

@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use crate::{
     error::ForwardError,
     exchange::Exchange,
+    http_tunnel::Tunnelled,
     request_body::RequestBody,
     target::Target,
     traffic::{READ_BYTES, Traffic},
@@ -100,18 +101,25 @@ pub(crate) async fn connect(
 ) -> Result<UpstreamStream, Unconnected> {
     let limit = target.options.limits.connect_timeout;
     let connected = async {
-        let mut stream = TcpStream::connect(address).await?;
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        if let Some(tunnel) = &target.tunnel {
-            tunnel.open(&mut stream).await?;
-        }
-        Ok::<_, io::Error>(match (tls, &target.tls) {
-            (Some(config), Some(tls)) => {
-                let connector = TlsConnector::from(Arc::clone(config));
-                let stream = connector.connect(tls.name.clone(), stream).await?;
+        let stream = match &target.tunnel {
+            Some(tunnel) => tunnel.through(stream).await?,
+            None => Tunnelled::Plain(stream),
+        };
+        let tls = tls.zip(target.tls.as_ref());
+        let tls = tls.map(|(config, tls)| (TlsConnector::from(Arc::clone(config)), &tls.name));
+        Ok::<_, io::Error>(match (stream, tls) {
+            (Tunnelled::Plain(stream), Some((connector, name))) => {
+                let stream = connector.connect(name.clone(), stream).await?;
                 Transport::Tls(Box::new(stream))
             }
-            _ => Transport::Plain(stream),
+            (Tunnelled::Tls(stream), Some((connector, name))) => {
+                let stream = connector.connect(name.clone(), stream).await?;
+                Transport::TlsInTls(Box::new(stream))
+            }
+            (Tunnelled::Plain(stream), None) => Transport::Plain(stream),
+            (Tunnelled::Tls(stream), None) => Transport::Tls(stream),
         })
     };
     let stream = timeout(limit, connected)

@@ -1,9 +1,15 @@
-//! A tunnel through an HTTP proxy: `CONNECT` (RFC 9110 section 9.3.6).
+//! A tunnel through an HTTP proxy: `CONNECT` (RFC 9110 section 9.3.6), in TLS where the proxy is spoken to so.
 
-use std::io;
+use std::{io, sync::Arc};
 
+use arc_swap::ArcSwap;
 use http::HeaderValue;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// The longest head of a proxy's answer.
 const MAX_HEAD: usize = 16 * 1024;
@@ -14,6 +20,16 @@ const MAX_HEADERS: usize = 64;
 /// What a proxy is asked for, and with which credentials.
 pub struct HttpTunnel {
     head: Vec<u8>,
+    tls: Option<(Arc<ArcSwap<ClientConfig>>, ServerName<'static>)>,
+}
+
+/// What leads through a tunnel.
+#[derive(Debug)]
+pub enum Tunnelled {
+    /// The proxy is spoken to without TLS.
+    Plain(TcpStream),
+    /// It is spoken to in TLS.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl std::fmt::Debug for HttpTunnel {
@@ -35,14 +51,42 @@ impl HttpTunnel {
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
-        Self { head }
+        Self { head, tls: None }
+    }
+
+    /// The same in TLS to the proxy, with the configuration as it is then, and the name that the proxy's
+    /// certificate must carry.
+    #[must_use]
+    pub fn in_tls(self, config: Arc<ArcSwap<ClientConfig>>, name: ServerName<'static>) -> Self {
+        Self {
+            tls: Some((config, name)),
+            ..self
+        }
+    }
+
+    /// Opens the tunnel over a connection to the proxy.
+    ///
+    /// # Errors
+    /// When the proxy's certificate is not good, it refuses, or what answers is no proxy.
+    pub async fn through(&self, mut stream: TcpStream) -> io::Result<Tunnelled> {
+        let Some((config, name)) = &self.tls else {
+            self.open(&mut stream).await?;
+            return Ok(Tunnelled::Plain(stream));
+        };
+        let connector = TlsConnector::from(config.load_full());
+        let connected = connector.connect(name.clone(), stream).await;
+        // In words: nobody is to take it for trouble with the server behind.
+        let trouble = |error: io::Error| {
+            let said = format!("TLS to the proxy: {error}");
+            io::Error::new(error.kind(), said)
+        };
+        let mut stream = Box::new(connected.map_err(trouble)?);
+        self.open(&mut stream).await?;
+        Ok(Tunnelled::Tls(stream))
     }
 
     /// Asks the proxy at the other end for the tunnel. What is written from then on goes through it.
-    ///
-    /// # Errors
-    /// When the proxy refuses, or what answers is none.
-    pub async fn open(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+    async fn open(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
         stream.write_all(&self.head).await?;
         stream.flush().await?;
         let mut answer = Vec::new();

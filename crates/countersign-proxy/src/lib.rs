@@ -57,7 +57,7 @@ pub use discard::leave_body;
 pub use error::{BodyError, Broken, Fault, ForwardError, TargetError};
 pub use exchange::{Cut, CutSignal, Exchange};
 pub use forward::{AwaitedResponse, Forwarded, Forwarder};
-pub use http_tunnel::HttpTunnel;
+pub use http_tunnel::{HttpTunnel, Tunnelled};
 pub use http1_connection::Http1Connection;
 pub use http2_connection::{Flood, Http2Connection, Http2Limits, ServeHttp2};
 pub use over_socket::OverSocket;

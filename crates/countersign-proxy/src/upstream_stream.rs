@@ -34,6 +34,8 @@ pub(crate) struct UpstreamStream {
 pub(crate) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// Within the TLS to a proxy on the way.
+    TlsInTls(Box<TlsStream<Box<TlsStream<TcpStream>>>>),
 }
 
 impl UpstreamStream {
@@ -58,6 +60,7 @@ impl UpstreamStream {
         match &mut self.inner {
             Transport::Plain(stream) => poll(Pin::new(stream)),
             Transport::Tls(stream) => poll(Pin::new(&mut **stream)),
+            Transport::TlsInTls(stream) => poll(Pin::new(&mut **stream)),
         }
     }
 
@@ -164,6 +167,7 @@ impl AsyncWrite for UpstreamStream {
         match &self.inner {
             Transport::Plain(stream) => stream.is_write_vectored(),
             Transport::Tls(stream) => stream.is_write_vectored(),
+            Transport::TlsInTls(stream) => stream.is_write_vectored(),
         }
     }
 

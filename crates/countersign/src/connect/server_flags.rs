@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
-use countersign_connect::{ApiKey, Server, ServerError, ServerOptions, Trust, Via};
+use countersign_connect::{ApiKey, Server, ServerError, ServerOptions, Trust, Via, ViaError};
 use countersign_tls::CertificateFiles;
 use countersign_types::secret::Secret;
 
@@ -38,9 +38,12 @@ pub(super) struct ServerFlags {
     /// Speak HTTP/2 to the server, except for upgrades such as WebSocket
     #[arg(long)]
     http2: bool,
-    /// HTTP proxy that leads to the server, `http://HOST:PORT`, or `none` [env: HTTPS_PROXY, NO_PROXY]
+    /// HTTP proxy that leads to the server, `http://HOST:PORT` or `https://HOST:PORT`, or `none` [env: HTTPS_PROXY, NO_PROXY]
     #[arg(long, value_name = "URL")]
     via: Option<String>,
+    /// PEM of root certificates to trust for an `https://` proxy besides the public ones [env: COUNTERSIGN_VIA_CA]
+    #[arg(long, value_name = "FILE")]
+    via_ca: Option<PathBuf>,
 }
 
 /// Another address of a host.
@@ -172,11 +175,17 @@ impl ServerFlags {
 
     /// The proxy that leads to servers.
     pub(super) fn via(&self) -> CommandResult<Via> {
-        match self.via.as_deref() {
-            None => Ok(Via::environment()),
+        let of_environment = || process_env("COUNTERSIGN_VIA_CA").map(PathBuf::from);
+        let ca = self.via_ca.clone().or_else(of_environment);
+        let via = match self.via.as_deref() {
+            None => Via::environment(ca),
             Some("none") => Ok(Via::none()),
-            Some(url) => Via::proxy(url).map_err(Failure::usage),
-        }
+            Some(url) => Via::proxy(url, ca),
+        };
+        via.map_err(|error| match error {
+            ViaError::Tls(error) => tls_failure(&error),
+            error => Failure::usage(error),
+        })
     }
 }
 

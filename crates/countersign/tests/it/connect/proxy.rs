@@ -4,8 +4,13 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     process::Command,
+    sync::Arc,
     thread,
 };
+
+use countersign_testca::{General, Minted, oid, root};
+use countersign_tls::{CertificateFiles, server_config, standard};
+use tokio_rustls::TlsAcceptor;
 
 use super::scene::{Connect, LIMIT, Scene, output};
 
@@ -194,4 +199,119 @@ fn http_proxy() -> (String, std::sync::mpsc::Receiver<String>) {
         }
     });
     (url, asked)
+}
+
+/// A proxy in TLS, in front of [`http_proxy`]: its URL under this host, the file of its CA, and the heads that it is
+/// asked with. Its certificate is for `localhost`.
+fn https_proxy(scene: &Scene, host: &str) -> (String, String, std::sync::mpsc::Receiver<String>) {
+    let ca: Minted = root("Proxy CA").mint();
+    let own = ca.leaf("proxy").eku(&[oid::SERVER_AUTH]);
+    let own = own.san(General::dns("localhost")).mint();
+    let write = |name: &str, text: String| {
+        let path = scene.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let files = CertificateFiles {
+        certificate: write("proxy.pem", own.pem()),
+        key: write("proxy.key", own.key_pem()),
+    };
+    let ca = write("proxy-ca.pem", ca.pem());
+    let tls = Arc::new(server_config(standard(), &files, None).unwrap());
+    let (plain, asked) = http_proxy();
+    let plain = plain.strip_prefix("http://").unwrap().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{host}:{}", listener.local_addr().unwrap().port());
+    listener.set_nonblocking(true).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    thread::spawn(move || {
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((client, _)) = listener.accept().await {
+                let (acceptor, plain) = (TlsAcceptor::from(Arc::clone(&tls)), plain.clone());
+                tokio::spawn(async move {
+                    // Whoever does not trust it goes.
+                    let Ok(mut client) = acceptor.accept(client).await else {
+                        return;
+                    };
+                    let mut proxy = tokio::net::TcpStream::connect(plain).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut proxy).await;
+                });
+            }
+        });
+    });
+    (url, ca.to_str().unwrap().to_owned(), asked)
+}
+
+#[test]
+fn a_proxy_in_tls_is_verified_and_leads_to_servers_and_other_hosts() {
+    let scene = Scene::echoing();
+    let (url, ca, asked) = https_proxy(&scene, "localhost");
+    let host = scene.named_gateway();
+    let with_password = url.replace("https://", "https://user:word@");
+    let args = ["--proxy", "--host", &host, "--via", &with_password];
+    let authorization = format!("authorization: Bearer {}", scene.key());
+    for http2 in [&[][..], &["--http2"]] {
+        let connect = scene.connect(&[&args[..], &["--via-ca", &ca], http2].concat());
+        let said = output(
+            curl(&connect, &format!("https://{host}/v1/models")).args(["-H", &authorization]),
+        );
+        assert!(said.contains("\"object\": \"echo\""), "{said}");
+        let head = asked.recv_timeout(LIMIT).unwrap();
+        assert!(
+            head.starts_with(&format!("CONNECT {host} HTTP/1.1\r\n")),
+            "{head}"
+        );
+        assert!(
+            head.contains("proxy-authorization: Basic dXNlcjp3b3Jk\r\n"),
+            "{head}"
+        );
+    }
+    // To a host that no certificate is added for, the tunnel goes the same way.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = server.local_addr().unwrap();
+    let connect = scene.connect(&[&args[..], &["--via-ca", &ca]].concat());
+    let own = credentials(&connect);
+    let (granted, mut tool) = ask(
+        &connect,
+        &format!("CONNECT {other} HTTP/1.1\r\nhost: {other}\r\n{own}\r\n"),
+    );
+    assert!(granted.starts_with("HTTP/1.1 200 "), "{granted}");
+    let (mut accepted, _) = server.accept().unwrap();
+    tool.write_all(b"bytes").unwrap();
+    let mut bytes = [0; 5];
+    accepted.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"bytes");
+}
+
+#[test]
+fn a_proxy_whose_certificate_is_not_good_gets_nothing() {
+    let scene = Scene::echoing();
+    let (url, ca, asked) = https_proxy(&scene, "127.0.0.1");
+    let named = url.replace("127.0.0.1", "localhost");
+    let server_ca = scene.file("ca.pem");
+    for (url, ca, says) in [
+        // A name that the certificate does not carry, a CA that is not given, and the server's roots instead.
+        (&url, ca.as_str(), "TLS to the proxy"),
+        (&named, server_ca.as_str(), "TLS to the proxy"),
+    ] {
+        let args = ["--via", url, "--via-ca", ca, "--check", "-o", "table"];
+        let ran = scene.run(&args);
+        assert!(!ran.status.success());
+        let text = [ran.stdout, ran.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains(says), "{text}");
+    }
+    assert!(asked.try_recv().is_err(), "nothing was asked of it");
+    let missing = scene.path("none.pem");
+    let ran = scene.run(&[
+        "--via",
+        &named,
+        "--via-ca",
+        missing.to_str().unwrap(),
+        "--check",
+    ]);
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(!ran.status.success() && said.contains("none.pem"), "{said}");
 }
