@@ -7,8 +7,8 @@ use countersign_types::{
     certificate::{ActiveCertificate, Enforcement, Scope},
     id::CertificateId,
     preview::{
-        AfterwardsActive, ChangesMade, ChangesMadeObject, ChangesPreview, ChangesPreviewObject,
-        MAX_TRUST_CHANGES, TrustChange, TrustChangesRequest,
+        ActiveAfterwards, AfterwardsActive, ChangesMade, ChangesMadeObject, ChangesPreview,
+        ChangesPreviewObject, MAX_TRUST_CHANGES, TrustChange, TrustChangesRequest,
     },
 };
 
@@ -146,14 +146,7 @@ async fn make(
             upload.events
         }
         TrustChange::SetActiveCertificates(afterwards) => {
-            let scope = Scope::from(afterwards.project_id);
-            let active = afterwards.active.into_iter().enumerate();
-            let active: Result<Vec<_>, _> = active
-                .map(|(place, each)| known(each, place, uploaded))
-                .collect();
-            let (active, expected) = (active?, afterwards.expected.as_deref());
-            let set = tx.set_active_certificates(&scope, &active, expected);
-            set.await?.events
+            set_active(tx, afterwards, uploaded).await?
         }
         TrustChange::SetCertificatePolicy {
             certificate_id,
@@ -201,6 +194,22 @@ async fn make(
         }
         TrustChange::DeleteAdminApiKey { key_id } => tx.delete_admin_api_key(&key_id).await?.events,
     })
+}
+
+/// Makes what is active in a scope what a change says.
+async fn set_active(
+    tx: &mut WriteTx,
+    afterwards: ActiveAfterwards,
+    uploaded: &[CertificateId],
+) -> Result<Vec<AuditEvent>, ApiError> {
+    let scope = Scope::from(afterwards.project_id);
+    let active = afterwards.active.into_iter().enumerate();
+    let active: Result<Vec<_>, _> = active
+        .map(|(place, each)| known(each, place, uploaded))
+        .collect();
+    let (active, expected) = (active?, afterwards.expected.as_deref());
+    let set = tx.set_active_certificates(&scope, &active, expected);
+    Ok(set.await?.events)
 }
 
 /// The certificate that is meant.

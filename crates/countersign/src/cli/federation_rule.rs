@@ -176,22 +176,7 @@ impl FederationRuleVerb {
                 let id = id.resolve(on).await?;
                 output.one(&rules.retrieve(&id).await?.value)
             }
-            Self::Update(update) => {
-                let question = format!("change {}?", update.id);
-                let id = update.id.resolve(on).await?;
-                let guard = update.guard.clone();
-                let request = update.into_request();
-                let change = TrustChange::UpdateFederationRule {
-                    workload_identity_provider_id: on.provider.clone(),
-                    federation_rule_id: id.clone(),
-                    rule: request.clone(),
-                };
-                let asked = (question.as_str(), Ask::IfUsed);
-                if !guard.before(&on.client, change, asked, output).await? {
-                    return Ok(());
-                }
-                output.one(&rules.update(&id, &request).await?.value)
-            }
+            Self::Update(update) => update.run(on, output).await,
             Self::Test(test) => test.run(on, output).await,
             Self::Delete { id, guard } => {
                 let question = format!("delete {id}? its tokens end");
@@ -228,6 +213,23 @@ impl Create {
 }
 
 impl Update {
+    async fn run(self, on: &ProviderClient, output: Output) -> CommandResult {
+        let question = format!("change {}?", self.id);
+        let id = self.id.clone().resolve(on).await?;
+        let guard = self.guard.clone();
+        let request = self.into_request();
+        let change = TrustChange::UpdateFederationRule {
+            workload_identity_provider_id: on.provider.clone(),
+            federation_rule_id: id.clone(),
+            rule: request.clone(),
+        };
+        let asked = (question.as_str(), Ask::IfUsed);
+        if !guard.before(&on.client, change, asked, output).await? {
+            return Ok(());
+        }
+        output.one(&on.rules().update(&id, &request).await?.value)
+    }
+
     fn into_request(self) -> FederationRuleUpdateRequest {
         let matchers: BTreeMap<_, _> = self.matchers.into_iter().collect();
         let default = self.all_scopes.then(FederationPermissions::default);
