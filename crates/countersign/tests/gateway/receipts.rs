@@ -252,11 +252,11 @@ async fn the_first_receipt_needs_no_restart_and_a_withdrawn_key_gives_none() {
     let key = operated.path("gateway-0").join("receipt-key");
     let data_dir = key.parent().unwrap();
     assert!(data_dir.is_dir() && !key.exists());
-    // A key that cannot be used refuses the reload, and says why.
+    // A key that others can read refuses the reload, and says why.
     std::fs::write(&key, "not a key").unwrap();
     operated.configure(|text| text.replace("[[routes]]\n", "[[routes]]\nreceipt = \"header\"\n"));
     operated.gateway.signal("HUP");
-    operated.until_warned("does not hold a key", true).await;
+    operated.until_warned("can be read or written by others", true).await;
     assert!(operated.passes().await);
     std::fs::remove_file(&key).unwrap();
     operated.gateway.signal("HUP");
