@@ -15,9 +15,10 @@ pub(crate) fn hand_over(record: &Record, ended: &Ended, spans: &Spans) {
         return;
     };
     let method = record.method().map_or(OTHER_METHOD, known);
-    let name = match &span.route {
-        Some(route) => format!("{method} {route}"),
-        None => method.to_owned(),
+    let name = match (record.door(), &span.route) {
+        (Some(door), _) => format!("decision {door}"),
+        (None, Some(route)) => format!("{method} {route}"),
+        (None, None) => method.to_owned(),
     };
     spans.offer(Span {
         trace: span.recorded.ids.trace,
@@ -34,11 +35,15 @@ pub(crate) fn hand_over(record: &Record, ended: &Ended, spans: &Spans) {
 fn attributes(span: &RequestSpan, method: &str, record: &Record, ended: &Ended) -> Vec<Attribute> {
     let text = |key: &'static str, text: Option<&str>| Some((key, Value::from(text?)));
     let (host, port) = span.host.as_deref().map_or((None, None), name_and_port);
-    let version = match span.version {
+    let version = span.version.map(|version| match version {
         Version::HTTP_2 => "2",
         Version::HTTP_10 => "1.0",
         _ => "1.1",
-    };
+    });
+    // Of a decision, the peer is the proxy that asks, and how its client reached it is not known here.
+    let door = record.door();
+    let peer = door.map_or("client.address", |_| "network.peer.address");
+    let scheme = Some("https").filter(|_| door.is_none());
     let code = record.code().map_or(PERMIT, |code| code.as_str());
     let status = ended.status;
     // A server's own failure has a code here; an upstream's is named by its status.
@@ -49,16 +54,17 @@ fn attributes(span: &RequestSpan, method: &str, record: &Record, ended: &Ended) 
         Some(("http.response.status_code", Value::from(status.as_u16()))),
         text("http.route", span.route.as_deref()),
         text("url.path", record.path()),
-        text("url.scheme", Some("https")),
-        text("network.protocol.version", Some(version)),
+        text("url.scheme", scheme),
+        text("network.protocol.version", version),
         text("server.address", host),
         port.map(|port| ("server.port", Value::from(port))),
-        text("client.address", record.peer_address()),
+        text(peer, record.peer_address()),
         text("error.type", error_type),
         text(
             "countersign.request_id",
             record.request_id().map(|id| id.as_str()),
         ),
+        text("countersign.door", door),
         text("countersign.organization", record.organization()),
         text("countersign.project", record.project()),
         text("countersign.key", record.key()),

@@ -10,7 +10,8 @@ use crate::trace_context::Recorded;
 pub(crate) struct RequestSpan {
     pub(crate) recorded: Recorded,
     pub(crate) host: Option<String>,
-    pub(crate) version: Version,
+    /// None for a decision: the version that the client speaks with the proxy is not known.
+    pub(crate) version: Option<Version>,
     /// Which route served it, by the path that it has in the configuration.
     pub(crate) route: Option<String>,
 }
@@ -20,7 +21,17 @@ impl RequestSpan {
         Box::new(Self {
             recorded,
             host: host_of(request).map(str::to_owned),
-            version: request.version(),
+            version: Some(request.version()),
+            route: None,
+        })
+    }
+
+    /// That of a request that another proxy has, and asks about.
+    pub(crate) fn of_decision(recorded: Recorded) -> Box<Self> {
+        Box::new(Self {
+            recorded,
+            host: None,
+            version: None,
             route: None,
         })
     }

@@ -61,6 +61,32 @@ pub(crate) fn settle(
     begin(headers, number, setting, spans)
 }
 
+/// The trace of a request that another proxy has, by what that proxy says of it. Nobody is told of the span: the
+/// proxy sends the request on. What it says more than once is not believed.
+pub(crate) fn of_decision<'a>(
+    mut said: impl Iterator<Item = &'a [u8]>,
+    number: u128,
+    setting: Traceparent,
+    spans: &Spans,
+) -> Traced {
+    let given = match (said.next(), said.next()) {
+        (Some(only), None) => Given::read(only),
+        _ => None,
+    };
+    let own = Ids::of(number);
+    let ids = given.map_or(own, |given| Ids {
+        trace: given.trace,
+        ..own
+    });
+    // As for requests: what nobody else is asked to record begins no trace.
+    let wanted = given.is_some() || !matches!(setting, Traceparent::CreateUnsampled);
+    let recorded = wanted && spans.samples(given.as_ref(), &ids.trace);
+    Traced {
+        trace: (given.is_some() || recorded).then_some(ids.trace),
+        span: recorded.then_some(Recorded { ids, given }),
+    }
+}
+
 /// Begins a trace.
 fn begin(
     headers: &mut HeaderMap,
@@ -203,6 +229,34 @@ mod tests {
         assert!(traced.span.is_some() && headers.is_empty());
         let (traced, headers) = settled(&[], Traceparent::CreateUnsampled, Some(&spans));
         assert!(traced.span.is_none() && headers[TRACEPARENT].as_bytes().ends_with(b"-00"));
+    }
+
+    #[test]
+    fn a_decision_takes_up_what_the_proxy_says_once() {
+        let of = |said: &[&str], setting, roots| {
+            let said = said.iter().map(|said| said.as_bytes());
+            of_decision(said, 7, setting, &spans(roots))
+        };
+        let taken = of(&[GIVEN], Traceparent::CreateUnsampled, false);
+        let recorded = taken.span.unwrap();
+        assert_eq!(
+            recorded.ids.trace.as_str(),
+            "0af7651916cd43dd8448eb211c80319c"
+        );
+        assert_eq!(recorded.given.unwrap().parent.as_str(), "b7ad6b7169203331");
+        let unsampled = GIVEN.replace("-01", "-00");
+        let passed = of(&[&unsampled], Traceparent::CreateSampled, true);
+        assert!(passed.span.is_none() && passed.trace.is_some());
+        for said in [&[][..], &["x"], &[GIVEN, GIVEN]] {
+            let begun = of(said, Traceparent::CreateSampled, true).span.unwrap();
+            assert_eq!((begun.given, begun.ids), (None, Ids::of(7)));
+            let none = Traced {
+                trace: None,
+                span: None,
+            };
+            assert_eq!(of(said, Traceparent::CreateUnsampled, true), none);
+            assert_eq!(of(said, Traceparent::CreateSampled, false), none);
+        }
     }
 
     #[test]

@@ -139,6 +139,11 @@ impl Record {
         }
     }
 
+    /// Sets the trace that it belongs to.
+    pub(crate) const fn set_trace(&mut self, trace: Option<TraceId>) {
+        self.trace = trace;
+    }
+
     /// Has its span recorded.
     pub(crate) fn record_span(&mut self, span: Option<Box<RequestSpan>>) {
         self.span = span;

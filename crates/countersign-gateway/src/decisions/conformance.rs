@@ -268,7 +268,7 @@ fn grpc(
             .collect(),
         ..HttpRequest::default()
     };
-    let answer = check.answer(&CheckRequest {
+    let request = CheckRequest {
         attributes: Some(AttributeContext {
             source: Some(Peer {
                 certificate: certificate.to_owned(),
@@ -280,7 +280,8 @@ fn grpc(
             }),
             ..AttributeContext::default()
         }),
-    });
+    };
+    let answer = check.answer(&request, None);
     match answer.http_response.unwrap() {
         HttpResponse::OkResponse(_) => String::new(),
         HttpResponse::DeniedResponse(denied) | HttpResponse::ErrorResponse(denied) => {

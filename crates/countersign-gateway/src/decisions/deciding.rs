@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use countersign_types::error::ErrorCode;
+use countersign_types::{error::ErrorCode, id::RequestId};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 
 use super::{
@@ -24,7 +24,9 @@ use crate::{
     identity_headers::{self, REQUEST_ID, request_id},
     options::{CertificateForm, Limits},
     refusal::refused::Refusal,
+    request_span::RequestSpan,
     shared::Shared,
+    trace_context,
     verdict::authorization::Authorization,
 };
 
@@ -46,6 +48,8 @@ pub(super) struct Asked<'a> {
     pub(super) target: Option<&'a [u8]>,
     /// The certificate, where it is not in a header.
     pub(super) attribute: Option<&'a str>,
+    /// What the proxy says of its own span, where that is not in a header.
+    pub(super) traceparent: Option<&'a [u8]>,
 }
 
 /// A client, and what its chain is to be known by if that is new.
@@ -102,7 +106,9 @@ impl Deciding {
         I: Iterator<Item = (&'a str, &'a [u8])>,
     {
         let started = Instant::now();
-        let (mut record, id) = self.record(asked.peer, asked.request());
+        let (mut record, id) = self.record(asked.peer, asked.request(), |record, number| {
+            self.trace(record, number, asked, headers());
+        });
         let (client, admitted) = match self.client(asked, headers()) {
             Ok((client, key)) => {
                 let mut admitted = self.admit(&client, headers(), &mut record);
@@ -147,7 +153,8 @@ impl Deciding {
     /// Refuses a request that is not proven to be the proxy's, whatever it carries.
     pub(super) fn refuse_unproven(&self, peer: &Arc<str>) -> Response<Bytes> {
         self.door.count_unproven();
-        let (mut record, id) = self.record(peer, None);
+        // What somebody unknown says of a trace is not taken up.
+        let (mut record, id) = self.record(peer, None, |_, _| ());
         let reason = "whoever asks has not proven to be the proxy";
         let refusal = Refusal::new(ErrorCode::AuthenticationTemporarilyUnavailable, reason);
         let nobody = known_chains::client(Vec::new());
@@ -159,11 +166,44 @@ impl Deciding {
         response
     }
 
-    fn record(&self, peer: &Arc<str>, asked: Option<(Method, Uri)>) -> (Record, HeaderValue) {
-        let id = self.shared.request_ids.next();
+    fn record(
+        &self,
+        peer: &Arc<str>,
+        asked: Option<(Method, Uri)>,
+        trace: impl FnOnce(&mut Record, u128),
+    ) -> (Record, HeaderValue) {
+        let number = self.shared.request_ids.next_number();
+        let id = RequestId::from_random(number);
         let header = request_id(&id);
         let door = self.door.protocol.word();
-        (Record::of_decision(id, door, peer, asked), header)
+        let mut record = Record::of_decision(id, door, peer, asked);
+        trace(&mut record, number);
+        (record, header)
+    }
+
+    /// Takes up the proxy's trace, where spans are collected.
+    fn trace<'a>(
+        &self,
+        record: &mut Record,
+        number: u128,
+        asked: Asked<'a>,
+        headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) {
+        let Some(spans) = self.shared.spans.as_deref() else {
+            return;
+        };
+        // The proxy's own span is nearer than its client's.
+        let own = asked.traceparent.into_iter();
+        let of_client = headers
+            .filter(|(name, _)| {
+                asked.traceparent.is_none() && name.eq_ignore_ascii_case("traceparent")
+            })
+            .map(|(_, value)| value);
+        let setting = self.shared.options.traceparent;
+        let said = own.chain(of_client);
+        let traced = trace_context::of_decision(said, number, setting, spans);
+        record.set_trace(traced.trace);
+        record.record_span(traced.span.map(RequestSpan::of_decision));
     }
 
     /// The client with the chain that was sent, and what it is to be known by if that is new.

@@ -109,7 +109,15 @@ impl Authorization for Check {
         &self,
         request: tonic::Request<CheckRequest>,
     ) -> Result<tonic::Response<CheckResponse>, Status> {
-        Ok(tonic::Response::new(self.answer(request.get_ref())))
+        Ok(tonic::Response::new(
+            self.answer(
+                request.get_ref(),
+                request
+                    .metadata()
+                    .get("traceparent")
+                    .map(tonic::metadata::AsciiMetadataValue::as_encoded_bytes),
+            ),
+        ))
     }
 }
 
@@ -121,7 +129,12 @@ impl Check {
         }
     }
 
-    pub(super) fn answer(&self, request: &CheckRequest) -> CheckResponse {
+    /// The answer to a check, whose call may name the proxy's own span.
+    pub(super) fn answer(
+        &self,
+        request: &CheckRequest,
+        traceparent: Option<&[u8]>,
+    ) -> CheckResponse {
         let attributes = request.attributes.as_ref();
         let source = attributes.and_then(|attributes| attributes.source.as_ref());
         let http = attributes.and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
@@ -132,6 +145,7 @@ impl Check {
             method: http.map(|http| http.method.as_bytes()),
             target: http.map(|http| http.path.as_bytes()),
             attribute: source.map(|source| source.certificate.as_str()),
+            traceparent,
         };
         let each = || {
             let each = headers.iter();

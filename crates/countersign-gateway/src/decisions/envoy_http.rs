@@ -22,6 +22,7 @@ pub(super) fn answer(
         method: Some(request.method().as_str().as_bytes()),
         target: target.map(|target| target.as_str().as_bytes()),
         attribute: None,
+        traceparent: None,
     };
     decided(deciding, asked, request.headers())
 }

@@ -22,6 +22,7 @@ pub(super) fn asked_in_headers<'a>(
         method: value(method),
         target: value(target),
         attribute: None,
+        traceparent: None,
     }
 }
 

@@ -26,14 +26,14 @@ use crate::{client::plain_get, process::Deployment, reload::Operated, world::LIM
 const GIVEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// A collector: what it received, by path.
-struct Collector {
-    address: SocketAddr,
+pub(crate) struct Collector {
+    pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>,
 }
 
 impl Collector {
     /// One that answers with this status.
-    async fn start(status: StatusCode) -> Self {
+    pub(crate) async fn start(status: StatusCode) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::<Mutex<Vec<_>>>::default();
@@ -80,7 +80,7 @@ impl Collector {
     }
 
     /// Waits for the span of a request with this path that has this code.
-    async fn span(&self, path: &str, code: &str) -> Span {
+    pub(crate) async fn span(&self, path: &str, code: &str) -> Span {
         let fits = |span: &Span| {
             text(span, "url.path").as_deref() == Some(path)
                 && text(span, "countersign.code").as_deref() == Some(code)
@@ -97,7 +97,7 @@ impl Collector {
     }
 }
 
-fn text(span: &Span, key: &str) -> Option<String> {
+pub(crate) fn text(span: &Span, key: &str) -> Option<String> {
     let found = span.attributes.iter().find(|each| each.key == key)?;
     Some(match found.value.as_ref()?.value.as_ref()? {
         Value::StringValue(text) => text.clone(),
@@ -106,7 +106,7 @@ fn text(span: &Span, key: &str) -> Option<String> {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 

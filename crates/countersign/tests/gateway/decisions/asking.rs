@@ -132,12 +132,12 @@ pub(super) fn proven(key: &str, headers: Headers) -> Headers {
 }
 
 /// An Envoy that asks.
-pub(super) struct Envoy(AuthorizationClient<Channel>);
+pub(super) struct Envoy(AuthorizationClient<Channel>, Option<&'static str>);
 
 impl Envoy {
     pub(super) async fn connect(door: SocketAddr) -> Self {
         let client = AuthorizationClient::connect(format!("http://{door}"));
-        Self(client.await.unwrap())
+        Self(client.await.unwrap(), None)
     }
 
     /// Asks about a request with these headers, and with this certificate as an attribute.
@@ -169,7 +169,16 @@ impl Envoy {
         let mut request = tonic::Request::new(request);
         let secret = secret.parse().unwrap();
         request.metadata_mut().insert(SECRET_HEADER, secret);
+        if let Some(traceparent) = self.1 {
+            let traceparent = traceparent.parse().unwrap();
+            request.metadata_mut().insert("traceparent", traceparent);
+        }
         Ok(self.0.check(request).await?.into_inner())
+    }
+
+    /// The same, whose calls are within this span.
+    pub(super) fn within(self, traceparent: &'static str) -> Self {
+        Self(self.0, Some(traceparent))
     }
 
     /// The code that a request with this key gets; empty if it passes.

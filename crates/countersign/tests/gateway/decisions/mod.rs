@@ -6,6 +6,7 @@ mod documented;
 mod foreign;
 mod observed;
 mod refused;
+mod traced;
 
 use std::{net::SocketAddr, path::PathBuf};
 
