@@ -181,12 +181,16 @@ mod tests {
         let hop = to("https://user:word@proxy.example").unwrap().unwrap();
         assert_eq!(hop.described(), "https://proxy.example:443");
         assert!(hop.tls.is_some() && !format!("{hop:?}").contains("dXNlcjp3b3Jk"));
-        let error = to("socks5://user:word@proxy.example").unwrap_err().to_string();
+        let error = to("socks5://user:word@proxy.example")
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("only `http://`") && !error.contains("word"),
             "{error}"
         );
-        let error = Via::proxy("http://user:word@", None).unwrap_err().to_string();
+        let error = Via::proxy("http://user:word@", None)
+            .unwrap_err()
+            .to_string();
         assert!(!error.contains("word"), "{error}");
         assert!(Via::none().to("a.example:443").unwrap().is_none());
     }

@@ -256,7 +256,9 @@ async fn the_first_receipt_needs_no_restart_and_a_withdrawn_key_gives_none() {
     std::fs::write(&key, "not a key").unwrap();
     operated.configure(|text| text.replace("[[routes]]\n", "[[routes]]\nreceipt = \"header\"\n"));
     operated.gateway.signal("HUP");
-    operated.until_warned("can be read or written by others", true).await;
+    operated
+        .until_warned("can be read or written by others", true)
+        .await;
     assert!(operated.passes().await);
     std::fs::remove_file(&key).unwrap();
     operated.gateway.signal("HUP");
