@@ -101,11 +101,7 @@ pub struct Effect {
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub streams: Option<StreamsEffect>,
     /// What it would do to tokens; absent when no workload identity provider or federation rule changes.
-    #[serde(
-        default,
-        deserialize_with = "not_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub tokens: Option<TokensEffect>,
     /// Live gateways that would not enforce what the organization then has, since their version does not understand

@@ -39,6 +39,8 @@ struct Registering {
     asked: HashMap<OrganizationId, Instant>,
     /// Where it was withdrawn, for good.
     withdrawn: BTreeSet<OrganizationId>,
+    /// When to look again at those that lack the key and were asked just now.
+    look_again: Option<Instant>,
     pause: Duration,
     not_before: Instant,
 }
@@ -62,6 +64,7 @@ pub(crate) async fn run(
         waiting: BTreeSet::new(),
         asked: HashMap::new(),
         withdrawn: BTreeSet::new(),
+        look_again: None,
         pause: Duration::ZERO,
         not_before: Instant::now(),
     };
@@ -89,6 +92,10 @@ impl Registering {
                     self.look_at_few(receipts);
                 }
                 () = until(due) => {}
+                () = until(self.look_again) => {
+                    self.look_again = None;
+                    self.look_at_few(receipts);
+                }
             }
         }
     }
@@ -108,9 +115,16 @@ impl Registering {
         let known = snapshot.organization(&id);
         let lacks = known.is_some_and(|each| !each.bundle().receipt_keys.contains(&receipts.id));
         let asked = self.asked.get(&id);
-        let lacks = lacks && !self.withdrawn.contains(&id);
-        if lacks && asked.is_none_or(|asked| asked.elapsed() >= ASKED_AGAIN_AFTER) {
-            self.waiting.insert(id);
+        if !lacks || self.withdrawn.contains(&id) {
+            return;
+        }
+        match asked.map(|asked| *asked + ASKED_AGAIN_AFTER) {
+            Some(again) if Instant::now() < again => {
+                self.look_again.get_or_insert(again);
+            }
+            _ => {
+                self.waiting.insert(id);
+            }
         }
     }
 

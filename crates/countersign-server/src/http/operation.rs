@@ -47,6 +47,18 @@ impl Route {
     }
 }
 
+pub(super) fn get(path: &'static str, id: &'static str) -> Route {
+    Route::new(Method::GET, path, id)
+}
+
+pub(super) fn post(path: &'static str, id: &'static str) -> Route {
+    Route::new(Method::POST, path, id)
+}
+
+pub(super) fn delete(path: &'static str, id: &'static str) -> Route {
+    Route::new(Method::DELETE, path, id)
+}
+
 /// One row of the table.
 ///
 /// Its fields that decide who may call it are private, and only `Operation::public`,

@@ -8,12 +8,11 @@ use countersign_types::{
     api_key::Permission::{AuditRead, Management, MtlsRead, MtlsWrite},
     error::ErrorCode as Code,
 };
-use http::Method;
 
 use super::{
     active, admin_api_keys, assertions, audit_logs, certificates, crls, denials, expiring,
     federation_rules, gateways, health, observations,
-    operation::{Operation, Route},
+    operation::{Operation, delete, get, post},
     project_api_keys, projects, receipt_keys, refusals, rotations, service_accounts, toggles,
     token_exchange, token_keys, trust_changes,
     trust_codes::{
@@ -22,45 +21,19 @@ use super::{
     webhooks, workload_identity_providers,
 };
 
+#[rustfmt::skip]
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
-    let mut all = certificates();
-    all.extend(crls());
-    all.extend(project_certificates());
-    all.extend(rotations());
-    all.extend(projects());
-    all.extend(service_accounts());
-    all.extend(project_api_keys());
-    all.extend(admin_api_keys());
-    all.extend(audit_logs());
-    all.extend(webhooks());
-    all.extend(assertions());
-    all.extend(denials());
-    all.extend(workload_identity_providers());
-    all.extend(federation_rules());
-    all.extend(token_keys());
-    all.extend(receipt_keys());
-    all.extend(trust_changes());
-    all.push(expiring());
-    all.push(refusals());
-    all.extend(countersign());
-    all
+    let of_nouns = [
+        certificates(), crls(), project_certificates(), rotations(), projects(), service_accounts(), project_api_keys(),
+        admin_api_keys(), audit_logs(), webhooks(), assertions(), denials(), workload_identity_providers(),
+        federation_rules(), token_keys(), receipt_keys(), trust_changes(), vec![expiring(), refusals()], countersign(),
+    ];
+    of_nouns.into_iter().flatten().collect()
 });
 
 /// Every operation there is.
 pub fn operations() -> &'static [Operation] {
     &OPERATIONS
-}
-
-fn get(path: &'static str, id: &'static str) -> Route {
-    Route::new(Method::GET, path, id)
-}
-
-fn post(path: &'static str, id: &'static str) -> Route {
-    Route::new(Method::POST, path, id)
-}
-
-fn delete(path: &'static str, id: &'static str) -> Route {
-    Route::new(Method::DELETE, path, id)
 }
 
 #[rustfmt::skip]

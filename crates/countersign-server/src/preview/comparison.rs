@@ -12,30 +12,22 @@ use countersign_types::{
     api_key::KeyKind,
     bundle::OrganizationBundle,
     certificate::Scope,
-    digest::{ChainDigest, Sha256},
+    digest::ChainDigest,
     error::ErrorCode,
     id::{ApiKeyId, ProjectId},
     live_streams::StreamsEffect,
     preview::{Effect, PreviewedWorkload, TokensEffect},
-    workload::{WorkloadIdentity, WorkloadLeaf},
+    workload::WorkloadIdentity,
 };
 use countersign_verify::presented::Presented;
 use rustls_pki_types::CertificateDer;
 
 use super::{
+    observed::{Observed, leaf},
     sides::{Refused, SideVerdict, Sides},
     tokens::{TokenSides, Tokens},
 };
-use crate::store::{LiveStreams, ObservedIdentity, Workload};
-
-/// The traffic of an organization as it was observed, or a part of it.
-#[derive(Debug, Default)]
-pub struct Observed {
-    /// Who called, with which chain.
-    pub workloads: Vec<Workload>,
-    /// The chains, by their digest.
-    pub chains: HashMap<ChainDigest, ObservedIdentity>,
-}
+use crate::store::{LiveStreams, Workload};
 
 /// What differs between two states of an organization, for the traffic that was observed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -380,14 +372,4 @@ fn identity(observed: &Observed, workload: &Workload) -> WorkloadIdentity {
             .chain
             .and_then(|chain| leaf(observed, chain)),
     }
-}
-
-pub(crate) fn leaf(observed: &Observed, chain: ChainDigest) -> Option<WorkloadLeaf> {
-    let identity = observed.chains.get(&chain)?;
-    let der = identity.certificates.first()?;
-    Some(WorkloadLeaf {
-        sha256: Sha256::of(der),
-        subject: identity.leaf.subject.clone(),
-        sans: identity.leaf.names.clone(),
-    })
 }

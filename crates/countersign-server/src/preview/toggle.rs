@@ -10,7 +10,8 @@ use countersign_types::{
 };
 
 use super::{
-    comparison::{Comparing, Observed},
+    comparison::Comparing,
+    observed::Observed,
     tokens::TokenSides,
     trial::{Judgement, Trial, TrialError, TrialJudge},
 };

@@ -15,7 +15,7 @@ use countersign_types::{
 };
 
 use super::{
-    comparison::{Observed, leaf},
+    observed::{Observed, leaf},
     sides::{Refused, SideVerdict},
 };
 use crate::{

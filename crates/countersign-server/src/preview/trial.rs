@@ -16,7 +16,8 @@ use tokio::{
 };
 
 use super::{
-    comparison::{Comparing, Comparison, Observed},
+    comparison::{Comparing, Comparison},
+    observed::Observed,
     tokens::TokenSides,
 };
 use crate::store::{

@@ -81,20 +81,31 @@ impl Collector {
 
     /// Waits for the span of a request with this path that has this code.
     pub(crate) async fn span(&self, path: &str, code: &str) -> Span {
-        let fits = |span: &Span| {
-            text(span, "url.path").as_deref() == Some(path)
-                && text(span, "countersign.code").as_deref() == Some(code)
-        };
+        let fits = |span: &Span| has(span, "url.path", path) && has(span, "countersign.code", code);
+        self.find(fits, path).await
+    }
+
+    /// Waits for the span of a decision at a door about this path.
+    pub(crate) async fn decision(&self, door: &str, path: &str) -> Span {
+        let fits = |span: &Span| has(span, "countersign.door", door) && has(span, "url.path", path);
+        self.find(fits, door).await
+    }
+
+    async fn find(&self, fits: impl Fn(&Span) -> bool, sought: &str) -> Span {
         let waiting = async {
             loop {
-                if let Some(found) = self.spans().into_iter().find(fits) {
+                if let Some(found) = self.spans().into_iter().find(&fits) {
                     return found;
                 }
                 tokio::task::yield_now().await;
             }
         };
-        timeout(LIMIT, waiting).await.expect(path)
+        timeout(LIMIT, waiting).await.expect(sought)
     }
+}
+
+fn has(span: &Span, key: &str, value: &str) -> bool {
+    text(span, key).as_deref() == Some(value)
 }
 
 pub(crate) fn text(span: &Span, key: &str) -> Option<String> {

@@ -32,6 +32,10 @@ pub(crate) fn steady(text: &str) -> String {
             "${1}_[id]",
         ),
         (r"\b(org|audit_log)-[0-9a-z]{26}\b", "${1}-[id]"),
+        (
+            r"reported within the last \d+ s",
+            "reported within the last [some] s",
+        ),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]"),
         (r#"(_at"?: ?)\d+"#, "${1}[time]"),
         (r"127\.0\.0\.1:\d{5}\b", "127.0.0.1:[port]"),

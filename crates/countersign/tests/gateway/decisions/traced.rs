@@ -67,7 +67,7 @@ async fn a_decision_is_a_span_of_the_asking_proxys_trace() {
         } else {
             &path
         };
-        let span = collector.span(path, "permit").await;
+        let span = collector.decision(protocol, path).await;
         assert_eq!(hex(&span.trace_id), "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(hex(&span.parent_span_id), "b7ad6b7169203331");
         assert_eq!(span.name, format!("decision {protocol}"));
