@@ -1,6 +1,6 @@
 //! A decision is a span of the trace that the asking proxy names.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use http::StatusCode;
 
@@ -18,6 +18,8 @@ use crate::{
 const CLIENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const ENVOY: &str = "00-11111111111111111111111111111111-2222222222222222-01";
 
+const PROTOCOLS: [&str; 4] = ["envoy_http", "auth_request", "forward_auth", "envoy_grpc"];
+
 fn door(address: SocketAddr, protocol: &str, secret: &str) -> String {
     format!(
         "{{ listen = \"{address}\", protocol = \"{protocol}\", certificate = \"rfc9440\", \
@@ -25,16 +27,13 @@ fn door(address: SocketAddr, protocol: &str, secret: &str) -> String {
     )
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_decision_is_a_span_of_the_asking_proxys_trace() {
-    let collector = Collector::start(StatusCode::OK).await;
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("proxy.secret");
+/// A gateway with a door for each protocol, whose spans go to a collector.
+async fn operated(collector: &Collector, directory: &Path) -> (Operated, [SocketAddr; 4]) {
+    let file = directory.join("proxy.secret");
     std::fs::write(&file, SECRET).unwrap();
     let secret = file.to_str().unwrap();
-    let protocols = ["envoy_http", "auth_request", "forward_auth", "envoy_grpc"];
-    let addresses = protocols.map(|_| free_address());
-    let doors = protocols.iter().zip(addresses);
+    let addresses = PROTOCOLS.map(|_| free_address());
+    let doors = PROTOCOLS.iter().zip(addresses);
     let doors: Vec<_> = doors.map(|(each, at)| door(at, each, secret)).collect();
     let endpoint = format!("http://{}", collector.address);
     let variables = [
@@ -42,9 +41,19 @@ async fn a_decision_is_a_span_of_the_asking_proxys_trace() {
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
     let lines = format!("decisions = [{}]", doors.join(", "));
-    let operated = Operated::with_variables(&lines, &variables).await;
+    (
+        Operated::with_variables(&lines, &variables).await,
+        addresses,
+    )
+}
 
-    for (protocol, address) in protocols.into_iter().zip(addresses).take(3) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_is_a_span_of_the_asking_proxys_trace() {
+    let collector = Collector::start(StatusCode::OK).await;
+    let directory = tempfile::tempdir().unwrap();
+    let (operated, addresses) = operated(&collector, directory.path()).await;
+
+    for (protocol, address) in PROTOCOLS.into_iter().zip(addresses).take(3) {
         let path = format!("/v1/{protocol}");
         let asked = [
             ("traceparent", CLIENT),
