@@ -73,8 +73,9 @@ pub(super) async fn read_needs(
     connection: &mut Connection,
     only: Option<&OrganizationId>,
 ) -> Result<Vec<Needs>, StoreError> {
-    const SQL: &str = "SELECT o.id, CASE WHEN o.denials > 0 THEN 1 ELSE 0 END, \
-        coalesce(c.floors, 0), coalesce(c.lists, 0) FROM organizations o LEFT JOIN (\
+    // PostgreSQL's literals are 32 bits wide.
+    const SQL: &str = "SELECT o.id, CAST(CASE WHEN o.denials > 0 THEN 1 ELSE 0 END AS BIGINT), \
+        CAST(coalesce(c.floors, 0) AS BIGINT), CAST(coalesce(c.lists, 0) AS BIGINT) FROM organizations o LEFT JOIN (\
           SELECT organization_id, \
           max(CASE WHEN floor IS NULL AND reported_floor IS NULL THEN 0 ELSE 1 END) AS floors, \
           max(CASE WHEN crls = 0 AND crl_missing IS NULL THEN 0 ELSE 1 END) AS lists FROM certificates \

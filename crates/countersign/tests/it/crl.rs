@@ -1,6 +1,10 @@
 //! Revocation lists that `openssl` makes, from the command line.
 
-use std::{path::Path, process::Command};
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
 use tempfile::tempdir;
 
@@ -116,6 +120,97 @@ fn lists_are_added_in_pem_and_der_and_what_is_none_is_said() {
     assert_eq!(dev.json(&set)["crl_missing"], "deny");
     let removed = dev.json(&["certificate", "crl", "remove", "partner", "--yes"]);
     assert_eq!(removed["deleted"], true);
+}
+
+/// A web server of a CA, which publishes what is in a directory.
+struct Published {
+    server: Child,
+    origin: String,
+}
+
+impl Published {
+    fn in_directory(directory: &Path) -> Self {
+        let mut server = Command::new("python3")
+            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"])
+            .current_dir(directory)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // It says "Serving HTTP on 127.0.0.1 port 8000 (http://127.0.0.1:8000/) ...".
+        let mut said = String::new();
+        let stdout = server.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut said).unwrap();
+        let port = said.split(' ').nth(5).unwrap();
+        let origin = format!("http://127.0.0.1:{port}");
+        Self { server, origin }
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn a_list_is_fetched_from_where_the_ca_publishes_it_and_what_is_no_list_changes_nothing() {
+    let directory = tempdir().unwrap();
+    let dev = Dev::start(directory.path());
+    openssl(&dev.directory);
+    let published = Published::in_directory(&dev.directory);
+    dev.json(&[
+        "certificate",
+        "upload",
+        "partner-ca.pem",
+        "--name",
+        "partner",
+    ]);
+    let url = |path: &str| format!("{}/{path}", published.origin);
+    let add = |url: &str| {
+        seen(dev.command(&[
+            "certificate",
+            "crl",
+            "add",
+            "partner",
+            "--url",
+            url,
+            "--yes",
+        ]))
+    };
+    for (path, wrong) in [
+        ("absent.crl", "404"),
+        ("partner-ca.pem", "no revocation list"),
+    ] {
+        let said = add(&url(path));
+        assert!(said.starts_with("exit 1") && said.contains(wrong), "{said}");
+    }
+    let listed = || dev.json(&["certificate", "crl", "list", "partner"]);
+    assert_eq!(listed().as_array().map(Vec::len), Some(0));
+    let at = url("partner.der");
+    let added = dev.json(&[
+        "certificate",
+        "crl",
+        "add",
+        "partner",
+        "--url",
+        &at,
+        "--interval",
+        "1h",
+        "--yes",
+    ]);
+    assert_eq!(
+        (&added["entries"], &added["url"]),
+        (&1.into(), &at.as_str().into())
+    );
+    assert_eq!(added["interval"], 3600);
+    let older = add(&url("empty.crl"));
+    assert!(
+        older.starts_with("exit 1") && older.contains("kept one"),
+        "{older}"
+    );
+    assert_eq!(listed()[0]["url"], at);
 }
 
 #[test]

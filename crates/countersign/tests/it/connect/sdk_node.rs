@@ -61,7 +61,10 @@ impl Workloads {
         let rule = ["federation-rule", "create", "--provider", "mesh"];
         let of = ["--project", "dev", "--service-account", "worker"];
         let more = ["--name", name, "--match", &subject];
-        self.scene.dev.json(&[&rule[..], &of, &more].concat());
+        // A second rule refuses those whom the first admits: the preview says so.
+        let all_the_same = ["--yes", "--allow-refusals"];
+        let args = [&rule[..], &of, &more, &all_the_same].concat();
+        self.scene.dev.json(&args);
     }
 
     fn change(&self, args: &[&str]) {
@@ -154,7 +157,7 @@ fn check(workloads: &Workloads, node: Command) {
     assert_eq!(node.ask("fresh"), ok);
 
     let provider = ["workload-identity-provider", "update", "mesh"];
-    workloads.change(&[&provider[..], &["--disable"]].concat());
+    workloads.change(&[&provider[..], &["--disable", "--yes", "--allow-refusals"]].concat());
     node.until("call", "refused 400 invalid_grant");
     workloads.change(&[&provider[..], &["--enable"]].concat());
     node.until("call", &ok);
