@@ -143,7 +143,7 @@ fn as_text(path: &Path) -> CommandResult<String> {
 
 /// The PEM of the CAs between a list's issuer and the anchor.
 fn issuers(path: &Path) -> CommandResult<String> {
-    without_key(path, input::read_text(path)?)
+    without_key(path, input::read_pem(path)?)
 }
 
 /// A private key must not leave the machine, even though the server would refuse it.

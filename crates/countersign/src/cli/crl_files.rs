@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::Read,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -113,9 +113,12 @@ fn believed(
 pub(super) fn bytes(path: &Path) -> CommandResult<Vec<u8>> {
     let most = u64::try_from(MAX_CRL_BYTES).unwrap_or(u64::MAX) * 2;
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(most).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(path, &error))?;
+    let read = if path == Path::new("-") {
+        io::stdin().take(most).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| unreadable(path, &error))?;
     Ok(bytes)
 }
 

@@ -1,6 +1,7 @@
 //! Revocation lists that `openssl` makes, from the command line.
 
 use std::{
+    fs::File,
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
@@ -70,14 +71,8 @@ fn lists_are_added_in_pem_and_der_and_what_is_none_is_said() {
     let directory = tempdir().unwrap();
     let dev = Dev::start(directory.path());
     openssl(&dev.directory);
-    let upload = [
-        "certificate",
-        "upload",
-        "partner-ca.pem",
-        "--name",
-        "partner",
-    ];
-    dev.json(&upload);
+    let upload = ["certificate", "upload", "partner-ca.pem"];
+    dev.json(&[&upload[..], &["--name", "partner"]].concat());
     let crl = |more: &[&str]| {
         let args = [&["certificate", "crl"], more].concat();
         seen(dev.command(&args))
@@ -99,6 +94,14 @@ fn lists_are_added_in_pem_and_der_and_what_is_none_is_said() {
     );
     let (pem, der) = (add("partner.crl"), add("partner.der"));
     assert_eq!(pem, der);
+    let with_issuers = ["add", "partner", "partner.der", "--yes", "--issuers"];
+    let key = crl(&[&with_issuers[..], &["partner.key"]].concat());
+    assert!(key.starts_with("exit 1") && !key.contains("added"), "{key}");
+    let again = crl(&[&with_issuers[..], &["partner-ca.pem"]].concat());
+    assert!(again.starts_with("exit 0"), "{again}");
+    let piped = File::open(dev.directory.join("partner.der")).unwrap();
+    let mut command = dev.command(&["certificate", "crl", "add", "partner", "-", "--yes"]);
+    assert!(command.stdin(piped).status().unwrap().success());
     assert_eq!((&pem["entries"], &pem["number"]), (&1.into(), &"2".into()));
     let older = crl(&["add", "partner", "empty.crl", "--yes"]);
     assert!(
