@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -18,7 +18,10 @@ const LONGEST: usize = 2048;
 ///
 /// It says only what the bytes are: whom they admit is asked of what is enforced, for each request.
 #[derive(Default)]
-pub(crate) struct LastCredential(Mutex<Option<(Box<[u8]>, Credential)>>);
+pub(crate) struct LastCredential(Mutex<Option<Last>>);
+
+/// A header, and what it was read as.
+type Last = (Box<[u8]>, Credential);
 
 impl fmt::Debug for LastCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,17 +42,21 @@ impl LastCredential {
         if second.is_some() {
             return None;
         }
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((header, credential)) = &*last
+        if let Some((header, credential)) = &*self.lock()
             && verify_slices_are_equal(header, value).is_ok()
         {
             return Some(credential.clone());
         }
+        // Not within the lock: a signature may be verified, and threads share a connection that another proxy has.
         let credential = Credential::from_bearer([value], token)?;
         if value.len() <= LONGEST && stays(value, &credential) {
-            *last = Some((value.into(), credential.clone()));
+            *self.lock() = Some((value.into(), credential.clone()));
         }
         Some(credential)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Last>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

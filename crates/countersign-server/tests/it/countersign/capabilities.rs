@@ -105,14 +105,8 @@ async fn a_preview_names_the_live_gateways_that_would_not_enforce_a_change() {
     on_each_store(async |server| {
         let key = server.gateway_key().await;
         asks(server, &key, "gw_b", "").await;
-        let other = server.store.create_organization("Other").await.unwrap();
-        let only = [other.organization.id.clone()];
-        let limited = server
-            .store
-            .create_gateway_key_for("theirs", Some(&only))
-            .await
-            .unwrap();
-        asks(server, limited.value.reveal(), "gw_theirs", "").await;
+        let theirs = server.gateway_key_of_another().await;
+        asks(server, &theirs, "gw_theirs", "").await;
         let preview = async || {
             let mut change = denial();
             change["type"] = json!("create_denial");
@@ -130,7 +124,7 @@ async fn a_preview_names_the_live_gateways_that_would_not_enforce_a_change() {
         );
         assert_eq!(lacks(server, None).await, json!({ "gw_b": [] }));
         server.post("/v1/organization/denials", denial()).ok().await;
-        let theirs = lacks(server, Some(limited.value.reveal())).await;
+        let theirs = lacks(server, Some(&theirs)).await;
         assert_eq!(theirs, json!({ "gw_theirs": [] }));
         server.clock.advance(120);
         assert!(preview().await.get("not_enforced_by").is_none());

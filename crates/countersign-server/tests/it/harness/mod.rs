@@ -141,6 +141,14 @@ impl Server {
         made.key.value.unwrap().reveal().to_owned()
     }
 
+    /// A gateway key that is limited to another organization.
+    pub(crate) async fn gateway_key_of_another(&self) -> String {
+        let other = self.store.create_organization("Other").await.unwrap();
+        let only = [other.organization.id];
+        let limited = self.store.create_gateway_key_for("theirs", Some(&only));
+        limited.await.unwrap().value.reveal().to_owned()
+    }
+
     pub(crate) async fn gateway_key(&self) -> String {
         let made = self.store.create_gateway_key("edge").await.unwrap();
         made.value.reveal().to_owned()

@@ -155,14 +155,8 @@ async fn a_report_is_bounded_and_of_the_organizations_that_its_key_reaches() {
         post.refused("invalid_value", Some("live")).await;
 
         scene.report(server, 2, "gw_a", &[(4, 4)]).await;
-        let other = server.store.create_organization("Other").await.unwrap();
-        let only = [other.organization.id.clone()];
-        let limited = server
-            .store
-            .create_gateway_key_for("theirs", Some(&only))
-            .await
-            .unwrap();
-        let own = std::mem::replace(&mut scene.gateway_key, limited.value.reveal().to_owned());
+        let theirs = server.gateway_key_of_another().await;
+        let own = std::mem::replace(&mut scene.gateway_key, theirs);
         scene.report(server, 3, "gw_a", &[(50, 50)]).await;
         scene.gateway_key = own;
         assert_eq!(scene.preview(server).await["cut"], 4);
