@@ -60,7 +60,7 @@ impl From<MalformedRequest> for Refusal {
     fn from(error: MalformedRequest) -> Self {
         let code = match error {
             MalformedRequest::Method(_) => ErrorCode::MethodNotAllowed,
-            MalformedRequest::Ambiguous(_) => ErrorCode::BadRequest,
+            MalformedRequest::Ambiguous(_) | MalformedRequest::Head(_) => ErrorCode::BadRequest,
         };
         Self::new(code, error.to_string())
     }

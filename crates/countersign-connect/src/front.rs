@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use countersign_proxy::{AwaitedResponse, ClientBody, Cut, Exchange as _, leave_body};
+use countersign_proxy::{
+    AwaitedResponse, ClientBody, Cut, Exchange as _, HeadFault, MalformedRequest, leave_body,
+};
 use countersign_types::error::ErrorCode;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
@@ -24,16 +26,19 @@ const HIDDEN_PATH: &str = "-";
 pub(crate) fn serve(
     connection: &Arc<Connection>,
     mut request: Request<ClientBody>,
+    fault: Option<HeadFault>,
 ) -> impl Future<Output = Response<NotedBody>> + Send + use<> {
     let started = Instant::now();
     let ambiguous = request.version() != Version::HTTP_2 && connection.client.begin();
     let (method, version) = (request.method().clone(), request.version());
     let way = Arc::clone(&connection.way);
-    let checked = if ambiguous {
-        let reason = "both `transfer-encoding` and `content-length`";
-        Err(Refusal::new(ErrorCode::BadRequest, reason))
-    } else {
-        way.admission.check(&mut request, &way.server)
+    let checked = match fault {
+        Some(fault) => Err(MalformedRequest::Head(fault).into()),
+        None if ambiguous => {
+            let reason = "both `transfer-encoding` and `content-length`";
+            Err(Refusal::new(ErrorCode::BadRequest, reason))
+        }
+        None => way.admission.check(&mut request, &way.server),
     };
     let sent = match checked {
         Ok(()) => send(connection, started, request),

@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use countersign_proxy::{
-    ClientBody, ClientStream, Flood, Http1Connection, Http2Connection, Http2Limits, OverSocket,
-    RefuseHead, ServeHttp2,
+    ClientBody, ClientStream, Flood, HeadFault, Http1Connection, Http2Connection, Http2Limits,
+    OverSocket, RefuseHead, ServeHttp2,
 };
 use http::{Request, Response, StatusCode};
 use hyper::service::service_fn;
@@ -47,7 +47,7 @@ where
     let stream = ClientStream::new(stream, client, requests, SEND_TIMEOUT)
         .with_head_timeout(HEAD_TIMEOUT, Instant::now());
     let service = service_fn(move |request| {
-        let response = Box::pin(serve(&connection, ClientBody::http1(request)));
+        let response = Box::pin(serve(&connection, ClientBody::http1(request), None));
         async move { Ok::<_, Infallible>(response.await) }
     });
     let mut serving = Http1Connection::new(stream, HEAD_BYTES, service);
@@ -92,12 +92,14 @@ impl ServeHttp2 for Requests {
     fn serve(
         &self,
         request: Request<ClientBody>,
+        fault: Option<HeadFault>,
     ) -> impl Future<Output = Response<NotedBody>> + Send + 'static {
-        Box::pin(serve(&self.0, request))
+        Box::pin(serve(&self.0, request, fault))
     }
 
-    fn note_malformed(&self) {
-        tracing::warn!("a tool sent what is no request: HTTP/2 has it reset");
+    fn note_malformed(&self, fault: Option<HeadFault>) {
+        let why = fault.map(|fault| fault.to_string()).unwrap_or_default();
+        tracing::warn!(why, "a tool sent what is no request: HTTP/2 has it reset");
     }
 
     fn note_flood(&self, flood: Flood) {

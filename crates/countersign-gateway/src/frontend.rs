@@ -8,8 +8,8 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use countersign_proxy::{
-    AwaitedResponse, ClientBody, Cut, Exchange as _, ForwardError, ResponseBody, check_shape,
-    host_of, leave_body, settle_path, without_parameters,
+    AwaitedResponse, ClientBody, Cut, Exchange as _, ForwardError, HeadFault, MalformedRequest,
+    ResponseBody, check_shape, host_of, leave_body, settle_path, without_parameters,
 };
 use countersign_types::{error::ErrorCode, id::RequestId};
 use futures_util::future::Either;
@@ -61,13 +61,14 @@ impl Frontend {
         self: &Arc<Self>,
         connection: &Arc<Connection>,
         mut request: Request<ClientBody>,
+        fault: Option<HeadFault>,
     ) -> impl Future<Output = Response<ResponseBody<Stream>>> + Send + use<> {
         let Begun {
             id_header,
             mut record,
             shape,
             started,
-        } = self.begin(connection, &mut request);
+        } = self.begin(connection, &mut request, fault);
         if shape.is_ok()
             && let Some(own) = Own::of(&self.shared.options.token_exchange, &request)
         {
@@ -122,7 +123,12 @@ impl Frontend {
     }
 
     /// What is done with each request first.
-    fn begin(&self, connection: &Connection, request: &mut Request<ClientBody>) -> Begun {
+    fn begin(
+        &self,
+        connection: &Connection,
+        request: &mut Request<ClientBody>,
+        fault: Option<HeadFault>,
+    ) -> Begun {
         connection.requests.fetch_add(1, Ordering::Relaxed);
         let ambiguous = request.version() != Version::HTTP_2 && connection.client.begin();
         let number = self.shared.request_ids.next_number();
@@ -131,11 +137,18 @@ impl Frontend {
         let setting = self.shared.options.traceparent;
         let spans = self.shared.spans.as_deref();
         let traced = trace_context::settle(request.headers_mut(), number, setting, spans);
-        let mut record = Record::new(id, traced.trace, request, connection);
+        let mut record = match fault {
+            // What was asked for is not known.
+            Some(HeadFault::Pseudo(_)) => Record::unreadable(id, connection),
+            _ => Record::new(id, traced.trace, request, connection),
+        };
         let span = traced.span.map(|span| RequestSpan::begin(span, request));
         record.record_span(span);
         let started = Instant::now();
-        let shape = self.check_head(request, ambiguous);
+        let shape = match fault {
+            Some(fault) => Err(MalformedRequest::Head(fault).into()),
+            None => self.check_head(request, ambiguous),
+        };
         Begun {
             id_header,
             record,
@@ -196,9 +209,13 @@ impl Frontend {
     }
 
     /// Notes a request that HTTP/2 refused by a reset: its head is none, or larger than is read.
-    pub(crate) fn note_malformed(&self, connection: &Connection) {
-        let reason = "the request's head is malformed, or far too large: HTTP/2 has it reset";
-        let refusal = Refusal::new(ErrorCode::BadRequest, reason);
+    pub(crate) fn note_malformed(&self, fault: Option<HeadFault>, connection: &Connection) {
+        let far_too_large = || {
+            let reason = "the request's head is malformed, or far too large: HTTP/2 has it reset";
+            Refusal::new(ErrorCode::BadRequest, reason)
+        };
+        let refusal =
+            fault.map_or_else(far_too_large, |fault| MalformedRequest::Head(fault).into());
         let mut record = Record::unreadable(self.shared.request_ids.next(), connection);
         let now = Instant::now();
         self.shared

@@ -25,6 +25,7 @@ use crate::{
     backlog::Piece,
     client_body::{ClientBody, Http2Body},
     error::BodyError,
+    field_block::HeadFault,
     frame_budget::Budget,
     http2_io::{Http2Io, Traffic},
     http2_response::{Reset, Responses, send_body, send_head},
@@ -41,6 +42,9 @@ const MAX_WINDOW: u32 = (1 << 31) - 1;
 
 /// The most that one stream may have waiting in `h2`.
 const SEND_BUFFER: usize = 64 * 1024;
+
+/// How many bytes more than its header list a field block may have.
+const BLOCK_ROOM: usize = 64 * 1024;
 
 /// A request that is reset within this time, and before its response, was work for nothing.
 const PREMATURE: Duration = Duration::from_secs(1);
@@ -76,15 +80,17 @@ pub trait ServeHttp2: Send + 'static {
     /// The body of its responses.
     type Body: Body<Data = Bytes, Error = BodyError> + Send + 'static;
 
-    /// The response to a request.
+    /// The response to a request. With a fault it is none: something stands in it for a value that no
+    /// request has, and it must be refused.
     fn serve(
         &self,
         request: Request<ClientBody>,
+        fault: Option<HeadFault>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 
     /// Notes a request that was refused as HTTP/2 has it, by a reset, and is no request of HTTP
-    /// (RFC 9113 section 8.1.1).
-    fn note_malformed(&self);
+    /// (RFC 9113 section 8.1.1), and why, if that is known.
+    fn note_malformed(&self, fault: Option<HeadFault>);
 
     /// Notes why the connection is closed.
     fn note_flood(&self, flood: Flood);
@@ -139,8 +145,10 @@ where
         service: H,
     ) -> Self {
         let traffic = Arc::<Traffic>::default();
-        let stream = Http2Io::new(stream, limits.send_timeout, Arc::clone(&traffic));
         let list = limits.header_bytes.saturating_mul(2);
+        // With room for the headers of its frames.
+        let block = list.saturating_add(BLOCK_ROOM);
+        let stream = Http2Io::new(stream, limits.send_timeout, block, Arc::clone(&traffic));
         // One stalled upload leaves each of the others its whole window.
         let window = STREAM_WINDOW.saturating_mul(limits.concurrent_streams.max(1));
         let handshake = Builder::new()
@@ -255,10 +263,11 @@ impl<H: ServeHttp2> Requests<H> {
             return;
         }
         let interims = Arc::<Interims>::default();
-        let (head, stream) = request.into_parts();
+        let (mut head, stream) = request.into_parts();
+        let fault = HeadFault::take(&mut head.headers);
         let body = Http2Body::new(stream, &head.headers, &interims);
         let request = Request::from_parts(head, ClientBody::Http2(body));
-        let response = self.service.serve(request);
+        let response = self.service.serve(request, fault);
         let (responses, resets) = (Arc::clone(&self.responses), Arc::clone(&self.resets));
         let started = Instant::now();
         tokio::spawn(async move {
@@ -282,7 +291,8 @@ impl<H: ServeHttp2> Requests<H> {
             self.seen += 1;
             // A connection that is being closed takes no request, whatever its shape.
             if !self.closing {
-                self.service.note_malformed();
+                let fault = self.responses.traffic.take_fault();
+                self.service.note_malformed(fault);
             }
         }
     }

@@ -1,11 +1,11 @@
-//! The byte stream of a client's HTTP/2 connection. It counts the frames that arrive, and ends a
-//! connection whose client takes nothing.
+//! The byte stream of a client's HTTP/2 connection. It counts the frames that arrive, has those that
+//! `h2` should not see replaced, and ends a connection whose client takes nothing.
 
 use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -15,7 +15,10 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
-    frame_budget::{Budget, FRAME_HEAD, Frames, Worth},
+    client_frames::Worth,
+    field_block::HeadFault,
+    field_filter::{FieldFilter, Noted},
+    frame_budget::Budget,
     stall::Stall,
 };
 
@@ -34,6 +37,8 @@ pub(crate) struct Traffic {
     pub(crate) earned: AtomicU32,
     /// More frames arrived than the client can have reason to send.
     pub(crate) flooded: AtomicBool,
+    /// Why the last request that was none was none.
+    fault: Mutex<Option<HeadFault>>,
 }
 
 impl Traffic {
@@ -42,55 +47,69 @@ impl Traffic {
         let received = self.received.load(Ordering::Relaxed);
         self.looked_at.swap(received, Ordering::Relaxed) == received
     }
+
+    /// Why the last request that was none was none, where this was not asked since.
+    pub(crate) fn take_fault(&self) -> Option<HeadFault> {
+        self.fault().take()
+    }
+
+    fn fault(&self) -> MutexGuard<'_, Option<HeadFault>> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The byte stream of a client's HTTP/2 connection.
 #[derive(Debug)]
 pub(crate) struct Http2Io<S> {
     inner: S,
-    frames: Frames,
+    filter: FieldFilter,
     budget: Budget,
     stall: Stall,
     traffic: Arc<Traffic>,
 }
 
 impl<S> Http2Io<S> {
-    pub(crate) fn new(inner: S, send_timeout: Duration, traffic: Arc<Traffic>) -> Self {
+    /// Of a client whose field blocks have up to so many bytes.
+    pub(crate) fn new(
+        inner: S,
+        send_timeout: Duration,
+        block_bytes: usize,
+        traffic: Arc<Traffic>,
+    ) -> Self {
         Self {
             inner,
-            frames: Frames::new(),
+            filter: FieldFilter::new(block_bytes),
             budget: Budget::of_frames(Instant::now()),
             stall: Stall::new(send_timeout),
             traffic,
         }
     }
 
-    /// Takes note of bytes; where in them there are frames that might as well not be there.
-    fn note(&mut self, bytes: &[u8]) -> Vec<usize> {
+    /// Takes note of the bytes that arrived, which begin there in the buffer, and leaves in it those that
+    /// are to be read now. Pending if there are none yet.
+    fn take(&mut self, buffer: &mut ReadBuf<'_>, begin: usize) -> Poll<()> {
         let Self {
-            frames,
+            filter,
             budget,
             traffic,
             ..
         } = self;
-        let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let count = u64::try_from(buffer.filled().len() - begin).unwrap_or(u64::MAX);
         traffic.received.fetch_add(count, Ordering::Relaxed);
-        let mut needless = Vec::new();
-        let heads = frames.read(bytes, |worth, begin| {
-            needless.extend(begin);
-            match worth {
-                Worth::Earns(count) => budget.earn(count),
-                Worth::Costs(cost) if budget.spend(cost, Instant::now) => {}
-                Worth::Costs(cost) => {
-                    budget.earn(traffic.earned.swap(0, Ordering::Relaxed));
-                    if !budget.spend(cost, Instant::now) {
-                        traffic.flooded.store(true, Ordering::Relaxed);
-                    }
+        filter.take(buffer, begin, |noted| match noted {
+            Noted::Frame(Worth::Earns(count)) => budget.earn(count),
+            Noted::Frame(Worth::Costs(cost)) if budget.spend(cost, Instant::now) => {}
+            Noted::Frame(Worth::Costs(cost)) => {
+                budget.earn(traffic.earned.swap(0, Ordering::Relaxed));
+                if !budget.spend(cost, Instant::now) {
+                    traffic.flooded.store(true, Ordering::Relaxed);
                 }
             }
-        });
-        traffic.arrived.fetch_add(heads.into(), Ordering::Relaxed);
-        needless
+            Noted::Head => {
+                traffic.arrived.fetch_add(1, Ordering::Relaxed);
+            }
+            Noted::Reset(fault) => *traffic.fault() = Some(fault),
+        })
     }
 }
 
@@ -106,34 +125,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Http2Io<S> {
             if self.traffic.flooded.load(Ordering::Relaxed) {
                 return Poll::Pending;
             }
+            if self.filter.give(buffer) {
+                return Poll::Ready(Ok(()));
+            }
             let read = Pin::new(&mut self.inner).poll_read(context, buffer);
-            if read.is_pending() {
-                // More is asked for only once all that came before was read.
-                let arrived = self.traffic.arrived.load(Ordering::Relaxed);
-                self.traffic.heads.store(arrived, Ordering::Relaxed);
-                return read;
+            match read {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return read,
+                Poll::Pending => {
+                    // More is asked for only once all that came before was read.
+                    let arrived = self.traffic.arrived.load(Ordering::Relaxed);
+                    self.traffic.heads.store(arrived, Ordering::Relaxed);
+                    return read;
+                }
             }
-            let needless = self.note(buffer.filled().get(before..).unwrap_or_default());
-            for begin in needless.iter().rev() {
-                leave_out(buffer, before + begin);
-            }
-            // Nothing at all would be the end of the stream.
-            if needless.is_empty() || buffer.filled().len() > before {
+            if self.take(buffer, before).is_ready() {
                 return read;
             }
         }
-    }
-}
-
-/// Leaves out a frame without payload: `h2` ends a connection on which there were more than a
-/// hundred, however long it lived and whatever else passed on it.
-fn leave_out(buffer: &mut ReadBuf<'_>, begin: usize) {
-    let filled = buffer.filled_mut();
-    let rest = begin + FRAME_HEAD..filled.len();
-    if rest.start <= rest.end {
-        filled.copy_within(rest, begin);
-        let left = filled.len() - FRAME_HEAD;
-        buffer.set_filled(left);
     }
 }
 

@@ -8,7 +8,7 @@ use http::{
 };
 use http_body::Body;
 
-use crate::{error::ForwardError, target::Target};
+use crate::{error::ForwardError, field_block::HeadFault, target::Target};
 
 /// Why a request cannot be carried, whoever sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum MalformedRequest {
     /// Two servers could read its shape differently.
     #[error("{0}")]
     Ambiguous(&'static str),
+    /// HTTP/2 says that it is none.
+    #[error("{0}")]
+    Head(HeadFault),
 }
 
 /// Refuses what two servers could read differently, and what no upstream can be asked.

@@ -42,7 +42,7 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The most bytes that a client's socket keeps before they are sent, about. The kernel would keep 4 MiB for each
 /// client that reads nothing. What is on its way to a client is not limited by this.
 #[cfg(target_os = "linux")]
-const MAX_UNSENT: u32 = 128 * 1024;
+const MAX_UNSENT: u32 = 512 * 1024;
 
 /// Binds one more listener on a port: the kernel spreads connections over them.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {

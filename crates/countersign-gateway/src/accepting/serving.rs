@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use countersign_proxy::{
-    ClientBody, ClientStream, Flood, Http1Connection, Http2Connection, Http2Limits, RefuseHead,
-    ResponseBody, ServeHttp2,
+    ClientBody, ClientStream, Flood, HeadFault, Http1Connection, Http2Connection, Http2Limits,
+    RefuseHead, ResponseBody, ServeHttp2,
 };
 use http::{Request, Response, StatusCode};
 use hyper::service::service_fn;
@@ -74,7 +74,8 @@ pub(super) fn http1(
     // Each request is in a box of its own.
     let service = service_fn(move |request| {
         let frontend = latest.load();
-        let response = Box::pin(frontend.serve(&connection, ClientBody::http1(request)));
+        let request = ClientBody::http1(request);
+        let response = Box::pin(frontend.serve(&connection, request, None));
         async move { Ok::<_, Infallible>(response.await) }
     });
     let mut serving = Http1Connection::new(stream, limits.header_bytes, service);
@@ -160,12 +161,13 @@ impl ServeHttp2 for Requests {
     fn serve(
         &self,
         request: Request<ClientBody>,
+        fault: Option<HeadFault>,
     ) -> impl Future<Output = Response<ResponseBody<Stream>>> + Send + 'static {
-        Box::pin(self.latest.load().serve(&self.connection, request))
+        Box::pin(self.latest.load().serve(&self.connection, request, fault))
     }
 
-    fn note_malformed(&self) {
-        self.latest.load().note_malformed(&self.connection);
+    fn note_malformed(&self, fault: Option<HeadFault>) {
+        self.latest.load().note_malformed(fault, &self.connection);
     }
 
     fn note_flood(&self, flood: Flood) {

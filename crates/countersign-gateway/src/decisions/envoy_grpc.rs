@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use countersign_proxy::{BodyError, ClientBody, Flood, ServeHttp2};
+use countersign_proxy::{BodyError, ClientBody, Flood, HeadFault, ServeHttp2};
 use envoy_types::pb::{
     envoy::{
         config::core::v3::{
@@ -74,8 +74,9 @@ impl ServeHttp2 for Requests {
     fn serve(
         &self,
         request: Request<ClientBody>,
+        fault: Option<HeadFault>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
-        let called = if self.deciding.is_proven(request.headers()) {
+        let called = if fault.is_none() && self.deciding.is_proven(request.headers()) {
             self.proven.fetch_add(1, Ordering::Relaxed);
             Ok(self.server.clone().call(request))
         } else {
@@ -94,7 +95,7 @@ impl ServeHttp2 for Requests {
         response
     }
 
-    fn note_malformed(&self) {
+    fn note_malformed(&self, _: Option<HeadFault>) {
         self.deciding.refuse_unproven(&self.peer);
     }
 

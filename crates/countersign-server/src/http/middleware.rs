@@ -63,7 +63,9 @@ pub(super) async fn refuse(
     let _in_flight = meters.begin();
     let record = Record::begin(&app);
     let shape = check_size(&request).and_then(|()| match check(&request) {
-        Err(error @ MalformedRequest::Ambiguous(_)) => Err(malformed(error)),
+        Err(error @ (MalformedRequest::Ambiguous(_) | MalformedRequest::Head(_))) => {
+            Err(malformed(error))
+        }
         Err(MalformedRequest::Method(_)) | Ok(()) => Ok(()),
     });
     let closes = shape.is_err() && request.version() < Version::HTTP_2;
@@ -139,6 +141,9 @@ fn check(request: &Request) -> Result<(), MalformedRequest> {
     if request.extensions().get::<BothLengths>().is_some() {
         let both = "both `transfer-encoding` and `content-length`";
         return Err(MalformedRequest::Ambiguous(both));
+    }
+    if let Some(fault) = request.extensions().get() {
+        return Err(MalformedRequest::Head(*fault));
     }
     check_shape(request)
 }

@@ -7,11 +7,13 @@ mod tls;
 use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use axum::body::{Body, Bytes, HttpBody};
-use countersign_proxy::{ClientState, ClientStream, OverSocket};
+use countersign_proxy::{
+    ClientState, ClientStream, HeadFault, OverSocket, RefuseHead as _, SoundHeads,
+};
 use countersign_tls::ReloadingServerConfig;
 use http_body_util::BodyExt as _;
 use hyper::{
-    Request, Response,
+    Request, Response, StatusCode,
     body::Incoming,
     service::{Service as _, service_fn},
 };
@@ -45,6 +47,9 @@ const CLOSING: Duration = Duration::from_secs(1);
 
 /// The most bytes of a request's line and headers.
 pub(crate) const HEADER_BYTES: usize = 32 * 1024;
+
+/// The most bytes of a field block that are looked at before it is whole.
+const FIELD_BLOCK: usize = 128 * 1024;
 
 /// The limits of a listener.
 #[derive(Debug, Clone)]
@@ -138,7 +143,8 @@ fn http_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        // Twice as many are read, to say what is wrong.
+        .max_header_list_size(u32::try_from(limits.header_bytes * 2).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder
@@ -270,7 +276,15 @@ async fn serve_http2(
     requests: TaskTracker,
 ) -> Served {
     let router = TowerToHyperService::new(routes.router);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let unreadable = routes.unreadable;
+    let stream = SoundHeads::new(stream, FIELD_BLOCK, move |_| {
+        // Counted and logged; its client is told by the reset.
+        drop(unreadable.refuse(StatusCode::BAD_REQUEST));
+    });
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(fault) = HeadFault::take(request.headers_mut()) {
+            request.extensions_mut().insert(fault);
+        }
         let answering = router.call(request);
         let under_way = requests.token();
         async move { Ok::<_, Infallible>(until_sent(answering.await?, under_way)) }

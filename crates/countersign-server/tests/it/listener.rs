@@ -1,12 +1,12 @@
 //! The listener: TLS, an orderly end, and clients that take their time.
 
-use std::time::Duration;
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use countersign_server::{
     App, Limits, listener_tls, router, serve,
     store::{Location, Sources, Store},
 };
-use countersign_testca::{General, root};
+use countersign_testca::{General, Minted, root};
 use countersign_tls::CertificateFiles;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,6 +14,7 @@ use tokio::{
     sync::oneshot,
     time::timeout,
 };
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -46,9 +47,8 @@ async fn start(
     (address, stop, running)
 }
 
-#[tokio::test]
-async fn tls_speaks_both_versions_of_http() {
-    let directory = tempfile::tempdir().unwrap();
+/// A server's certificate for `localhost` and the CA that issued it.
+fn server_files(directory: &Path) -> (Minted, CertificateFiles) {
     let ca = root("Server CA").mint();
     let leaf = ca
         .leaf("localhost")
@@ -56,11 +56,18 @@ async fn tls_speaks_both_versions_of_http() {
         .san(General::dns("localhost"))
         .mint();
     let files = CertificateFiles {
-        certificate: directory.path().join("chain.pem"),
-        key: directory.path().join("key.pem"),
+        certificate: directory.join("chain.pem"),
+        key: directory.join("key.pem"),
     };
     std::fs::write(&files.certificate, leaf.pem()).unwrap();
     std::fs::write(&files.key, leaf.key_pem()).unwrap();
+    (ca, files)
+}
+
+#[tokio::test]
+async fn tls_speaks_both_versions_of_http() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ca, files) = server_files(directory.path());
     let (address, stop, running) = start(Limits::default(), Some(files)).await;
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let trusted = reqwest::Certificate::from_pem(ca.pem().as_bytes()).unwrap();
@@ -75,6 +82,84 @@ async fn tls_speaks_both_versions_of_http() {
         assert_eq!((answer.status().as_u16(), answer.version()), (200, version));
     }
     drop(stop);
+    timeout(SOON, running).await.unwrap().unwrap();
+}
+
+/// A client that sends the frames of HTTP/2 itself.
+struct Http2(TlsStream<TcpStream>);
+
+impl Http2 {
+    async fn connect(address: SocketAddr, ca: &Minted) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca.der().to_vec().into()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect("localhost".try_into().unwrap(), stream)
+            .await
+            .unwrap();
+        let mut client = Self(stream);
+        client
+            .0
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .await
+            .unwrap();
+        client.frame(4, 0, 0, &[]).await;
+        client
+    }
+
+    async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+        bytes.extend([kind, flags]);
+        bytes.extend(stream.to_be_bytes());
+        bytes.extend(payload);
+        self.0.write_all(&bytes).await.unwrap();
+    }
+
+    /// The payload of the next frame of this kind.
+    async fn next(&mut self, kind: u8) -> Vec<u8> {
+        loop {
+            let mut head = [0; 9];
+            self.0.read_exact(&mut head).await.unwrap();
+            let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+            let mut payload = vec![0; length];
+            self.0.read_exact(&mut payload).await.unwrap();
+            if head[3] == kind {
+                return payload;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_request_over_http2_leaves_the_others_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ca, files) = server_files(directory.path());
+    let (address, stop, running) = start(Limits::default(), Some(files)).await;
+    let mut client = Http2::connect(address, &ca).await;
+    let asked = async {
+        // GET, https, `/`, and the authority `a`; and a name in upper case.
+        let good = [0x82, 0x87, 0x84, 0x01, 1, b'a'];
+        let upper = [&good[..], b"\x00\x01X\x01a"].concat();
+        client.frame(1, 5, 1, &upper).await;
+        assert_eq!(client.next(3).await, 1_u32.to_be_bytes(), "PROTOCOL_ERROR");
+        // A path with a space.
+        let spaced = b"\x82\x87\x04\x02 a\x01\x01a";
+        client.frame(1, 5, 3, spaced).await;
+        let answer: serde_json::Value = serde_json::from_slice(&client.next(0).await).unwrap();
+        assert_eq!(answer["error"]["code"], "bad_request", "{answer}");
+        client.frame(1, 5, 5, &good).await;
+        let answer: serde_json::Value = serde_json::from_slice(&client.next(0).await).unwrap();
+        assert_ne!(answer["error"]["code"], "bad_request", "{answer}");
+    };
+    timeout(SOON, asked).await.unwrap();
+    drop((stop, client));
     timeout(SOON, running).await.unwrap().unwrap();
 }
 

@@ -200,34 +200,93 @@ async fn a_request_that_is_reset_as_it_is_read_costs_no_connection_to_its_upstre
     assert!(std::pin::pin!(listener.accept()).now_or_never().is_none());
 }
 
+/// Fields as text, none of which is to be remembered.
+fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).unwrap());
+            block.extend(text.as_bytes());
+        }
+    }
+    block
+}
+
 #[tokio::test]
-async fn a_malformed_request_has_its_line_in_the_log() {
+async fn a_malformed_request_is_reset_by_itself_and_has_its_line_in_the_log() {
     let mut world = World::new().await;
     let mut connection = begin(&world).await;
     let good = [0x82, 0x87, 0x84, 0x01, 1, b'a'];
-    // A header of one hop, which HTTP/2 has not.
-    let mut block = good.to_vec();
-    block.extend(b"\x00\x0aconnection\x05close");
-    connection.send(&frame(HEADERS, 5, 1, &block)).await;
-    let reset = timeout(LIMIT, next(&mut connection, RST_STREAM)).await;
-    assert_eq!(
-        reset.unwrap().unwrap(),
-        1_u32.to_be_bytes(),
-        "PROTOCOL_ERROR"
-    );
-    // What follows is served.
-    connection.send(&frame(HEADERS, 5, 3, &good)).await;
-    next(&mut connection, HEADERS).await.unwrap();
-    // A header's name in upper case ends the connection.
-    let mut block = good.to_vec();
-    block.extend(b"\x00\x01X\x01y");
-    connection.send(&frame(HEADERS, 5, 5, &block)).await;
-    next(&mut connection, GOAWAY).await.unwrap();
-    connection.rest().await;
+    let no_fields = [
+        ("connection", "close"),
+        ("X-Upper", "a"),
+        ("", "a"),
+        ("x y", "a"),
+        (":unknown", "a"),
+        (":path", "/again"),
+    ];
+    for (field, stream) in no_fields.iter().zip((1..).step_by(4)) {
+        let block = [&good[..], &fields(&[*field])].concat();
+        connection.send(&frame(HEADERS, 5, stream, &block)).await;
+        let reset = timeout(LIMIT, next(&mut connection, RST_STREAM)).await;
+        let reset = reset.unwrap().expect(field.0);
+        assert_eq!(reset, 1_u32.to_be_bytes(), "PROTOCOL_ERROR");
+        // What follows is served.
+        connection.send(&frame(HEADERS, 5, stream + 2, &good)).await;
+        next(&mut connection, HEADERS).await.expect(field.0);
+    }
+    drop(connection);
     let log = world.log().await;
     let codes: Vec<_> = log
         .iter()
         .map(|line| line["code"].as_str().unwrap())
         .collect();
-    assert_eq!(codes, ["bad_request", "invalid_api_key", "bad_request"]);
+    assert_eq!(
+        codes,
+        ["bad_request", "invalid_api_key"].repeat(no_fields.len())
+    );
+}
+
+#[tokio::test]
+async fn a_value_that_no_request_has_is_answered() {
+    let mut world = World::new().await;
+    let mut connection = begin(&world).await;
+    let get = [
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", "a"),
+    ];
+    let unfit = [
+        [(":path", "/a b"), ("x-a", "b")],
+        [(":path", "/\u{1}"), ("x-a", "b")],
+        [(":path", "/"), ("x-a", "b\0c")],
+        [(":path", "/"), ("x-a", "b\r\nc: d")],
+    ];
+    for (request, stream) in unfit.iter().zip((1..).step_by(2)) {
+        let block = [fields(&get), fields(request)].concat();
+        connection.send(&frame(HEADERS, 5, stream, &block)).await;
+        let answer = timeout(LIMIT, next(&mut connection, 0)).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&answer.unwrap()).unwrap();
+        assert_eq!(answer["error"]["code"], "bad_request", "{request:?}");
+    }
+    // In UTF-8 a path may have any letter, and must be in UTF-8.
+    for (path, code) in [
+        (&b"/\xff"[..], "bad_request"),
+        ("/é".as_bytes(), "invalid_api_key"),
+    ] {
+        let mut block = fields(&get);
+        block.extend([4, u8::try_from(path.len()).unwrap()]);
+        block.extend(path);
+        let stream = if code == "bad_request" { 101 } else { 103 };
+        connection.send(&frame(HEADERS, 5, stream, &block)).await;
+        let answer = timeout(LIMIT, next(&mut connection, 0)).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&answer.unwrap()).unwrap();
+        assert_eq!(answer["error"]["code"], code);
+    }
+    drop(connection);
+    let log = world.log().await;
+    assert_eq!(log.len(), unfit.len() + 2);
+    let request_ids = log.iter().all(|line| line["request_id"].is_string());
+    assert!(request_ids && log[0]["path"] == "-" && log[2]["path"] == "/");
 }
