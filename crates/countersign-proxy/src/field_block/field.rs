@@ -7,7 +7,10 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 
-use super::{MALFORMED, hpack::Undecodable};
+use super::hpack::Undecodable;
+
+/// The field that says why a request must be refused. Whoever sends it is refused too.
+pub(crate) const MALFORMED: HeaderName = HeaderName::from_static("countersign-malformed-request");
 
 /// What a field is by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

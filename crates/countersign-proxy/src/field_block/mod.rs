@@ -8,17 +8,14 @@ mod hpack;
 mod huffman;
 
 pub use field::HeadFault;
+#[cfg(test)]
+pub(crate) use field::MALFORMED;
 
 use std::borrow::Cow;
-
-use http::HeaderName;
 
 use field::{Name, fault};
 use hpack::{Entry, Reader, Representation, Table, Undecodable};
 pub(crate) use hpack::{write_integer, write_string};
-
-/// The field that says why a request must be refused. Whoever sends it is refused too.
-pub(crate) const MALFORMED: HeaderName = HeaderName::from_static("countersign-malformed-request");
 
 /// What a block is.
 #[derive(Debug, PartialEq, Eq)]
@@ -270,7 +267,7 @@ impl Replaced {
         let is_reset = !fault.is_of_value() || section == Section::Trailers;
         self.begin(None, false);
         if !is_reset {
-            write_string(MALFORMED.as_str().as_bytes(), &mut self.block);
+            write_string(field::MALFORMED.as_str().as_bytes(), &mut self.block);
             write_string(fault.mark().as_bytes(), &mut self.block);
         } else {
             // `h2` resets a stream for it, and nothing else.
