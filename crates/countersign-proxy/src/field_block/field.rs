@@ -7,7 +7,7 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 
-use super::hpack::Undecodable;
+use super::huffman::Undecodable;
 
 /// The field that says why a request must be refused. Whoever sends it is refused too.
 pub(crate) const MALFORMED: HeaderName = HeaderName::from_static("countersign-malformed-request");

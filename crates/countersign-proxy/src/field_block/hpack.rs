@@ -5,12 +5,8 @@ use std::{borrow::Cow, collections::VecDeque};
 
 use super::{
     field::{HeadFault, Name},
-    huffman,
+    huffman::{self, Undecodable},
 };
-
-/// A block that cannot be decoded: what follows on its connection cannot be either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Undecodable;
 
 /// The size of the table, as long as nobody asks for another (RFC 9113 section 6.5.2), and the largest
 /// that a client may choose.

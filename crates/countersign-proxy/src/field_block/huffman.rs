@@ -1,6 +1,8 @@
 //! Strings in the Huffman code of HPACK (RFC 7541 section 5.2).
 
-use super::hpack::Undecodable;
+/// A block that cannot be decoded: what follows on its connection cannot be either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Undecodable;
 
 /// How many bits the code of each octet has, and last that of the end of a string (appendix B). Codes
 /// of one length follow each other in the order of what they stand for, and begin where those that are

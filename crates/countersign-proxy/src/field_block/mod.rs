@@ -14,8 +14,9 @@ pub(crate) use field::MALFORMED;
 use std::borrow::Cow;
 
 use field::{Name, fault};
-use hpack::{Entry, Reader, Representation, Table, Undecodable};
+use hpack::{Entry, Reader, Representation, Table};
 pub(crate) use hpack::{write_integer, write_string};
+use huffman::Undecodable;
 
 /// What a block is.
 #[derive(Debug, PartialEq, Eq)]
