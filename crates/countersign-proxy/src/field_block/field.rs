@@ -116,18 +116,19 @@ impl HeadFault {
     }
 }
 
-/// Why no request has a field of this name and value.
+/// Why no request has a field of this name and value, by what it is for. Of any other only the octets count.
 pub(super) fn fault(name: Name, value: &[u8]) -> Option<HeadFault> {
     match name {
         Name::Impossible => Some(HeadFault::Name),
         Name::HopByHop => Some(HeadFault::HopByHop),
         Name::Te => (value != b"trailers").then_some(HeadFault::HopByHop),
-        Name::Other => (!value.iter().copied().all(is_visible)).then_some(HeadFault::Value),
+        Name::Other => None,
         Name::Pseudo(pseudo) => pseudo.fault(value),
     }
 }
 
-const fn is_visible(octet: u8) -> bool {
+/// Whether a value may have this octet (section 8.2.1).
+pub(super) const fn is_visible(octet: u8) -> bool {
     octet >= b' ' && octet != 0x7f || octet == b'\t'
 }
 

@@ -90,17 +90,41 @@ impl<'block> Reader<'block> {
     }
 
     /// A string (RFC 7541 section 5.2).
-    pub(super) fn string(&mut self) -> Result<Cow<'block, [u8]>, Undecodable> {
+    pub(super) fn string(&mut self) -> Result<Text<'block>, Undecodable> {
         let is_huffman = self.rest.first().is_some_and(|octet| *octet >= 0x80);
         let length = self.integer(7)?;
-        let (string, rest) = self.rest.split_at_checked(length).ok_or(Undecodable)?;
+        let (octets, rest) = self.rest.split_at_checked(length).ok_or(Undecodable)?;
         self.rest = rest;
-        if !is_huffman {
-            return Ok(Cow::Borrowed(string));
+        Ok(Text { octets, is_huffman })
+    }
+}
+
+/// A string as it was written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'block> {
+    octets: &'block [u8],
+    is_huffman: bool,
+}
+
+impl<'block> Text<'block> {
+    /// What it says.
+    pub(super) fn decode(self) -> Result<Cow<'block, [u8]>, Undecodable> {
+        if !self.is_huffman {
+            return Ok(Cow::Borrowed(self.octets));
         }
-        let mut decoded = Vec::with_capacity(length * 8 / 5);
-        huffman::decode(string, &mut decoded)?;
+        let mut decoded = Vec::with_capacity(self.octets.len() * 8 / 5);
+        self.each(|octet| decoded.push(octet))?;
         Ok(Cow::Owned(decoded))
+    }
+
+    /// Gives each octet of what it says.
+    pub(super) fn each(self, octet: impl FnMut(u8)) -> Result<(), Undecodable> {
+        if self.is_huffman {
+            huffman::decode(self.octets, octet)
+        } else {
+            self.octets.iter().copied().for_each(octet);
+            Ok(())
+        }
     }
 }
 

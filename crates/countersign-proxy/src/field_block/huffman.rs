@@ -21,106 +21,163 @@ const LENGTHS: [u8; 257] = [
 ];
 
 /// The longest code.
-const MAX_LENGTH: usize = 30;
+const MAX_LENGTH: u8 = 30;
 
-/// Codes of up to this length are looked up in one step: those of all letters and digits.
-const SHORT: u32 = 8;
-
-/// What the codes stand for.
-struct Codes {
-    /// By the first eight bits: the octet and the length of its code, if it is that short.
-    short: [(u8, u8); 1 << SHORT],
-    /// The octets, in the order of their codes.
-    octets: [u8; 257],
-    /// For each length: the code after the last of that length, and what to add to a code to find its
-    /// octet.
-    by_length: [(u32, u32); MAX_LENGTH + 1],
+/// What four bits lead to from one place in the tree of codes. No code has fewer, so that they end one
+/// at most.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    /// The place that follows.
+    next: u8,
+    octet: u8,
+    ends: Ends,
 }
 
-static CODES: Codes = codes();
+/// What ends within a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Nothing,
+    Octet,
+    /// The end of a string is no octet, and must not be in one.
+    String,
+}
+
+const STEPS: usize = 16;
+
+/// From each place in the tree, by the next four bits.
+static CODES: [[Step; STEPS]; 256] = steps();
+
+/// Added to what a code stands for, where it ends.
+const ENDS: u16 = 256;
+
+/// The codes as a tree: from each place by a bit to another, or to what is [`ENDS`] and the code's.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "computed by the compiler, which would not accept an index beyond the end"
+)]
+const fn tree() -> [[u16; 2]; 256] {
+    let mut tree = [[0; 2]; 256];
+    let (mut code, mut length, mut places) = (0_u32, 1, 1);
+    while length <= MAX_LENGTH {
+        code <<= 1;
+        let mut octet = 0;
+        while octet < LENGTHS.len() {
+            if LENGTHS[octet] == length {
+                let (mut place, mut left) = (0, length);
+                while left > 1 {
+                    left -= 1;
+                    let bit = (code >> left & 1) as usize;
+                    if tree[place][bit] == 0 {
+                        tree[place][bit] = places;
+                        places += 1;
+                    }
+                    place = tree[place][bit] as usize;
+                }
+                tree[place][(code & 1) as usize] = ENDS + octet as u16;
+                code += 1;
+            }
+            octet += 1;
+        }
+        length += 1;
+    }
+    tree
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "computed by the compiler, which would not accept an index beyond the end"
+)]
+const fn steps() -> [[Step; STEPS]; 256] {
+    let tree = tree();
+    let none = Step {
+        next: 0,
+        octet: 0,
+        ends: Ends::Nothing,
+    };
+    let mut steps = [[none; STEPS]; 256];
+    let mut place = 0;
+    while place < 256 {
+        let mut bits = 0;
+        while bits < STEPS {
+            steps[place][bits] = step(&tree, place, bits);
+            bits += 1;
+        }
+        place += 1;
+    }
+    steps
+}
 
 #[expect(
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     reason = "computed by the compiler, which would not accept an index beyond the end"
 )]
-const fn codes() -> Codes {
-    let mut codes = Codes {
-        short: [(0, 0); 1 << SHORT],
-        octets: [0; 257],
-        by_length: [(0, 0); MAX_LENGTH + 1],
-    };
-    let (mut length, mut code, mut place) = (1, 0_u32, 0_u32);
-    while length <= MAX_LENGTH {
-        code <<= 1;
-        let add = place.wrapping_sub(code);
-        let mut octet = 0;
-        while octet < LENGTHS.len() {
-            if LENGTHS[octet] as usize == length {
-                codes.octets[place as usize] = octet as u8;
-                if length <= SHORT as usize {
-                    let left = SHORT as usize - length;
-                    let mut rest = 0;
-                    while rest < 1 << left {
-                        codes.short[((code as usize) << left) | rest] = (octet as u8, length as u8);
-                        rest += 1;
-                    }
-                }
-                code += 1;
-                place += 1;
+const fn step(tree: &[[u16; 2]; 256], mut place: usize, bits: usize) -> Step {
+    let (mut left, mut octet, mut ends) = (4, 0, Ends::Nothing);
+    while left > 0 {
+        left -= 1;
+        let next = tree[place][bits >> left & 1];
+        if next >= ENDS {
+            place = 0;
+            octet = (next - ENDS) as u8;
+            ends = if next == ENDS + 256 {
+                Ends::String
+            } else {
+                Ends::Octet
+            };
+        } else {
+            place = next as usize;
+        }
+    }
+    Step {
+        next: place as u8,
+        octet,
+        ends,
+    }
+}
+
+/// Gives each octet of what a string says.
+pub(super) fn decode(string: &[u8], mut octet: impl FnMut(u8)) -> Result<(), Undecodable> {
+    let mut place = 0_u8;
+    for bits in string {
+        for bits in [bits >> 4, bits & 0x0f] {
+            let steps = CODES.get(usize::from(place)).ok_or(Undecodable)?;
+            let step = steps.get(usize::from(bits)).ok_or(Undecodable)?;
+            match step.ends {
+                Ends::Nothing => {}
+                Ends::Octet => octet(step.octet),
+                Ends::String => return Err(Undecodable),
             }
-            octet += 1;
+            place = step.next;
         }
-        codes.by_length[length] = (code, add);
-        length += 1;
     }
-    codes
-}
-
-/// Appends what a string says.
-pub(super) fn decode(string: &[u8], decoded: &mut Vec<u8>) -> Result<(), Undecodable> {
-    let mut string = string.iter();
-    // The next bits, from the left, and how many of them there are.
-    let (mut bits, mut count) = (0_u64, 0_u32);
-    loop {
-        while count <= 56
-            && let Some(octet) = string.next()
-        {
-            bits |= u64::from(*octet) << (56 - count);
-            count += 8;
-        }
-        let Some((octet, length)) = next(bits).filter(|(_, length)| *length <= count) else {
-            // The end is padded with up to seven bits of the code that ends a string: ones.
-            let is_padding = count < 8 && bits.leading_ones() >= count;
-            return if is_padding { Ok(()) } else { Err(Undecodable) };
-        };
-        decoded.push(octet);
-        bits <<= length;
-        count -= length;
+    // The end is padded with up to seven bits of the code that ends a string: ones.
+    if PADDED.contains(&place) {
+        Ok(())
+    } else {
+        Err(Undecodable)
     }
 }
 
-/// The octet whose code these bits begin with, and how long that is.
-fn next(bits: u64) -> Option<(u8, u32)> {
-    let short = usize::try_from(bits >> (u64::BITS - SHORT)).ok()?;
-    match CODES.short.get(short)? {
-        (_, 0) => next_long(bits),
-        (octet, length) => Some((*octet, u32::from(*length))),
-    }
-}
+/// The places that fewer than eight ones lead to.
+const PADDED: [u8; 8] = padded();
 
-fn next_long(bits: u64) -> Option<(u8, u32)> {
-    let lengths = (SHORT + 1..).zip(CODES.by_length.iter().skip(SHORT as usize + 1));
-    for (length, (after, add)) in lengths {
-        let code = u32::try_from(bits >> (u64::BITS - length)).ok()?;
-        if code < *after {
-            let place = usize::try_from(code.wrapping_add(*add)).ok()?;
-            // The last is no octet: it ends a string, and must not be in one.
-            let octet = CODES.octets.get(place).filter(|_| place < 256)?;
-            return Some((*octet, length));
-        }
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "computed by the compiler, which would not accept an index beyond the end"
+)]
+const fn padded() -> [u8; 8] {
+    let tree = tree();
+    let mut places = [0; 8];
+    let (mut place, mut ones) = (0, 1);
+    while ones < places.len() {
+        place = tree[place][1] as usize;
+        places[ones] = place as u8;
+        ones += 1;
     }
-    None
+    places
 }
 
 #[cfg(test)]
@@ -129,7 +186,7 @@ mod tests {
 
     fn decoded(string: &[u8]) -> Result<Vec<u8>, Undecodable> {
         let mut decoded = Vec::new();
-        decode(string, &mut decoded).map(|()| decoded)
+        decode(string, |octet| decoded.push(octet)).map(|()| decoded)
     }
 
     #[test]
@@ -165,18 +222,16 @@ mod tests {
 
     #[test]
     fn every_octet_has_its_code() {
-        for (octet, length) in LENGTHS[..256].iter().enumerate() {
-            let place = CODES.octets[..256]
-                .iter()
-                .position(|each| usize::from(*each) == octet);
-            let (place, length) = (u32::try_from(place.unwrap()).unwrap(), u32::from(*length));
-            let (_, add) = CODES.by_length[length as usize];
-            // The code, and then ones.
-            let code = u64::from(place.wrapping_sub(add));
-            let bits = (code << (64 - length)) | (u64::MAX >> length);
-            let string = bits.to_be_bytes();
-            let string = &string[..usize::try_from(length.div_ceil(8)).unwrap()];
-            assert_eq!(decoded(string).unwrap(), [u8::try_from(octet).unwrap()]);
+        let mut code = 0_u64;
+        for length in 1..=MAX_LENGTH {
+            code <<= 1;
+            for octet in (0..=255_u8).filter(|octet| LENGTHS[usize::from(*octet)] == length) {
+                // The code, and then ones.
+                let bits = (code << (64 - length)) | (u64::MAX >> length);
+                let string = &bits.to_be_bytes()[..usize::from(length.div_ceil(8))];
+                assert_eq!(decoded(string).unwrap(), [octet]);
+                code += 1;
+            }
         }
     }
 

@@ -14,7 +14,7 @@ pub(crate) use field::MALFORMED;
 use std::borrow::Cow;
 
 use field::{Name, fault};
-use hpack::{Entry, Reader, Representation, Table};
+use hpack::{Entry, Reader, Representation, Table, Text};
 pub(crate) use hpack::{write_integer, write_string};
 use huffman::Undecodable;
 
@@ -149,19 +149,19 @@ impl Check<'_> {
         reader: &mut Reader<'block>,
     ) -> Result<Field<'block>, Undecodable> {
         let (written, name, name_length) = if index == 0 {
-            let text = reader.string()?;
+            let text = reader.string()?.decode()?;
             let (name, length) = (Name::of(&text), text.len());
             (Written::Text(text), name, length)
         } else {
             let entry = self.table.get(index)?;
             (Written::Index(index), entry.name, entry.name_length)
         };
-        let value = reader.string()?;
+        let (value_length, fault) = read_value(name, reader.string()?)?;
         let entry = Entry {
             name,
             name_length,
-            value_length: value.len(),
-            fault: fault(name, &value),
+            value_length,
+            fault,
         };
         Ok(Field {
             representation,
@@ -180,6 +180,21 @@ impl Check<'_> {
         self.seen |= pseudo.bit();
         entry.fault.or(is_misplaced.then_some(HeadFault::Order))
     }
+}
+
+/// The length of a value, and why a field of this name has no such one. Most are looked at and not kept:
+/// a bearer header comes with each request.
+fn read_value(name: Name, value: Text<'_>) -> Result<(usize, Option<HeadFault>), Undecodable> {
+    if name != Name::Other {
+        let value = value.decode()?;
+        return Ok((value.len(), fault(name, &value)));
+    }
+    let (mut length, mut is_visible) = (0, true);
+    value.each(|octet| {
+        length += 1;
+        is_visible &= field::is_visible(octet);
+    })?;
+    Ok((length, (!is_visible).then_some(HeadFault::Value)))
 }
 
 /// A block in place of one that is not as it should be.

@@ -17,7 +17,8 @@ fn fields(mut block: &[u8]) -> Vec<(String, String)> {
     while let Some((first, rest)) = block.split_first() {
         assert_eq!(*first, 0);
         let mut reader = Reader { rest };
-        let mut text = || String::from_utf8(reader.string().unwrap().into_owned()).unwrap();
+        let mut text =
+            || String::from_utf8(reader.string().unwrap().decode().unwrap().into_owned()).unwrap();
         fields.push((text(), text()));
         block = reader.rest;
     }
