@@ -18,6 +18,7 @@ use crate::{
     request_body::RequestBody,
     request_target::readdress,
     stream_body::StreamBody,
+    traffic::Traffic,
     upstream::Upstream,
 };
 
@@ -63,6 +64,24 @@ struct Sent<E: Exchange> {
     response: Pin<Box<dyn Future<Output = Answered<E>> + Send>>,
     on: Http1<E>,
     spare: Option<Spare<E>>,
+}
+
+/// Someone awaits the response on a connection. When nobody does before it has come, the connection is
+/// abandoned: hyper would go on with it as long as its upstream takes nothing of the request.
+struct AwaitedHere(Option<Arc<Traffic>>);
+
+impl AwaitedHere {
+    fn no_longer(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for AwaitedHere {
+    fn drop(&mut self) {
+        if let Some(traffic) = &self.0 {
+            traffic.abandon();
+        }
+    }
 }
 
 type Answered<E> = Result<Response<Incoming>, TrySendError<Request<RequestBody<E>>>>;
@@ -111,8 +130,15 @@ impl<E: Exchange> Connections<E> {
             None
         };
         request.body_mut().send_on(&on.traffic);
+        let awaited = AwaitedHere(Some(Arc::clone(&on.traffic)));
+        let answering = on.sender.try_send_request(request);
         Sent {
-            response: Box::pin(on.sender.try_send_request(request)),
+            response: Box::pin(async move {
+                let awaited = awaited;
+                let answered = answering.await;
+                awaited.no_longer();
+                answered
+            }),
             on,
             spare,
         }

@@ -49,6 +49,8 @@ pub(crate) struct Traffic {
     trailers: Trailers,
     /// The upstream takes nothing more for now.
     blocked: AtomicBool,
+    /// Nobody awaits the response any more.
+    abandoned: AtomicBool,
     /// Nothing more is to be read for now: the client takes nothing.
     paused: AtomicBool,
     reader: AtomicWaker,
@@ -66,6 +68,7 @@ impl Default for Traffic {
             interims: Mutex::default(),
             trailers: Trailers::default(),
             blocked: AtomicBool::default(),
+            abandoned: AtomicBool::default(),
             paused: AtomicBool::default(),
             reader: AtomicWaker::new(),
             at_once: AtomicUsize::new(CAREFUL_READ_BYTES),
@@ -110,6 +113,15 @@ impl Traffic {
     /// Says whether what was written last waits for the upstream.
     pub(crate) fn block(&self, blocked: bool) {
         self.blocked.store(blocked, Ordering::Relaxed);
+    }
+
+    /// Says that nobody awaits the response any more: the connection serves for nothing else.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_blocked(&self) -> bool {

@@ -88,6 +88,10 @@ impl UpstreamStream {
             polled => polled,
         };
         self.traffic.block(polled.is_pending());
+        if polled.is_pending() && self.traffic.is_abandoned() {
+            // hyper's task would turn in circles: it ends only when all is written, or this fails.
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+        }
         polled
     }
 

@@ -350,3 +350,46 @@ async fn a_response_that_pauses_ends_when_its_client_has_closed_its_side() {
         dropped.expect("the request to be dropped").unwrap();
     }
 }
+
+#[tokio::test]
+async fn an_upload_that_its_upstream_does_not_take_is_answered_and_over() {
+    let (upstream, route) = Upstream::start().await;
+    let mut world = World::with(|options| {
+        route(options);
+        options.limits.response_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let bytes = 20 << 20;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
+    let lines = format!("content-length: {bytes}\r\n");
+    connection
+        .write(&head(&world, "POST", "/v1/a", &lines))
+        .await;
+    let mut taking_nothing = upstream.request().await;
+    let sent_and_answered = async {
+        connection.write(&"x".repeat(bytes)).await;
+        connection.answer().await.expect("an answer")
+    };
+    let answer = timeout(LIMIT, sent_and_answered).await.unwrap();
+    assert_eq!(answer.code(), "upstream_timeout");
+    // Nobody waits for what the upstream has not taken, and it is told so.
+    let mut taken = Vec::new();
+    let ended = timeout(LIMIT, taking_nothing.read_to_end(&mut taken)).await;
+    assert!(ended.is_ok() && taken.len() < bytes);
+    let request = Request::post("https://localhost/v1/a")
+        .header("authorization", format!("Bearer {}", world.key))
+        .body(Full::new(Bytes::from(vec![b'x'; bytes])))
+        .unwrap();
+    let tls = world.tls(&[]);
+    let address = world.address();
+    let sending = tokio::spawn(async move { tls.http2(address, request).await });
+    let _taking_nothing = upstream.request().await;
+    let response = timeout(LIMIT, sending).await.unwrap().unwrap().unwrap();
+    assert_eq!(response.status(), 504);
+    drop(connection);
+    let log = world.log().await;
+    assert_eq!(
+        (log.len(), &log[0]["status"], &log[1]["status"]),
+        (2, &504.into(), &504.into())
+    );
+}
