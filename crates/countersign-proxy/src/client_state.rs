@@ -26,6 +26,10 @@ pub struct ClientState {
     streaming: AtomicBool,
     /// The client takes nothing more for now. Only HTTP/1.1 says so.
     blocked: AtomicBool,
+    /// A piece of a response's body was handed over, and is not in the socket yet. Only HTTP/1.1 says so.
+    unwritten: AtomicBool,
+    /// A response's body waits for that.
+    body_waits: AtomicBool,
     /// No request was under way for a while. Only HTTP/1.1 says so.
     idle: AtomicBool,
     /// What follows is another protocol.
@@ -121,6 +125,37 @@ impl ClientState {
         self.blocked.load(Ordering::Relaxed)
     }
 
+    /// Says that a piece of a body was handed over, to be written.
+    pub(crate) fn hand_over(&self) {
+        self.unwritten.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that all is in the socket that was handed over.
+    pub(crate) fn finish_writing(&self) {
+        self.unwritten.store(false, Ordering::Relaxed);
+        self.block(false);
+    }
+
+    /// Whether nothing more of a body may be read for now: what was handed over must be in the socket first. Then
+    /// the body is asked again.
+    pub(crate) fn must_body_wait(&self) -> bool {
+        let waits = self.is_blocked() || self.unwritten.load(Ordering::Relaxed);
+        self.body_waits.store(waits, Ordering::Relaxed);
+        waits
+    }
+
+    /// Whether a body has waited that need not wait any more. It is said once.
+    pub(crate) fn take_body_to_ask(&self) -> bool {
+        if !self.body_waits.load(Ordering::Relaxed)
+            || self.is_blocked()
+            || self.unwritten.load(Ordering::Relaxed)
+        {
+            return false;
+        }
+        self.body_waits.store(false, Ordering::Relaxed);
+        true
+    }
+
     /// Says whether no request was under way for a while.
     pub(crate) fn set_idle(&self, idle: bool) {
         self.idle.store(idle, Ordering::Relaxed);
@@ -176,5 +211,24 @@ mod tests {
         assert!(!state.seems_to_read());
         state.add_written(1);
         assert!(state.seems_to_read());
+    }
+
+    #[test]
+    fn a_body_that_waited_is_asked_once_all_is_written() {
+        let state = ClientState::default();
+        assert!(!state.must_body_wait());
+        state.hand_over();
+        assert!(state.must_body_wait() && !state.take_body_to_ask());
+        // That a part was taken is not enough.
+        state.block(true);
+        state.block(false);
+        assert!(state.must_body_wait() && !state.take_body_to_ask());
+        state.finish_writing();
+        assert!(state.take_body_to_ask() && !state.take_body_to_ask());
+        // One that was asked meanwhile waits for nothing.
+        state.hand_over();
+        assert!(state.must_body_wait());
+        state.finish_writing();
+        assert!(!state.must_body_wait() && !state.take_body_to_ask());
     }
 }

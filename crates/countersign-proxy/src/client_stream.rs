@@ -422,8 +422,12 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncWrite for ClientStream<S, R> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_client(context)?;
+        // hyper flushes once it has written all that it holds.
         let polled = self.poll_written(context);
-        self.state.block(polled.is_pending());
+        match polled {
+            Poll::Pending => self.state.block(true),
+            Poll::Ready(_) => self.state.finish_writing(),
+        }
         polled
     }
 

@@ -92,6 +92,10 @@ where
                 if Pin::new(&mut **connection).poll(context).is_ready() {
                     return Poll::Ready(None);
                 }
+                // hyper may have written a piece without asking the body again.
+                if self.state.take_body_to_ask() {
+                    context.waker().wake_by_ref();
+                }
                 if !self.state.is_idle() {
                     return Poll::Pending;
                 }

@@ -1,4 +1,4 @@
-//! A response's body on its way to the client: frame by frame, nothing kept.
+//! A response's body on its way to the client: frame by frame, each once the one before is with the client.
 
 use std::{
     pin::Pin,
@@ -53,6 +53,7 @@ impl<E: Exchange> ResponseBody<E> {
             lease: Some(lease),
             ended: false,
             failed: None,
+            held: Bytes::new(),
             idle: idle_timeout.map(Stall::new),
         }))
     }
@@ -106,6 +107,8 @@ pub struct UpstreamBody<E: Exchange> {
     ended: bool,
     /// Why it breaks off, once what came before is on its way.
     failed: Option<BodyError>,
+    /// A piece that is held until the next one is read.
+    held: Bytes,
     /// Ends it when nothing moves in either direction.
     idle: Option<Stall>,
 }
@@ -154,8 +157,10 @@ impl<E: Exchange> UpstreamBody<E> {
                 Poll::Ready(None)
             }
             Some(Ok(frame)) => {
-                progress.add_sent(frame.data_ref().map_or(0, Bytes::len));
-                self.read_no_further();
+                if let Some(piece) = frame.data_ref() {
+                    progress.add_sent(piece.len());
+                    self.hand_over(piece);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
@@ -170,9 +175,9 @@ impl<E: Exchange> UpstreamBody<E> {
         }
     }
 
-    /// Whether an HTTP/1.1 client must first take what it was sent. hyper asks again when it has.
+    /// Whether an HTTP/1.1 client must first take what it was sent. The body is asked again when it has.
     fn is_blocked(&self) -> bool {
-        self.to_http1 && self.exchange.client().is_blocked()
+        self.to_http1 && self.exchange.client().must_body_wait()
     }
 
     /// Whether nothing more may be read: it would be kept here until the client takes it.
@@ -187,11 +192,21 @@ impl<E: Exchange> UpstreamBody<E> {
         false
     }
 
-    /// Leaves the rest with the upstream until more is asked for: hyper would read ahead.
-    fn read_no_further(&self) {
-        let upstream = self.lease.as_ref().and_then(Lease::traffic);
-        if let Some(upstream) = upstream.filter(|_| self.to_http1) {
+    /// Leaves the rest with the upstream until this piece is with the client: hyper would read ahead.
+    fn hand_over(&mut self, piece: &Bytes) {
+        if !self.to_http1 {
+            return;
+        }
+        self.exchange.client().hand_over();
+        if let Some(upstream) = self.lease.as_ref().and_then(Lease::traffic) {
             upstream.pause();
+            // hyper reads into more room each time that all of it was filled. Where it can, it has the present room
+            // grow by that, and then keeps up to twice as much as it uses: not so while the piece is there.
+            self.held = if upstream.is_longest(piece.len()) {
+                piece.clone()
+            } else {
+                Bytes::new()
+            };
         }
     }
 }

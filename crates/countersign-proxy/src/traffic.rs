@@ -56,6 +56,8 @@ pub(crate) struct Traffic {
     reader: AtomicWaker,
     /// The most bytes to read at once.
     at_once: AtomicUsize,
+    /// How long the longest piece of a body was.
+    longest: AtomicUsize,
 }
 
 impl Default for Traffic {
@@ -72,6 +74,7 @@ impl Default for Traffic {
             paused: AtomicBool::default(),
             reader: AtomicWaker::new(),
             at_once: AtomicUsize::new(CAREFUL_READ_BYTES),
+            longest: AtomicUsize::default(),
         }
     }
 }
@@ -149,6 +152,15 @@ impl Traffic {
 
     pub(crate) fn at_once(&self) -> usize {
         self.at_once.load(Ordering::Relaxed)
+    }
+
+    /// Whether no piece of a body that was read here was as long as this one.
+    pub(crate) fn is_longest(&self, piece: usize) -> bool {
+        let is_longest = piece > self.longest.load(Ordering::Relaxed);
+        if is_longest {
+            self.longest.store(piece, Ordering::Relaxed);
+        }
+        is_longest
     }
 
     /// Waits while nothing is to be read.

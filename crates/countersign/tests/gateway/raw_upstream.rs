@@ -1,5 +1,7 @@
 //! An upstream whose bytes a test reads and writes itself.
 
+use std::time::Duration;
+
 use countersign_gateway::options::GatewayOptions;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -69,6 +71,16 @@ const STATUS_200: &[u8] = &[0x88];
 impl Raw {
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).await.unwrap();
+    }
+
+    /// Writes until nothing was taken for as long as `silence`: how many bytes were.
+    pub(crate) async fn write_until_silence(&mut self, bytes: &[u8], silence: Duration) -> usize {
+        let mut taken = 0;
+        while let Ok(count) = timeout(silence, self.0.write(&bytes[taken..])).await {
+            taken += count.unwrap();
+            assert!(taken < bytes.len(), "all was taken");
+        }
+        taken
     }
 
     /// Reads exactly so many bytes.

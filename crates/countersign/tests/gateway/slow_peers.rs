@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use crate::{
+    client::Connection,
     raw_upstream::RawUpstream,
     world::{LIMIT, World},
 };
@@ -140,4 +141,73 @@ async fn what_has_begun_ends_when_nothing_moves_for_as_long_as_its_route_says() 
     let log = world.log().await;
     let socket = log.iter().find(|line| line["status"] == 101).unwrap();
     assert_eq!(socket["bytes_sent"], socket["bytes_received"]);
+}
+
+/// How much a client reads before it stops: more than what shows that it reads, so that pieces are large.
+const READ_FIRST: usize = 3 << 20;
+
+#[tokio::test]
+async fn a_client_that_stops_and_goes_on_gets_all_of_a_response() {
+    // More than sockets keep.
+    let body: Vec<u8> = (0..48_u32 << 18).flat_map(u32::to_be_bytes).collect();
+    let (upstream, route) = RawUpstream::start().await;
+    let world = World::with(route).await;
+    let mut connection = world.tls(&[]).connect(world.address()).await;
+    let mut raw = None;
+    let length = format!("content-length: {}\r\n", body.len());
+    let chunked = "transfer-encoding: chunked\r\n";
+    for (lines, end) in [
+        (&*length, ""),
+        (chunked, "0\r\n\r\n"),
+        (chunked, "0\r\nx-sum: 1\r\n\r\n"),
+        (&*length, ""),
+    ] {
+        connection.write(&head(&world, "GET", "/v1/a", "")).await;
+        let mut sends = match raw.take() {
+            Some(raw) => raw,
+            None => upstream.accept().await,
+        };
+        sends.head().await;
+        let mut answer = format!("HTTP/1.1 200 OK\r\n{lines}\r\n").into_bytes();
+        if end.is_empty() {
+            answer.extend(&body);
+        } else {
+            for piece in body.chunks(100_000) {
+                answer.extend(format!("{:x}\r\n", piece.len()).into_bytes());
+                answer.extend(piece);
+                answer.extend(b"\r\n");
+            }
+        }
+        answer.extend(end.as_bytes());
+        let reads = async {
+            assert_eq!(connection.head().await.unwrap().status, 200);
+            let mut found = Vec::new();
+            while found.len() < READ_FIRST {
+                found.extend(next_piece(&mut connection, end).await);
+            }
+            found
+        };
+        // The client goes on only once the gateway has taken nothing for a while.
+        let (mut found, taken) = tokio::join!(reads, sends.write_until_silence(&answer, SHORT));
+        let goes_on = async {
+            while found.len() < body.len() {
+                found.extend(next_piece(&mut connection, end).await);
+            }
+            connection.bytes(end.len()).await
+        };
+        let both = async { tokio::join!(goes_on, sends.write(&answer[taken..])) };
+        let (last, ()) = timeout(LIMIT, both).await.expect("the whole body");
+        assert!(found == body, "another body");
+        assert_eq!(last, end.as_bytes());
+        raw = Some(sends);
+    }
+}
+
+/// What comes next of a body: a chunk of one that ends with something, or some bytes.
+async fn next_piece(connection: &mut Connection, end: &str) -> Vec<u8> {
+    if end.is_empty() {
+        connection.bytes(1 << 18).await
+    } else {
+        connection.chunk().await.expect("a chunk")
+    }
 }
