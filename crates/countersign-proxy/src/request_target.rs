@@ -93,6 +93,10 @@ pub fn check_host<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
     {
         return ambiguous("`host` and `:authority` differ");
     }
+    // Also where the target names one: servers differ in which of the two they go by.
+    if first.is_none() && request.version() == Version::HTTP_11 {
+        return ambiguous("no `host`");
+    }
     let host = match (authority, first) {
         (Some(authority), _) => Some(authority.as_str().as_bytes()),
         (None, first) => first.map(HeaderValue::as_bytes),
@@ -260,6 +264,9 @@ mod tests {
         assert_eq!(check(trace), Err(MalformedRequest::Method("TRACE")));
         let chunked = get("/").header(TRANSFER_ENCODING, "Chunked");
         assert_eq!(check(chunked), Ok(()));
+        for version in [Version::HTTP_10, Version::HTTP_2] {
+            assert_eq!(check(Request::get("http://a/").version(version)), Ok(()));
+        }
         for request in [
             get("/")
                 .header(TRANSFER_ENCODING, "chunked")
@@ -273,7 +280,8 @@ mod tests {
             get("/").header(HOST, "b"),
             get("https://a/").header(HOST, "b").version(Version::HTTP_2),
             Request::get("/").version(Version::HTTP_2),
-            Request::get("http://user@a/"),
+            Request::get("http://user@a/").header(HOST, "a"),
+            Request::get("http://a/"),
             get("a:443"),
             Request::get("/"),
         ] {

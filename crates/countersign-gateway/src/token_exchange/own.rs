@@ -58,6 +58,7 @@ impl Own {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Version;
 
     #[test]
     fn a_host_of_exchanges_serves_nothing_else_and_others_show_the_keys() {
@@ -65,7 +66,8 @@ mod tests {
             hosts: vec!["auth.example".to_owned()],
         };
         let of = |method: &str, uri: &str| {
-            let request = Request::builder().method(method).uri(uri).body(()).unwrap();
+            let request = Request::builder().method(method).uri(uri);
+            let request = request.version(Version::HTTP_2).body(()).unwrap();
             Own::of(&options, &request)
         };
         for (method, uri, own) in [

@@ -98,6 +98,12 @@ async fn a_host_is_one_and_is_a_host() {
             "{host}"
         );
     }
+    let mut connection = world.tls(&[]).connect(world.address()).await;
+    let key = &world.key;
+    let head = format!("GET http://a/v1/echo HTTP/1.1\r\nauthorization: Bearer {key}\r\n\r\n");
+    connection.write(&head).await;
+    let answer = connection.answer().await.unwrap();
+    assert_eq!((answer.status, &*answer.code()), (400, "bad_request"));
     let request = Request::get("https://localhost/v1/echo")
         .header("authorization", format!("Bearer {}", world.key))
         .header("host", "other")
@@ -163,11 +169,16 @@ async fn the_control_plane_asks_for_one_host_too() {
     let world = World::new().await;
     let plane = world.options.control_plane.trim_start_matches("http://");
     let plane = plane.trim_end_matches("/v1");
-    for host in ["", "host: a\r\nhost: b\r\n", "host: a b\r\n"] {
+    for (before, host) in [
+        ("", ""),
+        ("http://a", ""),
+        ("", "host: a\r\nhost: b\r\n"),
+        ("", "host: a b\r\n"),
+    ] {
         let mut stream = TcpStream::connect(plane).await.unwrap();
         let key = &world.admin_key;
         let head = format!(
-            "GET /v1/organization/certificates HTTP/1.1\r\n{host}connection: close\r\n\
+            "GET {before}/v1/organization/certificates HTTP/1.1\r\n{host}connection: close\r\n\
              authorization: Bearer {key}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
