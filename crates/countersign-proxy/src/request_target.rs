@@ -32,10 +32,13 @@ pub enum MalformedRequest {
 pub fn check_shape<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
     let ambiguous = |reason| Err(MalformedRequest::Ambiguous(reason));
     let headers = request.headers();
-    match *request.method() {
-        Method::CONNECT => return Err(MalformedRequest::Method("CONNECT")),
-        Method::TRACE => return Err(MalformedRequest::Method("TRACE")),
-        _ => {}
+    // In any case: some servers read methods so.
+    let is_named = |name: &&str| request.method().as_str().eq_ignore_ascii_case(name);
+    if let Some(method) = ["CONNECT", "TRACE"].into_iter().find(is_named) {
+        return Err(MalformedRequest::Method(method));
+    }
+    if request.uri().path() == "*" && *request.method() != Method::OPTIONS {
+        return ambiguous("the target `*` with another method than `OPTIONS`");
     }
     // Most requests have neither, and what is there is seen in one pass.
     let (mut has_coding, mut has_length) = (false, false);
@@ -257,11 +260,15 @@ mod tests {
         assert_eq!(check(get("/v1/echo")), Ok(()));
         let connect = Request::connect("a:443");
         assert_eq!(check(connect), Err(MalformedRequest::Method("CONNECT")));
-        let trace = Request::builder()
-            .method("TRACE")
-            .uri("/")
-            .header(HOST, "a");
-        assert_eq!(check(trace), Err(MalformedRequest::Method("TRACE")));
+        for (method, refused) in [
+            ("TRACE", "TRACE"),
+            ("trace", "TRACE"),
+            ("Connect", "CONNECT"),
+        ] {
+            let request = get("/").method(method);
+            assert_eq!(check(request), Err(MalformedRequest::Method(refused)));
+        }
+        assert_eq!(check(get("*").method("OPTIONS")), Ok(()));
         let chunked = get("/").header(TRANSFER_ENCODING, "Chunked");
         assert_eq!(check(chunked), Ok(()));
         for version in [Version::HTTP_10, Version::HTTP_2] {
@@ -283,6 +290,7 @@ mod tests {
             Request::get("http://user@a/").header(HOST, "a"),
             Request::get("http://a/"),
             get("a:443"),
+            get("*"),
             Request::get("/"),
         ] {
             let refused = check(request);

@@ -61,6 +61,9 @@ async fn odd_request_targets_are_refused() {
     let world = World::new().await;
     let targets = [
         ("OPTIONS *", 404),
+        ("GET *", 400),
+        ("trace /v1/echo", 405),
+        ("connect localhost:443", 405),
         ("GET http://user@localhost/v1/echo", 400),
         ("CONNECT localhost:443", 405),
     ];
