@@ -21,6 +21,9 @@ const CLIENT_CERTIFICATE_NAMES: [&str; 3] = [
 const FORWARDED_PREFIX: &str = "x-forwarded-";
 const FORWARDED_NAMES: [&str; 2] = ["forwarded", "x-real-ip"];
 
+/// Headers that say how a body is framed. A name without `-`, such as `host`, has no other spelling.
+const FRAMING_NAMES: [&str; 2] = ["content-length", "transfer-encoding"];
+
 pub(crate) const ORGANIZATION: HeaderName = HeaderName::from_static("x-countersign-organization");
 pub(crate) const PROJECT: HeaderName = HeaderName::from_static("x-countersign-project");
 pub(crate) const KEY: HeaderName = HeaderName::from_static("x-countersign-key");
@@ -124,6 +127,16 @@ pub(crate) fn tells_of_connection(name: &str) -> bool {
         || FORWARDED_NAMES.iter().any(|known| folds_to(known, name))
 }
 
+/// Whether a name is none that says how a body is framed, and becomes one for a server that folds
+/// such names.
+pub(crate) fn passes_for_framing(name: &str) -> bool {
+    if !matches!(name.as_bytes(), [b'c' | b't', ..]) {
+        return false;
+    }
+    let passes = |known: &&str| **known != *name && folds_to(known, name);
+    FRAMING_NAMES.iter().any(passes)
+}
+
 /// The longest value of a header with certificates: nginx takes 8 KiB as one header line, the name
 /// and the line break included.
 pub(crate) const MAX_CERTIFICATE_HEADER: usize = 8 * 1024 - "x-forwarded-client-cert: \r\n".len();
@@ -180,6 +193,12 @@ mod tests {
             "x_real_ip",
         ] {
             assert!(tells_of_connection(name), "{name}");
+        }
+        for name in ["content_length", "content.length", "transfer_encoding"] {
+            assert!(passes_for_framing(name), "{name}");
+        }
+        for name in ["content-length", "transfer-encoding", "content_type", "te"] {
+            assert!(!passes_for_framing(name), "{name}");
         }
         for name in ["accept", "x-countersig", "client-certificate"] {
             assert!(

@@ -24,7 +24,7 @@ use slab::Slab;
 use crate::{
     caller::credential::Credential,
     connection::Connection,
-    identity_headers::{claims_identity, tells_of_connection},
+    identity_headers::{claims_identity, passes_for_framing, tells_of_connection},
     shared::Shared,
     shares::StreamPlace,
     under_way::UnderWay,
@@ -113,7 +113,8 @@ impl Exchange for Stream {
     }
 
     fn is_reserved(name: &HeaderName) -> bool {
-        claims_identity(name.as_str()) || tells_of_connection(name.as_str())
+        let name = name.as_str();
+        claims_identity(name) || tells_of_connection(name) || passes_for_framing(name)
     }
 }
 

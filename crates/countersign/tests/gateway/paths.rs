@@ -147,6 +147,13 @@ async fn framings_and_methods_that_are_not_carried_are_refused() {
         answer.json()["headers"]["content-length"],
         serde_json::json!(["0"])
     );
+    let folding = "Transfer_Encoding: chunked\r\nContent.Length: 5\r\ncontent_type: a\r\n";
+    let answer = connection.get("/v1/echo", &world.key, folding).await;
+    let seen = &answer.json()["headers"];
+    assert_eq!(seen["content_type"], serde_json::json!(["a"]));
+    for name in ["transfer_encoding", "content.length"] {
+        assert!(seen[name].is_null(), "{name} reached the upstream");
+    }
     let twice = |second: &str| {
         Request::post("https://localhost/v1/echo")
             .header("authorization", format!("Bearer {}", world.key))
