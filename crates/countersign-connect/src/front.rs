@@ -65,6 +65,7 @@ pub(crate) fn serve(
 pub(crate) fn refuse_unreadable(connection: &Connection, status: StatusCode) -> Response<Bytes> {
     let code = match status {
         StatusCode::BAD_REQUEST => ErrorCode::BadRequest,
+        StatusCode::REQUEST_TIMEOUT => ErrorCode::RequestTimeout,
         _ => ErrorCode::HeadersTooLarge,
     };
     connection.client.answer();

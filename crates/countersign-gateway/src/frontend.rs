@@ -191,10 +191,10 @@ impl Frontend {
         status: StatusCode,
         connection: &Connection,
     ) -> Response<Bytes> {
-        let code = if status == StatusCode::BAD_REQUEST {
-            ErrorCode::BadRequest
-        } else {
-            ErrorCode::HeadersTooLarge
+        let code = match status {
+            StatusCode::BAD_REQUEST => ErrorCode::BadRequest,
+            StatusCode::REQUEST_TIMEOUT => ErrorCode::RequestTimeout,
+            _ => ErrorCode::HeadersTooLarge,
         };
         let refusal = Refusal::new(code, format!("the request's head cannot be read: {status}"));
         let id = self.shared.request_ids.next();

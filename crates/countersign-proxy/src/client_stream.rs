@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
+use http::StatusCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep, sleep_until},
@@ -124,9 +125,13 @@ impl<S: OverSocket, R: RefuseHead + Unpin> ClientStream<S, R> {
 
     /// Takes a bare refusal of hyper's, and writes a whole one instead.
     fn replace(&mut self, bytes: &[u8]) -> bool {
-        let Some(status) = status_of(bytes) else {
+        let Some(mut status) = status_of(bytes) else {
             return false;
         };
+        if self.heads.has_uncountable_length() {
+            // hyper calls it a head that is too large.
+            status = StatusCode::BAD_REQUEST;
+        }
         self.own = Some(Box::new(written(&self.refusals.refuse(status)).into()));
         // What is left of the head, and what follows it, will not be read.
         self.state.leave_body();
@@ -386,7 +391,14 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncRead for ClientStream<S, R> {
         self.note(buffer.filled().get(before..).unwrap_or_default());
         match read {
             Poll::Pending if ahead.is_some() => Poll::Ready(Ok(())),
-            Poll::Pending => self.poll_head_timeout(context),
+            Poll::Pending => {
+                let ended = ready!(self.poll_head_timeout(context));
+                if !self.heads.are_between() {
+                    // Counted and logged; a client that stopped half-way is not waiting for an answer.
+                    drop(self.refusals.refuse(StatusCode::REQUEST_TIMEOUT));
+                }
+                Poll::Ready(ended)
+            }
             done => done,
         }
     }

@@ -74,6 +74,13 @@ impl RequestHeads {
         std::mem::take(&mut self.ended)
     }
 
+    /// Whether the present head says that a body is longer than hyper can count.
+    pub(crate) fn has_uncountable_length(&self) -> bool {
+        self.framing
+            .content_length
+            .is_some_and(|length| i64::try_from(length).is_err())
+    }
+
     /// Whether what comes next is of a head, or begins one.
     pub(crate) fn awaits_head(&self) -> bool {
         matches!(self.place, Place::Start | Place::Head)
@@ -181,12 +188,8 @@ impl Framing {
         match line.first() {
             Some(b'c' | b'C') => {
                 if let Some(value) = value_of(line, b"content-length:") {
-                    self.content_length = Some(
-                        std::str::from_utf8(value)
-                            .ok()
-                            .and_then(|value| value.trim().parse().ok())
-                            .unwrap_or_default(),
-                    );
+                    self.content_length =
+                        Some(std::str::from_utf8(value).map_or(0, |value| length_of(value.trim())));
                 }
             }
             Some(b't' | b'T') if value_of(line, b"transfer-encoding:").is_some() => {
@@ -200,6 +203,13 @@ impl Framing {
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (given, value) = line.split_at_checked(name.len())?;
     given.eq_ignore_ascii_case(name).then_some(value)
+}
+
+/// The length that these digits say, or the longest; 0 where they are none.
+fn length_of(digits: &str) -> u64 {
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let otherwise = if is_number { u64::MAX } else { 0 };
+    digits.parse().unwrap_or(otherwise)
 }
 
 /// The size of a chunk, before any extension of it.

@@ -63,6 +63,9 @@ pub fn check_shape<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
         if lengths.any(|other| Some(other) != first) {
             return ambiguous("two different values of `content-length`");
         }
+        if first.is_some_and(is_beyond_any_body) {
+            return ambiguous("a `content-length` beyond 2^63 - 1");
+        }
     }
     if request.uri().authority().is_some() && request.uri().scheme().is_none() {
         return ambiguous("a target without a path");
@@ -73,6 +76,13 @@ pub fn check_shape<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
         return ambiguous("a control character in the path");
     }
     Ok(())
+}
+
+/// Whether a length is larger than servers can count with.
+fn is_beyond_any_body(length: &HeaderValue) -> bool {
+    const DIGITS: usize = "9223372036854775807".len();
+    let count = || length.to_str().ok()?.trim().parse::<i64>().ok();
+    length.len() >= DIGITS && count().is_none()
 }
 
 /// Refuses a request that names no host, two, or what is none (RFC 9112 section 3.2, RFC 9113
@@ -269,6 +279,8 @@ mod tests {
             assert_eq!(check(request), Err(MalformedRequest::Method(refused)));
         }
         assert_eq!(check(get("*").method("OPTIONS")), Ok(()));
+        let longest = get("/").header(CONTENT_LENGTH, "09223372036854775807");
+        assert_eq!(check(longest), Ok(()));
         let chunked = get("/").header(TRANSFER_ENCODING, "Chunked");
         assert_eq!(check(chunked), Ok(()));
         for version in [Version::HTTP_10, Version::HTTP_2] {
@@ -285,6 +297,7 @@ mod tests {
                 .header(TRANSFER_ENCODING, "chunked"),
             get("/").header(CONTENT_LENGTH, 1).header(CONTENT_LENGTH, 2),
             get("/").header(HOST, "b"),
+            get("/").header(CONTENT_LENGTH, "9223372036854775808"),
             get("https://a/").header(HOST, "b").version(Version::HTTP_2),
             Request::get("/").version(Version::HTTP_2),
             Request::get("http://user@a/").header(HOST, "a"),

@@ -393,3 +393,44 @@ async fn an_upload_that_its_upstream_does_not_take_is_answered_and_over() {
         (2, &504.into(), &504.into())
     );
 }
+
+#[tokio::test]
+async fn a_head_that_stops_half_way_has_its_line() {
+    let mut world = World::with(|options| {
+        options.limits.header_timeout = Duration::from_millis(200);
+    })
+    .await;
+    let tls = world.tls(&[]);
+    // One that sends nothing asks for nothing.
+    let silent = tls.connect(world.address()).await;
+    let mut connection = tls.connect(world.address()).await;
+    connection.write("GET /v1/a HTTP/1.1\r\nhost: a\r\n").await;
+    assert!(connection.rest().await.is_empty());
+    drop(silent);
+    let log = world.log().await;
+    let line = (&log[0]["code"], &log[0]["status"], &log[0]["path"]);
+    assert_eq!(line, (&"request_timeout".into(), &408.into(), &"-".into()));
+    assert_eq!(log.len(), 1);
+}
+
+#[tokio::test]
+async fn a_length_that_no_body_has_is_refused_at_once() {
+    let world = World::new().await;
+    for length in [
+        "9223372036854775808",
+        "18446744073709551615",
+        "99999999999999999999999",
+    ] {
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        let lines = format!("content-length: {length}\r\n");
+        connection
+            .write(&head(&world, "POST", "/v1/a", &lines))
+            .await;
+        let answer = connection.answer().await.expect("an answer");
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (400, "bad_request"),
+            "{length}"
+        );
+    }
+}
