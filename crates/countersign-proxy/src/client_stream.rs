@@ -391,6 +391,9 @@ impl<S: OverSocket, R: RefuseHead + Unpin> AsyncRead for ClientStream<S, R> {
         self.note(buffer.filled().get(before..).unwrap_or_default());
         match read {
             Poll::Pending if ahead.is_some() => Poll::Ready(Ok(())),
+            Poll::Pending if self.heads.has_malformed_chunk() => {
+                Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
+            }
             Poll::Pending => {
                 let ended = ready!(self.poll_head_timeout(context));
                 if !self.heads.are_between() {

@@ -20,6 +20,8 @@ pub(crate) struct RequestHeads {
     /// A head has ended since this was asked last.
     ended: bool,
     framing: Framing,
+    /// A chunked body is malformed in a way that hyper waits at.
+    is_malformed: bool,
 }
 
 /// What a head says about its body.
@@ -61,7 +63,13 @@ impl RequestHeads {
                 content_length: None,
                 chunked: false,
             },
+            is_malformed: false,
         }
+    }
+
+    /// Whether a chunked body is malformed in a way that hyper does not refuse: it waits for what never comes.
+    pub(crate) const fn has_malformed_chunk(&self) -> bool {
+        self.is_malformed
     }
 
     /// Whether nothing was read yet.
@@ -143,7 +151,10 @@ impl RequestHeads {
     }
 
     fn end_line(&mut self, line: &[u8], ambiguous: &mut Option<u64>) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let whole = line.strip_suffix(b"\r");
+        // hyper takes the bare line feed for the begin of a trailer.
+        self.is_malformed |= self.place == Place::Trailers && whole.is_none();
+        let line = whole.unwrap_or(line);
         self.place = match self.place {
             Place::Start if line.is_empty() => Place::Start,
             Place::Start => {
@@ -173,7 +184,10 @@ impl RequestHeads {
             Place::ChunkSize => match chunk_size(line) {
                 None => Place::Lost,
                 Some(0) => Place::Trailers,
-                Some(size) => Place::Chunk(size),
+                Some(size) => {
+                    self.is_malformed |= i64::try_from(size).is_err();
+                    Place::Chunk(size)
+                }
             },
             Place::ChunkEnd => Place::ChunkSize,
             Place::Trailers if line.is_empty() => Place::Start,

@@ -434,3 +434,26 @@ async fn a_length_that_no_body_has_is_refused_at_once() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_no_end_of_a_chunked_body_is_not_waited_for() {
+    let world = World::new().await;
+    for body in [
+        "2\r\nhi\r\n0\r\n\n",
+        "2\r\nhi\r\n0\r\nx-a: b\n\n",
+        "ffffffffffffffff\r\nhi",
+    ] {
+        let mut connection = world.tls(&[]).connect(world.address()).await;
+        let lines = "transfer-encoding: chunked\r\n";
+        connection
+            .write(&(head(&world, "POST", "/v1/a", lines) + body))
+            .await;
+        let answer = timeout(LIMIT, connection.answer()).await.unwrap();
+        let answer = answer.expect("an answer");
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (400, "bad_request"),
+            "{body}"
+        );
+    }
+}
