@@ -110,16 +110,18 @@ pub fn check_host<B>(request: &Request<B>) -> Result<(), MalformedRequest> {
     if first.is_none() && request.version() == Version::HTTP_11 {
         return ambiguous("no `host`");
     }
-    let host = match (authority, first) {
-        (Some(authority), _) => Some(authority.as_str().as_bytes()),
-        (None, first) => first.map(HeaderValue::as_bytes),
-    };
-    match host {
-        Some(host) if is_host(host) => Ok(()),
-        Some(_) => ambiguous("the host is not one"),
-        None if request.version() < Version::HTTP_11 => Ok(()),
-        None => ambiguous("no `host`"),
+    let authority = authority.map(|authority| authority.as_str().as_bytes());
+    let mut named = [authority, first.map(HeaderValue::as_bytes)]
+        .into_iter()
+        .flatten()
+        .peekable();
+    if named.peek().is_none() && request.version() > Version::HTTP_10 {
+        return ambiguous("no `host`");
     }
+    if !named.all(is_host) {
+        return ambiguous("the host is not one");
+    }
+    Ok(())
 }
 
 /// Whether a text is a host and an optional port (RFC 3986 section 3.2.2). Browsers and SDKs send
@@ -302,6 +304,7 @@ mod tests {
             Request::get("/").version(Version::HTTP_2),
             Request::get("http://user@a/").header(HOST, "a"),
             Request::get("http://a/"),
+            Request::get("http://a/").header(HOST, "a b"),
             get("a:443"),
             get("*"),
             Request::get("/"),
