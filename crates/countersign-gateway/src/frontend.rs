@@ -197,29 +197,32 @@ impl Frontend {
             _ => ErrorCode::HeadersTooLarge,
         };
         let refusal = Refusal::new(code, format!("the request's head cannot be read: {status}"));
+        self.refuse_head(&refusal, connection)
+    }
+
+    /// Notes a request that HTTP/2 refused by a reset: its head is none, or larger than is read.
+    pub(crate) fn note_malformed(&self, fault: Option<HeadFault>, connection: &Connection) {
+        let refusal = match fault {
+            Some(fault) => MalformedRequest::Head(fault).into(),
+            None => {
+                let reason =
+                    "the request's head is malformed, or far too large: HTTP/2 has it reset";
+                Refusal::new(ErrorCode::BadRequest, reason)
+            }
+        };
+        drop(self.refuse_head(&refusal, connection));
+    }
+
+    fn refuse_head(&self, refusal: &Refusal, connection: &Connection) -> Response<Bytes> {
         let id = self.shared.request_ids.next();
         let id_header = request_id(&id);
         let mut record = Record::unreadable(id, connection);
         let now = Instant::now();
         let mut response = self
             .shared
-            .refuse_at_once(&refusal, &mut record, connection, now);
+            .refuse_at_once(refusal, &mut record, connection, now);
         response.headers_mut().insert(REQUEST_ID, id_header);
         response
-    }
-
-    /// Notes a request that HTTP/2 refused by a reset: its head is none, or larger than is read.
-    pub(crate) fn note_malformed(&self, fault: Option<HeadFault>, connection: &Connection) {
-        let far_too_large = || {
-            let reason = "the request's head is malformed, or far too large: HTTP/2 has it reset";
-            Refusal::new(ErrorCode::BadRequest, reason)
-        };
-        let refusal =
-            fault.map_or_else(far_too_large, |fault| MalformedRequest::Head(fault).into());
-        let mut record = Record::unreadable(self.shared.request_ids.next(), connection);
-        let now = Instant::now();
-        self.shared
-            .refuse_at_once(&refusal, &mut record, connection, now);
     }
 
     /// The response to a request that was forwarded.

@@ -21,6 +21,9 @@ pub(crate) enum Noted {
     Reset(HeadFault),
 }
 
+/// How many bytes more than its header list a field block may have: the headers of its frames, and padding.
+const BLOCK_ROOM: usize = 64 * 1024;
+
 /// Looks through the bytes of a connection.
 #[derive(Debug)]
 pub(crate) struct FieldFilter {
@@ -40,13 +43,14 @@ pub(crate) struct FieldFilter {
 type Edit = (Range<usize>, Vec<u8>);
 
 impl FieldFilter {
-    pub(crate) const fn new(max_held: usize) -> Self {
+    /// For header lists of up to so many bytes.
+    pub(crate) const fn new(list_bytes: usize) -> Self {
         Self {
             frames: ClientFrames::new(),
             blocks: FieldBlocks::new(),
             gave_up: false,
             held: Vec::new(),
-            max_held,
+            max_held: list_bytes.saturating_add(BLOCK_ROOM),
             ahead: Bytes::new(),
         }
     }

@@ -43,9 +43,6 @@ const MAX_WINDOW: u32 = (1 << 31) - 1;
 /// The most that one stream may have waiting in `h2`.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// How many bytes more than its header list a field block may have.
-const BLOCK_ROOM: usize = 64 * 1024;
-
 /// A request that is reset within this time, and before its response, was work for nothing.
 const PREMATURE: Duration = Duration::from_secs(1);
 
@@ -146,9 +143,7 @@ where
     ) -> Self {
         let traffic = Arc::<Traffic>::default();
         let list = limits.header_bytes.saturating_mul(2);
-        // With room for the headers of its frames.
-        let block = list.saturating_add(BLOCK_ROOM);
-        let stream = Http2Io::new(stream, limits.send_timeout, block, Arc::clone(&traffic));
+        let stream = Http2Io::new(stream, limits.send_timeout, list, Arc::clone(&traffic));
         // One stalled upload leaves each of the others its whole window.
         let window = STREAM_WINDOW.saturating_mul(limits.concurrent_streams.max(1));
         let handshake = Builder::new()

@@ -69,16 +69,16 @@ pub(crate) struct Http2Io<S> {
 }
 
 impl<S> Http2Io<S> {
-    /// Of a client whose field blocks have up to so many bytes.
+    /// Of a client whose header lists have up to so many bytes.
     pub(crate) fn new(
         inner: S,
         send_timeout: Duration,
-        block_bytes: usize,
+        list_bytes: usize,
         traffic: Arc<Traffic>,
     ) -> Self {
         Self {
             inner,
-            filter: FieldFilter::new(block_bytes),
+            filter: FieldFilter::new(list_bytes),
             budget: Budget::of_frames(Instant::now()),
             stall: Stall::new(send_timeout),
             traffic,

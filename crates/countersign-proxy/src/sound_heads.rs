@@ -25,11 +25,11 @@ pub struct SoundHeads<S, N> {
 }
 
 impl<S, N: FnMut(HeadFault)> SoundHeads<S, N> {
-    /// Of a client whose heads have up to so many bytes. Whatever is reset is noted.
-    pub const fn new(inner: S, head_bytes: usize, note: N) -> Self {
+    /// Of a client whose header lists have up to so many bytes. Whatever is reset is noted.
+    pub const fn new(inner: S, list_bytes: usize, note: N) -> Self {
         Self {
             inner,
-            filter: FieldFilter::new(head_bytes),
+            filter: FieldFilter::new(list_bytes),
             note,
         }
     }

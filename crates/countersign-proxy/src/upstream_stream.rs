@@ -89,7 +89,7 @@ impl UpstreamStream {
         };
         self.traffic.block(polled.is_pending());
         if polled.is_pending() && self.traffic.is_abandoned() {
-            // hyper's task would turn in circles: it ends only when all is written, or this fails.
+            // hyper ends the connection only when all is written, or this fails.
             return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
         }
         polled

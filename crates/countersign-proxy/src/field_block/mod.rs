@@ -107,7 +107,8 @@ impl Check<'_> {
             if let (Some(fault), Some(field)) = (fault, field) {
                 let so_far = block.len() - before.len();
                 let so_far = block.get(..so_far).unwrap_or_default();
-                let replaced = self.replaced.get_or_insert_with(|| Replaced::new(so_far));
+                let begin = || Replaced::new(so_far, fault);
+                let replaced = self.replaced.get_or_insert_with(begin);
                 replaced.replace(&field, written, fault)?;
             } else if let Some(replaced) = &mut self.replaced {
                 replaced.keep(written);
@@ -200,14 +201,14 @@ fn read_value(name: Name, value: Text<'_>) -> Result<(usize, Option<HeadFault>),
 /// A block in place of one that is not as it should be.
 struct Replaced {
     block: Vec<u8>,
-    fault: Option<HeadFault>,
+    fault: HeadFault,
 }
 
 impl Replaced {
-    fn new(so_far: &[u8]) -> Self {
+    fn new(so_far: &[u8], fault: HeadFault) -> Self {
         Self {
             block: so_far.to_vec(),
-            fault: None,
+            fault,
         }
     }
 
@@ -223,9 +224,9 @@ impl Replaced {
         fault: HeadFault,
     ) -> Result<(), Undecodable> {
         // What cannot be answered decides what becomes of the request.
-        let known = self.fault.unwrap_or(fault);
-        let is_worse = known.is_of_value() && !fault.is_of_value();
-        self.fault = Some(if is_worse { fault } else { known });
+        if self.fault.is_of_value() && !fault.is_of_value() {
+            self.fault = fault;
+        }
         let inserts = field.representation == Representation::Inserted;
         match field.entry.name {
             // Nothing is wrong with it elsewhere, where it is named by its index.
@@ -277,18 +278,16 @@ impl Replaced {
 
     /// The block, with a field by which it is known.
     fn end(mut self, section: Section) -> Checked {
-        let Some(fault) = self.fault else {
-            return Checked::Sound;
-        };
+        let fault = self.fault;
         let is_reset = !fault.is_of_value() || section == Section::Trailers;
         self.begin(None, false);
-        if !is_reset {
-            write_string(field::MALFORMED.as_str().as_bytes(), &mut self.block);
-            write_string(fault.mark().as_bytes(), &mut self.block);
-        } else {
+        if is_reset {
             // `h2` resets a stream for it, and nothing else.
             write_string(b"connection", &mut self.block);
             write_string(b"close", &mut self.block);
+        } else {
+            write_string(field::MALFORMED.as_str().as_bytes(), &mut self.block);
+            write_string(fault.mark().as_bytes(), &mut self.block);
         }
         Checked::Replaced {
             block: self.block,

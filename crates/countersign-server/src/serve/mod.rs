@@ -48,9 +48,6 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// The most bytes of a request's line and headers.
 pub(crate) const HEADER_BYTES: usize = 32 * 1024;
 
-/// The most bytes of a field block that are looked at before it is whole.
-const FIELD_BLOCK: usize = 128 * 1024;
-
 /// The limits of a listener.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -277,8 +274,9 @@ async fn serve_http2(
 ) -> Served {
     let router = TowerToHyperService::new(routes.router);
     let unreadable = routes.unreadable;
-    let stream = SoundHeads::new(stream, FIELD_BLOCK, move |_| {
-        // Counted and logged; its client is told by the reset.
+    let stream = SoundHeads::new(stream, HEADER_BYTES * 2, move |fault| {
+        tracing::info!(reason = %fault, "an HTTP/2 client sent what is no request: it is reset");
+        // Counted and logged as any other; its client is told by the reset.
         drop(unreadable.refuse(StatusCode::BAD_REQUEST));
     });
     let service = service_fn(move |mut request: Request<Incoming>| {
